@@ -1,0 +1,54 @@
+"""One tree of errors, each with a stable `code` shared by API, CLI and logs.
+
+A message says what happened, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FlowEngineError(Exception):
+    """Root of every error that FlowEngine raises on purpose."""
+
+    code: ClassVar[str] = "internal_error"
+
+
+class SettingsError(FlowEngineError):
+    """A setting is wrong; the message names it and what is allowed."""
+
+    code = "invalid_setting"
+
+
+class ExecutionNotFoundError(FlowEngineError):
+    """No execution has this id (it never existed, or its retention ended)."""
+
+    code = "execution_not_found"
+
+
+class WrongStateError(FlowEngineError):
+    """The execution is in a state that does not allow what was asked."""
+
+    code = "wrong_state"
+
+
+class TooManyExecutionsError(FlowEngineError):
+    """The limit on executions that have not ended is reached; try again later."""
+
+    code = "too_many_executions"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoreUnavailableError(FlowEngineError):
+    """Redis cannot be reached, or refuses to write; nothing was changed, or the change may be repeated."""
+
+    code = "store_unavailable"
+
+
+class StoreFullError(StoreUnavailableError):
+    """Redis is close to its memory limit: new work is refused so that what runs can end."""
+
+    code = "store_full"

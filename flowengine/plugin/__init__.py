@@ -1,0 +1,28 @@
+"""What the author of a handler imports. Stable: the built-in handlers use this and nothing more.
+
+    import msgspec
+    from flowengine.plugin import Context, handler
+
+    class Greet(msgspec.Struct):
+        name: str
+
+    @handler("greet")
+    def greet(config: Greet, context: Context) -> dict[str, str]:
+        '''Says hello.'''
+        return {"result": f"Hello, {config.name}"}
+"""
+
+from flowengine.plugin.context import Context, Log
+from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
+from flowengine.plugin.registry import Handler, Registry, handler
+
+__all__ = [
+    "AttemptError",
+    "Context",
+    "Handler",
+    "HandlerError",
+    "HandlerTimeoutError",
+    "Log",
+    "Registry",
+    "handler",
+]

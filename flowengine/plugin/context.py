@@ -1,0 +1,46 @@
+"""What a handler is told besides its config."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import httpx
+import msgspec
+
+
+class Log(Protocol):
+    """A structured logger (structlog's): events are dotted, past tense; values are fields."""
+
+    def debug(self, event: str, **fields: object) -> object: ...
+    def info(self, event: str, **fields: object) -> object: ...
+    def warning(self, event: str, **fields: object) -> object: ...
+    def error(self, event: str, **fields: object) -> object: ...
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """One delivery of one attempt at one node.
+
+    `deadline` is on the clock of `time.monotonic`, in seconds. `idempotency_key` stays the same when
+    a crash makes the engine run the same attempt again; send it to services that can deduplicate.
+    `http` and `async_http` return the process's shared httpx clients, which enforce the egress rules.
+    `environment` reads a setting of this process (environment variable or `.env`), or None.
+    """
+
+    execution_id: str
+    run: int
+    node_id: str
+    attempt: int
+    delivery: int
+    deadline: float
+    idempotency_key: str
+    correlation_id: str
+    logger: Log
+    http: Callable[[], httpx.Client]
+    async_http: Callable[[], httpx.AsyncClient]
+    environment: Callable[[str], str | None]
+
+    def remaining_seconds(self) -> float:
+        """Seconds until the node's deadline; never negative."""
+        return max(0.0, self.deadline - time.monotonic())
