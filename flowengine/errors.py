@@ -52,3 +52,21 @@ class StoreFullError(StoreUnavailableError):
     """Redis is close to its memory limit: new work is refused so that what runs can end."""
 
     code = "store_full"
+
+
+class ConflictError(FlowEngineError):
+    """A transaction was refused again and again because others change the same keys; it comes again."""
+
+    code = "conflict"
+
+
+class EmbeddedServerError(FlowEngineError):
+    """The embedded server cannot be used; the message says why and what to do instead."""
+
+    code = "embedded_server_unavailable"
+
+
+class CannotRunError(FlowEngineError):
+    """A command of the tool cannot do its work: a file, a port or a service is not to be had."""
+
+    code = "could_not_run"

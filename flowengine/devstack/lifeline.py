@@ -1,0 +1,83 @@
+"""The child's side of supervision: when to end, told by SIGTERM or by the supervisor's death.
+
+Standard input is a pipe that the supervisor holds open. Its end of file is the only sign of a parent
+killed by SIGKILL that works on every system.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+ORPHAN_GRACE_S = 5.0
+"""How long a process may go on once its supervisor is gone, in seconds."""
+
+
+def stop_on_signal() -> threading.Event:
+    """An event that SIGTERM, or the end of the supervisor, sets. Call from the main thread, once.
+
+    The event is set by a thread: setting it in the signal handler itself can deadlock with a main
+    thread that is just entering `wait`. SIGINT is ignored: the supervisor passes on what it means.
+    """
+    stop = threading.Event()
+    wakeup, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _wake)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _start(lambda: _watch(take_lifeline(), wakeup, stop))
+    return stop
+
+
+def end_with_supervisor() -> None:
+    """Send this process SIGTERM when the supervisor is gone; for one that handles signals itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifeline = take_lifeline()
+
+    def watch() -> None:
+        _wait_for_end_of_file(lifeline)
+        os.kill(os.getpid(), signal.SIGTERM)
+        _give_up_later()
+
+    _start(watch)
+
+
+def take_lifeline() -> int:
+    """Move standard input out of the way, so that no handler reads it, and return its descriptor."""
+    lifeline = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return lifeline
+
+
+def _watch(lifeline: int, wakeup: int, stop: threading.Event) -> None:
+    while True:
+        ready, _, _ = select.select([lifeline, wakeup], [], [])
+        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
+            stop.set()
+        if lifeline in ready and not os.read(lifeline, 512):
+            stop.set()
+            _give_up_later()
+
+
+def _wait_for_end_of_file(lifeline: int) -> None:
+    while os.read(lifeline, 512):
+        pass
+
+
+def _give_up_later() -> None:
+    threading.Event().wait(ORPHAN_GRACE_S)
+    os._exit(1)
+
+
+def _start(function: Callable[[], None]) -> None:
+    threading.Thread(target=function, name="lifeline", daemon=True).start()
+
+
+def _wake(number: int, frame: FrameType | None) -> None:
+    """A handler that does nothing: the byte in the wakeup pipe is what counts."""
