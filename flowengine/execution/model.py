@@ -30,10 +30,20 @@ class NodeError(msgspec.Struct, frozen=True, omit_defaults=True):
     errors: tuple[AttemptError, ...] = ()
 
 
-class NodeRecord(msgspec.Struct, frozen=True, omit_defaults=True, rename={
-    "status": "s", "attempt": "a", "run": "r", "queued_at": "q", "started_at": "b", "finished_at": "f",
-    "delivery": "d", "error": "e",
-}):
+class NodeRecord(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={
+        "status": "s",
+        "attempt": "a",
+        "queued_at": "q",
+        "started_at": "b",
+        "finished_at": "f",
+        "delivery": "d",
+        "error": "e",
+    },
+):
     """What `fe:x:ID:node:NODE` holds in its field `state`. `attempt` never decreases.
 
     `delivery` is the delivery whose outcome was accepted. `running` is never stored: it is derived
@@ -42,7 +52,6 @@ class NodeRecord(msgspec.Struct, frozen=True, omit_defaults=True, rename={
 
     status: StoredNodeStatus = "pending"
     attempt: int = 0
-    run: int = 0
     queued_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None

@@ -1,0 +1,122 @@
+"""The first transaction of a batch of callbacks: what it reads, and what it decides.
+
+Decisions are taken one by one on records kept in memory: each one's writes are applied before the
+next is taken, or the same callback twice in one batch would count twice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from flowengine.engine.ports import NodeKey, Unit
+from flowengine.engine.settling import Follow
+from flowengine.execution import rules
+from flowengine.execution.changes import Change, Dispatch, Write
+from flowengine.execution.model import UNTOUCHED, Callback, Failed, NodeRecord
+from flowengine.workflow.plan import Plan
+
+log = structlog.stdlib.get_logger()
+
+
+class Step:
+    """The first transaction of a batch: decisions taken one by one on records kept in memory.
+
+    Each decision's writes are applied to the records before the next is taken; the same callback
+    twice in one batch would count twice otherwise.
+    """
+
+    def __init__(self, unit: Unit, plans: dict[str, Plan | None]) -> None:
+        self._unit = unit
+        self._plans = plans
+        self._records: dict[NodeKey, NodeRecord] = dict(unit.nodes)
+        self.changes: dict[str, list[Change]] = defaultdict(list)
+        self.runs: dict[str, rules.Run] = {}
+        self.joins: dict[NodeKey, None] = {}
+        self.later: dict[str, list[int]] = defaultdict(list)
+        self.repeated: set[str] = set()
+        self.complete: list[int] = []
+        self.pending_acknowledgements: list[int] = []
+
+    def take(self, callback: Callback, at: int) -> None:
+        plan = self._plans[callback.execution]
+        if plan is None:
+            log.warning("callback.orphaned", node_id=callback.node, attempt=callback.attempt)
+            self.pending_acknowledgements.append(at)
+            return
+        decision = rules.finish(plan, self._lookup(callback.execution), callback, self._unit.now)
+        _log_verdict(callback, decision.verdict)
+        execution = callback.execution
+        self.runs[execution] = rules.Run(execution, callback.run, callback.correlation_id)
+        if decision.verdict != "accepted":
+            self.repeated.add(execution)
+        if decision.changes:
+            self.changes[execution] += decision.changes
+            self._remember(execution, decision.changes)
+        self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
+        self.later[execution] += decision.later
+        done = decision.continues and not decision.joins and not decision.later
+        (self.complete if done else self.pending_acknowledgements).append(at)
+
+    def follows(self, counters: dict[NodeKey, int]) -> list[Follow]:
+        """Who may be dispatched now: joins whose counter is 0, and children put off."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for execution, name in self.joins:
+            plan = self._plans[execution]
+            if plan is not None and counters.get((execution, name)) == 0:
+                found[execution].append(plan.index[name])
+        for execution, positions in self.later.items():
+            found[execution] += positions
+        return [
+            Follow(self.runs[execution], plan, tuple(dict.fromkeys(positions)))
+            for execution, positions in found.items()
+            if positions and (plan := self._plans[execution]) is not None
+        ]
+
+    def _lookup(self, execution: str) -> rules.Records:
+        return lambda name: self._records.get((execution, name), UNTOUCHED)
+
+    def _remember(self, execution: str, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, Write):
+                self._records[execution, change.node] = change.record
+            elif isinstance(change, Dispatch):
+                self._records[execution, change.task.node] = change.record
+
+
+def watched(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> list[NodeKey]:
+    """The nodes that a batch's decisions read."""
+    found: dict[NodeKey, None] = {}
+    for callback in callbacks:
+        plan = plans[callback.execution]
+        position = None if plan is None else plan.index.get(callback.node)
+        if plan is None or position is None:
+            continue
+        found[callback.execution, callback.node] = None
+        if isinstance(callback.outcome, Failed):
+            below: Sequence[int] = plan.descendants(position)
+        elif callback.run > 1 and not rules.later_of(plan, position):
+            below = [child for child in plan.children[position] if len(plan.nodes[child].parents) == 1]
+        else:
+            below = ()
+        found |= dict.fromkeys((callback.execution, plan.nodes[child].id) for child in below)
+    return list(found)
+
+
+def _log_verdict(callback: Callback, verdict: rules.Verdict) -> None:
+    fields = {
+        "execution_id": callback.execution,
+        "node_id": callback.node,
+        "attempt": callback.attempt,
+        "correlation_id": callback.correlation_id,
+    }
+    if verdict == "stale":
+        log.warning("callback.stale", delivery=callback.delivery, **fields)
+    elif verdict == "repeated":
+        log.info("callback.repeated", delivery=callback.delivery, **fields)
+    elif isinstance(callback.outcome, Failed):
+        log.warning("node.failed", code=callback.outcome.error.code, **fields)
+    else:
+        log.info("node.completed", **fields)

@@ -1,0 +1,226 @@
+"""What the orchestrator's actors do: start executions, apply callbacks, fire deadlines.
+
+Each step reads under WATCH, lets the rules decide, and writes in one transaction. The message's
+acknowledgement is part of its last transaction: a message is either not yet applied to the end, and
+comes again, or applied and gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from flowengine.engine.batch import Step, watched
+from flowengine.engine.ports import NodeKey, Receipt, Sink, StateStore
+from flowengine.engine.settling import Follow, Settler
+from flowengine.errors import ConflictError, FlowEngineError
+from flowengine.execution import rules
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart
+from flowengine.execution.model import (
+    UNTOUCHED,
+    Callback,
+    Completed,
+    Failed,
+    NodeError,
+    NodeRecord,
+    StartExecution,
+    TimerFired,
+)
+from flowengine.workflow.plan import Plan
+
+log = structlog.stdlib.get_logger()
+
+TRIES = 12
+LAST_DELIVERY = 5
+
+
+class Orchestrator:
+    """The engine's side of the three orchestrator messages. Thread-safe: it keeps no state."""
+
+    def __init__(self, store: StateStore, *, lease_s: float) -> None:
+        self._store = store
+        self._lease_ms = int(lease_s * 1000)
+        self._settler = Settler(store)
+
+    def start(self, message: StartExecution, receipt: Receipt) -> None:
+        """Dispatch every pending node whose parents are all completed."""
+        plan = self._store.plan(message.execution)
+        meta = self._store.read_meta(message.execution)
+        acknowledge = _Acknowledge(receipt)
+        if plan is None or meta is None or meta.status != "running" or meta.run != message.run:
+            self._store.acknowledge(acknowledge)
+        else:
+            run = rules.Run(message.execution, message.run, message.correlation_id)
+            positions = self._startable(plan, message)
+            self._settler.settle([Follow(run, plan, positions)], acknowledge)
+            log.info("execution.started", run=message.run, nodes=len(plan.nodes), ready=len(positions))
+        receipt.confirm()
+
+    def _startable(self, plan: Plan, message: StartExecution) -> tuple[int, ...]:
+        if message.run == 1:
+            return plan.roots
+        stored = self._store.read_nodes(message.execution, [node.id for node in plan.nodes])
+        return rules.ready(plan, rules.records_of(stored))
+
+    def finish(self, callbacks: Sequence[Callback], receipt: Receipt) -> None:
+        """Apply callbacks: completions joined in one transaction, failures each in its own.
+
+        A conflict, or any error but an unreachable store, takes a batch again one by one, so that
+        one bad callback cannot hold up the others.
+        """
+        joined = [at for at, callback in enumerate(callbacks) if isinstance(callback.outcome, Completed)]
+        alone = [at for at, callback in enumerate(callbacks) if not isinstance(callback.outcome, Completed)]
+        if len(joined) > 1:
+            try:
+                if not self._apply([callbacks[at] for at in joined], receipt, tuple(joined), tries=1):
+                    alone = [*joined, *alone]
+            except FlowEngineError:
+                raise
+            except Exception:
+                log.warning("callback.batch_failed", size=len(joined), exc_info=True)
+                alone = [*joined, *alone]
+        else:
+            alone = [*joined, *alone]
+        for at in alone:
+            self._apply_alone(callbacks[at], receipt, at)
+
+    def _apply_alone(self, callback: Callback, receipt: Receipt, at: int) -> None:
+        try:
+            applied = self._apply([callback], receipt, (at,), tries=TRIES)
+        except FlowEngineError:
+            raise
+        except Exception as error:
+            if receipt.deliveries[at] < LAST_DELIVERY:
+                raise
+            log.error("callback.failed_for_good", node_id=callback.node, exc_info=True)
+            applied = self._apply([_internal_error(callback, error)], receipt, (at,), tries=TRIES)
+        if not applied:
+            raise ConflictError(f"node '{callback.node}' of '{callback.execution}' keeps changing")
+
+    def _apply(
+        self, callbacks: Sequence[Callback], receipt: Receipt, at: tuple[int, ...], *, tries: int
+    ) -> bool:
+        """Whether the callbacks were applied to the end; False after `tries` conflicts."""
+        plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
+        read = watched(plans, callbacks)
+        for _ in range(tries):
+            unit = self._store.begin(read)
+            step = Step(unit, plans)
+            for position, callback in zip(at, callbacks, strict=True):
+                step.take(callback, position)
+            if not step.changes:
+                unit.abandon()
+                counters: dict[NodeKey, int] = {}
+                unfinished: dict[str, int] = {}
+            else:
+                early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None
+                committed = unit.commit(step.changes, early)
+                if committed is None:
+                    continue
+                counters, unfinished = dict(committed.counters), dict(committed.unfinished)
+                receipt.confirm(only=tuple(step.complete))
+            self._follow(step, counters, unfinished, receipt)
+            return True
+        return False
+
+    def _follow(
+        self, step: Step, counters: dict[NodeKey, int], unfinished: dict[str, int], receipt: Receipt
+    ) -> None:
+        """Dispatch what became ready, end what has ended, acknowledge the rest."""
+        unknown = [key for key in step.joins if key not in counters]
+        counters |= self._store.counters(unknown)
+        if step.later or step.joins or step.repeated or step.pending_acknowledgements:
+            follows = step.follows(counters)
+            ended = [run for run in step.runs.values() if run.execution in step.repeated]
+            ended += [step.runs[e] for e, left in unfinished.items() if left <= 0 and e not in step.repeated]
+            rest = tuple(step.pending_acknowledgements)
+            acknowledge = _Acknowledge(receipt, rest) if rest else None
+            self._settler.settle(follows, acknowledge, ended)
+            receipt.confirm(only=rest)
+
+    def fire(self, message: TimerFired, receipt: Receipt) -> None:
+        """A deadline timer: fail the attempt if its time is over, or arm the timer again."""
+        plan = self._store.plan(message.execution)
+        position = None if plan is None else plan.index.get(message.node)
+        acknowledge = _Acknowledge(receipt)
+        if plan is None or position is None:
+            self._store.acknowledge(acknowledge)
+            receipt.confirm()
+            return
+        began = self._store.started_at(message.execution, message.node, message.attempt)
+        timeout_ms = plan.nodes[position].timeout_ms
+        key = (message.execution, message.node)
+        for _ in range(TRIES):
+            unit = self._store.begin([key], [message.execution])
+            record = unit.nodes.get(key, UNTOUCHED)
+            due = unit.now if began is None else rules.backstop_due(began, timeout_ms, self._lease_ms)
+            decision = rules.overdue(record, message.attempt, due, unit.now)
+            if decision == "fail":
+                unit.abandon()
+                meta = unit.metas[message.execution]
+                correlation_id = "" if meta is None else meta.correlation_id
+                late = _timed_out(message, timeout_ms, began, unit.now, correlation_id)
+                self.finish([late], receipt)
+                return
+            changes: list[Change] = (
+                [ArmTimer(message.node, message.run, message.attempt, due)]
+                if decision == "wait"
+                else [ForgetStart(message.node, message.run, message.attempt)]
+            )
+            if unit.commit({message.execution: changes}, acknowledge) is not None:
+                if decision == "ignore":
+                    self._settle_again(plan, record, message, receipt)
+                receipt.confirm()
+                return
+        raise ConflictError(f"node '{message.node}' of '{message.execution}' keeps changing")
+
+    def _settle_again(self, plan: Plan, record: NodeRecord, message: TimerFired, receipt: Receipt) -> None:
+        """A timer that failed its node may have died before ending the execution."""
+        meta = self._store.read_meta(message.execution)
+        if record.status == "failed" and meta is not None and meta.status == "running":
+            run = rules.Run(message.execution, meta.run, meta.correlation_id)
+            self._settler.settle([], None, [run])
+
+
+class _Acknowledge:
+    """Puts the acknowledgement of some payloads of a message into a transaction."""
+
+    def __init__(self, receipt: Receipt, only: tuple[int, ...] | None = None) -> None:
+        self._receipt = receipt
+        self._only = only
+
+    def __call__(self, sink: Sink) -> None:
+        self._receipt.acknowledge(sink, only=self._only)
+
+
+def _timed_out(
+    message: TimerFired, timeout_ms: int, began: int | None, now: int, correlation_id: str
+) -> Callback:
+    text = f"no answer within timeout_seconds ({timeout_ms / 1000:g} s); its worker hangs or is gone"
+    return Callback(
+        execution=message.execution,
+        run=message.run,
+        node=message.node,
+        attempt=message.attempt,
+        delivery=0,
+        started_at=began,
+        finished_at=now,
+        outcome=Failed(NodeError(code="timeout", message=text)),
+        correlation_id=correlation_id,
+    )
+
+
+def _internal_error(callback: Callback, error: Exception) -> Callback:
+    message = f"the engine could not apply this node's outcome ({type(error).__name__}); see the logs"
+    return Callback(
+        execution=callback.execution,
+        run=callback.run,
+        node=callback.node,
+        attempt=callback.attempt,
+        delivery=callback.delivery,
+        started_at=callback.started_at,
+        finished_at=callback.finished_at,
+        outcome=Failed(NodeError(code="internal_error", message=message)),
+        correlation_id=callback.correlation_id,
+    )

@@ -1,0 +1,120 @@
+"""What the engine asks of the store, the broker, the handlers. Adapters below the engine's users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from flowengine.execution.changes import Change
+from flowengine.execution.model import Callback, ExecutionStatus, NodeRecord, RunNode
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, Handler
+from flowengine.workflow.plan import Plan
+
+NodeKey: TypeAlias = tuple[str, str]
+
+
+class Sink(Protocol):
+    """Takes Redis commands that are to be sent together."""
+
+    def execute_command(self, *args: object) -> object: ...
+
+
+Acknowledge: TypeAlias = Callable[[Sink], None]
+
+
+class MetaView(Protocol):
+    """An execution's own record."""
+
+    @property
+    def status(self) -> ExecutionStatus: ...
+    @property
+    def run(self) -> int: ...
+    @property
+    def unfinished(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def correlation_id(self) -> str: ...
+
+
+class Numbers(Protocol):
+    """What a committed transaction left: counters by (execution, node), unfinished by execution."""
+
+    @property
+    def counters(self) -> Mapping[NodeKey, int]: ...
+    @property
+    def unfinished(self) -> Mapping[str, int]: ...
+
+
+class Unit(Protocol):
+    """One optimistic transaction: what it read, and its only chance to write.
+
+    `nodes` lacks what was never written. `now` is Redis's clock in milliseconds since the epoch.
+    """
+
+    @property
+    def nodes(self) -> Mapping[NodeKey, NodeRecord]: ...
+    @property
+    def metas(self) -> Mapping[str, MetaView | None]: ...
+    @property
+    def now(self) -> int: ...
+    def commit(
+        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+    ) -> Numbers | None: ...
+    def abandon(self) -> None: ...
+
+
+class Start(msgspec.Struct, frozen=True):
+    """What a worker learns when it begins: whether the attempt is still wanted, and its inputs.
+
+    `inputs`: upstream node -> its output as JSON. `room`: bytes of results that the execution may
+    still store. `now`: milliseconds since the epoch.
+    """
+
+    wanted: bool
+    inputs: dict[str, bytes]
+    room: int
+    now: int
+    oversized: int = 0
+
+
+class StateStore(Protocol):
+    """State as the engine needs it. Every method may raise StoreUnavailableError."""
+
+    def plan(self, execution: str) -> Plan | None: ...
+    def forget_plan(self, execution: str) -> None: ...
+    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit: ...
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
+    def read_meta(self, execution: str) -> MetaView | None: ...
+    def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]: ...
+    def started_at(self, execution: str, node: str, attempt: int) -> int | None: ...
+    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
+    def start_node(self, task: RunNode, delivery: int) -> Start: ...
+    def forget_start(self, task: RunNode) -> None: ...
+    def report(self, callback: Callback, acknowledge: Acknowledge) -> None: ...
+
+
+class Receipt(Protocol):
+    """The queue entries behind the message in hand (see `flowengine.broker.wire`)."""
+
+    @property
+    def deliveries(self) -> tuple[int, ...]: ...
+    def acknowledge(self, sink: Sink, *, only: tuple[int, ...] | None = None) -> None: ...
+    def confirm(self, *, only: tuple[int, ...] | None = None) -> None: ...
+
+
+class Invoker(Protocol):
+    """Runs a handler on a rendered config. Raises HandlerError."""
+
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
+
+
+class Redactor(Protocol):
+    """Secrets: looked up for templates, and kept out of everything that is stored or shown."""
+
+    def lookup(self, name: str) -> str: ...
+    def redact(self, text: str) -> str: ...
+    def redact_json(self, data: bytes) -> bytes: ...

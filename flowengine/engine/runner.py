@@ -1,0 +1,228 @@
+"""What the worker's actor does: render one node, run it, report. Stateless, safe to run twice.
+
+Decides nothing about what runs next. Every way in which a handler can end, but the death of the
+process, becomes an outcome with a clear error.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+import httpx
+import msgspec
+import structlog
+
+from flowengine import jsonvalue
+from flowengine.engine.ports import Invoker, Receipt, Redactor, Start, StateStore
+from flowengine.execution.model import (
+    Callback,
+    Completed,
+    Failed,
+    NodeError,
+    Outcome,
+    RunNode,
+)
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, HandlerError, Registry
+from flowengine.settings import Limits
+from flowengine.template import Scope, TemplateError, render
+
+log = structlog.stdlib.get_logger()
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """What handlers get from the process: shared HTTP clients and settings by name."""
+
+    http: Callable[[], httpx.Client]
+    async_http: Callable[[], httpx.AsyncClient]
+    setting: Callable[[str], str | None]
+
+
+class Running:
+    """One delivery in hand. Whoever reports first, the runner or the watchdog, is the one who reports."""
+
+    def __init__(self, task: RunNode, delivery: int, receipt: Receipt, deadline: float) -> None:
+        self.task = task
+        self.delivery = delivery
+        self.receipt = receipt
+        self.deadline = deadline
+        self.started_at: int | None = None
+        self._guard = threading.Lock()
+        self._taken = False
+
+    def take(self) -> bool:
+        """True for the first caller only."""
+        with self._guard:
+            first, self._taken = not self._taken, True
+            return first
+
+    def give_back(self) -> None:
+        """Reporting failed: someone may try again."""
+        with self._guard:
+            self._taken = False
+
+
+class Runner:
+    """Runs nodes for the threads of one worker process."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        registry: Registry,
+        invoker: Invoker,
+        secrets: Redactor,
+        limits: Limits,
+        environment: Environment,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._invoker = invoker
+        self._secrets = secrets
+        self._limits = limits
+        self._environment = environment
+        self._clock = clock
+        self.running: dict[int, Running] = {}
+
+    def run(self, task: RunNode, receipt: Receipt) -> None:
+        """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
+        delivery = receipt.deliveries[0]
+        deadline = time.monotonic() + task.timeout_ms / 1000
+        start = self._store.start_node(task, delivery)
+        if not start.wanted:
+            log.info("node.unwanted", delivery=delivery)
+            self._store.forget_start(task)
+            self._store.acknowledge(receipt.acknowledge)
+            receipt.confirm()
+            return
+        hand = Running(task, delivery, receipt, deadline)
+        hand.started_at = start.now
+        self.running[id(hand)] = hand
+        try:
+            log.debug("node.started", handler=task.handler, delivery=delivery)
+            outcome = self.outcome(task, start, delivery, deadline)
+            self.report(hand, outcome)
+        finally:
+            del self.running[id(hand)]
+
+    def report(self, hand: Running, outcome: Outcome) -> bool:
+        """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
+        if not hand.take():
+            log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
+            return False
+        callback = Callback(
+            execution=hand.task.execution,
+            run=hand.task.run,
+            node=hand.task.node,
+            attempt=hand.task.attempt,
+            delivery=hand.delivery,
+            started_at=hand.started_at,
+            finished_at=self._clock(),
+            outcome=outcome,
+            correlation_id=hand.task.correlation_id,
+        )
+        try:
+            self._store.report(callback, hand.receipt.acknowledge)
+        except BaseException:
+            hand.give_back()
+            raise
+        hand.receipt.confirm()
+        return True
+
+    def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
+        """What running the node gives. Raises nothing: each failure is an outcome."""
+        try:
+            output = self._output(task, start, delivery, deadline)
+            if time.monotonic() > deadline:
+                raise HandlerError("timeout", f"took longer than {task.timeout_ms / 1000:g} s")
+            return Completed(msgspec.Raw(self._checked(output, start.room)))
+        except HandlerError as error:
+            return Failed(self._error(error))
+        except TemplateError as error:
+            return Failed(self._error(HandlerError(error.code, str(error))))
+        except Exception as error:
+            log.error("node.crashed", exc_info=True)
+            return Failed(self._error(HandlerError("internal_error", f"{type(error).__name__}: {error}")))
+
+    def _output(self, task: RunNode, start: Start, delivery: int, deadline: float) -> object:
+        if start.oversized:
+            raise HandlerError(
+                "inputs_too_large",
+                f"the outputs it reads are {start.oversized} bytes, the limit is "
+                f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
+            )
+        handler = self._registry.get(task.handler)
+        if handler is None:
+            raise HandlerError(
+                "unknown_handler",
+                f"this worker knows no handler '{task.handler}': start it with the module that has it "
+                "(FLOWENGINE_HANDLERS)",
+            )
+        config = self._render(task, start.inputs)
+        return self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
+
+    def _render(self, task: RunNode, inputs: Mapping[str, bytes]) -> JsonValue:
+        config = jsonvalue.decode(bytes(task.config))
+        scope = Scope(
+            outputs={node: jsonvalue.decode(data) for node, data in inputs.items()},
+            primaries={read.node: read.primary for read in task.reads},
+            secrets=self._secrets.lookup,
+        )
+        return render(config, scope, max_chars=self._limits.max_rendered_chars)
+
+    def _context(self, task: RunNode, delivery: int, deadline: float) -> Context:
+        return Context(
+            execution_id=task.execution,
+            run=task.run,
+            node_id=task.node,
+            attempt=task.attempt,
+            delivery=delivery,
+            deadline=deadline,
+            idempotency_key=f"{task.execution}-{task.run}-{task.node}",
+            correlation_id=task.correlation_id,
+            logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
+            http=self._environment.http,
+            async_http=self._environment.async_http,
+            environment=self._environment.setting,
+        )
+
+    def _checked(self, output: object, room: int) -> bytes:
+        try:
+            data = jsonvalue.encode(output)
+        except jsonvalue.UnencodableError as error:
+            raise HandlerError(
+                "unencodable_result", f"the handler returned no JSON value: {error}"
+            ) from error
+        data = self._secrets.redact_json(data)
+        if len(data) > self._limits.max_result_bytes:
+            raise HandlerError(
+                "result_too_large",
+                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
+                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
+            )
+        if len(data) > room:
+            raise HandlerError(
+                "results_too_large",
+                f"this result of {len(data)} bytes would take the execution's results over "
+                f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
+            )
+        return data
+
+    def _error(self, error: HandlerError) -> NodeError:
+        redact = self._secrets.redact
+        errors = tuple(
+            msgspec.structs.replace(tried, message=redact(tried.message)) for tried in error.errors
+        )
+        return NodeError(
+            code=error.code,
+            message=shortened(redact(error.message)),
+            attempts=max(1, len(errors)),
+            errors=errors,
+        )
+
+
+def shortened(message: str, most: int = 2000) -> str:
+    """A message of at most `most` characters, and how long it was."""
+    return message if len(message) <= most else f"{message[:most]}... ({len(message)} characters)"

@@ -1,0 +1,116 @@
+"""What follows once a change is applied: dispatch what became ready, end what has ended.
+
+Always safe to do again: only a pending node is dispatched, only a running execution with nothing
+left is ended. The acknowledgement rides in the last transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from flowengine.engine.ports import Acknowledge, StateStore, Unit
+from flowengine.errors import ConflictError
+from flowengine.execution import rules
+from flowengine.execution.changes import Change, Finish
+from flowengine.execution.model import UNTOUCHED
+from flowengine.workflow.plan import Plan
+
+log = structlog.stdlib.get_logger()
+
+TRIES = 20
+
+
+class Follow(msgspec.Struct, frozen=True):
+    """Nodes whose parents are all completed, by index, to dispatch if they are still pending."""
+
+    run: rules.Run
+    plan: Plan
+    positions: tuple[int, ...]
+
+
+class Settler:
+    """Carries out what follows, in as many transactions as it takes."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    def settle(
+        self,
+        follows: Sequence[Follow],
+        acknowledge: Acknowledge | None,
+        ending: Sequence[rules.Run] = (),
+    ) -> None:
+        """Dispatch, then end, then acknowledge. Raises ConflictError, StoreUnavailableError."""
+        parts = [
+            Follow(follow.run, follow.plan, chunk)
+            for follow in follows
+            for chunk in rules.chunks(follow.plan, follow.positions)
+        ]
+        groups = _grouped(parts)
+        for group in groups[:-1]:
+            self._transact(group, (), None)
+        last = groups[-1] if groups else ()
+        if last or ending:
+            self._transact(last, ending, acknowledge)
+        elif acknowledge is not None:
+            self._store.acknowledge(acknowledge)
+
+    def _transact(
+        self, follows: Sequence[Follow], ending: Sequence[rules.Run], acknowledge: Acknowledge | None
+    ) -> None:
+        nodes = [(f.run.execution, f.plan.nodes[at].id) for f in follows for at in f.positions]
+        metas = [run.execution for run in ending]
+        for _ in range(TRIES):
+            unit = self._store.begin(nodes, metas)
+            changes = _changes(unit, follows, ending)
+            if not changes:
+                unit.abandon()
+                if acknowledge is not None:
+                    self._store.acknowledge(acknowledge)
+                return
+            if unit.commit(changes, acknowledge) is not None:
+                self._ended(changes)
+                return
+        raise ConflictError(f"nodes {nodes[:3]} keep changing")
+
+    def _ended(self, changes: dict[str, list[Change]]) -> None:
+        for execution, listed in changes.items():
+            for change in listed:
+                if isinstance(change, Finish):
+                    self._store.forget_plan(execution)
+                    log.info("execution.finished", execution_id=execution, status=change.status)
+
+
+def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
+    """Small parts together, up to the size of one chunk."""
+    groups: list[list[Follow]] = []
+    room = 0
+    for part in parts:
+        if not groups or len(part.positions) > room:
+            groups.append([])
+            room = rules.CHUNK_NODES
+        groups[-1].append(part)
+        room -= len(part.positions)
+    return groups
+
+
+def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[rules.Run]) -> dict[str, list[Change]]:
+    changes: dict[str, list[Change]] = defaultdict(list)
+    for follow in follows:
+        for position in follow.positions:
+            record = unit.nodes.get((follow.run.execution, follow.plan.nodes[position].id), UNTOUCHED)
+            if record.status == "pending":
+                changes[follow.run.execution] += rules.dispatch(
+                    follow.plan, position, record, follow.run, unit.now
+                )
+    for run in ending:
+        meta = unit.metas[run.execution]
+        if meta is not None and meta.run == run.run:
+            concluded = rules.conclude(meta.status, meta.unfinished, meta.failed, unit.now)
+            if concluded:
+                changes[run.execution] += concluded
+    return changes

@@ -1,0 +1,47 @@
+"""The timer loop: due members of `fe:timers` become `timer_fired` messages.
+
+Every orchestrator process runs one. Two may both send the same: harmless, the rules decide.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+import structlog
+
+from flowengine.errors import StoreUnavailableError
+
+log = structlog.stdlib.get_logger()
+
+IDLE_S = 1.0
+AFTER_ERROR_S = 2.0
+
+
+class TimerStore(Protocol):
+    """Where timers live."""
+
+    def fire_due(self) -> float | None:
+        """Send what is due; returns the seconds until the next timer, None when there is none."""
+
+
+class TimerLoop(threading.Thread):
+    """Runs until `stop` is set. Survives an unreachable store."""
+
+    def __init__(self, store: TimerStore, stop: threading.Event) -> None:
+        super().__init__(name="timers", daemon=True)
+        self._store = store
+        self._stop_event = stop
+
+    def run(self) -> None:
+        """Fire, wait until the next is due or a second has passed, again."""
+        while not self._stop_event.is_set():
+            self._stop_event.wait(self._turn())
+
+    def _turn(self) -> float:
+        try:
+            next_due = self._store.fire_due()
+        except StoreUnavailableError as error:
+            log.warning("timers.store_unavailable", error=str(error))
+            return AFTER_ERROR_S
+        return IDLE_S if next_due is None else min(IDLE_S, max(0.01, next_due))

@@ -1,0 +1,141 @@
+"""Connections to Redis, and the one way in which the store talks over them.
+
+A Session sends commands in one round trip and runs optimistic transactions. It never retries and
+never reconnects inside a transaction: a connection that failed is thrown away with all its replies,
+because a client that reconnects between WATCH and EXEC loses the WATCH without a word.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
+from redis.retry import Retry
+
+from flowengine.errors import StoreUnavailableError
+
+Command: TypeAlias = tuple[Any, ...]
+SOCKET_TIMEOUT_S = 5.0
+HEALTH_CHECK_S = 30
+
+
+def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+    """A client for the URL that retries nothing by itself. Opens no connection yet.
+
+    Raises ValueError for a URL that redis-py does not understand. `socket_timeout` in seconds.
+    """
+    return redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=min(socket_timeout, 2.0),
+        health_check_interval=HEALTH_CHECK_S,
+        protocol=2,
+    )
+
+
+class Commands(list[Command]):
+    """Commands to send together; a CommandSink."""
+
+    def execute_command(self, *args: object) -> None:
+        """Queue one command."""
+        self.append(args)
+
+
+class Session:
+    """One connection of one thread."""
+
+    def __init__(self, connection: ConnectionInterface) -> None:
+        self._connection = connection
+        self._fresh = True
+
+    def call(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of the commands, sent in one round trip, not as a transaction.
+
+        An error reply of one command is raised after all replies have been read.
+        Raises StoreUnavailableError when the connection failed: the commands may have been executed.
+        """
+        return _raise_first(self._exchange(commands))
+
+    def transact(self, commands: Sequence[Command]) -> list[Any] | None:
+        """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
+
+        Raises StoreUnavailableError when the connection failed (the transaction may have been
+        applied: read again and decide) or when the server refused it (out of memory, disk full).
+        """
+        replies = self._exchange([("MULTI",), *commands, ("EXEC",)])
+        result = replies[-1]
+        if isinstance(result, redis.ResponseError):
+            queued = (reply for reply in replies if isinstance(reply, redis.ResponseError))
+            raise StoreUnavailableError(f"Redis refused a transaction: {next(queued, result)}") from result
+        return None if result is None else _raise_first(result)
+
+    def discard(self) -> None:
+        """Throw the connection away."""
+        self._connection.disconnect()
+
+    def unwatch(self) -> None:
+        """Drop what is watched."""
+        self.call([("UNWATCH",)])
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        connection = self._connection
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            return [_read(connection) for _ in commands]
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            connection.disconnect()
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+        except BaseException:
+            connection.disconnect()
+            raise
+
+
+class Sessions:
+    """The sessions of one process: one per thread, made on first use."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._local = threading.local()
+
+    def here(self) -> Session:
+        """The calling thread's session."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = Session(self._client.connection_pool.make_connection())
+        return session
+
+    def retrying_read(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `here().call`, once more on a new connection if an idle one turned out to be dead.
+
+        For commands that change nothing, or WATCH, whose repetition is harmless.
+        """
+        try:
+            return self.here().call(commands)
+        except StoreUnavailableError:
+            return self.here().call(commands)
+
+
+def _read(connection: ConnectionInterface) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+_REFUSALS = ("OOM ", "MISCONF ", "READONLY ", "LOADING ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
+
+
+def _raise_first(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, redis.ResponseError):
+            if isinstance(reply, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError) or str(
+                reply
+            ).startswith(_REFUSALS):
+                raise StoreUnavailableError(f"Redis refuses: {reply}") from reply
+            raise reply
+    return replies

@@ -1,0 +1,178 @@
+"""State in Redis as the engine's actors need it: optimistic units, workers' starts, callbacks.
+
+Decides nothing about what happens next; see `flowengine.execution.rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import redis
+
+from flowengine.engine.ports import Acknowledge, Start
+from flowengine.execution.model import Callback, NodeRecord, RunNode
+from flowengine.execution.rules import backstop_due
+from flowengine.settings import Settings
+from flowengine.store import keys, meta
+from flowengine.store.clock import Clock
+from flowengine.store.connection import Command, Commands, Sessions
+from flowengine.store.plans import PlanCache
+from flowengine.store.records import decode_record
+from flowengine.store.unit import NodeKey, Unit
+from flowengine.workflow.plan import Plan
+
+Send = Callable[[Commands, str, str, bytes], None]
+
+ORCHESTRATOR_QUEUE = "orchestrator"
+META_LEAD_S = 60
+MANY_READS = 16
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RedisState:
+    """The state of all executions.
+
+    `send(sink, queue, actor, payload)` puts a message into a queue; it must only queue commands on
+    the sink, so that they join the transaction.
+    """
+
+    def __init__(self, client: redis.Redis, send: Send, settings: Settings) -> None:
+        self.sessions = Sessions(client)
+        self.settings = settings
+        self.plans = PlanCache()
+        self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
+        self._send = send
+
+    def plan(self, execution: str) -> Plan | None:
+        """The compiled plan, from this process's memory if it can be."""
+        known = self.plans.get(execution)
+        if known is not None:
+            return known
+        encoded = self.sessions.retrying_read([("GET", keys.plan(execution))])[0]
+        return None if encoded is None else self.plans.put(execution, encoded)
+
+    def forget_plan(self, execution: str) -> None:
+        """The execution has ended: its plan need not stay in memory."""
+        self.plans.drop(execution)
+
+    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit:
+        """WATCH and read nodes and executions in one round trip."""
+        names = [keys.node(execution, node) for execution, node in nodes]
+        records = [keys.meta(execution) for execution in metas]
+        commands: list[Command] = [("WATCH", *names, *records)] if names or records else []
+        commands += [("HGET", name, keys.STATE) for name in names]
+        commands += [("HMGET", record, *meta.FIELDS) for record in records]
+        commands.append(("TIME",))
+        replies = self.sessions.retrying_read(commands)
+        replies = replies[1:] if names or records else replies
+        states = replies[: len(names)]
+        return Unit(
+            self.sessions.here(),
+            nodes={key: decode_record(state) for key, state in zip(nodes, states, strict=True) if state},
+            metas={
+                execution: meta.parse(values)
+                for execution, values in zip(metas, replies[len(names) : -1], strict=True)
+            },
+            now=self.clock.seen(replies[-1]),
+            send=self.send_task,
+            expire=self.expire_all,
+        )
+
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
+        """The records of nodes that have one."""
+        if not nodes:
+            return {}
+        states = self.sessions.retrying_read([("HGET", keys.node(execution, n), keys.STATE) for n in nodes])
+        return {node: decode_record(state) for node, state in zip(nodes, states, strict=True) if state}
+
+    def read_meta(self, execution: str) -> meta.Meta | None:
+        """The execution's own record, or None."""
+        return meta.parse(self.sessions.retrying_read([("HMGET", keys.meta(execution), *meta.FIELDS)])[0])
+
+    def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]:
+        """Dependency counters, for those that exist."""
+        if not wanted:
+            return {}
+        replies = self.sessions.retrying_read([("HGET", keys.deps(e), node) for e, node in wanted])
+        return {key: int(reply) for key, reply in zip(wanted, replies, strict=True) if reply is not None}
+
+    def started_at(self, execution: str, node: str, attempt: int) -> int | None:
+        """When the newest delivery of an attempt began, in milliseconds, or None."""
+        field = keys.start_field(node, attempt)
+        value = self.sessions.retrying_read([("HGET", keys.started(execution), field)])[0]
+        return None if value is None else int(value.split(b":")[1])
+
+    def acknowledge(self, acknowledge: Acknowledge) -> None:
+        """Acknowledge a message that needs nothing else."""
+        commands = Commands()
+        acknowledge(commands)
+        self.sessions.here().transact(commands)
+
+    def start_node(self, task: RunNode, delivery: int) -> Start:
+        """Note that a delivery begins, arm its deadline, and read what it needs: one round trip."""
+        now = self.clock.now()
+        due = backstop_due(now, task.timeout_ms, int(self.settings.lease_s * 1000))
+        timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
+        field = keys.start_field(task.node, task.attempt)
+        many = len(task.reads) > MANY_READS
+        read = "HSTRLEN" if many else "HGET"
+        replies = self.sessions.retrying_read(
+            [
+                ("TIME",),
+                ("HGET", keys.node(task.execution, task.node), keys.STATE),
+                ("HGET", keys.meta(task.execution), "bytes"),
+                ("HSET", keys.started(task.execution), field, f"{delivery}:{now}"),
+                ("ZADD", keys.TIMERS, due, timer.member()),
+                *((read, keys.node(task.execution, item.node), keys.RESULT) for item in task.reads),
+            ]
+        )
+        self.clock.seen(replies[0])
+        record = decode_record(replies[1])
+        wanted = record.status == "queued" and record.attempt == task.attempt
+        values = replies[5:]
+        size = sum(values) if many else sum(len(value or b"") for value in values)
+        room = self.settings.limits.max_execution_result_bytes - int(replies[2] or 0)
+        if size > self.settings.limits.max_read_bytes:
+            return Start(wanted, {}, room, now, oversized=size)
+        if many and wanted:
+            values = self.sessions.retrying_read(
+                [("HGET", keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+            )
+        inputs = {item.node: value for item, value in zip(task.reads, values, strict=True) if value}
+        return Start(wanted, inputs if wanted else {}, room, now)
+
+    def forget_start(self, task: RunNode) -> None:
+        """Take back what `start_node` wrote for an attempt that nobody wants."""
+        timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
+        field = keys.start_field(task.node, task.attempt)
+        self.sessions.retrying_read(
+            [("HDEL", keys.started(task.execution), field), ("ZREM", keys.TIMERS, timer.member())]
+        )
+
+    def report(self, callback: Callback, acknowledge: Acknowledge) -> None:
+        """Send a callback and acknowledge the task in one transaction."""
+        commands = Commands()
+        self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
+        acknowledge(commands)
+        self.sessions.here().transact(commands)
+
+    def send_task(self, sink: Commands, queue: str, task: RunNode) -> None:
+        """Queue the sending of a task."""
+        self._send(sink, queue, "run_node", _encode(task))
+
+    def send_to_orchestrator(self, sink: Commands, actor: str, payload: msgspec.Struct) -> None:
+        """Queue the sending of a message to the orchestrator."""
+        self._send(sink, ORCHESTRATOR_QUEUE, actor, _encode(payload))
+
+    def expire_all(self, execution: str, ended_at: int) -> list[Command]:
+        """Commands that let every key of an ended execution expire, meta before the rest."""
+        plan = self.plan(execution)
+        at = ended_at // 1000 + self.settings.retention_s
+        names = () if plan is None else tuple(keys.node(execution, node.id) for node in plan.nodes)
+        rest = (keys.plan(execution), keys.deps(execution), keys.started(execution), keys.events(execution))
+        return [
+            ("EXPIREAT", keys.meta(execution), at),
+            *(("EXPIREAT", name, at + META_LEAD_S) for name in (*rest, *names)),
+        ]
