@@ -1,0 +1,56 @@
+"""From the environment and `.env` to Settings, or one message that names every wrong setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from flowengine.errors import SettingsError
+from flowengine.settings.dotenv import environment
+from flowengine.settings.model import Limits, Settings
+from flowengine.settings.parsing import Value
+from flowengine.settings.table import BY_NAME, SETTINGS
+
+_OURS = "FLOWENGINE_"
+_SECRETS = "FLOWENGINE_SECRET_"
+
+
+def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
+    """The settings of this process; the environment wins over `.env`, an empty value counts as not set.
+
+    Names that look like ours and are not known land in `Settings.unknown`, each with the nearest known
+    name, for the caller to log. Raises SettingsError with every wrong setting and what it allows; the
+    wrong value itself is not repeated, since it may be a secret.
+    """
+    variables = environment(environ, dotenv)
+    values: dict[str, Value] = {}
+    wrong: list[str] = []
+    for setting in SETTINGS:
+        text = variables.get(setting.name, "").strip()
+        if not text:
+            continue
+        try:
+            values[setting.field] = setting.parser.parse(text)
+        except ValueError:
+            wrong.append(f"{setting.name} must be {setting.parser.allowed}")
+    if wrong:
+        raise SettingsError("\n".join(wrong))
+    return _build(values, tuple(_unknown(variables)))
+
+
+def _build(values: Mapping[str, Value], unknown: tuple[str, ...]) -> Settings:
+    limits = {
+        path.removeprefix("limits."): value for path, value in values.items() if path.startswith("limits.")
+    }
+    fields = {path: value for path, value in values.items() if not path.startswith("limits.")}
+    return Settings(**fields, limits=Limits(**limits), unknown=unknown)  # type: ignore[arg-type]  # the table's parsers give each field's type; a test checks it
+
+
+def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
+    names = set(BY_NAME) | {f"{setting.name}_FILE" for setting in SETTINGS if setting.from_file}
+    known = {name.removeprefix(_OURS) for name in names if name.startswith(_OURS)}
+    for name in sorted(variables):
+        if name.startswith(_OURS) and not name.startswith(_SECRETS) and name.removeprefix(_OURS) not in known:
+            nearest = get_close_matches(name.removeprefix(_OURS), known, n=1)
+            yield f"{name} (did you mean {_OURS}{nearest[0]}?)" if nearest else name

@@ -1,0 +1,68 @@
+"""What a process may be told: fields, types, defaults. Where values come from is not known here."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Egress: TypeAlias = Literal["public", "private", "any"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+LogFormat: TypeAlias = Literal["auto", "json", "console"]
+
+_HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys"})
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one workflow, node or execution may take."""
+
+    max_nodes: int = 1000
+    max_config_bytes: int = 10 * 1024
+    max_template_chars: int = 500
+    max_body_bytes: int = 12 * 1024 * 1024
+    max_yaml_bytes: int = 2 * 1024 * 1024
+    max_result_bytes: int = 1024 * 1024
+    max_read_bytes: int = 16 * 1024 * 1024
+    max_execution_result_bytes: int = 64 * 1024 * 1024
+    max_rendered_chars: int = 1024 * 1024
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """The settings of one process. Durations are seconds unless the name says otherwise.
+
+    Its repr shows no password, key or digest: a settings object may land in a log or a traceback.
+    """
+
+    redis_url: str = "redis://localhost:6379/0"
+    limits: Limits = Limits()
+    retention_s: int = 7 * 24 * 3600
+    lease_s: float = 12.0
+    sweep_s: float = 60.0
+    max_deliveries: int = 3
+    grace_s: float = 30.0
+    max_unfinished_executions: int = 100_000
+    memory_limit_ratio: float = 0.85
+    handlers: tuple[str, ...] = ()
+    llm_base_url: str | None = None
+    llm_api_key: str | None = None
+    llm_model: str | None = None
+    egress: Egress = "private"
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    api_keys: tuple[str, ...] = ()
+    api_timeout_s: float = 6.0
+    insecure: bool = False
+    log_level: LogLevel = "info"
+    log_format: LogFormat = "auto"
+    unknown: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{name}={'***' if name in _HIDDEN else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+            if getattr(self, name) != getattr(_DEFAULTS, name)
+        )
+        return f"Settings({shown})"
+
+
+_DEFAULTS = Settings()

@@ -1,0 +1,132 @@
+"""Text to typed value, one small parser per kind of setting.
+
+Each parser carries the words that say what it allows, so that a refusal and the documentation cannot
+differ. Raises ValueError, always without the text itself: a setting may be a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Literal, TypeAlias, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
+
+KEY_ENTRY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{64}")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+
+
+class Parser(msgspec.Struct, frozen=True):
+    """`parse` turns text into a value or raises ValueError; `allowed` says what it takes."""
+
+    parse: Callable[[str], Value]
+    allowed: str
+
+
+def whole(minimum: int, maximum: int) -> Parser:
+    """A whole number in a range, both ends included."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,18}", text):
+            raise ValueError("not a whole number")
+        value = int(text)
+        if not minimum <= value <= maximum:
+            raise ValueError("out of range")
+        return value
+
+    return Parser(parse, f"a whole number from {minimum} to {maximum}")
+
+
+def number(minimum: float, maximum: float) -> Parser:
+    """A number in a range, both ends included; no infinities, no NaN."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and minimum <= value <= maximum):
+            raise ValueError("out of range")
+        return value
+
+    return Parser(parse, f"a number from {minimum:g} to {maximum:g}")
+
+
+def choice(kind: object) -> Parser:
+    """One of the words of a Literal type."""
+    words: tuple[str, ...] = get_args(kind)
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError("not one of the words")
+        return text.lower()
+
+    return Parser(parse, "one of " + ", ".join(words))
+
+
+def switch() -> Parser:
+    """True or false."""
+
+    def parse(text: str) -> bool:
+        try:
+            return _WORDS[text.lower()]
+        except KeyError:
+            raise ValueError("neither true nor false") from None
+
+    return Parser(parse, "true or false")
+
+
+def text() -> Parser:
+    """Any printable text without spaces."""
+
+    def parse(text: str) -> str:
+        if not text.isprintable() or " " in text:
+            raise ValueError("holds a space or a control character")
+        return text
+
+    return Parser(parse, "text without spaces")
+
+
+def url(kind: Literal["http", "redis"]) -> Parser:
+    """An absolute URL of one kind of scheme."""
+    schemes = {"http": ("http", "https"), "redis": ("redis", "rediss", "unix")}[kind]
+
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.hostname or (parts.scheme == "unix" and parts.path)):
+            raise ValueError("not such a URL")
+        _ = parts.port
+        return text
+
+    return Parser(parse, "a URL that starts with " + ", ".join(f"{scheme}://" for scheme in schemes))
+
+
+def modules() -> Parser:
+    """Names of Python modules, separated by commas or spaces."""
+    return _several(_MODULE, "names of Python modules, separated by commas")
+
+
+def key_entries() -> Parser:
+    """What `flowengine key new` prints, separated by commas, spaces or lines."""
+    return _several(KEY_ENTRY, "entries `id.sha256` made by `flowengine key new`, separated by commas")
+
+
+def _several(pattern: re.Pattern[str], allowed: str) -> Parser:
+    def parse(text: str) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(re.split(r"[\s,]+", text.strip(" \t\r\n,"))))
+        if not all(pattern.fullmatch(item) for item in found):
+            raise ValueError("an entry is malformed")
+        return found
+
+    return Parser(parse, allowed)

@@ -1,0 +1,179 @@
+"""The table of settings: one row each. Loading, README and `.env.example` all come from it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flowengine.settings.model import Egress, LogFormat, LogLevel, Settings
+from flowengine.settings.parsing import (
+    Parser,
+    Value,
+    choice,
+    key_entries,
+    modules,
+    number,
+    switch,
+    text,
+    url,
+    whole,
+)
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One setting. `field` is its path in Settings.
+
+    With `from_file`, NAME_FILE may name a file that holds the value.
+    """
+
+    name: str
+    field: str
+    parser: Parser
+    summary: str
+    from_file: bool = False
+
+    def default(self) -> Value:
+        """The value when nothing is set."""
+        value: object = Settings()
+        for part in self.field.split("."):
+            value = getattr(value, part)
+        assert value is None or isinstance(value, str | int | float | bool | tuple)
+        return value
+
+
+_GIB = 1024**3
+_DAY = 24 * 3600
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("REDIS_URL", "redis_url", url("redis"), "Redis or Valkey: state and queues.", from_file=True),
+    Setting(
+        "LLM_BASE_URL",
+        "llm_base_url",
+        url("http"),
+        "Base URL of the OpenAI-compatible API that `llm_service` calls.",
+    ),
+    Setting("LLM_API_KEY", "llm_api_key", text(), "Key for that API.", from_file=True),
+    Setting("LLM_MODEL", "llm_model", text(), "Model for nodes that name none."),
+    Setting("FLOWENGINE_HANDLERS", "handlers", modules(), "Modules with your own handlers."),
+    Setting(
+        "FLOWENGINE_EGRESS",
+        "egress",
+        choice(Egress),
+        "Where HTTP handlers may connect: `public` addresses, `private` networks too, or `any` (loopback too).",
+    ),
+    Setting(
+        "FLOWENGINE_HOST",
+        "api_host",
+        text(),
+        "Address the API listens on. Without keys only a loopback address is allowed.",
+    ),
+    Setting("FLOWENGINE_PORT", "api_port", whole(0, 65535), "Port the API listens on; 0 picks a free one."),
+    Setting(
+        "FLOWENGINE_API_KEYS",
+        "api_keys",
+        key_entries(),
+        "Who may use the API. Once one is set, every route but `/health` asks for a key.",
+        from_file=True,
+    ),
+    Setting("FLOWENGINE_INSECURE", "insecure", switch(), "Let the API listen beyond loopback without keys."),
+    Setting(
+        "FLOWENGINE_API_TIMEOUT_SECONDS",
+        "api_timeout_s",
+        number(0.1, 60),
+        "How long the API waits for Redis before it answers 503.",
+    ),
+    Setting("FLOWENGINE_LOG_LEVEL", "log_level", choice(LogLevel), "Least level that is logged."),
+    Setting(
+        "FLOWENGINE_LOG_FORMAT",
+        "log_format",
+        choice(LogFormat),
+        "`json` lines, readable `console`, or `auto`: console on a terminal.",
+    ),
+    Setting(
+        "FLOWENGINE_RETENTION_SECONDS",
+        "retention_s",
+        whole(60, 3650 * _DAY),
+        "How long an execution is kept after it ended, or when it was never triggered.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_UNFINISHED_EXECUTIONS",
+        "max_unfinished_executions",
+        whole(1, 10_000_000),
+        "Executions that may wait or run at once; more are answered 429.",
+    ),
+    Setting(
+        "FLOWENGINE_MEMORY_LIMIT_RATIO",
+        "memory_limit_ratio",
+        number(0.1, 1),
+        "Share of Redis's `maxmemory` above which new work is refused.",
+    ),
+    Setting(
+        "FLOWENGINE_LEASE_SECONDS",
+        "lease_s",
+        number(0.5, 3600),
+        "How long a silent worker keeps its nodes before others take them over.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_DELIVERIES",
+        "max_deliveries",
+        whole(1, 1000),
+        "Starts of a node that kills its worker, before the node fails.",
+    ),
+    Setting(
+        "FLOWENGINE_SWEEP_SECONDS",
+        "sweep_s",
+        number(0.1, _DAY),
+        "How often executions that do not move are looked at again.",
+    ),
+    Setting(
+        "FLOWENGINE_GRACE_SECONDS",
+        "grace_s",
+        number(0, 3600),
+        "How long a process that is told to stop waits for what it runs.",
+    ),
+    Setting("FLOWENGINE_MAX_NODES", "limits.max_nodes", whole(1, 10_000), "Nodes of one workflow."),
+    Setting(
+        "FLOWENGINE_MAX_CONFIG_BYTES",
+        "limits.max_config_bytes",
+        whole(1, 16 * 1024**2),
+        "Bytes of one node's `config` as JSON.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_TEMPLATE_CHARS",
+        "limits.max_template_chars",
+        whole(1, 100_000),
+        "Characters of one string that holds a template.",
+    ),
+    Setting("FLOWENGINE_MAX_BODY_BYTES", "limits.max_body_bytes", whole(1, _GIB), "Bytes of a request body."),
+    Setting(
+        "FLOWENGINE_MAX_YAML_BYTES",
+        "limits.max_yaml_bytes",
+        whole(1, 64 * 1024**2),
+        "Bytes of a request body or file in YAML.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_RESULT_BYTES",
+        "limits.max_result_bytes",
+        whole(1, _GIB // 4),
+        "Bytes of one node's result as JSON.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_READ_BYTES",
+        "limits.max_read_bytes",
+        whole(1, _GIB),
+        "Bytes of results that one node may read.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_EXECUTION_RESULT_BYTES",
+        "limits.max_execution_result_bytes",
+        whole(1, 4 * _GIB),
+        "Bytes of all results of one execution.",
+    ),
+    Setting(
+        "FLOWENGINE_MAX_RENDERED_CHARS",
+        "limits.max_rendered_chars",
+        whole(1, _GIB // 4),
+        "Characters that one template may render to.",
+    ),
+)
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
