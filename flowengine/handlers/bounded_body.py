@@ -1,0 +1,89 @@
+"""Response bodies decoded in bounded pieces: ten megabytes come out at most, however few go in.
+
+httpx decodes a whole network read at once, so that 64 KB of gzip may become 64 MB before anybody
+can count them; stacked encodings multiply that. Here zlib is asked for a limited output each time.
+Pure: bytes in, bytes out.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+ACCEPTED_ENCODINGS: Final = "gzip, deflate"
+
+_PIECE: Final = 256 * 1024
+
+
+class BodyTooLargeError(ValueError):
+    """The body is larger than the limit."""
+
+
+class BodyEncodingError(ValueError):
+    """The body is not what its Content-Encoding says, or the encoding is unknown."""
+
+
+class _Decompressor(Protocol):
+    """What zlib.decompressobj returns."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes: ...
+
+
+class BodyDecoder:
+    """Decodes one body. Feed every chunk through `pieces`, then call `finish`."""
+
+    def __init__(self, encoding: str, limit: int = MAX_BODY_BYTES) -> None:
+        """Raises BodyEncodingError for an encoding other than gzip, deflate and identity."""
+        self._encoding = encoding.strip().lower()
+        if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            raise BodyEncodingError(f"the answer's Content-Encoding '{encoding[:60]}' is not supported")
+        self._limit = limit
+        self._produced = 0
+        self._decompressor: _Decompressor | None = None
+        self._complete = True
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """The decoded bytes of `chunk`, in pieces. Raises BodyTooLargeError, BodyEncodingError."""
+        decoded = [chunk] if self._encoding in ("", "identity") else self._decompressed(chunk)
+        for piece in decoded:
+            self._produced += len(piece)
+            if self._produced > self._limit:
+                raise BodyTooLargeError(f"the answer is larger than {self._limit} bytes")
+            yield piece
+
+    def finish(self) -> None:
+        """Raises BodyEncodingError when compressed data ends too early."""
+        if not self._complete:
+            raise BodyEncodingError(f"the answer's {self._encoding} data is cut short")
+
+    def _decompressed(self, chunk: bytes) -> Iterator[bytes]:
+        data = chunk
+        while data:
+            if self._decompressor is None:
+                self._decompressor = self._start(data)
+            decompressor = self._decompressor
+            try:
+                piece = decompressor.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise BodyEncodingError(f"the answer is not valid {self._encoding}: {error}") from error
+            if piece:
+                yield piece
+            self._complete = decompressor.eof
+            data = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
+            if decompressor.eof:
+                self._decompressor = None
+
+    def _start(self, data: bytes) -> _Decompressor:
+        if self._encoding != "deflate":
+            return zlib.decompressobj(zlib.MAX_WBITS | 16)
+        # RFC 9110 means the zlib format; some servers send bare deflate, as browsers tolerate.
+        wrapped = data[0] & 0x0F == 8
+        return zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
