@@ -58,6 +58,11 @@ class Running:
             first, self._taken = not self._taken, True
             return first
 
+    @property
+    def taken(self) -> bool:
+        """Whether someone has reported, or is about to."""
+        return self._taken
+
     def give_back(self) -> None:
         """Reporting failed: someone may try again."""
         with self._guard:

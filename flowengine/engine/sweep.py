@@ -16,13 +16,14 @@ from flowengine.engine.ports import StateStore
 from flowengine.engine.settling import Follow, Settler
 from flowengine.errors import FlowEngineError
 from flowengine.execution import rules
-from flowengine.execution.changes import Change
+from flowengine.execution.changes import Change, SetCounter
 from flowengine.execution.model import UNTOUCHED, NodeRecord
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
 POLL_S = 5.0
+MARGIN_MS = 10_000
 
 
 class SweepStore(StateStore, Protocol):
@@ -39,9 +40,6 @@ class SweepStore(StateStore, Protocol):
 
     def oldest_entry_ms(self, queue: str) -> int | None:
         """When the oldest message of a queue was sent; None: the queue is empty."""
-
-    def set_counters(self, execution: str, counters: dict[str, int]) -> None:
-        """Overwrite dependency counters."""
 
     def prune(self) -> int:
         """Remove what has expired from the indexes; returns how many."""
@@ -74,7 +72,7 @@ class Sweep:
         stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
         records = rules.records_of(stored)
         run = rules.Run(execution, meta.run, meta.correlation_id)
-        self._mend_counters(plan, records, execution)
+        self._mend_counters(plan, execution)
         positions = rules.ready(plan, records)
         if positions or meta.unfinished <= 0:
             self._found(execution, "ready_nodes", len(positions))
@@ -83,23 +81,28 @@ class Sweep:
             if record.status == "queued" and self._vanished(plan, name, record):
                 self._dispatch_again(plan, name, run, record)
 
-    def _mend_counters(self, plan: Plan, records: rules.Records, execution: str) -> None:
-        joins = [
-            node for node in plan.nodes if len(node.parents) > 1 and records(node.id).status == "pending"
-        ]
+    def _mend_counters(self, plan: Plan, execution: str) -> None:
+        """Watches every node, so that a completion meanwhile is not overwritten."""
+        unit = self._store.begin([(execution, node.id) for node in plan.nodes])
+        records = rules.records_of({name: record for (_, name), record in unit.nodes.items()})
+        joins = [n for n in plan.nodes if len(n.parents) > 1 and records(n.id).status == "pending"]
         stored = self._store.counters([(execution, node.id) for node in joins])
-        right = {node.id: rules.waiting_for(plan, records, node.parents) for node in joins}
-        wrong = {name: count for name, count in right.items() if stored.get((execution, name)) != count}
-        if wrong:
-            self._found(execution, "counters", len(wrong))
-            self._store.set_counters(execution, wrong)
+        changes: list[Change] = [
+            SetCounter(node.id, right)
+            for node in joins
+            if stored.get((execution, node.id)) != (right := rules.waiting_for(plan, records, node.parents))
+        ]
+        if not changes:
+            unit.abandon()
+        elif unit.commit({execution: changes}) is not None:
+            self._found(execution, "counters", len(changes))
 
     def _vanished(self, plan: Plan, name: str, record: NodeRecord) -> bool:
         """Whether a queued node's message is gone: it is older than all that its queue still holds."""
         oldest = self._store.oldest_entry_ms(plan.nodes[plan.index[name]].queue)
         callbacks = self._store.oldest_entry_ms("orchestrator")
         sent = record.queued_at or 0
-        return (oldest is None or sent < oldest - 1000) and callbacks is None
+        return (oldest is None or sent < oldest - MARGIN_MS) and callbacks is None
 
     def _dispatch_again(self, plan: Plan, name: str, run: rules.Run, seen: NodeRecord) -> None:
         unit = self._store.begin([(run.execution, name)])

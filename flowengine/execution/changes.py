@@ -35,6 +35,13 @@ class CountDown(msgspec.Struct, frozen=True):
     node: str
 
 
+class SetCounter(msgspec.Struct, frozen=True):
+    """Overwrite a node's counter of parents that have not completed (only the sweep does so)."""
+
+    node: str
+    value: int
+
+
 class Tally(msgspec.Struct, frozen=True):
     """Add to the execution's numbers: nodes unfinished, nodes failed, bytes of results."""
 
@@ -73,4 +80,6 @@ class Finish(msgspec.Struct, frozen=True):
     at: int
 
 
-Change: TypeAlias = Write | Dispatch | CountDown | Tally | ForgetStart | ArmTimer | Happened | Finish
+Change: TypeAlias = (
+    Write | Dispatch | CountDown | SetCounter | Tally | ForgetStart | ArmTimer | Happened | Finish
+)

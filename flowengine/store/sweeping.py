@@ -42,11 +42,6 @@ class RedisSweepState(RedisState):
         entries = self.sessions.retrying_read([("XRANGE", f"fe:q:{queue}", "-", "+", "COUNT", 1)])[0]
         return int(entries[0][0].split(b"-")[0]) if entries else None
 
-    def set_counters(self, execution: str, counters: dict[str, int]) -> None:
-        """Overwrite dependency counters."""
-        fields = [part for pair in counters.items() for part in pair]
-        self.sessions.here().call([("HSET", keys.deps(execution), *fields)])
-
     def prune(self) -> int:
         """Remove executions whose keys have expired from the indexes."""
         before = self.clock.now() - self.settings.retention_s * 1000

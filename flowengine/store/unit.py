@@ -19,6 +19,7 @@ from flowengine.execution.changes import (
     Finish,
     ForgetStart,
     Happened,
+    SetCounter,
     Tally,
     Write,
 )
@@ -115,6 +116,8 @@ class _Batch:
                     self._dispatch(execution, change)
                 case CountDown():
                     down[change.node] += 1
+                case SetCounter():
+                    self.commands.append(("HSET", keys.deps(execution), change.node, change.value))
                 case Tally():
                     tally["unfinished"] += change.unfinished
                     tally["failed"] += change.failed

@@ -1,0 +1,45 @@
+"""The orchestrator's actors: decode, call the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import dramatiq
+import msgspec
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from flowengine.broker import StreamsBroker
+from flowengine.engine.orchestrator import Orchestrator
+from flowengine.errors import ConflictError, StoreUnavailableError
+from flowengine.execution.model import Callback, StartExecution, TimerFired
+from flowengine.store.state import ORCHESTRATOR_QUEUE
+
+log = structlog.stdlib.get_logger()
+
+EXPECTED = (StoreUnavailableError, ConflictError)
+
+_callback = msgspec.json.Decoder(Callback)
+_start = msgspec.json.Decoder(StartExecution)
+_timer = msgspec.json.Decoder(TimerFired)
+
+
+def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
+    """Declare `start_execution`, `node_finished` and `timer_fired` on the broker."""
+
+    def start_execution(payloads: Sequence[bytes]) -> None:
+        message = _start.decode(payloads[0])
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.start(message, broker.receipt())
+
+    def node_finished(payloads: Sequence[bytes]) -> None:
+        engine.finish([_callback.decode(payload) for payload in payloads], broker.receipt())
+
+    def timer_fired(payloads: Sequence[bytes]) -> None:
+        message = _timer.decode(payloads[0])
+        with bound_contextvars(execution_id=message.execution, node_id=message.node):
+            engine.fire(message, broker.receipt())
+
+    actors: tuple[Callable[[Sequence[bytes]], None], ...] = (start_execution, node_finished, timer_fired)
+    for function in actors:
+        dramatiq.actor(function, broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)

@@ -1,0 +1,80 @@
+"""How an orchestrator process is put together, started and stopped."""
+
+from __future__ import annotations
+
+import threading
+
+import dramatiq
+from dramatiq.middleware import Middleware
+
+from flowengine.bootstrap import build_broker, build_state, read_settings
+from flowengine.broker import StreamsBroker
+from flowengine.broker.policy import ActorPolicy
+from flowengine.engine.orchestrator import Orchestrator
+from flowengine.engine.sweep import SweepLoop
+from flowengine.engine.timers import TimerLoop
+from flowengine.observability import configure_logging
+from flowengine.orchestrator.actors import declare
+from flowengine.settings import Settings
+from flowengine.store.sweeping import RedisSweepState
+from flowengine.store.timers import RedisTimers
+
+DEFAULT_THREADS = 2
+JOINED_CALLBACKS = 64
+IDLE_WAKE_MS = 2_000
+
+
+class Loops(Middleware):
+    """The timer loop and the sweep run while Dramatiq's Worker does."""
+
+    def __init__(self, state: RedisSweepState, settings: Settings) -> None:
+        self._stop = threading.Event()
+        self._loops: tuple[threading.Thread, ...] = (
+            TimerLoop(RedisTimers(state), self._stop),
+            SweepLoop(state, settings.sweep_s, self._stop),
+        )
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start them."""
+        for loop in self._loops:
+            loop.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Ask them to end; they are daemons, and end at their next turn."""
+        self._stop.set()
+
+
+def build(settings: Settings) -> StreamsBroker:
+    """The broker with the orchestrator's actors and loops."""
+    state = build_state(settings)
+    broker = build_broker(settings, {"node_finished": ActorPolicy(join=JOINED_CALLBACKS), **_single()})
+    declare(broker, Orchestrator(state, lease_s=settings.lease_s))
+    broker.add_middleware(Loops(state, settings))
+    return broker
+
+
+def _single() -> dict[str, ActorPolicy]:
+    return {name: ActorPolicy() for name in ("start_execution", "timer_fired")}
+
+
+def setup() -> None:
+    """Entry point for `dramatiq flowengine.orchestrator:setup`."""
+    settings = read_settings()
+    configure_logging(settings, service="orchestrator")
+    dramatiq.set_broker(build(settings))
+
+
+def run_process(
+    settings: Settings, *, threads: int, queues: tuple[str, ...] | None = None, stop: threading.Event
+) -> int:
+    """Run one orchestrator process until `stop` is set; finishes what runs, at most `grace_s`.
+
+    Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
+    """
+    broker = build(settings)
+    worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
+    worker.start()
+    stop.wait()
+    worker.stop(timeout=int(settings.grace_s * 1000))
+    broker.close()
+    return 0

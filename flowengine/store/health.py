@@ -1,0 +1,70 @@
+"""What `/health` tells: whether Redis answers, takes writes and has room, and who serves the queues.
+
+"down" means that the API cannot do its work: Redis is unreachable or refuses writes. Missing
+orchestrators and workers are told, but do not make the API unhealthy: what is accepted waits for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis
+
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.views import HealthView, QueueView
+from flowengine.store.admission import parse_info
+from flowengine.store.clock import milliseconds
+from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
+
+PROBE = "fe:health"
+ALIVE_MS = 10_000
+
+
+class Health:
+    """Asks Redis, in two round trips."""
+
+    def __init__(self, state: RedisState, queues: Sequence[str]) -> None:
+        self._state = state
+        self._queues = queues
+
+    def __call__(self) -> HealthView:
+        """The truth as of now. Never raises."""
+        try:
+            time, _, memory = self._state.sessions.retrying_read(
+                [("TIME",), ("SET", PROBE, "1", "EX", 60), ("INFO", "memory")]
+            )
+        except (StoreUnavailableError, redis.RedisError) as error:
+            return HealthView(status="down", checks={"redis": str(error)})
+        checks = {"redis": "ok", "memory": self._memory(memory)}
+        queues: dict[str, QueueView] = {}
+        for queue in self._queues:
+            view = self._queue(queue, milliseconds(time))
+            queues[queue] = view
+            service = "orchestrator" if queue == ORCHESTRATOR_QUEUE else f"worker ({queue})"
+            checks[service] = "ok" if view.consumers else "none is running"
+        return HealthView(status="ok", checks=checks, queues=queues)
+
+    def _memory(self, reply: bytes) -> str:
+        figures = parse_info(reply)
+        most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
+        if most and used > most * self._state.settings.memory_limit_ratio:
+            return f"{used} of {most} bytes used: new work is refused"
+        return "ok"
+
+    def _queue(self, queue: str, now: int) -> QueueView:
+        key = f"fe:q:{queue}"
+        try:
+            length, first, consumers = self._state.sessions.here().call(
+                [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1), ("XINFO", "CONSUMERS", key, "fe")]
+            )
+        except (StoreUnavailableError, redis.RedisError):
+            return QueueView(length=0, oldest_age_s=None, consumers=0)
+        oldest = int(first[0][0].split(b"-")[0]) if first else None
+        alive = sum(_idle_ms(consumer) < ALIVE_MS for consumer in consumers)
+        age = None if oldest is None else max(0, now - oldest) / 1000
+        return QueueView(length=length, oldest_age_s=age, consumers=alive)
+
+
+def _idle_ms(consumer: Sequence[bytes | int]) -> int:
+    fields = dict(zip(consumer[::2], consumer[1::2], strict=True))
+    return int(fields[b"idle"])

@@ -1,0 +1,32 @@
+"""The worker's actor: decode, call the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dramatiq
+import msgspec
+from structlog.contextvars import bound_contextvars
+
+from flowengine.broker import StreamsBroker
+from flowengine.engine.runner import Runner
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.model import RunNode
+
+_task = msgspec.json.Decoder(RunNode)
+
+
+def declare(broker: StreamsBroker, runner: Runner, queue: str) -> None:
+    """Declare `run_node` for one queue. The first queue's actor serves the other queues too."""
+
+    def run_node(payloads: Sequence[bytes]) -> None:
+        task = _task.decode(payloads[0])
+        with bound_contextvars(
+            execution_id=task.execution,
+            node_id=task.node,
+            attempt=task.attempt,
+            correlation_id=task.correlation_id,
+        ):
+            runner.run(task, broker.receipt())
+
+    dramatiq.actor(run_node, broker=broker, queue_name=queue, throws=(StoreUnavailableError,))

@@ -1,0 +1,108 @@
+"""How a worker process is put together, started and stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import dramatiq
+import msgspec
+from dramatiq.middleware import Middleware
+
+from flowengine.bootstrap import (
+    build_broker,
+    build_state,
+    dead_task_callback,
+    read_environment,
+    read_settings,
+)
+from flowengine.broker import StreamsBroker
+from flowengine.broker.policy import ActorPolicy
+from flowengine.engine.runner import Environment, Runner
+from flowengine.handlers import load_registry
+from flowengine.handlers.invocation import Invoker
+from flowengine.handlers.secrets import Secrets
+from flowengine.observability import configure_logging
+from flowengine.settings import Settings
+from flowengine.worker.actors import declare
+from flowengine.worker.watchdog import Watchdog
+
+DEFAULT_THREADS = 16
+IDLE_WAKE_MS = 2_000
+LOST_EXIT = 70
+
+
+class Watching(Middleware):
+    """The watchdog runs while Dramatiq's Worker does."""
+
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Start it."""
+        self._watchdog.start()
+
+
+class WorkerParts(msgspec.Struct, frozen=True):
+    """What a worker process is made of."""
+
+    broker: StreamsBroker
+    runner: Runner
+    watchdog: Watchdog
+    invoker: Invoker
+    queues: tuple[str, ...]
+
+
+def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event) -> WorkerParts:
+    """The broker with the worker's actor on every queue that a handler names."""
+    registry = load_registry(settings.handlers)
+    state = build_state(settings)
+    secrets = Secrets(environ)
+    invoker = Invoker(egress=settings.egress)
+    runner = Runner(
+        state,
+        registry,
+        invoker,
+        secrets,
+        settings.limits,
+        Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
+        state.clock.now,
+    )
+    policy = ActorPolicy(on_dead=dead_task_callback(state.clock.now))
+    broker = build_broker(settings, {"run_node": policy})
+    queues = tuple(sorted({item.queue for item in registry}))
+    declare(broker, runner, queues[0])
+    for queue in queues[1:]:
+        broker.declare_queue(queue)
+    watchdog = Watchdog(runner, settings.grace_s, stop)
+    broker.add_middleware(Watching(watchdog))
+    return WorkerParts(broker, runner, watchdog, invoker, queues)
+
+
+def setup() -> None:
+    """Entry point for `dramatiq flowengine.worker:setup`."""
+    settings = read_settings()
+    configure_logging(settings, service="worker")
+    dramatiq.set_broker(build(settings, read_environment(), threading.Event()).broker)
+
+
+def run_process(
+    settings: Settings, *, threads: int, queues: tuple[str, ...] | None = None, stop: threading.Event
+) -> int:
+    """Run one worker process until `stop` is set; finishes what runs, at most `grace_s`.
+
+    `queues`: serve only these. Returns the exit code: 0, or 70 when a handler's thread was lost.
+    """
+    parts = build(settings, read_environment(), stop)
+    worker = dramatiq.Worker(
+        parts.broker,
+        queues=set(queues) if queues else None,
+        worker_threads=threads,
+        worker_timeout=IDLE_WAKE_MS,
+    )
+    worker.start()
+    stop.wait()
+    worker.stop(timeout=int(settings.grace_s * 1000))
+    parts.broker.close()
+    parts.invoker.close()
+    return LOST_EXIT if parts.watchdog.lost else 0

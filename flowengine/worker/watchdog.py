@@ -1,0 +1,58 @@
+"""Watches over deadlines that a handler does not keep by itself.
+
+A thread cannot be killed. A handler that is past its node's deadline has its node reported as timed
+out at once; if its thread has not come back after the grace as well, the process counts as sick: it
+drains, ends, and is started again by its supervisor.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+
+from flowengine.engine.runner import Runner, Running
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.model import Failed, NodeError
+
+log = structlog.stdlib.get_logger()
+
+EVERY_S = 0.5
+MARGIN_S = 0.25
+
+
+class Watchdog(threading.Thread):
+    """Runs until `stop` is set; sets it itself when a thread is lost."""
+
+    def __init__(self, runner: Runner, grace_s: float, stop: threading.Event) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._runner = runner
+        self._grace_s = grace_s
+        self._stop_event = stop
+        self.lost = False
+
+    def run(self) -> None:
+        """Look at every running node twice a second."""
+        while not self._stop_event.wait(EVERY_S):
+            for hand in list(self._runner.running.values()):
+                self._look(hand)
+
+    def _look(self, hand: Running) -> None:
+        late = time.monotonic() - hand.deadline
+        if late > MARGIN_S and not hand.taken:
+            self._report(hand)
+        if late > self._grace_s:
+            log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
+            self.lost = True
+            self._stop_event.set()
+
+    def _report(self, hand: Running) -> None:
+        message = (
+            f"the handler '{hand.task.handler}' did not return within timeout_seconds "
+            f"({hand.task.timeout_ms / 1000:g} s)"
+        )
+        try:
+            self._runner.report(hand, Failed(NodeError(code="timeout", message=message)))
+        except StoreUnavailableError as error:
+            log.warning("watchdog.store_unavailable", error=str(error))
