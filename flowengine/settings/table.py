@@ -58,7 +58,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FLOWENGINE_EGRESS",
         "egress",
         choice(Egress),
-        "Where HTTP handlers may connect: `public` addresses, `private` networks too, or `any` (loopback too).",
+        "Where HTTP handlers connect: `public` addresses, `private` networks too, or `any` (loopback too).",
     ),
     Setting(
         "FLOWENGINE_HOST",

@@ -1,0 +1,124 @@
+"""One log of one process: structlog's events and the standard library's records, in one form.
+
+Lines go to stderr: JSON where nobody watches, readable on a terminal. Fields bound with
+`structlog.contextvars` are on every line. What is below the level costs one attribute look-up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from flowengine.observability.rendering import console_renderer, escape_controls, json_line
+
+Redactor: TypeAlias = Callable[[str], str]
+
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+# httpx logs every request's URL, httpcore every header: query strings and headers hold secrets.
+_NEVER_BELOW_WARNING: Final = ("httpx", "httpcore")
+
+
+class _Redaction:
+    """The redactor in force; last of all processors, so that it sees the whole line."""
+
+    redact: Redactor | None = None
+
+    def __call__(self, _: WrappedLogger, __: str, line: Any) -> str:  # the line: the renderer's result
+        text: str = line
+        return text if self.redact is None else self.redact(text)
+
+
+_redaction = _Redaction()
+
+
+def set_redactor(redact: Redactor | None) -> None:
+    """From now on every finished line passes through `redact` (None: as it is)."""
+    _redaction.redact = redact
+
+
+def configure_logs(
+    service: str,
+    *,
+    level: Literal["debug", "info", "warning", "error"] = "info",
+    log_format: Literal["auto", "json", "console"] = "auto",
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process to `stream` (default stderr), each line naming `service`.
+
+    Called once, when a process starts; loggers that have been used keep an earlier configuration.
+    `auto` is console on a terminal, else JSON; colours follow NO_COLOR (https://no-color.org).
+    """
+    sink = sys.stderr if stream is None else stream
+    terminal = sink.isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
+    shared = _shared(service, console=console)
+    final = _final(console=console, colors=terminal and not os.environ.get("NO_COLOR"))
+    lines = _Lines(sink)
+    structlog.configure(
+        processors=[*shared, *final],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=True,
+    )
+    _route_standard_logging(shared, final, sink, _LEVELS[level])
+
+
+def _shared(service: str, *, console: bool) -> list[Processor]:
+    def add_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    clock = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
+    return [structlog.contextvars.merge_contextvars, add_service, structlog.processors.add_log_level, clock]
+
+
+def _final(*, console: bool, colors: bool) -> list[Processor]:
+    if console:
+        return [escape_controls, console_renderer(colors=colors), _redaction]
+    return [structlog.processors.format_exc_info, json_line, _redaction]
+
+
+def _route_standard_logging(
+    shared: list[Processor], final: list[Processor], sink: TextIO, level: int
+) -> None:
+    handler = logging.StreamHandler(sink)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in _NEVER_BELOW_WARNING:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+class _Lines:
+    """Writes each line whole. A reader that went away must not fail the work that is logged."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def msg(self, line: str) -> None:
+        try:
+            with self._lock:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+        except (OSError, ValueError):
+            pass
+
+    log = debug = info = warning = warn = error = critical = fatal = exception = failure = msg
