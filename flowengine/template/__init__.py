@@ -1,0 +1,35 @@
+"""Templates: `{{ fetch_user.data }}`, `{{ nodes["my-node"].result }}`, `{{ secrets.NAME }}`.
+
+Jinja2's expressions in its sandbox, less everything that can loop, call, or grow without limit. Pure: no
+I/O, no clock, no randomness.
+"""
+
+from flowengine.template.compiling import analyse, is_template
+from flowengine.template.errors import (
+    SecretMissingError,
+    TemplateError,
+    TemplateEvaluationError,
+    TemplateForbiddenError,
+    TemplateSyntaxError,
+    TemplateTooLargeError,
+    TemplateUndefinedError,
+)
+from flowengine.template.reference import RESERVED_ROOTS, Analysis
+from flowengine.template.rendering import Scope, primary_value, render
+
+__all__ = [
+    "RESERVED_ROOTS",
+    "Analysis",
+    "Scope",
+    "SecretMissingError",
+    "TemplateError",
+    "TemplateEvaluationError",
+    "TemplateForbiddenError",
+    "TemplateSyntaxError",
+    "TemplateTooLargeError",
+    "TemplateUndefinedError",
+    "analyse",
+    "is_template",
+    "primary_value",
+    "render",
+]

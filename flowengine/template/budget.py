@@ -1,0 +1,53 @@
+"""How much one rendering may make. Counts; knows nothing of templates."""
+
+from __future__ import annotations
+
+from flowengine.template.errors import TemplateTooLargeError
+
+WORK_FACTOR = 4
+WHOLE_VALUE_FACTOR = 16
+
+
+class Budget:
+    """What is left to one rendering of one config.
+
+    `max_chars` bounds the text that comes out, over all templated strings of the config together.
+    Intermediate values (the input of a filter, both sides of `~`) may take WORK_FACTOR times as much,
+    values that are passed on whole WHOLE_VALUE_FACTOR times as much, counted as bytes of JSON: they
+    already exist and cost nothing to pass on, but whoever encodes them again pays.
+    """
+
+    __slots__ = ("_max_chars", "_output", "_whole", "_work")
+
+    def __init__(self, max_chars: int) -> None:
+        self._max_chars = max_chars
+        self._output = max_chars
+        self._work = WORK_FACTOR * max_chars
+        self._whole = WHOLE_VALUE_FACTOR * max_chars
+
+    def spend_output(self, size: int) -> None:
+        """Take `size` characters of text that comes out. Raises TemplateTooLargeError."""
+        self._output -= size
+        if self._output < 0:
+            raise TemplateTooLargeError(
+                f"the rendered text is over the limit of {self._max_chars} characters a node "
+                "(max_rendered_chars): pass the value whole, as the one expression of a string"
+            )
+
+    def spend_work(self, size: int) -> None:
+        """Take `size` characters or items of intermediate values. Raises TemplateTooLargeError."""
+        self._work -= size
+        if self._work < 0:
+            raise TemplateTooLargeError(
+                f"the expressions make over {WORK_FACTOR * self._max_chars} characters of intermediate "
+                f"values ({WORK_FACTOR} times max_rendered_chars): do this in a node of its own"
+            )
+
+    def spend_whole(self, size: int) -> None:
+        """Take `size` bytes of a value that is passed on whole. Raises TemplateTooLargeError."""
+        self._whole -= size
+        if self._whole < 0:
+            raise TemplateTooLargeError(
+                f"the values passed on whole are over {WHOLE_VALUE_FACTOR * self._max_chars} bytes "
+                f"({WHOLE_VALUE_FACTOR} times max_rendered_chars): read fewer or smaller ones"
+            )

@@ -1,0 +1,165 @@
+"""From a template's text to what it reads and to a program that can be run. Evaluates nothing.
+
+Both answers are kept for the texts seen last, so that a workflow posted again and a node of a running
+workflow cost one look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, lru_cache
+
+import jinja2
+import msgspec
+from jinja2 import nodes
+from jinja2.runtime import Context
+
+from flowengine.template.budget import Budget
+from flowengine.template.errors import TemplateSyntaxError
+from flowengine.template.grammar import read_template, variable
+from flowengine.template.lookup import look_up
+from flowengine.template.reference import PLAIN, Analysis, Reference
+from flowengine.template.sandbox import BUDGET, Sandbox
+from flowengine.template.simple import Path, read_simple
+from flowengine.template.values import to_text
+
+MAX_BRACKETS = 24
+CACHED_TEXTS = 2048
+_MARKS = ("{{", "{%", "{#")
+_VALUE = "value"
+_LITERAL_HINT = """; to write the marks themselves: {{ "{{" }}"""
+
+Evaluate = Callable[[Sequence[object], Budget], object]
+Pieces = Callable[[Sequence[object], Budget], Iterator[str]]
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A template that can be run.
+
+    Both functions take the values of `references`, in order, and the budget. `value` is set for a template
+    that is one whole expression, `pieces` (of text) for any other.
+    """
+
+    references: tuple[Reference, ...]
+    value: Evaluate | None = None
+    pieces: Pieces | None = None
+
+
+def is_template(text: str) -> bool:
+    """Whether the text holds template marks. Quick; says nothing of their being right."""
+    return "{" in text and any(mark in text for mark in _MARKS)
+
+
+def analyse(text: str) -> Analysis:
+    """What the text reads, if it is a template.
+
+    Raises TemplateSyntaxError and TemplateForbiddenError. The caller bounds the length of the text.
+    """
+    return _analysed(text) if is_template(text) else PLAIN
+
+
+@lru_cache(CACHED_TEXTS)
+def compiled(text: str) -> Program:
+    """The template as a program. Raises TemplateSyntaxError and TemplateForbiddenError."""
+    simple = read_simple(text)
+    return compile_expressions(text) if simple is None else _compile_simple(simple)
+
+
+def compile_expressions(text: str) -> Program:
+    """The template as a program of Jinja2's, whether or not it is simple."""
+    parts, references = _read(text)
+    is_sole = _is_sole(parts)
+    body: nodes.Node = (
+        nodes.Assign(nodes.Name(_VALUE, "store"), parts[0]) if is_sole else nodes.Output(list(parts))
+    )
+    tree = nodes.Template([body], lineno=1)
+    tree.set_lineno(1)
+    try:
+        template = _sandbox().from_string(tree)
+    except (RecursionError, SyntaxError, jinja2.TemplateError) as error:
+        raise TemplateSyntaxError(f"the template cannot be compiled: {error}") from error
+    names = [variable(place) for place in range(len(references))]
+
+    def new_context(values: Sequence[object], budget: Budget) -> Context:
+        return template.new_context({BUDGET: budget, **dict(zip(names, values, strict=True))})
+
+    def value(values: Sequence[object], budget: Budget) -> object:
+        context = new_context(values, budget)
+        for _ in template.root_render_func(context):
+            pass
+        return context.vars[_VALUE]
+
+    def pieces(values: Sequence[object], budget: Budget) -> Iterator[str]:
+        return template.root_render_func(new_context(values, budget))
+
+    known = tuple(references)
+    return Program(known, value=value) if is_sole else Program(known, pieces=pieces)
+
+
+def _compile_simple(parts: list[str | Path]) -> Program:
+    references = tuple(part.reference for part in parts if isinstance(part, Path))
+
+    def pieces(values: Sequence[object], budget: Budget) -> Iterator[str]:
+        roots = iter(values)
+        for part in parts:
+            yield part if isinstance(part, str) else to_text(_follow(next(roots), part))
+
+    first = parts[0]
+    if len(parts) > 1 or isinstance(first, str):
+        return Program(references, pieces=pieces)
+    return Program(references, value=lambda values, budget: _follow(values[0], first))
+
+
+def _follow(value: object, path: Path) -> object:
+    for key, label in path.keys:
+        value = look_up(value, key, label)
+    return value
+
+
+@cache
+def _sandbox() -> Sandbox:
+    return Sandbox()
+
+
+@lru_cache(CACHED_TEXTS)
+def _analysed(text: str) -> Analysis:
+    simple = read_simple(text)
+    if simple is None:
+        parts, references = _read(text)
+        is_sole = _is_sole(parts)
+    else:
+        references = [part.reference for part in simple if isinstance(part, Path)]
+        is_sole = len(simple) == 1 and bool(references)
+    return Analysis(
+        is_template=True,
+        is_sole=is_sole,
+        nodes=tuple(dict.fromkeys(item.name for item in references if item.kind != "secret")),
+        secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == "secret")),
+    )
+
+
+def _is_sole(parts: list[nodes.Expr]) -> bool:
+    return len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData)
+
+
+def _read(text: str) -> tuple[list[nodes.Expr], list[Reference]]:
+    try:
+        _refuse_deep_brackets(text)
+        return read_template(_sandbox().parse(text))
+    except jinja2.TemplateSyntaxError as error:
+        message = str(error.message).rstrip(".")
+        raise TemplateSyntaxError(f"line {error.lineno} of the template: {message}{_LITERAL_HINT}") from error
+    except (RecursionError, ValueError) as error:
+        raise TemplateSyntaxError("the template is nested too deeply, or holds a number too long") from error
+
+
+def _refuse_deep_brackets(text: str) -> None:
+    """Parsing recurses with every bracket: bound that by a number, not by the stack that is left."""
+    if text.count("(") + text.count("[") + text.count("{") - 2 * text.count("{{") <= MAX_BRACKETS:
+        return
+    depth = 0
+    for _, token, value in _sandbox().lex(text):
+        if token == "operator":
+            depth += (value in "([{") - (value in ")]}")
+            if depth > MAX_BRACKETS:
+                raise TemplateSyntaxError(f"brackets are nested more than {MAX_BRACKETS} deep")

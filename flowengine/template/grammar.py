@@ -1,0 +1,296 @@
+"""Which expressions templates may use, and what they read: an allow-list over Jinja2's syntax tree.
+
+Whatever is not listed is refused, so a new construct of Jinja2 is refused until someone looks at it. The tree
+is rewritten on the way: every root becomes a numbered variable (a template's own names never reach the
+generated code), field access carries a label for messages, `~` and slices become bounded filters.
+Evaluates nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable
+
+from jinja2 import nodes
+
+from flowengine.template.errors import TemplateForbiddenError
+from flowengine.template.filters import FILTERS
+from flowengine.template.reference import NODES, SECRETS, Reference
+from flowengine.template.sandbox import CONCATENATE, SLICE
+from flowengine.template.tests import TESTS
+from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
+
+MAX_DEPTH = 24
+_SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_REFUSED: dict[type[nodes.Node], str] = {
+    nodes.Call: "calls are not allowed; use a filter: {{ x.items() }} is {{ x.items }} or {{ x|items }}",
+    nodes.Pow: "'**' is not allowed; use a compute node",
+    nodes.Tuple: "write a list: [a, b]",
+}
+
+
+class Expressions:
+    """One template's expressions being read: checks, rewrites and collects references.
+
+    `references[i]` is what the rewritten tree calls `variable(i)`.
+    """
+
+    def __init__(self) -> None:
+        self.references: list[Reference] = []
+        self._depth = 0
+
+    def rewrite(self, node: nodes.Expr) -> nodes.Expr:
+        """The expression, checked and rewritten. Raises TemplateForbiddenError."""
+        rule = _RULES.get(type(node))
+        if rule is None:
+            reason = _REFUSED.get(type(node), f"'{type(node).__name__}' is not allowed in a template")
+            raise TemplateForbiddenError(reason)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TemplateForbiddenError(f"the expression is nested more than {MAX_DEPTH} deep")
+        result = rule(self, node)
+        self._depth -= 1
+        return result
+
+    def refer(self, kind: str, name: str) -> nodes.Expr:
+        """The variable that stands for this root."""
+        reference = Reference(kind, name)
+        if reference not in self.references:
+            self.references.append(reference)
+        return nodes.Name(variable(self.references.index(reference)), "load")
+
+    def all(self, items: list[nodes.Expr]) -> list[nodes.Expr]:
+        """All of them, rewritten."""
+        return [self.rewrite(item) for item in items]
+
+
+def variable(position: int) -> str:
+    """The name that the rewritten tree uses for the reference at `position`."""
+    return f"reference_{position}"
+
+
+def _name(reading: Expressions, node: nodes.Name) -> nodes.Expr:
+    if node.ctx != "load":
+        raise TemplateForbiddenError("assignments are not allowed in a template")
+    if node.name == NODES:
+        raise TemplateForbiddenError(f'name a node: {{{{ {NODES}["node-id"].result }}}}')
+    if node.name == SECRETS:
+        raise TemplateForbiddenError(f"name a secret: {{{{ {SECRETS}.NAME }}}}")
+    return reading.refer("output", node.name)
+
+
+def _access(reading: Expressions, node: nodes.Getattr | nodes.Getitem) -> nodes.Expr:
+    key = _literal_key(node)
+    _refuse_private(node, key)
+    root = node.node.name if isinstance(node.node, nodes.Name) else None
+    if root in (NODES, SECRETS):
+        return _refer_by_key(reading, str(root), key)
+    if key == "result":
+        owner = _node_id(node.node)
+        if owner is not None:
+            return reading.refer("primary", owner)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        bounds = [
+            reading.rewrite(bound) if bound is not None else nodes.Const(None)
+            for bound in (node.arg.start, node.arg.stop, node.arg.step)
+        ]
+        return _filter(reading.rewrite(node.node), SLICE, bounds)
+    if key is not None:
+        return nodes.Getitem(reading.rewrite(node.node), nodes.Const((key, _label(node.node))), "load")
+    assert isinstance(node, nodes.Getitem)
+    return nodes.Getitem(reading.rewrite(node.node), reading.rewrite(node.arg), "load")
+
+
+def _literal_key(node: nodes.Getattr | nodes.Getitem) -> str | int | None:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    if isinstance(node.arg, nodes.Const) and type(node.arg.value) in (str, int):
+        key: str | int = node.arg.value
+        return key
+    return None
+
+
+def _refuse_private(node: nodes.Getattr | nodes.Getitem, key: str | int | None) -> None:
+    if not isinstance(key, str):
+        return
+    if isinstance(node, nodes.Getattr) and key.startswith("_"):
+        raise TemplateForbiddenError(
+            f"attributes that start with '_' are not allowed; write [{key!r}] for a field"
+        )
+    if key.startswith("__"):
+        raise TemplateForbiddenError("fields that start with '__' are not allowed")
+
+
+def _refer_by_key(reading: Expressions, root: str, key: str | int | None) -> nodes.Expr:
+    if not isinstance(key, str):
+        example = f'{NODES}["node-id"]' if root == NODES else f"{SECRETS}.NAME"
+        raise TemplateForbiddenError(
+            f"'{root}[...]' takes a literal name, as in {{{{ {example} }}}}: "
+            "what a template reads is checked before the workflow runs"
+        )
+    if root == NODES:
+        return reading.refer("output", key)
+    if not _SECRET_NAME.fullmatch(key):
+        raise TemplateForbiddenError("a secret's name is made of letters, digits and _, 128 at most")
+    return reading.refer("secret", key)
+
+
+def _node_id(node: nodes.Expr) -> str | None:
+    """The node whose whole output this expression is, if it is one."""
+    if isinstance(node, nodes.Name):
+        return None if node.name in (NODES, SECRETS) else node.name
+    if isinstance(node, nodes.Getattr | nodes.Getitem):
+        key = _literal_key(node)
+        if isinstance(node.node, nodes.Name) and node.node.name == NODES and isinstance(key, str):
+            _refuse_private(node, key)
+            return key
+    return None
+
+
+def _label(node: nodes.Expr) -> str:
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr):
+        return f"{_label(node.node)}.{node.attr}"
+    if isinstance(node, nodes.Getitem):
+        key = _literal_key(node)
+        if isinstance(key, str) and _SIMPLE_KEY.fullmatch(key) is None:
+            return f"{_label(node.node)}[{key!r}]"
+        return f"{_label(node.node)}.{key}" if key is not None else f"{_label(node.node)}[...]"
+    return "the value"
+
+
+def _constant(reading: Expressions, node: nodes.Const) -> nodes.Expr:
+    value = node.value
+    if type(value) is int and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise TemplateForbiddenError("integers of more than 64 bits are not allowed")
+    if type(value) is float and not math.isfinite(value):
+        raise TemplateForbiddenError("numbers that are not finite are not allowed")
+    if value is not None and type(value) not in (str, int, float, bool):
+        raise TemplateForbiddenError("only text, numbers, true, false and none can be written in a template")
+    return node
+
+
+def _text(reading: Expressions, node: nodes.TemplateData) -> nodes.Expr:
+    return node
+
+
+def _list(reading: Expressions, node: nodes.List) -> nodes.Expr:
+    return nodes.List(reading.all(node.items))
+
+
+def _dict(reading: Expressions, node: nodes.Dict) -> nodes.Expr:
+    pairs = []
+    for pair in node.items:
+        if not isinstance(pair.key, nodes.Const) or not isinstance(pair.key.value, str):
+            raise TemplateForbiddenError("the keys of an object are literal texts: {'key': value}")
+        pairs.append(nodes.Pair(pair.key, reading.rewrite(pair.value)))
+    return nodes.Dict(pairs)
+
+
+def _binary(reading: Expressions, node: nodes.BinExpr) -> nodes.Expr:
+    return type(node)(reading.rewrite(node.left), reading.rewrite(node.right))
+
+
+def _unary(reading: Expressions, node: nodes.UnaryExpr) -> nodes.Expr:
+    return type(node)(reading.rewrite(node.node))
+
+
+def _concat(reading: Expressions, node: nodes.Concat) -> nodes.Expr:
+    return _filter(nodes.List(reading.all(node.nodes)), CONCATENATE, [])
+
+
+def _compare(reading: Expressions, node: nodes.Compare) -> nodes.Expr:
+    operands = [nodes.Operand(operand.op, reading.rewrite(operand.expr)) for operand in node.ops]
+    return nodes.Compare(reading.rewrite(node.expr), operands)
+
+
+def _conditional(reading: Expressions, node: nodes.CondExpr) -> nodes.Expr:
+    if node.expr2 is None:
+        raise TemplateForbiddenError("write the other case too: {{ a if condition else b }}")
+    return nodes.CondExpr(*reading.all([node.test, node.expr1, node.expr2]))
+
+
+def _filtered(reading: Expressions, node: nodes.Filter) -> nodes.Expr:
+    return _applied(reading, node, FILTERS, "filter", extra=2)
+
+
+def _tested(reading: Expressions, node: nodes.Test) -> nodes.Expr:
+    return _applied(reading, node, TESTS, "test", extra=1)
+
+
+def _applied(
+    reading: Expressions,
+    node: nodes.Filter | nodes.Test,
+    known: dict[str, Callable[..., object]] | dict[str, Callable[..., bool]],
+    kind: str,
+    *,
+    extra: int,
+) -> nodes.Expr:
+    function = known.get(node.name)
+    if function is None or node.node is None:
+        raise TemplateForbiddenError(
+            f"there is no {kind} '{node.name}'; there are: {', '.join(sorted(known))}"
+        )
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        raise TemplateForbiddenError(f"the {kind} '{node.name}' takes its arguments one by one, without '*'")
+    try:
+        inspect.signature(function).bind(
+            *[None] * (extra + len(node.args)), **{str(item.key): None for item in node.kwargs}
+        )
+    except TypeError as error:
+        raise TemplateForbiddenError(f"the {kind} '{node.name}': {error}") from error
+    named = [nodes.Keyword(item.key, reading.rewrite(item.value)) for item in node.kwargs]
+    return type(node)(reading.rewrite(node.node), node.name, reading.all(node.args), named, None, None)
+
+
+def _filter(value: nodes.Expr, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
+    return nodes.Filter(value, name, arguments, [], None, None)
+
+
+_RULES: dict[type[nodes.Node], Callable[..., nodes.Expr]] = {
+    nodes.Name: _name,
+    nodes.Getattr: _access,
+    nodes.Getitem: _access,
+    nodes.Const: _constant,
+    nodes.TemplateData: _text,
+    nodes.List: _list,
+    nodes.Dict: _dict,
+    nodes.Add: _binary,
+    nodes.Sub: _binary,
+    nodes.Mul: _binary,
+    nodes.Div: _binary,
+    nodes.FloorDiv: _binary,
+    nodes.Mod: _binary,
+    nodes.And: _binary,
+    nodes.Or: _binary,
+    nodes.Neg: _unary,
+    nodes.Pos: _unary,
+    nodes.Not: _unary,
+    nodes.Concat: _concat,
+    nodes.Compare: _compare,
+    nodes.CondExpr: _conditional,
+    nodes.Filter: _filtered,
+    nodes.Test: _tested,
+}
+
+
+def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Reference]]:
+    """The parts of a parsed template, rewritten, and what they read.
+
+    Raises TemplateForbiddenError for statements and for expressions that are not on the list.
+    """
+    reading = Expressions()
+    parts: list[nodes.Expr] = []
+    for node in tree.body:
+        if not isinstance(node, nodes.Output):
+            raise TemplateForbiddenError(
+                "statements ({% ... %}) are not allowed: only expressions, {{ ... }}; "
+                "use '{{ a if condition else b }}' for a condition"
+            )
+        parts.extend(reading.all(node.nodes))
+    return parts, reading.references

@@ -1,0 +1,36 @@
+"""What a template reads: nodes' outputs and secrets. Pure data."""
+
+from __future__ import annotations
+
+import msgspec
+
+NODES = "nodes"
+SECRETS = "secrets"
+RESERVED_ROOTS = frozenset({NODES, SECRETS})
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """A root that a template reads.
+
+    `kind` is "output" (a node's whole output), "primary" (`X.result`) or "secret"; `name` is the
+    node's id or the secret's name.
+    """
+
+    kind: str
+    name: str
+
+
+class Analysis(msgspec.Struct, frozen=True):
+    """What can be known of a string before anything has run.
+
+    `is_template`: it holds template marks at all. `is_sole`: it is one whole expression, so its value
+    keeps its type. `nodes`, `secrets`: the names it reads, each once, in order of appearance.
+    """
+
+    is_template: bool
+    is_sole: bool = False
+    nodes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+PLAIN = Analysis(is_template=False)

@@ -1,0 +1,118 @@
+"""A node's config with its templates filled in: bounded, strict, and never rendered twice.
+
+Knows where values come from only as far as a Scope says. Dictionary keys are not templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+import jinja2
+import msgspec
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.template.budget import Budget
+from flowengine.template.compiling import Program, compiled, is_template
+from flowengine.template.errors import (
+    SecretMissingError,
+    TemplateError,
+    TemplateEvaluationError,
+    TemplateUndefinedError,
+)
+from flowengine.template.reference import Reference
+from flowengine.template.values import json_size
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """What the templates of one node may read.
+
+    `outputs`: node id -> output, for every node that the config reads. `primaries`: node id -> the field
+    that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError;
+    it is asked only for secrets that a template names.
+    """
+
+    outputs: Mapping[str, JsonValue]
+    primaries: Mapping[str, str | None]
+    secrets: Callable[[str], str]
+
+
+def render(config: JsonValue, scope: Scope, *, max_chars: int, pointer: str = "/config") -> JsonValue:
+    """The config with every templated string replaced by what it gives.
+
+    A string that is one whole expression gives its value, of whatever type; any other gives text, in which
+    objects, lists, booleans and null appear as JSON. The answer may share parts with the scope's outputs:
+    do not change it in place. `max_chars` bounds the text made for the whole config (see Budget).
+
+    Raises a TemplateError whose `pointer` is that of the string, prefixed with `pointer`.
+    """
+    return _render(config, scope, Budget(max_chars), pointer)
+
+
+def primary_value(output: JsonValue, primary: str | None) -> JsonValue:
+    """What `X.result` means: the output's own `result`, else its primary field, else all of it."""
+    if isinstance(output, dict):
+        if "result" in output:
+            return output["result"]
+        if primary is not None and primary in output:
+            return output[primary]
+    return output
+
+
+def _render(value: JsonValue, scope: Scope, budget: Budget, pointer: str) -> JsonValue:
+    if isinstance(value, str):
+        return _render_text(value, scope, budget, pointer) if is_template(value) else value
+    if isinstance(value, dict):
+        return {
+            key: _render(item, scope, budget, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_render(item, scope, budget, f"{pointer}/{place}") for place, item in enumerate(value)]
+    if value is None or isinstance(value, int | float):
+        return value
+    assert_never(value)
+
+
+def _render_text(text: str, scope: Scope, budget: Budget, pointer: str) -> JsonValue:
+    try:
+        return _run(compiled(text), scope, budget)
+    except TemplateError as error:
+        error.pointer = pointer
+        raise
+    except jinja2.UndefinedError as error:
+        raise TemplateUndefinedError(str(error), pointer=pointer) from None
+    except (TypeError, RecursionError) as error:
+        raise TemplateEvaluationError(f"the expression failed: {error}", pointer=pointer) from None
+    except (ValueError, ArithmeticError, LookupError, jinja2.TemplateError) as error:
+        # The text of these may quote a value, which may be a secret.
+        reason = type(error).__name__
+        raise TemplateEvaluationError(f"the expression failed ({reason})", pointer=pointer) from None
+
+
+def _run(program: Program, scope: Scope, budget: Budget) -> JsonValue:
+    values = [_resolve(reference, scope) for reference in program.references]
+    if program.value is not None:
+        value = program.value(values, budget)
+        budget.spend_whole(json_size(value))
+        return value  # type: ignore[return-value]  # json_size has just encoded it: it is a JSON value
+    pieces: list[str] = []
+    for piece in program.pieces(values, budget) if program.pieces is not None else ():
+        budget.spend_output(len(piece))
+        pieces.append(piece)
+    return "".join(pieces)
+
+
+def _resolve(reference: Reference, scope: Scope) -> JsonValue:
+    name = reference.name
+    if reference.kind == "secret":
+        try:
+            return scope.secrets(name)
+        except LookupError:
+            raise SecretMissingError(
+                f"there is no secret '{name}': set FLOWENGINE_SECRET_{name} (or ..._FILE) for the workers"
+            ) from None
+    if name not in scope.outputs:
+        raise TemplateUndefinedError(f"the output of node '{name}' is not there to be read")
+    output = scope.outputs[name]
+    return primary_value(output, scope.primaries.get(name)) if reference.kind == "primary" else output

@@ -1,0 +1,109 @@
+"""The Jinja2 environment that expressions run in: immutable, strict, and with nothing to reach for.
+
+On top of Jinja's own sandbox nothing here ever reads a Python attribute, calls what a template names,
+or makes a value without asking the budget. Values are plain JSON, so `x.items` can only be a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Undefined, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from flowengine.template.arithmetic import binary, concatenate, unary
+from flowengine.template.budget import Budget
+from flowengine.template.errors import TemplateEvaluationError
+from flowengine.template.filters import FILTERS, TAKES_UNDEFINED
+from flowengine.template.lookup import look_up
+from flowengine.template.tests import TESTS
+from flowengine.template.values import to_text, type_name
+
+BUDGET: Final = "budget"
+CONCATENATE: Final = "~"
+SLICE: Final = "[:]"
+
+
+def _slice(budget: Budget, value: object, *bounds: object) -> object:
+    if not isinstance(value, str | list):
+        raise TemplateEvaluationError(f"a slice is taken of text or a list, not of {type_name(value)}")
+    if any(bound is not None and type(bound) is not int for bound in bounds) or bounds[-1] == 0:
+        raise TemplateEvaluationError("the bounds of a slice are integers, its step is not 0")
+    budget.spend_work(len(value))
+    return value[slice(*bounds)]  # type: ignore[arg-type]  # just checked
+
+
+def budget_of(context: Context) -> Budget:
+    """The budget of the rendering that this context belongs to."""
+    budget: Budget = context.parent[BUDGET]
+    return budget
+
+
+def _with_budget(function: Callable[..., object], *, takes_undefined: bool) -> Callable[..., object]:
+    @pass_context
+    @wraps(function)
+    def call(context: Context, value: object, *arguments: object, **named: object) -> object:
+        for item in arguments if takes_undefined else (value, *arguments, *named.values()):
+            if isinstance(item, Undefined):
+                str(item)  # raises UndefinedError
+        return function(budget_of(context), value, *arguments, **named)
+
+    return call
+
+
+@pass_context
+def _finalize(context: Context, value: object) -> str:
+    return to_text(value)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Evaluates the expressions that `flowengine.template.grammar` let through and rewrote."""
+
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+    intercepted_unops = frozenset({"+", "-"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=StrictUndefined,
+            autoescape=False,
+            optimized=False,
+            keep_trailing_newline=True,
+            finalize=_finalize,
+            cache_size=0,
+        )
+        self.globals.clear()
+        own: dict[str, Callable[..., object]] = {**FILTERS, CONCATENATE: concatenate, SLICE: _slice}
+        self.filters = {
+            name: _with_budget(function, takes_undefined=name in TAKES_UNDEFINED)
+            for name, function in own.items()
+        }
+        self.tests = dict(TESTS)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Arithmetic, bounded."""
+        for side in (left, right):
+            if isinstance(side, Undefined):
+                str(side)  # raises UndefinedError
+        return binary(operator, left, right, budget_of(context))
+
+    def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
+        """A sign, bounded."""
+        if isinstance(arg, Undefined):
+            str(arg)  # raises UndefinedError
+        return unary(operator, arg)
+
+    def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Nothing may be called, whatever it is."""
+        raise TemplateEvaluationError("templates cannot call anything")
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Never a Python attribute: a field of an object, or undefined."""
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """The field or item. `argument` is the key, or (key, what `obj` is called in the template)."""
+        key, label = argument if isinstance(argument, tuple) else (argument, None)
+        return look_up(obj, key, label)
