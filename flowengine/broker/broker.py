@@ -1,0 +1,275 @@
+"""Dramatiq's broker on Redis Streams consumer groups.
+
+Sending is one XADD, so it joins the caller's transaction; receiving blocks; acknowledging is the
+engine's own business, inside the transaction that carries a message's effect. No Lua, no clock but
+Redis's for anything that two processes must agree on. At least once: whatever a process held when it
+died comes back within a lease and a second or two.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.broker import MessageProxy
+from dramatiq.middleware import Middleware
+from dramatiq.worker import Worker
+
+from flowengine.broker.consumer import StreamsConsumer
+from flowengine.broker.delivery import Delivery
+from flowengine.broker.encoding import encode_message
+from flowengine.broker.errors import (
+    DelayRefusedError,
+    NoMessageError,
+    connection_closed,
+    join_timed_out,
+    queue_not_found,
+)
+from flowengine.broker.group import ConsumerGroup
+from flowengine.broker.inflight import InFlight
+from flowengine.broker.keeper import Keeper
+from flowengine.broker.policy import ActorPolicy, Policies
+from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt, stream_key
+
+DAY_S: Final = 24 * 3600.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class StreamsBroker(dramatiq.Broker):
+    """A Dramatiq broker whose queues are streams. Opens no connection before it is used.
+
+    `connect` makes clients that do not retry by themselves. `policies` names the engine's actors: their
+    messages are settled by `receipt()` alone. `lease_s` is how long a message stays a silent
+    process's; `max_deliveries` how often one may be delivered, where its policy limits that.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], redis.Redis],
+        *,
+        policies: Policies | None = None,
+        lease_s: float = 12.0,
+        max_deliveries: int = 3,
+        consumer_name: str | None = None,
+        remove_idle_s: float = DAY_S,
+        middleware: Iterable[Middleware] = (),
+    ) -> None:
+        self.policies: Policies = dict(policies or {})
+        self.max_deliveries = max_deliveries
+        self.in_flight = InFlight()
+        self._connect = connect
+        self._lease_ms = max(1, int(lease_s * 1000))
+        self._consumer_name = consumer_name or _unique_name()
+        self._remove_idle_s = remove_idle_s
+        self._current = threading.local()
+        self._consumed: set[str] = set()
+        self._making = threading.Lock()
+        self._group: ConsumerGroup | None = None
+        self._keeper: Keeper | None = None
+        super().__init__(middleware=[_Lifecycle(), *middleware])
+        self.queues: set[str] = set()
+
+    # -- sending
+
+    def send(self, sink: CommandSink, queue: str, actor: str, payload: bytes) -> None:
+        """Queue one engine message: exactly one command on `sink`, a transaction or a client."""
+        sink.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, PAYLOAD, payload)
+
+    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        """Send any Dramatiq message at once.
+
+        Raises DelayRefusedError for a delayed one, TypeError for arguments that JSON cannot carry and
+        dramatiq.errors.ConnectionClosed when Redis is away.
+        """
+        if delay is not None:
+            raise DelayRefusedError(
+                f"{message.actor_name} was sent with a delay of {delay} ms, and this broker keeps nothing "
+                "for later; what must wait belongs in fe:timers"
+            )
+        self.emit_before("enqueue", message, delay)
+        try:
+            self.group.client.execute_command(
+                "XADD", stream_key(message.queue_name), "*", MESSAGE, encode_message(message)
+            )
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise connection_closed(error) from error
+        self.emit_after("enqueue", message, delay)
+        return message
+
+    # -- receiving
+
+    def receipt(self) -> Receipt:
+        """The receipt of the engine message that the calling thread processes. Raises NoMessageError."""
+        delivery: Delivery | None = getattr(self._current, "delivery", None)
+        if delivery is None or not delivery.engine:
+            raise NoMessageError(
+                "this thread processes no engine message, so there is nothing to acknowledge"
+            )
+        return delivery
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
+        """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
+        if queue_name not in self.queues:
+            raise queue_not_found(queue_name)
+        self._consumed.add(queue_name)
+        self._start_keeper()
+        return StreamsConsumer(self, queue_name)
+
+    def declare_queue(self, queue_name: str) -> None:
+        """Consume this queue. Its stream and group are made on first use."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def get_declared_queues(self) -> set[str]:
+        """The queues declared so far."""
+        return set(self.queues)
+
+    def close(self) -> None:
+        """Stop renewing and close the connections."""
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._group is not None:
+            self._group.client.close()
+
+    # -- for tests and operators
+
+    def flush(self, queue_name: str) -> None:
+        """Drop every message of a queue, delivered or not."""
+        self.group.client.delete(stream_key(queue_name))
+
+    def flush_all(self) -> None:
+        """Drop every message of all declared queues."""
+        for queue in self.queues:
+            self.flush(queue)
+
+    def join(self, queue_name: str, *, timeout: int | None = None) -> None:
+        """Wait until a queue is empty and all its messages are settled; `timeout` in milliseconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout / 1000
+        while self.group.client.xlen(stream_key(queue_name)):
+            if deadline is not None and time.monotonic() > deadline:
+                raise join_timed_out(queue_name, timeout)
+            time.sleep(0.01)
+
+    # -- for this package
+
+    @property
+    def group(self) -> ConsumerGroup:
+        """This process as a consumer, over a pool that any thread may use."""
+        with self._making:
+            if self._group is None:
+                self._group = self.group_over(self._connect())
+            return self._group
+
+    def group_over(self, client: redis.Redis) -> ConsumerGroup:
+        """This process as a consumer, over another client."""
+        return ConsumerGroup(client, self._consumer_name, lease_ms=self._lease_ms)
+
+    def connect_one(self) -> redis.Redis:
+        """A new client, to be closed by the caller."""
+        return self._connect()
+
+    @property
+    def consumer_count(self) -> int:
+        """How many queues this process consumes."""
+        return max(1, len(self._consumed))
+
+    def join_limit(self, queue: str) -> int:
+        """How many entries one delivery of this queue may carry, by the policies of its actors."""
+        return max((policy.join for policy in self._declared_policies(queue)), default=1)
+
+    def is_cautious(self, queue: str) -> bool:
+        """Whether a message of this queue may be one that kills its worker."""
+        return any(policy.on_dead is not None for policy in self._declared_policies(queue)) or any(
+            actor.queue_name == queue and name not in self.policies for name, actor in self.actors.items()
+        )
+
+    def begin(self, delivery: MessageProxy) -> None:
+        """The calling thread starts to process; marks the delivery failed if it must not."""
+        if isinstance(delivery, Delivery):
+            if self.in_flight.start(delivery):
+                self._current.delivery = delivery
+            else:
+                delivery.fail()
+
+    def end(self) -> None:
+        """The calling thread has processed its delivery."""
+        self._current.delivery = None
+
+    def leave(self) -> None:
+        """The worker is down: end renewal, and leave the groups in which nothing is pending."""
+        if self._keeper is not None:
+            self._keeper.stop()
+        try:
+            for queue in self._consumed:
+                for consumer in self.group.consumers(queue):
+                    if consumer["name"] == self.group.consumer and consumer["pending"] == 0:
+                        self.group.remove_consumer(queue, self.group.consumer)
+        except redis.RedisError as error:
+            log.info("broker.groups_not_left", error=str(error) or type(error).__name__)
+
+    def _declared_policies(self, queue: str) -> list[ActorPolicy]:
+        return [
+            self.policies[name]
+            for name, actor in self.actors.items()
+            if actor.queue_name == queue and name in self.policies
+        ]
+
+    def _start_keeper(self) -> None:
+        group = self.group
+        with self._making:
+            if self._keeper is None:
+                self._keeper = Keeper(
+                    group, self.in_flight, lambda: tuple(self._consumed), remove_idle_s=self._remove_idle_s
+                )
+            self._keeper.start()
+
+
+class _Lifecycle(Middleware):
+    """Tells the broker what Dramatiq's worker is doing."""
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
+        _streams(broker).in_flight.open(worker.worker_threads)
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
+        _streams(broker).in_flight.stop()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
+        _streams(broker).leave()
+
+    def before_process_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+        _streams(broker).begin(message)
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        _streams(broker).end()
+
+    def after_skip_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+        _streams(broker).end()
+
+
+def _streams(broker: dramatiq.Broker) -> StreamsBroker:
+    if not isinstance(broker, StreamsBroker):
+        raise TypeError(f"made for StreamsBroker, not {broker!r}")
+    return broker
+
+
+def _unique_name() -> str:
+    """Host, process and a random part: never reused, so that a restart is not taken for its predecessor."""
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

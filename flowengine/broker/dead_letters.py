@@ -1,0 +1,64 @@
+"""Where a message goes that cannot be processed: a bounded stream beside its queue.
+
+One transaction tells of the death, writes the dead letter and removes the message, so that none of
+the three can happen without the others.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import structlog
+
+from flowengine.broker.delivery import Entry
+from flowengine.broker.group import ConsumerGroup
+from flowengine.broker.policy import Policies
+from flowengine.broker.wire import dead_letter_key, engine_fields, stream_key
+
+Reason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
+
+DEAD_LETTERS_KEPT: Final = 1000
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policies: Policies) -> None:
+    """Move an entry to the dead letters, sending its actor's `on_dead` message if it is exhausted.
+
+    Raises redis.RedisError; the entry then is either where it was or buried, never half.
+    """
+    # The delivery in hand was never started, so it does not count.
+    starts = entry.deliveries - 1 if reason == "exhausted" else entry.deliveries
+    pipe = group.client.pipeline(transaction=True)
+    told = _last_words(entry, starts, policies) if reason == "exhausted" else None
+    if told is not None:
+        target, actor, payload = told
+        fields = [part for pair in engine_fields(actor, payload).items() for part in pair]
+        pipe.execute_command("XADD", stream_key(target), "*", *fields)
+    # fmt: off
+    pipe.execute_command(
+        "XADD", dead_letter_key(queue), "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
+        *entry.fields, "reason", reason, "entry", entry.id, "deliveries", starts,
+    )
+    # fmt: on
+    group.settle(pipe, queue, [entry.id])
+    pipe.execute()
+    log.error(
+        "broker.message_buried",
+        queue=queue,
+        actor=entry.actor or None,
+        entry=entry.id.decode(),
+        reason=reason,
+        deliveries=starts,
+    )
+
+
+def _last_words(entry: Entry, starts: int, policies: Policies) -> tuple[str, str, bytes] | None:
+    policy = policies.get(entry.actor)
+    if policy is None or policy.on_dead is None or entry.payload is None:
+        return None
+    try:
+        return policy.on_dead(entry.payload, starts)
+    except ValueError:
+        log.exception("broker.dead_message_not_told", actor=entry.actor, entry=entry.id.decode())
+        return None

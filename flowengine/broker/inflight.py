@@ -1,0 +1,229 @@
+"""What this process holds, and how much more it may take.
+
+Decides when to fetch and how much; refuses to know Redis. Lives in the broker and not in a consumer,
+because Dramatiq replaces consumers after an error while their messages go on. Times are seconds of
+the monotonic clock.
+
+A fetched message should start at once. Only where messages are quick is one more fetched for each
+thread that is turning them over, so that threads need not wait for a round trip; a thread stuck in a
+long message does not count, so that nothing waits behind it while another process is idle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from threading import Condition
+from typing import Final
+
+from flowengine.broker.delivery import Delivery, Entry
+
+START_WITHIN_S: Final = 1.0
+"""What has not started so long after it was fetched is given back."""
+
+QUICK_S: Final = 0.02
+"""Messages that take less, on average, are fetched ahead."""
+
+STUCK_S: Final = 0.1
+"""A thread that works on one message for longer is not counted on."""
+
+JOIN_HORIZON_S: Final = 0.25
+"""A joining queue fetches no more than this much work, at the recent pace."""
+
+_PACE_WEIGHT: Final = 0.1
+_PACE_LIMIT_S: Final = 1.0
+
+
+class InFlight:
+    """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._sleepers = 0
+        self._threads = 1
+        self._stopping = False
+        # Taken for slow until the first few have shown otherwise.
+        self._pace_s = 2 * QUICK_S
+        self._waiting: dict[Delivery, float] = {}
+        self._running: dict[Delivery, float] = {}
+        self._held: dict[str, dict[bytes, Entry]] = {}
+        self._suspects: set[Entry] = set()
+
+    # -- the process's life
+
+    def open(self, threads: int) -> None:
+        """Begin to take messages for so many threads."""
+        with self._changed:
+            self._threads = threads
+            self._stopping = False
+
+    def stop(self) -> None:
+        """Take no more, for good; wakes whoever waits for room."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` has been called."""
+        return self._stopping
+
+    # -- a delivery's life
+
+    def hold(self, deliveries: Sequence[Delivery]) -> None:
+        """These have just been fetched."""
+        now = time.monotonic()
+        with self._changed:
+            for delivery in deliveries:
+                self._waiting[delivery] = now
+                held = self._held.setdefault(delivery.queue, {})
+                for entry in delivery.entries:
+                    held[entry.id] = entry
+                    if entry.deliveries > 1:
+                        self._suspects.add(entry)
+
+    def start(self, delivery: Delivery) -> bool:
+        """A thread begins with it; False if it has been given back meanwhile and must not run."""
+        with self._changed:
+            if self._waiting.pop(delivery, None) is None:
+                return False
+            self._running[delivery] = time.monotonic()
+            delivery.started = True
+            if self._sleepers:
+                self._changed.notify()
+            return True
+
+    def release(self, queue: str, entries: Iterable[Entry]) -> None:
+        """These entries are settled, or no longer ours: their leases are not renewed any more."""
+        with self._changed:
+            self._release(queue, entries)
+
+    def finish(self, delivery: Delivery) -> None:
+        """Its thread is free again. Whatever of it was not settled is no longer held."""
+        with self._changed:
+            started = self._running.pop(delivery, None)
+            self._waiting.pop(delivery, None)
+            if started is not None:
+                spent = min(_PACE_LIMIT_S, (time.monotonic() - started) / len(delivery.entries))
+                self._pace_s += (spent - self._pace_s) * _PACE_WEIGHT
+            self._release(delivery.queue, delivery.entries)
+            if self._sleepers:
+                self._changed.notify()
+
+    def give_back(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
+        """Let go of those that have not started (or of all); returns the ones let go of."""
+        with self._changed:
+            chosen = [d for d in deliveries if d in self._waiting or (even_running and d in self._running)]
+            for delivery in chosen:
+                self._waiting.pop(delivery, None)
+                delivery.given_back = True
+                self._release(delivery.queue, delivery.entries)
+            return chosen
+
+    def _release(self, queue: str, entries: Iterable[Entry]) -> None:
+        held = self._held.get(queue, {})
+        for entry in entries:
+            # Another delivery of the same entry may have taken its place.
+            if held.get(entry.id) is entry:
+                del held[entry.id]
+            if entry.deliveries > 1:
+                self._suspects.discard(entry)
+
+    # -- what is held
+
+    def held_ids(self, queue: str) -> set[bytes]:
+        """The entries whose leases this process keeps."""
+        with self._changed:
+            return set(self._held.get(queue, ()))
+
+    def is_held(self, queue: str, entry_id: bytes) -> bool:
+        """Whether this entry is in this process's memory."""
+        return entry_id in self._held.get(queue, ())
+
+    def forget(self, queue: str, ids: Iterable[bytes]) -> None:
+        """These were taken over by another process: renew them no more."""
+        with self._changed:
+            held = self._held.get(queue, {})
+            self._release(queue, [held[entry_id] for entry_id in ids if entry_id in held])
+
+    def holds_suspect(self) -> bool:
+        """Whether an entry that was delivered before is in hand; it may be one that kills its worker."""
+        return bool(self._suspects)
+
+    def waiting(self, queue: str | None = None) -> list[Delivery]:
+        """Fetched and not started, oldest first."""
+        with self._changed:
+            return [d for d in self._waiting if queue is None or d.queue == queue]
+
+    def all(self, queue: str) -> list[Delivery]:
+        """Everything of this queue, waiting or running."""
+        with self._changed:
+            return [d for d in (*self._waiting, *self._running) if d.queue == queue]
+
+    def overdue(self) -> list[Delivery]:
+        """Those that have waited for a thread for too long."""
+        limit = time.monotonic() - START_WITHIN_S
+        with self._changed:
+            return [delivery for delivery, since in self._waiting.items() if since <= limit]
+
+    def until_overdue_s(self) -> float:
+        """How long until the oldest waiting delivery must be given back; START_WITHIN_S if none waits."""
+        with self._changed:
+            for since in self._waiting.values():
+                return max(0.0, since + START_WITHIN_S - time.monotonic())
+            return START_WITHIN_S
+
+    # -- how much more
+
+    def wait_for_room(self, *, join: int, within_s: float) -> int:
+        """How many entries may be fetched now, waiting up to `within_s` for it to be any; 0 if none.
+
+        `join` is how many entries one delivery of this queue may carry (1: nothing is joined).
+        """
+        deadline = time.monotonic() + within_s
+        with self._changed:
+            while not self._stopping:
+                room = self._joining_room(join) if join > 1 else self._room()
+                left = deadline - time.monotonic()
+                if room > 0 or left <= 0:
+                    return room
+                self._sleep(left)
+            return 0
+
+    def rest(self, for_s: float) -> None:
+        """Wait so long, or until the process stops."""
+        with self._changed:
+            if not self._stopping:
+                self._sleep(for_s)
+
+    def _sleep(self, for_s: float) -> None:
+        self._sleepers += 1
+        try:
+            self._changed.wait(for_s)
+        finally:
+            self._sleepers -= 1
+
+    def _room(self) -> int:
+        idle = self._threads - len(self._running) - len(self._waiting)
+        if self._pace_s > QUICK_S:
+            return max(0, idle)
+        ahead = self._threads - self._stuck()
+        room = idle + ahead
+        # Half the allowance at a time: fewer, larger fetches.
+        return room if room > ahead // 2 else 0
+
+    def _joining_room(self, join: int) -> int:
+        # Nothing is fetched ahead: what waits in the stream meanwhile arrives as one larger batch.
+        idle = self._threads - len(self._running) - len(self._waiting)
+        if idle <= 0:
+            return 0
+        return max(1, min(join, int(JOIN_HORIZON_S * idle / max(self._pace_s, 1e-6))))
+
+    def _stuck(self) -> int:
+        limit = time.monotonic() - STUCK_S
+        stuck = 0
+        for since in self._running.values():  # in the order in which they started
+            if since > limit:
+                break
+            stuck += 1
+        return stuck

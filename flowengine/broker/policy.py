@@ -1,0 +1,32 @@
+"""What an engine actor asks of the broker: joining, and what happens to a message that kills.
+
+Pure data. An actor without a policy is an ordinary Dramatiq actor: never joined, acknowledged by
+the broker, and dead-lettered without a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+DeadCallback: TypeAlias = Callable[[bytes, int], tuple[str, str, bytes] | None]
+"""Given a payload and how often its processing was started: the queue, the actor and the payload of
+the message that tells of its death. None where the payload tells too little. Raises ValueError for
+a payload that cannot be decoded."""
+
+
+class ActorPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """How the broker treats the messages of one engine actor.
+
+    `join` is how many waiting messages may reach the actor as one list. With `on_dead`, a message
+    delivered more than the broker's `max_deliveries` times goes to the dead letters, and the callback
+    is sent in the same transaction. Without it, messages are delivered until they are acknowledged.
+    """
+
+    join: int = 1
+    on_dead: DeadCallback | None = None
+
+
+Policies: TypeAlias = Mapping[str, ActorPolicy]

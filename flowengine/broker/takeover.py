@@ -1,0 +1,104 @@
+"""Which lapsed messages this process takes over, and when it may.
+
+A lease lapses when its holder has died, has handed the message back, or was cut off. Where a message
+may be the one that kills its workers, a process takes only one that was delivered before at a time,
+so that innocents do not reach the delivery limit beside a killer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Final
+
+import structlog
+
+from flowengine.broker.group import ConsumerGroup, Lapsed, RawEntry
+from flowengine.broker.inflight import InFlight
+
+SCAN_EVERY_S: Final = 1.0
+SCAN_LIMIT: Final = 128
+_FIRST_NAP_S: Final = 0.005
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Takeover:
+    """Looks for lapsed messages of one queue on behalf of one consumer thread.
+
+    With `cautious`, at most one entry that was delivered before is in hand at a time.
+    """
+
+    def __init__(self, group: ConsumerGroup, queue: str, in_flight: InFlight, *, cautious: bool) -> None:
+        self._group = group
+        self._queue = queue
+        self._in_flight = in_flight
+        self._cautious = cautious
+        self._lease_s = group.lease_ms / 1000
+        self._not_before = 0.0
+        self._next_scan = 0.0
+        self._nap_s = _FIRST_NAP_S
+        self._candidates: deque[Lapsed] = deque()
+
+    def postpone(self, for_s: float | None = None) -> None:
+        """Take nothing over for so long (a lease, if not told): the holders may have been cut off too."""
+        until = time.monotonic() + (self._lease_s if for_s is None else for_s)
+        self._not_before = max(self._not_before, until)
+        self._candidates.clear()
+
+    def rest_s(self) -> float:
+        """How long the caller may do other things before it calls `take` again."""
+        now = time.monotonic()
+        due = max(self._next_scan, self._not_before) - now
+        if self._candidates:
+            due = min(due, self._nap_s)
+        return max(0.0, due)
+
+    def take(self, room: int) -> list[tuple[RawEntry, int]]:
+        """Up to `room` lapsed entries, now this process's, each with its delivery count."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return []
+        if now >= self._next_scan:
+            self._scan()
+            self._next_scan = now + SCAN_EVERY_S
+        if not self._candidates:
+            return []
+        chosen = self._choose(room)
+        if not chosen:
+            self._nap_s = min(SCAN_EVERY_S, self._nap_s * 2)
+            return []
+        self._nap_s = _FIRST_NAP_S
+        counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}
+        claimed = self._group.claim(self._queue, list(counts))
+        if claimed:
+            log.info("broker.messages_taken_over", queue=self._queue, count=len(claimed))
+        return [(entry, counts[entry[0]]) for entry in claimed]
+
+    def _scan(self) -> None:
+        self._candidates.clear()
+        late = []
+        for lapsed in self._group.lapsed(self._queue, SCAN_LIMIT):
+            if self._in_flight.is_held(self._queue, lapsed.id):
+                late.append(lapsed.id)
+            else:
+                self._candidates.append(lapsed)
+        if late:
+            self._group.renew(self._queue, late)
+
+    def _choose(self, room: int) -> list[Lapsed]:
+        """Those to claim now, removed from the candidates."""
+        if not self._cautious:
+            return [self._candidates.popleft() for _ in range(min(room, len(self._candidates)))]
+        may_suspect = not self._in_flight.holds_suspect()
+        chosen: list[Lapsed] = []
+        kept: deque[Lapsed] = deque()
+        for lapsed in self._candidates:
+            suspect = lapsed.deliveries > 0
+            if len(chosen) < room and (may_suspect or not suspect):
+                chosen.append(lapsed)
+                may_suspect = may_suspect and not suspect
+            else:
+                kept.append(lapsed)
+        self._candidates = kept
+        return chosen
