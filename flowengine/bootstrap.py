@@ -71,12 +71,14 @@ def build_executions(settings: Settings, registry: Registry) -> RedisExecutions:
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker import StreamsBroker
+    from flowengine.broker.expected import ExpectedErrors
 
     return StreamsBroker(
         lambda: open_redis(settings),
         lease_s=settings.lease_s,
         max_deliveries=settings.max_deliveries,
         policies=policies,
+        middleware=[ExpectedErrors()],
     )
 
 

@@ -61,13 +61,18 @@ class Session:
         """
         return _raise_first(self._exchange(commands))
 
-    def transact(self, commands: Sequence[Command]) -> list[Any] | None:
+    def transact(self, commands: Sequence[Command], *, watched: bool = False) -> list[Any] | None:
         """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
+
+        `watched`: an earlier call has sent WATCH; then nothing is sent if that connection is gone, and
+        no health check comes in between, since it would reconnect and lose the WATCH.
 
         Raises StoreUnavailableError when the connection failed (the transaction may have been
         applied: read again and decide) or when the server refused it (out of memory, disk full).
         """
-        replies = self._exchange([("MULTI",), *commands, ("EXEC",)])
+        if watched and not self._connection.is_connected:
+            raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
+        replies = self._exchange([("MULTI",), *commands, ("EXEC",)], check_health=not watched)
         result = replies[-1]
         if isinstance(result, redis.ResponseError):
             queued = (reply for reply in replies if isinstance(reply, redis.ResponseError))
@@ -82,10 +87,10 @@ class Session:
         """Drop what is watched."""
         self.call([("UNWATCH",)])
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+    def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
         connection = self._connection
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             connection.disconnect()

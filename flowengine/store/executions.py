@@ -145,7 +145,7 @@ class RedisExecutions:
             reset = retry_failed(plan, records_of(touched), run, unit.now)
         commands = self._start_commands(execution, record, run, token, reset, unit.now)
         commands += [("PERSIST", keys.node(execution, name)) for name in touched]
-        return run if self._state.sessions.here().transact(commands) is not None else None
+        return run if self._state.sessions.here().transact(commands, watched=True) is not None else None
 
     def _start_commands(
         self, execution: str, record: meta.Meta, run: int, token: str, reset: Reset, now: int

@@ -77,7 +77,7 @@ class Unit:
         commands = batch.finish()
         if acknowledge is not None:
             acknowledge(commands)
-        replies = self._session.transact(commands)
+        replies = self._session.transact(commands, watched=True)
         if replies is None:
             return None
         return Committed(
