@@ -25,7 +25,7 @@ from flowengine.store.sweeping import RedisSweepState
 if TYPE_CHECKING:
     import redis
 
-    from flowengine.broker import StreamsBroker
+    from flowengine.broker.broker import StreamsBroker
     from flowengine.broker.policy import Policies
     from flowengine.plugin import Registry
 
@@ -70,7 +70,7 @@ def build_executions(settings: Settings, registry: Registry) -> RedisExecutions:
 
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
-    from flowengine.broker import StreamsBroker
+    from flowengine.broker.broker import StreamsBroker
     from flowengine.broker.expected import ExpectedErrors
 
     return StreamsBroker(

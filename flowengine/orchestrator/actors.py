@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from flowengine.broker import StreamsBroker
+from flowengine.broker.broker import StreamsBroker
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.model import Callback, StartExecution, TimerFired

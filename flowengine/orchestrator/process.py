@@ -8,12 +8,12 @@ import dramatiq
 from dramatiq.middleware import Middleware
 
 from flowengine.bootstrap import build_broker, build_state, read_settings
-from flowengine.broker import StreamsBroker
+from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.engine.sweep import SweepLoop
 from flowengine.engine.timers import TimerLoop
-from flowengine.observability import configure_logging
+from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare
 from flowengine.settings import Settings
 from flowengine.store.sweeping import RedisSweepState
@@ -60,7 +60,7 @@ def _single() -> dict[str, ActorPolicy]:
 def setup() -> None:
     """Entry point for `dramatiq flowengine.orchestrator:setup`."""
     settings = read_settings()
-    configure_logging(settings, service="orchestrator")
+    configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
     dramatiq.set_broker(build(settings))
 
 

@@ -8,7 +8,7 @@ import dramatiq
 import msgspec
 from structlog.contextvars import bound_contextvars
 
-from flowengine.broker import StreamsBroker
+from flowengine.broker.broker import StreamsBroker
 from flowengine.engine.runner import Runner
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import RunNode

@@ -16,13 +16,13 @@ from flowengine.bootstrap import (
     read_environment,
     read_settings,
 )
-from flowengine.broker import StreamsBroker
+from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.runner import Environment, Runner
 from flowengine.handlers import load_registry
 from flowengine.handlers.invocation import Invoker
 from flowengine.handlers.secrets import Secrets
-from flowengine.observability import configure_logging
+from flowengine.observability import configure_logs
 from flowengine.settings import Settings
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
@@ -82,7 +82,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
 def setup() -> None:
     """Entry point for `dramatiq flowengine.worker:setup`."""
     settings = read_settings()
-    configure_logging(settings, service="worker")
+    configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
     dramatiq.set_broker(build(settings, read_environment(), threading.Event()).broker)
 
 
