@@ -1,0 +1,22 @@
+"""The built-in handlers, and where a process gets all of its handlers from.
+
+Importing this creates no HTTP client and imports no HTTP library: a process that only validates
+workflows needs the handlers' names and schemas.
+"""
+
+from flowengine.handlers.aggregate import aggregate
+from flowengine.handlers.compute import compute
+from flowengine.handlers.http_request import call_external_service, http_request
+from flowengine.handlers.llm_service import llm_service
+from flowengine.handlers.loading import load_registry
+from flowengine.handlers.transform import transform
+
+__all__ = [
+    "aggregate",
+    "call_external_service",
+    "compute",
+    "http_request",
+    "llm_service",
+    "load_registry",
+    "transform",
+]

@@ -15,6 +15,7 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 ACCEPTED_ENCODINGS: Final = "gzip, deflate"
 
 _PIECE: Final = 256 * 1024
+_GZIP_MEMBER: Final = b"\x1f\x8b"
 
 
 class BodyTooLargeError(ValueError):
@@ -49,6 +50,7 @@ class BodyDecoder:
         self._produced = 0
         self._decompressor: _Decompressor | None = None
         self._complete = True
+        self._ended = False
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """The decoded bytes of `chunk`, in pieces. Raises BodyTooLargeError, BodyEncodingError."""
@@ -68,6 +70,8 @@ class BodyDecoder:
         data = chunk
         while data:
             if self._decompressor is None:
+                if self._ended and not data.startswith(_GZIP_MEMBER):
+                    return  # padding after the end, which every client ignores
                 self._decompressor = self._start(data)
             decompressor = self._decompressor
             try:
@@ -80,6 +84,7 @@ class BodyDecoder:
             data = decompressor.unused_data if decompressor.eof else decompressor.unconsumed_tail
             if decompressor.eof:
                 self._decompressor = None
+                self._ended = True
 
     def _start(self, data: bytes) -> _Decompressor:
         if self._encoding != "deflate":

@@ -1,15 +1,15 @@
 """What the author of a handler imports. Stable: the built-in handlers use this and nothing more.
 
-    import msgspec
-    from flowengine.plugin import Context, handler
+import msgspec
+from flowengine.plugin import Context, handler
 
-    class Greet(msgspec.Struct):
-        name: str
+class Greet(msgspec.Struct):
+    name: str
 
-    @handler("greet")
-    def greet(config: Greet, context: Context) -> dict[str, str]:
-        '''Says hello.'''
-        return {"result": f"Hello, {config.name}"}
+@handler("greet")
+def greet(config: Greet, context: Context) -> dict[str, str]:
+    '''Says hello.'''
+    return {"result": f"Hello, {config.name}"}
 """
 
 from flowengine.plugin.context import Context, Log

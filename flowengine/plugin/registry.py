@@ -61,6 +61,12 @@ def handler(
     return mark
 
 
+def marked(value: object) -> Handler | None:
+    """The handler that `value` was marked as, or None."""
+    found = getattr(value, _MARK, None)
+    return found if isinstance(found, Handler) else None
+
+
 def _config_type(function: Callable[..., object]) -> type[msgspec.Struct]:
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) != 2:
@@ -88,7 +94,7 @@ class Registry:
 
     def collect(self, namespace: object) -> int:
         """Register every marked function of a module (or any object); returns how many it found."""
-        found = [getattr(value, _MARK) for value in vars(namespace).values() if hasattr(value, _MARK)]
+        found = [item for value in vars(namespace).values() if (item := marked(value)) is not None]
         for item in found:
             self.add(item)
         return len(found)

@@ -1,0 +1,73 @@
+"""One event loop for all async handlers of a process, on a thread of its own, started when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+ResultT = TypeVar("ResultT")
+
+
+class EventLoopThread:
+    """Runs coroutines for other threads. Context variables of the submitting thread go along."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def submit(self, coroutine: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
+        """Start it on the loop; the future is done when it is. Raises RuntimeError once closed."""
+        try:
+            loop = self._running_loop()
+        except RuntimeError:
+            coroutine.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+    def is_current_thread(self) -> bool:
+        """Whether the caller is on the loop's own thread."""
+        return self._thread is threading.current_thread()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Cancel what runs, stop the loop and wait for its thread, `timeout_s` at most."""
+        with self._lock:
+            self._stopping = True
+            loop, thread = self._loop, self._thread
+        if loop is None or thread is None:
+            return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout_s)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._stopping:
+                raise RuntimeError("the event loop of async handlers is closed")
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._loop,), name="flowengine-async", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        while not self._stopping:
+            # A task of a handler's own that calls sys.exit breaks the loop out of here: go on.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(asyncio.wait(tasks, timeout=2.0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()

@@ -1,0 +1,74 @@
+"""Finding handlers: built in, installed as entry points, named in FLOWENGINE_HANDLERS.
+
+Every service loads the same set, so that a workflow which the API accepts is one that workers can run.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final
+
+from flowengine.errors import SettingsError
+from flowengine.plugin.registry import Registry, marked
+
+ENTRY_POINT_GROUP: Final = "flowengine.handlers"
+_BUILT_IN: Final = "flowengine.handlers"
+
+
+def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
+    """All handlers of this process.
+
+    Raises SettingsError, naming the culprit: a module or entry point that cannot be imported, one
+    without a handler, two handlers of one name.
+    """
+    registry = Registry()
+    registry.collect(importlib.import_module(_BUILT_IN))
+    for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda found: (found.name, found.value)):
+        if entry.value != _BUILT_IN:
+            _collect(registry, _loaded(entry), f"entry point '{entry.name}' ({entry.value})")
+    for name in extra_modules:
+        _collect(registry, _imported(name), f"module '{name}' in FLOWENGINE_HANDLERS")
+    return registry
+
+
+def _collect(registry: Registry, found: object, where: str) -> None:
+    """Register what `found` is or holds: a handler function, a module or any other namespace."""
+    try:
+        item = marked(found)
+        if item is not None:
+            registry.add(item)
+        elif not (hasattr(found, "__dict__") and registry.collect(found)):
+            raise SettingsError(f"{where} has no handler: put @handler('name') on a function in it")
+    except ValueError as error:
+        raise SettingsError(f"{where}: {error}") from error
+
+
+def _loaded(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise SettingsError(
+            f"entry point '{entry.name}' ({entry.value}) of group {ENTRY_POINT_GROUP} cannot be loaded: "
+            f"{_said(error)}; fix or uninstall the package that brings it"
+        ) from error
+
+
+def _imported(name: str) -> object:
+    """The module, looked for in the working directory last, so that a script beside the workflow does."""
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise SettingsError(
+            f"FLOWENGINE_HANDLERS names module '{name}', which cannot be imported: {_said(error)}"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
