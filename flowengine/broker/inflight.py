@@ -4,9 +4,10 @@ Decides when to fetch and how much; refuses to know Redis. Lives in the broker a
 because Dramatiq replaces consumers after an error while their messages go on. Times are seconds of
 the monotonic clock.
 
-A fetched message should start at once. Only where messages are quick is one more fetched for each
-thread that is turning them over, so that threads need not wait for a round trip; a thread stuck in a
-long message does not count, so that nothing waits behind it while another process is idle.
+A fetched message should start at once. Only where messages are quick are a few more fetched for each
+thread that is turning them over, so that threads need not wait for a round trip (measured: 16,000
+instead of 10,000 empty messages a second). A thread stuck in a long message does not count, so that
+nothing waits behind it while another process is idle.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ START_WITHIN_S: Final = 1.0
 """What has not started so long after it was fetched is given back."""
 
 QUICK_S: Final = 0.02
-"""Messages that take less, on average, are fetched ahead."""
+"""Messages that take less, on average, are fetched ahead: so much work, or AHEAD_AT_MOST, a thread."""
+
+AHEAD_AT_MOST: Final = 4
 
 STUCK_S: Final = 0.1
 """A thread that works on one message for longer is not counted on."""
@@ -207,7 +210,8 @@ class InFlight:
         idle = self._threads - len(self._running) - len(self._waiting)
         if self._pace_s > QUICK_S:
             return max(0, idle)
-        ahead = self._threads - self._stuck()
+        depth = min(AHEAD_AT_MOST, int(QUICK_S / max(self._pace_s, 1e-6)))
+        ahead = depth * (self._threads - self._stuck())
         room = idle + ahead
         # Half the allowance at a time: fewer, larger fetches.
         return room if room > ahead // 2 else 0
