@@ -42,4 +42,4 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
 
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (start_execution, node_finished, timer_fired)
     for function in actors:
-        dramatiq.actor(function, broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)
+        dramatiq.actor(broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(function)

@@ -29,4 +29,4 @@ def declare(broker: StreamsBroker, runner: Runner, queue: str) -> None:
         ):
             runner.run(task, broker.receipt())
 
-    dramatiq.actor(run_node, broker=broker, queue_name=queue, throws=(StoreUnavailableError,))
+    dramatiq.actor(broker=broker, queue_name=queue, throws=(StoreUnavailableError,))(run_node)

@@ -22,7 +22,7 @@ from flowengine.engine.runner import Environment, Runner
 from flowengine.handlers import load_registry
 from flowengine.handlers.invocation import Invoker
 from flowengine.handlers.secrets import Secrets
-from flowengine.observability import configure_logs
+from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
@@ -58,6 +58,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     registry = load_registry(settings.handlers)
     state = build_state(settings)
     secrets = Secrets(environ)
+    set_redactor(secrets.redact)
     invoker = Invoker(egress=settings.egress)
     runner = Runner(
         state,
