@@ -95,23 +95,28 @@ class Supervisor:
             self.stop()
         return self.fatal() is None
 
-    def stop(self, *, grace_s: float | None = None) -> None:
+    def stop(self) -> None:
         """End every child: SIGTERM, then SIGKILL to what is left after the grace and a margin.
 
-        A signal that arrives meanwhile hastens: SIGKILL at once.
+        A second signal that asks to end hastens: SIGKILL at once.
         """
-        asked = self._interrupts.count
-        deadline = time.monotonic() + (self._grace_s if grace_s is None else grace_s) + KILL_MARGIN_S
+        asked = min(1, self._interrupts.count)
+        deadline = time.monotonic() + self._grace_s + KILL_MARGIN_S
         for child in self._children:
             child.restart_at = None
             child.terminate()
         while self._alive() and time.monotonic() < deadline and self._interrupts.count == asked:
             self._wait(deadline - time.monotonic())
-        killed = [child for child in self._children if child.is_alive()]
-        for child in killed:
-            child.kill()
-            self._report("process.killed", process=child.service.name, pid=child.pid)
         for child in self._children:
+            if child.is_alive():
+                self._report("process.killed", process=child.service.name, pid=child.pid)
+        self.kill()
+
+    def kill(self) -> None:
+        """End every child at once, by SIGKILL."""
+        for child in self._children:
+            child.restart_at = None
+            child.kill()
             self._pass_on(child, child.drain())
             child.close()
 

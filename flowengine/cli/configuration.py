@@ -1,0 +1,38 @@
+"""Settings for commands that talk to nothing: read without the libraries of the services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowengine.settings import Settings
+
+DOTENV = Path(".env")
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings that `environ` (default: this process's) and `.env` make.
+
+    Raises SettingsError with every wrong one.
+    """
+    from flowengine.settings import load_settings
+
+    return load_settings(os.environ if environ is None else environ, DOTENV)
+
+
+def defaults_for_development(**defaults: str) -> dict[str, str]:
+    """This process's environment, with `defaults` for what neither it nor `.env` sets."""
+    from flowengine.settings import environment
+
+    merged = environment(os.environ, DOTENV)
+    return {**os.environ, **{name: value for name, value in defaults.items() if not merged.get(name)}}
+
+
+def chosen_server() -> str | None:
+    """REDIS_URL, where the user has set it."""
+    from flowengine.settings import environment
+
+    return environment(os.environ, DOTENV).get("REDIS_URL") or None

@@ -1,0 +1,28 @@
+"""`flowengine dev`: the whole stack in one terminal. The command's options only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="The API's port."
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep state in this folder between starts.  [default: nothing is kept]",
+)
+@click.pass_context
+def dev(ctx: click.Context, port: int, data: Path | None) -> None:
+    """Run the whole stack in this terminal: API, orchestrator, worker, and a server.
+
+    With REDIS_URL set it uses that server. Ctrl-C stops everything.
+    """
+    from flowengine.cli.dev_stack import run_stack
+
+    ctx.exit(run_stack(port=port, data=data))

@@ -1,0 +1,40 @@
+"""Log lines of a supervisor, in the form of all other logs but without a logging library.
+
+A supervisor says a line a day, and would carry structlog's 10 MB for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+_WARNINGS = frozenset(
+    {"process.exited", "process.killed", "process.start_failed", "settings.unknown_ignored"}
+)
+
+
+class EventLines:
+    """Writes each event to standard error: JSON where nobody watches, readable on a terminal."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        form = os.environ.get("FLOWENGINE_LOG_FORMAT", "auto")
+        self._as_json = form == "json" or (form != "console" and not sys.stderr.isatty())
+
+    def __call__(self, event: str, **fields: object) -> None:
+        level = "warning" if event in _WARNINGS else "info"
+        line = self._json(level, event, fields) if self._as_json else self._text(level, event, fields)
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    def _json(self, level: str, event: str, fields: dict[str, object]) -> str:
+        now = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+        head = {"timestamp": stamp, "level": level, "service": self._service, "event": event}
+        return json.dumps(head | fields, default=str)
+
+    def _text(self, level: str, event: str, fields: dict[str, object]) -> str:
+        values = " ".join(f"{name}={value}" for name, value in fields.items())
+        return f"{time.strftime('%H:%M:%S')} [{level}] {event} {values}"

@@ -1,0 +1,54 @@
+"""How an execution that has ended is told: its outputs, its errors, one closing line."""
+
+from __future__ import annotations
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from flowengine.cli.progress import STYLES, elapsed
+from flowengine.execution.views import ExecutionView, ResultsView
+
+MOST_RESULTS = 50
+
+
+def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -> None:
+    """Print every output (on a terminal: cut to a line, the first fifty) and every error."""
+    names = list(results.results)
+    shown = names[:MOST_RESULTS] if console.is_terminal else names
+    if shown:
+        console.print()
+    for name in shown:
+        _print_line(console, Text.assemble((name, "bold"), "  ", bytes(results.results[name]).decode()))
+    if len(shown) < len(names):
+        console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
+    if results.errors:
+        console.print()
+    for name, error in results.errors.items():
+        cause = f" (because of {error.caused_by})" if error.caused_by else ""
+        line = Text.assemble((name, "bold red"), f"  {error.code}: {error.message}{cause}")
+        console.print(line, soft_wrap=True)
+        for tried in error.errors:
+            console.print(Text(f"    tried: {tried.code}: {tried.message}", "dim"), soft_wrap=True)
+    console.print()
+    console.print(_closing_line(view))
+
+
+def encode_outcome(results: ResultsView) -> str:
+    """The results as one line of JSON, in the API's shape."""
+    return msgspec.json.encode(results).decode()
+
+
+def _closing_line(view: ExecutionView) -> Text:
+    nodes = "1 node" if view.counts.total == 1 else f"{view.counts.total} nodes"
+    failed = f", {view.counts.failed} failed" if view.counts.failed else ""
+    time = elapsed(view.started_at, view.finished_at)
+    return Text.assemble(
+        (view.status, f"bold {STYLES[view.status]}"), f": {view.name}, {nodes}{failed}, {time}"
+    )
+
+
+def _print_line(console: Console, line: Text) -> None:
+    if console.is_terminal:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    console.print(line, soft_wrap=not console.is_terminal)

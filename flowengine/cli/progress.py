@@ -1,0 +1,142 @@
+"""How an execution that runs looks: a live table on a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from flowengine.execution.views import ExecutionView, NodeView
+
+STYLES = {"pending": "dim", "queued": "dim", "running": "yellow", "completed": "green", "failed": "red"}
+REFRESH_PER_SECOND = 12
+_TELLING = frozenset({"running", "completed", "failed"})
+_LINES_AROUND = 6
+
+
+class Progress(Protocol):
+    """Shows each state that it is given. A context manager: what it draws ends with it."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def show(self, view: ExecutionView) -> None:
+        """Show the latest state."""
+
+
+def choose_progress(console: Console) -> Progress:
+    """A live table where the console is a terminal that can redraw, else lines."""
+    return LiveTable(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
+
+
+class Silence:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+    def show(self, view: ExecutionView) -> None:
+        """Show nothing."""
+
+
+class Lines:
+    """One line for each node that has started or ended since the last state."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+    def show(self, view: ExecutionView) -> None:
+        """Print what has changed."""
+        for node in view.nodes:
+            state = (node.status, node.attempt)
+            if node.status in _TELLING and self._seen.get(node.id) != state:
+                self._seen[node.id] = state
+                line = Text.assemble((f"{node.status:<9}", STYLES[node.status]), " ", node.id, _suffix(node))
+                self._console.print(line, soft_wrap=True)
+
+
+class LiveTable:
+    """A table of all nodes, or of those that matter most where the terminal is too short."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=REFRESH_PER_SECOND, transient=False)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
+
+    def show(self, view: ExecutionView) -> None:
+        """Redraw."""
+        self._live.update(self._draw(view))
+
+    def _draw(self, view: ExecutionView) -> RenderableType:
+        room = max(3, self._console.height - _LINES_AROUND)
+        nodes = view.nodes if len(view.nodes) <= room else _most_telling(view.nodes, room - 1)
+        table = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(overflow="ellipsis", no_wrap=True)
+        for node in nodes:
+            table.add_row(
+                Text(node.status, STYLES[node.status]),
+                Text(node.id),
+                Text(node.handler, "dim"),
+                Text(_suffix(node).strip()),
+            )
+        if len(nodes) < len(view.nodes):
+            table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
+        return Group(_headline(view), table)
+
+
+def elapsed(started_at: datetime | None, finished_at: datetime | None) -> str:
+    """The time between, for people; empty while unknown. Until now when it has not ended."""
+    if started_at is None:
+        return ""
+    seconds = max(0.0, ((finished_at or datetime.now(UTC)) - started_at).total_seconds())
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+def _headline(view: ExecutionView) -> RenderableType:
+    counts = view.counts
+    done = counts.completed + counts.failed
+    bar = ProgressBar(total=max(1, counts.total), completed=done, width=24)
+    text = f"{done}/{counts.total}" + (f", {counts.failed} failed" if counts.failed else "")
+    line = Table.grid(padding=(0, 2))
+    line.add_row(
+        Text(view.name, "bold", overflow="ellipsis", no_wrap=True),
+        bar,
+        text,
+        elapsed(view.started_at, view.finished_at),
+    )
+    return line
+
+
+def _most_telling(nodes: tuple[NodeView, ...], room: int) -> list[NodeView]:
+    order = {"failed": 0, "running": 1, "queued": 2, "pending": 3, "completed": 4}
+    chosen = sorted(range(len(nodes)), key=lambda position: order[nodes[position].status])[:room]
+    return [nodes[position] for position in sorted(chosen)]
+
+
+def _suffix(node: NodeView) -> str:
+    time = elapsed(node.started_at, node.finished_at) if node.status in _TELLING else ""
+    attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
+    error = f"{node.error.code}: {node.error.message}" if node.error else ""
+    return "".join(f"  {part}" for part in (time, attempt, error) if part)

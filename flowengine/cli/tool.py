@@ -1,0 +1,80 @@
+"""The command line's outermost layer: which commands there are, and what becomes of their errors.
+
+Exit codes: 0 done, 1 the workflow failed, 2 invalid input, 3 could not run, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+import click
+
+from flowengine import __version__
+from flowengine.cli.catalog import handlers, schema
+from flowengine.cli.dev import dev
+from flowengine.cli.key import key
+from flowengine.cli.program_options import admit_current_directory
+from flowengine.cli.run import run
+from flowengine.cli.services import api, orchestrator, worker
+from flowengine.cli.validate import validate
+from flowengine.errors import FlowEngineError
+
+INTERRUPTED = 130
+
+
+class CouldNotRun(click.ClickException):
+    """One clear line on standard error, exit code 3."""
+
+    exit_code = 3
+
+    def show(self, file: object = None) -> None:
+        """Print the message as it is; a traceback would hide it."""
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True)
+
+
+class Tool(click.Group):
+    """A group at whose edge every error becomes a line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a newcomer meets them."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; errors of ours become CouldNotRun."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except FlowEngineError as error:
+            raise CouldNotRun(str(error)) from error
+        except Exception as error:
+            raise CouldNotRun(
+                f"{_describe(error)}. This is a defect of flowengine: please report it"
+            ) from error
+
+
+@click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="flowengine", message="%(prog)s %(version)s")
+def tool() -> None:
+    """Declarative, durable workflows on Redis."""
+    admit_current_directory()
+
+
+for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key):
+    tool.add_command(_command)
+
+
+def run_tool() -> int:
+    """Run the command line of this process; returns its exit code."""
+    try:
+        return int(tool.main(prog_name="flowengine", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+
+
+def _describe(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"internal error in {frame.name}, line {frame.lineno}: {type(error).__name__}: {error}"
