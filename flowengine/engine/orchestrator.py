@@ -53,7 +53,8 @@ class Orchestrator:
         else:
             run = rules.Run(message.execution, message.run, message.correlation_id)
             positions = self._startable(plan, message)
-            self._settler.settle([Follow(run, plan, positions)], acknowledge)
+            opening = rules.opening(message.run, meta.started_at) if message.run == 1 else None
+            self._settler.settle([Follow(run, plan, positions, opening)], acknowledge)
             log.info("execution.started", run=message.run, nodes=len(plan.nodes), ready=len(positions))
         receipt.confirm()
 

@@ -15,7 +15,8 @@ import structlog
 from flowengine.engine.ports import Acknowledge, StateStore, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution import rules
-from flowengine.execution.changes import Change, Finish
+from flowengine.execution.changes import Change, Finish, Happened
+from flowengine.execution.events import Event
 from flowengine.execution.model import UNTOUCHED
 from flowengine.workflow.plan import Plan
 
@@ -25,11 +26,15 @@ TRIES = 20
 
 
 class Follow(msgspec.Struct, frozen=True):
-    """Nodes whose parents are all completed, by index, to dispatch if they are still pending."""
+    """Nodes whose parents are all completed, by index, to dispatch if they are still pending.
+
+    `opening`: the execution's first event, recorded if the first of them has never been attempted.
+    """
 
     run: rules.Run
     plan: Plan
     positions: tuple[int, ...]
+    opening: Event | None = None
 
 
 class Settler:
@@ -46,9 +51,9 @@ class Settler:
     ) -> None:
         """Dispatch, then end, then acknowledge. Raises ConflictError, StoreUnavailableError."""
         parts = [
-            Follow(follow.run, follow.plan, chunk)
+            Follow(follow.run, follow.plan, chunk, None if number else follow.opening)
             for follow in follows
-            for chunk in rules.chunks(follow.plan, follow.positions)
+            for number, chunk in enumerate(rules.chunks(follow.plan, follow.positions))
         ]
         groups = _grouped(parts)
         for group in groups[:-1]:
@@ -101,9 +106,11 @@ def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
 def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[rules.Run]) -> dict[str, list[Change]]:
     changes: dict[str, list[Change]] = defaultdict(list)
     for follow in follows:
-        for position in follow.positions:
+        for number, position in enumerate(follow.positions):
             record = unit.nodes.get((follow.run.execution, follow.plan.nodes[position].id), UNTOUCHED)
             if record.status == "pending":
+                if follow.opening is not None and number == 0 and record.attempt == 0:
+                    changes[follow.run.execution].append(Happened(follow.opening))
                 changes[follow.run.execution] += rules.dispatch(
                     follow.plan, position, record, follow.run, unit.now
                 )

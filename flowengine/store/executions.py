@@ -57,14 +57,16 @@ class RedisExecutions:
             "name": plan.name,
         }
         fields = [part for pair in values.items() for part in pair]
+        encoded = encode_plan(plan)
         self._state.sessions.here().transact(
             [
-                ("SET", keys.plan(execution), encode_plan(plan), "EXAT", gone + META_LEAD_S),
+                ("SET", keys.plan(execution), encoded, "EXAT", gone + META_LEAD_S),
                 ("HSET", key, *fields),
                 ("EXPIREAT", key, gone),
                 ("ZADD", keys.index("pending"), now, execution),
             ]
         )
+        self._state.plans.put(execution, encoded, plan)
         created = timestamp(now)
         assert created is not None
         return CreatedView(
@@ -139,7 +141,7 @@ class RedisExecutions:
         run = record.run + 1
         if record.status == "pending":
             touched: dict[str, NodeRecord] = {}
-            reset = first_run(plan, run, unit.now)
+            reset = first_run(plan)
         else:
             touched = self._state.read_nodes(execution, [node.id for node in plan.nodes])
             reset = retry_failed(plan, records_of(touched), run, unit.now)
@@ -175,8 +177,9 @@ class RedisExecutions:
         if reset.counters:
             counted = [part for pair in reset.counters.items() for part in pair]
             commands.append(("HSET", keys.deps(execution), *counted))
-        events = encode_events(change.event for change in reset.changes if isinstance(change, Happened))
-        commands.append(("XADD", keys.events(execution), "*", "e", events))
+        happened = [change.event for change in reset.changes if isinstance(change, Happened)]
+        if happened:
+            commands.append(("XADD", keys.events(execution), "*", "e", encode_events(happened)))
         commands += [("PERSIST", name) for name in (key, keys.plan(execution), keys.events(execution))]
         start = StartExecution(execution=execution, run=run, correlation_id=record.correlation_id)
         self._state.send_to_orchestrator(commands, "start_execution", start)

@@ -1,51 +1,65 @@
-"""Compiled plans, decoded once per process and kept while there is room."""
+"""Compiled plans, decoded once per process and kept while there is room.
+
+Executions of the same workflow share one decoded plan.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 
 from flowengine.workflow.plan import Plan, decode_plan
 
-ROOM_BYTES = 64 * 1024 * 1024
+ROOM_BYTES = 8 * 1024 * 1024
+MOST_EXECUTIONS = 10_000
 
 
 class PlanCache:
-    """The plans used last, by execution, bounded by the bytes of their encoded form.
+    """The plans used last, bounded by the bytes of their encoded form (decoded they take several times
+    that) and by the number of executions remembered."""
 
-    A decoded plan takes several times its encoded size; `room` is in encoded bytes.
-    """
-
-    def __init__(self, room: int = ROOM_BYTES // 8) -> None:
+    def __init__(self, room: int = ROOM_BYTES, executions: int = MOST_EXECUTIONS) -> None:
         self._room = room
+        self._most = executions
         self._held = 0
-        self._plans: OrderedDict[str, tuple[Plan, int]] = OrderedDict()
+        self._plans: OrderedDict[bytes, tuple[Plan, int]] = OrderedDict()
+        self._digests: OrderedDict[str, bytes] = OrderedDict()
         self._guard = threading.Lock()
 
     def get(self, execution: str) -> Plan | None:
         """The plan, if it is here."""
         with self._guard:
-            entry = self._plans.get(execution)
-            if entry is None:
+            digest = self._digests.get(execution)
+            entry = None if digest is None else self._plans.get(digest)
+            if entry is None or digest is None:
                 return None
-            self._plans.move_to_end(execution)
+            self._plans.move_to_end(digest)
+            self._digests.move_to_end(execution)
             return entry[0]
 
-    def put(self, execution: str, encoded: bytes) -> Plan:
-        """Decode a plan and keep it."""
-        plan = decode_plan(encoded)
+    def put(self, execution: str, encoded: bytes, plan: Plan | None = None) -> Plan:
+        """Keep a plan, decoding it unless an equal one is here or it is given."""
+        digest = hashlib.blake2b(encoded, digest_size=16).digest()
         with self._guard:
-            if execution not in self._plans:
-                self._plans[execution] = (plan, len(encoded))
+            entry = self._plans.get(digest)
+            if entry is None:
+                entry = (plan or decode_plan(encoded), len(encoded))
+                self._plans[digest] = entry
                 self._held += len(encoded)
-            while self._held > self._room and len(self._plans) > 1:
-                _, (_, size) = self._plans.popitem(last=False)
-                self._held -= size
-        return plan
+            self._plans.move_to_end(digest)
+            self._digests[execution] = digest
+            self._shrink()
+            return entry[0]
 
     def drop(self, execution: str) -> None:
-        """Forget an execution that has ended."""
+        """Forget an execution that has ended; its plan stays while there is room."""
         with self._guard:
-            entry = self._plans.pop(execution, None)
-            if entry is not None:
-                self._held -= entry[1]
+            self._digests.pop(execution, None)
+
+    def _shrink(self) -> None:
+        while self._held > self._room and len(self._plans) > 1:
+            _, (_, size) = self._plans.popitem(last=False)
+            self._held -= size
+        while len(self._digests) > self._most:
+            self._digests.popitem(last=False)
