@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=8000, show_default=True, help="The API's port."
+    "--port", type=click.IntRange(1, 65535), help="The API's port.  [default: FLOWENGINE_PORT or 8000]"
 )
 @click.option(
     "--data",
@@ -18,7 +18,7 @@ import click
     help="Keep state in this folder between starts.  [default: nothing is kept]",
 )
 @click.pass_context
-def dev(ctx: click.Context, port: int, data: Path | None) -> None:
+def dev(ctx: click.Context, port: int | None, data: Path | None) -> None:
     """Run the whole stack in this terminal: API, orchestrator, worker, and a server.
 
     With REDIS_URL set it uses that server. Ctrl-C stops everything.

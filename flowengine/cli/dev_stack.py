@@ -20,11 +20,12 @@ from flowengine.devstack.supervision import Service, Supervisor
 from flowengine.errors import CannotRunError
 
 HOST = "127.0.0.1"
+FIRST_PORT = 8000
 GRACE_S = 3.0
 COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green"}
 
 
-def run_stack(*, port: int, data: Path | None) -> int:
+def run_stack(*, port: int | None, data: Path | None) -> int:
     """Run it until a signal asks to end; returns the exit code.
 
     Raises CannotRunError, EmbeddedServerError, SettingsError.
@@ -35,13 +36,13 @@ def run_stack(*, port: int, data: Path | None) -> int:
         raise CannotRunError(
             "--data is for the embedded server, but REDIS_URL names another: unset one of them"
         )
+    port = port or read_settings(environment).api_port or FIRST_PORT
     _refuse_taken(port)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         server = None
         if given is None:
             server = stack.enter_context(EmbeddedServer(data))
             environment["REDIS_URL"] = server.url
-        read_settings(environment)
         supervisor = Supervisor(
             _services(port, environment),
             interrupts=interrupts,

@@ -32,9 +32,9 @@ _grace = click.option(
 
 
 @click.command()
-@click.option("--host", help="Address to listen on.  [default: FLOWENGINE_API_HOST or 127.0.0.1]")
+@click.option("--host", help="Address to listen on.  [default: FLOWENGINE_HOST or 127.0.0.1]")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: FLOWENGINE_API_PORT or 8000]"
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: FLOWENGINE_PORT or 8000]"
 )
 @click.option(
     "--insecure", is_flag=True, help="Allow an address other than loopback although no API key is set."

@@ -21,7 +21,6 @@ from flowengine.devstack.interrupts import Interrupts
 from flowengine.errors import CannotRunError, StoreUnavailableError
 
 if TYPE_CHECKING:
-
     from flowengine.api.ports import Executions
     from flowengine.cli.progress import Progress
     from flowengine.execution.views import ExecutionView
