@@ -36,7 +36,7 @@ from flowengine.broker.errors import (
 from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.inflight import InFlight
 from flowengine.broker.keeper import Keeper
-from flowengine.broker.policy import ActorPolicy, Policies
+from flowengine.broker.policy import Policies
 from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt, stream_key
 
 DAY_S: Final = 24 * 3600.0
@@ -71,7 +71,7 @@ class StreamsBroker(dramatiq.Broker):
         self._consumer_name = consumer_name or _unique_name()
         self._remove_idle_s = remove_idle_s
         self._current = threading.local()
-        self._consumed: set[str] = set()
+        self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
         self._keeper: Keeper | None = None
@@ -120,9 +120,9 @@ class StreamsBroker(dramatiq.Broker):
         """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
         if queue_name not in self.queues:
             raise queue_not_found(queue_name)
-        self._consumed.add(queue_name)
         self._start_keeper()
-        return StreamsConsumer(self, queue_name)
+        consumer = self._consumers[queue_name] = StreamsConsumer(self, queue_name)
+        return consumer
 
     def declare_queue(self, queue_name: str) -> None:
         """Consume this queue. Its stream and group are made on first use."""
@@ -182,17 +182,17 @@ class StreamsBroker(dramatiq.Broker):
     @property
     def consumer_count(self) -> int:
         """How many queues this process consumes."""
-        return max(1, len(self._consumed))
+        return max(1, len(self._consumers))
 
     def join_limit(self, queue: str) -> int:
         """How many entries one delivery of this queue may carry, by the policies of its actors."""
-        return max((policy.join for policy in self._declared_policies(queue)), default=1)
+        policies = [self.policies.get(name) for name in self._actors_of(queue)]
+        return max((policy.join for policy in policies if policy is not None), default=1)
 
     def is_cautious(self, queue: str) -> bool:
         """Whether a message of this queue may be one that kills its worker."""
-        return any(policy.on_dead is not None for policy in self._declared_policies(queue)) or any(
-            actor.queue_name == queue and name not in self.policies for name, actor in self.actors.items()
-        )
+        policies = [self.policies.get(name) for name in self._actors_of(queue)]
+        return any(policy is None or policy.on_dead is not None for policy in policies)
 
     def begin(self, delivery: MessageProxy) -> None:
         """The calling thread starts to process; marks the delivery failed if it must not."""
@@ -206,31 +206,35 @@ class StreamsBroker(dramatiq.Broker):
         """The calling thread has processed its delivery."""
         self._current.delivery = None
 
+    def stop_fetching(self) -> None:
+        """Take no more messages; wakes the consumers that block in reading."""
+        self.in_flight.stop()
+        for consumer in list(self._consumers.values()):
+            consumer.wake()
+
     def leave(self) -> None:
         """The worker is down: end renewal, and leave the groups in which nothing is pending."""
         if self._keeper is not None:
             self._keeper.stop()
         try:
-            for queue in self._consumed:
+            for queue in self._consumers:
                 for consumer in self.group.consumers(queue):
                     if consumer["name"] == self.group.consumer and consumer["pending"] == 0:
                         self.group.remove_consumer(queue, self.group.consumer)
         except redis.RedisError as error:
             log.info("broker.groups_not_left", error=str(error) or type(error).__name__)
 
-    def _declared_policies(self, queue: str) -> list[ActorPolicy]:
-        return [
-            self.policies[name]
-            for name, actor in self.actors.items()
-            if actor.queue_name == queue and name in self.policies
-        ]
+    def _actors_of(self, queue: str) -> list[str]:
+        """The actors whose messages the queue may hold: all, where none is declared on it."""
+        own = [name for name, actor in self.actors.items() if actor.queue_name == queue]
+        return own or list(self.actors)
 
     def _start_keeper(self) -> None:
         group = self.group
         with self._making:
             if self._keeper is None:
                 self._keeper = Keeper(
-                    group, self.in_flight, lambda: tuple(self._consumed), remove_idle_s=self._remove_idle_s
+                    group, self.in_flight, lambda: tuple(self._consumers), remove_idle_s=self._remove_idle_s
                 )
             self._keeper.start()
 
@@ -242,7 +246,7 @@ class _Lifecycle(Middleware):
         _streams(broker).in_flight.open(worker.worker_threads)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
-        _streams(broker).in_flight.stop()
+        _streams(broker).stop_fetching()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).leave()

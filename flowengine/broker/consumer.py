@@ -59,6 +59,7 @@ class StreamsConsumer(dramatiq.Consumer):
         )
         self._ready: deque[Delivery] = deque()
         self._greeted = False
+        self._connection_id = 0
         self._failures = 0
 
     def __next__(self) -> MessageProxy | None:
@@ -115,6 +116,13 @@ class StreamsConsumer(dramatiq.Consumer):
         return_unstarted(self._broker.group, chosen, reason="closing")
         self._client.close()
 
+    def wake(self) -> None:
+        """End a blocking read early. Callable from any thread; does nothing when Redis is away."""
+        try:
+            self._broker.group.unblock(self._connection_id)
+        except redis.RedisError as error:
+            log.debug("broker.consumer_not_woken", queue=self._queue, error=str(error))
+
     # -- fetching
 
     def _fill(self, room: int) -> None:
@@ -130,6 +138,7 @@ class StreamsConsumer(dramatiq.Consumer):
 
     def _greet(self) -> None:
         """First contact, or first after a failure."""
+        self._connection_id = self._group.connection_id()
         self._group.create(self._queue)
         uptime_s = self._group.server_uptime_s()
         lease_s = self._group.lease_ms / 1000

@@ -132,6 +132,14 @@ class ConsumerGroup:
         rows = self.client.execute_command(b"XINFO", b"CONSUMERS", stream_key(queue), GROUP)
         return [_as_map(row) for row in rows]
 
+    def connection_id(self) -> int:
+        """How the server calls this connection."""
+        return cast("int", self.client.execute_command(b"CLIENT", b"ID"))
+
+    def unblock(self, connection_id: int) -> None:
+        """End the blocking read of a connection, as if its time were up."""
+        self.client.execute_command(b"CLIENT", b"UNBLOCK", connection_id)
+
     def server_uptime_s(self) -> int:
         """How long ago the server started."""
         reply = cast("bytes", self.client.execute_command(b"INFO", b"server"))
