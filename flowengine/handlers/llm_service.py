@@ -36,8 +36,8 @@ class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     system: Annotated[str | None, msgspec.Meta(description="Instructions, put before everything else.")] = (
         None
     )
-    temperature: Annotated[float | None, msgspec.Meta(ge=0, le=2)] = None
-    max_tokens: Annotated[int | None, msgspec.Meta(ge=1, description="The longest answer.")] = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2, description="0 to 2.")] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, description="The longest answer.")] | None = None
     response_format: Annotated[
         str | dict[str, Any] | None,
         msgspec.Meta(description="`json_object`, or the API's own object. `content` stays text."),

@@ -12,8 +12,10 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from flowengine.errors import SettingsError
-from flowengine.plugin.registry import Registry, marked
+from flowengine.plugin.registry import Handler, Registry, marked
 
 ENTRY_POINT_GROUP: Final = "flowengine.handlers"
 _BUILT_IN: Final = "flowengine.handlers"
@@ -23,7 +25,7 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     """All handlers of this process.
 
     Raises SettingsError, naming the culprit: a module or entry point that cannot be imported, one
-    without a handler, two handlers of one name.
+    without a handler, a config type that msgspec cannot use, two handlers of one name.
     """
     registry = Registry()
     registry.collect(importlib.import_module(_BUILT_IN))
@@ -45,6 +47,16 @@ def _collect(registry: Registry, found: object, where: str) -> None:
             raise SettingsError(f"{where} has no handler: put @handler('name') on a function in it")
     except ValueError as error:
         raise SettingsError(f"{where}: {error}") from error
+
+
+def _check_config_type(item: Handler) -> None:
+    """Fail at the start, not at the first node, where msgspec cannot use a config's annotations."""
+    try:
+        msgspec.json.Decoder(item.config_type)
+    except (TypeError, NameError) as error:
+        raise SettingsError(
+            f"handler '{item.name}': its config {item.config_type.__name__} cannot be used: {_said(error)}"
+        ) from error
 
 
 def _loaded(entry: EntryPoint) -> object:

@@ -144,8 +144,10 @@ def _end(position: int) -> Callable[[Parameters], object]:
 
 
 def _unique(parameters: Parameters) -> list[Any]:
-    seen = {msgspec.json.encode(item, order="deterministic"): item for item in reversed(_list(parameters))}
-    return list(reversed(seen.values()))
+    seen: dict[bytes, Any] = {}
+    for item in _list(parameters):
+        seen.setdefault(msgspec.json.encode(item, order="deterministic"), item)
+    return list(seen.values())
 
 
 def _sorted(parameters: Parameters) -> list[Any]:

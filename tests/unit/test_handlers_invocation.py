@@ -1,0 +1,216 @@
+"""Calling handlers: typed config, sync and async, deadlines, and whatever users' code may raise."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Iterator
+from contextvars import ContextVar
+
+import msgspec
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import AttemptError, Context, Handler, HandlerError, HandlerTimeoutError, handler
+from flowengine.plugin.registry import marked
+from tests.support.handler_runs import Runs, running
+
+HANGING = threading.Event()
+BOUND: ContextVar[str] = ContextVar("BOUND", default="nothing")
+
+
+class Item(msgspec.Struct):
+    """A part of a config."""
+
+    size: int
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True):
+    """A config of the handlers below."""
+
+    what: str = ""
+    items: list[Item] = []
+
+    def __post_init__(self) -> None:
+        if self.what == "refused":
+            raise ValueError("`what` must not be refused")
+
+
+class UnprintableError(Exception):
+    """An exception whose message cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+RAISED: dict[str, BaseException] = {
+    "value": ValueError("bad value"),
+    "exit": SystemExit(3),
+    "interrupt": KeyboardInterrupt(),
+    "unprintable": UnprintableError(),
+    "long": ValueError("x" * 100_000),
+    "own": HandlerError("quota", "no quota left", errors=(AttemptError(code="a", message="b"),)),
+    "timeout": TimeoutError("a timeout of the handler's own"),
+}
+
+
+@handler("act")
+def act(config: Config, context: Context) -> dict[str, str]:
+    """Raise what the config names."""
+    if config.what in RAISED:
+        raise RAISED[config.what]
+    return {"result": threading.current_thread().name}
+
+
+@handler("act_async")
+async def act_async(config: Config, context: Context) -> dict[str, str]:
+    """The same on the event loop, and ways not to end."""
+    if config.what in RAISED:
+        raise RAISED[config.what]
+    if config.what == "hang":
+        HANGING.set()
+        await asyncio.Event().wait()
+    if config.what == "cancel":
+        raise asyncio.CancelledError
+    if config.what == "exit task":
+        asyncio.get_running_loop().call_soon(sys.exit, 3)
+        await asyncio.sleep(0.05)
+    return {"result": threading.current_thread().name, "bound": BOUND.get()}
+
+
+@handler("wrapped")
+def wrapped(config: Config, context: Context) -> Awaitable[dict[str, str]]:
+    """A plain function that returns an awaitable, as decorators make them."""
+    assert isinstance(config, Config)
+    return act_async_function(config, context)
+
+
+async def act_async_function(config: Config, context: Context) -> dict[str, str]:
+    """What `wrapped` hands over."""
+    await asyncio.sleep(0)
+    return {"result": config.what}
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """An invoker of the test's own."""
+    with running() as made:
+        yield made
+
+
+def described(function: object) -> Handler:
+    """The handler that a function was marked as."""
+    found = marked(function)
+    assert found is not None
+    return found
+
+
+def failure(
+    runs: Runs, function: object, config: dict[str, JsonValue], timeout_s: float = 5.0
+) -> HandlerError:
+    """What a handler fails with."""
+    with pytest.raises(HandlerError) as caught:
+        runs.run_handler(described(function), config, timeout_s=timeout_s)
+    return caught.value
+
+
+def test_sync_handlers_run_in_the_calling_thread(runs: Runs) -> None:
+    """Threads belong to the worker, not to the invoker."""
+    assert runs.run_handler(described(act), {}) == {"result": threading.current_thread().name}
+
+
+def test_async_handlers_run_on_one_loop_with_the_callers_context_variables(runs: Runs) -> None:
+    """Log fields bound by the caller are there in an async handler too."""
+    token = BOUND.set("x1")
+    try:
+        output = runs.run_handler(described(act_async), {})
+    finally:
+        BOUND.reset(token)
+    assert output == {"result": "flowengine-async", "bound": "x1"}
+
+
+def test_a_function_that_returns_an_awaitable_works_too(runs: Runs) -> None:
+    """Decorated async functions often look synchronous."""
+    assert runs.run_handler(described(wrapped), {"what": "done"}) == {"result": "done"}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"what": 1}, r"^config\.what: Expected `str`, got `int`$"),
+        ({"items": [{"size": 1}, {"size": "2"}]}, r"^config\.items\[1\]\.size: Expected `int`"),
+        ({"wat": 1}, r"^config: Object contains unknown field `wat`$"),
+        ({"what": "refused"}, r"^config: `what` must not be refused$"),
+    ],
+)
+def test_a_config_that_does_not_fit_names_the_field(
+    runs: Runs, config: dict[str, JsonValue], message: str
+) -> None:
+    """A template may render to what the schema refuses; that fails the node, clearly."""
+    found = failure(runs, act, config)
+    assert found.code == "invalid_config"
+    assert re.search(message, found.message)
+
+
+@pytest.mark.parametrize("function", [act, act_async])
+@pytest.mark.parametrize(
+    ("what", "code", "message"),
+    [
+        ("value", "handler_error", "ValueError: bad value"),
+        ("exit", "handler_exited", "the handler tried to end its process (SystemExit: 3)"),
+        ("interrupt", "handler_exited", "the handler tried to end its process (KeyboardInterrupt)"),
+        ("unprintable", "handler_error", "UnprintableError: (its message cannot be shown)"),
+        ("own", "quota", "no quota left"),
+        ("timeout", "handler_error", "TimeoutError: a timeout of the handler's own"),
+    ],
+)
+def test_whatever_a_handler_raises_fails_its_node_only(
+    runs: Runs, function: object, what: str, code: str, message: str
+) -> None:
+    """Any exception, sys.exit included, becomes a HandlerError; the next handler runs as if nothing was."""
+    found = failure(runs, function, {"what": what})
+    assert (found.code, found.message) == (code, message)
+    assert "result" in runs.run_handler(described(act_async), {})
+
+
+def test_a_huge_error_message_is_cut(runs: Runs) -> None:
+    """An error is stored and shown; it must not be larger than a result."""
+    assert len(failure(runs, act, {"what": "long"}).message) == 2000
+
+
+def test_an_async_handler_is_cancelled_at_its_deadline(runs: Runs) -> None:
+    """The node's time is kept although nothing in the handler ends."""
+    started = time.monotonic()
+    found = failure(runs, act_async, {"what": "hang"}, timeout_s=0.1)
+    assert isinstance(found, HandlerTimeoutError)
+    assert "act_async" in found.message
+    assert time.monotonic() - started < 1.5
+
+
+def test_an_async_handler_that_cancels_itself_fails(runs: Runs) -> None:
+    """A cancellation is an outcome too: the node must not hang."""
+    assert failure(runs, act_async, {"what": "cancel"}).code == "handler_cancelled"
+
+
+def test_the_loop_survives_a_task_that_exits(runs: Runs) -> None:
+    """sys.exit in a task that a handler left behind breaks asyncio's loop; it is started again."""
+    output = runs.run_handler(described(act_async), {"what": "exit task"})
+    assert output["result"] == "flowengine-async"
+
+
+def test_closing_cancels_what_runs_and_refuses_what_comes() -> None:
+    """A process that stops does not wait for a handler that hangs."""
+    with running() as runs:
+        HANGING.clear()
+        caught: list[HandlerError] = []
+        thread = threading.Thread(
+            target=lambda: caught.append(failure(runs, act_async, {"what": "hang"}, timeout_s=30))
+        )
+        thread.start()
+        assert HANGING.wait(5)
+        runs.invoker.close()
+        thread.join(5)
+    assert [found.code for found in caught] == ["handler_cancelled"]
