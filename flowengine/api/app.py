@@ -1,0 +1,79 @@
+"""The API, put together: routes, keys and problem documents inside Litestar, the envelope around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
+
+from flowengine.api.admission import Guard, key_guard, served_hosts_only
+from flowengine.api.calls import Calls
+from flowengine.api.documentation import documentation_routes
+from flowengine.api.envelope import CORRELATION_ID, handle_request, path_of
+from flowengine.api.keys import KeyRing
+from flowengine.api.openapi import openapi_document
+from flowengine.api.ports import Executions
+from flowengine.api.problems import answer, refusal_for
+from flowengine.api.routes import execution_routes
+from flowengine.plugin import Registry
+from flowengine.settings import Settings
+
+log = structlog.stdlib.get_logger()
+
+
+def create_app(executions: Executions, catalog: Registry, settings: Settings) -> Litestar:
+    """The API over a store and the handlers that workflows may name. Starts nothing."""
+    calls = Calls(store_timeout_s=settings.api_timeout_s)
+    keys = KeyRing(settings.api_keys)
+    routes = [
+        *execution_routes(executions, catalog, settings.limits, calls),
+        *documentation_routes(lambda: openapi_document(catalog, settings), calls),
+    ]
+    return _Application(routes, key_guard(keys), settings, calls)
+
+
+class _Application(Litestar):
+    """Litestar with the envelope around its router: Litestar's middleware sees matched routes only."""
+
+    def __init__(
+        self, routes: Sequence[HTTPRouteHandler], guard: Guard, settings: Settings, calls: Calls
+    ) -> None:
+        self._is_served = served_hosts_only(settings)
+        super().__init__(
+            routes,
+            guards=[guard],
+            exception_handlers={Exception: _refuse},
+            on_shutdown=[calls.close],
+            openapi_config=None,
+            logging_config=None,
+            request_max_body_size=None,
+            debug=False,
+        )
+
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            await handle_request(super().__call__, self._is_served, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    refusal = refusal_for(error)
+    if refusal.kind == "internal_error":
+        log.error("http.request_failed", exc_info=error)
+    correlation_id = request.scope["state"][CORRELATION_ID]
+    sent = answer(refusal, path=path_of(request.scope), correlation_id=correlation_id)
+    headers = {name: value for name, value in sent.headers.items() if name != "Content-Type"}
+    return Response(
+        sent.body, status_code=sent.status, headers=headers, media_type=sent.headers["Content-Type"]
+    )

@@ -1,0 +1,60 @@
+"""Blocking work in threads, with a time limit, so that nothing that hangs can hang the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from flowengine.errors import StoreUnavailableError
+
+T = TypeVar("T")
+
+STORE_THREADS: Final = 16
+CHECK_THREADS: Final = 2
+CHECK_S: Final = 30.0
+
+
+class Calls:
+    """Two pools: one for the store, one for checking workflows, which costs CPU and memory.
+
+    Threads are started when first needed. A call that ran out of time is abandoned: its thread goes
+    on until the store's own time limit, and what it changes stays changed.
+    """
+
+    def __init__(self, *, store_timeout_s: float) -> None:
+        self._store_timeout_s = store_timeout_s
+        self._store = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="api-store")
+        self._check = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="api-check")
+
+    async def store(self, work: Callable[[], T]) -> T:
+        """Run a call to the store. Raises StoreUnavailableError when it takes too long."""
+        limit = self._store_timeout_s
+        return await _run(self._store, work, limit, f"Redis did not answer within {limit:g} s.")
+
+    async def check(self, work: Callable[[], T]) -> T:
+        """Run a check of a workflow. Raises StoreUnavailableError when too many others wait for theirs."""
+        return await _run(self._check, work, CHECK_S, "Too many workflows wait to be checked.")
+
+    def close(self) -> None:
+        """Start nothing more; does not wait."""
+        for pool in (self._store, self._check):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, late: str) -> T:
+    context = contextvars.copy_context()
+    running = asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
+    done, _ = await asyncio.wait([running], timeout=limit_s)
+    if done:
+        return running.result()
+    running.add_done_callback(_ignore)
+    running.cancel()
+    raise StoreUnavailableError(late)
+
+
+def _ignore(future: asyncio.Future[T]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,143 @@
+"""The API's HTTP server: uvicorn, in this process, stopped gently.
+
+uvicorn with h11 takes less memory than granian and bounds a request's headers (64 KiB), which its
+httptools protocol does not; the figures are in DESIGN.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+from litestar import Litestar
+
+from flowengine.api.admission import check_binding
+from flowengine.errors import CannotRunError
+from flowengine.settings import Settings
+
+log = structlog.stdlib.get_logger()
+
+_STOP_S: Final = 5
+_TICK_S: Final = 1.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def serve(
+    app: Litestar,
+    settings: Settings,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    ready: Callable[[str, int], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what runs, for 5 seconds at most.
+
+    `host` and `port` default to the settings'; `ready` gets the address and port that were bound.
+    Raises SettingsError when the address is open to others and nothing keeps them out, CannotRunError
+    when it cannot be listened on.
+    """
+    server = Server(app, settings, host=host, port=port)
+    if ready is not None:
+        ready(*server.address)
+    server.run()
+
+
+class Server:
+    """A server that listens from the start and answers while `run` runs. Raises as `serve`."""
+
+    def __init__(
+        self, app: Litestar, settings: Settings, *, host: str | None = None, port: int | None = None
+    ) -> None:
+        host = settings.api_host if host is None else host
+        check_binding(settings, host, insecure=settings.insecure)
+        self._listener = _listen(host, settings.api_port if port is None else port)
+        self._uvicorn = _Uvicorn(_config(app))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The address and port that are bound."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def run(self) -> None:
+        """Answer requests until `stop`, or, in the main thread, SIGTERM or SIGINT."""
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        host, port = self.address
+        log.info("api.started", host=host, port=port)
+        with self._listener:
+            self._uvicorn.run(sockets=[self._listener])
+        log.info("api.stopped")
+
+    def stop(self) -> None:
+        """Let `run` end soon; from any thread."""
+        self._uvicorn.handle_exit(signal.SIGTERM, None)
+
+
+def _config(app: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_STOP_S,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
+        listener = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=1024)
+    except (OSError, UnicodeError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "another program listens there; choose another --port" if taken else str(error)
+        raise CannotRunError(f"cannot listen on {host}:{port}: {reason}") from error
+    # asyncio sets this on sockets of its own only; without it the second request waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn's server, woken once a second instead of ten times, ended without a signal of its own."""
+
+    _wake: Callable[[], object] | None = None
+
+    async def main_loop(self) -> None:
+        stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(stopped.set)
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), _TICK_S)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._wake is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._wake()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

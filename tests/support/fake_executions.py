@@ -1,0 +1,146 @@
+"""An in-memory store for tests of the API: the contract of `Executions`, without Redis and without rules.
+
+An execution that was triggered stays `running` until a test says how it ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from flowengine.errors import ExecutionNotFoundError, WrongStateError
+from flowengine.execution.model import ExecutionStatus, NodeError
+from flowengine.execution.views import (
+    CountsView,
+    CreatedView,
+    ExecutionView,
+    HealthView,
+    NodeView,
+    ResultsView,
+    TriggeredView,
+)
+from flowengine.workflow.plan import Plan, PlanNode
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class _Stored:
+    def __init__(self, plan: Plan, correlation_id: str) -> None:
+        self.plan = plan
+        self.correlation_id = correlation_id
+        self.status: ExecutionStatus = "pending"
+        self.run = 0
+        self.results: dict[str, msgspec.Raw] = {}
+        self.errors: dict[str, NodeError] = {}
+
+
+class FakeExecutions:
+    """Set `broken` to make every call raise it, `before` to run something (a wait, say) in every call."""
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+        self.before: Callable[[], object] = lambda: None
+        self.stored: dict[str, _Stored] = {}
+        self._lock = threading.Lock()
+
+    def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
+        self._enter()
+        with self._lock:
+            execution_id = f"x{len(self.stored) + 1}"
+            self.stored[execution_id] = _Stored(plan, correlation_id)
+        return CreatedView(
+            execution_id=execution_id,
+            name=plan.name,
+            status="pending",
+            created_at=NOW,
+            correlation_id=correlation_id,
+        )
+
+    def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
+        self._enter()
+        with self._lock:
+            found = self._find(execution_id)
+            if found.status in ("running", "completed"):
+                raise WrongStateError(f"the execution is {found.status}")
+            found.status, found.run = "running", found.run + 1
+        return TriggeredView(execution_id=execution_id, status="running", run=found.run)
+
+    def status(self, execution_id: str) -> ExecutionView:
+        self._enter()
+        found = self._find(execution_id)
+        nodes = tuple(self._node(found, node) for node in found.plan.nodes)
+        return ExecutionView(
+            execution_id=execution_id,
+            name=found.plan.name,
+            status=found.status,
+            run=found.run,
+            created_at=NOW,
+            started_at=None,
+            finished_at=None,
+            correlation_id=found.correlation_id,
+            counts=CountsView(
+                total=len(nodes),
+                pending=sum(node.status == "pending" for node in nodes),
+                queued=0,
+                running=0,
+                completed=len(found.results),
+                failed=len(found.errors),
+            ),
+            nodes=nodes,
+        )
+
+    def results(self, execution_id: str) -> ResultsView:
+        self._enter()
+        found = self._find(execution_id)
+        return ResultsView(
+            execution_id=execution_id, status=found.status, results=found.results, errors=found.errors
+        )
+
+    def health(self) -> HealthView:
+        self.before()
+        if self.broken is not None:
+            return HealthView(status="down", checks={"redis": str(self.broken)})
+        return HealthView(status="ok", checks={"redis": "ok"})
+
+    def finish(self, execution_id: str, results: dict[str, msgspec.Raw]) -> None:
+        """The execution completed with these outputs."""
+        found = self._find(execution_id)
+        found.status, found.results = "completed", results
+
+    def _enter(self) -> None:
+        self.before()
+        if self.broken is not None:
+            raise self.broken
+
+    def _find(self, execution_id: str) -> _Stored:
+        try:
+            return self.stored[execution_id]
+        except KeyError:
+            raise ExecutionNotFoundError(f"no execution has the id {execution_id!r}") from None
+
+    @staticmethod
+    def _node(found: _Stored, node: PlanNode) -> NodeView:
+        done = node.id in found.results
+        return NodeView(
+            id=node.id,
+            handler=node.handler,
+            status="completed" if done else "failed" if node.id in found.errors else "pending",
+            attempt=int(done),
+            dependencies=tuple(found.plan.nodes[parent].id for parent in node.parents),
+            queued_at=None,
+            started_at=None,
+            finished_at=NOW if done else None,
+            error=found.errors.get(node.id),
+        )
+
+
+def wait_until(condition: Callable[[], object], *, within_s: float = 5.0) -> None:
+    """Return when the condition holds; fail the test when it does not in time."""
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.005)
