@@ -51,3 +51,8 @@ def _refuse_non_finite(value: object) -> None:
             stack.extend(item.values())
         elif isinstance(item, list | tuple):
             stack.extend(item)
+
+
+def pointer_to(parent: str, key: str | int) -> str:
+    """The JSON pointer (RFC 6901) of a member or item of what `parent` points to."""
+    return f"{parent}/{key.replace('~', '~0').replace('/', '~1') if isinstance(key, str) else key}"

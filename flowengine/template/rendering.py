@@ -11,7 +11,7 @@ from typing import assert_never
 import jinja2
 import msgspec
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template.budget import Budget
 from flowengine.template.compiling import Program, compiled, is_template
 from flowengine.template.errors import (
@@ -63,12 +63,9 @@ def _render(value: JsonValue, scope: Scope, budget: Budget, pointer: str) -> Jso
     if isinstance(value, str):
         return _render_text(value, scope, budget, pointer) if is_template(value) else value
     if isinstance(value, dict):
-        return {
-            key: _render(item, scope, budget, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
-            for key, item in value.items()
-        }
+        return {key: _render(item, scope, budget, pointer_to(pointer, key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_render(item, scope, budget, f"{pointer}/{place}") for place, item in enumerate(value)]
+        return [_render(item, scope, budget, pointer_to(pointer, place)) for place, item in enumerate(value)]
     if value is None or isinstance(value, int | float):
         return value
     assert_never(value)

@@ -1,0 +1,72 @@
+"""From the ids that nodes name to a graph; whatever is wrong with ids and dependencies is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import pointer_to
+from flowengine.workflow.graph import Graph
+from flowengine.workflow.report import Report, did_you_mean, quoted
+from flowengine.workflow.shape import DraftNode
+
+MAX_NAMED_IN_CYCLE: Final = 50
+
+
+class Links(msgspec.Struct, frozen=True):
+    """The graph, and which number each id has (of two nodes with one id, the first)."""
+
+    index: dict[str, int]
+    graph: Graph
+
+
+def link(nodes: Sequence[DraftNode], report: Report) -> Links:
+    """Resolve every dependency; reports duplicate ids, dependencies that lead nowhere, and cycles."""
+    index: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        if node.id is None:
+            continue
+        first = index.setdefault(node.id, place)
+        if first != place:
+            report.add(
+                "duplicate_id",
+                pointer_to(node.pointer, "id"),
+                f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
+            )
+    graph = Graph(tuple(_parents(node, index, report) for node in nodes))
+    for cycle in graph.cycles():
+        _report_cycle(cycle, nodes, report)
+    return Links(index, graph)
+
+
+def _parents(node: DraftNode, index: dict[str, int], report: Report) -> tuple[int, ...]:
+    found: dict[int, None] = {}
+    seen: set[str] = set()
+    for dependency in node.dependencies:
+        name, pointer = dependency.name, dependency.pointer
+        if name in seen:
+            report.add("repeated_dependency", pointer, f"{quoted(name)} is named twice: name it once")
+        elif name == node.id:
+            report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")
+        elif name in index:
+            found[index[name]] = None
+        else:
+            nearest = did_you_mean(report.nearest(name, index))
+            report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
+        seen.add(name)
+    return tuple(found)
+
+
+def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:
+    names = [str(nodes[place].id) for place in (*cycle, cycle[0])]
+    if len(names) > MAX_NAMED_IN_CYCLE:
+        half = MAX_NAMED_IN_CYCLE // 2
+        names[half:-half] = [f"... {len(names) - 2 * half} more ..."]
+    report.add(
+        "cycle",
+        pointer_to(nodes[cycle[0]].pointer, "dependencies"),
+        f"these nodes wait for each other, so none can start: {' -> '.join(names)}; "
+        "take one of these dependencies away",
+    )

@@ -1,0 +1,154 @@
+"""The graph of a workflow: order, layers, ancestors, cycles. Nodes are numbers; knows nothing else.
+
+Linear in nodes and edges, and never recursive: a chain of a thousand nodes is an ordinary workflow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from functools import cached_property
+
+import msgspec
+
+
+class Graph(msgspec.Struct, frozen=True, dict=True):
+    """`parents[n]` are the nodes that must complete before `n`; each once, and never `n` itself."""
+
+    parents: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def successors(self) -> tuple[tuple[int, ...], ...]:
+        """For each node, the nodes that depend on it directly, in ascending order."""
+        found: list[list[int]] = [[] for _ in self.parents]
+        for node, parents in enumerate(self.parents):
+            for parent in parents:
+                found[parent].append(node)
+        return tuple(tuple(nodes) for nodes in found)
+
+    @cached_property
+    def layers(self) -> tuple[tuple[int, ...], ...]:
+        """Nodes by the length of the longest path to them; those on or after a cycle are in none."""
+        waiting = [len(parents) for parents in self.parents]
+        layer = [node for node, count in enumerate(waiting) if not count]
+        layers: list[tuple[int, ...]] = []
+        while layer:
+            layers.append(tuple(layer))
+            following = []
+            for node in layer:
+                for child in self.successors[node]:
+                    waiting[child] -= 1
+                    if not waiting[child]:
+                        following.append(child)
+            layer = sorted(following)
+        return tuple(layers)
+
+    @cached_property
+    def _ancestors(self) -> dict[int, int]:
+        """Ancestors as a set of bits, for the nodes that are on no cycle nor after one."""
+        found: dict[int, int] = {}
+        for layer in self.layers:
+            for node in layer:
+                bits = 0
+                for parent in self.parents[node]:
+                    bits |= found[parent] | 1 << parent
+                found[node] = bits
+        return found
+
+    @cached_property
+    def _parent_bits(self) -> tuple[int, ...]:
+        return tuple(sum(1 << parent for parent in parents) for parents in self.parents)
+
+    def ancestors(self, node: int) -> frozenset[int]:
+        """Every node upstream of `node`. On a cycle, a node is upstream of itself."""
+        bits = self._ancestor_bits(node)
+        return frozenset(place for place in range(bits.bit_length()) if bits >> place & 1)
+
+    def is_ancestor(self, upstream: int, node: int) -> bool:
+        """Whether `upstream` completes before `node` starts, whatever happens."""
+        return bool(self._ancestor_bits(node) >> upstream & 1)
+
+    def _ancestor_bits(self, node: int) -> int:
+        known = self._ancestors.get(node)
+        return self._ancestors_on_cycle(node) if known is None else known
+
+    def _ancestors_on_cycle(self, node: int) -> int:
+        seen = 0
+        frontier = self._parent_bits[node]
+        while frontier:
+            lowest = frontier & -frontier
+            seen |= lowest
+            frontier = (frontier | self._parent_bits[lowest.bit_length() - 1]) & ~seen
+        return seen
+
+    def cycles(self) -> tuple[tuple[int, ...], ...]:
+        """One cycle, a shortest, through the first node of every group of nodes that wait for each other.
+
+        Each is in the order of the edges, from a parent to its child, without its first node repeated.
+        """
+        ordered = {node for layer in self.layers for node in layer}
+        blocked = [node for node in range(len(self.parents)) if node not in ordered]
+        groups = _strong_components(blocked, self.successors)
+        return tuple(sorted(self._shortest_cycle(group) for group in groups if len(group) > 1))
+
+    def _shortest_cycle(self, group: Collection[int]) -> tuple[int, ...]:
+        start, inside = min(group), set(group)
+        came_from: dict[int, int] = {}
+        queue = deque([start])
+        while queue:
+            node = queue.popleft()
+            for child in self.successors[node]:
+                if child == start:
+                    return _path_back(node, start, came_from)
+                if child in inside and child not in came_from:
+                    came_from[child] = node
+                    queue.append(child)
+        raise AssertionError("a strongly connected group of several nodes holds a cycle through each")
+
+
+def _path_back(node: int, start: int, came_from: dict[int, int]) -> tuple[int, ...]:
+    path = [node]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return tuple(reversed(path))
+
+
+def _strong_components(nodes: Sequence[int], successors: Sequence[Sequence[int]]) -> list[list[int]]:
+    """The groups of nodes that reach each other (Tarjan 1972, with a stack of its own)."""
+    number: dict[int, int] = {}
+    lowest: dict[int, int] = {}
+    open_nodes: dict[int, None] = {}
+    groups: list[list[int]] = []
+    for root in nodes:
+        if root in number:
+            continue
+        number[root] = lowest[root] = len(number)
+        open_nodes[root] = None
+        work = [(root, iter(successors[root]))]
+        while work:
+            node, children = work[-1]
+            for child in children:
+                if child not in number:
+                    number[child] = lowest[child] = len(number)
+                    open_nodes[child] = None
+                    work.append((child, iter(successors[child])))
+                    break
+                if child in open_nodes:
+                    lowest[node] = min(lowest[node], number[child])
+            else:
+                work.pop()
+                if work:
+                    parent = work[-1][0]
+                    lowest[parent] = min(lowest[parent], lowest[node])
+                if lowest[node] == number[node]:
+                    groups.append(_close(node, open_nodes))
+    return groups
+
+
+def _close(root: int, open_nodes: dict[int, None]) -> list[int]:
+    group = []
+    while True:
+        node, _ = open_nodes.popitem()
+        group.append(node)
+        if node == root:
+            return group

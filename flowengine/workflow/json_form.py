@@ -1,0 +1,164 @@
+"""Reading a document in JSON (RFC 8259), hostile or not.
+
+One scan over the tokens bounds depth and number of values and finds repeated keys and numbers that do not
+fit, before a decoder makes anything. It believes the input to be JSON: the decoder says where it is not.
+Columns count bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
+from flowengine.workflow.malformed import (
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    MalformedError,
+    malformed_at,
+    plain_utf8,
+)
+from flowengine.workflow.positions import Positions
+
+MAX_JSON_VALUES: Final = 600_000
+
+# Possessive throughout: no input makes it go back.
+_TOKEN: Final = re.compile(
+    rb"""[\s,:]*+(?:
+        (?P<text>"(?:[^"\\]++|\\.)*+"?) (?P<colon>\s*+:)?
+      | (?P<open>[{\[])
+      | (?P<close>[}\]])
+      | (?P<bare>[^\s{}\[\],:"]++)
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_WORDS: Final = frozenset((b"true", b"false", b"null"))
+_NOT_FINITE: Final = frozenset((b"NaN", b"Infinity", b"-Infinity"))
+_SHORT_INTEGER: Final = 18
+_BYTE: Final = re.compile(r" \(byte (\d+)\)$")
+
+
+def parse_json(body: bytes) -> tuple[JsonValue, Positions]:
+    """The value of a JSON document, and where its parts are. The caller bounds the size of the body.
+
+    Raises MalformedError: no JSON, depth, number of values, a repeated key, a number that does not fit, no
+    UTF-8.
+    """
+    source = plain_utf8(body)
+    if not source.strip():
+        raise MalformedError("empty_document", "the document is empty", line=1, column=1)
+    offsets, doubt = _scan(source)
+    try:
+        value: JsonValue = msgspec.json.decode(source)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise _not_json(source, error, doubt) from error
+    if doubt is not None:
+        raise doubt
+    return value, offsets
+
+
+def _not_json(source: bytes, error: Exception, doubt: MalformedError | None) -> MalformedError:
+    if doubt is not None and doubt.reason == "number_out_of_range":
+        return doubt
+    text = str(error)
+    found = _BYTE.search(text)
+    offset = int(found[1]) if found else len(source)
+    reason = _BYTE.sub("", text).removeprefix("JSON is malformed: ")
+    return malformed_at("malformed_json", f"this is not JSON: {reason}", source, offset)
+
+
+def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
+    """Where the values are, and what is wrong with the document if it is JSON at all.
+
+    Raises MalformedError for what must not reach a decoder.
+    """
+    positions = Positions()
+    doubt: MalformedError | None = None
+    levels: list[set[bytes] | None] = []
+    containers = 0
+    line, line_start, seen = 1, 0, 0
+    for match in _TOKEN.finditer(source):
+        kind = match.lastgroup
+        if kind == "close":
+            if levels:
+                levels.pop()
+            continue
+        start = match.start("text" if kind == "colon" else str(kind))
+        if kind == "colon":
+            doubt = doubt or _repeated(levels, match["text"], source, start)
+            continue
+        breaks = source.count(b"\n", seen, start)
+        if breaks:
+            line += breaks
+            line_start = source.rfind(b"\n", seen, start) + 1
+        seen = start
+        positions.add(line, start - line_start + 1)
+        if kind == "bare":
+            doubt = doubt or _unfit(match["bare"], source, start)
+        elif kind == "open":
+            containers += 1
+            levels.append(set() if match["open"] == b"{" else None)
+            _refuse_excess(len(levels), containers, source, start)
+        if len(positions) > MAX_JSON_VALUES:
+            raise malformed_at(
+                "too_many_values", f"the document holds more than {MAX_JSON_VALUES} values", source, start
+            )
+    return positions, doubt
+
+
+def _refuse_excess(depth: int, containers: int, source: bytes, offset: int) -> None:
+    if depth > MAX_DEPTH:
+        raise malformed_at("too_deep", f"the document is nested more than {MAX_DEPTH} deep", source, offset)
+    if containers > MAX_CONTAINERS:
+        raise malformed_at(
+            "too_many_values",
+            f"the document holds more than {MAX_CONTAINERS} lists and objects",
+            source,
+            offset,
+        )
+
+
+def _repeated(
+    levels: list[set[bytes] | None], token: bytes, source: bytes, offset: int
+) -> MalformedError | None:
+    keys = levels[-1] if levels else None
+    if keys is None:
+        return None
+    if b"\\" in token:
+        try:
+            token = msgspec.json.encode(msgspec.json.decode(token))
+        except (msgspec.DecodeError, ValueError):
+            return None
+    if token not in keys:
+        keys.add(token)
+        return None
+    name = token[:60].decode("utf-8", "replace")
+    return malformed_at("duplicate_key", f"the key {name} appears twice in one object", source, offset)
+
+
+def _unfit(token: bytes, source: bytes, offset: int) -> MalformedError | None:
+    if token in _WORDS or (len(token) <= _SHORT_INTEGER and token.isdigit()):
+        return None
+    if token in _NOT_FINITE:
+        return malformed_at("number_out_of_range", f"{token.decode()} is not a JSON number", source, offset)
+    try:
+        fits = _fits(token)
+    except ValueError:
+        return None  # no number: the decoder says what it is
+    return (
+        None
+        if fits
+        else malformed_at(
+            "number_out_of_range", "integers take at most 64 bits and numbers must be finite", source, offset
+        )
+    )
+
+
+def _fits(token: bytes) -> bool:
+    if token.lstrip(b"-").isdigit():
+        return len(token) <= _SHORT_INTEGER + 3 and MIN_INTEGER <= int(token) <= MAX_INTEGER
+    return math.isfinite(float(token))
