@@ -34,6 +34,8 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
             _collect(registry, _loaded(entry), f"entry point '{entry.name}' ({entry.value})")
     for name in extra_modules:
         _collect(registry, _imported(name), f"module '{name}' in FLOWENGINE_HANDLERS")
+    for item in registry:
+        _check_config_type(item)
     return registry
 
 
