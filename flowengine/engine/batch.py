@@ -14,7 +14,7 @@ import structlog
 from flowengine.engine.ports import NodeKey, Unit
 from flowengine.engine.settling import Follow
 from flowengine.execution import rules
-from flowengine.execution.changes import Change, Dispatch, Write
+from flowengine.execution.changes import Change, Dispatch, ForgetStart, Write
 from flowengine.execution.model import UNTOUCHED, Callback, Failed, NodeRecord
 from flowengine.workflow.plan import Plan
 
@@ -39,26 +39,47 @@ class Step:
         self.repeated: set[str] = set()
         self.complete: list[int] = []
         self.pending_acknowledgements: list[int] = []
+        self._verdicts: list[tuple[Callback, rules.Verdict]] = []
 
     def take(self, callback: Callback, at: int) -> None:
+        """Decide on one callback; `at` is its place in the message."""
         plan = self._plans[callback.execution]
+        execution = callback.execution
         if plan is None:
             log.warning("callback.orphaned", node_id=callback.node, attempt=callback.attempt)
-            self.pending_acknowledgements.append(at)
+            self.changes[execution].append(ForgetStart(callback.node, callback.run, callback.attempt))
+            self.complete.append(at)
             return
-        decision = rules.finish(plan, self._lookup(callback.execution), callback, self._unit.now)
-        _log_verdict(callback, decision.verdict)
+        decision = rules.finish(plan, self._lookup(execution), callback, self._unit.now)
+        self._verdicts.append((callback, decision.verdict))
+        self.changes[execution] += decision.changes
+        self._remember(execution, decision.changes)
+        if decision.verdict == "accepted" or decision.again:
+            self._follow_up(callback, decision, at)
+        else:
+            self.complete.append(at)
+
+    def _follow_up(self, callback: Callback, decision: rules.Decision, at: int) -> None:
         execution = callback.execution
-        self.runs[execution] = rules.Run(execution, callback.run, callback.correlation_id)
-        if decision.verdict != "accepted":
+        known = self.runs.get(execution)
+        if known is None or known.run < callback.run:
+            self.runs[execution] = rules.Run(execution, callback.run, callback.correlation_id)
+        if decision.again:
             self.repeated.add(execution)
-        if decision.changes:
-            self.changes[execution] += decision.changes
-            self._remember(execution, decision.changes)
         self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
         self.later[execution] += decision.later
         done = decision.continues and not decision.joins and not decision.later
         (self.complete if done else self.pending_acknowledgements).append(at)
+
+    @property
+    def stale(self) -> int:
+        """How many callbacks were too late."""
+        return sum(verdict == "stale" for _, verdict in self._verdicts)
+
+    def log(self) -> None:
+        """Tell what became of each callback, once it is true."""
+        for callback, verdict in self._verdicts:
+            _log_verdict(callback, verdict)
 
     def follows(self, counters: dict[NodeKey, int]) -> list[Follow]:
         """Who may be dispatched now: joins whose counter is 0, and children put off."""
@@ -119,4 +140,4 @@ def _log_verdict(callback: Callback, verdict: rules.Verdict) -> None:
     elif isinstance(callback.outcome, Failed):
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
     else:
-        log.info("node.completed", **fields)
+        log.debug("node.completed", **fields)

@@ -12,18 +12,17 @@ from collections.abc import Sequence
 import structlog
 
 from flowengine.engine.batch import Step, watched
-from flowengine.engine.ports import NodeKey, Receipt, Sink, StateStore
+from flowengine.engine.ports import Numbers, Receipt, Sink, StateStore
 from flowengine.engine.settling import Follow, Settler
 from flowengine.errors import ConflictError, FlowEngineError
 from flowengine.execution import rules
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart
+from flowengine.execution.changes import ArmTimer
 from flowengine.execution.model import (
     UNTOUCHED,
     Callback,
     Completed,
     Failed,
     NodeError,
-    NodeRecord,
     StartExecution,
     TimerFired,
 )
@@ -36,9 +35,13 @@ LAST_DELIVERY = 5
 
 
 class Orchestrator:
-    """The engine's side of the three orchestrator messages. Thread-safe: it keeps no state."""
+    """The engine's side of the three orchestrator messages. Thread-safe: it keeps no state.
+
+    `stale_callbacks` counts the outcomes that came too late to count.
+    """
 
     def __init__(self, store: StateStore, *, lease_s: float) -> None:
+        self.stale_callbacks = 0
         self._store = store
         self._lease_ms = int(lease_s * 1000)
         self._settler = Settler(store)
@@ -110,78 +113,59 @@ class Orchestrator:
             step = Step(unit, plans)
             for position, callback in zip(at, callbacks, strict=True):
                 step.take(callback, position)
-            if not step.changes:
-                unit.abandon()
-                counters: dict[NodeKey, int] = {}
-                unfinished: dict[str, int] = {}
-            else:
-                early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None
-                committed = unit.commit(step.changes, early)
-                if committed is None:
-                    continue
-                counters, unfinished = dict(committed.counters), dict(committed.unfinished)
+            early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None
+            committed = unit.commit(step.changes, early)
+            if committed is not None:
                 receipt.confirm(only=tuple(step.complete))
-            self._follow(step, counters, unfinished, receipt)
-            return True
+                step.log()
+                self.stale_callbacks += step.stale
+                self._follow(step, committed, receipt)
+                return True
         return False
 
-    def _follow(
-        self, step: Step, counters: dict[NodeKey, int], unfinished: dict[str, int], receipt: Receipt
-    ) -> None:
+    def _follow(self, step: Step, committed: Numbers, receipt: Receipt) -> None:
         """Dispatch what became ready, end what has ended, acknowledge the rest."""
-        unknown = [key for key in step.joins if key not in counters]
-        counters |= self._store.counters(unknown)
-        if step.later or step.joins or step.repeated or step.pending_acknowledgements:
-            follows = step.follows(counters)
-            ended = [run for run in step.runs.values() if run.execution in step.repeated]
-            ended += [step.runs[e] for e, left in unfinished.items() if left <= 0 and e not in step.repeated]
-            rest = tuple(step.pending_acknowledgements)
-            acknowledge = _Acknowledge(receipt, rest) if rest else None
-            self._settler.settle(follows, acknowledge, ended)
-            receipt.confirm(only=rest)
+        rest = tuple(step.pending_acknowledgements)
+        if not rest:
+            return
+        unknown = [key for key in step.joins if key not in committed.counters]
+        counters = {**committed.counters, **self._store.counters(unknown)}
+        over = {execution for execution, left in committed.unfinished.items() if left <= 0}
+        ending = [step.runs[execution] for execution in over | step.repeated]
+        self._settler.settle(step.follows(counters), _Acknowledge(receipt, rest), ending)
+        receipt.confirm(only=rest)
 
     def fire(self, message: TimerFired, receipt: Receipt) -> None:
-        """A deadline timer: fail the attempt if its time is over, or arm the timer again."""
+        """A deadline timer: arm it again if its time has moved, otherwise report a timeout.
+
+        A report that comes too late changes nothing, and does what a timer that died over its node
+        has left undone.
+        """
         plan = self._store.plan(message.execution)
         position = None if plan is None else plan.index.get(message.node)
-        acknowledge = _Acknowledge(receipt)
-        if plan is None or position is None:
-            self._store.acknowledge(acknowledge)
-            receipt.confirm()
-            return
+        timeout_ms = 0 if plan is None or position is None else plan.nodes[position].timeout_ms
         began = self._store.started_at(message.execution, message.node, message.attempt)
-        timeout_ms = plan.nodes[position].timeout_ms
         key = (message.execution, message.node)
         for _ in range(TRIES):
-            unit = self._store.begin([key], [message.execution])
-            record = unit.nodes.get(key, UNTOUCHED)
+            unit = self._store.begin([key])
             due = unit.now if began is None else rules.backstop_due(began, timeout_ms, self._lease_ms)
-            decision = rules.overdue(record, message.attempt, due, unit.now)
-            if decision == "fail":
+            record = unit.nodes.get(key, UNTOUCHED)
+            if rules.overdue(record, message.attempt, due, unit.now) != "wait":
                 unit.abandon()
-                meta = unit.metas[message.execution]
-                correlation_id = "" if meta is None else meta.correlation_id
-                late = _timed_out(message, timeout_ms, began, unit.now, correlation_id)
-                self.finish([late], receipt)
+                self._time_out(message, timeout_ms, began, unit.now, receipt)
                 return
-            changes: list[Change] = (
-                [ArmTimer(message.node, message.run, message.attempt, due)]
-                if decision == "wait"
-                else [ForgetStart(message.node, message.run, message.attempt)]
-            )
-            if unit.commit({message.execution: changes}, acknowledge) is not None:
-                if decision == "ignore":
-                    self._settle_again(plan, record, message, receipt)
+            armed = ArmTimer(message.node, message.run, message.attempt, due)
+            if unit.commit({message.execution: [armed]}, _Acknowledge(receipt)) is not None:
                 receipt.confirm()
                 return
         raise ConflictError(f"node '{message.node}' of '{message.execution}' keeps changing")
 
-    def _settle_again(self, plan: Plan, record: NodeRecord, message: TimerFired, receipt: Receipt) -> None:
-        """A timer that failed its node may have died before ending the execution."""
+    def _time_out(
+        self, message: TimerFired, timeout_ms: int, began: int | None, now: int, receipt: Receipt
+    ) -> None:
         meta = self._store.read_meta(message.execution)
-        if record.status == "failed" and meta is not None and meta.status == "running":
-            run = rules.Run(message.execution, meta.run, meta.correlation_id)
-            self._settler.settle([], None, [run])
+        correlation_id = "" if meta is None else meta.correlation_id
+        self.finish([_timed_out(message, timeout_ms, began, now, correlation_id)], receipt)
 
 
 class _Acknowledge:

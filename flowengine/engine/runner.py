@@ -134,6 +134,10 @@ class Runner:
             hand.give_back()
             raise
         hand.receipt.confirm()
+        if isinstance(outcome, Completed):
+            log.info("node.completed", handler=hand.task.handler, delivery=hand.delivery)
+        else:
+            log.warning("node.failed", handler=hand.task.handler, code=outcome.error.code)
         return True
 
     def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:

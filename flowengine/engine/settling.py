@@ -78,16 +78,22 @@ class Settler:
                     self._store.acknowledge(acknowledge)
                 return
             if unit.commit(changes, acknowledge) is not None:
-                self._ended(changes)
+                self._ended(changes, ending)
                 return
         raise ConflictError(f"nodes {nodes[:3]} keep changing")
 
-    def _ended(self, changes: dict[str, list[Change]]) -> None:
-        for execution, listed in changes.items():
-            for change in listed:
+    def _ended(self, changes: dict[str, list[Change]], ending: Sequence[rules.Run]) -> None:
+        for run in ending:
+            for change in changes.get(run.execution, ()):
                 if isinstance(change, Finish):
-                    self._store.forget_plan(execution)
-                    log.info("execution.finished", execution_id=execution, status=change.status)
+                    self._store.forget_plan(run.execution)
+                    log.info(
+                        "execution.finished",
+                        execution_id=run.execution,
+                        correlation_id=run.correlation_id,
+                        run=run.run,
+                        status=change.status,
+                    )
 
 
 def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
