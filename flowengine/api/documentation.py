@@ -16,6 +16,7 @@ from typing import Final
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from flowengine.api.calls import Calls
 
@@ -69,7 +70,7 @@ def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HT
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
     @get("/docs/{file:str}")
-    async def show_docs_file(file: str) -> Response[bytes]:
+    async def show_docs_file(file: FromPath[str]) -> Response[bytes]:
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
         if file not in _FILES:

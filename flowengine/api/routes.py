@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from flowengine.api.admission import OPEN
 from flowengine.api.bodies import Body, read_document
@@ -47,7 +48,9 @@ def execution_routes(
         return _json(_encoder.encode(view), 201, {"Location": f"/workflows/{view.execution_id}"})
 
     @post("/workflow/trigger/{execution_id:str}", status_code=202)
-    async def trigger_execution(request: Request[Any, Any, Any], execution_id: str) -> Response[bytes]:
+    async def trigger_execution(
+        request: Request[Any, Any, Any], execution_id: FromPath[str]
+    ) -> Response[bytes]:
         correlation_id = request.scope["state"][CORRELATION_ID]
         data = await _about(
             request,
@@ -58,14 +61,14 @@ def execution_routes(
         return _json(data, 202, {"Location": f"/workflows/{execution_id}"})
 
     @get("/workflows/{execution_id:str}")
-    async def show_execution(request: Request[Any, Any, Any], execution_id: str) -> Response[bytes]:
+    async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await _about(
             request, execution_id, calls, lambda: _encoder.encode(executions.status(execution_id))
         )
         return _json(data)
 
     @get("/workflows/{execution_id:str}/results")
-    async def show_results(request: Request[Any, Any, Any], execution_id: str) -> Response[bytes]:
+    async def show_results(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await _about(
             request, execution_id, calls, lambda: _encoder.encode(executions.results(execution_id))
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -36,6 +37,23 @@ def catalog() -> Registry:
     return registry
 
 
+def read_answer(connection: socket.socket) -> bytes:
+    """One whole answer, head and body, of a connection that may stay open."""
+    received = bytearray()
+    while not (head := re.match(rb"(?s).*?\r\n\r\n", received)):
+        received += _more(connection)
+    length = re.search(rb"content-length: (\d+)", head[0])
+    while length is not None and len(received) < head.end() + int(length[1]):
+        received += _more(connection)
+    return bytes(received)
+
+
+def _more(connection: socket.socket) -> bytes:
+    chunk = connection.recv(65536)
+    assert chunk, "the connection was closed before the answer was complete"
+    return chunk
+
+
 class ServedApi:
     """A running API: its store, a client, and its port for raw connections."""
 
@@ -45,10 +63,9 @@ class ServedApi:
         self.store = store
 
     def send_raw(self, data: bytes) -> bytes:
-        """What the server answers to these bytes, until it closes or falls silent after an answer."""
+        """What the server answers to these bytes, until it closes the connection (ask it to)."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
             received = bytearray()
             while chunk := connection.recv(65536):
                 received += chunk
