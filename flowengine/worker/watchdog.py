@@ -11,6 +11,7 @@ import threading
 import time
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from flowengine.engine.runner import Runner, Running
 from flowengine.errors import StoreUnavailableError
@@ -52,7 +53,14 @@ class Watchdog(threading.Thread):
             f"the handler '{hand.task.handler}' did not return within timeout_seconds "
             f"({hand.task.timeout_ms / 1000:g} s)"
         )
+        task = hand.task
         try:
-            self._runner.report(hand, Failed(NodeError(code="timeout", message=message)))
+            with bound_contextvars(
+                execution_id=task.execution,
+                node_id=task.node,
+                attempt=task.attempt,
+                correlation_id=task.correlation_id,
+            ):
+                self._runner.report(hand, Failed(NodeError(code="timeout", message=message)))
         except StoreUnavailableError as error:
             log.warning("watchdog.store_unavailable", error=str(error))
