@@ -1,0 +1,222 @@
+"""Leases: who holds a message, for how long, and who may take it over, under faults of the server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.queue_stats import QueueStats, queue_stats
+from flowengine.broker.wire import GROUP, stream_key
+from tests.support.broker_rig import QUEUE, Rig, Seen
+from tests.support.valkey import Valkey
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def own_rig(private_valkey: Callable[..., Valkey]) -> Iterator[Rig]:
+    """A rig on a server of its own, with an append-only file: to be killed and frozen."""
+    made = Rig(private_valkey(persistent=True, appendfsync="always"))
+    yield made
+    made.server.thaw()
+    made.close()
+
+
+def test_messages_survive_a_crash_of_the_server(own_rig: Rig) -> None:
+    """After SIGKILL of the server and a restart on its file, what waited is processed, and so is the new."""
+    rig = own_rig
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen)
+    rig.send(broker, b"waiting")
+    rig.server.kill()
+    rig.work(broker)
+    rig.server.start()
+    wait_until(lambda: seen.payloads == [b"waiting"])
+    rig.send(broker, b"new")
+    wait_until(lambda: seen.payloads == [b"waiting", b"new"])
+
+
+def test_running_message_outlives_a_restart_of_the_server(own_rig: Rig) -> None:
+    """A message that runs while the server is away for longer than its lease is not run a second time."""
+    rig = own_rig
+    lease_s = 1.5
+    broker, seen = rig.engine_broker(lease_s=lease_s), Seen()
+    rig.actor(broker, seen, gated=True)
+    other, theirs = rig.engine_broker(lease_s=lease_s), Seen()
+    rig.actor(other, theirs)
+    rig.send(broker, b"long")
+    rig.work(broker)
+    wait_until(lambda: seen.calls)
+    rig.work(other)
+    rig.server.kill()
+    wait_for_s(lease_s + 0.2)
+    rig.server.start()
+    wait_for_s(lease_s + 1.0)
+    seen.gate.set()
+    wait_until(lambda: rig.length() == 0)
+    assert (len(seen.calls), theirs.calls) == (1, [])
+
+
+def test_stalled_server_makes_nobody_take_over(own_rig: Rig) -> None:
+    """A server that stands still for longer than a lease and goes on: what ran is not run twice."""
+    rig = own_rig
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen, gated=True)
+    other, theirs = rig.engine_broker(), Seen()
+    rig.actor(other, theirs)
+    rig.send(broker, b"long")
+    rig.work(broker)
+    wait_until(lambda: seen.calls)
+    rig.work(other)
+    rig.server.freeze()
+    wait_for_s(2.5)
+    rig.server.thaw()
+    wait_for_s(1.0)
+    seen.gate.set()
+    wait_until(lambda: rig.length() == 0)
+    assert (len(seen.calls), theirs.calls) == (1, [])
+
+
+def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
+    """A message that another process has taken over stays that process's, whatever the first one does."""
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen, gated=True, settle=False)
+    rig.send(broker, b"contested")
+    rig.work(broker)
+    wait_until(lambda: seen.calls)
+    [entry] = rig.pending()
+    rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
+    wait_until(lambda: not broker.in_flight.held_ids(QUEUE))
+    assert rig.pending()[entry][0] == b"other"
+    # The first process ends without acknowledging: its hand-back must leave the entry alone.
+    rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
+    seen.gate.set()
+    wait_until(lambda: not broker.in_flight.all(QUEUE))
+    assert rig.pending()[entry][0] == b"other"
+
+
+def test_groups_are_made_again_after_data_loss(rig: Rig) -> None:
+    """FLUSHALL under a blocked consumer: the next message is processed as if nothing had been."""
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen)
+    rig.work(broker)
+    rig.send(broker, b"before")
+    wait_until(lambda: rig.length() == 0 and seen.calls)
+    for number in range(3):
+        rig.client.flushall()
+        rig.send(broker, b"after %d" % number)
+        wait_until(lambda count=number + 2: len(seen.calls) == count)  # type: ignore[misc]  # a default, not a parameter
+
+
+def test_consumer_long_gone_is_removed_and_nothing_of_it_is_lost(rig: Rig) -> None:
+    """A consumer idle for too long is removed once its messages are taken over; live ones stay."""
+    broker, seen = rig.engine_broker(remove_idle_s=1.2), Seen()
+    rig.actor(broker, seen)
+    rig.send(broker, b"left behind")
+    rig.take_as("gone")
+    rig.work(broker)
+    wait_until(lambda: [name for name in consumers(rig) if name == b"gone"] == [])
+    assert seen.payloads == [b"left behind"]
+    assert consumers(rig) == [broker.group.consumer]
+
+
+def test_removal_keeps_what_the_consumer_turns_out_to_hold(rig: Rig) -> None:
+    """DELCONSUMER drops pending entries: what is found beside it is claimed again, count and all."""
+    broker = rig.engine_broker()
+    rig.send(broker, b"held")
+    [entry] = rig.take_as("gone", deliveries=2)
+    broker.group.remove_consumer(QUEUE, b"gone")
+    assert rig.pending() == {entry: (broker.group.consumer, 2)}
+
+
+def test_clean_stop_leaves_the_group(rig: Rig) -> None:
+    """A worker that stops with nothing in hand leaves no consumer behind."""
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen)
+    rig.send(broker, b"one")
+    worker = rig.work(broker)
+    wait_until(lambda: rig.length() == 0)
+    rig.stop(worker)
+    assert consumers(rig) == []
+
+
+def test_queue_stats_tell_length_age_and_live_processes(rig: Rig) -> None:
+    """Stats count what is not settled, tell the oldest message's age and how many processes are alive."""
+    assert queue_stats(rig.client, "never used") == QueueStats(0, None, 0)
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen, gated=True)
+    rig.send(broker, b"one", b"two")
+    rig.work(broker)
+    wait_until(lambda: (queue_stats(rig.client, QUEUE).oldest_age_s or 0) > 0.05)
+    stats = queue_stats(rig.client, QUEUE)
+    assert (stats.length, stats.consumers) == (2, 1)
+
+
+def test_worker_survives_an_outage_and_says_so_once(own_rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    """An outage is one warning and one recovery in the log, not one line a try."""
+    rig = own_rig
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen)
+    rig.work(broker)
+    rig.send(broker, b"before")
+    wait_until(lambda: seen.calls and rig.length() == 0)
+    rig.server.kill()
+    wait_for_s(1.0)
+    rig.server.start()
+    rig.send(broker, b"after")
+    wait_until(lambda: len(seen.calls) == 2)
+    printed = capsys.readouterr().out
+    assert printed.count("broker.connection_lost") == 1
+    assert printed.count("broker.connection_recovered") == 1
+
+
+def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
+    """Renewal counts only what is pending in this process's name, so a stranger's message is left alone."""
+    broker = rig.engine_broker()
+    rig.send(broker, b"theirs")
+    [entry] = rig.take_as("other")
+    broker.group.hand_back(QUEUE, {entry: 0}, lapses_in_ms=0)
+    assert rig.pending() == {entry: (b"other", 1)}
+
+
+def test_many_threads_and_processes_settle_each_message_once(rig: Rig) -> None:
+    """Three workers share a thousand messages: each is processed, none twice."""
+    seen = Seen()
+    for _ in range(3):
+        broker = rig.engine_broker(policy=ActorPolicy(join=16), lease_s=30.0)
+        rig.actor(broker, seen)
+        rig.work(broker, threads=4)
+    payloads = [b"%d" % number for number in range(1000)]
+    rig.send(broker, *payloads)
+    wait_until(lambda: rig.length() == 0, within_s=20.0)
+    assert sorted(seen.payloads) == sorted(payloads)
+
+
+def test_idle_broker_asks_little_of_the_server(rig: Rig) -> None:
+    """An idle consumer sends no more than three commands a second."""
+    broker, seen = rig.engine_broker(), Seen()
+    rig.actor(broker, seen)
+    rig.work(broker)
+    rig.send(broker, b"warm")
+    wait_until(lambda: rig.length() == 0)
+    before = commands(rig)
+    begun = time.monotonic()
+    wait_for_s(2.5)
+    assert (commands(rig) - before - 1) / (time.monotonic() - begun) <= 3.0
+
+
+def wait_for_s(seconds: float) -> None:
+    """Let real time pass, where its passing is the condition."""
+    threading.Event().wait(seconds)
+
+
+def consumers(rig: Rig) -> list[bytes]:
+    rows = rig.client.xinfo_consumers(stream_key(QUEUE), GROUP)
+    return [row["name"] for row in rows]
+
+
+def commands(rig: Rig) -> int:
+    return int(rig.client.info("stats")["total_commands_processed"])

@@ -1,0 +1,121 @@
+"""How much a process takes, and what it lets go of."""
+
+from __future__ import annotations
+
+from flowengine.broker.assembly import Assembler
+from flowengine.broker.delivery import Delivery
+from flowengine.broker.inflight import AHEAD_AT_MOST, InFlight
+from flowengine.broker.policy import ActorPolicy
+
+POLICIES = {"act": ActorPolicy()}
+
+
+def fetch(in_flight: InFlight, number: int, *, first: int = 1, deliveries: int = 1) -> list[Delivery]:
+    """So many deliveries of one entry each, held."""
+    assembler = Assembler("q", POLICIES, max_deliveries=3, release=in_flight.release)
+    raw = [((b"%d-0" % at, [b"a", b"act", b"p", b"{}"]), deliveries) for at in range(first, first + number)]
+    found = assembler.assemble(raw).deliveries
+    in_flight.hold(found)
+    return found
+
+
+def opened(threads: int) -> InFlight:
+    """A process of so many threads that has just begun."""
+    in_flight = InFlight()
+    in_flight.open(threads)
+    return in_flight
+
+
+def warmed(threads: int) -> InFlight:
+    """A process of so many threads whose messages have been quick."""
+    in_flight = opened(threads)
+    for delivery in fetch(in_flight, 30, first=1000):
+        in_flight.start(delivery)
+        in_flight.finish(delivery)
+    return in_flight
+
+
+def test_new_process_takes_one_message_a_thread() -> None:
+    """Before anything is known of the pace, nothing is fetched ahead."""
+    in_flight = opened(4)
+    assert in_flight.wait_for_room(join=1, within_s=0) == 4
+    fetch(in_flight, 3)
+    assert in_flight.wait_for_room(join=1, within_s=0) == 1
+
+
+def test_quick_messages_are_fetched_ahead() -> None:
+    """Where messages are quick, a few more than there are threads are taken."""
+    in_flight = warmed(4)
+    assert in_flight.wait_for_room(join=1, within_s=0) == 4 + 4 * AHEAD_AT_MOST
+
+
+def test_busy_process_has_no_room_for_joined_messages() -> None:
+    """A joining queue is not read while every thread has its delivery: what waits makes a larger batch."""
+    in_flight = warmed(2)
+    assert in_flight.wait_for_room(join=64, within_s=0) == 64
+    fetch(in_flight, 2)
+    assert in_flight.wait_for_room(join=64, within_s=0) == 0
+
+
+def test_finishing_makes_room_and_lets_go_of_the_lease() -> None:
+    """A finished delivery frees its thread and is renewed no more."""
+    in_flight = opened(1)
+    [delivery] = fetch(in_flight, 1)
+    assert in_flight.start(delivery)
+    assert in_flight.held_ids("q") == {b"1-0"}
+    in_flight.finish(delivery)
+    assert in_flight.held_ids("q") == set()
+    assert in_flight.wait_for_room(join=1, within_s=0) >= 1
+
+
+def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
+    """Once its transaction has succeeded, an entry is let go of at once."""
+    in_flight = opened(1)
+    [delivery] = fetch(in_flight, 1)
+    in_flight.start(delivery)
+    delivery.confirm()
+    assert in_flight.held_ids("q") == set()
+    assert in_flight.wait_for_room(join=1, within_s=0) == 0
+
+
+def test_delivery_given_back_does_not_start() -> None:
+    """What was handed back before a thread came to it must not run here."""
+    in_flight = opened(1)
+    [delivery] = fetch(in_flight, 1)
+    assert in_flight.give_back([delivery]) == [delivery]
+    assert not in_flight.start(delivery)
+
+
+def test_running_delivery_is_given_back_only_when_asked_for() -> None:
+    """A running delivery stays, unless the process ends."""
+    in_flight = opened(1)
+    [delivery] = fetch(in_flight, 1)
+    in_flight.start(delivery)
+    assert in_flight.give_back([delivery]) == []
+    assert in_flight.give_back([delivery], even_running=True) == [delivery]
+
+
+def test_suspect_is_remembered_until_it_is_settled() -> None:
+    """An entry delivered before counts as a suspect for as long as it is in hand."""
+    in_flight = opened(1)
+    [delivery] = fetch(in_flight, 1, deliveries=2)
+    assert in_flight.holds_suspect()
+    delivery.confirm()
+    assert not in_flight.holds_suspect()
+
+
+def test_entry_delivered_again_is_not_let_go_of_by_its_first_delivery() -> None:
+    """A late end of an older delivery leaves the newer delivery's lease alone."""
+    in_flight = opened(2)
+    [older] = fetch(in_flight, 1)
+    in_flight.start(older)
+    fetch(in_flight, 1, deliveries=2)
+    in_flight.finish(older)
+    assert in_flight.held_ids("q") == {b"1-0"}
+
+
+def test_stopped_process_has_no_room() -> None:
+    """Nothing is taken once the process stops."""
+    in_flight = opened(4)
+    in_flight.stop()
+    assert in_flight.wait_for_room(join=1, within_s=0) == 0
