@@ -74,7 +74,7 @@ class Step:
     @property
     def stale(self) -> int:
         """How many callbacks were too late."""
-        return sum(verdict == "stale" for _, verdict in self._verdicts)
+        return sum(verdict == "stale" and bool(callback.delivery) for callback, verdict in self._verdicts)
 
     def log(self) -> None:
         """Tell what became of each callback, once it is true."""
@@ -133,7 +133,9 @@ def _log_verdict(callback: Callback, verdict: rules.Verdict) -> None:
         "attempt": callback.attempt,
         "correlation_id": callback.correlation_id,
     }
-    if verdict == "stale":
+    if verdict != "accepted" and not callback.delivery:
+        log.info("timer.ignored", **fields)
+    elif verdict == "stale":
         log.warning("callback.stale", delivery=callback.delivery, **fields)
     elif verdict == "repeated":
         log.info("callback.repeated", delivery=callback.delivery, **fields)

@@ -112,6 +112,8 @@ def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
 def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[rules.Run]) -> dict[str, list[Change]]:
     changes: dict[str, list[Change]] = defaultdict(list)
     for follow in follows:
+        if _is_past(unit, follow.run):
+            continue
         for number, position in enumerate(follow.positions):
             record = unit.nodes.get((follow.run.execution, follow.plan.nodes[position].id), UNTOUCHED)
             if record.status == "pending":
@@ -122,8 +124,14 @@ def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[rules.Run])
                 )
     for run in ending:
         meta = unit.metas[run.execution]
-        if meta is not None and meta.run == run.run:
+        if meta is not None and not _is_past(unit, run):
             concluded = rules.conclude(meta.status, meta.unfinished, meta.failed, unit.now)
             if concluded:
                 changes[run.execution] += concluded
     return changes
+
+
+def _is_past(unit: Unit, run: rules.Run) -> bool:
+    """Whether the unit has read that the execution has gone on to another run: leave it alone."""
+    meta = unit.metas.get(run.execution)
+    return meta is not None and meta.run != run.run

@@ -42,12 +42,14 @@ class NodeRecord(
         "finished_at": "f",
         "delivery": "d",
         "error": "e",
+        "run": "r",
     },
 ):
     """What `fe:x:ID:node:NODE` holds in its field `state`. `attempt` never decreases.
 
-    `delivery` is the delivery whose outcome was accepted. `running` is never stored: it is derived
-    from what workers write when they start.
+    `delivery` is the delivery whose outcome was accepted. `run` is the trigger that made the node
+    pending, so that whoever dispatches it, however late, does so in the run it belongs to. `running`
+    is never stored: it is derived from what workers write when they start.
     """
 
     status: StoredNodeStatus = "pending"
@@ -57,6 +59,7 @@ class NodeRecord(
     finished_at: int | None = None
     delivery: int = 0
     error: NodeError | None = None
+    run: int = 1
 
 
 UNTOUCHED = NodeRecord()
@@ -78,7 +81,10 @@ Outcome: TypeAlias = Completed | Failed
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker reports of one delivery of one attempt (the payload of `node_finished`)."""
+    """What a worker reports of one delivery of one attempt (the payload of `node_finished`).
+
+    Delivery 0 is a deadline timer's report: no worker's.
+    """
 
     execution: str
     run: int

@@ -50,7 +50,10 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class Run(msgspec.Struct, frozen=True):
-    """Which execution, which of its runs, and the correlation id that its messages carry."""
+    """Which execution, which of its runs, and the correlation id that its messages carry.
+
+    The run says who speaks. A node is dispatched in the run that its own record names.
+    """
 
     execution: str
     run: int
@@ -63,6 +66,7 @@ class Decision(msgspec.Struct, frozen=True):
     `joins`: children with several parents whose counters must be looked at once the changes are
     applied. `later`: children to dispatch afterwards, in chunks, too many for this transaction.
     `continues`: the changes put a child in flight, so that the execution cannot end here.
+    `again`: it was applied before, perhaps by someone who died before doing what follows from it.
     """
 
     verdict: Verdict
@@ -70,6 +74,7 @@ class Decision(msgspec.Struct, frozen=True):
     joins: tuple[str, ...] = ()
     later: tuple[int, ...] = ()
     continues: bool = False
+    again: bool = False
 
 
 def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
@@ -78,7 +83,7 @@ def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) 
     attempt = record.attempt + 1
     task = RunNode(
         execution=run.execution,
-        run=run.run,
+        run=record.run,
         node=node.id,
         attempt=attempt,
         handler=node.handler,
@@ -87,7 +92,7 @@ def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) 
         timeout_ms=node.timeout_ms,
         correlation_id=run.correlation_id,
     )
-    queued = NodeRecord(status="queued", attempt=attempt, queued_at=now)
+    queued = NodeRecord(status="queued", attempt=attempt, queued_at=now, run=record.run)
     return (Dispatch(queued, task, node.queue), Happened(Event("node_queued", now, node.id, attempt)))
 
 
@@ -96,20 +101,22 @@ def finish(plan: Plan, records: Records, callback: Callback, now: int) -> Decisi
 
     It counts once: only while the record says that this very attempt is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since whoever
-    applied it may have died before doing so.
+    applied it may have died before doing so; and what its worker wrote at the start goes, since that
+    may have been written after the attempt had ended.
     """
     position = plan.index.get(callback.node)
+    forget = ForgetStart(callback.node, callback.run, callback.attempt)
     if position is None:
-        return Decision("stale")
+        return Decision("stale", (forget,))
     record = records(callback.node)
     if record.attempt != callback.attempt or record.status == "pending":
-        return Decision("stale")
+        return Decision("stale", (forget,))
     if record.status != "queued":
-        same = record.delivery == callback.delivery
-        verdict: Verdict = "repeated" if same else "stale"
+        verdict: Verdict = "repeated" if record.delivery == callback.delivery else "stale"
         if record.status != "completed":
-            return Decision(verdict)
-        return Decision(verdict, joins=joins_of(plan, position), later=later_of(plan, position))
+            return Decision(verdict, (forget,), again=True)
+        joins, later = joins_of(plan, position), later_of(plan, position)
+        return Decision(verdict, (forget,), joins, later, again=True)
     match callback.outcome:
         case Completed(result=result):
             return _complete(plan, position, records, callback, result, now)
@@ -216,7 +223,9 @@ def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Chang
         caused_by=cause,
         attempts=0,
     )
-    failed = NodeRecord(status="failed", attempt=before.attempt, finished_at=now, error=error)
+    failed = NodeRecord(
+        status="failed", attempt=before.attempt, finished_at=now, error=error, run=before.run
+    )
     event = Event("node_failed", now, name, before.attempt, error.code)
     return (Write(name, failed), Happened(event))
 
@@ -267,7 +276,7 @@ def retry_failed(plan: Plan, records: Records, run: int, now: int) -> Reset:
         if record.status == "completed":
             continue
         unfinished += 1
-        changes.append(Write(node.id, NodeRecord(attempt=record.attempt)))
+        changes.append(Write(node.id, NodeRecord(attempt=record.attempt, run=run)))
         changes.append(Happened(Event("node_reset", now, node.id, record.attempt)))
         if len(node.parents) > 1:
             counters[node.id] = waiting_for(plan, records, node.parents)
