@@ -47,11 +47,15 @@ class Commands(list[Command]):
 
 
 class Session:
-    """One connection of one thread."""
+    """One connection of one thread.
+
+    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched.
+    """
 
     def __init__(self, connection: ConnectionInterface) -> None:
         self._connection = connection
-        self._fresh = True
+        self._watching = False
+        self.epoch = 0
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
         """The replies of the commands, sent in one round trip, not as a transaction.
@@ -61,16 +65,41 @@ class Session:
         """
         return _raise_first(self._exchange(commands))
 
-    def transact(self, commands: Sequence[Command], *, watched: bool = False) -> list[Any] | None:
+    def watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
+        """WATCH these names and no others, and give the replies of the reads: one round trip."""
+        head: list[Command] = [("UNWATCH",)] if self._watching else []
+        if names:
+            head.append(("WATCH", *names))
+            self._watching = True
+        replies = self.call([*head, *reads])[len(head) :]
+        self._watching = bool(names)
+        return replies
+
+    def write(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of a transaction that depends on nothing read before. Raises as `transact` does.
+
+        What an abandoned unit has left WATCHed is dropped first, or the transaction could be refused.
+        """
+        if self._watching:
+            self.unwatch()
+        replies = self.transact(commands, self.epoch)
+        if replies is None:
+            raise StoreUnavailableError("Redis refused a transaction that watches nothing")
+        return replies
+
+    def transact(self, commands: Sequence[Command], epoch: int) -> list[Any] | None:
         """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
 
-        `watched`: an earlier call has sent WATCH; then nothing is sent if that connection is gone, and
-        no health check comes in between, since it would reconnect and lose the WATCH.
+        `epoch`: the session's when the keys were WATCHed. Nothing is sent if that connection is gone,
+        even if a read has made a new one since; and no health check comes in between, since it
+        would reconnect and lose the WATCH.
 
         Raises StoreUnavailableError when the connection failed (the transaction may have been
         applied: read again and decide) or when the server refused it (out of memory, disk full).
         """
-        if watched and not self._connection.is_connected:
+        watched, self._watching = self._watching, False
+        if epoch != self.epoch or (watched and not self._connection.is_connected):
+            self.discard()
             raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
         replies = self._exchange([("MULTI",), *commands, ("EXEC",)], check_health=not watched)
         result = replies[-1]
@@ -80,12 +109,15 @@ class Session:
         return None if result is None else _raise_first(result)
 
     def discard(self) -> None:
-        """Throw the connection away."""
+        """Throw the connection away, with its replies and all that it watches."""
+        self.epoch += 1
+        self._watching = False
         self._connection.disconnect()
 
     def unwatch(self) -> None:
         """Drop what is watched."""
         self.call([("UNWATCH",)])
+        self._watching = False
 
     def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
         connection = self._connection
@@ -93,10 +125,10 @@ class Session:
             connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            connection.disconnect()
+            self.discard()
             raise StoreUnavailableError(f"Redis does not answer: {error}") from error
         except BaseException:
-            connection.disconnect()
+            self.discard()
             raise
 
 
@@ -117,12 +149,19 @@ class Sessions:
     def retrying_read(self, commands: Sequence[Command]) -> list[Any]:
         """Like `here().call`, once more on a new connection if an idle one turned out to be dead.
 
-        For commands that change nothing, or WATCH, whose repetition is harmless.
+        For commands whose repetition is harmless.
         """
         try:
             return self.here().call(commands)
         except StoreUnavailableError:
             return self.here().call(commands)
+
+    def retrying_watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
+        """Like `here().watch`, once more on a new connection if an idle one turned out to be dead."""
+        try:
+            return self.here().watch(names, reads)
+        except StoreUnavailableError:
+            return self.here().watch(names, reads)
 
 
 def _read(connection: ConnectionInterface) -> Any:

@@ -58,7 +58,7 @@ class RedisExecutions:
         }
         fields = [part for pair in values.items() for part in pair]
         encoded = encode_plan(plan)
-        self._state.sessions.here().transact(
+        self._state.sessions.here().write(
             [
                 ("SET", keys.plan(execution), encoded, "EXAT", gone + META_LEAD_S),
                 ("HSET", key, *fields),
@@ -147,7 +147,7 @@ class RedisExecutions:
             reset = retry_failed(plan, records_of(touched), run, unit.now)
         commands = self._start_commands(execution, record, run, token, reset, unit.now)
         commands += [("PERSIST", keys.node(execution, name)) for name in touched]
-        return run if self._state.sessions.here().transact(commands, watched=True) is not None else None
+        return run if unit.transact(commands) is not None else None
 
     def _start_commands(
         self, execution: str, record: meta.Meta, run: int, token: str, reset: Reset, now: int

@@ -61,12 +61,10 @@ class RedisState:
         """WATCH and read nodes and executions in one round trip."""
         names = [keys.node(execution, node) for execution, node in nodes]
         records = [keys.meta(execution) for execution in metas]
-        commands: list[Command] = [("WATCH", *names, *records)] if names or records else []
-        commands += [("HGET", name, keys.STATE) for name in names]
-        commands += [("HMGET", record, *meta.FIELDS) for record in records]
-        commands.append(("TIME",))
-        replies = self.sessions.retrying_read(commands)
-        replies = replies[1:] if names or records else replies
+        reads: list[Command] = [("HGET", name, keys.STATE) for name in names]
+        reads += [("HMGET", record, *meta.FIELDS) for record in records]
+        reads.append(("TIME",))
+        replies = self.sessions.retrying_watch([*names, *records], reads)
         states = replies[: len(names)]
         return Unit(
             self.sessions.here(),
@@ -108,7 +106,7 @@ class RedisState:
         """Acknowledge a message that needs nothing else."""
         commands = Commands()
         acknowledge(commands)
-        self.sessions.here().transact(commands)
+        self.sessions.here().write(commands)
 
     def start_node(self, task: RunNode, delivery: int) -> Start:
         """Note that a delivery begins, arm its deadline, and read what it needs: one round trip."""
@@ -156,7 +154,7 @@ class RedisState:
         commands = Commands()
         self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
         acknowledge(commands)
-        self.sessions.here().transact(commands)
+        self.sessions.here().write(commands)
 
     def send_task(self, sink: Commands, queue: str, task: RunNode) -> None:
         """Queue the sending of a task."""

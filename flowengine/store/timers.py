@@ -42,4 +42,4 @@ class RedisTimers:
                     execution=timer.execution, run=timer.run, node=timer.node, attempt=timer.attempt
                 )
                 self._state.send_to_orchestrator(commands, "timer_fired", fired)
-        self._state.sessions.here().transact(commands)
+        self._state.sessions.here().write(commands)

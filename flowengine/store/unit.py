@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -60,6 +60,7 @@ class Unit:
         self.metas = metas
         self.now = now
         self._session = session
+        self._epoch = session.epoch
         self._send = send
         self._expire = expire
 
@@ -77,13 +78,17 @@ class Unit:
         commands = batch.finish()
         if acknowledge is not None:
             acknowledge(commands)
-        replies = self._session.transact(commands, watched=True)
+        replies = self.transact(commands)
         if replies is None:
             return None
         return Committed(
             {key: int(replies[at]) for key, at in batch.counter_replies.items()},
             {execution: int(replies[at]) for execution, at in batch.unfinished_replies.items()},
         )
+
+    def transact(self, commands: Sequence[Command]) -> list[Any] | None:
+        """Send commands as they are; as `commit` otherwise."""
+        return self._session.transact(commands, self._epoch)
 
     def abandon(self) -> None:
         """Write nothing."""
