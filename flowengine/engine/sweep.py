@@ -12,11 +12,11 @@ from typing import Protocol
 
 import structlog
 
-from flowengine.engine.ports import StateStore
+from flowengine.engine.ports import MetaView, StateStore
 from flowengine.engine.settling import Follow, Settler
 from flowengine.errors import FlowEngineError
 from flowengine.execution import rules
-from flowengine.execution.changes import Change, SetCounter
+from flowengine.execution.changes import Change, ForgetStart, SetCounter
 from flowengine.execution.model import UNTOUCHED, NodeRecord
 from flowengine.workflow.plan import Plan
 
@@ -24,6 +24,8 @@ log = structlog.stdlib.get_logger()
 
 POLL_S = 5.0
 MARGIN_MS = 10_000
+CLOCK_MARGIN_MS = 100
+ORCHESTRATOR_QUEUE = "orchestrator"
 
 
 class SweepStore(StateStore, Protocol):
@@ -58,16 +60,18 @@ class Sweep:
         """Sweep once; returns how many things were repaired. Raises StoreUnavailableError."""
         before = self.repaired
         marks = self._store.last_moves(self._store.running_executions())
-        stuck = [execution for execution, mark in marks.items() if self._marks.get(execution) == mark]
+        stuck = [(execution, mark) for execution, mark in marks.items() if self._marks.get(execution) == mark]
         self._marks = marks
-        for execution in stuck:
-            self._check(execution)
+        for execution, mark in stuck:
+            self._check(execution, mark)
         self._store.prune()
         return self.repaired - before
 
-    def _check(self, execution: str) -> None:
+    def _check(self, execution: str, mark: str) -> None:
         plan, meta = self._store.plan(execution), self._store.read_meta(execution)
         if plan is None or meta is None or meta.status != "running":
+            return
+        if self._waits_its_turn(meta, mark):
             return
         stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
         records = rules.records_of(stored)
@@ -76,10 +80,19 @@ class Sweep:
         positions = rules.ready(plan, records)
         if positions or meta.unfinished <= 0:
             self._found(execution, "ready_nodes", len(positions))
-            self._settler.settle([Follow(run, plan, positions)] if positions else [], None, [run])
+            unopened = run.run == 1 and positions[:1] == plan.roots[:1]
+            opening = rules.opening(run.run, meta.started_at) if unopened else None
+            follows = [Follow(run, plan, positions, opening)] if positions else []
+            self._settler.settle(follows, None, [run])
         for name, record in stored.items():
             if record.status == "queued" and self._vanished(plan, name, record):
                 self._dispatch_again(plan, name, run, record)
+
+    def _waits_its_turn(self, meta: MetaView, mark: str) -> bool:
+        """Whether the orchestrators are so far behind that what moves it on may still be in their queue."""
+        oldest = self._store.oldest_entry_ms(ORCHESTRATOR_QUEUE)
+        moved = int(mark.split("-")[0]) if mark else meta.started_at
+        return oldest is not None and oldest <= max(moved, meta.started_at) + CLOCK_MARGIN_MS
 
     def _mend_counters(self, plan: Plan, execution: str) -> None:
         """Watches every node, so that a completion meanwhile is not overwritten."""
@@ -100,7 +113,7 @@ class Sweep:
     def _vanished(self, plan: Plan, name: str, record: NodeRecord) -> bool:
         """Whether a queued node's message is gone: it is older than all that its queue still holds."""
         oldest = self._store.oldest_entry_ms(plan.nodes[plan.index[name]].queue)
-        callbacks = self._store.oldest_entry_ms("orchestrator")
+        callbacks = self._store.oldest_entry_ms(ORCHESTRATOR_QUEUE)
         sent = record.queued_at or 0
         return (oldest is None or sent < oldest - MARGIN_MS) and callbacks is None
 
@@ -110,9 +123,10 @@ class Sweep:
         if record != seen:
             unit.abandon()
             return
-        self._found(run.execution, "vanished_message", 1)
-        changes: list[Change] = list(rules.dispatch(plan, plan.index[name], record, run, unit.now))
-        unit.commit({run.execution: changes})
+        changes: list[Change] = [ForgetStart(name, record.run, record.attempt)]
+        changes += rules.dispatch(plan, plan.index[name], record, run, unit.now)
+        if unit.commit({run.execution: changes}) is not None:
+            self._found(run.execution, "vanished_message", 1)
 
     def _found(self, execution: str, what: str, count: int) -> None:
         self.repaired += max(1, count)
