@@ -133,6 +133,7 @@ def _analysed(text: str) -> Analysis:
     return Analysis(
         is_template=True,
         is_sole=is_sole,
+        is_simple=simple is not None,
         nodes=tuple(dict.fromkeys(item.name for item in references if item.kind != "secret")),
         secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == "secret")),
     )

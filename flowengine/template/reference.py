@@ -24,11 +24,12 @@ class Analysis(msgspec.Struct, frozen=True):
     """What can be known of a string before anything has run.
 
     `is_template`: it holds template marks at all. `is_sole`: it is one whole expression, so its value
-    keeps its type. `nodes`, `secrets`: the names it reads, each once, in order of appearance.
+    keeps its type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each once, in order of appearance.
     """
 
     is_template: bool
     is_sole: bool = False
+    is_simple: bool = False
     nodes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 

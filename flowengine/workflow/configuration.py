@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import types
 import typing
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -47,7 +48,7 @@ class _Check:
 
     def struct(self, value: JsonObject, struct: type[msgspec.Struct], pointer: str) -> None:
         """Every field of an object that a struct is made from."""
-        fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+        fields = _fields(struct)
         tag = struct.__struct_config__.tag_field
         known = tuple(fields) if tag is None else (tag, *fields)
         self.found |= any(key not in known for key in value)
@@ -128,6 +129,12 @@ class _Check:
     def _refuse_container(self, name: str, options: list[Any], pointer: str) -> None:
         if all(_is_well_known(option) for option in options):
             self._add("invalid_config", pointer, f"this field does not take {name}")
+
+
+@lru_cache(256)
+def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """By name in JSON. Remembered: msgspec evaluates the annotations anew each time."""
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def _is_struct(item: Any) -> bool:

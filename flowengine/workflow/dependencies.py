@@ -46,7 +46,9 @@ def _parents(node: DraftNode, index: dict[str, int], report: Report) -> tuple[in
     seen: set[str] = set()
     for dependency in node.dependencies:
         name, pointer = dependency.name, dependency.pointer
-        if name in seen:
+        if report.is_full and (name in seen or name not in index):
+            report.leave_out()
+        elif name in seen:
             report.add("repeated_dependency", pointer, f"{quoted(name)} is named twice: name it once")
         elif name == node.id:
             report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")

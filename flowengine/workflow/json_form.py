@@ -2,7 +2,6 @@
 
 One scan over the tokens bounds depth and number of values and finds repeated keys and numbers that do not
 fit, before a decoder makes anything. It believes the input to be JSON: the decoder says where it is not.
-Columns count bytes.
 """
 
 from __future__ import annotations
@@ -20,22 +19,24 @@ from flowengine.workflow.malformed import (
     MAX_DEPTH,
     MalformedError,
     malformed_at,
+    place_of,
     plain_utf8,
 )
 from flowengine.workflow.positions import Positions
 
-MAX_JSON_VALUES: Final = 600_000
+MAX_JSON_VALUES: Final = 300_000
 
-# Possessive throughout: no input makes it go back.
+# Possessive throughout, and it matches wherever it starts (at the end, nothing): no input makes it go back.
 _TOKEN: Final = re.compile(
     rb"""[\s,:]*+(?:
-        (?P<text>"(?:[^"\\]++|\\.)*+"?) (?P<colon>\s*+:)?
-      | (?P<open>[{\[])
-      | (?P<close>[}\]])
-      | (?P<bare>[^\s{}\[\],:"]++)
-    )""",
+        ("(?:[^"\\]++|\\.)*+"?) (\s*+:)?
+      | ([{\[])
+      | ([}\]])
+      | ([^\s{}\[\],:"]++)
+    )?""",
     re.VERBOSE | re.DOTALL,
 )
+_TEXT, _COLON, _OPEN, _CLOSE, _BARE = 1, 2, 3, 4, 5  # the groups of _TOKEN
 _WORDS: Final = frozenset((b"true", b"false", b"null"))
 _NOT_FINITE: Final = frozenset((b"NaN", b"Infinity", b"-Infinity"))
 _SHORT_INTEGER: Final = 18
@@ -76,37 +77,31 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
 
     Raises MalformedError for what must not reach a decoder.
     """
-    positions = Positions()
+    positions = Positions(lambda offset: place_of(source, offset))
+    marks = positions.marks
     doubt: MalformedError | None = None
     levels: list[set[bytes] | None] = []
     containers = 0
-    line, line_start, seen = 1, 0, 0
     for match in _TOKEN.finditer(source):
-        kind = match.lastgroup
-        if kind == "close":
-            if levels:
-                levels.pop()
-            continue
-        start = match.start("text" if kind == "colon" else str(kind))
-        if kind == "colon":
-            doubt = doubt or _repeated(levels, match["text"], source, start)
-            continue
-        breaks = source.count(b"\n", seen, start)
-        if breaks:
-            line += breaks
-            line_start = source.rfind(b"\n", seen, start) + 1
-        seen = start
-        positions.add(line, start - line_start + 1)
-        if kind == "bare":
-            doubt = doubt or _unfit(match["bare"], source, start)
-        elif kind == "open":
-            containers += 1
-            levels.append(set() if match["open"] == b"{" else None)
-            _refuse_excess(len(levels), containers, source, start)
-        if len(positions) > MAX_JSON_VALUES:
-            raise malformed_at(
-                "too_many_values", f"the document holds more than {MAX_JSON_VALUES} values", source, start
-            )
+        kind = match.lastindex
+        if kind == _COLON:
+            doubt = doubt or _repeated(levels, match[_TEXT], source, match.start(_TEXT))
+        elif kind == _CLOSE:
+            if not levels:
+                break  # no JSON: the decoder says so
+            levels.pop()
+        elif kind is not None:
+            start = match.start(kind)
+            marks.append(start)
+            if kind == _BARE:
+                doubt = doubt or _unfit(match[_BARE], source, start)
+            elif kind == _OPEN:
+                containers += 1
+                levels.append(set() if match[_OPEN] == b"{" else None)
+                _refuse_excess(len(levels), containers, source, start)
+            if len(marks) > MAX_JSON_VALUES:
+                message = f"the document holds more than {MAX_JSON_VALUES} values"
+                raise malformed_at("too_many_values", message, source, start)
     return positions, doubt
 
 

@@ -7,55 +7,48 @@ Kept as one number a value, in the order in which values begin, so that a large 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from flowengine.jsonvalue import JsonValue
 
-_COLUMN_BITS = 32
-_COLUMN_MASK = (1 << _COLUMN_BITS) - 1
-
+Place = tuple[int, int]
 Trie = dict[str, "Trie"]
 
 
 class Positions:
-    """Line and column of every value of one document, keys not counted, in document order."""
+    """Where every value of one document begins, keys not counted, in document order.
 
-    __slots__ = ("_places",)
+    `marks` is for the loader to append to; `place_of` turns a mark into line and column, both from 1.
+    """
 
-    def __init__(self) -> None:
-        self._places = array("Q")
+    __slots__ = ("_place_of", "marks")
 
-    def add(self, line: int, column: int) -> None:
-        """The next value begins here (both counted from 1)."""
-        self._places.append(line << _COLUMN_BITS | column & _COLUMN_MASK)
+    def __init__(self, place_of: Callable[[int], Place]) -> None:
+        self.marks = array("Q")
+        self._place_of = place_of
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def locate(self, root: JsonValue, pointers: Iterable[str]) -> dict[str, tuple[int, int]]:
+    def locate(self, root: JsonValue, pointers: Iterable[str]) -> dict[str, Place]:
         """Line and column for each pointer; what a pointer names but is not there is where its owner is."""
         wanted: Trie = {}
         for pointer in pointers:
             branch = wanted
             for token in pointer.split("/")[1:]:
                 branch = branch.setdefault(token, {})
-        found: dict[str, tuple[int, int]] = {}
-        if self._places:
-            _Walk(self._places, found).visit(root, wanted, "", 0)
-        return found
+        found: dict[str, int] = {}
+        if self.marks:
+            _Walk(self.marks, found).visit(root, wanted, "", 0)
+        return {pointer: self._place_of(mark) for pointer, mark in found.items()}
 
 
 class _Walk(msgspec.Struct):
-    places: array[int]
-    found: dict[str, tuple[int, int]]
+    marks: array[int]
+    found: dict[str, int]
 
     def visit(self, value: JsonValue, wanted: Trie, pointer: str, index: int) -> int:
         """Record what is wanted at and below `value`, the value at `index`; returns the index after it."""
-        place = self.places[index]
-        self.found[pointer] = (place >> _COLUMN_BITS, place & _COLUMN_MASK)
+        self.found[pointer] = self.marks[index]
         present = set()
         after = index + 1
         for key, item in _members(value):
@@ -69,10 +62,10 @@ class _Walk(msgspec.Struct):
             self._inherit(wanted[token], f"{pointer}/{token}", self.found[pointer])
         return after
 
-    def _inherit(self, wanted: Trie, pointer: str, place: tuple[int, int]) -> None:
+    def _inherit(self, wanted: Trie, pointer: str, mark: int) -> None:
         pending = [(wanted, pointer)]
         for branch, path in pending:
-            self.found[path] = place
+            self.found[path] = mark
             pending.extend((branch[token], f"{path}/{token}") for token in branch)
 
 
@@ -92,6 +85,6 @@ def _size(value: JsonValue) -> int:
     while pending:
         container = pending.pop()
         total += len(container)
-        items = container.values() if isinstance(container, dict) else islice(container, None)
+        items = container.values() if isinstance(container, dict) else container
         pending.extend(item for item in items if isinstance(item, dict | list))
     return total

@@ -9,7 +9,6 @@ from typing import Final
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import Analysis, TemplateError, analyse, is_template
-from flowengine.template.simple import read_simple
 from flowengine.workflow.dependencies import Links
 from flowengine.workflow.report import Report, did_you_mean, quoted
 from flowengine.workflow.shape import DraftNode, JsonObject
@@ -55,28 +54,28 @@ class TemplateCheck:
             )
             return None
         known = self._known.get(text)
-        if known is None and self._afford(text, pointer):
+        if known is None:
+            if self._work < 0:
+                return None
             known = self._known[text] = _analysed(text)
+            self._pay(text, known, pointer)
         if isinstance(known, TemplateError):
             self._report.add(known.code, pointer, known.message)
             return None
         return known
 
-    def _afford(self, text: str, pointer: str) -> bool:
-        if self._work < 0:
-            return False
+    def _pay(self, text: str, analysis: Analysis | TemplateError, pointer: str) -> None:
         inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
-        self._work -= _TEMPLATE_COST + inside * (_COMPLEX_FACTOR if read_simple(text) is None else 1)
-        if self._work >= 0:
-            return True
-        self._report.add(
-            "too_many_templates",
-            pointer,
-            f"the different expressions of this workflow have more than {MAX_TEMPLATE_WORK} characters "
-            f"(those that do more than read a field count {_COMPLEX_FACTOR} times): templates from here on "
-            "were not checked; split the workflow",
-        )
-        return False
+        simple = isinstance(analysis, Analysis) and analysis.is_simple
+        self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
+        if self._work < 0:
+            self._report.add(
+                "too_many_templates",
+                pointer,
+                f"the different expressions of this workflow have more than {MAX_TEMPLATE_WORK} characters "
+                f"(those that do more than read a field count {_COMPLEX_FACTOR} times): templates after this "
+                "one were not checked; split the workflow",
+            )
 
     def _source(self, name: str, place: int, node: DraftNode, pointer: str) -> int | None:
         source = self._links.index.get(name)

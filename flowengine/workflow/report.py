@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
@@ -25,10 +25,19 @@ class Report:
 
     def add(self, code: str, pointer: str, message: str) -> None:
         """One more problem."""
-        if len(self._problems) < MAX_PROBLEMS:
-            self._problems.append(Problem(code=code, pointer=pointer, message=message))
-        else:
+        if self.is_full:
             self._left_out += 1
+        else:
+            self._problems.append(Problem(code=code, pointer=pointer, message=message))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further problems are only counted: no need to word them."""
+        return len(self._problems) >= MAX_PROBLEMS
+
+    def leave_out(self, count: int = 1) -> None:
+        """So many more problems, not worded."""
+        self._left_out += count
 
     def __bool__(self) -> bool:
         return bool(self._problems)
@@ -40,15 +49,15 @@ class Report:
         message = f"and {self._left_out} more: mend these first"
         return (*self._problems, Problem(code="more_problems", pointer="", message=message))
 
-    def nearest(self, word: str, known: Iterable[str], *, always: bool = False) -> str | None:
+    def nearest(self, word: str, known: Collection[str], *, always: bool = False) -> str | None:
         """The known name most like `word`: one that is likely meant or, with `always`, any.
 
         None as well once the document has asked too often: comparing is slow.
         """
-        names = {name[:_COMPARED_CHARS]: name for name in known}
-        self._comparisons -= len(names)
-        if self._comparisons < 0 or len(self._problems) >= MAX_PROBLEMS:
+        self._comparisons -= len(known)
+        if self._comparisons < 0 or self.is_full:
             return None
+        names = {name[:_COMPARED_CHARS]: name for name in known}
         cutoff = 0.0 if always else _LIKELY
         found = get_close_matches(word[:_COMPARED_CHARS], names, n=1, cutoff=cutoff)
         return names[found[0]] if found else None

@@ -66,15 +66,18 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
 
 def refuse_unknown_fields(owner: JsonObject, known: tuple[str, ...], pointer: str, report: Report) -> None:
     """Report every key that is not known, naming the nearest one that is."""
-    for key in owner:
-        if key not in known:
-            nearest = did_you_mean(report.nearest(key, known, always=True))
-            fields = f" Known fields: {', '.join(known)}" if known else " It takes no fields"
-            report.add(
-                "unknown_field",
-                pointer_to(pointer, key[:MAX_ID_CHARS]),
-                f"unknown field {quoted(key)}{nearest or '.'}{fields}",
-            )
+    unknown = [key for key in owner if key not in known]
+    for place, key in enumerate(unknown):
+        if report.is_full:
+            report.leave_out(len(unknown) - place)
+            return
+        nearest = did_you_mean(report.nearest(key, known, always=True))
+        fields = f" Known fields: {', '.join(known)}" if known else " It takes no fields"
+        report.add(
+            "unknown_field",
+            pointer_to(pointer, key[:MAX_ID_CHARS]),
+            f"unknown field {quoted(key)}{nearest or '.'}{fields}",
+        )
 
 
 def _check_name(name: str, report: Report) -> None:

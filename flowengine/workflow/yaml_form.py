@@ -18,7 +18,7 @@ from flowengine.workflow.malformed import MAX_CONTAINERS, MAX_DEPTH, MalformedEr
 from flowengine.workflow.positions import Positions
 from flowengine.workflow.yaml_scalars import resolve
 
-MAX_YAML_VALUES: Final = 200_000
+MAX_YAML_VALUES: Final = 100_000
 _DIRECTIVE: Final = re.compile(rb"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+%")
 _REST: Final = re.compile(r"(?:\s|#[^\n]*+|\.\.\.(?=\s|$))*+")
 _TEMPLATE_HINT: Final = (
@@ -81,7 +81,7 @@ class _Builder:
 
     def __init__(self, text: str) -> None:
         self.root: JsonValue = None
-        self.positions = Positions()
+        self.positions = Positions(lambda mark: (mark >> 32, mark & 0xFFFFFFFF))
         self._text = text
         self._levels: list[_Level] = []
         self._containers = 0
@@ -163,8 +163,8 @@ class _Builder:
                 level.value[level.key] = value
                 mark = mark if mark.line == level.key_mark.line else level.key_mark
                 level.key = None
-        self.positions.add(mark.line + 1, mark.column + 1)
-        if len(self.positions) > MAX_YAML_VALUES:
+        self.positions.marks.append((mark.line + 1) << 32 | mark.column + 1)
+        if len(self.positions.marks) > MAX_YAML_VALUES:
             raise _at("too_many_values", f"the document holds more than {MAX_YAML_VALUES} values", event)
 
 
