@@ -24,7 +24,8 @@ class Analysis(msgspec.Struct, frozen=True):
     """What can be known of a string before anything has run.
 
     `is_template`: it holds template marks at all. `is_sole`: it is one whole expression, so its value
-    keeps its type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each once, in order of appearance.
+    keeps its type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it
+    reads, each once, in order of appearance.
     """
 
     is_template: bool

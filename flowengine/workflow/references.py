@@ -13,7 +13,7 @@ from flowengine.workflow.dependencies import Links
 from flowengine.workflow.report import Report, did_you_mean, quoted
 from flowengine.workflow.shape import DraftNode, JsonObject
 
-MAX_TEMPLATE_WORK: Final = 2_000_000
+MAX_TEMPLATE_WORK: Final = 1_200_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 10
 _COMPLEX_FACTOR: Final = 16
