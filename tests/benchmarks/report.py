@@ -80,8 +80,8 @@ def _notes(found: Findings) -> str:
     if backlog is not None:
         lines.append(
             f"Backlog of {backlog.executions} executions of 5 nodes: in Redis "
-            f"{backlog.created_bytes:.0f} bytes each when created, {backlog.triggered_bytes:.0f} when triggered "
-            f"({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; at most "
+            f"{backlog.created_bytes:.0f} bytes each when created, {backlog.triggered_bytes:.0f} when "
+            f"triggered ({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; at most "
             f"{backlog.pss_peak / MIB:.0f} MiB in the services, {backlog.server_bytes / MIB:.0f} MiB in the "
             "server."
         )
