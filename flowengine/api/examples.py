@@ -53,6 +53,30 @@ WORKFLOW: Final = {
     ],
 }
 
+ARITHMETIC: Final = {
+    "name": "Add and shout",
+    "nodes": [
+        {"id": "sum", "handler": "compute", "config": {"operation": "add", "a": 40, "b": 2}},
+        {
+            "id": "shout",
+            "handler": "transform",
+            "config": {"input": "the sum is {{ sum.result }}", "transform_type": "uppercase"},
+            "dependencies": ["sum"],
+        },
+    ],
+}
+ARITHMETIC_YAML: Final = """\
+name: Add and shout
+nodes:
+  - id: sum
+    handler: compute
+    config: {operation: add, a: 40, b: 2}
+  - id: shout
+    handler: transform
+    config: {input: "the sum is {{ sum.result }}", transform_type: uppercase}
+    dependencies: [sum]
+"""
+
 ID: Final = "01JD2Q8Z5V7W9X3Y4Z6A8B0C1D"
 CORRELATION_ID: Final = "order-4711"
 _AT: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

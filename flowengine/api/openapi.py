@@ -49,7 +49,7 @@ def openapi_document(catalog: Registry, settings: Settings) -> bytes:
             "title": "FlowEngine",
             "version": service_version(),
             "description": _DESCRIPTION,
-            "license": {"name": "MIT", "identifier": "MIT"},
+            "license": {"name": "MIT"},
         },
         "tags": [{"name": "workflows", "description": "Run them"}, {"name": "service"}],
         "paths": _paths(),
@@ -205,13 +205,20 @@ def _problem(kind: str) -> JsonValue:
 
 def _workflow_body() -> Json:
     schema: JsonValue = {"$ref": _REF.format(name="Workflow")}
-    as_json: JsonValue = {
-        "schema": schema,
-        "examples": {"http_and_llm": {"value": _plain(examples.WORKFLOW)}},
-    }
-    as_yaml: JsonValue = {"schema": schema, "examples": {"http_and_llm": {"value": examples.YAML}}}
+    as_json = _body_content(schema, _plain(examples.ARITHMETIC), _plain(examples.WORKFLOW))
+    as_yaml = _body_content(schema, examples.ARITHMETIC_YAML, examples.YAML)
     content: Json = {**dict.fromkeys(JSON_TYPES, as_json), **dict.fromkeys(YAML_TYPES, as_yaml)}
     return {"required": True, "description": "The workflow document", "content": content}
+
+
+def _body_content(schema: JsonValue, arithmetic: JsonValue, calls: JsonValue) -> JsonValue:
+    return {
+        "schema": schema,
+        "examples": {
+            "arithmetic": {"summary": "Runs anywhere", "value": arithmetic},
+            "http_and_llm": {"summary": "Calls an HTTP service and a model", "value": calls},
+        },
+    }
 
 
 def _headers() -> Json:

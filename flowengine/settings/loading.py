@@ -10,7 +10,7 @@ from flowengine.errors import SettingsError
 from flowengine.settings.dotenv import environment
 from flowengine.settings.model import Limits, Settings
 from flowengine.settings.parsing import Value
-from flowengine.settings.table import BY_NAME, SETTINGS
+from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS
 
 _OURS = "FLOWENGINE_"
 _SECRETS = "FLOWENGINE_SECRET_"
@@ -51,6 +51,6 @@ def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
     names = set(BY_NAME) | {f"{setting.name}_FILE" for setting in SETTINGS if setting.from_file}
     known = {name.removeprefix(_OURS) for name in names if name.startswith(_OURS)}
     for name in sorted(variables):
-        if name.startswith(_OURS) and not name.startswith(_SECRETS) and name.removeprefix(_OURS) not in known:
+        if name.startswith(_OURS) and not name.startswith(_SECRETS) and name not in READ_ELSEWHERE | names:
             nearest = get_close_matches(name.removeprefix(_OURS), known, n=1)
             yield f"{name} (did you mean {_OURS}{nearest[0]}?)" if nearest else name

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     llm_api_key: str | None = None
     llm_model: str | None = None
     egress: Egress = "private"
+    retry_base_s: float = 1.0
     api_host: str = "127.0.0.1"
     api_port: int = 8000
     api_keys: tuple[str, ...] = ()

@@ -61,6 +61,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Where HTTP handlers connect: `public` addresses, `private` networks too, or `any` (loopback too).",
     ),
     Setting(
+        "FLOWENGINE_RETRY_BASE_SECONDS",
+        "retry_base_s",
+        number(0, 60),
+        "First wait of the HTTP handlers before a retry; doubled each time.",
+    ),
+    Setting(
         "FLOWENGINE_HOST",
         "api_host",
         text(),
@@ -175,5 +181,8 @@ SETTINGS: tuple[Setting, ...] = (
         "Characters that one template may render to.",
     ),
 )
+
+# Read by compose.yaml, not by a process; no mistake when they stand in a shared .env.
+READ_ELSEWHERE = frozenset({"FLOWENGINE_WORKER_PROCESSES"})
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from hashlib import sha256
 from pathlib import Path
@@ -109,6 +110,7 @@ def test_a_misspelt_name_is_kept_with_its_nearest_neighbour() -> None:
     environ = {
         "FLOWENGINE_LOGLEVEL": "debug",
         "FLOWENGINE_SECRET_TOKEN": "x",
+        "FLOWENGINE_WORKER_PROCESSES": "2",
         "FLOWENGINE_QQ": "1",
         "HOME": "/",
     }
@@ -195,6 +197,13 @@ def test_parsers_give_the_types_of_their_fields() -> None:
         default = setting.default()
         sample = samples.get(setting.field) or (str(default) if default not in (None, ()) else "name")
         msgspec.convert(setting.parser.parse(sample), hints[setting.field], strict=True)
+
+
+def test_readme_is_in_step_with_the_table() -> None:
+    """README's settings section, between its two marks, is exactly what the table renders."""
+    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", (ROOT / "README.md").read_text(), re.S)
+    assert found is not None
+    assert found[1] == markdown()
 
 
 def test_env_example_is_in_step_with_the_table() -> None:
