@@ -19,6 +19,7 @@ def main() -> int:
 
     import msgspec
 
+    import flowengine.observability.lean  # noqa: F401 - before anything that imports structlog
     from flowengine.api.app import create_app
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, read_settings
