@@ -129,12 +129,17 @@ class StreamsConsumer(dramatiq.Consumer):
         try:
             if not self._greeted:
                 self._greet()
-            taken = self._takeover.take(room) or self._read(room)
+            taken = self._takeover.take(room)
+            if not taken:
+                self._in_flight.end_admission(self._queue)
+                taken = self._read(room)
             if taken:
                 self._receive(taken)
             self._recover()
         except redis.RedisError as error:
             self._back_off(error)
+        finally:
+            self._in_flight.end_admission(self._queue)
 
     def _greet(self) -> None:
         """First contact, or first after a failure."""

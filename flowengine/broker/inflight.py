@@ -51,6 +51,7 @@ class InFlight:
         self._running: dict[Delivery, float] = {}
         self._held: dict[str, dict[bytes, Entry]] = {}
         self._suspects: set[Entry] = set()
+        self._admitting: str | None = None
 
     # -- the process's life
 
@@ -149,9 +150,21 @@ class InFlight:
             held = self._held.get(queue, {})
             self._release(queue, [held[entry_id] for entry_id in ids if entry_id in held])
 
-    def holds_suspect(self) -> bool:
-        """Whether an entry that was delivered before is in hand; it may be one that kills its worker."""
-        return bool(self._suspects)
+    def admit_suspect(self, queue: str) -> bool:
+        """Whether an entry that was delivered before may be taken: it may be one that kills its worker.
+
+        True at most once until `end_admission`, so that consumers of two queues do not both take one.
+        """
+        with self._changed:
+            if self._suspects or self._admitting not in (None, queue):
+                return False
+            self._admitting = queue
+            return True
+
+    def end_admission(self, queue: str) -> None:
+        """What was admitted for this queue is held by now, or was not got."""
+        if self._admitting == queue:
+            self._admitting = None
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:
         """Fetched and not started, oldest first."""

@@ -90,7 +90,7 @@ class Takeover:
         """Those to claim now, removed from the candidates."""
         if not self._cautious:
             return [self._candidates.popleft() for _ in range(min(room, len(self._candidates)))]
-        may_suspect = not self._in_flight.holds_suspect()
+        may_suspect = self._in_flight.admit_suspect(self._queue)
         chosen: list[Lapsed] = []
         kept: deque[Lapsed] = deque()
         for lapsed in self._candidates:

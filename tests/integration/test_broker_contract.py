@@ -185,19 +185,18 @@ def test_stopped_worker_leaves_messages_for_the_next(contender: Contender) -> No
 
 @stock_fails("polls with a back-off of up to 1 s: 388 ms to start on average")
 def test_idle_queue_starts_a_message_at_once(contender: Contender) -> None:
-    """On an idle stack a message starts within milliseconds: five of them within 0.4 s together."""
+    """After a second of rest, each of four messages starts within 80 ms (on a busy machine; alone: 2 ms)."""
     contender.work(timeout_ms=1000)  # Dramatiq's own value
     contender.send("warm")
     wait_until(lambda: contender.calls)
-    waited = 0.0
-    for count in range(2, 7):
-        idle_until = time.monotonic() + 0.4
-        wait_until(partial(passed, idle_until))
+    waits = []
+    for count in range(2, 6):
+        wait_until(partial(passed, time.monotonic() + 1.0))
         sent = time.monotonic()
         contender.send("now")
         wait_until(partial(has_calls, contender, count))
-        waited += contender.times[-1] - sent
-    assert waited < 0.4
+        waits.append(contender.times[-1] - sent)
+    assert max(waits) < 0.08
 
 
 @stock_fails("the whole prefetched batch is stranded, and the consumer is down for 3 s")
@@ -229,7 +228,7 @@ def test_message_lost_on_its_way_comes_back(contender: Contender) -> None:
         contender.broker.group.create(QUEUE)
     contender.fetch_and_lose()
     contender.work()
-    wait_until(lambda: contender.calls == ["lost"], within_s=4.0)
+    wait_until(lambda: contender.calls == ["lost"], within_s=3.0)
 
 
 @stock_fails("comes back after 60 s, and then by a lottery of one in a thousand commands")

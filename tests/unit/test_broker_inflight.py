@@ -95,13 +95,22 @@ def test_running_delivery_is_given_back_only_when_asked_for() -> None:
     assert in_flight.give_back([delivery], even_running=True) == [delivery]
 
 
-def test_suspect_is_remembered_until_it_is_settled() -> None:
-    """An entry delivered before counts as a suspect for as long as it is in hand."""
+def test_one_suspect_at_a_time() -> None:
+    """While an entry that was delivered before is in hand, no other is admitted."""
     in_flight = opened(1)
     [delivery] = fetch(in_flight, 1, deliveries=2)
-    assert in_flight.holds_suspect()
+    assert not in_flight.admit_suspect("q")
     delivery.confirm()
-    assert not in_flight.holds_suspect()
+    assert in_flight.admit_suspect("q")
+
+
+def test_two_queues_do_not_both_admit_a_suspect() -> None:
+    """Between the admission and the fetch, another queue's consumer is refused."""
+    in_flight = opened(1)
+    assert in_flight.admit_suspect("q")
+    assert not in_flight.admit_suspect("other")
+    in_flight.end_admission("q")
+    assert in_flight.admit_suspect("other")
 
 
 def test_entry_delivered_again_is_not_let_go_of_by_its_first_delivery() -> None:
