@@ -10,7 +10,7 @@ import msgspec
 
 from flowengine.handlers.compute import divide
 from flowengine.handlers.numbers import Number, as_number, checked, describe, too_large
-from flowengine.jsonvalue import encode
+from flowengine.handlers.texts import join_texts
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
@@ -92,15 +92,7 @@ def _spell_numbers(config: AggregateConfig) -> bool:
 def _concat(config: AggregateConfig) -> str | list[Any]:
     if config.inputs and all(isinstance(item, list) for item in config.inputs):
         return [member for item in config.inputs for member in item]
-    parts = []
-    for position, item in enumerate(config.inputs):
-        if isinstance(item, list | dict) or item is None:
-            raise HandlerError(
-                "wrong_input_type",
-                f"concat needs texts only or lists only; inputs[{position}] is {describe(item)}",
-            )
-        parts.append(item if isinstance(item, str) else encode(item).decode())
-    return config.separator.join(parts)
+    return join_texts(config.inputs, config.separator, "concat")
 
 
 def _merge(config: AggregateConfig) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def allowed_addresses(host: str, addresses: Sequence[str], policy: Policy) -> li
 
 def _literal(host: str) -> list[str] | None:
     try:
-        return [str(ipaddress.ip_address(host))]
+        return [str(ipaddress.ip_address(host.rstrip(".")))]
     except ValueError:
         return None
 

@@ -10,11 +10,9 @@ import msgspec
 
 from flowengine.handlers.json_text import NotJsonError, parse_json
 from flowengine.handlers.numbers import Number, as_number, describe
+from flowengine.handlers.texts import join_texts, refuse_long
 from flowengine.jsonvalue import UnencodableError, encode
 from flowengine.plugin.errors import HandlerError
-
-# `replace` and `join` can multiply their input; what is larger than this could not be stored anyway.
-MAX_TEXT_CHARS: Final = 16 * 1024 * 1024
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
@@ -63,15 +61,6 @@ def _object(parameters: Parameters) -> dict[str, Any]:
     return parameters.input
 
 
-def _sized(parameters: Parameters, length: int) -> None:
-    if length > MAX_TEXT_CHARS:
-        raise HandlerError(
-            "result_too_large",
-            f"{parameters.transform_type} would make a text of {length} characters; "
-            f"the limit is {MAX_TEXT_CHARS}",
-        )
-
-
 def _titled(parameters: Parameters) -> str:
     return _WORD.sub(lambda word: word[0].capitalize(), _text(parameters))
 
@@ -116,21 +105,12 @@ def _split(parameters: Parameters) -> list[str]:
 
 
 def _joined(parameters: Parameters) -> str:
-    parts = []
-    for position, item in enumerate(_list(parameters)):
-        if isinstance(item, list | dict) or item is None:
-            raise HandlerError(
-                "wrong_input_type", f"join needs a list of texts; item {position} is {describe(item)}"
-            )
-        parts.append(item if isinstance(item, str) else encode(item).decode())
-    separator = parameters.separator or ""
-    _sized(parameters, sum(map(len, parts)) + len(separator) * len(parts))
-    return separator.join(parts)
+    return join_texts(_list(parameters), parameters.separator or "", "join")
 
 
 def _replaced(parameters: Parameters) -> str:
     text, old = _text(parameters), parameters.old or ""
-    _sized(parameters, len(text) + text.count(old) * (len(parameters.new) - len(old)))
+    refuse_long(len(text) + text.count(old) * (len(parameters.new) - len(old)), "replace")
     return text.replace(old, parameters.new)
 
 

@@ -17,6 +17,7 @@ import json
 import socket
 import threading
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +57,13 @@ def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
 def gzip_reply(body: bytes) -> Reply:
     """A compressed answer."""
     return Reply(headers={"Content-Encoding": "gzip", "Content-Type": "text/plain"}, body=gzip.compress(body))
+
+
+def gzip_bomb(megabytes: int) -> Reply:
+    """A small answer that becomes that many megabytes of zeros, made without ever holding them."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    body = b"".join(packer.compress(bytes(1024 * 1024)) for _ in range(megabytes)) + packer.flush()
+    return Reply(headers={"Content-Encoding": "gzip"}, body=body)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +168,9 @@ class _Request(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         length = len(reply.body) if reply.announced is None else reply.announced
-        self.send_response(reply.status)
+        self.send_response_only(reply.status)
+        if "Date" not in reply.headers:
+            self.send_header("Date", self.date_time_string())
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(length))

@@ -19,6 +19,7 @@ from flowengine.handlers.outgoing import outgoing, public_url
 from flowengine.handlers.retry_after import retry_after_seconds
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
+from tests.support.http_server import gzip_bomb
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -188,7 +189,7 @@ def test_bodies_are_decoded_in_any_chunking() -> None:
 
 def test_a_gzip_bomb_ends_at_the_limit() -> None:
     """No more than a piece beyond the limit is ever decompressed."""
-    bomb = gzip.compress(bytes(100_000_000))
+    bomb = gzip_bomb(50).body
     with pytest.raises(BodyTooLargeError):
         decoded("gzip", bomb)
 

@@ -1,0 +1,233 @@
+"""Addresses that no workflow may reach: under every name, in every notation, on every way there."""
+
+from __future__ import annotations
+
+import itertools
+import ssl
+from collections.abc import Sequence
+
+import httpcore
+import httpx
+import pytest
+
+from flowengine.handlers.egress import Policy, host_refusal, refusal
+from flowengine.handlers.http_client import make_client
+from flowengine.handlers.network import EgressRefusedError, GuardedBackend
+from flowengine.plugin import HandlerError
+from tests.support.handler_runs import running
+from tests.support.http_server import Reply, serving
+
+NEVER = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "169.254.169.254",
+    "169.254.170.2",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "224.0.0.1",
+    "239.255.255.250",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "fe80::1",
+    "fe80::1%1",
+    "ff02::1",
+    "fd00:ec2::254",
+    "fd20:ce::254",
+    "::ffff:169.254.169.254",
+    "::ffff:a9fe:a9fe",
+    "::169.254.169.254",
+    "2002:a9fe:a9fe::1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "2001:0:a9fe:a9fe::1",
+    "100::1",
+    "5f00::1",
+]
+LOOPBACK = ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "2002:7f00:1::", "64:ff9b::7f00:1"]
+PRIVATE = [
+    "10.0.0.1",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.1.1",
+    "100.64.0.1",
+    "198.18.0.1",
+    "192.0.2.1",
+    "fd12:3456::1",
+    "fec0::1",
+    "2001:db8::1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::a00:1",
+]
+PUBLIC = ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+POLICIES: tuple[Policy, ...] = ("public", "private", "any")
+
+
+@pytest.mark.parametrize(("address", "policy"), list(itertools.product(NEVER, POLICIES)))
+def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy: Policy) -> None:
+    """Metadata, link-local, multicast, unspecified, broadcast and reserved, IPv6 wrappings included."""
+    assert refusal(address, policy)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "allowing"),
+    [(LOOPBACK, ("any",)), (PRIVATE, ("private", "any")), (PUBLIC, POLICIES)],
+    ids=["loopback", "private", "public"],
+)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_each_policy_allows_what_it_names(
+    addresses: list[str], allowing: tuple[Policy, ...], policy: Policy
+) -> None:
+    """`public` the internet, `private` internal networks too, `any` loopback too."""
+    allowed = [address for address in addresses if refusal(address, policy) is None]
+    assert allowed == (addresses if policy in allowing else [])
+
+
+@pytest.mark.parametrize("host", ["metadata.google.internal", "METADATA.google.internal."])
+def test_metadata_services_are_refused_by_name(host: str) -> None:
+    """Whatever the name resolves to."""
+    assert host_refusal(host)
+
+
+NOTATIONS = [
+    "http://2852039166/",
+    "http://0xA9FEA9FE/",
+    "http://0xa9.0xfe.0xa9.0xfe/",
+    "http://0251.0376.0251.0376/",
+    "http://169.254.43518/",
+    "http://169.254.169.254./",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[::ffff:a9fe:a9fe]/",
+    "http://[fe80::1]/",
+    "http://[fe80::1%25lo]/",
+    "http://0/",
+    "http://0.0.0.0:80/",
+    "http://[::]/",
+    "http://224.0.0.1/",
+    "http://me:you@169.254.169.254/",
+    "http://１６９.２５４.１６９.２５４/",
+    "http://169。254。169。254/",
+    "http://metadata.google.internal/computeMetadata/v1/",
+]
+
+
+@pytest.mark.parametrize("url", NOTATIONS)
+def test_no_notation_of_an_address_gets_past(url: str) -> None:
+    """Decimal, octal, hexadecimal, short, mapped, full-width: each ends refused, after one attempt."""
+    with running("any") as runs, pytest.raises(HandlerError) as caught:
+        runs.run("http_request", {"url": url})
+    assert caught.value.code in ("egress_refused", "invalid_request")
+    assert len(caught.value.errors) == 1
+
+
+@pytest.mark.parametrize("url", ["http://2130706433:1/", "http://0x7f.1:1/", "http://0177.0.0.1:1/"])
+def test_other_notations_of_loopback_are_refused_in_production(url: str) -> None:
+    """The default policy is `private`."""
+    with running("private") as runs, pytest.raises(HandlerError) as caught:
+        runs.run("http_request", {"url": url})
+    assert caught.value.code in ("egress_refused", "invalid_request")
+    assert "FLOWENGINE_EGRESS=any" in caught.value.message or "Invalid IPv4 address" in caught.value.message
+
+
+def test_localhost_is_not_called_in_production() -> None:
+    """Neither by address nor by name; the server sees nothing."""
+    with serving() as server, running("private") as runs:
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(HandlerError) as caught:
+                runs.run("http_request", {"url": server.url("/x", host=host)})
+            assert caught.value.code == "egress_refused"
+        assert server.calls == []
+
+
+def test_a_redirect_to_a_refused_address_is_refused() -> None:
+    """The rules hold for every hop, not for the first."""
+    with serving() as server, running("any") as runs:
+        server.answers(
+            "/a", Reply(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"})
+        )
+        with pytest.raises(HandlerError) as caught:
+            runs.run("http_request", {"url": server.url("/a")})
+    assert caught.value.code == "egress_refused"
+    assert "169.254.169.254 is a link-local address" in caught.value.message
+
+
+class ChangingResolver:
+    """A name server that answers something else each time."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.asked = 0
+        self._answers = answers
+
+    def __call__(self, host: str, port: int) -> Sequence[str]:
+        answer = self._answers[min(self.asked, len(self._answers) - 1)]
+        self.asked += 1
+        return answer
+
+
+def test_the_connection_is_made_to_the_address_that_was_checked() -> None:
+    """A resolver that changes its answer between check and connect is asked once."""
+    resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
+    with serving() as server, make_client("any", resolver=resolver) as client:
+        response = client.get(server.url("/x", host="rebinding.test"))
+        assert response.json()["headers"]["host"] == f"rebinding.test:{server.port}"
+    assert resolver.asked == 1
+
+
+def test_a_later_answer_is_checked_again() -> None:
+    """A new connection is a new decision."""
+    resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
+    with serving() as server, make_client("any", resolver=resolver) as client:
+        client.get(server.url("/x", host="rebinding.test"), headers={"Connection": "close"})
+        with pytest.raises(EgressRefusedError):
+            client.get(server.url("/x", host="rebinding.test"))
+        assert server.count("/x") == 1
+
+
+def test_of_several_addresses_only_allowed_ones_are_tried() -> None:
+    """A name that mixes a good and a bad address reaches the good one only."""
+    resolver = ChangingResolver(["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1"])
+    with serving() as server, make_client("any", resolver=resolver) as client:
+        assert client.get(server.url("/x", host="mixed.test")).status_code == 200
+
+
+def test_a_name_without_any_address_is_not_called() -> None:
+    """An empty answer is no permission."""
+    with make_client("any", resolver=ChangingResolver([])) as client, pytest.raises(EgressRefusedError):
+        client.get("http://empty.test/")
+
+
+def test_unix_sockets_are_refused() -> None:
+    """No way past the rules by another kind of address."""
+    with pytest.raises(EgressRefusedError):
+        GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
+
+
+def test_the_certificate_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connecting to a checked address must not weaken TLS: the name is sent, and verified."""
+    names: list[str | None] = []
+    context = ssl.create_default_context()
+
+    class Recorded(httpcore.NetworkStream):
+        def start_tls(
+            self,
+            ssl_context: ssl.SSLContext,
+            server_hostname: str | None = None,
+            timeout: float | None = None,
+        ) -> httpcore.NetworkStream:
+            names.append(server_hostname)
+            raise httpcore.ConnectError("enough seen")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", lambda *_: Recorded())
+    resolver = ChangingResolver(["127.0.0.1"])
+    with (
+        make_client("any", resolver=resolver, verify=context) as client,
+        pytest.raises(httpx.ConnectError, match="enough seen"),
+    ):
+        client.get("https://named.test/")
+    assert names == ["named.test"]
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED

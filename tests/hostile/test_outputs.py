@@ -1,0 +1,146 @@
+"""Answers and inputs made to hurt: each fails its node at once, and costs next to nothing."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import HandlerError
+from tests.support.handler_runs import Runs, running
+from tests.support.http_server import HttpServer, Reply, gzip_bomb, serving
+
+MEGABYTE = 1024 * 1024
+
+
+def json_body(body: bytes) -> Reply:
+    """An answer that claims to be JSON."""
+    return Reply(headers={"Content-Type": "application/json"}, body=body)
+
+
+ANSWERS = {
+    "depth 100,000": (json_body(b"[" * 100_000), "invalid_response"),
+    "closed depth 10,000": (json_body(b"[" * 10_000 + b"]" * 10_000), "invalid_response"),
+    "objects of depth 900": (json_body(b'{"a":' * 900 + b"1" + b"}" * 900), "invalid_response"),
+    "not a number": (json_body(b'{"a": NaN}'), "invalid_response"),
+    "infinite": (json_body(b"[1e999]"), "invalid_response"),
+    "huge integer": (json_body(b"9" * 1_000_000), "invalid_response"),
+    "invalid UTF-8": (json_body(b"{\xff}"), "invalid_response"),
+    "lone surrogate": (json_body(b'"\\ud800"'), "invalid_response"),
+    "eleven megabytes": (Reply(body=bytes(11 * MEGABYTE)), "response_too_large"),
+    "gzip bomb": (gzip_bomb(100), "response_too_large"),
+    "gzip of a gzip": (
+        Reply(headers={"Content-Encoding": "gzip, gzip"}, body=b"x"),
+        "invalid_response",
+    ),
+    "no gzip at all": (Reply(headers={"Content-Encoding": "gzip"}, body=b"x" * 99), "invalid_response"),
+    "endless header": (Reply(headers={"X-A": "x" * 200_000}), "connection_failed"),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """A server of the test's own."""
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """Handlers that may call it."""
+    with running() as made:
+        yield made
+
+
+def cost_of_failing(runs: Runs, name: str, config: dict[str, JsonValue]) -> tuple[str, float, int]:
+    """The error's code, the CPU seconds and the growth of peak memory in bytes."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.process_time()
+    with pytest.raises(HandlerError) as caught:
+        runs.run(name, config)
+    seconds = time.process_time() - started
+    return caught.value.code, seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer, case: str) -> None:
+    """Within a second of CPU and 50 MB."""
+    reply, code = ANSWERS[case]
+    server.answers("/x", reply)
+    found, cpu_s, grown = cost_of_failing(runs, "http_request", {"url": server.url("/x")})
+    assert found == code
+    assert cpu_s < 1.0
+    assert grown < 50 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "code"),
+    [
+        ("compute", {"operation": "power", "a": 9**99, "b": 9**99}, "result_too_large"),
+        ("compute", {"operation": "power", "a": -2, "b": 10**17 + 1}, "result_too_large"),
+        ("compute", {"operation": "add", "a": "9" * 500_000, "b": 1}, "not_a_number"),
+        ("transform", {"transform_type": "json_parse", "input": "[" * 500_000}, "invalid_json"),
+        ("transform", {"transform_type": "json_parse", "input": "9" * 500_000}, "invalid_json"),
+        (
+            "transform",
+            {"transform_type": "replace", "input": "x" * 100_000, "old": "x", "new": "y" * 100_000},
+            "result_too_large",
+        ),
+        (
+            "transform",
+            {"transform_type": "join", "input": [""] * 100_000, "separator": "y" * 100_000},
+            "result_too_large",
+        ),
+        (
+            "aggregate",
+            {"aggregate_type": "concat", "inputs": [""] * 100_000, "separator": "y" * 100_000},
+            "result_too_large",
+        ),
+        ("transform", {"transform_type": "title", "input": ["x"] * 1000}, "wrong_input_type"),
+    ],
+    ids=["tower", "odd tower", "digits", "depth", "huge integer", "replace", "join", "concat", "kind"],
+)
+def test_a_hostile_input_fails_its_node_cheaply(
+    runs: Runs, name: str, config: dict[str, JsonValue], code: str
+) -> None:
+    """What would take gigabytes or years is refused before it is begun."""
+    found, cpu_s, grown = cost_of_failing(runs, name, config)
+    assert found == code
+    assert cpu_s < 1.0
+    assert grown < 50 * MEGABYTE
+
+
+def test_duplicate_keys_in_an_answer_keep_the_last(runs: Runs, server: HttpServer) -> None:
+    """As every JSON parser of the field does; nothing is stored twice."""
+    server.answers("/x", json_body(b'{"a": 1, "a": 2}'))
+    assert runs.run("http_request", {"url": server.url("/x")})["data"] == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"X-A": "1\r\nX-Evil: 1"}, {"X-A\r\nX-Evil": "1"}, {"X-A": "1\n\nGET /evil HTTP/1.1"}, {"X-A": "\x00"}],
+)
+def test_no_header_smuggles_another(runs: Runs, server: HttpServer, headers: dict[str, JsonValue]) -> None:
+    """A value rendered from an upstream answer may hold anything; nothing is sent then."""
+    found, _, _ = cost_of_failing(runs, "http_request", {"url": server.url("/x"), "headers": headers})
+    assert found == "invalid_request"
+    assert server.calls == []
+
+
+@pytest.mark.parametrize("path", ["/a\r\nX-Evil: 1", "/a b", "/a\x00", "/\ud800"])
+def test_no_address_smuggles_a_header(runs: Runs, server: HttpServer, path: str) -> None:
+    """The same for the address."""
+    found, _, _ = cost_of_failing(runs, "http_request", {"url": server.url(path)})
+    assert found == "invalid_request"
+    assert server.calls == []
+
+
+def test_an_answer_with_a_line_of_markup_in_its_charset_is_text(runs: Runs, server: HttpServer) -> None:
+    """A charset is a server's word, never code that we run."""
+    content_type = 'text/plain; charset="rot13; <script>"'
+    server.answers("/x", Reply(headers={"Content-Type": content_type}, body=msgspec.json.encode("x")))
+    assert runs.run("http_request", {"url": server.url("/x")})["data"] == '"x"'

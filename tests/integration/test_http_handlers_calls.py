@@ -1,0 +1,287 @@
+"""The HTTP handlers against a real server: requests, answers, redirects, bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import HandlerError
+from tests.support.handler_runs import Runs, running
+from tests.support.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """A server of the test's own."""
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """Handlers that may call it."""
+    with running() as made:
+        yield made
+
+
+def failure(runs: Runs, config: dict[str, JsonValue], name: str = "http_request") -> HandlerError:
+    """What a call fails with."""
+    with pytest.raises(HandlerError) as caught:
+        runs.run(name, config)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["http_request", "call_external_service"])
+def test_a_call_sends_what_the_config_says_and_returns_the_answer(
+    runs: Runs, server: HttpServer, name: str
+) -> None:
+    """Method, query, headers and body arrive; status, headers and data come back."""
+    output = runs.run(
+        name,
+        {
+            "url": server.url("/users?a=1"),
+            "method": "put",
+            "headers": {"X-Count": 3, "X-Flag": True},
+            "params": {"b": "ü"},
+            "body": {"name": "Ada"},
+        },
+    )
+    (call,) = server.called("/users")
+    assert (call.method, call.query, call.json()) == ("PUT", {"a": "1", "b": "ü"}, {"name": "Ada"})
+    assert (call.headers["x-count"], call.headers["x-flag"]) == ("3", "true")
+    assert output["status_code"] == 200
+    assert isinstance(output["headers"], dict)
+    assert output["headers"]["content-type"] == "application/json"
+    assert isinstance(output["data"], dict)
+    assert output["data"]["path"] == "/users"
+
+
+def test_correlation_id_and_idempotency_key_are_sent(runs: Runs, server: HttpServer) -> None:
+    """So that the called service can join its logs to ours, and do nothing twice."""
+    runs.run("http_request", {"url": server.url("/x")})
+    headers = server.called("/x")[0].headers
+    assert headers["x-correlation-id"] == "correlation-1"
+    assert headers["idempotency-key"] == "x1/call/1"
+    assert headers["user-agent"].startswith("FlowEngine/")
+
+
+def test_headers_that_the_user_set_win(runs: Runs, server: HttpServer) -> None:
+    """Whatever their case."""
+    runs.run("http_request", {"url": server.url("/x"), "headers": {"idempotency-KEY": "mine"}})
+    assert server.called("/x")[0].headers["idempotency-key"] == "mine"
+
+
+def test_a_text_answer_stays_text(runs: Runs, server: HttpServer) -> None:
+    """The text "42" is not a number."""
+    server.answers("/n", Reply(headers={"Content-Type": "text/plain"}, body=b"42"))
+    assert runs.run("http_request", {"url": server.url("/n")})["data"] == "42"
+
+
+def test_an_answer_that_claims_json_and_is_not_fails_after_one_attempt(
+    runs: Runs, server: HttpServer
+) -> None:
+    """Asking again would not help; the error says where and what."""
+    server.answers("/x", Reply(headers={"Content-Type": "application/json"}, body=b"<html>"))
+    found = failure(runs, {"url": server.url("/x")})
+    assert found.code == "invalid_response"
+    assert f"GET {server.url('/x')}: the answer says it is JSON and is not" in found.message
+    assert server.count("/x") == 1
+
+
+def test_head_and_empty_answers_have_null_data(runs: Runs, server: HttpServer) -> None:
+    """An answer without a body is not a broken one."""
+    server.answers("/x", json_reply({"a": 1}))
+    assert runs.run("http_request", {"url": server.url("/x"), "method": "HEAD"})["data"] is None
+
+
+def test_cookies_of_one_call_are_not_sent_with_another(runs: Runs, server: HttpServer) -> None:
+    """The client is shared by all nodes; a session is not."""
+    server.answers("/login", Reply(headers={"Set-Cookie": "session=1; Path=/"}))
+    runs.run("http_request", {"url": server.url("/login")})
+    runs.run("http_request", {"url": server.url("/next")})
+    assert "cookie" not in server.called("/next")[0].headers
+
+
+def test_proxy_variables_are_not_heeded(
+    runs: Runs, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would connect for us, past the egress rules."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert runs.run("http_request", {"url": server.url("/x")})["status_code"] == 200
+
+
+def test_credentials_in_the_address_are_sent_and_never_shown(runs: Runs, server: HttpServer) -> None:
+    """`http://user:password@host` is basic authentication; errors leave it out."""
+    server.answers("/x", Reply(status=403))
+    url = server.url("/x?token=abc").replace("http://", "http://me:pass-word@")
+    found = failure(runs, {"url": url})
+    assert server.called("/x")[0].headers["authorization"].startswith("Basic ")
+    shown = found.message + str(found.errors) + str(runs.log.events)
+    assert "pass-word" not in shown
+    assert "token" not in shown
+
+
+def test_redirects_are_followed(runs: Runs, server: HttpServer) -> None:
+    """A POST becomes a GET after 303 and stays one with its body after 307."""
+    server.answers("/a", Reply(status=303, headers={"Location": "/b"}))
+    server.answers("/c", Reply(status=307, headers={"Location": server.url("/d")}))
+    runs.run("http_request", {"url": server.url("/a"), "method": "POST", "body": "x"})
+    runs.run("http_request", {"url": server.url("/c"), "method": "POST", "body": "x"})
+    assert [(call.method, call.body) for call in server.called("/b")] == [("GET", b"")]
+    assert [(call.method, call.body) for call in server.called("/d")] == [("POST", b"x")]
+
+
+def test_credentials_are_dropped_on_a_redirect_to_another_origin(runs: Runs, server: HttpServer) -> None:
+    """Authorization, cookies and every custom header stay behind; harmless ones go along."""
+    secrets = {"Authorization": "Bearer s", "Cookie": "a=b", "X-Api-Key": "s", "X-Custom": "s"}
+    with serving() as elsewhere:
+        server.answers("/a", Reply(status=302, headers={"Location": elsewhere.url("/b")}))
+        runs.run("http_request", {"url": server.url("/a"), "headers": {**secrets, "Accept": "text/plain"}})
+        (arrived,) = elsewhere.called("/b")
+    assert server.called("/a")[0].headers["x-api-key"] == "s"
+    assert not {name.lower() for name in secrets} & set(arrived.headers)
+    assert arrived.headers["accept"] == "text/plain"
+    assert arrived.headers["x-correlation-id"] == "correlation-1"
+    assert arrived.headers["host"] == f"127.0.0.1:{elsewhere.port}"
+
+
+def test_credentials_stay_on_a_redirect_within_one_origin(runs: Runs, server: HttpServer) -> None:
+    """The same service is still being called."""
+    server.answers("/a", Reply(status=302, headers={"Location": "/b"}))
+    runs.run("http_request", {"url": server.url("/a"), "headers": {"X-Api-Key": "s"}})
+    assert server.called("/b")[0].headers["x-api-key"] == "s"
+
+
+def test_a_circle_of_redirects_ends(runs: Runs, server: HttpServer) -> None:
+    """Five are followed."""
+    server.answers("/a", Reply(status=302, headers={"Location": "/a"}))
+    assert failure(runs, {"url": server.url("/a")}).code == "too_many_redirects"
+    assert server.count("/a") == 6
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1:1/_x"])
+def test_a_redirect_to_another_protocol_is_refused(runs: Runs, server: HttpServer, location: str) -> None:
+    """Only http and https are ever spoken."""
+    server.answers("/a", Reply(status=302, headers={"Location": location}))
+    assert failure(runs, {"url": server.url("/a")}).code == "redirect_refused"
+
+
+def test_a_compressed_answer_is_decoded(runs: Runs, server: HttpServer) -> None:
+    """And the headers that described the compressed form are gone."""
+    server.answers("/z", gzip_reply(b"hello"))
+    output = runs.run("http_request", {"url": server.url("/z")})
+    assert output["data"] == "hello"
+    assert isinstance(output["headers"], dict)
+    assert not {"content-encoding", "content-length"} & set(output["headers"])
+
+
+@pytest.mark.parametrize("reply", [gzip_bomb(50), Reply(body=bytes(10 * 1024 * 1024 + 1))])
+def test_a_body_beyond_ten_megabytes_fails_the_node(runs: Runs, server: HttpServer, reply: Reply) -> None:
+    """Counted after decompression, and not asked for again."""
+    server.answers("/big", reply)
+    found = failure(runs, {"url": server.url("/big")})
+    assert found.code == "response_too_large"
+    assert "larger than 10485760 bytes" in found.message
+    assert server.count("/big") == 1
+
+
+def test_a_model_answers_a_prompt(runs: Runs, server: HttpServer) -> None:
+    """The request is a chat completion with the key; the answer is its text and usage."""
+    server.answers("/v1/chat/completions", json_reply(completion("Hello")))
+    output = runs.run(
+        "llm_service",
+        {
+            "prompt": "Hi",
+            "system": "Be brief",
+            "model": "m1",
+            "temperature": 0,
+            "response_format": "json_object",
+        },
+        environment={"LLM_BASE_URL": server.url("/v1/"), "LLM_API_KEY": "key-1"},
+    )
+    (call,) = server.called("/v1/chat/completions")
+    assert call.headers["authorization"] == "Bearer key-1"
+    assert call.json() == {
+        "model": "m1",
+        "messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}],
+        "temperature": 0,
+        "response_format": {"type": "json_object"},
+    }
+    assert output == {
+        "content": "Hello",
+        "model": "m1-2030",
+        "usage": {"total_tokens": 3},
+        "finish_reason": "stop",
+    }
+
+
+def completion(content: JsonValue) -> dict[str, JsonValue]:
+    """A chat completion as services send it."""
+    return {
+        "id": "c1",
+        "model": "m1-2030",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+        ],
+        "usage": {"total_tokens": 3},
+    }
+
+
+def test_messages_and_the_default_model_are_used(runs: Runs, server: HttpServer) -> None:
+    """A conversation instead of a prompt, LLM_MODEL instead of `model`, no key for a local server."""
+    parts: JsonValue = [{"type": "text", "text": "Hel"}, {"type": "image"}, {"type": "text", "text": "lo"}]
+    server.answers("/chat/completions", json_reply(completion(parts)))
+    output = runs.run(
+        "llm_service",
+        {"messages": [{"role": "user", "content": "Hi"}]},
+        environment={"LLM_BASE_URL": server.url("").rstrip("/"), "LLM_MODEL": "m2"},
+    )
+    call = server.called("/chat/completions")[0]
+    assert call.json() == {"model": "m2", "messages": [{"role": "user", "content": "Hi"}]}
+    assert "authorization" not in call.headers
+    assert output["content"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("config", "environment", "code", "message"),
+    [
+        ({"prompt": "x", "model": "m"}, {}, "llm_not_configured", "set it to an OpenAI-compatible API"),
+        ({"prompt": "x"}, {"LLM_BASE_URL": "http://127.0.0.1:9"}, "llm_not_configured", "or LLM_MODEL"),
+        ({"model": "m"}, {}, "invalid_config", "either `prompt` or `messages`"),
+        ({"prompt": "x", "messages": []}, {}, "invalid_config", "either `prompt` or `messages`"),
+        ({"messages": []}, {}, "invalid_config", "`messages` is empty"),
+        ({"prompt": "x", "temperature": 3}, {}, "invalid_config", "config.temperature"),
+    ],
+)
+def test_a_model_call_that_cannot_be_made_says_what_to_set(
+    runs: Runs, config: dict[str, JsonValue], environment: dict[str, str], code: str, message: str
+) -> None:
+    """Missing settings are the commonest failure of this handler."""
+    with pytest.raises(HandlerError) as caught:
+        runs.run("llm_service", config, environment=environment)
+    assert caught.value.code == code
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(body=b"<html>"), "invalid_response"),
+        (json_reply({"choices": []}), "invalid_response"),
+        (json_reply({"error": "x"}), "invalid_response"),
+        (json_reply(completion(None)), "llm_no_content"),
+        (json_reply({"error": {"message": "no such model"}}, status=404), "http_client_error"),
+    ],
+)
+def test_an_answer_that_is_no_completion_fails_the_node(
+    runs: Runs, server: HttpServer, reply: Reply, code: str
+) -> None:
+    """With a code of its own, after one attempt."""
+    server.answers("/chat/completions", reply)
+    with pytest.raises(HandlerError) as caught:
+        runs.run("llm_service", {"prompt": "x", "model": "m"}, environment={"LLM_BASE_URL": server.url("")})
+    assert caught.value.code == code
+    assert server.count("/chat/completions") == 1

@@ -1,0 +1,188 @@
+"""What is tried again, how often, after how long, and when the node's time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import HandlerError, HandlerTimeoutError
+from tests.support.handler_runs import Runs, running
+from tests.support.http_server import HttpServer, Reply, free_port, json_reply, serving
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """A server of the test's own."""
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def runs() -> Iterator[Runs]:
+    """Handlers that may call it, and retry at once."""
+    with running() as made:
+        yield made
+
+
+def failure(
+    runs: Runs, url: str, *, timeout_s: float = 10.0, environment: dict[str, str] | None = None
+) -> HandlerError:
+    """What a call fails with."""
+    with pytest.raises(HandlerError) as caught:
+        runs.run("http_request", {"url": url}, timeout_s=timeout_s, environment=environment)
+    return caught.value
+
+
+def test_retry_after_two_seconds_is_honoured(runs: Runs, server: HttpServer) -> None:
+    """429 with `Retry-After: 2`, then 200: one retry, no sooner than 2 s."""
+    server.answers("/x", Reply(status=429, headers={"Retry-After": "2"}), json_reply({"ok": True}))
+    assert runs.run("http_request", {"url": server.url("/x")})["data"] == {"ok": True}
+    first, second = server.called("/x")
+    assert 2.0 <= second.at - first.at < 3.0
+    assert ("http.retried", {"request": f"GET {server.url('/x')}", "attempts": 2}) in runs.log.events
+
+
+def test_retry_after_a_date_is_measured_on_the_servers_clock(runs: Runs, server: HttpServer) -> None:
+    """A server whose clock is a day ahead and that asks for one second gets one second."""
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    headers = {
+        "Retry-After": format_datetime(ahead + timedelta(seconds=1), usegmt=True),
+        "Date": format_datetime(ahead, usegmt=True),
+    }
+    server.answers("/x", Reply(status=503, headers=headers), json_reply({}))
+    runs.run("http_request", {"url": server.url("/x")})
+    first, second = server.called("/x")
+    assert 0.9 <= second.at - first.at < 2.5
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+def test_three_refusals_fail_the_node(runs: Runs, server: HttpServer, status: int) -> None:
+    """After three attempts, each of which is kept with its error and its time."""
+    server.answers("/x", Reply(status=status, body=b"out of\norder"))
+    found = failure(runs, server.url("/x"))
+    assert server.count("/x") == 3
+    assert found.code == ("http_client_error" if status == 429 else "http_server_error")
+    assert f"GET {server.url('/x')}: answered {status}" in found.message
+    assert found.message.endswith("(3 attempts)")
+    assert [error.code for error in found.errors] == [found.code] * 3
+    assert all(error.message.endswith(": out of order") for error in found.errors)
+    times = [error.after_s for error in found.errors if error.after_s is not None]
+    assert times == sorted(times)
+    assert len(times) == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+def test_other_refusals_fail_at_once(runs: Runs, server: HttpServer, status: int) -> None:
+    """A 4xx will not change its mind."""
+    server.answers("/x", Reply(status=status))
+    found = failure(runs, server.url("/x"))
+    assert server.count("/x") == 1
+    assert (found.code, len(found.errors)) == ("http_client_error", 1)
+    assert found.message.endswith("(1 attempt)")
+
+
+def test_a_service_that_recovers_is_asked_until_it_does(runs: Runs, server: HttpServer) -> None:
+    """The idempotency key is the same each time."""
+    server.answers("/x", Reply(status=500), Reply(cut=True), json_reply({"ok": True}))
+    assert runs.run("http_request", {"url": server.url("/x"), "method": "POST"})["data"] == {"ok": True}
+    assert {call.headers["idempotency-key"] for call in server.called("/x")} == {"x1/call/1"}
+    assert server.count("/x") == 3
+
+
+def test_connection_refused_is_tried_three_times(runs: Runs) -> None:
+    """And the error says so."""
+    found = failure(runs, f"http://127.0.0.1:{free_port()}/x?secret=1")
+    assert found.code == "connection_failed"
+    assert [error.code for error in found.errors] == ["connection_failed"] * 3
+    assert "Connection refused" in found.message
+    assert "secret" not in found.message
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(cut=True), Reply(body=b"half", announced=99)], ids=["no answer", "half an answer"]
+)
+def test_a_broken_connection_is_tried_three_times(runs: Runs, server: HttpServer, reply: Reply) -> None:
+    """Whether it breaks before the answer or within it."""
+    server.answers("/x", reply)
+    assert failure(runs, server.url("/x")).code == "connection_failed"
+    assert server.count("/x") == 3
+
+
+def test_a_name_that_does_not_resolve_is_a_connection_failure(runs: Runs) -> None:
+    """`.invalid` never exists (RFC 2606)."""
+    found = failure(runs, "http://no-such-host.invalid/")
+    assert found.code == "connection_failed"
+    assert "no-such-host.invalid" in found.message
+
+
+def test_waits_double(runs: Runs, server: HttpServer) -> None:
+    """1, 2 times the base; here the base is 0.2 s."""
+    server.answers("/x", Reply(status=500))
+    failure(runs, server.url("/x"), environment={"FLOWENGINE_RETRY_BASE_SECONDS": "0.2"})
+    first, second, third = (call.at for call in server.called("/x"))
+    assert 0.2 <= second - first < 0.39
+    assert 0.4 <= third - second < 0.8
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "3600"}])
+def test_a_wait_that_would_pass_the_deadline_is_not_begun(
+    runs: Runs, server: HttpServer, headers: dict[str, str]
+) -> None:
+    """The node fails at once, and the error says how long the wait and the rest would have been."""
+    server.answers("/x", Reply(status=503, headers=headers))
+    started = time.monotonic()
+    found = failure(
+        runs, server.url("/x"), timeout_s=2.0, environment={"FLOWENGINE_RETRY_BASE_SECONDS": "60"}
+    )
+    assert time.monotonic() - started < 1.0
+    assert server.count("/x") == 1
+    assert found.code == "http_server_error"
+    assert "would have to wait 60 s, but only" in found.message
+
+
+def overrun(runs: Runs, url: str, timeout_s: float) -> tuple[HandlerError, float]:
+    """The failure of a call that never ends by itself, and the seconds beyond its time it took."""
+    started = time.monotonic()
+    found = failure(runs, url, timeout_s=timeout_s)
+    return found, time.monotonic() - started - timeout_s
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(delay_s=30),
+        Reply(body=b"x" * 1000, drip_s=0.1),
+        Reply(body=b"x" * 1000, drip_s=0.1, drip_head=True),
+        Reply(body=b"x" * 3, drip_s=0.35),
+    ],
+    ids=["silent", "slow body", "slow headers", "slower and slower"],
+)
+def test_no_server_can_hold_a_node_beyond_its_time(runs: Runs, server: HttpServer, reply: Reply) -> None:
+    """Silent, or one byte at a time and so never silent for long: the deadline holds."""
+    server.answers("/x", reply)
+    found, beyond_s = overrun(runs, server.url("/x"), 0.6)
+    assert isinstance(found, HandlerTimeoutError)
+    assert found.code == "timeout"
+    assert -0.05 < beyond_s < 0.5
+    assert len(found.errors) == 1
+    assert server.count("/x") == 1
+
+
+def test_a_silent_host_does_not_hold_a_node_beyond_its_time(runs: Runs) -> None:
+    """No connection comes about at an address that drops everything (TEST-NET-1, RFC 5737)."""
+    found, beyond_s = overrun(runs, "http://192.0.2.1/", 0.4)
+    assert found.code in ("timeout", "connection_failed")
+    assert beyond_s < 0.5
+
+
+def test_a_slow_answer_within_the_time_is_fine(runs: Runs, server: HttpServer) -> None:
+    """The first attempt may take most of a short timeout."""
+    server.answers("/x", json_reply({"ok": 1}), Reply(delay_s=0.8, body=b"late"))
+    runs.run("http_request", {"url": server.url("/x")}, timeout_s=1.5)
+    output: dict[str, JsonValue] = runs.run("http_request", {"url": server.url("/x")}, timeout_s=1.5)
+    assert output["data"] == "late"
