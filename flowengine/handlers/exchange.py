@@ -83,13 +83,17 @@ def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer
         try:
             if response.next_request is None:
                 return _answer(response)
-            request = _redirected(request, response.next_request)
+            request = redirected(request, response.next_request)
         finally:
             response.close()
     raise TryFailedError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects were answered")
 
 
-def _redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
+def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
+    """The next request of a redirect, without what only the first service may see.
+
+    Raises TryFailedError `redirect_refused`.
+    """
     here, there = request.url, following.url
     if there.scheme not in ("http", "https"):
         raise TryFailedError("redirect_refused", f"a redirect to a {there.scheme}: address is not followed")

@@ -7,13 +7,14 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowengine.handlers.answer import Answer, data_of, excerpt_of
 from flowengine.handlers.bounded_body import BodyDecoder, BodyEncodingError, BodyTooLargeError
-from flowengine.handlers.exchange import attempt_timeout
+from flowengine.handlers.exchange import TryFailedError, attempt_timeout, redirected
 from flowengine.handlers.json_text import NotJsonError
 from flowengine.handlers.outgoing import outgoing, public_url
 from flowengine.handlers.retry_after import retry_after_seconds
@@ -218,3 +219,27 @@ def test_a_try_may_be_silent_for_half_of_the_time_left(left: float, silence: flo
     """A hanging try leaves time for another; a short timeout is given whole to the first."""
     timeout = attempt_timeout(left)
     assert (timeout.read, timeout.connect) == (silence, connect)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "kept"),
+    [
+        ("https://a.test/", "https://a.test/x", True),
+        ("http://a.test/", "https://a.test/", True),
+        ("http://a.test:8000/", "https://a.test/", False),
+        ("https://a.test/", "https://a.test:8443/", False),
+        ("https://a.test/", "https://b.a.test/", False),
+        ("https://a.test/", "https://a.test.evil.test/", False),
+    ],
+)
+def test_a_credential_follows_only_to_the_same_service(here: str, there: str, kept: bool) -> None:
+    """Same host and port, or the upgrade of the standard ports to https."""
+    following = httpx.Request("GET", there, headers={"X-Api-Key": "s"})
+    sent = redirected(httpx.Request("GET", here), following)
+    assert ("x-api-key" in sent.headers) is kept
+
+
+def test_a_redirect_from_https_to_http_is_refused() -> None:
+    """Neither the request nor its answer may go in the clear all of a sudden."""
+    with pytest.raises(TryFailedError, match="from https to http://a.test/x is not followed"):
+        redirected(httpx.Request("GET", "https://a.test/"), httpx.Request("GET", "http://a.test/x?q=1"))
