@@ -241,5 +241,5 @@ def test_a_credential_follows_only_to_the_same_service(here: str, there: str, ke
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
     """Neither the request nor its answer may go in the clear all of a sudden."""
-    with pytest.raises(TryFailedError, match="from https to http://a.test/x is not followed"):
+    with pytest.raises(TryFailedError, match=r"from https to http://a\.test/x is not followed"):
         redirected(httpx.Request("GET", "https://a.test/"), httpx.Request("GET", "http://a.test/x?q=1"))
