@@ -1,0 +1,160 @@
+"""Deadlines: a node whose worker hangs or is gone fails in time, and only then."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from flowengine.execution.rules import BACKSTOP_MARGIN_MS
+from flowengine.store import keys
+from tests.support.faults import Gate
+from tests.support.harness import Harness, failing_in, plan_of
+from tests.support.invariants import CheckEverything
+
+CHAIN = {"a": (), "b": ("a",)}
+
+
+def hanging(harness: Harness) -> str:
+    """An execution whose node `a` was begun by a worker that is gone."""
+    execution = harness.begin(plan_of(CHAIN, timeout_ms=2000))
+    harness.start_executions()
+    worker = harness.workers[0]
+
+    def die(context: object) -> None:
+        worker.line.dead = True
+
+    harness.script = die
+    assert not harness.deliver(worker, harness.task_of("a"))
+    assert harness.deaths == 1
+    harness.script = failing_in(9)
+    return execution
+
+
+def fired(harness: Harness) -> list[bytes]:
+    """The timer messages that wait."""
+    return [entry.payload for entry in harness.waiting("orchestrator") if entry.actor == "timer_fired"]
+
+
+def test_a_start_arms_the_deadline(harness: Harness) -> None:
+    """The backstop fires a lease and a margin after the timeout, counted from the start of the delivery."""
+    execution = hanging(harness)
+    ((member, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    assert member.decode() == f"{execution}|1|a|1"
+    begun = int(harness.client.hget(keys.started(execution), "a:1").split(b":")[1])
+    assert due - begun == 2000 + 1000 + BACKSTOP_MARGIN_MS
+
+
+def test_a_timer_that_is_not_due_stays(harness: Harness) -> None:
+    """Nothing is sent before its time."""
+    hanging(harness)
+    harness.fire_timers()
+    assert not fired(harness)
+
+
+def test_an_overdue_node_fails_with_a_timeout(harness: Harness, check_invariants: CheckEverything) -> None:
+    """Even if its worker is gone; what depends on it fails because of it, and the execution ends."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+    (task,) = harness.tasks()
+    for entry in harness.waiting("orchestrator"):
+        assert harness.deliver(harness.orchestrators[0], entry)
+    errors = harness.api.executions.results(execution).errors
+    assert (errors["a"].code, errors["b"].code, errors["b"].caused_by) == ("timeout", "upstream_failed", "a")
+    assert harness.deliver(harness.workers[0], task)
+    assert [stored.status for stored in check_invariants()] == ["failed"]
+
+
+def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
+    """Two timer loops may both send it."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+    (entry,) = (e for e in harness.waiting("orchestrator") if e.actor == "timer_fired")
+    first, second = harness.orchestrators[0], harness.second_orchestrator()
+
+    def meanwhile() -> None:
+        assert harness.deliver(second, entry)
+
+    first.state.between = meanwhile
+    assert harness.deliver(first, entry)
+    assert harness.api.executions.status(execution).status == "failed"
+    harness.drain()
+    check_invariants()
+
+
+def test_a_timer_whose_time_has_moved_is_armed_again(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """A newer delivery has begun meanwhile: it has its whole time."""
+    execution = hanging(harness)
+    harness.client.zadd(keys.TIMERS, {f"{execution}|1|a|1": 1})
+    harness.fire_timers()
+    assert len(fired(harness)) == 1
+    for entry in harness.waiting("orchestrator"):
+        assert harness.deliver(harness.orchestrators[0], entry)
+    assert harness.statuses(execution)["a"] == "queued"
+    ((_, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    assert due > 1
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+@pytest.mark.parametrize("at", range(1, 24))
+def test_an_orchestrator_that_dies_over_a_timer_leaves_nothing_undone(
+    harness: Harness, check_invariants: CheckEverything, at: int
+) -> None:
+    """Wherever it dies: the execution ends when the timer's message comes again."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+    process = harness.orchestrators[0]
+    process.line.gate = Gate(at=at, way="die_after")
+    for entry in harness.waiting("orchestrator"):
+        harness.deliver(process, entry)
+    (left,) = harness.tasks()
+    for entry in harness.waiting("orchestrator"):
+        assert harness.deliver(process, entry)
+    assert harness.api.executions.status(execution).status == "failed"
+    assert harness.deliver(harness.workers[0], left)
+    check_invariants()
+
+
+def test_a_timer_of_an_expired_execution_is_harmless(harness: Harness) -> None:
+    """It clears away what a late start may have written, and is gone."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+    for key in harness.client.keys(f"fe:x:{execution}:*"):
+        if not key.endswith(b":started"):
+            harness.client.delete(key)
+    for entry in harness.waiting("orchestrator"):
+        assert harness.deliver(harness.orchestrators[0], entry)
+    assert not harness.client.keys(f"fe:x:{execution}:*")
+    assert not fired(harness)
+
+
+def test_a_member_that_is_no_timer_is_dropped(harness: Harness) -> None:
+    """What cannot be read does not come back for ever."""
+    harness.client.zadd(keys.TIMERS, {"nonsense": 1})
+    harness.fire_timers()
+    assert not harness.client.exists(keys.TIMERS)
+    assert not fired(harness)
+
+
+def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -> None:
+    """A timer leaves the set in the transaction that sends its message."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    process = harness.orchestrators[0]
+    for at in range(1, 8):
+        process.line.gate = Gate(at=at, way="die_before")
+        try:
+            process.timers.fire_due()
+        except SystemExit:
+            process.reborn()
+        armed = harness.client.zcard(keys.TIMERS)
+        assert armed + len(fired(harness)) == 1
+    process.line.gate = Gate()
+    harness.fire_timers()
+    assert [msgspec.json.decode(payload)["node"] for payload in fired(harness)] == ["a"]

@@ -1,0 +1,108 @@
+"""The one way in which the store talks to Redis, and what it does when the connection breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from flowengine.errors import StoreUnavailableError
+from flowengine.store.connection import Session, Sessions, connect
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+def sessions(valkey: Valkey) -> Iterator[Sessions]:
+    """The sessions of a process."""
+    client = connect(valkey.url)
+    made = Sessions(client)
+    yield made
+    made.here().discard()
+    client.close()
+
+
+def cut(session: Session, admin: redis.Redis) -> None:
+    """Let the server close the session's connection."""
+    admin.client_kill_filter(_id=str(session.call([("CLIENT", "ID")])[0]))
+
+
+def test_a_transaction_whose_key_has_changed_does_nothing(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """WATCH, then somebody else's write, then EXEC: None, and nothing is written."""
+    session = sessions.here()
+    assert session.watch(["k"], [("GET", "k")]) == [None]
+    redis_client.set("k", "theirs")
+    assert session.transact([("SET", "k", "ours")], session.epoch) is None
+    assert redis_client.get("k") == b"theirs"
+
+
+def test_a_unit_left_open_does_not_stop_the_next_write(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """A WATCH that an exception left behind would refuse a transaction that depends on nothing."""
+    session = sessions.here()
+    session.watch(["k"], [])
+    redis_client.set("k", "theirs")
+    session.write([("SET", "other", "1")])
+    assert redis_client.get("other") == b"1"
+
+
+def test_a_unit_left_open_does_not_disturb_the_next_unit(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """Only what a unit itself has read can refuse it."""
+    session = sessions.here()
+    session.watch(["k"], [])
+    redis_client.set("k", "theirs")
+    session.watch(["other"], [])
+    assert session.transact([("SET", "other", "1")], session.epoch) is not None
+
+
+def test_nothing_is_written_on_a_connection_that_lost_its_watch(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """Even if a read between has made a new connection, which watches nothing."""
+    session = sessions.here()
+    session.watch(["k"], [])
+    epoch = session.epoch
+    cut(session, redis_client)
+    redis_client.set("k", "theirs")
+    assert sessions.retrying_read([("GET", "k")]) == [b"theirs"]
+    with pytest.raises(StoreUnavailableError):
+        session.transact([("SET", "k", "ours")], epoch)
+    assert redis_client.get("k") == b"theirs"
+
+
+def test_a_read_is_tried_again_on_a_new_connection(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """An idle connection may have been closed long ago."""
+    cut(sessions.here(), redis_client)
+    assert sessions.retrying_read([("GET", "k")]) == [None]
+
+
+def test_a_write_is_never_repeated(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """It may have been executed: the caller is told, and decides."""
+    session = sessions.here()
+    cut(session, redis_client)
+    with pytest.raises(StoreUnavailableError):
+        session.write([("INCR", "k")])
+    assert redis_client.get("k") is None
+    session.write([("INCR", "k")])
+    assert redis_client.get("k") == b"1"
+
+
+def test_a_refused_transaction_does_nothing_and_says_why(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """A command that cannot be queued takes the whole transaction with it."""
+    with pytest.raises(StoreUnavailableError, match="refused"):
+        sessions.here().write([("SET", "k", "1"), ("SET", "k")])
+    assert redis_client.get("k") is None
+
+
+def test_each_thread_has_a_session_of_its_own(sessions: Sessions) -> None:
+    """WATCH belongs to a connection, so threads must not share one."""
+    with ThreadPoolExecutor(1) as pool:
+        theirs = [pool.submit(sessions.here).result() for _ in range(2)]
+    assert theirs[0] is theirs[1]
+    assert theirs[0] is not sessions.here()

@@ -1,0 +1,81 @@
+"""Which keys live for how long: a running execution never expires, an ended one always does."""
+
+from __future__ import annotations
+
+from flowengine.store.state import META_LEAD_S
+from tests.support.harness import Harness, diamond, failing_in, plan_of
+from tests.support.invariants import CheckEverything
+
+
+def lifetimes(harness: Harness, execution: str) -> dict[str, int]:
+    """Key -> seconds left, -1 for ever."""
+    prefix = f"fe:x:{execution}:"
+    return {
+        key.decode().removeprefix(prefix): harness.client.ttl(key)
+        for key in harness.client.keys(f"{prefix}*")
+    }
+
+
+def test_an_execution_never_triggered_expires(harness: Harness, check_invariants: CheckEverything) -> None:
+    """After the retention, counted from its creation."""
+    execution = harness.create(plan_of(diamond()))
+    left = lifetimes(harness, execution)
+    retention = harness.settings.retention_s
+    assert retention - 5 <= left["meta"] <= retention
+    assert left["plan"] > left["meta"]
+    check_invariants()
+
+
+def test_no_key_of_a_running_execution_expires_at_any_step(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """From the trigger to the last callback."""
+    execution = harness.create(plan_of(diamond()))
+    harness.trigger(execution)
+    for node in ("a", "b", "c", "d"):
+        assert set(lifetimes(harness, execution).values()) == {-1}
+        harness.start_executions()
+        harness.run_tasks(node)
+        assert set(lifetimes(harness, execution).values()) == {-1}
+        check_invariants()
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+
+
+def test_every_key_of_an_ended_execution_expires_meta_first(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """So that whoever finds meta finds the rest."""
+    execution = harness.begin(plan_of(diamond()))
+    harness.drain()
+    left = lifetimes(harness, execution)
+    assert set(left) == {"meta", "plan", "deps", "events", "node:a", "node:b", "node:c", "node:d"}
+    meta = left.pop("meta")
+    assert harness.settings.retention_s - 5 <= meta <= harness.settings.retention_s
+    assert all(meta + META_LEAD_S - 2 <= other <= meta + META_LEAD_S + 2 for other in left.values())
+    check_invariants()
+
+
+def test_a_retry_takes_the_expiry_off(harness: Harness, check_invariants: CheckEverything) -> None:
+    """Of every key, those of completed nodes too; and its end puts it back on."""
+    harness.script = failing_in(1, "b")
+    execution = harness.begin(plan_of(diamond()))
+    harness.drain()
+    assert -1 not in lifetimes(harness, execution).values()
+    harness.trigger(execution)
+    assert set(lifetimes(harness, execution).values()) == {-1}
+    harness.drain()
+    assert -1 not in lifetimes(harness, execution).values()
+    check_invariants()
+
+
+def test_a_start_written_after_the_end_does_not_stay(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """It would have no expiry: the worker that wrote it removes it."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.start_executions()
+    task = harness.task_of("a")
+    harness.drain()
+    assert harness.deliver(harness.workers[0], task)
+    assert "started" not in lifetimes(harness, execution)
+    check_invariants()

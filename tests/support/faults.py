@@ -1,0 +1,141 @@
+"""Stopping a process at its n-th Redis command, in four ways, at the one place all commands pass.
+
+A Gate counts the commands of every process that shares it and strikes once. Knows nothing of what
+the commands mean, nor of who sends them: the store and the broker both get their connections here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, ConnectionPool
+from redis.retry import Retry
+
+Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
+WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")
+
+UNCOUNTED: Final = frozenset({"HELLO", "CLIENT", "AUTH", "SELECT", "PING"})
+
+
+class ProcessDied(SystemExit):
+    """The process is gone: passes every `except Exception`, and threads end on it without a word."""
+
+
+class Gate:
+    """Counts commands and strikes at number `at` (the first is 1), once; never when `at` is None.
+
+    `only` limits the count to processes of these names.
+    """
+
+    def __init__(
+        self, at: int | None = None, way: Way = "fail_before", *, only: Callable[[str], bool] | None = None
+    ) -> None:
+        self.count = 0
+        self.struck: str | None = None
+        self._at = at
+        self._way = way
+        self._only = only
+        self._guard = threading.Lock()
+
+    def pass_through(self, line: Line, commands: Sequence[Sequence[object]]) -> int | None:
+        """How many of the commands still execute before the strike; None when all may pass."""
+        if line.dead:
+            raise ProcessDied(line.name)
+        if self._only is not None and not self._only(line.name):
+            return None
+        with self._guard:
+            first = self.count + 1
+            self.count += len(commands)
+            if self._at is None or self.struck is not None or not first <= self._at <= self.count:
+                return None
+            hit = self._at - first
+            self.struck = f"{line.name}: {_shown(commands[hit])}"
+        if self._way.startswith("die"):
+            line.dead = True
+        return hit + 1 if self._way.endswith("after") else hit
+
+
+class Line:
+    """One process's way to Redis. `dead`: every later command of it fails too."""
+
+    def __init__(self, name: str, gate: Gate) -> None:
+        self.name = name
+        self.gate = gate
+        self.dead = False
+
+    def connect(self, url: str) -> redis.Redis:
+        """A client like the product's own, whose connections pass the gate."""
+        pool = ConnectionPool.from_url(
+            url,
+            connection_class=GatedConnection,
+            line=self,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=5.0,
+            socket_connect_timeout=2.0,
+            protocol=2,
+        )
+        return redis.Redis(connection_pool=pool)
+
+
+class _Unpacked(list[Any]):
+    """Commands on their way from packing to sending."""
+
+
+class GatedConnection(Connection):
+    """A connection that asks its process's gate before it sends anything."""
+
+    def __init__(self, *, line: Line, **options: Any) -> None:
+        self._line = line
+        self._plain.__init__(**options)
+
+    @property
+    def _plain(self) -> Any:
+        """This connection without the gate; redis-py leaves these methods untyped."""
+        return super()
+
+    def pack_commands(self, commands: Any) -> Any:
+        """Keep the commands apart, so that a pipeline can be cut in its middle."""
+        return _Unpacked(commands)
+
+    def send_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send one command."""
+        if args and str(args[0]) in UNCOUNTED:
+            self._plain.send_command(*args, **kwargs)
+        else:
+            self.send_packed_command(_Unpacked([args]))
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send what may pass; at the strike, execute the part before it, and break the connection."""
+        if not isinstance(command, _Unpacked):
+            self._plain.send_packed_command(command, check_health)
+            return
+        passing = self._line.gate.pass_through(self._line, command)
+        if passing is None:
+            self._plain.send_packed_command(self._plain.pack_commands(command), check_health)
+            return
+        self._execute(command[:passing])
+        self._plain.disconnect()
+        if self._line.dead:
+            raise ProcessDied(self._line.name)
+        raise redis.ConnectionError(f"struck at {self._line.gate.struck}")
+
+    def _execute(self, commands: list[Any]) -> None:
+        if commands:
+            self._plain.send_packed_command(self._plain.pack_commands(commands))
+        for _ in commands:
+            try:
+                self._plain.read_response()
+            except redis.ResponseError:
+                continue
+
+
+def _shown(command: Sequence[object]) -> str:
+    return " ".join(_text(part) for part in command[:2])
+
+
+def _text(part: object) -> str:
+    return part.decode(errors="replace") if isinstance(part, bytes) else str(part)

@@ -1,0 +1,455 @@
+"""Drives the engine over a real server one message at a time: no Dramatiq, no threads, no waiting.
+
+Each Process is one orchestrator, worker or API with connections of its own, which a Gate may stop at
+any command. The harness is the queue: it decides what is delivered to whom, when, how often and in
+what order, and knows nothing of what the messages mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import httpx
+import msgspec
+import pytest
+import redis
+
+from flowengine.bootstrap import send
+from flowengine.broker.wire import (
+    ACTOR,
+    GROUP,
+    ORCHESTRATOR_QUEUE,
+    PAYLOAD,
+    WORKER_QUEUE,
+    CommandSink,
+    stream_key,
+)
+from flowengine.engine.orchestrator import Orchestrator
+from flowengine.engine.ports import NodeKey
+from flowengine.engine.runner import Environment, Runner
+from flowengine.engine.sweep import Sweep
+from flowengine.errors import FlowEngineError
+from flowengine.execution.model import Callback, RunNode, StartExecution, TimerFired
+from flowengine.execution.views import HealthView
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.settings import Settings
+from flowengine.store import keys
+from flowengine.store.executions import RedisExecutions
+from flowengine.store.sweeping import RedisSweepState
+from flowengine.store.timers import RedisTimers
+from flowengine.store.unit import Unit
+from flowengine.workflow.plan import Plan, PlanNode
+from tests.support.faults import Gate, Line, ProcessDied
+from tests.support.invariants import Client
+from tests.support.reference_model import MODULUS, Graph
+from tests.support.valkey import Valkey
+
+QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
+STEPS_AT_MOST = 20_000
+
+Script = Callable[[Context], None]
+"""Called in place of work: raises HandlerError where the node shall fail."""
+
+
+class Sum(msgspec.Struct):
+    """Config of the handler `sum`."""
+
+    inputs: list[int]
+
+
+@handler("sum")
+def add_up(config: Sum, context: Context) -> dict[str, int]:
+    """One more than the sum of the inputs."""
+    return {"result": (1 + sum(config.inputs)) % MODULUS}
+
+
+class Handlers:
+    """What the harness's workers can run."""
+
+    add_up = add_up
+
+
+def registry() -> Registry:
+    """The handlers of the harness's workers."""
+    made = Registry()
+    made.collect(Handlers)
+    return made
+
+
+def plan_of(graph: Graph, *, name: str = "test", timeout_ms: int = 300_000, padding: int = 0) -> Plan:
+    """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config."""
+    index = {node: position for position, node in enumerate(graph)}
+    nodes = []
+    for node, parents in graph.items():
+        config = {"inputs": [f"{{{{ {parent}.result }}}}" for parent in parents], "pad": "x" * padding}
+        positions = tuple(index[parent] for parent in parents)
+        encoded = msgspec.Raw(msgspec.json.encode(config))
+        nodes.append(PlanNode(node, "sum", encoded, positions, positions, timeout_ms, WORKER_QUEUE))
+    return Plan(name, tuple(nodes))
+
+
+class ScriptedInvoker:
+    """Runs handlers in this thread, after asking the script."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.calls: list[Context] = []
+
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
+        """What the handler returns."""
+        self.calls.append(context)
+        self.script(context)
+        return handler.function(msgspec.convert(config, handler.config_type), context)
+
+
+class NoSecrets:
+    """Knows no secret."""
+
+    def lookup(self, name: str) -> str:
+        """Fails: there is none."""
+        raise LookupError(name)
+
+    def redact(self, text: str) -> str:
+        """The text."""
+        return text
+
+    def redact_json(self, data: bytes) -> bytes:
+        """The data."""
+        return data
+
+
+def _no_client() -> httpx.Client:
+    raise AssertionError("no handler of the harness calls out")
+
+
+def _no_async_client() -> httpx.AsyncClient:
+    raise AssertionError("no handler of the harness calls out")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One message that waits in a queue, or that a dead process left behind."""
+
+    queue: str
+    id: bytes
+    actor: str
+    payload: bytes
+    deliveries: int
+
+
+class HeldEntries:
+    """The Receipt of what a process has in hand."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+        self.confirmed: set[int] = set()
+
+    @property
+    def deliveries(self) -> tuple[int, ...]:
+        """For each payload, how often it has been delivered."""
+        return tuple(entry.deliveries for entry in self._entries)
+
+    def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None:
+        """Queue XACK and XDEL."""
+        chosen = [entry for at, entry in enumerate(self._entries) if only is None or at in only]
+        key, ids = stream_key(chosen[0].queue), [entry.id for entry in chosen]
+        sink.execute_command("XACK", key, GROUP, *ids)
+        sink.execute_command("XDEL", key, *ids)
+
+    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+        """The transaction has succeeded."""
+        self.confirmed |= set(range(len(self._entries)) if only is None else only)
+
+
+class HookedState(RedisSweepState):
+    """State that lets a test do something between a unit's reads and its writes."""
+
+    between: Callable[[], None] | None = None
+
+    @property
+    def hooked(self) -> bool:
+        """Whether it is still to come."""
+        return self.between is not None
+
+    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit:
+        """As ever, and then what the test wants, once."""
+        unit = super().begin(nodes, metas)
+        hook, self.between = self.between, None
+        if hook is not None:
+            hook()
+        return unit
+
+
+class Process:
+    """One process of a service. `reborn` starts it again after its death."""
+
+    def __init__(self, name: str, harness: Harness) -> None:
+        self.name = name
+        self.harness = harness
+        self._open()
+
+    def _open(self) -> None:
+        self.line = Line(self.name, self.harness.gate)
+        self.client = self.line.connect(self.harness.settings.redis_url)
+        self.state = HookedState(self.client, send, self.harness.settings)
+        self.assemble()
+
+    def assemble(self) -> None:
+        """Build the engine's side of this process."""
+
+    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+        """Deal with one delivery."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.state.sessions.here().discard()
+        self.client.close()
+
+    def reborn(self) -> None:
+        """A new process in the place of a dead one."""
+        self.close()
+        self._open()
+
+
+class OrchestratorProcess(Process):
+    """Serves the orchestrator's queue; its timer loop and sweep turn when the test says so."""
+
+    def assemble(self) -> None:
+        """The engine, the sweep and the timers."""
+        self.engine = Orchestrator(self.state, lease_s=self.harness.settings.lease_s)
+        self.sweep = Sweep(self.state)
+        self.timers = RedisTimers(self.state)
+
+    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+        """What the orchestrator's actors do."""
+        first = entries[0]
+        if first.actor == "start_execution":
+            self.engine.start(msgspec.json.decode(first.payload, type=StartExecution), receipt)
+        elif first.actor == "timer_fired":
+            self.engine.fire(msgspec.json.decode(first.payload, type=TimerFired), receipt)
+        else:
+            decoded = [msgspec.json.decode(entry.payload, type=Callback) for entry in entries]
+            self.engine.finish(decoded, receipt)
+
+
+class WorkerProcess(Process):
+    """Serves the worker queue."""
+
+    def assemble(self) -> None:
+        """The runner."""
+        self.invoker = ScriptedInvoker(lambda context: self.harness.script(context))
+        self.runner = Runner(
+            self.state,
+            registry(),
+            self.invoker,
+            NoSecrets(),
+            self.harness.settings.limits,
+            Environment(http=_no_client, async_http=_no_async_client, setting=lambda name: None),
+            self.state.clock.now,
+        )
+
+    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+        """What the worker's actor does."""
+        self.runner.run(msgspec.json.decode(entries[0].payload, type=RunNode), receipt)
+
+
+class ApiProcess(Process):
+    """Creates and triggers."""
+
+    def assemble(self) -> None:
+        """The executions."""
+        self.executions = RedisExecutions(self.state, lambda: HealthView(status="ok", checks={}))
+
+
+class Harness:
+    """A whole stack over one server, moved by hand."""
+
+    def __init__(self, url: str, *, gate: Gate | None = None, settings: Settings | None = None) -> None:
+        base = settings or Settings(lease_s=1.0)
+        self.settings = msgspec.structs.replace(base, redis_url=url)
+        self.gate = gate or Gate()
+        self.script: Script = lambda context: None
+        self.client: Client = redis.Redis.from_url(url)
+        for queue in QUEUES:
+            self.client.xgroup_create(stream_key(queue), GROUP, id="0", mkstream=True)
+        self.errors: list[Exception] = []
+        self.deaths = 0
+        self.api = ApiProcess("api", self)
+        self.orchestrators = [OrchestratorProcess("orchestrator-1", self)]
+        self.workers = [WorkerProcess("worker-1", self)]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for process in (self.api, *self.orchestrators, *self.workers):
+            process.close()
+        self.client.close()
+
+    def second_orchestrator(self) -> OrchestratorProcess:
+        """One more orchestrator."""
+        self.orchestrators.append(OrchestratorProcess(f"orchestrator-{len(self.orchestrators) + 1}", self))
+        return self.orchestrators[-1]
+
+    def second_worker(self) -> WorkerProcess:
+        """One more worker."""
+        self.workers.append(WorkerProcess(f"worker-{len(self.workers) + 1}", self))
+        return self.workers[-1]
+
+    # -- executions
+
+    def create(self, plan: Plan) -> str:
+        """A pending execution."""
+        return self.api.executions.create(plan, correlation_id="test").execution_id
+
+    def trigger(self, execution: str) -> int:
+        """Start it; returns the run."""
+        return self.api.executions.trigger(execution, correlation_id="test").run
+
+    def begin(self, plan: Plan) -> str:
+        """A running execution, whose start message waits."""
+        execution = self.create(plan)
+        self.trigger(execution)
+        return execution
+
+    def statuses(self, execution: str) -> dict[str, str]:
+        """Node -> status as stored: `running` counts as `queued`."""
+        view = self.api.executions.status(execution)
+        return {node.id: "queued" if node.status == "running" else node.status for node in view.nodes}
+
+    def results(self, execution: str) -> dict[str, int]:
+        """Node -> what its handler returned."""
+        found = self.api.executions.results(execution).results
+        return {node: msgspec.json.decode(result)["result"] for node, result in found.items()}
+
+    # -- messages
+
+    def waiting(self, queue: str) -> list[Entry]:
+        """What has not been acknowledged, oldest first, each as its next delivery would be."""
+        key = stream_key(queue)
+        self.client.xreadgroup(GROUP, "harness", {key: ">"}, count=10_000)
+        counts = {
+            row["message_id"]: row["times_delivered"]
+            for row in self.client.xpending_range(key, GROUP, "-", "+", 10_000)
+        }
+        return [
+            Entry(queue, entry_id, fields[ACTOR].decode(), fields[PAYLOAD], counts[entry_id])
+            for entry_id, fields in self.client.xrange(key)
+            if entry_id in counts
+        ]
+
+    def callbacks(self) -> list[Entry]:
+        """The callbacks that wait."""
+        return [entry for entry in self.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
+
+    def tasks(self) -> list[Entry]:
+        """The tasks that wait."""
+        return self.waiting(WORKER_QUEUE)
+
+    def task_of(self, node: str) -> Entry:
+        """The task of one node that waits."""
+        return next(
+            entry for entry in self.tasks() if msgspec.json.decode(entry.payload, type=RunNode).node == node
+        )
+
+    def callback_of(self, node: str) -> Entry:
+        """The callback of one node that waits."""
+        return next(
+            entry
+            for entry in self.callbacks()
+            if msgspec.json.decode(entry.payload, type=Callback).node == node
+        )
+
+    def deliver(self, process: Process, *entries: Entry) -> bool:
+        """Give entries to a process as one message; False when it failed or died over it.
+
+        What it did not acknowledge comes back, counted.
+        """
+        receipt = HeldEntries(entries)
+        try:
+            process.handle(entries, receipt)
+        except ProcessDied:
+            self.deaths += 1
+            process.reborn()
+        except FlowEngineError as error:
+            self.errors.append(error)
+        else:
+            assert receipt.confirmed == set(range(len(entries))), "returned without settling its message"
+            return True
+        for entry in entries:
+            self.client.xclaim(stream_key(entry.queue), GROUP, "harness", 0, [entry.id])
+        return False
+
+    def run_tasks(self, *nodes: str) -> None:
+        """Let a worker run what waits, or only these nodes."""
+        for entry in self.tasks():
+            if not nodes or msgspec.json.decode(entry.payload, type=RunNode).node in nodes:
+                self.deliver(self.workers[0], entry)
+
+    def start_executions(self) -> None:
+        """Let an orchestrator deal with the start messages that wait."""
+        for entry in self.waiting(ORCHESTRATOR_QUEUE):
+            if entry.actor == "start_execution":
+                self.deliver(self.orchestrators[0], entry)
+
+    def drain(self, *, batch: int = 64) -> None:
+        """Deliver until every queue is empty; callbacks in batches of at most `batch`."""
+        for step in range(STEPS_AT_MOST):
+            waiting = self.waiting(ORCHESTRATOR_QUEUE)
+            joined = [e for e in waiting if e.actor == "node_finished" and e.deliveries == 1][:batch]
+            process = self.orchestrators[step % len(self.orchestrators)]
+            if joined:
+                self.deliver(process, *joined)
+            for entry in waiting:
+                if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
+                    self.deliver(process, entry)
+            tasks = self.tasks()
+            for entry in tasks:
+                self.deliver(self.workers[step % len(self.workers)], entry)
+            if not waiting and not tasks:
+                return
+        raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")
+
+    # -- time
+
+    def make_overdue(self, execution: str, node: str, attempt: int) -> None:
+        """Let an hour pass since a worker began this attempt."""
+        field = keys.start_field(node, attempt)
+        begun = self.client.hget(keys.started(execution), field)
+        if begun is not None:
+            delivery, at = begun.split(b":")
+            self.client.hset(keys.started(execution), field, f"{delivery.decode()}:{int(at) - 3_600_000}")
+        for member in self.client.zrange(keys.TIMERS, 0, -1):
+            timer = keys.parse_timer(member)
+            if timer is not None and (timer.execution, timer.node, timer.attempt) == (
+                execution,
+                node,
+                attempt,
+            ):
+                self.client.zadd(keys.TIMERS, {member: 1})
+
+    def fire_timers(self) -> None:
+        """One turn of the timer loop."""
+        self.orchestrators[0].timers.fire_due()
+
+
+@pytest.fixture
+def harness(valkey: Valkey) -> Iterator[Harness]:
+    """A stack over the session's server, moved by hand."""
+    made = Harness(valkey.url)
+    yield made
+    made.close()
+
+
+def diamond() -> Mapping[str, Sequence[str]]:
+    """a, then b and c, then d."""
+    return {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
+
+
+def failing_in(run: int, *nodes: str) -> Script:
+    """A script in which these nodes fail in this run."""
+
+    def script(context: Context) -> None:
+        if context.run == run and context.node_id in nodes:
+            raise HandlerError("boom", f"{context.node_id} failed on purpose")
+
+    return script

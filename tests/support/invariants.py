@@ -1,0 +1,300 @@
+"""What must hold of an execution at any moment between two transactions, whatever has failed.
+
+Reads keys as they are, by their names and types, and judges them without the store's code. Raises
+AssertionError listing every breach. See DESIGN.md, sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import pytest
+import redis
+
+from flowengine.execution.events import Event, decode_events, fold
+from flowengine.execution.model import UNTOUCHED, NodeRecord
+from flowengine.workflow.plan import Plan, decode_plan
+
+Client: TypeAlias = Any
+"""A redis.Redis: its own types are unions of every protocol and decoding."""
+
+QUEUES: Final = ("orchestrator", "worker")
+TIMERS: Final = b"fe:timers"
+META_LEAD_S: Final = 60
+
+_LEGAL: Final = {
+    ("pending", "node_queued"): "queued",
+    ("queued", "node_completed"): "completed",
+    ("queued", "node_failed"): "failed",
+    ("queued", "node_queued"): "queued",
+    ("pending", "node_failed"): "failed",
+    ("failed", "node_reset"): "pending",
+    ("pending", "node_reset"): "pending",
+}
+
+
+class Stored(msgspec.Struct):
+    """Everything that is stored of one execution."""
+
+    id: str
+    meta: dict[str, str]
+    plan: Plan
+    deps: dict[str, int]
+    started: dict[str, str]
+    nodes: dict[str, NodeRecord]
+    results: dict[str, bytes]
+    events: list[Event]
+    ttls: dict[str, int]
+
+    @property
+    def status(self) -> str:
+        """The execution's status."""
+        return self.meta["status"]
+
+    def record(self, node: str) -> NodeRecord:
+        """A node's record."""
+        return self.nodes.get(node, UNTOUCHED)
+
+
+def read(client: Client, execution: str) -> Stored:
+    """Everything that is stored of one execution. Raises AssertionError for a key of no known kind."""
+    prefix = f"fe:x:{execution}:"
+    names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", count=2000)]
+    odd = [n for n in names if n not in ("meta", "plan", "deps", "started", "events") and n[:5] != "node:"]
+    assert not odd, f"keys of no known kind: {odd}"
+    nodes, results = {}, {}
+    with client.pipeline(transaction=False) as pipe:
+        stored = [name for name in names if name.startswith("node:")]
+        for name in stored:
+            pipe.hgetall(prefix + name)
+        for name, hashed in zip(stored, pipe.execute(), strict=True):
+            assert set(hashed) <= {b"state", b"result"}, f"odd fields in {name}: {sorted(hashed)}"
+            nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
+            if b"result" in hashed:
+                results[name[5:]] = hashed[b"result"]
+        for name in names:
+            pipe.ttl(prefix + name)
+        ttls = dict(zip(names, pipe.execute(), strict=True))
+    plan = client.get(prefix + "plan")
+    assert plan is not None, "the plan is gone"
+    return Stored(
+        id=execution,
+        meta=_text(client.hgetall(prefix + "meta")),
+        plan=decode_plan(plan),
+        deps={node: int(count) for node, count in _text(client.hgetall(prefix + "deps")).items()},
+        started=_text(client.hgetall(prefix + "started")),
+        nodes=nodes,
+        results=results,
+        events=[e for _, fields in client.xrange(prefix + "events") for e in decode_events(fields[b"e"])],
+        ttls=ttls,
+    )
+
+
+def check(client: Client, execution: str) -> Stored:
+    """Assert every invariant of one execution, running or ended; returns what was read."""
+    stored = read(client, execution)
+    breaches = [
+        *_numbers(stored),
+        *_counters(stored),
+        *_records(stored),
+        *_histories(stored),
+        *_runs(stored),
+        *_lifetimes(stored),
+        *_index(client, stored),
+    ]
+    if stored.status in ("completed", "failed"):
+        breaches += _leftovers(client, stored)
+    elif stored.status == "running":
+        breaches += _stuck(client, stored)
+    assert not breaches, f"execution {execution} ({stored.status}):\n  " + "\n  ".join(breaches)
+    return stored
+
+
+def check_drained(client: Client) -> None:
+    """Assert that nothing is left in queues, pending lists and timers."""
+    breaches = [f"timers: {client.zrange(TIMERS, 0, 5)}"] if client.exists(TIMERS) else []
+    for queue in QUEUES:
+        key = f"fe:q:{queue}"
+        if not client.exists(key):
+            continue
+        if client.xlen(key):
+            breaches.append(f"{key} holds {client.xlen(key)} messages: {client.xrange(key, count=3)}")
+        pending = [group["pending"] for group in client.xinfo_groups(key)]
+        if any(pending):
+            breaches.append(f"{key} has pending entries: {pending}")
+    assert not breaches, "\n".join(breaches)
+
+
+def check_everything(client: Client) -> list[Stored]:
+    """Assert every invariant of every execution there is; returns what was read."""
+    found = [key.decode().split(":")[2] for key in client.scan_iter("fe:x:*:meta", count=2000)]
+    checked = [check(client, execution) for execution in found]
+    known = set(found)
+    odd = [key for key in client.scan_iter("fe:x:*", count=2000) if key.decode().split(":")[2] not in known]
+    assert not odd, f"keys of executions that do not exist: {odd[:5]}"
+    if all(stored.status != "running" for stored in checked):
+        check_drained(client)
+    return checked
+
+
+def _numbers(stored: Stored) -> Iterable[str]:
+    if stored.status == "pending":
+        return
+    counted = Counter(stored.record(node.id).status for node in stored.plan.nodes)
+    unfinished, failed = int(stored.meta["unfinished"]), int(stored.meta["failed"])
+    if unfinished != counted["pending"] + counted["queued"]:
+        yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
+    if failed != counted["failed"]:
+        yield f"failed is {failed}, the nodes say {dict(counted)}"
+    if int(stored.meta["total"]) != len(stored.plan.nodes):
+        yield f"total is {stored.meta['total']} of {len(stored.plan.nodes)}"
+    if stored.status == "completed" and counted["completed"] != len(stored.plan.nodes):
+        yield f"completed, but the nodes say {dict(counted)}"
+    if stored.status == "failed" and (not counted["failed"] or unfinished):
+        yield f"failed, but the nodes say {dict(counted)}"
+
+
+def _counters(stored: Stored) -> Iterable[str]:
+    if stored.status == "pending":
+        return
+    for node in stored.plan.nodes:
+        left = sum(stored.record(stored.plan.nodes[p].id).status != "completed" for p in node.parents)
+        counter = stored.deps.get(node.id)
+        if counter is not None and len(node.parents) < 2:
+            yield f"{node.id} has a counter, but {len(node.parents)} parents"
+        elif counter is not None and counter != left:
+            yield f"counter of {node.id} is {counter}, {left} of its parents have not completed"
+        elif counter is None and len(node.parents) > 1 and stored.record(node.id).status != "completed":
+            yield f"{node.id} has no counter"
+
+
+def _records(stored: Stored) -> Iterable[str]:
+    run = int(stored.meta["run"])
+    for node in stored.plan.nodes:
+        record = stored.record(node.id)
+        parents = [stored.record(stored.plan.nodes[p].id).status for p in node.parents]
+        if record.status in ("queued", "completed") and set(parents) - {"completed"}:
+            yield f"{node.id} is {record.status}, its parents are {parents}"
+        if record.status == "failed" and record.error is None:
+            yield f"{node.id} failed for no reason"
+        if (node.id in stored.results) != (record.status == "completed"):
+            yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
+        inherited = record.error is not None and record.error.code == "upstream_failed"
+        if inherited and "failed" not in parents:
+            yield f"{node.id} failed because of its parents, which are {parents}"
+        if record.status in ("queued", "completed") and record.attempt < 1:
+            yield f"{node.id} is {record.status}, never attempted"
+        if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
+            yield f"{node.id} is {record.status} of run {record.run} in run {run}"
+    unknown = set(stored.nodes) - {node.id for node in stored.plan.nodes}
+    if unknown:
+        yield f"records of no node: {unknown}"
+
+
+def _histories(stored: Stored) -> Iterable[str]:
+    """Each node's path is legal: one outcome an attempt, none after a newer one began."""
+    paths: dict[str, list[Event]] = defaultdict(list)
+    for event in stored.events:
+        if event.node is not None:
+            paths[event.node].append(event)
+    for node, path in paths.items():
+        status, attempt = "pending", 0
+        for event in path:
+            expected = attempt + 1 if event.kind == "node_queued" else attempt
+            following = _LEGAL.get((status, event.kind))
+            if following is None or event.attempt != expected:
+                shown = [(e.kind, e.attempt) for e in path]
+                yield f"{node} goes from {status} ({attempt}) by {event.kind} ({event.attempt}): {shown}"
+                break
+            status, attempt = following, event.attempt
+    folded = fold(stored.events)
+    for node, record in stored.nodes.items():
+        if folded.get(node, ("pending", 0)) != (record.status, record.attempt):
+            yield f"events fold {node} to {folded.get(node)}, stored is {record.status} {record.attempt}"
+    for node in set(folded) - set(stored.nodes):
+        yield f"events tell of {node}, nothing is stored of it"
+
+
+def _runs(stored: Stored) -> Iterable[str]:
+    if not stored.events and stored.meta["run"] == "1" and stored.status == "running":
+        # Its events begin with its first dispatch.
+        return
+    marks = [(e.kind, e.detail) for e in stored.events if e.node is None]
+    run = int(stored.meta["run"])
+    started = [detail for kind, detail in marks if kind == "execution_started"]
+    if started != [str(number) for number in range(1, run + 1)]:
+        yield f"run {run}, started: {started}"
+    ends = [detail for kind, detail in marks if kind == "execution_finished"]
+    kinds = [kind for kind, _ in marks]
+    if kinds != (["execution_started", "execution_finished"] * run)[: len(kinds)]:
+        yield f"starts and ends do not alternate: {marks}"
+    ended = stored.status in ("completed", "failed")
+    if len(ends) != run - (not ended and run > 0) or (ended and ends[-1] != stored.status):
+        yield f"status {stored.status} in run {run}, ended as {ends}"
+
+
+def _lifetimes(stored: Stored) -> Iterable[str]:
+    if stored.status == "running":
+        mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0]
+        if mortal:
+            yield f"running, but these expire: {mortal}"
+        return
+    immortal = [name for name, ttl in stored.ttls.items() if ttl == -1]
+    if immortal:
+        yield f"{stored.status}, but these never expire: {immortal}"
+    early = [
+        n for n, ttl in stored.ttls.items() if n != "meta" and ttl < stored.ttls["meta"] + META_LEAD_S - 2
+    ]
+    if early and not immortal:
+        yield f"these expire before meta: {early}"
+
+
+def _index(client: Client, stored: Stored) -> Iterable[str]:
+    listed = [
+        status
+        for status in ("pending", "running", "completed", "failed")
+        if client.zscore(f"fe:index:{status}", stored.id) is not None
+    ]
+    if listed != [stored.status]:
+        yield f"listed as {listed}, is {stored.status}"
+
+
+def _leftovers(client: Client, stored: Stored) -> Iterable[str]:
+    if stored.started:
+        yield f"left in started: {stored.started}"
+    timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
+    if timers:
+        yield f"left in timers: {timers}"
+    for queue in QUEUES:
+        for _, fields in client.xrange(f"fe:q:{queue}"):
+            if stored.id.encode() in fields.get(b"p", b""):
+                yield f"left in {queue}: {fields}"
+
+
+def _stuck(client: Client, stored: Stored) -> Iterable[str]:
+    """A running execution always has a message that moves it on."""
+    messages = [
+        fields.get(b"p", b"")
+        for queue in QUEUES
+        for _, fields in client.xrange(f"fe:q:{queue}")
+        if stored.id.encode() in fields.get(b"p", b"")
+    ]
+    timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
+    if not messages and not timers:
+        yield "running, but no message and no timer will ever move it"
+
+
+def _text(hashed: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in hashed.items()}
+
+
+CheckEverything = Callable[[], list[Stored]]
+
+
+@pytest.fixture
+def check_invariants(redis_client: redis.Redis) -> CheckEverything:
+    """Asserts every invariant of everything on the session's server: `check_invariants()`."""
+    return lambda: check_everything(redis_client)
