@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -99,9 +100,8 @@ def _refuse_taken(port: int) -> None:
     try:
         socket.create_server((HOST, port)).close()
     except OSError as error:
-        raise CannotRunError(
-            f"cannot listen on {HOST}:{port}: {error.strerror}; choose another port with --port"
-        ) from error
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise CannotRunError(f"cannot listen on {HOST}:{port}: {reason}; choose another --port") from error
 
 
 def _accepts(port: int) -> bool:

@@ -25,8 +25,7 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
     if results.errors:
         console.print()
     for name, error in results.errors.items():
-        cause = f" (because of {error.caused_by})" if error.caused_by else ""
-        line = Text.assemble((name, "bold red"), f"  {error.code}: {error.message}{cause}")
+        line = Text.assemble((name, "bold red"), f"  {error.code}: {error.message}")
         console.print(line, soft_wrap=True)
         for tried in error.errors:
             console.print(Text(f"    tried: {tried.code}: {tried.message}", "dim"), soft_wrap=True)

@@ -90,17 +90,13 @@ class LiveTable:
     def _draw(self, view: ExecutionView) -> RenderableType:
         room = max(3, self._console.height - _LINES_AROUND)
         nodes = view.nodes if len(view.nodes) <= room else _most_telling(view.nodes, room - 1)
-        table = Table.grid(padding=(0, 2))
-        for _ in range(3):
-            table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(overflow="ellipsis", no_wrap=True)
+        table = Table.grid(padding=(0, 2), expand=True)
+        table.add_column(no_wrap=True, width=max(map(len, STYLES)))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, self._console.width // 3))
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for node in nodes:
-            table.add_row(
-                Text(node.status, STYLES[node.status]),
-                Text(node.id),
-                Text(node.handler, "dim"),
-                Text(_suffix(node).strip()),
-            )
+            told = Text.assemble((node.handler, "dim"), _suffix(node))
+            table.add_row(Text(node.status, STYLES[node.status]), Text(node.id), told)
         if len(nodes) < len(view.nodes):
             table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
         return Group(_headline(view), table)
@@ -120,6 +116,9 @@ def _headline(view: ExecutionView) -> RenderableType:
     bar = ProgressBar(total=max(1, counts.total), completed=done, width=24)
     text = f"{done}/{counts.total}" + (f", {counts.failed} failed" if counts.failed else "")
     line = Table.grid(padding=(0, 2))
+    line.add_column(no_wrap=True, overflow="ellipsis")
+    for _ in range(3):
+        line.add_column(no_wrap=True)
     line.add_row(
         Text(view.name, "bold", overflow="ellipsis", no_wrap=True),
         bar,
