@@ -30,7 +30,7 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
         for tried in error.errors:
             console.print(Text(f"    tried: {tried.code}: {tried.message}", "dim"), soft_wrap=True)
     console.print()
-    console.print(_closing_line(view))
+    console.print(_closing_line(view), soft_wrap=True)
 
 
 def encode_outcome(results: ResultsView) -> str:
