@@ -50,7 +50,7 @@ def concatenate(budget: Budget, items: list[object]) -> str:
     """The texts of all items in one. Raises TemplateTooLargeError."""
     texts: list[str] = []
     for item in items:
-        text = to_text(item)
+        text = to_text(item, budget)
         budget.spend_work(len(text))
         texts.append(text)
     return "".join(texts)

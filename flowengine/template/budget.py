@@ -25,6 +25,16 @@ class Budget:
         self._work = WORK_FACTOR * max_chars
         self._whole = WHOLE_VALUE_FACTOR * max_chars
 
+    @property
+    def work_left(self) -> int:
+        """Characters of intermediate values that may still be made."""
+        return self._work
+
+    @property
+    def whole_left(self) -> int:
+        """Bytes of values that may still be passed on whole."""
+        return self._whole
+
     def spend_output(self, size: int) -> None:
         """Take `size` characters of text that comes out. Raises TemplateTooLargeError."""
         self._output -= size

@@ -102,7 +102,7 @@ def _compile_simple(parts: list[str | Path]) -> Program:
     def pieces(values: Sequence[object], budget: Budget) -> Iterator[str]:
         roots = iter(values)
         for part in parts:
-            yield part if isinstance(part, str) else to_text(_follow(next(roots), part))
+            yield part if isinstance(part, str) else to_text(_follow(next(roots), part), budget)
 
     first = parts[0]
     if len(parts) > 1 or isinstance(first, str):

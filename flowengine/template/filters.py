@@ -16,7 +16,6 @@ from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.values import (
     checked_number,
     is_number,
-    json_size,
     to_json,
     to_text,
     type_name,
@@ -28,7 +27,7 @@ _MISSING = object()
 
 
 def _text(budget: Budget, value: object) -> str:
-    text = to_text(value)
+    text = to_text(value, budget)
     budget.spend_work(len(text))
     return text
 
@@ -87,19 +86,17 @@ def _string(budget: Budget, value: object) -> str:
 
 
 def _tojson(budget: Budget, value: object) -> str:
-    text = to_json(value)
-    budget.spend_work(len(text))
-    return text
+    return to_json(value, budget)
 
 
 def _urlencode(budget: Budget, value: object) -> str:
     text = _text(budget, value)
-    budget.spend_work(3 * len(text))
+    budget.spend_work(len("%XX") * len(text.encode()))
     return quote(text, safe="")
 
 
 def _replace(budget: Budget, value: object, old: object, new: object) -> str:
-    text, sought, given = _text(budget, value), to_text(old), to_text(new)
+    text, sought, given = _text(budget, value), to_text(old, budget), to_text(new, budget)
     budget.spend_work(len(text) + text.count(sought) * len(given))
     return text.replace(sought, given)
 
@@ -107,12 +104,12 @@ def _replace(budget: Budget, value: object, old: object, new: object) -> str:
 def _truncate(budget: Budget, value: object, length: int = 255, end: str = "...") -> str:
     if type(length) is not int or length < 0:
         raise TemplateEvaluationError("'truncate' takes a length of 0 or more characters")
-    text, tail = _text(budget, value), to_text(end)
+    text, tail = _text(budget, value), to_text(end, budget)
     return text if len(text) <= length else text[: max(0, length - len(tail))] + tail
 
 
 def _join(budget: Budget, value: object, separator: object = "") -> str:
-    items, between = _items(budget, "join", value), to_text(separator)
+    items, between = _items(budget, "join", value), to_text(separator, budget)
     budget.spend_work(len(between) * len(items))
     return between.join([_text(budget, item) for item in items])
 
@@ -122,7 +119,7 @@ def _split(budget: Budget, value: object, separator: object = _MISSING) -> list[
     budget.spend_work(len(text))
     if separator is _MISSING:
         return text.split()
-    between = to_text(separator)
+    between = to_text(separator, budget)
     if not between:
         raise TemplateEvaluationError("'split' takes a separator that is not empty")
     return text.split(between)
@@ -237,7 +234,7 @@ def _converted(
 ) -> object:
     try:
         if isinstance(value, bool | int | float | str):
-            budget.spend_work(json_size(value))
+            budget.spend_work(len(value) if isinstance(value, str) else 1)
             return checked_number(convert(value))
     except (ValueError, OverflowError, TemplateEvaluationError):
         pass

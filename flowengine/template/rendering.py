@@ -91,8 +91,8 @@ def _run(program: Program, scope: Scope, budget: Budget) -> JsonValue:
     values = [_resolve(reference, scope) for reference in program.references]
     if program.value is not None:
         value = program.value(values, budget)
-        budget.spend_whole(json_size(value))
-        return value  # type: ignore[return-value]  # json_size has just encoded it: it is a JSON value
+        budget.spend_whole(json_size(value, budget.whole_left))
+        return value  # type: ignore[return-value]  # json_size has just seen that it is a JSON value
     pieces: list[str] = []
     for piece in program.pieces(values, budget) if program.pieces is not None else ():
         budget.spend_output(len(piece))

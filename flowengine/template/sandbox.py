@@ -56,7 +56,7 @@ def _with_budget(function: Callable[..., object], *, takes_undefined: bool) -> C
 
 @pass_context
 def _finalize(context: Context, value: object) -> str:
-    return to_text(value)
+    return to_text(value, budget_of(context))
 
 
 class Sandbox(ImmutableSandboxedEnvironment):

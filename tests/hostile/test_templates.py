@@ -1,0 +1,232 @@
+"""Templates that try to get out, to fill the memory, or to run for ever: each refused, cheaply."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.template import Scope, TemplateError, analyse, render
+from flowengine.template.compiling import compiled
+from tests.hostile.measured import bounded
+
+MEGABYTE = 1024 * 1024
+BIG_LIST: JsonValue = ["ab"] * 150_000
+OUTPUTS: dict[str, JsonValue] = {
+    "x": {
+        "result": "a" * MEGABYTE,
+        "list": BIG_LIST,
+        "n": 10**9,
+        "name": "__class__",
+        "wide": "€" * MEGABYTE,
+    },
+    "f": {"result": "{0.__class__.__init__.__globals__}", "pattern": "%1000000000d"},
+}
+
+# The escapes of Jinja2's history (CVE-2016-10745, CVE-2019-8341, CVE-2019-10906, CVE-2024-56201,
+# CVE-2024-56326, CVE-2025-27516), of write-ups on template injection, and their ways around filters.
+ESCAPES = [
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ ''['__class__'] }}",
+    "{{ x.__class__ }}",
+    "{{ x['__class__']['__mro__'] }}",
+    "{{ x[x.name] }}",
+    "{{ x|attr('__class__') }}",
+    "{{ x|attr('\\x5f\\x5fclass\\x5f\\x5f') }}",
+    "{{ x['\\x5f\\x5fclass\\x5f\\x5f'] }}",
+    "{{ ()|attr('__class__')|attr('__base__') }}",
+    "{{ [x]|map(attribute='__class__')|list }}",
+    "{{ [x]|map('attr', '__class__')|list }}",
+    "{{ [x]|selectattr('__class__')|list }}",
+    "{{ [x]|groupby('__class__') }}",
+    "{{ [x]|sum(attribute='__class__') }}",
+    "{{ [x]|sort(attribute='__class__') }}",
+    "{{ [x]|unique(attribute='__class__') }}",
+    "{{ [x]|join(attribute='__class__') }}",
+    "{{ '{0.__class__}'.format(x) }}",
+    "{{ '{0.__class__}'.format_map(x) }}",
+    "{{ '{0.__class__}'|format(x) }}",
+    "{{ ('{0.__class__}'|attr('format'))(x) }}",
+    "{{ f.result.format(x) }}",
+    "{{ f.result|format(x) }}",
+    "{{ self.__init__.__globals__ }}",
+    "{{ self._TemplateReference__context }}",
+    "{{ self }}",
+    "{{ lipsum.__globals__['os'].popen('id').read() }}",
+    "{{ lipsum() }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ joiner.__init__.__globals__ }}",
+    "{{ namespace.__init__.__globals__ }}",
+    "{{ namespace(a=1) }}",
+    "{{ dict(a=1) }}",
+    "{{ range(10) }}",
+    "{{ range(999999999) }}",
+    "{{ url_for.__globals__ }}",
+    "{{ get_flashed_messages.__globals__ }}",
+    "{{ request.application.__globals__ }}",
+    "{{ config.items() }}",
+    "{{ environment }}",
+    "{{ context }}",
+    "{{ budget }}",
+    "{{ reference_0 }}",
+    "{{ loop }}",
+    "{{ caller() }}",
+    "{{ varargs }}",
+    "{{ super() }}",
+    "{{ x.result.mro() }}",
+    "{{ x.list.append(1) }}",
+    "{{ x.update({'a': 1}) }}",
+    "{{ (x.result).upper() }}",
+    "{% import 'os' as os %}",
+    "{% from 'a' import b %}",
+    "{% include '/etc/passwd' %}",
+    "{% extends 'a' %}",
+    "{% block b %}{% endblock %}",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "{% call x() %}{% endcall %}",
+    "{% set y = x.__class__ %}{{ y }}",
+    "{% set ns = namespace() %}",
+    "{% set x.__class__ = 1 %}",
+    "{% filter attr('__class__') %}{% endfilter %}",
+    "{% with a = x %}{{ a }}{% endwith %}",
+    "{% autoescape false %}{% endautoescape %}",
+    "{% do x.append(1) %}",
+    "{% if x.__class__ %}{% endif %}",
+    "{% for a in x.list %}{{ a }}{% endfor %}",
+    "{% for i in range(999999999) %}{% endfor %}",
+    "{% for i in x.list recursive %}{{ loop(x.list) }}{% endfor %}",
+    "{{ x|xmlattr }}",
+    "{{ x|pprint }}",
+    "{{ x|safe }}",
+    "{{ x|random }}",
+    "{{ x|map('upper') }}",
+    "{{ x|filesizeformat }}",
+    "{{ x is filter }}",
+    "{{ 'attr' is filter }}",
+    "{{ x is sameas x }}",
+    "{{ x is callable }}",
+    "{{ x|default(*x) }}",
+    "{{ x|default(**x) }}",
+]
+
+
+def scope() -> Scope:
+    """What the templates may read."""
+    return Scope(outputs=OUTPUTS, primaries={}, secrets=no_secret)
+
+
+def outcome(config: JsonValue) -> str:
+    """The code of the error that rendering this ends in, or "rendered"."""
+    compiled.cache_clear()
+    try:
+        render(config, scope(), max_chars=MEGABYTE)
+    except TemplateError as error:
+        return error.code if len(str(error)) < 1000 else "message too long"
+    return "rendered"
+
+
+def analysed(template: str) -> str:
+    """The code of the error that analysing this ends in, or "accepted"."""
+    try:
+        analyse(template)
+    except TemplateError as error:
+        return error.code
+    return "accepted"
+
+
+def no_secret(name: str) -> str:
+    """There are no secrets."""
+    raise LookupError(name)
+
+
+@pytest.mark.parametrize("template", ESCAPES)
+def test_sandbox_escapes_are_refused(template: str) -> None:
+    """Refused when the workflow is accepted, or reading nothing but missing data when it runs."""
+    assert analysed(template) in {"template_forbidden", "template_syntax", "accepted"}
+    assert outcome(template) in {"template_forbidden", "template_syntax", "template_undefined"}
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        ("{{ 'a' * 1000000000 }}", "template_failed"),
+        ("{{ x.result * x.n }}", "template_failed"),
+        ("{{ [1] * 1000000000 }}", "template_failed"),
+        ("{{ x.n * x.n * x.n }}", "template_failed"),
+        ("{{ '%1000000000d' % 1 }}", "template_failed"),
+        ("{{ f.pattern % 1 }}", "template_failed"),
+        ("{{ f.pattern is odd }}", "template_failed"),
+        ("{{ f.pattern is divisibleby 1 }}", "template_failed"),
+        ("{{ 9**9**9**9 }}", "template_forbidden"),
+        ("{{ x.n ** x.n }}", "template_forbidden"),
+        ("{{ 'a'|center(1000000000) }}", "template_forbidden"),
+        ("{{ 'a\n'|indent(1000000000) }}", "template_forbidden"),
+        ("{{ '%1000000000d'|format(1) }}", "template_forbidden"),
+        ("{{ 'a'|wordwrap(1) }}", "template_forbidden"),
+        ("{{ 'a'|ljust(1000000000) }}", "template_forbidden"),
+        ("{{ [1]|batch(1000000000, 1) }}", "template_forbidden"),
+        ("{{ [1]|slice(1000000000) }}", "template_forbidden"),
+        ("{{ 1|round(-1000000000) }}", "template_failed"),
+        ("{{ " + " ~ ".join(["x.result"] * 40) + " }}", "template_output_too_large"),
+        ("{{ " + " + ".join(["x.result"] * 20) + " }}", "template_output_too_large"),
+        ("{{ x.result }}" * 30, "template_output_too_large"),
+        ("{{ x.result|upper }}" * 20, "template_output_too_large"),
+        ("{{ x.result|replace('a', x.result) }}", "template_output_too_large"),
+        ("{{ x.result|replace('', x.result) }}", "template_output_too_large"),
+        ("{{ 'a'" + "|replace('a','aaaaaaaaaa')" * 18 + " }}", "template_output_too_large"),
+        ("{{ x.list|join(x.result) }}", "template_output_too_large"),
+        ("{{ x.list" + "|join('abc')|list" * 10 + " }}", "template_output_too_large"),
+        ("{{ [" + ",".join(["x.result"] * 40) + "]|string }}", "template_output_too_large"),
+        ("{{ [" + ",".join(["x.list"] * 50) + "]|tojson|tojson|tojson }}", "template_output_too_large"),
+        ("{{ [" + ",".join(["x.list[:]"] * 40) + "] }}", "template_output_too_large"),
+        ("{{ [" + ",".join(["x.result"] * 40) + "] }}", "template_output_too_large"),
+        ("{{ x.wide|list }}", "template_output_too_large"),
+        ("{{ x.result|urlencode|urlencode|urlencode }}", "template_output_too_large"),
+        ("{{ x.wide|urlencode }}", "template_output_too_large"),
+        ("{{ (x.list + x.list + x.list)|unique|sort|reverse|join }}", "rendered"),
+        ("{{ " + "(" * 200 + "1" + ")" * 200 + " }}", "template_syntax"),
+        ("{{ " + "[" * 200 + "1" + "]" * 200 + " }}", "template_syntax"),
+        ("{{ " + "{'a':" * 80 + "1" + "}" * 80 + " }}", "template_syntax"),
+        ("{{ " + "-" * 480 + "1 }}", "template_forbidden"),
+        ("{{ " + "not " * 120 + "1 }}", "template_forbidden"),
+        ("{{ x" + ".a" * 240 + " }}", "template_undefined"),
+        ("{{ x" + "['a']" * 95 + " }}", "template_forbidden"),
+        ("{{ 1" + " if 1 else 1" * 38 + " }}", "template_forbidden"),
+        ("{{ 1" + "+1" * 240 + " }}", "template_forbidden"),
+        ("{{ " + "9" * 490 + " }}", "template_forbidden"),
+        ("{{ " + "9" * 10_000 + " }}", "template_syntax"),
+        ("{{ '" + "\\\\" * 240 + "' }}", "rendered"),
+        ("{{" * 250, "template_syntax"),
+        ("{% raw %}" * 50, "template_syntax"),
+        ("{#" * 250, "template_syntax"),
+    ],
+)
+def test_templates_that_grow_are_stopped(template: str, code: str) -> None:
+    """Nothing that a template can say takes more than a second and 50 MB."""
+    assert bounded(lambda: outcome(template)) == code
+
+
+def test_many_templates_in_one_config_share_one_bound() -> None:
+    """A config of a thousand strings cannot make a thousand times the limit."""
+    texts: JsonValue = ["{{ x.result }}!"] * 1000
+    whole: JsonValue = ["{{ x.result }}"] * 1000
+    assert bounded(lambda: outcome(texts)) == "template_output_too_large"
+    assert bounded(lambda: outcome(whole)) == "template_output_too_large"
+
+
+def test_data_is_not_rendered_a_second_time() -> None:
+    """Upstream data that looks like a template, or like a format string, stays data."""
+    assert render("{{ f.result }}", scope(), max_chars=1000) == "{0.__class__.__init__.__globals__}"
+    evil = Scope(outputs={"x": "{{ secrets.A }}{% for"}, primaries={}, secrets=no_secret)
+    assert render("a {{ x }}", evil, max_chars=1000) == "a {{ secrets.A }}{% for"
+
+
+def test_names_cannot_reach_the_generated_code() -> None:
+    """Node ids and keys made of Python are looked up, not run."""
+    for name in ("a'b", 'a"b', "a\\nb", "__import__('os')", "a]", "\u202ea"):
+        key = name.replace("\\", "\\\\").replace('"', '\\"')
+        held = Scope(outputs={name: {name: 1}}, primaries={}, secrets=str)
+        if name.startswith("__"):
+            with pytest.raises(TemplateError):
+                render(f'{{{{ nodes["{key}"] }}}}', held, max_chars=100)
+        else:
+            assert render(f'{{{{ nodes["{key}"]["{key}"]|int }}}}', held, max_chars=100) == 1

@@ -1,0 +1,107 @@
+"""What is known of a template before anything runs: what it reads, and whether it may be used at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowengine.template import TemplateError, analyse
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "secrets"),
+    [
+        ("{{ a.data }}", ["a"], []),
+        ("{{ a.result.b }} {{ b.result }} {{ a.x }}", ["a", "b"], []),
+        ('{{ nodes["my-node"].result }}', ["my-node"], []),
+        ("{{ nodes['my-node'] }}", ["my-node"], []),
+        ("{{ nodes.a.result }}", ["a"], []),
+        ('{{ nodes["true"] }}', ["true"], []),
+        ("{{ secrets.KEY }}", [], ["KEY"]),
+        ('Bearer {{ secrets["KEY"] }}{{ secrets.KEY }}', [], ["KEY"]),
+        ("{{ a.x if b.y else c[d.z] }}", ["b", "a", "c", "d"], []),
+        ("{{ a.x|default(b.y)|join(c) }}", ["a", "b", "c"], []),
+        ("{{ [a, {'k': b}] ~ c }}", ["a", "b", "c"], []),
+        ("{{ a[1:b.n] }}", ["a", "b"], []),
+        ("{{ _private.x }}", ["_private"], []),
+        ("{{ 1 + 1 }}", [], []),
+    ],
+)
+def test_references_are_found(text: str, nodes: list[str], secrets: list[str]) -> None:
+    """Every node and secret that the text reads, each once."""
+    found = analyse(text)
+    assert sorted(found.nodes) == sorted(nodes)
+    assert list(found.secrets) == secrets
+
+
+@pytest.mark.parametrize("text", ["", "plain", "{ a }", "}} %} #}", "{ {a} }", "100 %"])
+def test_text_without_marks_is_no_template(text: str) -> None:
+    """It is not parsed at all."""
+    assert not analyse(text).is_template
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sole"),
+    [
+        ("{{ a }}", True),
+        ("{{ a.b|upper }}", True),
+        ("{{ a }} ", False),
+        ("{{ a }}{{ b }}", False),
+        ("{# only a comment #}", False),
+        ("{# c #}{{ a }}", True),
+    ],
+)
+def test_sole_expressions_are_told_apart(text: str, is_sole: bool) -> None:
+    """One whole expression and nothing around it."""
+    assert analyse(text).is_sole is is_sole
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ a", "end of print statement"),
+        ("{{ }}", "Expected an expression"),
+        ("{{ a b }}", "expected"),
+        ("{% if %}", "Expected an expression"),
+        ("{% nonsense %}", "unknown tag"),
+        ("{# open", "comment"),
+        ("{{ 'a }}", "unexpected char"),
+        ("{{ not.data }}", "unexpected '.'"),
+        ("line one\n{{ a.", "line 2"),
+    ],
+)
+def test_syntax_errors_say_what_is_wrong(text: str, words: str) -> None:
+    """With the parser's reason and how to write the marks as text."""
+    with pytest.raises(TemplateError) as caught:
+        analyse(text)
+    assert caught.value.code == "template_syntax"
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ nodes[a.name] }}", "literal name"),
+        ("{{ nodes[1] }}", "literal name"),
+        ("{{ nodes }}", "name a node"),
+        ("{{ secrets }}", "name a secret"),
+        ("{{ secrets|tojson }}", "name a secret"),
+        ("{{ secrets[a.name] }}", "literal name"),
+        ('{{ secrets["a b"] }}', "letters, digits"),
+        ("{{ a|uper }}", "there are: abs"),
+        ("{{ a is odder }}", "there are: boolean"),
+        ("{{ a|join(1, 2, 3) }}", "join"),
+        ("{{ a|default(value=1, wrong=2) }}", "default"),
+        ("{{ a.b() }}", "calls"),
+        ("{{ a if b }}", "other case"),
+        ("{{ 1e999 }}", "finite"),
+        ("{{ 99999999999999999999999 }}", "64 bits"),
+        ("{{ {a: 1} }}", "literal texts"),
+        ("{{ a, b }}", "write a list"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_with_a_way_out(text: str, words: str) -> None:
+    """The message says what to write instead."""
+    with pytest.raises(TemplateError) as caught:
+        analyse(text)
+    assert caught.value.code == "template_forbidden"
+    assert words in caught.value.message
