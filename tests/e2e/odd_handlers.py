@@ -1,0 +1,113 @@
+"""Handlers that do what handlers should not: hang, die, return what nobody can carry, tell secrets.
+
+Loaded by the processes under test through FLOWENGINE_HANDLERS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import msgspec
+
+from flowengine.plugin import Context, HandlerError, handler
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """No config."""
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How many bytes."""
+
+    size: int
+
+
+class Seconds(msgspec.Struct, frozen=True):
+    """How long."""
+
+    seconds: float
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """Something that must not get out."""
+
+    secret: str
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """Where to note that the handler began; how often it kills its process."""
+
+    folder: str
+    deaths: int = 1_000_000
+
+
+@handler("test_big")
+def big(config: Size, context: Context) -> dict[str, str]:
+    """Returns a text of `size` bytes."""
+    return {"result": "x" * config.size}
+
+
+@handler("test_unencodable")
+def unencodable(config: Nothing, context: Context) -> object:
+    """Returns an object that JSON has no form for."""
+    return {"result": object()}
+
+
+@handler("test_not_finite")
+def not_finite(config: Nothing, context: Context) -> object:
+    """Returns NaN."""
+    return {"result": float("nan")}
+
+
+@handler("test_raise")
+def raise_plain(config: Nothing, context: Context) -> object:
+    """Fails as user code does: with any exception."""
+    raise KeyError("no such customer")
+
+
+@handler("test_hang")
+def hang(config: Seconds, context: Context) -> dict[str, float]:
+    """Does not heed its deadline."""
+    until = time.monotonic() + config.seconds
+    while time.monotonic() < until:
+        time.sleep(0.02)
+    return {"result": config.seconds}
+
+
+@handler("test_wait")
+async def wait(config: Seconds, context: Context) -> dict[str, float]:
+    """Waits, and can be cancelled."""
+    await asyncio.sleep(config.seconds)
+    return {"result": config.seconds}
+
+
+@handler("test_die")
+def die(config: Folder, context: Context) -> dict[str, int]:
+    """Ends its process, `deaths` times; notes every start as a file."""
+    starts = len(os.listdir(config.folder)) + 1
+    with open(os.path.join(config.folder, str(starts)), "x") as note:
+        note.write(context.idempotency_key)
+    if starts <= config.deaths:
+        os._exit(9)
+    return {"result": starts}
+
+
+@handler("test_leak_error")
+def leak_error(config: Secret, context: Context) -> object:
+    """Fails with the secret in its message, having logged it."""
+    context.logger.warning("secret.leaked", secret=config.secret, note=f"it is {config.secret}!")
+    raise HandlerError("leaked", f"login with {config.secret} was refused")
+
+
+@handler("test_leak_crash")
+def leak_crash(config: Secret, context: Context) -> object:
+    """Fails with an exception that was not meant for anyone."""
+    raise ValueError({"token": config.secret, "reversed": config.secret[::1]})
+
+
+@handler("test_leak_result")
+def leak_result(config: Secret, context: Context) -> object:
+    """Returns the secret, alone, inside a text and as a key."""
+    return {"result": config.secret, "text": f"Bearer {config.secret}", config.secret: [config.secret]}
