@@ -16,7 +16,7 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import TemplateError, analyse, is_template
-from flowengine.workflow.report import Report
+from flowengine.workflow.report import MAX_QUOTED_CHARS, Report, did_you_mean, quoted
 from flowengine.workflow.shape import JsonObject, refuse_unknown_fields
 
 MAX_MESSAGE_CHARS: Final = 300
@@ -92,6 +92,10 @@ class _Check:
             inner._descend(value, expected, pointer)
             if inner.found:
                 self.found = True
+            elif choices := _choices(expected):
+                meant = did_you_mean(self._report.nearest(str(value), choices))
+                given = quoted(value) if isinstance(value, str) else str(value)[:MAX_QUOTED_CHARS]
+                self._add("invalid_config", pointer, f"{given} is not one of {', '.join(choices)}{meant}")
             else:
                 self.refuse(error, pointer)
 
@@ -165,6 +169,17 @@ def _options(expected: Any) -> list[Any]:
         else:
             options.append(item)
     return options
+
+
+def _choices(expected: Any) -> list[str]:
+    """The values of a type that is a choice of a few, as text; empty for every other type."""
+    options = _options(expected)
+    values = [value for option in options if _is_choice(option) for value in typing.get_args(option)]
+    return [str(value) for value in values] if all(map(_is_choice, options)) else []
+
+
+def _is_choice(option: Any) -> bool:
+    return typing.get_origin(option) is typing.Literal
 
 
 def _takes_text(expected: Any) -> bool:
