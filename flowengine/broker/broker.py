@@ -41,6 +41,9 @@ from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
 
 DAY_S: Final = 24 * 3600.0
 
+ALONE_FROM: Final = 3
+"""The delivery from which on a process takes a message alone; sooner where the limit is lower."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -65,7 +68,7 @@ class StreamsBroker(dramatiq.Broker):
     ) -> None:
         self.policies: Policies = dict(policies or {})
         self.max_deliveries = max_deliveries
-        self.in_flight = InFlight()
+        self.in_flight = InFlight(alone_from=min(ALONE_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()

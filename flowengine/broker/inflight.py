@@ -38,9 +38,13 @@ _PACE_LIMIT_S: Final = 1.0
 
 
 class InFlight:
-    """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread."""
+    """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread.
 
-    def __init__(self) -> None:
+    From its `alone_from`-th delivery on, an entry is suspected of killing its worker.
+    """
+
+    def __init__(self, *, alone_from: int = 2) -> None:
+        self.alone_from = alone_from
         self._changed = Condition()
         self._sleepers = 0
         self._threads = 1
@@ -83,7 +87,7 @@ class InFlight:
                 held = self._held.setdefault(delivery.queue, {})
                 for entry in delivery.entries:
                     held[entry.id] = entry
-                    if entry.deliveries > 1:
+                    if entry.deliveries >= self.alone_from:
                         self._suspects.add(entry)
 
     def start(self, delivery: Delivery) -> bool:
@@ -130,8 +134,7 @@ class InFlight:
             # Another delivery of the same entry may have taken its place.
             if held.get(entry.id) is entry:
                 del held[entry.id]
-            if entry.deliveries > 1:
-                self._suspects.discard(entry)
+            self._suspects.discard(entry)
 
     # -- what is held
 
@@ -151,7 +154,7 @@ class InFlight:
             self._release(queue, [held[entry_id] for entry_id in ids if entry_id in held])
 
     def admit_suspect(self, queue: str) -> bool:
-        """Whether an entry that was delivered before may be taken: it may be one that kills its worker.
+        """Whether a suspect may be taken: an entry that may be one that kills its worker.
 
         True at most once until `end_admission`, so that consumers of two queues do not both take one.
         """

@@ -1,8 +1,10 @@
 """Which lapsed messages this process takes over, and when it may.
 
 A lease lapses when its holder has died, has handed the message back, or was cut off. Where a message
-may be the one that kills its workers, a process takes only one that was delivered before at a time,
-so that innocents do not reach the delivery limit beside a killer.
+may be the one that kills its workers, a process takes only one suspect at a time, so that innocents do
+not reach the delivery limit beside a killer. A suspect is what has been started twice: what a dead
+worker held is first started again together, or a lone worker would take up sixteen long nodes one by
+one after each crash.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Takeover:
     """Looks for lapsed messages of one queue on behalf of one consumer thread.
 
-    With `cautious`, at most one entry that was delivered before is in hand at a time.
+    With `cautious`, at most one suspect is in hand at a time.
     """
 
     def __init__(self, group: ConsumerGroup, queue: str, in_flight: InFlight, *, cautious: bool) -> None:
@@ -94,7 +96,7 @@ class Takeover:
         chosen: list[Lapsed] = []
         kept: deque[Lapsed] = deque()
         for lapsed in self._candidates:
-            suspect = lapsed.deliveries > 0
+            suspect = lapsed.deliveries + 1 >= self._in_flight.alone_from
             if len(chosen) < room and (may_suspect or not suspect):
                 chosen.append(lapsed)
                 may_suspect = may_suspect and not suspect

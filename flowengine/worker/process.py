@@ -19,6 +19,7 @@ from flowengine.bootstrap import (
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.runner import Environment, Runner
+from flowengine.errors import SettingsError
 from flowengine.handlers import load_registry
 from flowengine.handlers.invocation import Invoker
 from flowengine.handlers.secrets import Secrets
@@ -95,6 +96,7 @@ def run_process(
     `queues`: serve only these. Returns the exit code: 0, or 70 when a handler's thread was lost.
     """
     parts = build(settings, read_environment(), stop)
+    _check_queues(queues or (), parts.queues)
     worker = dramatiq.Worker(
         parts.broker,
         queues=set(queues) if queues else None,
@@ -107,3 +109,11 @@ def run_process(
     parts.broker.close()
     parts.invoker.close()
     return LOST_EXIT if parts.watchdog.lost else 0
+
+
+def _check_queues(wanted: tuple[str, ...], known: tuple[str, ...]) -> None:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise SettingsError(
+            f"--queues: no handler uses the queue '{unknown[0]}'; the ones in use are {', '.join(known)}"
+        )

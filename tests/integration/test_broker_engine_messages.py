@@ -163,18 +163,29 @@ def test_unlimited_message_is_never_buried(rig: Rig) -> None:
     assert seen.deliveries == [(41,), (41,)]
 
 
-def test_only_one_message_delivered_before_is_in_hand(rig: Rig) -> None:
-    """Of several messages that may have killed a worker, a process runs one at a time."""
+def test_what_a_dead_worker_held_starts_again_together(rig: Rig) -> None:
+    """After one crash nothing is suspected: all messages of a dead process run side by side."""
     broker, seen = rig.engine_broker(policy=LIMITED), Seen()
     rig.actor(broker, seen, gated=True)
     rig.send(broker, b"a", b"b", b"c")
     rig.take_as("gone", count=3)
     rig.work(broker, threads=4)
+    wait_until(lambda: len(seen.calls) == 3)
+    assert seen.deliveries == [(2,), (2,), (2,)]
+
+
+def test_only_one_suspect_is_in_hand(rig: Rig) -> None:
+    """Of several messages whose workers died twice, a process runs one at a time, beside new ones."""
+    broker, seen = rig.engine_broker(policy=LIMITED), Seen()
+    rig.actor(broker, seen, gated=True)
+    rig.send(broker, b"a", b"b", b"c")
+    rig.take_as("gone", count=3, deliveries=2)
+    rig.work(broker, threads=4)
     wait_until(lambda: seen.calls)
     rig.send(broker, b"new", b"new")
     wait_until(lambda: len(seen.calls) == 3)
     held = [count for holder, count in rig.pending().values() if holder != b"gone"]
-    assert sorted(held) == [1, 1, 2]
+    assert sorted(held) == [1, 1, 3]
     seen.gate.set()
     wait_until(lambda: rig.length() == 0)
     assert sorted(seen.payloads) == [b"a", b"b", b"c", b"new", b"new"]
