@@ -77,6 +77,7 @@ class Line:
             socket_timeout=5.0,
             socket_connect_timeout=2.0,
             protocol=2,
+            driver_info=None,
         )
         return redis.Redis(connection_pool=pool)
 

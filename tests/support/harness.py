@@ -7,12 +7,15 @@ what order, and knows nothing of what the messages mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 import redis
+import structlog
 
 from flowengine.bootstrap import send
 from flowengine.broker.wire import (
@@ -453,3 +456,25 @@ def failing_in(run: int, *nodes: str) -> Script:
             raise HandlerError("boom", f"{context.node_id} failed on purpose")
 
     return script
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """No logs while it lasts: thousands of runs would write a million lines."""
+
+    def drop(logger: object, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[drop], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@pytest.fixture
+def no_logs() -> Iterator[None]:
+    """No logs during the test."""
+    with silence():
+        yield
