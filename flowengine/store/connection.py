@@ -17,6 +17,7 @@ from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from flowengine.errors import StoreUnavailableError
+from flowengine.store.sockets import LeanConnection, LeanUnixConnection, make_lean
 
 Command: TypeAlias = tuple[Any, ...]
 SOCKET_TIMEOUT_S = 5.0
@@ -28,7 +29,7 @@ def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redi
 
     Raises ValueError for a URL that redis-py does not understand. `socket_timeout` in seconds.
     """
-    return redis.Redis.from_url(
+    client = redis.Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=socket_timeout,
@@ -36,6 +37,7 @@ def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redi
         health_check_interval=HEALTH_CHECK_S,
         protocol=2,
     )
+    return make_lean(client)
 
 
 class Commands(list[Command]):
@@ -123,6 +125,8 @@ class Session:
         connection = self._connection
         try:
             connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
+            if isinstance(connection, LeanConnection | LeanUnixConnection):
+                return connection.read_replies(len(commands))
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.discard()

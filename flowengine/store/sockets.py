@@ -1,0 +1,72 @@
+"""Connections to Redis that cost less than redis-py's own. They decide nothing.
+
+Python keeps a socket's timeout by asking poll() before each send and each receive, and lets go of the
+interpreter lock around that too: half of all system calls of a busy process, and most of the fights over
+the lock. SO_RCVTIMEO and SO_SNDTIMEO (socket(7)) promise the same without. TLS is left as it is.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import hiredis
+import redis
+from redis.connection import Connection, UnixDomainSocketConnection
+
+
+class _Lean:
+    """Mixed into redis-py's connections. What times out raises redis.ConnectionError."""
+
+    socket_timeout: float | None
+    health_check_interval: int
+    next_health_check: int
+    _parser: Any  # redis-py's, untyped
+
+    def _connect(self) -> socket.socket:
+        connect: Any = super()
+        return _kernel_timed(connect._connect(), self.socket_timeout)
+
+    def pack_commands(self, commands: Iterable[tuple[Any, ...]]) -> list[bytes]:
+        """All of them in one piece, for one send."""
+        return [b"".join([hiredis.pack_command(command) for command in commands])]
+
+    def read_replies(self, count: int) -> list[Any]:
+        """The next replies; an error reply is among them as a value."""
+        read = self._parser.read_response
+        replies = [read() for _ in range(count)]
+        self.next_health_check = int(time.monotonic()) + self.health_check_interval
+        return replies
+
+
+class LeanConnection(_Lean, Connection):
+    """Over TCP."""
+
+
+class LeanUnixConnection(_Lean, UnixDomainSocketConnection):
+    """Over a socket in the file system."""
+
+
+_LEAN: dict[type, type] = {Connection: LeanConnection, UnixDomainSocketConnection: LeanUnixConnection}
+
+
+def make_lean(client: redis.Redis) -> redis.Redis:
+    """The same client, which opens lean connections from now on."""
+    pool = client.connection_pool
+    pool.connection_class = _LEAN.get(pool.connection_class, pool.connection_class)
+    return client
+
+
+def _kernel_timed(sock: socket.socket, timeout_s: float | None) -> socket.socket:
+    if timeout_s is None or sys.platform == "win32":
+        return sock
+    seconds = int(timeout_s)
+    timeval = struct.pack("ll", seconds, int((timeout_s - seconds) * 1_000_000))
+    sock.settimeout(None)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    return sock
