@@ -16,7 +16,7 @@ StoredNodeStatus: TypeAlias = Literal["pending", "queued", "completed", "failed"
 NodeStatus: TypeAlias = Literal["pending", "queued", "running", "completed", "failed"]
 
 
-class NodeError(msgspec.Struct, frozen=True, omit_defaults=True):
+class NodeError(msgspec.Struct, frozen=True):
     """Why a node failed.
 
     `caused_by` names the upstream node whose failure this one inherits. `attempts` counts the tries
