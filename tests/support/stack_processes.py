@@ -195,6 +195,11 @@ class Stack:
         """Every line of every process."""
         return [line for process in self.processes for line in list(process.lines)]
 
+    @property
+    def url(self) -> str:
+        """Where the API is, without a slash at the end."""
+        return str(self.client.base_url).rstrip("/")
+
     def serves(self) -> bool:
         """Whether the API answers, and an orchestrator and a worker are there."""
         checks = self.client.get("/health").json()["checks"]

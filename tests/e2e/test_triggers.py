@@ -1,0 +1,112 @@
+"""Triggers: one winner of a race, a retry of only what failed, and keys that expire only after the end."""
+
+from __future__ import annotations
+
+import threading
+
+import httpx
+import redis
+
+from tests.e2e.documents import add, node, same, workflow
+from tests.support.http_server import HttpServer, Reply, json_reply
+from tests.support.stack_processes import Stack
+from tests.support.waiting import wait_until
+
+DAY_S = 24 * 3600
+
+
+def test_of_two_triggers_at_once_exactly_one_starts_it(stack: Stack) -> None:
+    """A hundred times: one 202, one 409, and one run."""
+    barrier = threading.Barrier(3)
+    answers: list[list[int]] = [[], []]
+    execution = [stack.create(workflow(add("sum", 1, 1))) for _ in range(100)]
+
+    def trigger(mine: list[int]) -> None:
+        with httpx.Client(base_url=stack.client.base_url, trust_env=False, timeout=20) as client:
+            for target in execution:
+                barrier.wait(20)
+                mine.append(client.post(f"/workflow/trigger/{target}").status_code)
+
+    threads = [threading.Thread(target=trigger, args=(mine,)) for mine in answers]
+    for thread in threads:
+        thread.start()
+    for _ in execution:
+        barrier.wait(20)
+    for thread in threads:
+        thread.join(20)
+    assert [sorted(pair) for pair in zip(*answers, strict=True)] == [[202, 409]] * 100
+    for target in execution:
+        assert stack.ended(target).status["run"] == 1
+
+
+def test_second_trigger_runs_only_what_failed(stack: Stack, service: HttpServer) -> None:
+    """The completed nodes' services are not called again; their results are still there to be read."""
+    service.answers("/once", json_reply(20))
+    service.answers("/flaky", Reply(status=400), json_reply(22))
+    document = workflow(
+        node("good", "http_request", url=service.url("/once")),
+        node("flaky", "http_request", url=service.url("/flaky"), after=["good"]),
+        add("sum", "{{ good.result }}", "{{ flaky.result }}", after=["flaky"]),
+        same("beside", "{{ good.result }}", after=["good"]),
+    )
+    first = stack.run(document)
+    assert first.status["status"] == "failed"
+    assert first.errors["sum"]["caused_by"] == "flaky"
+
+    answer = stack.client.post(f"/workflow/trigger/{first.status['execution_id']}")
+    assert answer.json() == {
+        "execution_id": first.status["execution_id"],
+        "status": "running",
+        "run": 2,
+    }
+    second = stack.ended(first.status["execution_id"])
+    assert second.status["status"] == "completed"
+    assert second.errors == {}
+    assert second.results["sum"] == {"result": 42}
+    assert (service.count("/once"), service.count("/flaky")) == (1, 2)
+    assert second.node("good") == first.node("good")
+    assert second.node("beside") == first.node("beside")
+    assert second.node("flaky")["attempt"] == 2
+    keys = [call.headers["idempotency-key"] for call in service.called("/flaky")]
+    assert len(set(keys)) == 2, "another run is another piece of work"
+
+
+def test_execution_can_fail_again_and_be_triggered_again(stack: Stack, service: HttpServer) -> None:
+    """Run 3 is as good as run 2."""
+    service.answers("/third", Reply(status=400), Reply(status=400), json_reply("at last"))
+    ended = stack.run(workflow(node("call", "http_request", url=service.url("/third"))))
+    for run in (2, 3):
+        assert ended.status["status"] == "failed"
+        stack.trigger(ended.status["execution_id"])
+        ended = stack.ended(ended.status["execution_id"])
+        assert ended.status["run"] == run
+    assert ended.results["call"]["data"] == "at last"
+
+
+def lifetimes(server: redis.Redis, execution: str) -> dict[bytes, int]:
+    """Seconds left by key of one execution; -1 never expires."""
+    return {key: server.ttl(key) for key in server.scan_iter(f"fe:x:{execution}:*", count=1000)}
+
+
+def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpServer) -> None:
+    """Every key of an ended execution has a TTL, none of a running one; a re-trigger takes it off."""
+    service.answers("/slow", Reply(delay_s=0.4, status=400), Reply(delay_s=0.4))
+    document = workflow(
+        add("first", 1, 1),
+        node("slow", "http_request", url=service.url("/slow"), after=["first"]),
+        add("join", 1, 1, after=["first", "slow"]),
+    )
+    with stack.valkey.connect() as server:
+        execution = stack.create(document)
+        pending = lifetimes(server, execution)
+        assert pending
+        assert all(6 * DAY_S < left <= 7 * DAY_S + 120 for left in pending.values())
+        for run in (1, 2):
+            stack.trigger(execution)
+            wait_until(stack.node_is(execution, "slow", "running"), what="a node that runs")
+            assert set(lifetimes(server, execution).values()) == {-1}
+            ended = stack.ended(execution)
+            assert ended.status["status"] == ("failed" if run == 1 else "completed")
+            kept = lifetimes(server, execution)
+            assert len(kept) > len(pending)
+            assert all(6 * DAY_S < left <= 7 * DAY_S + 120 for left in kept.values()), kept
