@@ -24,6 +24,7 @@ from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import connection_closed
 from flowengine.broker.group import RawEntry, is_missing_group
+from flowengine.broker.own_connection import OwnConnection
 from flowengine.broker.returns import return_failed, return_unstarted
 from flowengine.broker.takeover import Takeover
 
@@ -47,7 +48,7 @@ class StreamsConsumer(dramatiq.Consumer):
         self._in_flight = broker.in_flight
         self._join = broker.join_limit(queue)
         # Its own connection: it blocks in reading.
-        self._client = broker.connect_one()
+        self._client = OwnConnection(broker.connect_one())
         self._group = broker.group_over(self._client)
         cautious = broker.is_cautious(queue)
         self._takeover = Takeover(self._group, queue, self._in_flight, cautious=cautious)
