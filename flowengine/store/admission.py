@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 
+import redis
+
 from flowengine.errors import StoreFullError, TooManyExecutionsError
 from flowengine.store import keys
 from flowengine.store.state import RedisState
@@ -50,7 +52,11 @@ class Admission:
             raise StoreFullError(self._full)
 
     def _memory(self) -> str | None:
-        reply = self._state.sessions.retrying_read([("INFO", "memory")])[0]
+        try:
+            reply = self._state.sessions.retrying_read([("INFO", "memory")])[0]
+        except redis.ResponseError:
+            # Hosted servers may forbid INFO; then Redis itself refuses, later.
+            return None
         figures = parse_info(reply)
         most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
         ratio = self._state.settings.memory_limit_ratio

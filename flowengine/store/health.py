@@ -21,7 +21,7 @@ ALIVE_MS = 10_000
 
 
 class Health:
-    """Asks Redis, in two round trips."""
+    """Asks Redis, in a few round trips."""
 
     def __init__(self, state: RedisState, queues: Sequence[str]) -> None:
         self._state = state
@@ -30,12 +30,10 @@ class Health:
     def __call__(self) -> HealthView:
         """The truth as of now. Never raises."""
         try:
-            time, _, memory = self._state.sessions.retrying_read(
-                [("TIME",), ("SET", PROBE, "1", "EX", 60), ("INFO", "memory")]
-            )
+            time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", PROBE, "1", "EX", 60)])
         except (StoreUnavailableError, redis.RedisError) as error:
             return HealthView(status="down", checks={"redis": str(error)})
-        checks = {"redis": "ok", "memory": self._memory(memory)}
+        checks = {"redis": "ok", "memory": self._memory()}
         queues: dict[str, QueueView] = {}
         for queue in self._queues:
             view = self._queue(queue, milliseconds(time))
@@ -44,8 +42,11 @@ class Health:
             checks[service] = "ok" if view.consumers else "none is running"
         return HealthView(status="ok", checks=checks, queues=queues)
 
-    def _memory(self, reply: bytes) -> str:
-        figures = parse_info(reply)
+    def _memory(self) -> str:
+        try:
+            figures = parse_info(self._state.sessions.retrying_read([("INFO", "memory")])[0])
+        except (StoreUnavailableError, redis.RedisError) as error:
+            return f"not known: {error}"
         most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
         if most and used > most * self._state.settings.memory_limit_ratio:
             return f"{used} of {most} bytes used: new work is refused"

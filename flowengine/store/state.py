@@ -6,6 +6,7 @@ Decides nothing about what happens next; see `flowengine.execution.rules`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import redis
@@ -27,6 +28,7 @@ Send = Callable[[Commands, str, str, bytes], None]
 ORCHESTRATOR_QUEUE = "orchestrator"
 META_LEAD_S = 60
 MANY_READS = 16
+STARTING_COMMANDS = 4
 
 _encode = msgspec.json.Encoder().encode
 
@@ -108,30 +110,45 @@ class RedisState:
         acknowledge(commands)
         self.sessions.here().write(commands)
 
-    def start_node(self, task: RunNode, delivery: int) -> Start:
-        """Note that a delivery begins, arm its deadline, and read what it needs: one round trip."""
+    def start_nodes(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+        """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
+
+        A second one where a node reads many outputs, whose sizes are looked at first.
+        """
         now = self.clock.now()
+        commands: list[Command] = [("TIME",)]
+        for task, delivery in zip(tasks, deliveries, strict=True):
+            commands += self._start_commands(task, delivery, now)
+        replies = self.sessions.retrying_read(commands)
+        self.clock.seen(replies[0])
+        found: list[Start] = []
+        at = 1
+        for task in tasks:
+            after = at + STARTING_COMMANDS + len(task.reads)
+            found.append(self._started(task, replies[at:after], now))
+            at = after
+        return found
+
+    def _start_commands(self, task: RunNode, delivery: int, now: int) -> list[Command]:
         due = backstop_due(now, task.timeout_ms, int(self.settings.lease_s * 1000))
         timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
         field = keys.start_field(task.node, task.attempt)
-        many = len(task.reads) > MANY_READS
-        read = "HSTRLEN" if many else "HGET"
-        replies = self.sessions.retrying_read(
-            [
-                ("TIME",),
-                ("HGET", keys.node(task.execution, task.node), keys.STATE),
-                ("HGET", keys.meta(task.execution), "bytes"),
-                ("HSET", keys.started(task.execution), field, f"{delivery}:{now}"),
-                ("ZADD", keys.TIMERS, due, timer.member()),
-                *((read, keys.node(task.execution, item.node), keys.RESULT) for item in task.reads),
-            ]
-        )
-        self.clock.seen(replies[0])
-        record = decode_record(replies[1])
+        read = "HSTRLEN" if len(task.reads) > MANY_READS else "HGET"
+        return [
+            ("HGET", keys.node(task.execution, task.node), keys.STATE),
+            ("HGET", keys.meta(task.execution), "bytes"),
+            ("HSET", keys.started(task.execution), field, f"{delivery}:{now}"),
+            ("ZADD", keys.TIMERS, due, timer.member()),
+            *((read, keys.node(task.execution, item.node), keys.RESULT) for item in task.reads),
+        ]
+
+    def _started(self, task: RunNode, replies: list[Any], now: int) -> Start:
+        record = decode_record(replies[0])
         wanted = record.status == "queued" and record.attempt == task.attempt
-        values = replies[5:]
+        values = replies[STARTING_COMMANDS:]
+        many = len(values) > MANY_READS
         size = sum(values) if many else sum(len(value or b"") for value in values)
-        room = self.settings.limits.max_execution_result_bytes - int(replies[2] or 0)
+        room = self.settings.limits.max_execution_result_bytes - int(replies[1] or 0)
         if size > self.settings.limits.max_read_bytes:
             return Start(wanted, {}, room, now, oversized=size)
         if many and wanted:
@@ -142,17 +159,18 @@ class RedisState:
         return Start(wanted, inputs if wanted else {}, room, now)
 
     def forget_start(self, task: RunNode) -> None:
-        """Take back what `start_node` wrote for an attempt that nobody wants."""
+        """Take back what `start_nodes` wrote for an attempt that nobody wants."""
         timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
         field = keys.start_field(task.node, task.attempt)
         self.sessions.retrying_read(
             [("HDEL", keys.started(task.execution), field), ("ZREM", keys.TIMERS, timer.member())]
         )
 
-    def report(self, callback: Callback, acknowledge: Acknowledge) -> None:
-        """Send a callback and acknowledge the task in one transaction."""
+    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+        """Send callbacks and acknowledge their tasks in one transaction."""
         commands = Commands()
-        self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
+        for callback in callbacks:
+            self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
         acknowledge(commands)
         self.sessions.here().write(commands)
 
