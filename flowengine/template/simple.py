@@ -33,7 +33,8 @@ class Path(msgspec.Struct, frozen=True):
 
 
 def read_simple(text: str) -> list[str | Path] | None:
-    """The pieces of the text, or None when it needs more than reading paths. Pieces are never empty."""
+    """The pieces of the text, or None when it needs more than reading paths. There is at least one,
+    and none is empty."""
     pieces: list[str | Path] = []
     end = 0
     for match in _READ.finditer(text):
@@ -46,7 +47,7 @@ def read_simple(text: str) -> list[str | Path] | None:
         end = match.end()
     if end < len(text):
         pieces.append(text[end:])
-    if any(isinstance(piece, str) and _NOT_SIMPLE.search(piece) for piece in pieces):
+    if not pieces or any(isinstance(piece, str) and _NOT_SIMPLE.search(piece) for piece in pieces):
         return None
     return pieces
 

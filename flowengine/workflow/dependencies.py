@@ -44,21 +44,30 @@ def link(nodes: Sequence[DraftNode], report: Report) -> Links:
 def _parents(node: DraftNode, index: dict[str, int], report: Report) -> tuple[int, ...]:
     found: dict[int, None] = {}
     seen: set[str] = set()
-    for dependency in node.dependencies:
-        name, pointer = dependency.name, dependency.pointer
-        if report.is_full and (name in seen or name not in index):
-            report.leave_out()
-        elif name in seen:
-            report.add("repeated_dependency", pointer, f"{quoted(name)} is named twice: name it once")
-        elif name == node.id:
-            report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")
-        elif name in index:
+    for place, name in enumerate(node.dependencies):
+        if not isinstance(name, str):
+            continue
+        if name in index and name not in seen and name != node.id:
             found[index[name]] = None
+        elif report.is_full:
+            report.leave_out()
         else:
-            nearest = did_you_mean(report.nearest(name, index))
-            report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
+            _report_dependency(node, place, name, name in seen, index, report)
         seen.add(name)
     return tuple(found)
+
+
+def _report_dependency(
+    node: DraftNode, place: int, name: str, is_repeated: bool, index: dict[str, int], report: Report
+) -> None:
+    pointer = pointer_to(pointer_to(node.pointer, "dependencies"), place)
+    if is_repeated:
+        report.add("repeated_dependency", pointer, f"{quoted(name)} is named twice: name it once")
+    elif name == node.id:
+        report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")
+    else:
+        nearest = did_you_mean(report.nearest(name, index))
+        report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
 
 
 def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:

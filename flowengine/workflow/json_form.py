@@ -85,7 +85,11 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
     for match in _TOKEN.finditer(source):
         kind = match.lastindex
         if kind == _COLON:
-            doubt = doubt or _repeated(levels, match[_TEXT], source, match.start(_TEXT))
+            key, keys = match[_TEXT], levels[-1] if levels else None
+            if keys is not None and (key in keys or b"\\" in key):
+                doubt = doubt or _repeated(keys, key, source, match.start(_TEXT))
+            elif keys is not None:
+                keys.add(key)
         elif kind == _CLOSE:
             if not levels:
                 break  # no JSON: the decoder says so
@@ -94,7 +98,9 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
             start = match.start(kind)
             marks.append(start)
             if kind == _BARE:
-                doubt = doubt or _unfit(match[_BARE], source, start)
+                token = match[_BARE]
+                if not (token.isdigit() and len(token) <= _SHORT_INTEGER):
+                    doubt = doubt or _unfit(token, source, start)
             elif kind == _OPEN:
                 containers += 1
                 levels.append(set() if match[_OPEN] == b"{" else None)
@@ -117,12 +123,7 @@ def _refuse_excess(depth: int, containers: int, source: bytes, offset: int) -> N
         )
 
 
-def _repeated(
-    levels: list[set[bytes] | None], token: bytes, source: bytes, offset: int
-) -> MalformedError | None:
-    keys = levels[-1] if levels else None
-    if keys is None:
-        return None
+def _repeated(keys: set[bytes], token: bytes, source: bytes, offset: int) -> MalformedError | None:
     if b"\\" in token:
         try:
             token = msgspec.json.encode(msgspec.json.decode(token))
@@ -136,7 +137,7 @@ def _repeated(
 
 
 def _unfit(token: bytes, source: bytes, offset: int) -> MalformedError | None:
-    if token in _WORDS or (len(token) <= _SHORT_INTEGER and token.isdigit()):
+    if token in _WORDS:
         return None
     if token in _NOT_FINITE:
         return malformed_at("number_out_of_range", f"{token.decode()} is not a JSON number", source, offset)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, pointer_to
 
 Place = tuple[int, int]
 Trie = dict[str, "Trie"]
@@ -35,7 +35,7 @@ class Positions:
         for pointer in pointers:
             branch = wanted
             for token in pointer.split("/")[1:]:
-                branch = branch.setdefault(token, {})
+                branch = branch.setdefault(token.replace("~1", "/").replace("~0", "~"), {})
         found: dict[str, int] = {}
         if self.marks:
             _Walk(self.marks, found).visit(root, wanted, "", 0)
@@ -52,21 +52,20 @@ class _Walk(msgspec.Struct):
         present = set()
         after = index + 1
         for key, item in _members(value):
-            token = key.replace("~", "~0").replace("/", "~1")
-            if token in wanted:
-                present.add(token)
-                after = self.visit(item, wanted[token], f"{pointer}/{token}", after)
+            if key in wanted:
+                present.add(key)
+                after = self.visit(item, wanted[key], pointer_to(pointer, key), after)
             else:
                 after += _size(item)
-        for token in wanted.keys() - present:
-            self._inherit(wanted[token], f"{pointer}/{token}", self.found[pointer])
+        for key in wanted.keys() - present:
+            self._inherit(wanted[key], pointer_to(pointer, key), self.found[pointer])
         return after
 
     def _inherit(self, wanted: Trie, pointer: str, mark: int) -> None:
         pending = [(wanted, pointer)]
         for branch, path in pending:
             self.found[path] = mark
-            pending.extend((branch[token], f"{path}/{token}") for token in branch)
+            pending.extend((branch[key], pointer_to(path, key)) for key in branch)
 
 
 def _members(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:

@@ -13,9 +13,9 @@ from flowengine.workflow.dependencies import Links
 from flowengine.workflow.report import Report, did_you_mean, quoted
 from flowengine.workflow.shape import DraftNode, JsonObject
 
-MAX_TEMPLATE_WORK: Final = 1_200_000
+MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
-_TEMPLATE_COST: Final = 10
+_TEMPLATE_COST: Final = 50
 _COMPLEX_FACTOR: Final = 16
 
 
@@ -34,6 +34,8 @@ class TemplateCheck:
         """The nodes whose outputs the config reads, ascending; wrong templates are reported."""
         found: set[int] = set()
         for pointer, text in _templates(config, pointer_to(node.pointer, "config")):
+            if self._work < 0:
+                break
             analysis = self._analysis(text, pointer)
             if analysis is None:
                 continue
@@ -55,8 +57,6 @@ class TemplateCheck:
             return None
         known = self._known.get(text)
         if known is None:
-            if self._work < 0:
-                return None
             known = self._known[text] = _analysed(text)
             self._pay(text, known, pointer)
         if isinstance(known, TemplateError):
@@ -72,14 +72,16 @@ class TemplateCheck:
             self._report.add(
                 "too_many_templates",
                 pointer,
-                f"the different expressions of this workflow have more than {MAX_TEMPLATE_WORK} characters "
-                f"(those that do more than read a field count {_COMPLEX_FACTOR} times): templates after this "
-                "one were not checked; split the workflow",
+                f"the different templates of this workflow take more than {MAX_TEMPLATE_WORK} units of work: "
+                f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read; "
+                "those after this one were not checked: split the workflow",
             )
 
     def _source(self, name: str, place: int, node: DraftNode, pointer: str) -> int | None:
         source = self._links.index.get(name)
-        if source is None:
+        if source is None and self._report.is_full:
+            self._report.leave_out()
+        elif source is None:
             hint = self._hyphen_hint(name) or did_you_mean(self._report.nearest(name, self._links.index))
             self._report.add(
                 "unknown_node_reference",

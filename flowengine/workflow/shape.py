@@ -26,21 +26,17 @@ from flowengine.workflow.report import Report, did_you_mean, quoted
 JsonObject = dict[str, JsonValue]
 
 
-class Dependency(msgspec.Struct, frozen=True):
-    """A name in a node's `dependencies`, and where it stands."""
-
-    name: str
-    pointer: str
-
-
 class DraftNode(msgspec.Struct, frozen=True):
-    """What could be read of a node; None where the field is missing or wrong."""
+    """What could be read of a node; None where the field is missing or wrong.
+
+    `dependencies` is the document's own list: what in it is no text has been reported.
+    """
 
     pointer: str
     id: str | None
     handler: str | None
     config: JsonObject | None
-    dependencies: tuple[Dependency, ...]
+    dependencies: list[JsonValue]
     timeout_s: float
 
 
@@ -130,7 +126,7 @@ def _nodes(document: JsonObject, limits: Limits, report: Report) -> tuple[DraftN
 def _node(node: JsonValue, pointer: str, report: Report) -> DraftNode:
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
-        return DraftNode(pointer, None, None, None, (), DEFAULT_TIMEOUT_S)
+        return DraftNode(pointer, None, None, None, [], DEFAULT_TIMEOUT_S)
     refuse_unknown_fields(node, NODE_FIELDS, pointer, report)
     node_id = _text(node, "id", pointer, report, required=True)
     if node_id is not None:
@@ -172,25 +168,22 @@ def _config(node: JsonObject, pointer: str, report: Report) -> JsonObject | None
     return None
 
 
-def _dependencies(node: JsonObject, pointer: str, report: Report) -> tuple[Dependency, ...]:
+def _dependencies(node: JsonObject, pointer: str, report: Report) -> list[JsonValue]:
     place = pointer_to(pointer, "dependencies")
     given = node.get("dependencies", [])
     if not isinstance(given, list):
         report.add(
             "wrong_type", place, f"'dependencies' must be a list of node ids, it is {type_name(given)}"
         )
-        return ()
-    found = []
+        return []
     for index, name in enumerate(given):
-        if isinstance(name, str):
-            found.append(Dependency(name, pointer_to(place, index)))
-        else:
+        if not isinstance(name, str):
             report.add(
                 "wrong_type",
                 pointer_to(place, index),
                 f"a dependency is the id of a node, this is {type_name(name)}{_quoting(name)}",
             )
-    return tuple(found)
+    return given
 
 
 def _timeout(node: JsonObject, pointer: str, report: Report) -> float:

@@ -203,7 +203,7 @@ def _workflow(draft: Draft) -> Workflow:
                 id=node.id or "",
                 handler=node.handler or "",
                 config=node.config or {},
-                dependencies=tuple(dependency.name for dependency in node.dependencies),
+                dependencies=tuple(str(name) for name in node.dependencies),
                 timeout_seconds=node.timeout_s,
             )
             for node in draft.nodes or ()

@@ -1,0 +1,284 @@
+"""Documents made to hurt: each refused, or accepted, within a second of CPU and 50 MB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from flowengine.settings import Limits
+from flowengine.workflow import Form, check
+from tests.hostile.measured import bounded
+from tests.support.documents import catalog, node, reading, workflow
+
+JSON_BYTES = 12 * 1024 * 1024
+YAML_BYTES = 2 * 1024 * 1024
+Make = Callable[[], bytes]
+
+
+def filled(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:
+    """`start`, as many units as fit, `end`."""
+    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
+
+
+def document(*nodes: object) -> bytes:
+    """These nodes as a JSON document."""
+    return json.dumps({"name": "x", "nodes": nodes}).encode()
+
+
+def laughs(levels: int) -> bytes:
+    """A billion laughs: each level names the one below nine times."""
+    lines = [b"l0: &l0 lol"]
+    lines += [
+        b"l%d: &l%d [%s]" % (level, level, b",".join([b"*l%d" % (level - 1)] * 9))
+        for level in range(1, levels)
+    ]
+    return b"\n".join(lines)
+
+
+YAML: dict[str, tuple[Make, str]] = {
+    "billion laughs": (lambda: laughs(10), "yaml_anchor"),
+    "an alias to itself": (lambda: b"a: &a [*a]", "yaml_anchor"),
+    "an alias to nothing": (lambda: b"a: *b", "yaml_alias"),
+    "a merge key": (lambda: b"a:\n  <<: [{b: 1}]", "yaml_merge_key"),
+    "merge keys that expand": (
+        lambda: b"a: &a {x: 1}\nb: {<<: [" + b"*a," * 500 + b"*a]}",
+        "yaml_anchor",
+    ),
+    "a python object": (lambda: b'!!python/object/apply:os.system ["true"]', "yaml_tag"),
+    "a python name": (lambda: b"a: !!python/name:os.system", "yaml_tag"),
+    "a binary": (lambda: b"a: !!binary aGk=", "yaml_tag"),
+    "a set": (lambda: b"!!set {a, b}", "yaml_tag"),
+    "a timestamp": (lambda: b"a: !!timestamp 2026-01-01", "yaml_tag"),
+    "a directive": (lambda: b"%YAML 1.2\n---\na: 1", "yaml_directive"),
+    "directives by the hundred thousand": (
+        lambda: filled(b"", b"%TAG !a! b\n", b"", YAML_BYTES),
+        "yaml_directive",
+    ),
+    "directives after the document": (
+        lambda: filled(b"a\n...\n", b"%TAG !a! b\n", b"", YAML_BYTES),
+        "yaml_several_documents",
+    ),
+    "several documents": (lambda: b"a: 1\n---\nb: 2\n---\nc: 3", "yaml_several_documents"),
+    "documents by the hundred thousand": (
+        lambda: filled(b"a\n", b"--- a\n", b"", YAML_BYTES),
+        "yaml_several_documents",
+    ),
+    "duplicate keys": (lambda: b"name: a\nname: b", "duplicate_key"),
+    "a huge integer": (lambda: b"a: " + b"9" * 1_000_000, "invalid_scalar"),
+    "a huge hexadecimal": (lambda: b"a: 0x" + b"f" * 1_000_000, "invalid_scalar"),
+    "a huge exponent": (lambda: b"a: 1e" + b"9" * 1_000_000, "invalid_scalar"),
+    "60 KB of opening brackets": (lambda: b"[" * 60_000, "too_deep"),
+    "60 KB of opening braces": (lambda: b"{" * 60_000, "yaml_key"),
+    "2 MiB of opening brackets": (lambda: b"[" * YAML_BYTES, "too_deep"),
+    "brackets, opened and closed": (lambda: b"[" * 30_000 + b"]" * 30_000, "too_deep"),
+    "nested dashes": (lambda: b"- " * 30_000, "too_deep"),
+    "nested question marks": (lambda: b"? " * 30_000, "yaml_key"),
+    "nested keys": (lambda: b"".join(b" " * level + b"a:\n" for level in range(1000)), "too_deep"),
+    "nested quotes": (lambda: b"'" * 60_000, "wrong_type"),
+    "a million empty lists": (lambda: filled(b"[", b"[],", b"[]]", YAML_BYTES), "too_many_values"),
+    "a million texts": (lambda: filled(b"[", b"a,", b"a]", YAML_BYTES), "too_many_values"),
+    "half a million lines": (lambda: filled(b"", b"- a\n", b"", YAML_BYTES), "too_many_values"),
+    "objects by the hundred thousand": (
+        lambda: filled(b"[", b"{a: b},", b"a]", YAML_BYTES),
+        "too_many_values",
+    ),
+    "keys by the hundred thousand": (
+        lambda: b"".join(b"%d: 1\n" % key for key in range(200_000)),
+        "too_many_values",
+    ),
+    "unknown keys by the ten thousand": (
+        lambda: b"".join(b"k%d: 1\n" % key for key in range(90_000)),
+        "unknown_field",
+    ),
+    "only comments": (lambda: filled(b"", b"#\n", b"", YAML_BYTES), "empty_document"),
+    "only line breaks": (lambda: b"\n" * YAML_BYTES, "empty_document"),
+    "one long plain text": (lambda: filled(b"", b"a\n", b"", YAML_BYTES), "wrong_type"),
+    "one long escaped text": (lambda: filled(b'"', b"\\x41", b'"', YAML_BYTES), "wrong_type"),
+    "one long folded text": (lambda: filled(b"a: >\n", b" a\n\n", b"", YAML_BYTES), "unknown_field"),
+    "one long anchor": (lambda: b"&" + b"a" * (YAML_BYTES - 1), "yaml_anchor"),
+    "one long key": (lambda: b"a" * (YAML_BYTES - 4) + b": 1", "malformed_yaml"),
+    "a NUL byte": (lambda: b"a: \x00", "nul_byte"),
+    "a control character": (lambda: b"a: \x07", "malformed_yaml"),
+    "an escaped NUL in an id": (
+        lambda: (
+            b'name: x\nnodes: [{id: "a\\0", handler: transform, config: {input: 1, transform_type: trim}}]'
+        ),
+        "invalid_id",
+    ),
+    "an escaped surrogate": (lambda: b'a: "\\ud800"', "malformed_yaml"),
+    "invalid UTF-8": (lambda: b"a: \xc3\x28", "invalid_encoding"),
+    "an overlong encoding": (lambda: b"a: \xc0\x80", "invalid_encoding"),
+    "a surrogate in UTF-8": (lambda: b"a: \xed\xa0\x80", "invalid_encoding"),
+    "Latin-1": (lambda: "name: é".encode("latin-1"), "invalid_encoding"),
+    "UTF-16": (lambda: "name: x".encode("utf-16"), "invalid_encoding"),
+    "UTF-16 without a mark": (lambda: "name: x".encode("utf-16-le"), "nul_byte"),
+    "UTF-32": (lambda: "name: x".encode("utf-32"), "invalid_encoding"),
+    "a mark and nothing else": (lambda: b"\xef\xbb\xbf", "empty_document"),
+    "one byte over 2 MiB": (lambda: b" " * (YAML_BYTES + 1), "body_too_large"),
+}
+
+JSON: dict[str, tuple[Make, str]] = {
+    "depth 100,000": (lambda: b"[" * 100_000 + b"]" * 100_000, "too_deep"),
+    "depth 100,000 of objects": (lambda: b'{"a":' * 100_000, "too_deep"),
+    "12 MiB of opening brackets": (lambda: b"[" * JSON_BYTES, "too_deep"),
+    "12 MiB of closing brackets": (lambda: b"]" * JSON_BYTES, "malformed_json"),
+    "12 MiB of separators": (lambda: b",:" * (JSON_BYTES // 2), "malformed_json"),
+    "12 MiB of quotes": (lambda: b'"' * JSON_BYTES, "too_many_values"),
+    "12 MiB of escaped quotes": (lambda: b'\\"' * (JSON_BYTES // 2), "malformed_json"),
+    "12 MiB of escapes in a text": (lambda: filled(b'"', b'\\"', b'"', JSON_BYTES), "wrong_type"),
+    "12 MiB of spaces": (lambda: b" " * JSON_BYTES, "empty_document"),
+    "12 MiB of line breaks and a letter": (lambda: b"\n" * (JSON_BYTES - 1) + b"x", "malformed_json"),
+    "12 MiB of digits": (lambda: b"9" * JSON_BYTES, "number_out_of_range"),
+    "12 MiB of text": (lambda: filled(b'{"name":"', b"a", b'"}', JSON_BYTES), "invalid_name"),
+    "12 MiB of key": (lambda: filled(b'{"', b"a", b'":1}', JSON_BYTES), "unknown_field"),
+    "12 MiB of empty lists": (lambda: filled(b"[", b"[],", b"[]]", JSON_BYTES), "too_many_values"),
+    "12 MiB of objects": (lambda: filled(b"[", b'{"a":1},', b"1]", JSON_BYTES), "too_many_values"),
+    "12 MiB of numbers": (lambda: filled(b"[", b"1,", b"1]", JSON_BYTES), "too_many_values"),
+    "12 MiB of an unclosed text": (lambda: b'["' + b"a" * (JSON_BYTES - 2), "malformed_json"),
+    "keys by the hundred thousand": (
+        lambda: b"{" + b",".join(b'"%d":1' % key for key in range(400_000)) + b"}",
+        "too_many_values",
+    ),
+    "unknown keys by the hundred thousand": (
+        lambda: b"{" + b",".join(b'"%d":1' % key for key in range(200_000)) + b"}",
+        "unknown_field",
+    ),
+    "duplicate keys": (lambda: b'{"name": "a", "name": "b"}', "duplicate_key"),
+    "duplicate keys, one escaped": (lambda: b'{"name": "a", "n\\u0061me": "b"}', "duplicate_key"),
+    "NaN": (lambda: b'{"name": NaN}', "number_out_of_range"),
+    "Infinity": (lambda: b"[Infinity]", "number_out_of_range"),
+    "a number too large": (lambda: b"[1e400]", "number_out_of_range"),
+    "a huge integer": (lambda: b"[" + b"9" * 1_000_000 + b"]", "number_out_of_range"),
+    "a lone surrogate": (lambda: b'{"name": "\\udc00"}', "malformed_json"),
+    "a raw control character": (lambda: b'{"name": "a\nb"}', "malformed_json"),
+    "a comment": (lambda: b'{"name": "a"} // x', "malformed_json"),
+    "a trailing comma": (lambda: b'{"name": "a",}', "malformed_json"),
+    "single quotes": (lambda: b"{'name': 'a'}", "malformed_json"),
+    "two values": (lambda: b"{} {}", "malformed_json"),
+    "nothing": (lambda: b"", "empty_document"),
+    "a NUL byte": (lambda: b'{"name": "\x00"}', "nul_byte"),
+    "invalid UTF-8": (lambda: b'{"name": "\xff"}', "invalid_encoding"),
+    "UTF-16": (lambda: "{}".encode("utf-16"), "invalid_encoding"),
+    "one byte over 12 MiB": (lambda: b" " * (JSON_BYTES + 1), "body_too_large"),
+    "100 MB": (lambda: b"[" * 100_000_000, "body_too_large"),
+    "1001 nodes": (lambda: document(*[node(f"n{place}") for place in range(1001)]), "too_many_nodes"),
+    "200,000 nodes": (lambda: document(*[1] * 200_000), "too_many_nodes"),
+    "an 11 KB config": (lambda: document(reading("a", "x" * 11_000)), "config_too_large"),
+    "a 12 MiB config": (lambda: document(reading("a", "x" * (JSON_BYTES - 1000))), "config_too_large"),
+    "a template of 501 characters": (
+        lambda: document(reading("a", "{{ 1 }}" + "x" * 494)),
+        "template_too_long",
+    ),
+    "a template of 12 MiB": (
+        lambda: document(reading("a", "{{" * (JSON_BYTES // 2 - 200))),
+        "config_too_large",
+    ),
+    "a name of control characters": (lambda: b'{"name": "\\u0000\\u001b[2J", "nodes": [1]}', "invalid_name"),
+    "a name that reorders text": (
+        lambda: json.dumps({"name": "a\u202eb", "nodes": [1]}).encode(),
+        "invalid_name",
+    ),
+    "a thousand nodes that all wait for each other": (
+        lambda: document(
+            *[
+                node(f"n{place}", *[f"n{other}" for other in range(280) if other != place])
+                for place in range(1000)
+            ]
+        ),
+        "cycle",
+    ),
+    "a ring of a thousand nodes": (
+        lambda: document(*[node(f"n{place}", f"n{(place + 1) % 1000}") for place in range(1000)]),
+        "cycle",
+    ),
+    "unknown dependencies by the hundred thousand": (
+        lambda: document(
+            *[node(f"n{place}", *[f"x{other}" for other in range(280)]) for place in range(1000)]
+        ),
+        "unknown_dependency",
+    ),
+    "a handler with a long name": (
+        lambda: document(*[node(f"n{place}", handler="http_reques" * 900) for place in range(1000)]),
+        "unknown_handler",
+    ),
+    "values that no enumeration holds": (
+        lambda: document(
+            *[node(f"n{place}", config={"input": 1, "transform_type": "x" * 9000}) for place in range(1000)]
+        ),
+        "invalid_config",
+    ),
+    "short templates by the hundred thousand": (
+        lambda: document(
+            *[
+                reading(f"n{place}", [f"{{{{a{place * 250 + item}}}}}" for item in range(250)])
+                for place in range(1000)
+            ]
+        ),
+        "unknown_node_reference",
+    ),
+    "long templates by the thousand": (
+        lambda: document(
+            *[
+                reading(f"n{place}", ["{{" + "a~" * 230 + f"{place * 20 + item}}}}}" for item in range(20)])
+                for place in range(1000)
+            ]
+        ),
+        "unknown_node_reference",
+    ),
+    "long templates of nothing but reads": (
+        lambda: document(
+            *[
+                reading(f"n{place}", ["{{a}}" * 95 + str(place * 20 + item) for item in range(20)])
+                for place in range(1000)
+            ]
+        ),
+        "unknown_node_reference",
+    ),
+}
+
+CASES = [("yaml", name, *case) for name, case in YAML.items()] + [
+    ("json", name, *case) for name, case in JSON.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("form", "make", "code"),
+    [(form, make, code) for form, _, make, code in CASES],
+    ids=[f"{form}: {name}" for form, name, _, _ in CASES],
+)
+def test_each_hostile_document_is_refused_cheaply(form: Form, make: Make, code: str) -> None:
+    """The first problem's code is as listed; time, memory and the size of the answer are bounded."""
+    body = make()
+    result = bounded(lambda: check(body, form, catalog(), Limits()))
+    assert result.problems[0].code == code
+    assert result.plan is None
+    assert len(result.problems) <= 201
+    assert all(len(problem.message) < 4000 for problem in result.problems)
+
+
+@pytest.mark.parametrize("shape", ["chain", "wide", "dense"])
+def test_the_largest_right_documents_are_accepted_cheaply(shape: str) -> None:
+    """A thousand nodes, templates in each, in the shapes people have."""
+    shapes: dict[str, Callable[[int], list[str]]] = {
+        "chain": lambda place: [f"n{place - 1}"] if place else [],
+        "wide": lambda place: ["n0"] if place else [],
+        "dense": lambda place: [f"n{other}" for other in range(max(0, place - 200), place)],
+    }
+    parents = shapes[shape]
+    nodes = [
+        reading(f"n{place}", "{{ n0.result }}" if place else 1, *parents(place)) for place in range(1000)
+    ]
+    result = bounded(lambda: check(document(*nodes), "json", catalog(), Limits()))
+    assert result.problems == ()
+    assert result.plan is not None
+    assert len(result.plan.nodes) == 1000
+
+
+def test_names_and_ids_full_of_markup_are_data() -> None:
+    """A name with path, template and markup characters is allowed, and means nothing."""
+    body = json.dumps(workflow(node("a"), name="../../{{ secrets.X }} <script> %00 \\ '\"")).encode()
+    result = check(body, "json", catalog(), Limits())
+    assert result.plan is not None
+    assert result.plan.name == "../../{{ secrets.X }} <script> %00 \\ '\""
