@@ -33,6 +33,13 @@ def return_unstarted(group: ConsumerGroup, deliveries: Iterable[Delivery], *, re
         _hand_back(group, queue, counts, lapses_in_ms=0, reason=reason)
 
 
+def return_part(group: ConsumerGroup, delivery: Delivery, only: tuple[int, ...]) -> None:
+    """Hand back some entries of a delivery that has started, before they were begun: uncounted."""
+    counts = {delivery.entries[at].id: delivery.entries[at].deliveries - 1 for at in only}
+    delivery.confirm(only=only)  # they are ours no more
+    _hand_back(group, delivery.queue, counts, lapses_in_ms=0, reason="overtaken")
+
+
 def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry]) -> None:
     """Hand back what an actor left unsettled; it comes back after a short while.
 
@@ -42,7 +49,8 @@ def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry]
     outage = isinstance(delivery.exception, redis.RedisError | StoreUnavailableError)
     uncounted = 1 if outage and len(delivery.entries) == 1 else 0
     counts = {entry.id: entry.deliveries - uncounted for entry in entries}
-    reason = type(delivery.exception).__name__ if delivery.exception else "not acknowledged"
+    raised = delivery.exception
+    reason = f"{type(raised).__name__}: {raised}" if raised else "not acknowledged"
     _hand_back(group, delivery.queue, counts, lapses_in_ms=RETRY_AFTER_MS, reason=reason)
 
 
