@@ -1,0 +1,207 @@
+"""Processes killed, told to stop, or stuck: the node runs again elsewhere, or fails within a bound."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ODD_HANDLERS
+from tests.e2e.documents import add, node, workflow
+from tests.support.http_server import HttpServer, Reply, json_reply, serving
+from tests.support.stack_processes import Stack, running_stack
+from tests.support.waiting import wait_until
+
+QUICK = {
+    "FLOWENGINE_HANDLERS": ODD_HANDLERS,
+    "FLOWENGINE_LEASE_SECONDS": "1.5",
+    "FLOWENGINE_GRACE_SECONDS": "1",
+    "FLOWENGINE_SWEEP_SECONDS": "2",
+}
+FOREVER = Reply(delay_s=60)
+
+
+@pytest.fixture
+def own_service() -> Iterator[HttpServer]:
+    """A server of the test's own, which slow answers cannot outlive."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def quick_stack() -> Iterator[Stack]:
+    """A stack with a short lease, whose worker process may die and is started again."""
+    with running_stack(settings=QUICK) as stack:
+        yield stack
+
+
+@pytest.mark.slow
+def test_node_of_a_killed_worker_runs_elsewhere_within_20_seconds(own_service: HttpServer) -> None:
+    """With the settings that everyone has. The service can tell that it is the same piece of work."""
+    own_service.answers("/work", FOREVER, json_reply("done"))
+    document = workflow(
+        node("call", "http_request", url=own_service.url("/work")),
+        add("after", 1, "{{ call.status_code }}", after=["call"]),
+    )
+    with running_stack() as stack:
+        execution = stack.start(document)
+        wait_until(lambda: own_service.count("/work") == 1, what="the node's start")
+        stack.start_service("worker")
+        killed_at = time.monotonic()
+        stack.named("worker")[0].close()
+        wait_until(lambda: own_service.count("/work") == 2, within_s=20, what="the node's second start")
+        ended = stack.ended(execution)
+    assert own_service.called("/work")[1].at - killed_at < 20
+    assert ended.status["status"] == "completed"
+    assert ended.results["after"] == {"result": 201}
+    first, second = own_service.called("/work")
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+
+def test_node_that_kills_its_worker_each_time_fails_after_three_starts(
+    quick_stack: Stack, tmp_path: Path
+) -> None:
+    """Three starts and no fourth; the worker goes on serving others meanwhile and afterwards."""
+    stack = quick_stack
+    execution = stack.start(
+        workflow(
+            node("killer", "test_die", folder=str(tmp_path)),
+            add("below", 1, 1, after=["killer"]),
+            add("beside", 20, 1),
+            add("next", "{{ beside.result }}", 21, after=["beside"]),
+        )
+    )
+    wait_until(lambda: list(tmp_path.iterdir()), what="the first start")
+    bystander = stack.run(workflow(add("sum", 1, 1)), within_s=20)
+    ended = stack.ended(execution, within_s=30)
+    assert bystander.results == {"sum": {"result": 2}}
+    assert ended.errors["killer"]["code"] == "worker_lost"
+    assert "3" in ended.errors["killer"]["message"]
+    assert ended.errors["killer"]["attempts"] == 3
+    assert ended.errors["below"]["caused_by"] == "killer"
+    assert ended.results["next"] == {"result": 42}
+    assert sorted(note.name for note in tmp_path.iterdir()) == ["1", "2", "3"]
+    assert len({note.read_text() for note in tmp_path.iterdir()}) == 1
+    assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
+    assert stack.only("worker").exit_code is None
+
+
+def test_node_that_kills_its_worker_twice_completes(quick_stack: Stack, tmp_path: Path) -> None:
+    """The third start is as good as the first."""
+    ended = quick_stack.run(workflow(node("killer", "test_die", folder=str(tmp_path), deaths=2)), within_s=30)
+    assert ended.results["killer"] == {"result": 3}
+    assert ended.node("killer")["attempt"] == 1
+
+
+def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
+    """A sync handler cannot be stopped: its node fails in time, its process is replaced, others go on."""
+    stack = quick_stack
+    before = stack.only("worker").children()
+    ended = stack.run(
+        workflow(
+            node("hangs", "test_hang", timeout=1, seconds=30),
+            add("below", 1, 1, after=["hangs"]),
+            add("beside", 1, 1),
+        )
+    )
+    assert ended.errors["hangs"]["code"] == "timeout"
+    assert ended.errors["below"]["caused_by"] == "hangs"
+    assert ended.results == {"beside": {"result": 2}}
+    took = _seconds(ended.node("hangs")["started_at"], ended.node("hangs")["finished_at"])
+    assert 1.0 <= took < 3.0
+    wait_until(lambda: stack.only("worker").children() not in (before, []), within_s=15, what="a new process")
+    assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
+
+
+def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
+    """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
+    own_service.answers("/gone", FOREVER)
+    with running_stack(settings=QUICK) as stack:
+        execution = stack.start(
+            workflow(node("call", "http_request", timeout=1, url=own_service.url("/gone")))
+        )
+        wait_until(lambda: own_service.count("/gone") == 1, what="the node's start")
+        stack.only("worker").close()
+        ended = stack.ended(execution, within_s=20)
+    assert ended.errors["call"]["code"] == "timeout"
+    assert "gone" in ended.errors["call"]["message"]
+
+
+def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: HttpServer) -> None:
+    """A worker and an orchestrator are told to stop in the middle: nothing runs twice, nothing is lost."""
+    own_service.answers("/slow", Reply(delay_s=1.0))
+    names = [f"n{at}" for at in range(8)]
+    document = workflow(
+        *(node(name, "http_request", url=own_service.url("/slow")) for name in names),
+        node("join", "aggregate", after=names, aggregate_type="count", inputs=names),
+    )
+    with running_stack(worker_options=["--threads", "2"]) as stack:
+        execution = stack.start(document)
+        wait_until(lambda: own_service.count("/slow") == 2, what="two nodes that run")
+        stopping = [stack.only("worker"), stack.only("orchestrator")]
+        for process in stopping:
+            process.terminate()
+        assert [process.wait(10) for process in stopping] == [0, 0]
+        assert own_service.count("/slow") == 2
+        stack.start_service("orchestrator")
+        stack.start_service("worker")
+        ended = stack.ended(execution, within_s=30)
+    assert ended.status["status"] == "completed"
+    assert ended.results["join"] == {"result": 8}
+    assert own_service.count("/slow") == 8
+
+
+def test_what_outlasts_the_grace_is_handed_back_at_once(own_service: HttpServer) -> None:
+    """The process ends within the grace; the start does not count as a crash, of which one is allowed."""
+    own_service.answers("/long", FOREVER, json_reply("done"))
+    settings = {"FLOWENGINE_LEASE_SECONDS": "3", "FLOWENGINE_MAX_DELIVERIES": "1"}
+    with running_stack(worker_options=["--grace", "1"], settings=settings) as stack:
+        execution = stack.start(workflow(node("call", "http_request", url=own_service.url("/long"))))
+        wait_until(lambda: own_service.count("/long") == 1, what="the node's start")
+        stack.start_service("worker")
+        first = stack.named("worker")[0]
+        first.terminate()
+        first.wait(6)
+        assert stack.ended(execution, within_s=10).results["call"]["data"] == "done"
+
+
+def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
+    """SIGKILL in the middle of a chain, three times: the chain adds up, each node once."""
+    stack = quick_stack
+    first = add("n0", 0, 1)
+    rest = [add(f"n{at}", f"{{{{ n{at - 1}.result }}}}", 1, after=[f"n{at - 1}"]) for at in range(1, 150)]
+    execution = stack.start(workflow(first, *rest))
+    killed: set[int] = set()
+    for done in (10, 60, 110):
+        wait_until(lambda done=done: _completed(stack, execution) >= done, within_s=20)  # type: ignore[misc]
+        wait_until(lambda: set(stack.only("orchestrator").children()) - killed, what="an orchestrator")
+        (victim,) = stack.only("orchestrator").children()
+        killed.add(victim)
+        os.kill(victim, signal.SIGKILL)
+    ended = stack.ended(execution, within_s=30)
+    assert [ended.results[f"n{at}"]["result"] for at in range(150)] == list(range(1, 151))
+    assert {item["attempt"] for item in ended.status["nodes"]} == {1}
+
+
+def test_killed_api_does_not_stop_an_execution(own_service: HttpServer) -> None:
+    """Another API tells of it."""
+    own_service.answers("/slow", Reply(delay_s=0.5))
+    with running_stack() as stack:
+        execution = stack.start(workflow(node("call", "http_request", url=own_service.url("/slow"))))
+        stack.only("api").close()
+        stack.start_api()
+        assert stack.ended(execution).status["status"] == "completed"
+    assert own_service.count("/slow") == 1
+
+
+def _completed(stack: Stack, execution: str) -> int:
+    return int(stack.status(execution)["counts"]["completed"])
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
