@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +34,6 @@ def bounded(act: Callable[[], T]) -> T:
 
 
 def _measured(act: Callable[[], T]) -> tuple[T, int, float]:
-    gc.collect()
     before = _reset_peak()
     started = time.thread_time()
     result = act()

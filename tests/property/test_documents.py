@@ -47,7 +47,7 @@ DOCUMENTS: st.SearchStrategy[JsonValue] = VALUES | st.fixed_dictionaries(
 
 
 def resolves(pointer: str, document: JsonValue) -> bool:
-    """Whether it names something in the document, or a member that its owner lacks (no config: an empty one)."""
+    """Whether it names a part of the document, or a member that its owner lacks (no config: empty)."""
     tokens = pointer.split("/")[1:]
     for depth, token in enumerate(tokens):
         key = token.replace("~1", "/").replace("~0", "~")
