@@ -57,7 +57,7 @@ class Settler:
         ]
         groups = _grouped(parts)
         for group in groups[:-1]:
-            self._transact(group, (), None)
+            self._transact(group, ending, None)
         last = groups[-1] if groups else ()
         if last or ending:
             self._transact(last, ending, acknowledge)
