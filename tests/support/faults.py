@@ -12,8 +12,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool
+from redis.connection import ConnectionPool
 from redis.retry import Retry
+
+from flowengine.store.sockets import LeanConnection
 
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")
@@ -86,7 +88,7 @@ class _Unpacked(list[Any]):
     """Commands on their way from packing to sending."""
 
 
-class GatedConnection(Connection):
+class GatedConnection(LeanConnection):
     """A connection that asks its process's gate before it sends anything."""
 
     def __init__(self, *, line: Line, **options: Any) -> None:

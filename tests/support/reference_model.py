@@ -56,16 +56,18 @@ class Model:
             return "running"
         return "failed" if "failed" in self.status.values() else "completed"
 
-    def trigger(self) -> bool:
-        """Start, or run again what failed; False when the state does not allow it."""
-        if self.execution_status not in ("pending", "failed"):
-            return False
+    @property
+    def may_trigger(self) -> bool:
+        """Whether a trigger is accepted."""
+        return self.execution_status in ("pending", "failed")
+
+    def trigger(self) -> None:
+        """Start, or run again what failed."""
         self.run += 1
         self.started = False
         for node, status in self.status.items():
             if status == "failed":
                 self.status[node] = "pending"
-        return True
 
     def start(self) -> None:
         """The message that starts the run has been dealt with."""

@@ -1,0 +1,45 @@
+"""Random graphs, random failures, random order of delivery: every node ends as the small model says."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.property.graphs import graphs
+from tests.support.harness import Harness, failing_in, plan_of, silence
+from tests.support.invariants import check_everything
+from tests.support.reference_model import Graph, expected_values, final_statuses
+from tests.support.valkey import Valkey
+
+FIXTURES = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURES, database=None)
+@given(graph=graphs(most=12), data=st.data())
+def test_every_node_ends_as_the_model_says(valkey: Valkey, graph: Graph, data: st.DataObject) -> None:
+    """In the first run with failures, and in the second, which retries only what failed."""
+    failing = data.draw(st.sets(st.sampled_from(list(graph)), max_size=3))
+    with valkey.connect() as client:
+        client.flushall()
+    harness = Harness(valkey.url)
+    if data.draw(st.booleans()):
+        harness.second_orchestrator()
+    harness.script = failing_in(1, *failing)
+    try:
+        with silence():
+            execution = harness.begin(plan_of(graph))
+            harness.drain(batch=data.draw(st.integers(1, 8)))
+            first = final_statuses(graph, failing.__contains__)
+            assert harness.statuses(execution) == first
+            check_everything(harness.client)
+            if not failing:
+                return
+            ran = len(harness.workers[0].invoker.calls)
+            harness.trigger(execution)
+            harness.drain(batch=data.draw(st.integers(1, 8)))
+            assert harness.results(execution) == expected_values(graph)
+            again = [call.node_id for call in harness.workers[0].invoker.calls[ran:]]
+            assert sorted(again) == sorted(node for node, status in first.items() if status == "failed")
+            check_everything(harness.client)
+    finally:
+        harness.close()
