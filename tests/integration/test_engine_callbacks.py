@@ -6,7 +6,9 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from flowengine.engine.orchestrator import LAST_DELIVERY
 from flowengine.errors import WrongStateError
+from flowengine.execution import rules
 from flowengine.execution.model import Callback
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
@@ -280,6 +282,40 @@ def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
         harness.deliver(harness.orchestrators[0], *entries)
     assert harness.api.executions.status(execution).status == "completed"
     assert [msgspec.json.decode(e.payload)["execution"] for e in harness.callbacks()] == [broken]
+
+
+def test_an_absent_counter_is_never_ready(harness: Harness) -> None:
+    """Where the counters were lost, a repeated callback dispatches nothing on their account."""
+    execution = begun(harness, JOIN)
+    harness.run_tasks("a")
+    copy = harness.callback_of("a")
+    harness.deliver(harness.orchestrators[0], copy)
+    harness.client.delete(f"fe:x:{execution}:deps")
+    assert harness.deliver(harness.orchestrators[0], copy)
+    assert harness.statuses(execution)["j"] == "pending"
+
+
+def test_a_callback_that_can_never_be_applied_fails_its_node(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again a few times, and then its node fails instead of holding up the execution."""
+    execution = begun(harness, {"a": (), "b": ("a",)})
+    harness.run_tasks()
+    complete = rules._complete
+
+    def broken(*anything: object) -> rules.Decision:
+        raise RuntimeError("a bug in the rules")
+
+    monkeypatch.setattr(rules, "_complete", broken)
+    entry = harness.callback_of("a")
+    for delivery in range(1, LAST_DELIVERY):
+        with pytest.raises(RuntimeError):
+            harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=delivery))
+    assert harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
+    monkeypatch.setattr(rules, "_complete", complete)
+    errors = harness.api.executions.results(execution).errors
+    assert (errors["a"].code, errors["b"].caused_by) == ("internal_error", "a")
+    check_invariants()
 
 
 def assert_true(value: bool) -> None:
