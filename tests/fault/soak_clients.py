@@ -1,0 +1,186 @@
+"""The soak's clients: each submits a workflow, triggers it, waits for its end and judges the results.
+
+A client does what a careful user does: asks again when it got no answer, and takes "already started"
+for an answer when it asked before. What was accepted (201, then 202) must end, and be right.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from tests.fault.soak_workload import Workload, draw
+
+POLL_S: Final = 0.5
+AGAIN_S: Final = 0.2
+REQUEST_S: Final = 10.0
+ENDED: Final = ("completed", "failed")
+
+
+class LostError(AssertionError):
+    """An execution that was accepted is gone, stuck, or not what it should be."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """One run of an execution, by the server's clock: seconds since the epoch."""
+
+    started: float
+    finished: float
+
+
+class Tally:
+    """What all clients have seen. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.accepted: list[str] = []
+        self.finished = 0
+        self.nodes = 0
+        self.retriggered = 0
+        self.unanswered = 0
+        self.spans: list[Span] = []
+        self.wrong: list[str] = []
+
+    def accept(self, execution: str) -> None:
+        """An execution was created and started."""
+        with self._lock:
+            self.accepted.append(execution)
+
+    def finish(self, workload: Workload, spans: Sequence[Span]) -> None:
+        """One ended, and is right."""
+        with self._lock:
+            self.finished += 1
+            self.nodes += len(workload.steps)
+            self.retriggered += len(spans) - 1
+            self.spans += spans
+
+    def complain(self, complaint: str) -> None:
+        """Something is wrong."""
+        with self._lock:
+            self.wrong.append(complaint)
+
+    def no_answer(self) -> None:
+        """A request got no answer, or a 5xx one, and was sent again."""
+        with self._lock:
+            self.unanswered += 1
+
+    def longest_stall(self) -> float:
+        """The longest time, in seconds, in which some execution ran and none finished."""
+        longest = 0.0
+        by_end = sorted(self.spans, key=lambda span: span.finished)
+        earliest = float("inf")
+        begins: list[float] = []
+        for span in reversed(by_end):
+            earliest = min(earliest, span.started)
+            begins.append(earliest)
+        last = 0.0
+        for span, running_since in zip(by_end, reversed(begins), strict=True):
+            longest = max(longest, span.finished - max(last, running_since))
+            last = span.finished
+        return longest
+
+
+class Client(threading.Thread):
+    """Runs one execution after another until told to stop; then finishes the last one."""
+
+    def __init__(self, number: int, api_url: str, service_url: str, seed: int, tally: Tally) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self.no_more = threading.Event()
+        self.give_up = threading.Event()
+        self._api_url = api_url
+        self._service_url = service_url
+        self._rng = random.Random(f"{seed}-{number}")
+        self._tally = tally
+
+    def run(self) -> None:
+        """Until `no_more`, or `give_up` in the middle of one."""
+        with httpx.Client(base_url=self._api_url, timeout=REQUEST_S, trust_env=False) as http:
+            while not self.no_more.is_set():
+                workload = draw(self._rng)
+                try:
+                    self._one(http, workload)
+                except LostError as error:
+                    self._tally.complain(f"{workload.shape}: {error}")
+                except Exception as error:  # noqa: BLE001 - a thread's error belongs into the report
+                    self._tally.complain(f"{workload.shape}: {error!r}")
+
+    def _one(self, http: httpx.Client, workload: Workload) -> None:
+        document = workload.document(self._service_url)
+        answer = self._ask(lambda: http.post("/workflow", json=document), 201)
+        if answer is None:
+            return
+        execution: str = answer.json()["execution_id"]
+        if not self._trigger(http, execution):
+            return
+        self._tally.accept(execution)
+        spans = [self._ended(http, execution, workload, run=1)]
+        if workload.failing and self._trigger(http, execution):
+            spans.append(self._ended(http, execution, workload, run=2))
+        self._tally.finish(workload, spans)
+
+    def _trigger(self, http: httpx.Client, execution: str) -> bool:
+        """Whether it was started. 409 to a repeated question: the first one was heard."""
+        answer = self._ask(lambda: http.post(f"/workflow/trigger/{execution}"), 202, repeated=409)
+        if answer is None and not self.give_up.is_set():
+            raise LostError(f"{execution} could not be triggered")
+        return answer is not None
+
+    def _ask(
+        self, request: Callable[[], httpx.Response], expected: int, *, repeated: int | None = None
+    ) -> httpx.Response | None:
+        """The answer of that status, however often it takes; None when giving up before it came."""
+        asked = 0
+        while not self.give_up.is_set() and (expected != 201 or not self.no_more.is_set()):
+            asked += 1
+            try:
+                answer = request()
+            except httpx.TransportError:
+                answer = None
+            if answer is not None and (
+                answer.status_code == expected or (answer.status_code == repeated and asked > 1)
+            ):
+                return answer
+            if answer is not None and answer.status_code < 500:
+                raise LostError(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
+            self._tally.no_answer()
+            time.sleep(AGAIN_S)
+        return None
+
+    def _ended(self, http: httpx.Client, execution: str, workload: Workload, *, run: int) -> Span:
+        """The span of that run, once it has ended and is right."""
+        status: dict[str, Any] = {}
+        while status.get("status") not in ENDED or status["run"] != run:
+            if status:
+                time.sleep(POLL_S)
+            answer = self._ask(lambda: http.get(f"/workflows/{execution}"), 200)
+            if answer is None:
+                raise LostError(f"{execution} has not ended: {_shortened(status)}")
+            status = answer.json()
+        outcome = self._ask(lambda: http.get(f"/workflows/{execution}/results"), 200)
+        if outcome is None:
+            raise LostError(f"{execution}: no results to be had")
+        found = outcome.json()
+        wrong = workload.mistakes(found["results"], found["errors"], run)
+        right = "failed" if run == 1 and workload.failing else "completed"
+        if status["status"] != right:
+            wrong.append(f"is {status['status']}, should be {right}")
+        if wrong:
+            raise LostError(f"{execution}, run {run}: " + "; ".join(wrong))
+        return Span(_seconds(status["started_at"]), _seconds(status["finished_at"]))
+
+
+def _seconds(time_text: str) -> float:
+    return datetime.fromisoformat(time_text).timestamp()
+
+
+def _shortened(status: dict[str, Any]) -> dict[str, Any]:
+    """The status document without the nodes that have completed."""
+    nodes = [node for node in status.get("nodes", ()) if node["status"] not in ("completed", "pending")]
+    return {**status, "nodes": nodes}

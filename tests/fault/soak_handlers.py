@@ -1,0 +1,27 @@
+"""The soak's handler, loaded by its workers through FLOWENGINE_HANDLERS."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from flowengine.plugin import Context, HandlerError, handler
+
+
+class Sum(msgspec.Struct, frozen=True):
+    """What to add up, how long to take (seconds), and in how many first runs to fail."""
+
+    values: list[int | str]
+    plus: int
+    nap_s: float = 0.0
+    failing_runs: int = 0
+
+
+@handler("soak_sum")
+def soak_sum(config: Sum, context: Context) -> dict[str, int]:
+    """The sum of the values and `plus`, after a nap; fails in the first `failing_runs` runs."""
+    time.sleep(config.nap_s)
+    if context.run <= config.failing_runs:
+        raise HandlerError("planned", f"fails in run {context.run}, as planned")
+    return {"result": sum(int(value) for value in config.values) + config.plus}

@@ -1,0 +1,170 @@
+"""The soak's workflows, and what they must come to, computed without the engine.
+
+Every node's value is the sum of its parents' values and a number of its own, whatever handler
+computes it; so one function knows all right answers. Shapes: chains, fan-outs, diamonds, naps of
+about 100 ms, HTTP calls, and branches that fail in the first run and are triggered again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky"]
+
+NAP_S: Final = 0.1
+TIMEOUT_S: Final = 30
+PATH: Final = "/soak"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One node: its parents, the number that it adds, and how it is computed."""
+
+    id: str
+    kind: Kind
+    parents: tuple[str, ...] = ()
+    plus: int = 0
+
+
+class Workload(msgspec.Struct, frozen=True):
+    """One workflow of the soak. Steps come in an order in which parents come first."""
+
+    shape: str
+    steps: tuple[Step, ...]
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The right value of every node, once all have completed."""
+        found: dict[str, int] = {}
+        for step in self.steps:
+            found[step.id] = sum(found[parent] for parent in step.parents) + step.plus
+        return found
+
+    @property
+    def failing(self) -> set[str]:
+        """The nodes that fail in the first run: the flaky ones, and all below them."""
+        found: set[str] = set()
+        for step in self.steps:
+            if step.kind == "flaky" or found & set(step.parents):
+                found.add(step.id)
+        return found
+
+    def document(self, url: str) -> dict[str, Any]:
+        """The workflow; HTTP nodes call `url`, which must echo its query."""
+        kinds = {step.id: step.kind for step in self.steps}
+        return {"name": f"soak: {self.shape}", "nodes": [_node(step, kinds, url) for step in self.steps]}
+
+    def mistakes(self, results: Mapping[str, Any], errors: Mapping[str, Any], run: int) -> list[str]:
+        """What is not right in the results and errors after that run."""
+        failing = self.failing if run == 1 else set()
+        wrong = [f"unexpected error of {name}: {errors[name]}" for name in errors if name not in failing]
+        wrong += [f"{name} should have failed in run 1" for name in failing - set(errors)]
+        for step in self.steps:
+            if step.id not in failing and (found := _value(step, results)) != (right := self.values[step.id]):
+                wrong.append(f"{step.id} is {found!r}, should be {right}")
+        wrong += [f"unexpected result of {name}" for name in set(results) - {s.id for s in self.steps}]
+        return wrong
+
+
+def _value(step: Step, results: Mapping[str, Any]) -> object:
+    try:
+        output = results[step.id]
+        return int(output["data"]["query"]["n"]) if step.kind == "http" else output["result"]
+    except (KeyError, TypeError, ValueError):
+        return results.get(step.id)
+
+
+def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
+    reads = [f"{{{{ {_reference(parent, kinds)} }}}}" for parent in step.parents]
+    config: dict[str, Any]
+    match step.kind:
+        case "compute":
+            config = {"operation": "add", "a": reads[0] if reads else 0, "b": step.plus}
+        case "http":
+            terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
+            config = {"url": f"{url}?n={{{{ {terms} }}}}"}
+        case "sum" | "nap" | "flaky":
+            config = {"values": reads, "plus": step.plus}
+            config |= {"nap_s": NAP_S} if step.kind == "nap" else {}
+            config |= {"failing_runs": 1} if step.kind == "flaky" else {}
+    return {
+        "id": step.id,
+        "handler": {"compute": "compute", "http": "call_external_service"}.get(step.kind, "soak_sum"),
+        "config": config,
+        "dependencies": list(step.parents),
+        "timeout_seconds": TIMEOUT_S,
+    }
+
+
+def _reference(parent: str, kinds: Mapping[str, Kind]) -> str:
+    return f"{parent}.data.query.n | int" if kinds[parent] == "http" else f"{parent}.result"
+
+
+def _chain(rng: random.Random) -> Iterable[Step]:
+    yield Step("n0", "compute", (), rng.randrange(100))
+    for at in range(1, rng.randint(4, 16)):
+        kind: Kind = rng.choice(("compute", "sum"))
+        yield Step(f"n{at}", kind, (f"n{at - 1}",), rng.randrange(100))
+
+
+def _fan_out(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "compute", (), rng.randrange(100))
+    leaves = [f"leaf{at}" for at in range(rng.randint(6, 30))]
+    for leaf in leaves:
+        yield Step(leaf, rng.choice(("compute", "sum")), ("start",), rng.randrange(100))
+    yield Step("join", "sum", tuple(leaves), 1)
+
+
+def _diamonds(rng: random.Random) -> Iterable[Step]:
+    yield Step("top0", "sum", (), rng.randrange(100))
+    for at in range(rng.randint(1, 4)):
+        yield Step(f"left{at}", "compute", (f"top{at}",), rng.randrange(100))
+        yield Step(f"right{at}", "sum", (f"top{at}",), rng.randrange(100))
+        yield Step(f"top{at + 1}", "sum", (f"left{at}", f"right{at}"), rng.randrange(100))
+
+
+def _naps(rng: random.Random) -> Iterable[Step]:
+    lanes = range(rng.randint(2, 4))
+    for depth in range(3):
+        for lane in lanes:
+            parents = (f"nap{depth - 1}_{lane}",) if depth else ()
+            yield Step(f"nap{depth}_{lane}", "nap", parents, rng.randrange(100))
+    yield Step("join", "sum", tuple(f"nap2_{lane}" for lane in lanes), 1)
+
+
+def _calls(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "sum", (), rng.randrange(100))
+    calls = [f"call{at}" for at in range(rng.randint(2, 5))]
+    for call in calls:
+        yield Step(call, "http", ("start",), rng.randrange(100))
+    yield Step("join", "sum", tuple(calls), 1)
+    yield Step("last", "http", ("join",), rng.randrange(100))
+
+
+def _failing(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "compute", (), rng.randrange(100))
+    yield Step("good", "http", ("start",), rng.randrange(100))
+    yield Step("bad", "flaky", ("start",), rng.randrange(100))
+    yield Step("side", "nap", ("good",), rng.randrange(100))
+    for at in range(rng.randint(1, 5)):
+        yield Step(f"below{at}", "sum", ("bad",) if at % 2 else ("bad", "good"), rng.randrange(100))
+    yield Step("end", "sum", ("side", "below0"), 1)
+
+
+SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
+    "chain": _chain,
+    "fan-out": _fan_out,
+    "diamonds": _diamonds,
+    "naps": _naps,
+    "calls": _calls,
+    "failing": _failing,
+}
+
+
+def draw(rng: random.Random) -> Workload:
+    """A workflow of any shape."""
+    shape = rng.choice(list(SHAPES))
+    return Workload(shape, tuple(SHAPES[shape](rng)))
