@@ -101,7 +101,9 @@ def _checked_url(url: str) -> SplitResult:
     except ValueError as error:
         raise _invalid(f"url cannot be read: {error}") from error
     if parts.scheme.lower() not in ("http", "https"):
-        raise _invalid(f"url must start with http:// or https://, it starts with {stripped[:16]!r}")
+        # Not the text itself: a part of a secret is not recognised as one.
+        given = f"{parts.scheme}:// cannot be called" if "://" in stripped else "it names no scheme"
+        raise _invalid(f"url must start with http:// or https://; {given}")
     if not parts.hostname or port == 0:
         raise _invalid(f"url names no host and port that can be called: {public_url(stripped)}")
     return parts
