@@ -167,15 +167,33 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
         assert stack.client.get("/health").status_code == 200
 
 
-def test_too_many_waiting_executions_are_answered_429(own_service: HttpServer) -> None:
+@contextlib.contextmanager
+def limited_api(stack: Stack, room: int) -> Iterator[None]:
+    """Requests go to another API of the stack, which takes so many more unfinished executions."""
+    with stack.valkey.connect() as server:
+        unfinished = server.zcard("fe:index:pending") + server.zcard("fe:index:running")
+    usual = stack.client.base_url
+    api = stack.start_api(FLOWENGINE_MAX_UNFINISHED_EXECUTIONS=str(unfinished + room))
+    try:
+        yield
+    finally:
+        stack.client.base_url = usual
+        stack.processes.remove(api)
+        api.close()
+
+
+def test_too_many_waiting_executions_are_answered_429(
+    persistent_stack: Stack, own_service: HttpServer
+) -> None:
     """At the limit new ones are refused until one has ended; the answer says when to come again."""
+    stack = persistent_stack
     own_service.answers("/slow", Reply(delay_s=0.3), json_reply(1))
     document = workflow(node("call", "http_request", url=own_service.url("/slow")))
-    with running_stack(settings={"FLOWENGINE_MAX_UNFINISHED_EXECUTIONS": "3"}) as stack:
+    with limited_api(stack, 3):
         waiting = [stack.create(document) for _ in range(3)]
         refusal = stack.client.post("/workflow", json=document)
         problem = assert_problem(refusal, 429, "too_many_executions")
-        assert "3" in str(problem["detail"])
+        assert "FLOWENGINE_MAX_UNFINISHED_EXECUTIONS" in str(problem["detail"])
         assert int(refusal.headers["Retry-After"]) >= 1
         stack.trigger(waiting[0])
         assert stack.client.post("/workflow", json=document).status_code == 429

@@ -28,7 +28,7 @@ from tests.support.waiting import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 FLOWENGINE: Final = str(Path(sys.executable).with_name("flowengine"))
-START_S: Final = 20.0
+START_S: Final = 60.0
 STOP_S: Final = 20.0
 
 _OURS: Final = ("FLOWENGINE_", "LLM_", "REDIS_URL", "NO_COLOR", "DRAMATIQ_", "PYTEST_")
@@ -83,7 +83,9 @@ class Process:
         return [record for record in parsed if record and (event is None or record.get("event") == event)]
 
     def children(self) -> list[int]:
-        """The pids of the processes that it has started and that still run."""
+        """The pids of the processes that it has started and that still run; none once it has ended."""
+        if self.exit_code is not None:
+            return []
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children")
         return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
