@@ -5,6 +5,7 @@ Pure: talks to no server and reads no clock.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -48,8 +49,10 @@ class Assembler:
         *,
         max_deliveries: int,
         release: Callable[[str, Iterable[Entry]], None],
+        threads: Callable[[], int] = lambda: 1,
     ) -> None:
         self._queue = queue
+        self._threads = threads
         self._policies = policies
         self._max_deliveries = max_deliveries
         self._release = release
@@ -60,16 +63,32 @@ class Assembler:
         done = Assembled([], [], [])
         open_batches: dict[str, _Batch] = {}
         batches: list[_Batch] = []
+        shared: dict[str, list[Entry]] = {}
         for (entry_id, fields), count in raw:
             entry = self._read(entry_id, fields or [], count)
             if self._is_exhausted(entry):
                 done.exhausted.append(entry)
+            elif entry.payload is not None and self._is_shared(entry):
+                shared.setdefault(entry.actor, []).append(entry)
             elif entry.payload is not None:
                 self._place(entry, open_batches, batches)
             else:
                 self._place_ordinary(entry, done)
         done.deliveries.extend([self._engine_delivery(batch.entries) for batch in batches])
+        for actor, entries in shared.items():
+            done.deliveries.extend([self._engine_delivery(part) for part in self._shares(actor, entries)])
         return done
+
+    def _is_shared(self, entry: Entry) -> bool:
+        policy = self._policies.get(entry.actor)
+        if policy is None or policy.may_join is None or entry.deliveries > 1 or entry.payload is None:
+            return False
+        return policy.may_join(entry.payload)
+
+    def _shares(self, actor: str, entries: list[Entry]) -> list[list[Entry]]:
+        """For two threads: more would wait for the interpreter lock as long as they work."""
+        size = min(self._policies[actor].join, math.ceil(len(entries) / min(2, self._threads())))
+        return [entries[at : at + size] for at in range(0, len(entries), size)]
 
     def _read(self, entry_id: bytes, fields: list[bytes], count: int) -> Entry:
         if len(fields) == 4 and fields[0] == ACTOR and fields[2] == PAYLOAD:
@@ -90,7 +109,7 @@ class Assembler:
     def _place(self, entry: Entry, open_batches: dict[str, _Batch], batches: list[_Batch]) -> None:
         policy = self._policies.get(entry.actor)
         size = len(entry.payload or b"")
-        alone = policy is None or policy.join == 1 or entry.deliveries > 1
+        alone = policy is None or policy.join == 1 or policy.may_join is not None or entry.deliveries > 1
         batch = None if alone else open_batches.get(entry.actor)
         if (
             batch is None

@@ -37,6 +37,7 @@ from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.inflight import InFlight
 from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import Policies
+from flowengine.broker.returns import return_part
 from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt, stream_key
 
 DAY_S: Final = 24 * 3600.0
@@ -119,6 +120,11 @@ class StreamsBroker(dramatiq.Broker):
             )
         return delivery
 
+    def give_back(self, receipt: Receipt, only: tuple[int, ...]) -> None:
+        """Hand back payloads of a message in hand that have not been begun: at once and uncounted."""
+        if isinstance(receipt, Delivery):
+            return_part(self.group, receipt, only)
+
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
         """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
         if queue_name not in self.queues:
@@ -190,7 +196,8 @@ class StreamsBroker(dramatiq.Broker):
     def join_limit(self, queue: str) -> int:
         """How many entries one delivery of this queue may carry, by the policies of its actors."""
         policies = [self.policies.get(name) for name in self._actors_of(queue)]
-        return max((policy.join for policy in policies if policy is not None), default=1)
+        joining = (policy.join for policy in policies if policy is not None and policy.may_join is None)
+        return max(joining, default=1)
 
     def is_cautious(self, queue: str) -> bool:
         """Whether a message of this queue may be one that kills its worker."""

@@ -57,6 +57,7 @@ class StreamsConsumer(dramatiq.Consumer):
             broker.policies,
             max_deliveries=broker.max_deliveries,
             release=self._in_flight.release,
+            threads=lambda: self._in_flight.threads,
         )
         self._ready: deque[Delivery] = deque()
         self._greeted = False

@@ -72,6 +72,11 @@ class InFlight:
             self._changed.notify_all()
 
     @property
+    def threads(self) -> int:
+        """How many threads process messages."""
+        return self._threads
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop` has been called."""
         return self._stopping

@@ -15,7 +15,8 @@ import msgspec
 import structlog
 
 from flowengine import jsonvalue
-from flowengine.engine.ports import Invoker, Receipt, Redactor, Start, StateStore
+from flowengine.engine.pace import Pace
+from flowengine.engine.ports import Invoker, Receipt, Redactor, Sink, Start, StateStore
 from flowengine.execution.model import (
     Callback,
     Completed,
@@ -40,15 +41,20 @@ class Environment(msgspec.Struct, frozen=True):
     setting: Callable[[str], str | None]
 
 
-class Running:
-    """One delivery in hand. Whoever reports first, the runner or the watchdog, is the one who reports."""
+class Hand:
+    """One delivery in hand. Whoever reports first, the runner or the watchdog, is the one who reports.
 
-    def __init__(self, task: RunNode, delivery: int, receipt: Receipt, deadline: float) -> None:
+    `at` is its place among the payloads of its receipt. `started_at` is milliseconds since the epoch;
+    `deadline`, seconds of the monotonic clock, is set when its handler begins.
+    """
+
+    def __init__(self, task: RunNode, delivery: int, receipt: Receipt, *, at: int, started_at: int) -> None:
         self.task = task
         self.delivery = delivery
         self.receipt = receipt
-        self.deadline = deadline
-        self.started_at: int | None = None
+        self.at = at
+        self.started_at = started_at
+        self.deadline = time.monotonic() + task.timeout_ms / 1000
         self._guard = threading.Lock()
         self._taken = False
 
@@ -68,6 +74,14 @@ class Running:
         with self._guard:
             self._taken = False
 
+    def acknowledge(self, sink: Sink) -> None:
+        """Queue the acknowledgement of this delivery alone."""
+        self.receipt.acknowledge(sink, only=(self.at,))
+
+    def confirm(self) -> None:
+        """The transaction that acknowledged it has succeeded."""
+        self.receipt.confirm(only=(self.at,))
+
 
 class Runner:
     """Runs nodes for the threads of one worker process."""
@@ -81,6 +95,7 @@ class Runner:
         limits: Limits,
         environment: Environment,
         clock: Callable[[], int],
+        pace: Pace | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -89,35 +104,55 @@ class Runner:
         self._limits = limits
         self._environment = environment
         self._clock = clock
-        self.running: dict[int, Running] = {}
+        self._pace = pace or Pace()
+        self.running: dict[int, Hand] = {}
 
     def run(self, task: RunNode, receipt: Receipt) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
         delivery = receipt.deliveries[0]
-        deadline = time.monotonic() + task.timeout_ms / 1000
-        start = self._store.start_node(task, delivery)
-        if not start.wanted:
-            log.info("node.unwanted", delivery=delivery)
-            self._store.forget_start(task)
-            self._store.acknowledge(receipt.acknowledge)
-            receipt.confirm()
-            return
-        hand = Running(task, delivery, receipt, deadline)
-        hand.started_at = start.now
+        (start,) = self._store.start_nodes([task], [delivery])
+        hand = Hand(task, delivery, receipt, at=0, started_at=start.now)
+        if start.wanted:
+            self.report(hand, self.outcome_of(hand, start))
+        else:
+            self.drop(hand)
+
+    def drop(self, hand: Hand) -> None:
+        """Acknowledge a delivery that nobody wants any more."""
+        log.info("node.unwanted", delivery=hand.delivery)
+        self._store.forget_start(hand.task)
+        self._store.acknowledge(hand.acknowledge)
+        hand.confirm()
+
+    def outcome_of(self, hand: Hand, start: Start) -> Outcome:
+        """Run the handler, under the watchdog's eyes. Raises nothing."""
+        began = time.monotonic()
+        hand.deadline = began + hand.task.timeout_ms / 1000
         self.running[id(hand)] = hand
         try:
-            log.debug("node.started", handler=task.handler, delivery=delivery)
-            outcome = self.outcome(task, start, delivery, deadline)
-            self.report(hand, outcome)
+            log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
+            return self.outcome(hand.task, start, hand.delivery, hand.deadline)
         finally:
+            self._pace.observe(hand.task.handler, time.monotonic() - began)
             del self.running[id(hand)]
 
-    def report(self, hand: Running, outcome: Outcome) -> bool:
+    def report(self, hand: Hand, outcome: Outcome) -> bool:
         """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
         if not hand.take():
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
             return False
-        callback = Callback(
+        try:
+            self._store.report([self.callback(hand, outcome)], hand.acknowledge)
+        except BaseException:
+            hand.give_back()
+            raise
+        hand.confirm()
+        self.note(hand, outcome)
+        return True
+
+    def callback(self, hand: Hand, outcome: Outcome) -> Callback:
+        """What tells the orchestrator."""
+        return Callback(
             execution=hand.task.execution,
             run=hand.task.run,
             node=hand.task.node,
@@ -128,17 +163,14 @@ class Runner:
             outcome=outcome,
             correlation_id=hand.task.correlation_id,
         )
-        try:
-            self._store.report(callback, hand.receipt.acknowledge)
-        except BaseException:
-            hand.give_back()
-            raise
-        hand.receipt.confirm()
+
+    def note(self, hand: Hand, outcome: Outcome) -> None:
+        """Log how the node ended."""
+        fields = {"node_id": hand.task.node, "handler": hand.task.handler}
         if isinstance(outcome, Completed):
-            log.info("node.completed", handler=hand.task.handler, delivery=hand.delivery)
+            log.info("node.completed", delivery=hand.delivery, **fields)
         else:
-            log.warning("node.failed", handler=hand.task.handler, code=outcome.error.code)
-        return True
+            log.warning("node.failed", code=outcome.error.code, **fields)
 
     def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
         """What running the node gives. Raises nothing: each failure is an outcome."""

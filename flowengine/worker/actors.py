@@ -10,16 +10,22 @@ from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.engine.runner import Runner
+from flowengine.engine.together import Together
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import RunNode
 
 _task = msgspec.json.Decoder(RunNode)
 
 
-def declare(broker: StreamsBroker, runner: Runner, queue: str) -> None:
+def declare(broker: StreamsBroker, runner: Runner, together: Together, queue: str) -> None:
     """Declare `run_node` for one queue. The first queue's actor serves the other queues too."""
 
     def run_node(payloads: Sequence[bytes]) -> None:
+        if len(payloads) > 1:
+            receipt = broker.receipt()
+            tasks = [_task.decode(payload) for payload in payloads]
+            together.run(tasks, receipt, lambda at: broker.give_back(receipt, at))
+            return
         task = _task.decode(payloads[0])
         with bound_contextvars(
             execution_id=task.execution,

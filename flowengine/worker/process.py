@@ -18,7 +18,9 @@ from flowengine.bootstrap import (
 )
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.engine.pace import Pace
 from flowengine.engine.runner import Environment, Runner
+from flowengine.engine.together import Together
 from flowengine.errors import SettingsError
 from flowengine.handlers import load_registry
 from flowengine.handlers.invocation import Invoker
@@ -29,6 +31,7 @@ from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
 
 DEFAULT_THREADS = 16
+JOINED_TASKS = 8
 IDLE_WAKE_MS = 2_000
 LOST_EXIT = 70
 
@@ -61,6 +64,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     secrets = Secrets(environ)
     set_redactor(secrets.redact)
     invoker = Invoker(egress=settings.egress)
+    pace = Pace()
     runner = Runner(
         state,
         registry,
@@ -69,14 +73,18 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         settings.limits,
         Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
         state.clock.now,
+        pace,
     )
-    policy = ActorPolicy(on_dead=dead_task_callback(state.clock.now))
+    together = Together(state, runner, pace)
+    policy = ActorPolicy(
+        join=JOINED_TASKS, may_join=together.may_join, on_dead=dead_task_callback(state.clock.now)
+    )
     broker = build_broker(settings, {"run_node": policy})
     queues = tuple(sorted({item.queue for item in registry}))
-    declare(broker, runner, queues[0])
+    declare(broker, runner, together, queues[0])
     for queue in queues[1:]:
         broker.declare_queue(queue)
-    watchdog = Watchdog(runner, settings.grace_s, stop)
+    watchdog = Watchdog(runner, together, settings.grace_s, stop)
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues)
 

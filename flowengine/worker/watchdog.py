@@ -13,7 +13,8 @@ import time
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from flowengine.engine.runner import Runner, Running
+from flowengine.engine.runner import Hand, Runner
+from flowengine.engine.together import Together
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import Failed, NodeError
 
@@ -26,9 +27,10 @@ MARGIN_S = 0.25
 class Watchdog(threading.Thread):
     """Runs until `stop` is set; sets it itself when a thread is lost."""
 
-    def __init__(self, runner: Runner, grace_s: float, stop: threading.Event) -> None:
+    def __init__(self, runner: Runner, together: Together, grace_s: float, stop: threading.Event) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._runner = runner
+        self._together = together
         self._grace_s = grace_s
         self._stop_event = stop
         self.lost = False
@@ -38,8 +40,12 @@ class Watchdog(threading.Thread):
         while not self._stop_event.wait(EVERY_S):
             for hand in list(self._runner.running.values()):
                 self._look(hand)
+            try:
+                self._together.relieve()
+            except StoreUnavailableError as error:
+                log.warning("watchdog.store_unavailable", error=str(error))
 
-    def _look(self, hand: Running) -> None:
+    def _look(self, hand: Hand) -> None:
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
@@ -48,7 +54,7 @@ class Watchdog(threading.Thread):
             self.lost = True
             self._stop_event.set()
 
-    def _report(self, hand: Running) -> None:
+    def _report(self, hand: Hand) -> None:
         message = (
             f"the handler '{hand.task.handler}' did not return within timeout_seconds "
             f"({hand.task.timeout_ms / 1000:g} s)"

@@ -111,6 +111,29 @@ def test_joined_message_is_acknowledged_in_part(rig: Rig) -> None:
     assert seen.deliveries[1:] == [(2,), (2,)]
 
 
+def test_part_of_a_joined_message_is_given_back(rig: Rig) -> None:
+    """What an actor gives back unbegun comes again, as if it had never been delivered."""
+    broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def act(payloads: list[bytes]) -> None:
+        receipt = broker.receipt()
+        seen.note(payloads, receipt.deliveries)
+        chosen = tuple(range(len(payloads)))[:2]
+        pipe = broker.group.client.pipeline(transaction=True)
+        receipt.acknowledge(pipe, only=chosen)
+        pipe.execute()
+        receipt.confirm(only=chosen)
+        if len(payloads) == 3:
+            broker.give_back(receipt, (2,))
+
+    rig.send(broker, b"a", b"b", b"c")
+    rig.work(broker)
+    wait_until(lambda: rig.length() == 0)
+    assert seen.calls == [(b"a", b"b", b"c"), (b"c",)]
+    assert seen.deliveries[1] == (1,)
+
+
 def test_large_payloads_are_not_joined(rig: Rig) -> None:
     """The payloads of one joined message stay within 4 MiB together."""
     broker, seen = rig.engine_broker(policy=ActorPolicy(join=64)), Seen()

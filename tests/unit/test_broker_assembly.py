@@ -8,13 +8,16 @@ from flowengine.broker.policy import ActorPolicy
 POLICIES = {
     "join": ActorPolicy(join=3),
     "single": ActorPolicy(),
+    "choosy": ActorPolicy(join=3, may_join=lambda payload: payload.startswith(b"quick")),
     "limited": ActorPolicy(on_dead=lambda payload, deliveries: None),
 }
 
 
 def assemble(*entries: tuple[str, bytes, int]) -> Assembled:
     """Entries of actor, payload and delivery count, numbered from 1-0."""
-    assembler = Assembler("q", POLICIES, max_deliveries=3, release=lambda queue, released: None)
+    assembler = Assembler(
+        "q", POLICIES, max_deliveries=3, release=lambda queue, released: None, threads=lambda: 16
+    )
     return assembler.assemble(
         ((b"%d-0" % number, [b"a", actor.encode(), b"p", payload]), count)
         for number, (actor, payload, count) in enumerate(entries, 1)
@@ -65,3 +68,22 @@ def test_delivery_is_named_by_its_entry_and_never_shows_its_payload() -> None:
     [delivery] = assemble(("join", b"secret", 1), ("join", b"secret", 1)).deliveries
     assert str(delivery) == "join(1-0 and 1 more)"
     assert (delivery.message_id, delivery.message_timestamp) == ("1-0", 1)
+
+
+def test_a_choosy_actor_gets_only_lists_of_what_it_chose() -> None:
+    """What may not be joined travels alone, and so does what was delivered before."""
+    found = assemble(("choosy", b"quick 1", 1), ("choosy", b"slow", 1), ("choosy", b"quick 2", 2))
+    assert sorted(lists(found)) == [
+        ("choosy", [b"quick 1"]),
+        ("choosy", [b"quick 2"]),
+        ("choosy", [b"slow"]),
+    ]
+
+
+def test_what_a_choosy_actor_chose_is_shared_out_between_two_threads() -> None:
+    """Four quick ones are two lists of two, not one of three and one of one."""
+    found = assemble(*[("choosy", b"quick %d" % number, 1) for number in range(4)])
+    assert lists(found) == [
+        ("choosy", [b"quick 0", b"quick 1"]),
+        ("choosy", [b"quick 2", b"quick 3"]),
+    ]
