@@ -90,7 +90,7 @@ def test_killed_server_comes_back_and_nothing_is_lost(
     assert_unavailable(stack, execution)
     stack.valkey.start()
     wait_until(lambda: stack.client.get("/health").status_code == 200, within_s=10, what="recovery")
-    ended = stack.ended(execution, within_s=30)
+    ended = stack.ended(execution, within_s=60)
     assert ended.status["status"] == "completed"
     assert ended.results["n11"] == {"result": 11}
     stack.trigger(waiting)
@@ -109,7 +109,7 @@ def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_ser
     finally:
         stack.valkey.thaw()
     wait_until(lambda: stack.client.get("/health").status_code == 200, within_s=10, what="recovery")
-    assert stack.ended(execution, within_s=30).results["n7"] == {"result": 7}
+    assert stack.ended(execution, within_s=60).results["n7"] == {"result": 7}
 
 
 def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
@@ -161,7 +161,7 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
             what="a refused write",
         )
         server.config_set("maxmemory", 0)
-        ended = stack.ended(execution, within_s=30)
+        ended = stack.ended(execution, within_s=60)
         assert ended.status["status"] == "completed"
         assert ended.results["n5"] == {"result": 5}
         assert stack.client.get("/health").status_code == 200

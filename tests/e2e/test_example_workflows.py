@@ -1,0 +1,94 @@
+"""Every file in workflows/: accepted by the validator, and run to its end by real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.http_server import HttpServer, json_reply, serving
+from tests.support.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
+
+FOLDER = ROOT / "workflows"
+FILES = sorted(path.name for path in FOLDER.iterdir())
+NEEDS_NETWORK = "http_and_llm"
+MEDIA_TYPES = {".yaml": "application/yaml", ".json": "application/json"}
+LAST_RESULTS: dict[str, dict[str, Any]] = {
+    "linear_dag": {"score": 40},
+    "fan_out_fan_in": {"message": "4 orders, 547 in all"},
+    "concurrent_completion": {"sum_of_squares": 1496, "check": 0},
+}
+
+
+@pytest.fixture
+def own_service() -> Iterator[HttpServer]:
+    """A server that plays both the service and the language model."""
+    with serving() as server:
+        server.answers("/users/1", json_reply({"id": 1, "name": "Leanne Graham"}))
+        server.answers("/posts", json_reply([{"title": f"post {at}"} for at in range(10)]))
+        choice = {"message": {"content": "  She writes about tests. "}, "finish_reason": "stop"}
+        server.answers("/v1/chat/completions", json_reply({"model": "gpt-4", "choices": [choice]}))
+        yield server
+
+
+def test_promised_examples_are_there() -> None:
+    """The four that SPEC names, and one of them in JSON as well."""
+    names = {Path(name).stem for name in FILES}
+    assert names >= {"linear_dag", "fan_out_fan_in", "concurrent_completion", NEEDS_NETWORK}
+    assert [name for name in FILES if name.endswith(".json")]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NEEDS_NETWORK)])
+def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
+    """Posted as it is, it completes with the results that its comments promise."""
+    path = FOLDER / name
+    response = stack.client.post(
+        "/workflow", content=path.read_bytes(), headers={"Content-Type": MEDIA_TYPES[path.suffix]}
+    )
+    assert response.status_code == 201, response.text
+    stack.trigger(response.json()["execution_id"])
+    ended = stack.ended(response.json()["execution_id"])
+    assert ended.status["status"] == "completed"
+    wanted = LAST_RESULTS[path.stem]
+    assert {node: ended.results[node]["result"] for node in wanted} == wanted
+
+
+def test_example_with_a_language_model_runs_by_the_tool(own_service: HttpServer, tmp_path: Path) -> None:
+    """`flowengine run` with the settings that the file's comments ask for."""
+    settings = {
+        "FLOWENGINE_SECRET_SERVICE_URL": own_service.url("").rstrip("/"),
+        "LLM_BASE_URL": own_service.url("/v1"),
+    }
+    done = subprocess.run(
+        [FLOWENGINE, "run", str(FOLDER / f"{NEEDS_NETWORK}.yaml"), "--json"],
+        env=clean_environment(**settings),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
+    assert outcome["results"]["headline"] == {"result": "She writes about tests."}
+    (asked,) = own_service.called("/v1/chat/completions")
+    assert "Leanne Graham" in str(asked.json())
+    assert "post 2" in str(asked.json())
+    assert "post 3" not in str(asked.json())
+    assert own_service.called("/posts")[0].query == {"userId": "1"}
+
+
+def test_all_examples_are_valid(tmp_path: Path) -> None:
+    """`flowengine validate workflows` finds nothing to complain about."""
+    done = subprocess.run(
+        [FLOWENGINE, "validate", str(FOLDER)],
+        env=clean_environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,194 @@
+"""README's commands, run as they are written (`uv run` aside), and its example handler."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
+from tests.support.valkey import Valkey, free_port
+from tests.support.waiting import wait_until
+
+README = (ROOT / "README.md").read_text()
+RUN = "uv run flowengine run workflows/linear_dag.yaml"
+DEV = "uv run flowengine dev"
+SERVICES = (
+    "flowengine api --host 127.0.0.1 --port 8000",
+    "flowengine orchestrator --processes 1",
+    "flowengine worker --processes 2 --threads 16",
+)
+OTHER_PROGRAMS = ("just ", "uv run pytest")
+WAIT_S = 60.0
+
+
+def fenced(language: str) -> list[str]:
+    """The blocks of README in one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every command that README shows, without its prompt and comment."""
+    joined = "".join(fenced("console")).replace("\\\n", " ")
+    found = [line[2:].split("  #")[0].strip() for line in joined.splitlines() if line.startswith("$ ")]
+    return [re.sub(r" {2,}", " ", command) for command in found]
+
+
+def shown_answers() -> list[dict[str, object]]:
+    """The JSON answers that README shows."""
+    lines = "".join(fenced("console")).splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a fresh clone: the workflows, README's handler, and no settings."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "workflows").symlink_to(ROOT / "workflows")
+    (handler,) = [block for block in fenced("python") if "@handler" in block]
+    (folder / "my_handlers.py").write_text(handler)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dev_url(clone: Path) -> Iterator[str]:
+    """Where `flowengine dev` serves, with README's handler; it must end well when interrupted."""
+    port = free_port()
+    argv = [FLOWENGINE, *DEV.split()[3:], "--port", str(port)]
+    process = Process("dev", argv, clean_environment(FLOWENGINE_HANDLERS="my_handlers"), clone)
+    try:
+        wait_until(
+            lambda: any(f"http://127.0.0.1:{port}/docs" in line for line in process.lines),
+            within_s=WAIT_S,
+            what="the stack's welcome",
+        )
+        yield f"http://127.0.0.1:{port}"
+        process.interrupt()
+        assert process.wait(20) in (0, 130)
+    finally:
+        process.close()
+
+
+def shell(command: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command, run by a shell in the folder."""
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=clean_environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+    )
+
+
+def finished(url: str, execution: str, folder: Path) -> dict[str, object]:
+    """The results, once the execution has ended."""
+    status = f"curl -s {url}/workflows/{execution}"
+    wait_until(
+        lambda: json.loads(shell(status, folder).stdout)["status"] in ("completed", "failed"),
+        within_s=WAIT_S,
+        what="the end of the execution",
+    )
+    answer: dict[str, object] = json.loads(shell(f"{status}/results", folder).stdout)
+    return answer
+
+
+def test_every_command_of_readme_is_known_here() -> None:
+    """A command that is added to README without a test is noticed."""
+    curls = [command for command in commands() if command.startswith("curl ")]
+    others = [command for command in commands() if command.startswith(OTHER_PROGRAMS)]
+    assert len(curls) == 4
+    assert [command for command in commands() if command not in (*curls, *others)] == [RUN, DEV, *SERVICES]
+
+
+def test_first_command_runs_a_workflow_to_its_end(clone: Path) -> None:
+    """Nothing is installed or started by hand; the results are right."""
+    done = shell(RUN.replace("uv run flowengine", FLOWENGINE), clone)
+    assert done.returncode == 0, done.stderr
+    assert "QUARTERLY REPORT" in done.stdout
+    assert re.search(r'score\s+{"result":\s*40(\.0)?}', done.stdout)
+    assert "completed" in done.stdout
+
+
+def test_curl_commands_work_on_the_development_stack(dev_url: str, clone: Path) -> None:
+    """Create, trigger, status and results: the answers have the shapes that README shows."""
+    curls = [command for command in commands() if command.startswith("curl ")]
+    create, trigger, status, results = (line.replace("http://127.0.0.1:8000", dev_url) for line in curls)
+    created = json.loads(shell(create, clone).stdout)
+    execution = created["execution_id"]
+    triggered = json.loads(shell(trigger.replace("1a20...", execution), clone).stdout)
+    assert [created.keys(), triggered.keys()] == [answer.keys() for answer in shown_answers()]
+    told = json.loads(shell(status.replace("1a20...", execution), clone).stdout)
+    assert told["execution_id"] == execution
+    finished(dev_url, execution, clone)
+    answer = json.loads(shell(results.replace("1a20...", execution), clone).stdout)
+    assert answer["status"] == "completed"
+    assert answer["results"]["message"] == {"result": "4 orders, 547 in all"}
+
+
+def test_docs_of_the_development_stack_can_be_opened(dev_url: str, clone: Path) -> None:
+    """The address that README names."""
+    assert "/docs" in README
+    page = shell(f"curl -s -o page.html -w '%{{http_code}}' {dev_url}/docs", clone)
+    assert page.stdout == "200"
+
+
+def test_handler_of_readme_works(dev_url: str, clone: Path) -> None:
+    """It is validated by the API and run by the worker; its error has its code."""
+    nodes = [
+        {"id": "hello", "handler": "greet", "config": {"name": "Ada", "loud": True}},
+        {"id": "nobody", "handler": "greet", "config": {"name": ""}},
+    ]
+    post = f"curl -s {dev_url}/workflow -H 'Content-Type: application/json' -d"
+    created = json.loads(shell(f"{post} '{json.dumps({'name': 'x', 'nodes': nodes})}'", clone).stdout)
+    shell(f"curl -s -X POST {dev_url}/workflow/trigger/{created['execution_id']}", clone)
+    answer = finished(dev_url, created["execution_id"], clone)
+    assert answer["results"] == {"hello": {"result": "HELLO, ADA"}}
+    assert answer["errors"]["nobody"]["code"] == "no_name"  # type: ignore[index]  # JSON
+    wrong = json.dumps({"name": "x", "nodes": [{"id": "a", "handler": "greet", "config": {"nam": "Ada"}}]})
+    assert "did you mean 'name'" in shell(f"{post} '{wrong}'", clone).stdout
+
+
+def test_three_services_run_as_readme_starts_them(clone: Path) -> None:
+    """Three commands that share a REDIS_URL run a workflow."""
+    port, valkey, processes = free_port(), Valkey(), list[Process]()
+    valkey.start()
+    try:
+        for command in SERVICES:
+            argv = [FLOWENGINE, *command.replace("8000", str(port)).split()[1:]]
+            settings = clean_environment(REDIS_URL=valkey.url)
+            processes.append(Process(argv[1], argv, settings, clone))
+        url = f"http://127.0.0.1:{port}"
+        create = f"curl -s --retry 60 --retry-connrefused --retry-delay 1 {url}/workflow"
+        body = "-H 'Content-Type: application/yaml' --data-binary @workflows/linear_dag.yaml"
+        created = json.loads(shell(f"{create} {body}", clone).stdout)
+        shell(f"curl -s -X POST {url}/workflow/trigger/{created['execution_id']}", clone)
+        assert finished(url, created["execution_id"], clone)["status"] == "completed"
+    finally:
+        for process in processes:
+            process.close()
+        valkey.close()
+
+
+def test_documents_of_readme_are_valid(clone: Path) -> None:
+    """The YAML that README shows would be accepted, as would the folder that it names."""
+    (document,) = [block for block in fenced("yaml") if "nodes:" in block]
+    (clone / "greeting.yaml").write_text(document)
+    done = shell(f"{FLOWENGINE} validate greeting.yaml workflows/", clone)
+    assert done.returncode == 0, done.stdout
+
+
+def test_recipes_of_readme_exist() -> None:
+    """Every `just` command names a recipe."""
+    just = Path(FLOWENGINE).with_name("just")
+    recipes = shell(f"{just} --summary", ROOT).stdout.split()
+    named = re.findall(r"`just ([a-z-]+)", README) + [
+        command.split()[1] for command in commands() if command.startswith("just ")
+    ]
+    assert named
+    assert set(named) <= set(recipes)
