@@ -118,6 +118,7 @@ def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
 
 
+@pytest.mark.slow
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
     own_service.answers("/gone", FOREVER)
@@ -133,7 +134,7 @@ def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service:
 
 
 def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: HttpServer) -> None:
-    """A worker and an orchestrator are told to stop in the middle: nothing runs twice, nothing is lost."""
+    """All three services are told to stop in the middle: nothing runs twice, nothing is lost."""
     own_service.answers("/slow", Reply(delay_s=1.0))
     names = [f"n{at}" for at in range(8)]
     document = workflow(
@@ -143,13 +144,14 @@ def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: Http
     with running_stack(worker_options=["--threads", "2"]) as stack:
         execution = stack.start(document)
         wait_until(lambda: own_service.count("/slow") == 2, what="two nodes that run")
-        stopping = [stack.only("worker"), stack.only("orchestrator")]
+        stopping = [stack.only("worker"), stack.only("orchestrator"), stack.only("api")]
         for process in stopping:
             process.terminate()
-        assert [process.wait(10) for process in stopping] == [0, 0]
+        assert [process.wait(10) for process in stopping] == [0, 0, 0]
         assert own_service.count("/slow") == 2
         stack.start_service("orchestrator")
         stack.start_service("worker")
+        stack.start_api()
         ended = stack.ended(execution, within_s=30)
     assert ended.status["status"] == "completed"
     assert ended.results["join"] == {"result": 8}

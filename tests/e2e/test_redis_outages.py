@@ -98,6 +98,7 @@ def test_killed_server_comes_back_and_nothing_is_lost(
     assert [process.exit_code for process in stack.processes] == [None] * 3
 
 
+@pytest.mark.slow
 def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_service: HttpServer) -> None:
     """It accepts and does not answer: the API keeps to its limit, and the execution goes on afterwards."""
     stack = persistent_stack
