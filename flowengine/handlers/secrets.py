@@ -2,8 +2,9 @@
 
 What was handed out once is remembered and replaced by `***` in texts and results: as it is, and as
 JSON, URL, base64 and Python's repr write it. A value shorter than 4 characters is not handed out: to
-replace it would garble every result, and not to would show it. Not replaced: other encryptions or
-encodings of a value, and parts of it.
+replace it would garble every result, and not to would show it. Where a text was cut short (`...`), the
+start of a secret before the cut goes too. Not replaced: other encryptions or encodings of a value, and
+other parts of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from flowengine.plugin.errors import HandlerError
 
 MASK: Final = "***"
 MIN_CHARS: Final = 4
+
+CUT: Final = "..."
+_MAX_CUT_CHARS: Final = 8192
 
 _PREFIX: Final = "FLOWENGINE_SECRET_"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
@@ -64,7 +68,24 @@ class Secrets:
     def redact(self, text: str) -> str:
         """The text with every secret handed out so far replaced by `***`."""
         pattern = self._pattern
-        return text if pattern is None else pattern.sub(MASK, text)
+        if pattern is None:
+            return text
+        redacted = pattern.sub(MASK, text)
+        if CUT not in redacted or len(redacted) > _MAX_CUT_CHARS:
+            return redacted
+        *before, last = redacted.split(CUT)
+        return CUT.join([*(self._without_start(piece) for piece in before), last])
+
+    def _without_start(self, piece: str) -> str:
+        """A text that was cut short, less the start of a secret at its end."""
+        kept = piece.rstrip("'\"")
+        for form in self._forms:
+            at = kept.find(form[:MIN_CHARS], max(0, len(kept) - len(form)))
+            while at >= 0:
+                if form.startswith(kept[at:]):
+                    return f"{kept[:at]}{MASK}{piece[len(kept) :]}"
+                at = kept.find(form[:MIN_CHARS], at + 1)
+        return piece
 
     def redact_json(self, data: bytes) -> bytes:
         """The same for a JSON document, in keys, texts and numbers. What holds no secret comes back as is.

@@ -124,3 +124,22 @@ def test_no_written_result_ever_holds_the_secret(secret: str, before: str, after
     text = decode(shown)
     assert isinstance(text, dict)
     assert all(secret not in part for part in str(text["error"]).split("***"))
+
+
+@pytest.mark.parametrize(
+    "cut", ["canary-s...", "the key is canary-secr... (900 characters)", "text 'canary-s'..."]
+)
+def test_start_of_a_secret_before_a_cut_is_replaced(cut: str) -> None:
+    """An excerpt that ends inside a secret does not show how it begins."""
+    secrets = Secrets({"FLOWENGINE_SECRET_KEY": "canary-secret-value"})
+    secrets.lookup("KEY")
+    assert "canary" not in secrets.redact(cut)
+    assert "***" in secrets.redact(cut)
+
+
+def test_a_cut_without_a_secret_stays_as_it_is() -> None:
+    """Nothing but the start of a secret is taken out before a cut."""
+    secrets = Secrets({"FLOWENGINE_SECRET_KEY": "canary-secret-value"})
+    secrets.lookup("KEY")
+    text = "an answer of can... and more ... characters"
+    assert secrets.redact(text) == text
