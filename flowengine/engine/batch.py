@@ -15,7 +15,7 @@ from flowengine.engine.ports import NodeKey, Unit
 from flowengine.engine.settling import Follow
 from flowengine.execution import rules
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Write
-from flowengine.execution.model import UNTOUCHED, Callback, Failed, NodeRecord
+from flowengine.execution.model import UNTOUCHED, Callback, Completed, Failed, NodeRecord
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -37,6 +37,7 @@ class Step:
         self.joins: dict[NodeKey, None] = {}
         self.later: dict[str, list[int]] = defaultdict(list)
         self.repeated: set[str] = set()
+        self.ended: list[rules.Run] = []
         self.complete: list[int] = []
         self.pending_acknowledgements: list[int] = []
         self._verdicts: list[tuple[Callback, rules.Verdict]] = []
@@ -54,10 +55,23 @@ class Step:
         self._verdicts.append((callback, decision.verdict))
         self.changes[execution] += decision.changes
         self._remember(execution, decision.changes)
-        if decision.verdict == "accepted" or decision.again:
+        if decision.verdict == "accepted" and self._concludes(callback):
+            self.complete.append(at)
+        elif decision.verdict == "accepted" or decision.again:
             self._follow_up(callback, decision, at)
         else:
             self.complete.append(at)
+
+    def _concludes(self, callback: Callback) -> bool:
+        """Whether its execution ends with it, which only is looked at where it must (see `concluding`)."""
+        meta = self._unit.metas.get(callback.execution)
+        if meta is None or meta.run != callback.run or not isinstance(callback.outcome, Completed):
+            return False
+        end = rules.conclude(meta.status, meta.unfinished - 1, meta.failed, self._unit.now)
+        self.changes[callback.execution] += end
+        if end:
+            self.ended.append(rules.Run(callback.execution, callback.run, callback.correlation_id))
+        return bool(end)
 
     def _follow_up(self, callback: Callback, decision: rules.Decision, at: int) -> None:
         execution = callback.execution
@@ -123,6 +137,22 @@ def watched(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> lis
         else:
             below = ()
         found |= dict.fromkeys((callback.execution, plan.nodes[child].id) for child in below)
+    return list(found)
+
+
+def concluding(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> list[str]:
+    """The executions that a batch's completions end: those of their one last node.
+
+    Their records are WATCHed with the nodes. Nobody else writes one then: all their other nodes have
+    completed.
+    """
+    found: dict[str, None] = {}
+    for callback in callbacks:
+        plan = plans[callback.execution]
+        if plan is None or plan.sink is None or not isinstance(callback.outcome, Completed):
+            continue
+        if plan.index.get(callback.node) == plan.sink:
+            found[callback.execution] = None
     return list(found)
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from flowengine.engine.batch import Step, watched
+from flowengine.engine.batch import Step, concluding, watched
 from flowengine.engine.ports import Numbers, Receipt, Sink, StateStore
 from flowengine.engine.settling import Follow, Settler
-from flowengine.errors import ConflictError, FlowEngineError
+from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution import rules
 from flowengine.execution.changes import ArmTimer
 from flowengine.execution.model import (
@@ -46,20 +46,42 @@ class Orchestrator:
         self._lease_ms = int(lease_s * 1000)
         self._settler = Settler(store)
 
+    def start_together(self, messages: Sequence[StartExecution], receipt: Receipt) -> None:
+        """Start small executions, in one transaction; after a conflict or an error one by one."""
+        try:
+            self._start(messages, receipt, tuple(range(len(messages))))
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.warning("execution.batch_failed", size=len(messages), exc_info=True)
+            for at, message in enumerate(messages):
+                self._start([message], receipt, (at,))
+
     def start(self, message: StartExecution, receipt: Receipt) -> None:
         """Dispatch every pending node whose parents are all completed."""
-        plan = self._store.plan(message.execution)
-        meta = self._store.read_meta(message.execution)
-        acknowledge = _Acknowledge(receipt)
-        if plan is None or meta is None or meta.status != "running" or meta.run != message.run:
-            self._store.acknowledge(acknowledge)
-        else:
+        self._start([message], receipt, (0,))
+
+    def _start(self, messages: Sequence[StartExecution], receipt: Receipt, at: tuple[int, ...]) -> None:
+        found = self._store.plans_and_metas([message.execution for message in messages])
+        follows = []
+        for message in messages:
+            plan, meta = found[message.execution]
+            if plan is None or meta is None or meta.status != "running" or meta.run != message.run:
+                continue
             run = rules.Run(message.execution, message.run, message.correlation_id)
-            positions = self._startable(plan, message)
             opening = rules.opening(message.run, meta.started_at) if message.run == 1 else None
-            self._settler.settle([Follow(run, plan, positions, opening)], acknowledge)
-            log.info("execution.started", run=message.run, nodes=len(plan.nodes), ready=len(positions))
-        receipt.confirm()
+            follows.append(Follow(run, plan, self._startable(plan, message), opening))
+        self._settler.settle(follows, _Acknowledge(receipt, at))
+        receipt.confirm(only=at)
+        for follow in follows:
+            log.info(
+                "execution.started",
+                execution_id=follow.run.execution,
+                correlation_id=follow.run.correlation_id,
+                run=follow.run.run,
+                nodes=len(follow.plan.nodes),
+                ready=len(follow.positions),
+            )
 
     def _startable(self, plan: Plan, message: StartExecution) -> tuple[int, ...]:
         if message.run == 1:
@@ -107,9 +129,9 @@ class Orchestrator:
     ) -> bool:
         """Whether the callbacks were applied to the end; False after `tries` conflicts."""
         plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
-        read = watched(plans, callbacks)
+        read, ends = watched(plans, callbacks), concluding(plans, callbacks)
         for _ in range(tries):
-            unit = self._store.begin(read)
+            unit = self._store.begin(read, ends)
             step = Step(unit, plans)
             for position, callback in zip(at, callbacks, strict=True):
                 step.take(callback, position)
@@ -118,6 +140,7 @@ class Orchestrator:
             if committed is not None:
                 receipt.confirm(only=tuple(step.complete))
                 step.log()
+                self._settler.note_ended(step.changes, step.ended)
                 self.stale_callbacks += step.stale
                 self._follow(step, committed, receipt)
                 return True
@@ -131,6 +154,7 @@ class Orchestrator:
         unknown = [key for key in step.joins if key not in committed.counters]
         counters = {**committed.counters, **self._store.counters(unknown)}
         over = {execution for execution, left in committed.unfinished.items() if left <= 0}
+        over -= {run.execution for run in step.ended}
         ending = [step.runs[execution] for execution in over | step.repeated]
         self._settler.settle(step.follows(counters), _Acknowledge(receipt, rest), ending)
         receipt.confirm(only=rest)

@@ -119,7 +119,7 @@ class Runner:
 
     def drop(self, hand: Hand) -> None:
         """Acknowledge a delivery that nobody wants any more."""
-        log.info("node.unwanted", delivery=hand.delivery)
+        log.info("node.unwanted", delivery=hand.delivery, **_identity(hand.task))
         self._store.forget_start(hand.task)
         self._store.acknowledge(hand.acknowledge)
         hand.confirm()
@@ -166,7 +166,7 @@ class Runner:
 
     def note(self, hand: Hand, outcome: Outcome) -> None:
         """Log how the node ended."""
-        fields = {"node_id": hand.task.node, "handler": hand.task.handler}
+        fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
         else:
@@ -262,6 +262,15 @@ class Runner:
             attempts=max(1, len(errors)),
             errors=errors,
         )
+
+
+def _identity(task: RunNode) -> dict[str, str | int]:
+    return {
+        "execution_id": task.execution,
+        "node_id": task.node,
+        "attempt": task.attempt,
+        "correlation_id": task.correlation_id,
+    }
 
 
 def shortened(message: str, most: int = 2000) -> str:

@@ -78,11 +78,12 @@ class Settler:
                     self._store.acknowledge(acknowledge)
                 return
             if unit.commit(changes, acknowledge) is not None:
-                self._ended(changes, ending)
+                self.note_ended(changes, ending)
                 return
         raise ConflictError(f"nodes {nodes[:3]} keep changing")
 
-    def _ended(self, changes: dict[str, list[Change]], ending: Sequence[rules.Run]) -> None:
+    def note_ended(self, changes: dict[str, list[Change]], ending: Sequence[rules.Run]) -> None:
+        """Log which of these have ended by the changes, and forget their plans."""
         for run in ending:
             for change in changes.get(run.execution, ()):
                 if isinstance(change, Finish):

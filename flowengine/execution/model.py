@@ -119,11 +119,12 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """The payload of `start_execution`."""
+    """The payload of `start_execution`. `nodes` is how many it has, where that is known."""
 
     execution: str
     run: int
     correlation_id: str
+    nodes: int | None = None
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True):

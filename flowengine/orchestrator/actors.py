@@ -17,6 +17,8 @@ from flowengine.store.state import ORCHESTRATOR_QUEUE
 
 log = structlog.stdlib.get_logger()
 
+SMALL_NODES = 50
+
 EXPECTED = (StoreUnavailableError, ConflictError)
 
 _callback = msgspec.json.Decoder(Callback)
@@ -24,10 +26,22 @@ _start = msgspec.json.Decoder(StartExecution)
 _timer = msgspec.json.Decoder(TimerFired)
 
 
+def is_small_start(payload: bytes) -> bool:
+    """Whether this `start_execution` may be dealt with beside others: a first run of few nodes."""
+    try:
+        message = _start.decode(payload)
+    except msgspec.DecodeError:
+        return False
+    return message.run == 1 and message.nodes is not None and message.nodes <= SMALL_NODES
+
+
 def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
     """Declare `start_execution`, `node_finished` and `timer_fired` on the broker."""
 
     def start_execution(payloads: Sequence[bytes]) -> None:
+        if len(payloads) > 1:
+            engine.start_together([_start.decode(payload) for payload in payloads], broker.receipt())
+            return
         message = _start.decode(payloads[0])
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.start(message, broker.receipt())

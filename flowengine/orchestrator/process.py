@@ -14,14 +14,21 @@ from flowengine.engine.orchestrator import Orchestrator
 from flowengine.engine.sweep import SweepLoop
 from flowengine.engine.timers import TimerLoop
 from flowengine.observability import configure_logs
-from flowengine.orchestrator.actors import declare
+from flowengine.orchestrator.actors import declare, is_small_start
 from flowengine.settings import Settings
 from flowengine.store.sweeping import RedisSweepState
 from flowengine.store.timers import RedisTimers
 
 DEFAULT_THREADS = 2
 JOINED_CALLBACKS = 64
+JOINED_STARTS = 16
 IDLE_WAKE_MS = 2_000
+
+POLICIES = {
+    "start_execution": ActorPolicy(join=JOINED_STARTS, may_join=is_small_start),
+    "node_finished": ActorPolicy(join=JOINED_CALLBACKS),
+    "timer_fired": ActorPolicy(),
+}
 
 
 class Loops(Middleware):
@@ -47,14 +54,10 @@ class Loops(Middleware):
 def build(settings: Settings) -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
     state = build_state(settings)
-    broker = build_broker(settings, {"node_finished": ActorPolicy(join=JOINED_CALLBACKS), **_single()})
+    broker = build_broker(settings, POLICIES)
     declare(broker, Orchestrator(state, lease_s=settings.lease_s))
     broker.add_middleware(Loops(state, settings))
     return broker
-
-
-def _single() -> dict[str, ActorPolicy]:
-    return {name: ActorPolicy() for name in ("start_execution", "timer_fired")}
 
 
 def setup() -> None:

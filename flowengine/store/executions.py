@@ -181,7 +181,9 @@ class RedisExecutions:
         if happened:
             commands.append(("XADD", keys.events(execution), "*", "e", encode_events(happened)))
         commands += [("PERSIST", name) for name in (key, keys.plan(execution), keys.events(execution))]
-        start = StartExecution(execution=execution, run=run, correlation_id=record.correlation_id)
+        start = StartExecution(
+            execution=execution, run=run, correlation_id=record.correlation_id, nodes=record.total
+        )
         self._state.send_to_orchestrator(commands, "start_execution", start)
         return commands
 

@@ -91,6 +91,18 @@ class RedisState:
         """The execution's own record, or None."""
         return meta.parse(self.sessions.retrying_read([("HMGET", keys.meta(execution), *meta.FIELDS)])[0])
 
+    def plans_and_metas(self, executions: Sequence[str]) -> dict[str, tuple[Plan | None, meta.Meta | None]]:
+        """The compiled plans and the executions' own records, in one round trip."""
+        known = {execution: self.plans.get(execution) for execution in executions}
+        unknown = [execution for execution, plan in known.items() if plan is None]
+        commands: list[Command] = [("HMGET", keys.meta(execution), *meta.FIELDS) for execution in known]
+        commands += [("GET", keys.plan(execution)) for execution in unknown]
+        replies = self.sessions.retrying_read(commands)
+        for execution, encoded in zip(unknown, replies[len(known) :], strict=True):
+            known[execution] = None if encoded is None else self.plans.put(execution, encoded)
+        records = [meta.parse(values) for values in replies[: len(known)]]
+        return dict(zip(known, zip(known.values(), records, strict=True), strict=True))
+
     def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]:
         """Dependency counters, for those that exist."""
         if not wanted:

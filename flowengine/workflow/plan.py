@@ -53,6 +53,15 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """The indexes of the nodes that depend on nothing."""
         return tuple(position for position, node in enumerate(self.nodes) if not node.parents)
 
+    @cached_property
+    def sink(self) -> int | None:
+        """The index of the one node that nothing depends on; None where there are several.
+
+        Every other node is upstream of it: when it completes, all have completed.
+        """
+        ends = [position for position, children in enumerate(self.children) if not children]
+        return ends[0] if len(ends) == 1 else None
+
     def descendants(self, position: int) -> tuple[int, ...]:
         """The indexes of all nodes downstream of `position`, nearest first, each once."""
         found: dict[int, None] = {}

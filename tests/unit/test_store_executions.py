@@ -57,7 +57,8 @@ def test_trigger_sends_one_start_and_counts_runs(redis: FakeRedis) -> None:
     entries: Any = redis.xrange("fe:q:orchestrator")
     [(_, fields)] = entries
     assert fields[b"a"] == b"start_execution"
-    assert msgspec.json.decode(fields[b"p"]) == {"execution": execution, "run": 1, "correlation_id": "abc"}
+    start = {"execution": execution, "run": 1, "correlation_id": "abc", "nodes": 2}
+    assert msgspec.json.decode(fields[b"p"]) == start
 
 
 def test_running_execution_cannot_be_triggered(redis: FakeRedis) -> None:
