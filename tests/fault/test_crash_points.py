@@ -11,33 +11,23 @@ import contextlib
 import multiprocessing
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import TypeVar
 
-import msgspec
 import pytest
 
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
+from tests.fault.crash_report import DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.harness import Harness, plan_of, silence
 from tests.support.invariants import check_everything
 from tests.support.reference_model import expected_values, final_statuses
 from tests.support.valkey import Valkey
 
-GRAPH = {
-    "start": (),
-    "left": ("start",),
-    "right": ("start",),
-    "join": ("left", "right"),
-    "failing": ("start",),
-    "below": ("failing",),
-    "dying": ("join",),
-}
 T = TypeVar("T")
-SERVICES = ("api", "orchestrator", "worker")
+
 LANES = 2
 EVERY = int(os.environ.get("FLOWENGINE_CRASH_POINTS_EVERY", "1"))
 
@@ -51,9 +41,9 @@ class Reference:
         self._killed = False
 
     def _script(self, context: Context) -> None:
-        if context.node_id == "failing" and context.run == 1:
+        if context.node_id == FAILING and context.run == 1:
             raise HandlerError("boom", "failed on purpose")
-        if context.node_id == "dying" and not self._killed:
+        if context.node_id == DYING and not self._killed:
             self._killed = True
             self.harness.workers[0].line.dead = True
 
@@ -64,7 +54,7 @@ class Reference:
         self._to_the_end()
         view = self._api(lambda: self.harness.api.executions.status(execution))
         assert view.status == "failed"
-        assert {n.id: n.status for n in view.nodes} == final_statuses(GRAPH, {"failing"}.__contains__)
+        assert {n.id: n.status for n in view.nodes} == final_statuses(GRAPH, {FAILING}.__contains__)
         check_everything(self.harness.client)
         self._trigger(execution)
         self._to_the_end()
@@ -109,20 +99,6 @@ class Reference:
                 process.reborn()
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """One point, and what went wrong (None: nothing)."""
-
-    way: Way
-    at: int
-    struck: str
-    wrong: str | None
-
-    @property
-    def service(self) -> str:
-        """Whose command was struck."""
-        return self.struck.split(":")[0].split("-")[0]
-
-
 def one_pass(url: str, gate: Gate) -> str | None:
     """What went wrong, or None."""
     reference = Reference(url, gate)
@@ -147,18 +123,6 @@ def try_points(url: str, points: Sequence[tuple[Way, int]]) -> list[Tried]:
     return tried
 
 
-def table(tried: Sequence[Tried]) -> str:
-    """How many points of each service were tried in each way."""
-    counted = Counter((each.service, each.way) for each in tried)
-    failures = sum(each.wrong is not None for each in tried)
-    lines = [
-        f"crash points: {len(tried) // len(WAYS)} points x {len(WAYS)} ways, {failures} failures",
-        f"{'':14}" + "".join(f"{way:>13}" for way in WAYS),
-        *(f"{service:14}" + "".join(f"{counted[service, way]:13}" for way in WAYS) for service in SERVICES),
-    ]
-    return "\n".join(lines)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(170)
 def test_the_workflow_survives_every_crash_point(
@@ -174,8 +138,7 @@ def test_the_workflow_survives_every_crash_point(
     with ProcessPoolExecutor(LANES, mp_context=multiprocessing.get_context("spawn")) as pool:
         tried = [each for lane in pool.map(try_points, urls, lanes) for each in lane]
     with capsys.disabled():
-        sys.stdout.write(f"\n{table(tried)}\n")
-    wrong = [f"{each.way} at {each.at} ({each.struck}): {each.wrong}" for each in tried if each.wrong]
-    assert not wrong, "\n".join(wrong[:10])
+        sys.stdout.write(f"\n{table('crash points', tried)}\n")
+    assert not failures(tried), "\n".join(failures(tried)[:10])
     assert len(tried) == len(points)
     assert {each.service for each in tried} == set(SERVICES)

@@ -106,6 +106,25 @@ def test_two_parents_that_fail_at_once_under_two_orchestrators_end_the_execution
     assert [stored.status for stored in check_invariants()] == ["failed"]
 
 
+@pytest.mark.parametrize("skipped", range(4))
+def test_a_repetition_in_the_middle_of_settling_disturbs_nothing(
+    harness: Harness, check_invariants: CheckEverything, skipped: int
+) -> None:
+    """Another orchestrator does what this one is about to do; this one finds it done, and says so."""
+    execution = begun(harness, JOIN)
+    harness.run_tasks("a", "b")
+    a, b = harness.callback_of("a"), harness.callback_of("b")
+    first, second = harness.orchestrators[0], harness.second_orchestrator()
+    assert harness.deliver(first, a)
+    first.state.between = lambda: assert_true(harness.deliver(second, b, a))
+    first.state.skipped = skipped
+    assert harness.deliver(first, b)
+    assert harness.statuses(execution)["j"] == "queued"
+    harness.drain()
+    assert harness.results(execution) == expected_values(JOIN)
+    check_invariants()
+
+
 def test_the_end_is_not_missed_when_two_orchestrators_settle_at_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:

@@ -18,4 +18,6 @@ def graphs(draw: st.DrawFn, *, most: int = 8) -> Graph:
 def _some_of(count: int) -> st.SearchStrategy[list[int]]:
     if count == 0:
         return st.just([])
-    return st.lists(st.integers(0, count - 1), max_size=3, unique=True)
+    few = st.lists(st.integers(0, count - 1), max_size=3, unique=True)
+    several = st.lists(st.integers(0, count - 1), min_size=min(2, count), max_size=4, unique=True)
+    return st.one_of(few, several)

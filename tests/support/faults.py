@@ -6,8 +6,10 @@ the commands mean, nor of who sends them: the store and the broker both get thei
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias
 
 import redis
@@ -56,9 +58,12 @@ class Gate:
                 return None
             hit = self._at - first
             self.struck = f"{line.name}: {_shown(commands[hit])}"
-        if self._way.startswith("die"):
-            line.dead = True
         return hit + 1 if self._way.endswith("after") else hit
+
+    @property
+    def kills(self) -> bool:
+        """Whether the process that is struck dies of it."""
+        return self._way.startswith("die")
 
 
 class Line:
@@ -68,6 +73,17 @@ class Line:
         self.name = name
         self.gate = gate
         self.dead = False
+        self._connections: list[GatedConnection] = []
+
+    def kill(self) -> None:
+        """Every later command fails, and whatever waits for an answer gets none."""
+        self.dead = True
+        for connection in list(self._connections):
+            connection.cut()
+
+    def add(self, connection: GatedConnection) -> None:
+        """One more connection of this process."""
+        self._connections.append(connection)
 
     def connect(self, url: str) -> redis.Redis:
         """A client like the product's own, whose connections pass the gate."""
@@ -94,11 +110,19 @@ class GatedConnection(LeanConnection):
     def __init__(self, *, line: Line, **options: Any) -> None:
         self._line = line
         self._plain.__init__(**options)
+        line.add(self)
 
     @property
     def _plain(self) -> Any:
         """This connection without the gate; redis-py leaves these methods untyped."""
         return super()
+
+    def cut(self) -> None:
+        """As the kernel does when a process is gone; safe while another thread reads."""
+        sock: Any = self._sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def pack_commands(self, commands: Any) -> Any:
         """Keep the commands apart, so that a pipeline can be cut in its middle."""
@@ -120,9 +144,12 @@ class GatedConnection(LeanConnection):
         if passing is None:
             self._plain.send_packed_command(self._plain.pack_commands(command), check_health)
             return
+        if self._line.gate.kills:
+            self._line.dead = True
         self._execute(command[:passing])
         self._plain.disconnect()
-        if self._line.dead:
+        if self._line.gate.kills:
+            self._line.kill()
             raise ProcessDied(self._line.name)
         raise redis.ConnectionError(f"struck at {self._line.gate.struck}")
 

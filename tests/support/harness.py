@@ -28,9 +28,11 @@ from flowengine.broker.wire import (
     stream_key,
 )
 from flowengine.engine.orchestrator import Orchestrator
+from flowengine.engine.pace import Pace
 from flowengine.engine.ports import NodeKey
 from flowengine.engine.runner import Environment, Runner
 from flowengine.engine.sweep import Sweep
+from flowengine.engine.together import Together
 from flowengine.errors import FlowEngineError
 from flowengine.execution.model import Callback, RunNode, StartExecution, TimerFired
 from flowengine.execution.views import HealthView
@@ -50,6 +52,7 @@ from tests.support.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
+TASKS_TOGETHER = 2
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
@@ -130,6 +133,10 @@ def _no_async_client() -> httpx.AsyncClient:
     raise AssertionError("no handler of the harness calls out")
 
 
+def _nothing_is_given_back(at: tuple[int, ...]) -> None:
+    raise AssertionError("no watchdog runs here")
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One message that waits in a queue, or that a dead process left behind."""
 
@@ -168,6 +175,7 @@ class HookedState(RedisSweepState):
     """State that lets a test do something between a unit's reads and its writes."""
 
     between: Callable[[], None] | None = None
+    skipped: int = 0
 
     @property
     def hooked(self) -> bool:
@@ -175,10 +183,12 @@ class HookedState(RedisSweepState):
         return self.between is not None
 
     def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit:
-        """As ever, and then what the test wants, once."""
+        """As ever, and then what the test wants, once: after `skipped` other units."""
         unit = super().begin(nodes, metas)
-        hook, self.between = self.between, None
-        if hook is not None:
+        if self.between is not None and self.skipped > 0:
+            self.skipped -= 1
+        elif self.between is not None:
+            hook, self.between = self.between, None
             hook()
         return unit
 
@@ -242,6 +252,7 @@ class WorkerProcess(Process):
     def assemble(self) -> None:
         """The runner."""
         self.invoker = ScriptedInvoker(lambda context: self.harness.script(context))
+        pace = Pace()
         self.runner = Runner(
             self.state,
             registry(),
@@ -250,11 +261,17 @@ class WorkerProcess(Process):
             self.harness.settings.limits,
             Environment(http=_no_client, async_http=_no_async_client, setting=lambda name: None),
             self.state.clock.now,
+            pace,
         )
+        self.together = Together(self.state, self.runner, pace)
 
     def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
         """What the worker's actor does."""
-        self.runner.run(msgspec.json.decode(entries[0].payload, type=RunNode), receipt)
+        tasks = [msgspec.json.decode(entry.payload, type=RunNode) for entry in entries]
+        if len(tasks) > 1:
+            self.together.run(tasks, receipt, _nothing_is_given_back)
+        else:
+            self.runner.run(tasks[0], receipt)
 
 
 class ApiProcess(Process):
@@ -377,6 +394,9 @@ class Harness:
             self.errors.append(error)
         else:
             assert receipt.confirmed == set(range(len(entries))), "returned without settling its message"
+            for entry in entries:
+                left = self.client.xrange(stream_key(entry.queue), entry.id, entry.id)
+                assert not left, "confirmed a message that it had not acknowledged"
             return True
         for entry in entries:
             self.client.xclaim(stream_key(entry.queue), GROUP, "harness", 0, [entry.id])
@@ -406,8 +426,13 @@ class Harness:
                 if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
                     self.deliver(process, entry)
             tasks = self.tasks()
-            for entry in tasks:
-                self.deliver(self.workers[step % len(self.workers)], entry)
+            together = [entry for entry in tasks if entry.deliveries == 1]
+            alone = [(entry,) for entry in tasks if entry.deliveries > 1]
+            groups = [
+                tuple(together[at : at + TASKS_TOGETHER]) for at in range(0, len(together), TASKS_TOGETHER)
+            ]
+            for group in (*groups, *alone):
+                self.deliver(self.workers[step % len(self.workers)], *group)
             if not waiting and not tasks:
                 return
         raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")

@@ -1,0 +1,56 @@
+"""The reference workflow of the crash points, and the table of what was tried."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from tests.support.faults import WAYS, Way
+from tests.support.reference_model import Graph
+
+GRAPH: Final[Graph] = {
+    "start": (),
+    "left": ("start",),
+    "right": ("start",),
+    "join": ("left", "right"),
+    "failing": ("start",),
+    "below": ("failing",),
+    "dying": ("join",),
+}
+FAILING: Final = "failing"
+DYING: Final = "dying"
+SERVICES: Final = ("api", "orchestrator", "worker")
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """One point, and what went wrong (None: nothing)."""
+
+    way: Way
+    at: int
+    struck: str
+    wrong: str | None
+
+    @property
+    def service(self) -> str:
+        """Whose command was struck."""
+        return self.struck.split(":")[0].split("-")[0]
+
+
+def table(title: str, tried: Sequence[Tried]) -> str:
+    """How many points of each service were tried in each way."""
+    counted = Counter((each.service, each.way) for each in tried)
+    failures = sum(each.wrong is not None for each in tried)
+    lines = [
+        f"{title}: {len(tried) // len(WAYS)} points x {len(WAYS)} ways, {failures} failures",
+        f"{'':14}" + "".join(f"{way:>13}" for way in WAYS),
+        *(f"{service:14}" + "".join(f"{counted[service, way]:13}" for way in WAYS) for service in SERVICES),
+    ]
+    return "\n".join(lines)
+
+
+def failures(tried: Sequence[Tried]) -> list[str]:
+    """What went wrong, and where."""
+    return [f"{each.way} at {each.at} ({each.struck}): {each.wrong}" for each in tried if each.wrong]

@@ -1,0 +1,168 @@
+"""Crash points under real Dramatiq Workers: the broker's own commands too, real leases, real threads.
+
+The same reference workflow as in `test_crash_points`, over the whole stack as the product puts it
+together. What dies is replaced, and its messages come back when their leases lapse. Timing decides
+what the n-th command is, so this is a sample: `FLOWENGINE_LIVE_POINTS_EVERY=1` tries every number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+import pytest
+import redis
+
+from flowengine.errors import FlowEngineError, WrongStateError
+from flowengine.plugin import Context, HandlerError
+from tests.fault.crash_report import DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.support.faults import WAYS, Gate, ProcessDied, Way
+from tests.support.harness import plan_of, silence
+from tests.support.invariants import Client, check_everything
+from tests.support.live_stack import LiveStack, in_a_hurry
+from tests.support.reference_model import expected_values, final_statuses
+from tests.support.valkey import Valkey
+
+T = TypeVar("T")
+
+PROCESSES = 2
+LANES = 4
+EVERY = int(os.environ.get("FLOWENGINE_LIVE_POINTS_EVERY", "6"))
+END_WITHIN_S = 12.0
+
+
+class Reference:
+    """One pass of the reference workflow over a live stack that a gate stops somewhere."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        self.client: Client = redis.Redis.from_url(url)
+        self.client.flushdb()
+        self._killed = threading.Event()
+        self.stack = LiveStack(url, gate, self._do)
+
+    def _do(self, context: Context) -> None:
+        if context.node_id == FAILING and context.run == 1:
+            raise HandlerError("boom", "failed on purpose")
+        if context.node_id == DYING and not self._killed.is_set():
+            self._killed.set()
+            self.stack.worker.line.kill()
+
+    def run(self) -> None:
+        """Both runs, then everything that must hold."""
+        plan = plan_of(GRAPH)
+        execution = self._ask(lambda: self.stack.api.create(plan, correlation_id="c").execution_id)
+        self._trigger(execution)
+        self._wait_for(execution, "failed")
+        view = self._ask(lambda: self.stack.api.status(execution))
+        assert {n.id: n.status for n in view.nodes} == final_statuses(GRAPH, {FAILING}.__contains__)
+        self._trigger(execution)
+        self._wait_for(execution, "completed")
+        found = self._ask(lambda: self.stack.api.results(execution)).results
+        results = {node: msgspec.json.decode(result)["result"] for node, result in found.items()}
+        assert results == expected_values(GRAPH)
+        # A task or a callback that was overtaken may still come back when its lease lapses.
+        self.stack.wait(self._is_drained, within_s=END_WITHIN_S, what="the queues are empty")
+
+    def close(self) -> None:
+        """Stop the stack; then nothing moves any more, and everything can be checked."""
+        self.stack.close()
+        try:
+            check_everything(self.client)
+        finally:
+            self.client.close()
+
+    def _wait_for(self, execution: str, status: str) -> None:
+        self.stack.wait(
+            lambda: self.client.hget(f"fe:x:{execution}:meta", "status") == status.encode(),
+            within_s=END_WITHIN_S,
+            what=f"the execution is {status}",
+        )
+
+    def _is_drained(self) -> bool:
+        return not any(self.client.xlen(f"fe:q:{queue}") for queue in ("orchestrator", "worker"))
+
+    def _trigger(self, execution: str) -> None:
+        # A client that got no answer asks again; then it may learn that the first was heard.
+        with contextlib.suppress(WrongStateError):
+            self._ask(lambda: self.stack.api.trigger(execution, correlation_id="c"))
+
+    def _ask(self, ask: Callable[[], T]) -> T:
+        for _ in range(2):
+            try:
+                return ask()
+            except WrongStateError:
+                raise
+            except (FlowEngineError, ProcessDied):
+                self.stack.replace_the_dead()
+        return ask()
+
+
+def one_pass(url: str, gate: Gate) -> str | None:
+    """What went wrong, or None."""
+    reference = Reference(url, gate)
+    wrong = None
+    try:
+        reference.run()
+    except AssertionError as error:
+        wrong = str(error)
+    try:
+        reference.close()
+    except AssertionError as error:
+        wrong = wrong or str(error)
+    return wrong
+
+
+def try_points(url: str, points: Sequence[tuple[Way, int]]) -> list[Tried]:
+    """Strike at each of the points, one pass each, one after the other."""
+    tried = []
+    for way, at in points:
+        gate = Gate(at=at, way=way)
+        wrong = one_pass(url, gate)
+        tried.append(Tried(way, at, gate.struck or "nothing: ", wrong))
+    return tried
+
+
+def try_lanes(server: str, points: Sequence[tuple[Way, int]]) -> list[Tried]:
+    """The same, in several databases of a server at once: most of the time leases are waited for."""
+    logging.disable(logging.CRITICAL)
+    lanes = [points[lane::LANES] for lane in range(LANES)]
+    urls = [server.removesuffix("/0") + f"/{lane}" for lane in range(LANES)]
+    with silence(), in_a_hurry(), ThreadPoolExecutor(LANES) as pool:
+        return [each for lane in pool.map(try_points, urls, lanes) for each in lane]
+
+
+def count_commands(server: str) -> int:
+    """How many commands a pass takes that nothing stops."""
+    gate = Gate()
+    with silence(), in_a_hurry():
+        assert one_pass(server, gate) is None
+    return gate.count
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_live_stack_survives_crash_points(
+    private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The execution ends right and nothing is left, whichever process is stopped at whatever command."""
+    servers = [private_valkey().url for _ in range(PROCESSES)]
+    with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        commands = pool.submit(count_commands, servers[0]).result()
+        # The ways take turns, so that a sample reaches different commands in each.
+        points = [(way, at) for turn, way in enumerate(WAYS) for at in range(1 + turn, commands + 1, EVERY)]
+        shares = [points[share::PROCESSES] for share in range(PROCESSES)]
+        tried = [each for share in pool.map(try_lanes, servers, shares) for each in share]
+    reached = [each for each in tried if each.struck != "nothing: "]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{table('live crash points', reached)}\n")
+    assert not failures(tried), "\n".join(failures(tried)[:10])
+    assert {each.service for each in reached} == set(SERVICES)
+    assert len(reached) > 0.8 * len(points)

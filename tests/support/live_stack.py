@@ -1,0 +1,157 @@
+"""A whole stack under real Dramatiq Workers in threads, each process of which can be struck or killed.
+
+Processes are put together by the product's own code; only their connections are the tests', so that a
+Gate may stop any of them at any command. Whoever dies is replaced, as by a supervisor. Nothing here
+hands messages back: a dead process's messages come back when their leases lapse.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+from unittest import mock
+
+import dramatiq
+import msgspec
+import redis
+
+from flowengine import bootstrap
+from flowengine.broker import returns, takeover
+from flowengine.broker.broker import StreamsBroker
+from flowengine.execution.views import HealthView
+from flowengine.orchestrator import process as orchestrator_process
+from flowengine.plugin import Context
+from flowengine.settings import Settings
+from flowengine.store.executions import RedisExecutions
+from flowengine.store.state import RedisState
+from flowengine.worker import process as worker_process
+from tests.support.faults import Gate, Line, ProcessDied
+from tests.support.live_handlers import DOINGS
+
+LEASE_S: Final = 0.4
+SCAN_EVERY_S: Final = 0.05
+RETRY_AFTER_MS: Final = 30
+WAKE_MS: Final = 50
+
+_lines: dict[str, Line] = {}
+
+
+def _connect(url: str) -> redis.Redis:
+    return _lines[url].connect(url)
+
+
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """Connections pass the gates of their processes, and nothing that can be short is long."""
+
+    def mourn(end: threading.ExceptHookArgs) -> None:
+        if not (end.exc_type and issubclass(end.exc_type, ProcessDied)):
+            threading.__excepthook__(end)
+
+    with (
+        mock.patch.object(threading, "excepthook", mourn),
+        mock.patch.object(bootstrap, "connect", _connect),
+        mock.patch.object(takeover, "SCAN_EVERY_S", SCAN_EVERY_S),
+        mock.patch.object(returns, "RETRY_AFTER_MS", RETRY_AFTER_MS),
+    ):
+        yield
+
+
+class Running:
+    """One process: a Dramatiq Worker on its broker, over one line."""
+
+    def __init__(self, line: Line, broker: StreamsBroker, *, threads: int) -> None:
+        self.line = line
+        self.broker = broker
+        self.worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=WAKE_MS)
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Stop it in good order, or clear away what is left of a dead one."""
+        with suppress(ProcessDied, redis.RedisError):
+            self.worker.stop(timeout=5000)
+        with suppress(ProcessDied, redis.RedisError):
+            self.broker.close()
+
+
+class LiveStack:
+    """An API, an orchestrator and a worker. Use within `in_a_hurry()`."""
+
+    def __init__(self, url: str, gate: Gate, doing: Callable[[Context], None]) -> None:
+        self.deaths = 0
+        self._url = url
+        self._gate = gate
+        self._serial = 0
+        self._graves: list[threading.Thread] = []
+        DOINGS[url] = doing
+        self.api = self._start_api()
+        self.orchestrator = self._start_orchestrator()
+        self.worker = self._start_worker()
+
+    def close(self) -> None:
+        """Stop everything."""
+        for running in (self.orchestrator, self.worker):
+            running.stop()
+        for grave in self._graves:
+            grave.join()
+        self._state.sessions.here().discard()
+        for url in [url for url in _lines if url.startswith(self._url + "?")]:
+            del _lines[url]
+        del DOINGS[self._url]
+
+    def replace_the_dead(self) -> None:
+        """What a supervisor does."""
+        if self.orchestrator.line.dead:
+            self._bury(self.orchestrator)
+            self.orchestrator = self._start_orchestrator()
+        if self.worker.line.dead:
+            self._bury(self.worker)
+            self.worker = self._start_worker()
+        if self._api_line.dead:
+            self.deaths += 1
+            self._state.sessions.here().discard()
+            self.api = self._start_api()
+
+    def wait(self, condition: Callable[[], object], *, within_s: float, what: str) -> None:
+        """Until it holds; replaces the dead meanwhile."""
+        deadline = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
+            self.replace_the_dead()
+            time.sleep(0.01)
+
+    def _start_api(self) -> RedisExecutions:
+        settings = self._settings("api")
+        self._api_line = _lines[settings.redis_url]
+        self._state: RedisState = bootstrap.build_state(settings)
+        return RedisExecutions(self._state, lambda: HealthView(status="ok", checks={}))
+
+    def _start_orchestrator(self) -> Running:
+        settings = self._settings("orchestrator")
+        return Running(_lines[settings.redis_url], orchestrator_process.build(settings), threads=2)
+
+    def _start_worker(self) -> Running:
+        settings = self._settings("worker")
+        parts = worker_process.build(settings, {"STACK": self._url}, threading.Event())
+        return Running(_lines[settings.redis_url], parts.broker, threads=2)
+
+    def _settings(self, name: str) -> Settings:
+        self._serial += 1
+        url = f"{self._url}?client_name={name}-{self._serial}"
+        _lines[url] = Line(f"{name}-{self._serial}", self._gate)
+        return msgspec.structs.replace(
+            Settings(),
+            redis_url=url,
+            lease_s=LEASE_S,
+            max_deliveries=10,
+            handlers=("tests.support.live_handlers",),
+        )
+
+    def _bury(self, running: Running) -> None:
+        self.deaths += 1
+        grave = threading.Thread(target=running.stop, daemon=True)
+        grave.start()
+        self._graves.append(grave)
