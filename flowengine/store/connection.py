@@ -160,6 +160,16 @@ class Sessions:
         except StoreUnavailableError:
             return self.here().call(commands)
 
+    def retrying_write(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `here().write`, once more on a new connection if an idle one turned out to be dead.
+
+        For a transaction that may be applied twice without harm.
+        """
+        try:
+            return self.here().write(commands)
+        except StoreUnavailableError:
+            return self.here().write(commands)
+
     def retrying_watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
         """Like `here().watch`, once more on a new connection if an idle one turned out to be dead."""
         try:

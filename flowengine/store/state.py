@@ -179,12 +179,16 @@ class RedisState:
         )
 
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
-        """Send callbacks and acknowledge their tasks in one transaction."""
+        """Send callbacks and acknowledge their tasks in one transaction.
+
+        Tried twice: while the handler ran, the connection was idle, and may have been closed; the nodes
+        would run again, and again as long, for nothing. A callback that arrives twice counts once.
+        """
         commands = Commands()
         for callback in callbacks:
             self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
         acknowledge(commands)
-        self.sessions.here().write(commands)
+        self.sessions.retrying_write(commands)
 
     def send_task(self, sink: Commands, queue: str, task: RunNode) -> None:
         """Queue the sending of a task."""

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from flowengine.execution import rules
+from flowengine.plugin import Context
 from tests.support.faults import WAYS, Gate, Way
 from tests.support.harness import Harness, diamond, failing_in, plan_of
 from tests.support.invariants import check
@@ -155,3 +156,19 @@ def test_a_cut_callback_in_the_second_run_is_made_good(harness: Harness) -> None
         if gate.struck is None:
             return
     raise AssertionError("more commands than expected: not every one was tried")
+
+
+def test_an_outcome_is_reported_although_the_connection_was_closed_meanwhile(harness: Harness) -> None:
+    """A handler may run for longer than the server, or something on the way, bears an idle connection."""
+    execution = begun(harness, {"a": ()})
+    worker = harness.workers[0]
+    session = worker.state.sessions.here()
+
+    def close(context: Context) -> None:
+        harness.client.client_kill_filter(_id=str(session.call([("CLIENT", "ID")])[0]))
+
+    harness.script = close
+    assert harness.deliver(worker, harness.task_of("a"))
+    harness.drain()
+    assert len(worker.invoker.calls) == 1
+    assert harness.results(execution) == {"a": 1}

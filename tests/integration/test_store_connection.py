@@ -91,6 +91,15 @@ def test_a_write_is_never_repeated(sessions: Sessions, redis_client: redis.Redis
     assert redis_client.get("k") == b"1"
 
 
+def test_a_write_that_may_be_repeated_is_tried_again_on_a_new_connection(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """A worker's connection is idle for as long as its handler runs, and may be closed meanwhile."""
+    cut(sessions.here(), redis_client)
+    sessions.retrying_write([("SET", "k", "1")])
+    assert redis_client.get("k") == b"1"
+
+
 def test_a_refused_transaction_does_nothing_and_says_why(
     sessions: Sessions, redis_client: redis.Redis
 ) -> None:
