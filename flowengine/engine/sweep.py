@@ -14,7 +14,7 @@ import structlog
 
 from flowengine.engine.ports import MetaView, StateStore
 from flowengine.engine.settling import Follow, Settler
-from flowengine.errors import FlowEngineError
+from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution import rules
 from flowengine.execution.changes import Change, ForgetStart, SetCounter
 from flowengine.execution.model import UNTOUCHED, NodeRecord
@@ -63,9 +63,18 @@ class Sweep:
         stuck = [(execution, mark) for execution, mark in marks.items() if self._marks.get(execution) == mark]
         self._marks = marks
         for execution, mark in stuck:
-            self._check(execution, mark)
+            self._check_alone(execution, mark)
         self._store.prune()
         return self.repaired - before
+
+    def _check_alone(self, execution: str, mark: str) -> None:
+        """One execution that cannot be checked does not keep the others from it, nor the pruning."""
+        try:
+            self._check(execution, mark)
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            log.error("sweep.check_failed", execution_id=execution, exc_info=True)
 
     def _check(self, execution: str, mark: str) -> None:
         plan, meta = self._store.plan(execution), self._store.read_meta(execution)
@@ -134,7 +143,7 @@ class Sweep:
 
 
 class SweepLoop(threading.Thread):
-    """Sweeps when a sweep is due, until `stop` is set. Survives an unreachable store."""
+    """Sweeps when a sweep is due, until `stop` is set. Survives whatever goes wrong in one."""
 
     def __init__(self, store: SweepStore, every_s: float, stop: threading.Event) -> None:
         super().__init__(name="sweep", daemon=True)
@@ -151,3 +160,5 @@ class SweepLoop(threading.Thread):
                     self._sweep.run()
             except FlowEngineError as error:
                 log.warning("sweep.failed", error=str(error))
+            except Exception:  # the thread's edge: without it nobody here would sweep any more
+                log.error("sweep.failed", exc_info=True)

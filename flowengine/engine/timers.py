@@ -26,7 +26,7 @@ class TimerStore(Protocol):
 
 
 class TimerLoop(threading.Thread):
-    """Runs until `stop` is set. Survives an unreachable store."""
+    """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn."""
 
     def __init__(self, store: TimerStore, stop: threading.Event) -> None:
         super().__init__(name="timers", daemon=True)
@@ -43,5 +43,8 @@ class TimerLoop(threading.Thread):
             next_due = self._store.fire_due()
         except StoreUnavailableError as error:
             log.warning("timers.store_unavailable", error=str(error))
+            return AFTER_ERROR_S
+        except Exception:  # the thread's edge: without it no deadline would fire here any more
+            log.error("timers.turn_failed", exc_info=True)
             return AFTER_ERROR_S
         return IDLE_S if next_due is None else min(IDLE_S, max(0.01, next_due))

@@ -155,3 +155,19 @@ def test_expired_executions_leave_the_index(harness: Harness) -> None:
     harness.client.zadd("fe:index:completed", {execution: 1})
     swept(harness)
     assert not harness.client.exists("fe:index:completed")
+
+
+def test_an_execution_that_cannot_be_checked_does_not_keep_the_others_waiting(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """A record that nobody can read costs its own execution only."""
+    broken = harness.begin(plan_of({"a": ()}))
+    sound = harness.begin(plan_of(diamond()))
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    harness.client.hset(keys.node(broken, "a"), keys.STATE, "{")
+    assert swept(harness) == 1
+    harness.client.hdel(keys.node(broken, "a"), keys.STATE)
+    assert swept(harness) == 1
+    harness.drain()
+    assert harness.results(sound) == expected_values(diamond())
+    check_invariants()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
+from flowengine.engine import timers
 from flowengine.execution.rules import BACKSTOP_MARGIN_MS
 from flowengine.store import keys
 from tests.support.faults import Gate
@@ -158,3 +161,25 @@ def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -
     process.line.gate = Gate()
     harness.fire_timers()
     assert [msgspec.json.decode(payload)["node"] for payload in fired(harness)] == ["a"]
+
+
+def test_the_loop_goes_on_after_a_turn_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it was: without its timers an orchestrator would fail no node that hangs."""
+    monkeypatch.setattr(timers, "AFTER_ERROR_S", 0.0)
+    stop = threading.Event()
+
+    class Failing:
+        turns = 0
+
+        def fire_due(self) -> float | None:
+            self.turns += 1
+            if self.turns == 1:
+                raise ValueError("a timer that cannot be read")
+            stop.set()
+            return None
+
+    loop = timers.TimerLoop(Failing(), stop)
+    loop.start()
+    loop.join(5)
+    assert stop.is_set()
+    assert not loop.is_alive()
