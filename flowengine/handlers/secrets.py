@@ -1,10 +1,10 @@
 """Secrets for `{{ secrets.NAME }}`: read in the worker only, and taken out of whatever leaves it.
 
-What was handed out once is remembered and replaced by `***` in texts and results: as it is, and as
-JSON, URL, base64 and Python's repr write it. A value shorter than 4 characters is not handed out: to
-replace it would garble every result, and not to would show it. Where a text was cut short (`...`), the
-start of a secret before the cut goes too. Not replaced: other encryptions or encodings of a value, and
-other parts of it.
+What was handed out once, and the worker's own credentials, are replaced by `***` in texts and results:
+as they are, and as JSON, URL, base64 and Python's repr write them. A value shorter than 4 characters is
+not handed out: to replace it would garble every result, and not to would show it. Where a text was cut
+short (`...`), the start of a secret before the cut goes too. Not replaced: other encryptions or encodings
+of a value, and other parts of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -39,11 +39,16 @@ _MIN_LINE_CHARS: Final = 16
 class Secrets:
     """The secrets of one process. Safe to use from several threads."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, own: Iterable[str] = ()) -> None:
+        """`own`: credentials that no template can name, which a service may repeat in its answer all the
+        same. One shorter than 4 characters is left where it is."""
         self._environ = environ
         self._lock = threading.Lock()
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        for value in own:
+            if len(value) >= MIN_CHARS:
+                self._keep_out(value)
 
     def lookup(self, name: str) -> str:
         """The value of FLOWENGINE_SECRET_<name>, or of the file that FLOWENGINE_SECRET_<name>_FILE names.
@@ -66,7 +71,7 @@ class Secrets:
         )
 
     def redact(self, text: str) -> str:
-        """The text with every secret handed out so far replaced by `***`."""
+        """The text with every secret handed out so far, and every one of `own`, replaced by `***`."""
         pattern = self._pattern
         if pattern is None:
             return text
@@ -143,6 +148,9 @@ class Secrets:
                 f"secret '{name}' is shorter than {MIN_CHARS} characters: "
                 "it could not be kept out of results and errors",
             )
+        self._keep_out(value)
+
+    def _keep_out(self, value: str) -> None:
         with self._lock:
             if value in self._forms:
                 return

@@ -61,7 +61,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     """The broker with the worker's actor on every queue that a handler names."""
     registry = load_registry(settings.handlers)
     state = build_state(settings)
-    secrets = Secrets(environ)
+    secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
     set_redactor(secrets.redact)
     invoker = Invoker(egress=settings.egress)
     pace = Pace()

@@ -95,6 +95,13 @@ def test_only_what_was_handed_out_is_redacted() -> None:
     assert secrets.redact_json(encode([CANARY])) == encode([CANARY])
 
 
+def test_the_workers_own_credentials_are_redacted_without_being_handed_out() -> None:
+    """A service may repeat the key that it refuses."""
+    secrets = Secrets({}, own=[CANARY, "abc"])
+    assert secrets.redact(f"answered 401: no such key: {CANARY}") == "answered 401: no such key: ***"
+    assert secrets.redact("abc") == "abc"
+
+
 def test_a_result_is_redacted_in_texts_keys_and_numbers_and_stays_json() -> None:
     """A secret of digits inside a number must not break the document."""
     secrets = handed_out("4711")
