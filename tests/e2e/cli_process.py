@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.waiting import wait_until
 
-STARTED_S = 20.0
+STARTED_S = 40.0
 
 
 class CliProcess:
@@ -46,7 +46,7 @@ class CliProcess:
         """What it has complained of so far."""
         return (self.folder / "stderr").read_text()
 
-    def wait(self, *, within_s: float = 30.0) -> int:
+    def wait(self, *, within_s: float = 60.0) -> int:
         """Its exit code. Kills it when it does not end in time."""
         try:
             return self.process.wait(timeout=within_s)
@@ -69,8 +69,8 @@ class CliProcess:
 
     def await_nothing_left(self) -> None:
         """Return once none of its processes runs and its temporary folder is empty."""
-        wait_until(lambda: not self.processes(), what="the end of all processes", within_s=10)
-        wait_until(lambda: not os.listdir(self.temporary), what="an empty temporary folder", within_s=10)
+        wait_until(lambda: not self.processes(), what="the end of all processes", within_s=20)
+        wait_until(lambda: not os.listdir(self.temporary), what="an empty temporary folder", within_s=20)
 
     def processes(self) -> list[int]:
         """Every process that carries this command's temporary folder in its environment."""

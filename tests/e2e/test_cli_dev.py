@@ -47,9 +47,9 @@ def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
     first.await_output("is up")
     execution = _request(port, "/workflow", WORKFLOW)["execution_id"]
     _request(port, f"/workflow/trigger/{execution}", b"")
-    wait_until(lambda: _request(port, f"/workflows/{execution}")["status"] == "completed", within_s=15)
+    wait_until(lambda: _request(port, f"/workflows/{execution}")["status"] == "completed", within_s=30)
     first.interrupt()
-    assert first.wait(within_s=10) == 0
+    assert first.wait(within_s=20) == 0
     first.await_nothing_left()
     assert "Traceback" not in first.stdout + first.stderr
 
@@ -58,7 +58,7 @@ def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
     results = _request(port, f"/workflows/{execution}/results")
     assert results["results"] == {"a": {"result": 3}}
     second.interrupt()
-    assert second.wait(within_s=10) == 0
+    assert second.wait(within_s=20) == 0
 
 
 def test_taken_port_is_one_clear_line(start: Start) -> None:
