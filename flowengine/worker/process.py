@@ -46,6 +46,10 @@ class Watching(Middleware):
         """Start it."""
         self._watchdog.start()
 
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """What runs to its end while the process drains has deadlines as well."""
+        self._watchdog.end()
+
 
 class WorkerParts(msgspec.Struct, frozen=True):
     """What a worker process is made of."""

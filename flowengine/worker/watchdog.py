@@ -25,7 +25,7 @@ MARGIN_S = 0.25
 
 
 class Watchdog(threading.Thread):
-    """Runs until `stop` is set; sets it itself when a thread is lost."""
+    """Runs until `end`, also while the process drains. Sets `stop` when a thread is lost."""
 
     def __init__(self, runner: Runner, together: Together, grace_s: float, stop: threading.Event) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -33,23 +33,30 @@ class Watchdog(threading.Thread):
         self._together = together
         self._grace_s = grace_s
         self._stop_event = stop
+        self._ended = threading.Event()
         self.lost = False
+
+    def end(self) -> None:
+        """Let the thread end; from any thread."""
+        self._ended.set()
 
     def run(self) -> None:
         """Look at every running node twice a second."""
-        while not self._stop_event.wait(EVERY_S):
-            for hand in list(self._runner.running.values()):
-                self._look(hand)
+        while not self._ended.wait(EVERY_S):
             try:
+                for hand in list(self._runner.running.values()):
+                    self._look(hand)
                 self._together.relieve()
             except StoreUnavailableError as error:
                 log.warning("watchdog.store_unavailable", error=str(error))
+            except Exception:  # the thread's edge: without it nobody here would keep deadlines any more
+                log.error("watchdog.turn_failed", exc_info=True)
 
     def _look(self, hand: Hand) -> None:
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
-        if late > self._grace_s:
+        if late > self._grace_s and not self._stop_event.is_set():
             log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
             self.lost = True
             self._stop_event.set()

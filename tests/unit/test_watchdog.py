@@ -1,0 +1,48 @@
+"""The watchdog looks after what runs for as long as anything does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from flowengine.engine.runner import Runner
+from flowengine.engine.together import Together
+from flowengine.worker import watchdog
+from tests.support.waiting import wait_until
+
+
+class Turns:
+    """Stands for what is looked after: counts the turns, and fails in the first."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def relieve(self) -> None:
+        """One turn."""
+        self.count += 1
+        if self.count == 1:
+            raise ValueError("nobody expected this")
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
+    """A watchdog of a process that has been told to stop."""
+    monkeypatch.setattr(watchdog, "EVERY_S", 0.001)
+    turns, stop = Turns(), threading.Event()
+    runner = cast(Runner, SimpleNamespace(running={}))
+    watching = watchdog.Watchdog(runner, cast(Together, turns), 30.0, stop)
+    stop.set()
+    watching.start()
+    yield turns
+    watching.end()
+    watching.join(5)
+    assert not watching.is_alive()
+
+
+def test_the_watchdog_goes_on_while_the_process_drains_and_after_an_error(turns: Turns) -> None:
+    """Deadlines hold until the last node has ended, whatever went wrong in one turn."""
+    wait_until(lambda: turns.count >= 3, within_s=5, what="three turns")
