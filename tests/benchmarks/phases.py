@@ -17,6 +17,7 @@ from tests.benchmarks.stack import Stack, WorkloadFailedError
 from tests.benchmarks.systems import System
 
 OURS = "flowengine"
+MEMORY_AFTER_S = 1.0
 Say = Callable[[str], None]
 
 
@@ -90,7 +91,8 @@ class Run:
         stack.ask("single")
         stack.ask("chain", nodes=WARM_NODES)
         stack.ask("fan_out", width=WARM_NODES)
-        stack.ask("many", count=WARM_EXECUTIONS)
+        if "many" in stack.system.workloads:
+            stack.ask("many", count=WARM_EXECUTIONS)
 
     def _failed(self, system: System, what: str, error: Exception) -> None:
         self._say(f"{system.title} could not do {what}: {error}")
@@ -103,7 +105,7 @@ class Run:
                 # Each round begins with another system, so that none is always first.
                 shift = number % len(stacks) if stacks else 0
                 for stack in (*stacks[shift:], *stacks[:shift]):
-                    if label in stack.system.workloads:
+                    if label in stack.system.workloads and number < stack.system.rounds:
                         self._sample(stack, label, workload, arguments)
 
     def _sample(self, stack: Stack, label: str, workload: str, arguments: dict[str, int]) -> None:
@@ -148,8 +150,9 @@ class Run:
 
     def _sample_quietly(self, stack: Stack) -> None:
         stack.ask("fan_out", width=self._sizes.fan_out)
-        stack.ask("many", count=self._sizes.many)
-        time.sleep(1.0)
+        if "many" in stack.system.workloads:
+            stack.ask("many", count=self._sizes.many)
+        time.sleep(MEMORY_AFTER_S)
 
     def _backlog(self, system: System) -> None:
         count = self._sizes.backlog

@@ -81,9 +81,9 @@ def _notes(found: Findings) -> str:
         lines.append(
             f"Backlog of {backlog.executions} executions of 5 nodes: in Redis "
             f"{backlog.created_bytes:.0f} bytes each when created, {backlog.triggered_bytes:.0f} when "
-            f"triggered ({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; at most "
-            f"{backlog.pss_peak / MIB:.0f} MiB in the services, {backlog.server_bytes / MIB:.0f} MiB in the "
-            "server."
+            f"triggered ({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; "
+            f"at most {backlog.pss_peak / MIB:.0f} MiB in the services, "
+            f"{backlog.server_bytes / MIB:.0f} MiB in the server."
         )
     lines += [f"Failed: {what}: {why}" for what, why in found.failures.items()]
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,7 @@ class Stack:
         self._services: list[subprocess.Popen[str]] = []
         self._driver: subprocess.Popen[str] | None = None
         self._python: Path | None = None
+        self._port = free_port()
 
     def start(self, *, services: bool = True) -> None:
         """Server, then driver, then services. Raises NotInstallableError."""
@@ -50,12 +52,17 @@ class Stack:
         """Start the services; they are up when they answer their first workload."""
         assert self._python is not None
         self._services = [
-            self._process(command) for command in self.system.services(self._python, free_port())
+            self._process(command) for command in self.system.services(self._python, self._port)
         ]
 
     def _process(self, command: list[str], *, pipes: bool = False) -> subprocess.Popen[str]:
-        urls = {"REDIS_URL": self.server.url, "BENCH_REDIS_URL": self.server.url}
-        return processes.start(command, {**self.system.environment, **urls}, pipes=pipes, log=self._log)
+        given = {
+            "REDIS_URL": self.server.url,
+            "BENCH_REDIS_URL": self.server.url,
+            "BENCH_PORT": str(self._port),
+            "PREFECT_HOME": str(self._folder),
+        }
+        return processes.start(command, {**self.system.environment, **given}, pipes=pipes, log=self._log)
 
     def ask(self, workload: str, **arguments: float) -> Samples:
         """Have the driver do a workload. Raises WorkloadFailedError."""
@@ -119,6 +126,4 @@ class Stack:
         processes.stop(everything)
         with suppress(redis.RedisError, OSError):
             self.server.close()
-        with suppress(OSError):
-            self._log.unlink(missing_ok=True)
-            self._folder.rmdir()
+        shutil.rmtree(self._folder, ignore_errors=True)

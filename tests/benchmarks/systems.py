@@ -19,7 +19,8 @@ from tests.benchmarks.environments import python_of
 DRAMATIQ = "dramatiq[redis]==2.2.1"
 CELERY = "celery[redis]==5.7.0"
 HIREDIS = "hiredis==3.5.0"
-PREFECT = "prefect==3.*"
+# Newer ones do not start beside the FastAPI that they ask for.
+PREFECT = ("prefect==3.4.*", "fastapi==0.115.*", "importlib-metadata")
 
 ORCHESTRATOR_THREADS = 2
 WORKER_THREADS = 4
@@ -30,8 +31,8 @@ PEER_THREADS = 3
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """One system: the commands of its services, the module of its driver, what it can do.
 
-    `python` finds the interpreter, making the environment if need be. `port` is a free port for a
-    service that listens.
+    `python` finds the interpreter, making the environment if need be. The port given to `services` is a
+    free one, for a service that listens. It takes part in so many `rounds` at most.
     """
 
     name: str
@@ -41,6 +42,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     driver: str
     workloads: frozenset[str]
     environment: dict[str, str] = {}
+    rounds: int = 1000
 
 
 def flowengine() -> System:
@@ -132,15 +134,38 @@ def celery_prefork() -> System:
     )
 
 
+def prefect() -> System:
+    """Prefect: a server on SQLite, and flows that run in the driver with six threads."""
+
+    def services(python: Path, port: int) -> list[list[str]]:
+        return [[str(python), "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]]
+
+    return System(
+        name="prefect",
+        title="Prefect",
+        python=lambda: python_of("prefect", PREFECT),
+        services=services,
+        driver="tests.benchmarks.drivers.prefect_driver",
+        workloads=frozenset({"chain", "fan_out", "single"}),
+        environment={
+            "DO_NOT_TRACK": "1",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        },
+        rounds=1,
+    )
+
+
 SYSTEMS: dict[str, Callable[[], System]] = {
     "flowengine": flowengine,
     "dramatiq": dramatiq,
     "celery": celery,
     "celery-prefork": celery_prefork,
+    "prefect": prefect,
 }
 
 DEFAULT: dict[str, tuple[str, ...]] = {
     "quick": ("dramatiq", "celery"),
-    "full": ("dramatiq", "celery", "celery-prefork"),
+    "full": ("dramatiq", "celery", "celery-prefork", "prefect"),
 }
 """The peers of each length."""
