@@ -42,6 +42,9 @@ from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
 
 DAY_S: Final = 24 * 3600.0
 
+LEAVE_WITHIN_S: Final = 2.0
+"""How long a stop waits for the good manners; a group that is not left forgets its consumer in time."""
+
 ALONE_FROM: Final = 3
 """The delivery from which on a process takes a message alone; sooner where the limit is lower."""
 
@@ -219,6 +222,11 @@ class StreamsBroker(dramatiq.Broker):
     def stop_fetching(self) -> None:
         """Take no more messages; wakes the consumers that block in reading."""
         self.in_flight.stop()
+        # Beside the stopping: where Redis's name is gone already, looking it up takes seconds. A consumer
+        # that is not woken wakes by itself within one.
+        threading.Thread(target=self._wake, name="wake", daemon=True).start()
+
+    def _wake(self) -> None:
         for consumer in list(self._consumers.values()):
             consumer.wake()
 
@@ -226,6 +234,11 @@ class StreamsBroker(dramatiq.Broker):
         """The worker is down: end renewal, and leave the groups in which nothing is pending."""
         if self._keeper is not None:
             self._keeper.stop()
+        leaving = threading.Thread(target=self._leave_groups, name="leave", daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_WITHIN_S)
+
+    def _leave_groups(self) -> None:
         try:
             for queue in self._consumers:
                 for consumer in self.group.consumers(queue):
