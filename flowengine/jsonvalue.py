@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()

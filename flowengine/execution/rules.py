@@ -223,9 +223,7 @@ def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Chang
         caused_by=cause,
         attempts=0,
     )
-    failed = NodeRecord(
-        status="failed", attempt=before.attempt, finished_at=now, error=error, run=before.run
-    )
+    failed = NodeRecord(status="failed", attempt=before.attempt, finished_at=now, error=error, run=before.run)
     event = Event("node_failed", now, name, before.attempt, error.code)
     return (Write(name, failed), Happened(event))
 
