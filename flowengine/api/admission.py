@@ -53,6 +53,9 @@ def served_hosts_only(settings: Settings) -> Callable[[str], bool]:
     Without keys the only protection is that nobody else reaches loopback; a web page that points its
     own name at 127.0.0.1 (DNS rebinding) does, but it cannot change the Host header.
     """
+    if settings.served_hosts:
+        named = frozenset(name.lower().strip("[]") for name in settings.served_hosts)
+        return lambda host: _without_port(host).lower().strip("[]") in named
     if settings.api_keys or settings.insecure:
         return lambda _: True
     return lambda host: is_loopback(_without_port(host))

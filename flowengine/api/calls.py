@@ -47,12 +47,18 @@ class Calls:
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, late: str) -> T:
     context = contextvars.copy_context()
     running = asyncio.get_running_loop().run_in_executor(pool, lambda: context.run(work))
-    done, _ = await asyncio.wait([running], timeout=limit_s)
-    if done:
-        return running.result()
-    running.add_done_callback(_ignore)
-    running.cancel()
-    raise StoreUnavailableError(late)
+    try:
+        done, _ = await asyncio.wait([running], timeout=limit_s)
+        if done:
+            return running.result()
+        running.add_done_callback(_ignore)
+        running.cancel()
+        raise StoreUnavailableError(late)
+    finally:
+        # Its error's traceback holds this frame: a circle that would keep the body, 12 MiB, until the
+        # collector comes by.
+        done = set()
+        del running
 
 
 def _ignore(future: asyncio.Future[T]) -> None:

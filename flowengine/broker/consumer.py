@@ -22,7 +22,7 @@ from dramatiq.errors import ActorNotFound
 from flowengine.broker.assembly import Assembler
 from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.errors import connection_closed
+from flowengine.broker.errors import UndecodablePayloadError, connection_closed
 from flowengine.broker.group import RawEntry, is_missing_group
 from flowengine.broker.own_connection import OwnConnection
 from flowengine.broker.returns import return_failed, return_unstarted
@@ -84,6 +84,8 @@ class StreamsConsumer(dramatiq.Consumer):
         delivery = _delivery(message)
         if delivery.given_back:
             self._in_flight.finish(delivery)
+        elif isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:
+            self._bury(delivery, "undecodable")
         elif delivery.engine:
             self._end(delivery)
         elif delivery.exception is not None:

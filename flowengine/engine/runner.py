@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import httpx
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.pace import Pace
-from flowengine.engine.ports import Invoker, Receipt, Redactor, Sink, Start, StateStore
+from flowengine.engine.ports import Acknowledge, Invoker, Receipt, Redactor, Sink, Start, StateStore
+from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import (
     Callback,
     Completed,
@@ -31,6 +33,11 @@ from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, render
 
 log = structlog.stdlib.get_logger()
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0
+MOST_ERRORS = 10
+MOST_CODE_CHARS = 100
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -96,6 +103,8 @@ class Runner:
         environment: Environment,
         clock: Callable[[], int],
         pace: Pace | None = None,
+        *,
+        patience_s: float = 0.0,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -105,6 +114,7 @@ class Runner:
         self._environment = environment
         self._clock = clock
         self._pace = pace or Pace()
+        self._patience_s = patience_s
         self.running: dict[int, Hand] = {}
 
     def run(self, task: RunNode, receipt: Receipt) -> None:
@@ -142,13 +152,30 @@ class Runner:
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
             return False
         try:
-            self._store.report([self.callback(hand, outcome)], hand.acknowledge)
+            self.send([self.callback(hand, outcome)], hand.acknowledge)
         except BaseException:
             hand.give_back()
             raise
         hand.confirm()
         self.note(hand, outcome)
         return True
+
+    def send(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+        """Send callbacks, trying again through a short outage: the work is done, and may be dear.
+
+        Raises StoreUnavailableError when the patience is over; then the nodes run again.
+        """
+        until, pause = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        while True:
+            try:
+                self._store.report(callbacks, acknowledge)
+                return
+            except StoreUnavailableError as error:
+                if time.monotonic() + pause > until:
+                    raise
+                log.info("node.report_delayed", error=str(error), retry_in_s=pause)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def callback(self, hand: Hand, outcome: Outcome) -> Callback:
         """What tells the orchestrator."""
@@ -254,12 +281,13 @@ class Runner:
     def _error(self, error: HandlerError) -> NodeError:
         redact = self._secrets.redact
         errors = tuple(
-            msgspec.structs.replace(tried, message=redact(tried.message)) for tried in error.errors
+            replace(tried, code=tried.code[:MOST_CODE_CHARS], message=shortened(redact(tried.message), 500))
+            for tried in error.errors[-MOST_ERRORS:]
         )
         return NodeError(
-            code=error.code,
+            code=error.code[:MOST_CODE_CHARS],
             message=shortened(redact(error.message)),
-            attempts=max(1, len(errors)),
+            attempts=max(1, len(error.errors)),
             errors=errors,
         )
 

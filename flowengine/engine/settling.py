@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from flowengine.engine.ports import Acknowledge, StateStore, Unit
+from flowengine.engine.ports import Acknowledge, NodeKey, StateStore, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution import rules
 from flowengine.execution.changes import Change, Finish, Happened
@@ -112,12 +112,15 @@ def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
 
 def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[rules.Run]) -> dict[str, list[Change]]:
     changes: dict[str, list[Change]] = defaultdict(list)
+    dispatched: set[NodeKey] = set()
     for follow in follows:
         if _is_past(unit, follow.run):
             continue
         for number, position in enumerate(follow.positions):
-            record = unit.nodes.get((follow.run.execution, follow.plan.nodes[position].id), UNTOUCHED)
-            if record.status == "pending":
+            key = (follow.run.execution, follow.plan.nodes[position].id)
+            record = unit.nodes.get(key, UNTOUCHED)
+            if record.status == "pending" and key not in dispatched:
+                dispatched.add(key)
                 if follow.opening is not None and number == 0 and record.attempt == 0:
                     changes[follow.run.execution].append(Happened(follow.opening))
                 changes[follow.run.execution] += rules.dispatch(

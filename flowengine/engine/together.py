@@ -156,7 +156,7 @@ class Together:
             return
         at = tuple(hand.at for hand, _ in done)
         try:
-            self._store.report(
+            self._runner.send(
                 [callback for _, callback in done], lambda sink: group.receipt.acknowledge(sink, only=at)
             )
         except BaseException:

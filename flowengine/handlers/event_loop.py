@@ -30,10 +30,6 @@ class EventLoopThread:
             raise
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
-    def is_current_thread(self) -> bool:
-        """Whether the caller is on the loop's own thread."""
-        return self._thread is threading.current_thread()
-
     def close(self, timeout_s: float = 5.0) -> None:
         """Cancel what runs, stop the loop and wait for its thread, `timeout_s` at most."""
         with self._lock:

@@ -10,6 +10,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.payloads import decoded
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.model import Callback, StartExecution, TimerFired
@@ -40,17 +41,17 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
 
     def start_execution(payloads: Sequence[bytes]) -> None:
         if len(payloads) > 1:
-            engine.start_together([_start.decode(payload) for payload in payloads], broker.receipt())
+            engine.start_together([decoded(_start, payload) for payload in payloads], broker.receipt())
             return
-        message = _start.decode(payloads[0])
+        message = decoded(_start, payloads[0])
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.start(message, broker.receipt())
 
     def node_finished(payloads: Sequence[bytes]) -> None:
-        engine.finish([_callback.decode(payload) for payload in payloads], broker.receipt())
+        engine.finish([decoded(_callback, payload) for payload in payloads], broker.receipt())
 
     def timer_fired(payloads: Sequence[bytes]) -> None:
-        message = _timer.decode(payloads[0])
+        message = decoded(_timer, payloads[0])
         with bound_contextvars(execution_id=message.execution, node_id=message.node):
             engine.fire(message, broker.receipt())
 

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     api_keys: tuple[str, ...] = ()
     api_timeout_s: float = 6.0
     insecure: bool = False
+    served_hosts: tuple[str, ...] = ()
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     unknown: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
 KEY_ENTRY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{64}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _WORDS = {
     "1": True,
     "true": True,
@@ -115,6 +116,11 @@ def url(kind: Literal["http", "redis"]) -> Parser:
 def modules() -> Parser:
     """Names of Python modules, separated by commas or spaces."""
     return _several(_MODULE, "names of Python modules, separated by commas")
+
+
+def host_names() -> Parser:
+    """Names or addresses of hosts, without ports, separated by commas or spaces."""
+    return _several(_HOST, "names of hosts without ports, separated by commas")
 
 
 def key_entries() -> Parser:

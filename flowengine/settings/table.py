@@ -9,6 +9,7 @@ from flowengine.settings.parsing import (
     Parser,
     Value,
     choice,
+    host_names,
     key_entries,
     modules,
     number,
@@ -81,6 +82,13 @@ SETTINGS: tuple[Setting, ...] = (
         from_file=True,
     ),
     Setting("FLOWENGINE_INSECURE", "insecure", switch(), "Let the API listen beyond loopback without keys."),
+    Setting(
+        "FLOWENGINE_SERVED_HOSTS",
+        "served_hosts",
+        host_names(),
+        "Names the API answers to (the Host header). Default: loopback names, or any once keys or "
+        "FLOWENGINE_INSECURE are set.",
+    ),
     Setting(
         "FLOWENGINE_API_TIMEOUT_SECONDS",
         "api_timeout_s",

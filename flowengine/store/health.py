@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import redis
+import structlog
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
 from flowengine.store.admission import parse_info
 from flowengine.store.clock import milliseconds
 from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
+
+log = structlog.stdlib.get_logger()
 
 PROBE = "fe:health"
 ALIVE_MS = 10_000
@@ -32,7 +35,10 @@ class Health:
         try:
             time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", PROBE, "1", "EX", 60)])
         except (StoreUnavailableError, redis.RedisError) as error:
-            return HealthView(status="down", checks={"redis": str(error)})
+            log.warning("health.redis_down", error=str(error))
+            refused = isinstance(error, redis.ResponseError) or "refuse" in str(error)
+            said = "refuses commands; its log or INFO says why" if refused else "does not answer"
+            return HealthView(status="down", checks={"redis": said})
         checks = {"redis": "ok", "memory": self._memory()}
         queues: dict[str, QueueView] = {}
         for queue in self._queues:
@@ -46,7 +52,8 @@ class Health:
         try:
             figures = parse_info(self._state.sessions.retrying_read([("INFO", "memory")])[0])
         except (StoreUnavailableError, redis.RedisError) as error:
-            return f"not known: {error}"
+            log.info("health.memory_not_known", error=str(error))
+            return "not known"
         most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
         if most and used > most * self._state.settings.memory_limit_ratio:
             return f"{used} of {most} bytes used: new work is refused"

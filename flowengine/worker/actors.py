@@ -9,6 +9,7 @@ import msgspec
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.payloads import decoded
 from flowengine.engine.runner import Runner
 from flowengine.engine.together import Together
 from flowengine.errors import StoreUnavailableError
@@ -23,10 +24,10 @@ def declare(broker: StreamsBroker, runner: Runner, together: Together, queue: st
     def run_node(payloads: Sequence[bytes]) -> None:
         if len(payloads) > 1:
             receipt = broker.receipt()
-            tasks = [_task.decode(payload) for payload in payloads]
+            tasks = [decoded(_task, payload) for payload in payloads]
             together.run(tasks, receipt, lambda at: broker.give_back(receipt, at))
             return
-        task = _task.decode(payloads[0])
+        task = decoded(_task, payloads[0])
         with bound_contextvars(
             execution_id=task.execution,
             node_id=task.node,

@@ -32,6 +32,8 @@ from flowengine.worker.watchdog import Watchdog
 
 DEFAULT_THREADS = 16
 JOINED_TASKS = 8
+PATIENCE = 0.8
+"""How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 IDLE_WAKE_MS = 2_000
 LOST_EXIT = 70
 
@@ -78,6 +80,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
         state.clock.now,
         pace,
+        patience_s=PATIENCE * settings.lease_s,
     )
     together = Together(state, runner, pace)
     policy = ActorPolicy(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.queue_stats import QueueStats, queue_stats
 from flowengine.broker.wire import GROUP, stream_key
 from tests.support.broker_rig import QUEUE, Rig, Seen
 from tests.support.valkey import Valkey
@@ -158,18 +157,6 @@ def test_clean_stop_leaves_the_group(rig: Rig) -> None:
     wait_until(lambda: rig.length() == 0)
     rig.stop(worker)
     assert consumers(rig) == []
-
-
-def test_queue_stats_tell_length_age_and_live_processes(rig: Rig) -> None:
-    """Stats count what is not settled, tell the oldest message's age and how many processes are alive."""
-    assert queue_stats(rig.client, "never used") == QueueStats(0, None, 0)
-    broker, seen = rig.engine_broker(), Seen()
-    rig.actor(broker, seen, gated=True)
-    rig.send(broker, b"one", b"two")
-    rig.work(broker)
-    wait_until(lambda: (queue_stats(rig.client, QUEUE).oldest_age_s or 0) > 0.05)
-    stats = queue_stats(rig.client, QUEUE)
-    assert (stats.length, stats.consumers) == (2, 1)
 
 
 def test_worker_survives_an_outage_and_says_so_once(own_rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:

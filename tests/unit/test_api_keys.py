@@ -11,7 +11,7 @@ import structlog
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from flowengine.api.admission import OPEN, check_binding, is_loopback
+from flowengine.api.admission import OPEN, check_binding, is_loopback, served_hosts_only
 from flowengine.api.app import create_app
 from flowengine.api.keys import KeyRing, new_key
 from flowengine.errors import SettingsError
@@ -175,3 +175,19 @@ def test_only_health_is_marked_open() -> None:
         if served.opt.get(OPEN)
     }
     assert opened == {"/health"}
+
+
+@pytest.mark.parametrize(
+    ("host", "served"),
+    [
+        ("localhost:8000", True),
+        ("LOCALHOST", True),
+        ("[::1]:80", True),
+        ("evil.example:8000", False),
+        ("", False),
+    ],
+)
+def test_named_hosts_are_served_even_where_the_binding_is_insecure(host: str, served: bool) -> None:
+    """In a container the API listens on all addresses; a name that was rebound to it gets no answer."""
+    settings = Settings(insecure=True, served_hosts=("localhost", "::1"))
+    assert served_hosts_only(settings)(host) is served
