@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dramatiq
+import msgspec
 import pytest
 import redis
 
 from flowengine.broker.errors import NoMessageError
+from flowengine.broker.payloads import decoded
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.wire import GROUP, stream_key
 from flowengine.errors import StoreUnavailableError
@@ -336,3 +338,25 @@ def test_running_message_is_not_taken_over(rig: Rig) -> None:
 def redis_ms(client: redis.Redis) -> int:
     seconds, microseconds = client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def test_payload_that_nobody_can_read_goes_to_the_dead_letters(rig: Rig) -> None:
+    """It is set aside alone; the messages that were joined with it come again and are processed."""
+    broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
+
+    @dramatiq.actor(queue_name=QUEUE, broker=broker)
+    def act(payloads: list[bytes]) -> None:
+        seen.note(payloads, broker.receipt().deliveries)
+        numbers = [decoded(msgspec.json.Decoder(int), payload) for payload in payloads]
+        assert numbers
+        pipe = broker.group.client.pipeline(transaction=True)
+        broker.receipt().acknowledge(pipe)
+        pipe.execute()
+        broker.receipt().confirm()
+
+    rig.send(broker, b"1", b"{", b"2")
+    rig.work(broker)
+    wait_until(lambda: rig.length() == 0)
+    [dead] = rig.dead()
+    assert (dead[b"p"], dead[b"reason"]) == (b"{", b"undecodable")
+    assert sorted(seen.calls[1:]) == [(b"1",), (b"2",), (b"{",)]

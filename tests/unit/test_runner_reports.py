@@ -1,0 +1,80 @@
+"""What a worker does with an outcome while Redis is away, and how much of an error it keeps."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from flowengine.engine import runner as runner_module
+from flowengine.engine.ports import Invoker, Redactor, StateStore
+from flowengine.engine.runner import MOST_ERRORS, Environment, Runner
+from flowengine.errors import StoreUnavailableError
+from flowengine.plugin import AttemptError, HandlerError, Registry
+from flowengine.settings import Limits
+
+
+class Outage:
+    """A store that fails so many times; also a Redactor that changes nothing."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.reports = 0
+
+    def report(self, callbacks: object, acknowledge: object) -> None:
+        """Fails, then succeeds."""
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("away")
+        self.reports += 1
+
+    def redact(self, text: str) -> str:
+        """As it is."""
+        return text
+
+
+def runner_over(store: Outage, *, patience_s: float) -> Runner:
+    """A runner that only reports."""
+    return Runner(
+        cast(StateStore, store),
+        Registry(),
+        cast(Invoker, None),
+        cast(Redactor, store),
+        Limits(),
+        cast(Environment, None),
+        lambda: 0,
+        patience_s=patience_s,
+    )
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(runner_module, "LONGEST_PAUSE_S", 0.002)
+
+
+def test_outcome_is_reported_once_the_outage_is_over() -> None:
+    """Work that is done is not done again because Redis was away for a moment."""
+    store = Outage(failures=5)
+    runner_over(store, patience_s=30).send([], lambda sink: None)
+    assert (store.failures, store.reports) == (0, 1)
+
+
+def test_patience_ends() -> None:
+    """After most of a lease the message is left to be handed back."""
+    store = Outage(failures=10_000)
+    with pytest.raises(StoreUnavailableError):
+        runner_over(store, patience_s=0.02).send([], lambda sink: None)
+    assert store.reports == 0
+
+
+def test_error_of_a_node_is_bounded() -> None:
+    """Neither the number nor the length of what a handler lists can swell the record."""
+    tried = tuple(AttemptError(code="c" * 5000, message="m" * 100_000) for _ in range(50))
+    error = runner_over(Outage(0), patience_s=0)._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
+    assert error.attempts == 50
+    assert len(error.errors) == MOST_ERRORS
+    assert (
+        len(error.code) + len(error.message) + sum(len(e.code) + len(e.message) for e in error.errors)
+        < 10_000
+    )
