@@ -21,12 +21,14 @@ def main() -> int:
 
     import flowengine.observability.lean  # noqa: F401 - before anything that imports structlog
     from flowengine.api.app import create_app
+    from flowengine.api.memory import give_large_blocks_back
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, read_settings
     from flowengine.errors import FlowEngineError
     from flowengine.handlers import load_registry
     from flowengine.observability import configure_logs
 
+    give_large_blocks_back()
     try:
         settings = read_settings()
         if "insecure" in options:
