@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 PROCESSES = 2
 LANES = 4
-EVERY = int(os.environ.get("FLOWENGINE_LIVE_POINTS_EVERY", "6"))
-END_WITHIN_S = 12.0
+EVERY = int(os.environ.get("FLOWENGINE_LIVE_POINTS_EVERY", "8"))
+END_WITHIN_S = 30.0
 
 
 class Reference:

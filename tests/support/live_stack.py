@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 
 import dramatiq
@@ -63,18 +63,29 @@ def in_a_hurry() -> Iterator[None]:
 class Running:
     """One process: a Dramatiq Worker on its broker, over one line."""
 
-    def __init__(self, line: Line, broker: StreamsBroker, *, threads: int) -> None:
+    def __init__(
+        self, line: Line, broker: StreamsBroker, *, threads: int, ends: Callable[[], None] = lambda: None
+    ) -> None:
         self.line = line
         self.broker = broker
+        self._ends = ends
         self.worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=WAKE_MS)
         self.worker.start()
 
     def stop(self) -> None:
         """Stop it in good order, or clear away what is left of a dead one."""
-        with suppress(ProcessDied, redis.RedisError):
-            self.worker.stop(timeout=5000)
+        if self.line.dead:
+            # Nothing of it may go on, and its last words would fail.
+            self.broker.in_flight.stop()
+            threads: list[Any] = [*self.worker.workers, *self.worker.consumers.values()]
+            for thread in threads:
+                thread.stop()
+        else:
+            with suppress(ProcessDied, redis.RedisError):
+                self.worker.stop(timeout=5000)
         with suppress(ProcessDied, redis.RedisError):
             self.broker.close()
+        self._ends()
 
 
 class LiveStack:
@@ -136,7 +147,12 @@ class LiveStack:
     def _start_worker(self) -> Running:
         settings = self._settings("worker")
         parts = worker_process.build(settings, {"STACK": self._url}, threading.Event())
-        return Running(_lines[settings.redis_url], parts.broker, threads=2)
+
+        def ends() -> None:
+            parts.watchdog.end()
+            parts.invoker.close()
+
+        return Running(_lines[settings.redis_url], parts.broker, threads=2, ends=ends)
 
     def _settings(self, name: str) -> Settings:
         self._serial += 1
