@@ -53,7 +53,7 @@ bench *options:
 
 # Long runs of the model-based and crash-point tests
 fault *options:
-    FLOWENGINE_TEST_EFFORT=long {{ python }} pytest tests/fault tests/property {{ options }}
+    FLOWENGINE_FAULT_EXAMPLES=2000 FLOWENGINE_LIVE_POINTS_EVERY=1 {{ python }} pytest --timeout 3600 tests/fault tests/property {{ options }}
 
 # Break one rule of the design at a time; the tests must notice each
 mutants *options:
