@@ -21,6 +21,7 @@ from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.lines import Samples, redis_url, serve
 
 POLL_S = 0.0005
+POLL_ALONE_S = 0.0001
 DRAIN_POLL_S = 0.05
 DRAIN_WITHIN_S = 280.0
 DIAMOND_NODES = 5
@@ -193,7 +194,7 @@ def _ends(triggered: Iterable[str], began: float) -> dict[str, float]:
                     waiting.discard(execution)
                     ended[execution] = time.perf_counter() if alone else int(finished) / 1000 - epoch
         if waiting:
-            time.sleep(POLL_S)
+            time.sleep(POLL_ALONE_S if alone else POLL_S)
     return ended
 
 
