@@ -117,20 +117,28 @@ class Client(threading.Thread):
         if answer is None:
             return
         execution: str = answer.json()["execution_id"]
-        if not self._trigger(http, execution):
+        run = self._trigger(http, execution)
+        if run is None:
             return
         self._tally.accept(execution)
-        spans = [self._ended(http, execution, workload, run=1)]
-        if workload.failing and self._trigger(http, execution):
-            spans.append(self._ended(http, execution, workload, run=2))
+        spans = [self._ended(http, execution, workload, run)]
+        if workload.failing and run == 1:
+            run = self._trigger(http, execution)
+            if run != 2:
+                raise LostError(f"{execution}: triggered again, in run {run}")
+            spans.append(self._ended(http, execution, workload, run))
         self._tally.finish(workload, spans)
 
-    def _trigger(self, http: httpx.Client, execution: str) -> bool:
-        """Whether it was started. 409 to a repeated question: the first one was heard."""
+    def _trigger(self, http: httpx.Client, execution: str) -> int | None:
+        """The run that was started; None when giving up.
+
+        409 to a repeated question: an earlier one was heard. Asked so late that the run has failed
+        meanwhile, the question starts the next run: the answer says which.
+        """
         answer = self._ask(lambda: http.post(f"/workflow/trigger/{execution}"), 202, repeated=409)
-        if answer is None and not self.give_up.is_set():
-            raise LostError(f"{execution} could not be triggered")
-        return answer is not None
+        if answer is not None and answer.status_code == 409:
+            answer = self._ask(lambda: http.get(f"/workflows/{execution}"), 200)
+        return None if answer is None else int(answer.json()["run"])
 
     def _ask(
         self, request: Callable[[], httpx.Response], expected: int, *, repeated: int | None = None
@@ -153,7 +161,7 @@ class Client(threading.Thread):
             time.sleep(AGAIN_S)
         return None
 
-    def _ended(self, http: httpx.Client, execution: str, workload: Workload, *, run: int) -> Span:
+    def _ended(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> Span:
         """The span of that run, once it has ended and is right."""
         status: dict[str, Any] = {}
         while status.get("status") not in ENDED or status["run"] != run:
