@@ -28,7 +28,7 @@ class Memory(msgspec.Struct, frozen=True):
 class Backlog(msgspec.Struct, frozen=True):
     """Executions of five nodes that wait: bytes each in Redis, and what draining them took.
 
-    `pss_peak`: of all services together while draining. `nodes_per_s`: from their start on.
+    `pss_peak`: of all services together while draining. `nodes_per_s`: from the first task on.
     """
 
     executions: int

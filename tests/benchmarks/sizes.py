@@ -22,7 +22,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int
 
 
-QUICK = Sizes(rounds=3, single_samples=6, idle_s=15.0, backlog=500)
+QUICK = Sizes(rounds=3, single_samples=5, idle_s=10.0, backlog=500)
 FULL = Sizes(rounds=7, single_samples=24, idle_s=60.0, backlog=10_000)
 SETTLE_S = 3.0
 WARM_NODES = 20
