@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from tests.fault.soak_clients import Client, Tally
+from tests.fault.soak_clients import REQUEST_S, Client, Tally
 from tests.fault.soak_faults import Injector
 from tests.fault.soak_stack import ORPHANS_END_WITHIN_S, SoakStack, soaking
 from tests.fault.soak_workload import PATH, TIMEOUT_S
@@ -31,6 +31,7 @@ from tests.support.waiting import wait_until
 
 CLIENTS: Final = 16
 FINISH_WITHIN_S: Final = 60.0
+GIVE_UP_WITHIN_S: Final = 2 * REQUEST_S
 QUIET_WITHIN_S: Final = TIMEOUT_S + 20.0
 
 
@@ -77,10 +78,9 @@ def soak(seconds: float, seed: int) -> Report:
     with serving() as service, soaking() as stack:
         injector = Injector(stack, random.Random(seed))
         clients = [Client(number, stack.api_url, service.url(PATH), seed, tally) for number in range(CLIENTS)]
-        for client in clients:
-            client.start()
-        injector.start()
         try:
+            for thread in (*clients, injector):
+                thread.start()
             _pass(seconds, injector)
             for client in clients:
                 client.no_more.set()
@@ -90,7 +90,8 @@ def soak(seconds: float, seed: int) -> Report:
             for client in clients:
                 client.no_more.set()
                 client.give_up.set()
-            _join(clients, FINISH_WITHIN_S)
+            injector.stop()
+            _join(clients, GIVE_UP_WITHIN_S)
         wrong = [*tally.wrong, *_repeated(service), *_judge(stack)]
         return Report(
             seed=seed,
@@ -116,7 +117,8 @@ def _pass(seconds: float, injector: Injector) -> None:
 def _join(clients: Sequence[Client], within_s: float) -> None:
     deadline = time.monotonic() + within_s
     for client in clients:
-        client.join(max(0.0, deadline - time.monotonic()))
+        if client.is_alive():
+            client.join(max(0.0, deadline - time.monotonic()))
 
 
 def _repeated(service: HttpServer) -> Iterator[str]:
@@ -175,7 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the faults and workflows [a random one]")
     chosen = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if chosen.seed is None else chosen.seed
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.stdout.write(f"soaking for {chosen.seconds:.0f} s, seed {seed}\n")
     sys.stdout.flush()
     try:
@@ -188,6 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """The first one ends the soak; later ones must not disturb the ending of its processes."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -64,14 +64,19 @@ class Injector(threading.Thread):
 
     def finish(self) -> None:
         """No more faults; everything runs and is connected again. Raises what the thread died of."""
-        self._stop_event.set()
-        self.join()
+        self.stop()
         self._undo(float("inf"))
         for proxy in self._stack.proxies.values():
             proxy.heal()
         self._stack.revive()
         if self.failure is not None:
             raise self.failure
+
+    def stop(self) -> None:
+        """No more faults; what they have done stays as it is."""
+        self._stop_event.set()
+        if self.is_alive():
+            self.join()
 
     def _strike(self) -> None:
         if not self._deck:
