@@ -162,8 +162,14 @@ MUTANTS: Final = (
     Mutant(
         "only a pending node is dispatched",
         _in("engine/settling.py"),
+        'if record.status == "pending" and key not in dispatched:',
+        'if record.status != "completed" and key not in dispatched:',
+    ),
+    Mutant(
+        "a node is dispatched once in a transaction",
+        _in("engine/settling.py"),
+        'if record.status == "pending" and key not in dispatched:',
         'if record.status == "pending":',
-        'if record.status != "completed":',
     ),
     Mutant(
         "a start counts in its own run only",

@@ -106,7 +106,7 @@ def test_two_parents_that_fail_at_once_under_two_orchestrators_end_the_execution
     assert [stored.status for stored in check_invariants()] == ["failed"]
 
 
-@pytest.mark.parametrize("skipped", range(4))
+@pytest.mark.parametrize("skipped", range(2))
 def test_a_repetition_in_the_middle_of_settling_disturbs_nothing(
     harness: Harness, check_invariants: CheckEverything, skipped: int
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_repetition_in_the_middle_of_settling_disturbs_nothing(
     a, b = harness.callback_of("a"), harness.callback_of("b")
     first, second = harness.orchestrators[0], harness.second_orchestrator()
     assert harness.deliver(first, a)
-    first.state.between = lambda: assert_true(harness.deliver(second, b, a))
+    first.state.between = lambda: assert_true(harness.deliver(second, a))
     first.state.skipped = skipped
     assert harness.deliver(first, b)
     assert harness.statuses(execution)["j"] == "queued"
@@ -163,12 +163,13 @@ def test_a_callback_of_the_first_run_changes_nothing_in_the_second(
     check_invariants()
 
 
+@pytest.mark.parametrize("beside", [{}, {"k": ()}], ids=["one last node", "two last nodes"])
 def test_a_late_copy_beside_a_callback_of_the_second_run_does_not_hold_up_its_end(
-    harness: Harness, check_invariants: CheckEverything
+    harness: Harness, check_invariants: CheckEverything, beside: dict[str, tuple[str, ...]]
 ) -> None:
     """A batch that carries both ends the second run."""
     harness.script = failing_in(1, "j")
-    execution = begun(harness, {"a": (), "b": (), "j": ("a", "b")})
+    execution = begun(harness, {"a": (), "b": (), "j": ("a", "b"), **beside})
     harness.run_tasks("a")
     old = harness.callback_of("a")
     harness.drain()
@@ -249,6 +250,18 @@ def test_a_worker_that_was_overtaken_leaves_no_start_behind(
     harness.script = applied_meanwhile
     assert harness.deliver(harness.workers[0], msgspec.structs.replace(task, deliveries=2))
     harness.drain()
+    check_invariants()
+
+
+def test_several_executions_are_started_together(harness: Harness, check_invariants: CheckEverything) -> None:
+    """In one transaction; a copy of a start among them counts once."""
+    executions = [harness.begin(plan_of(JOIN)) for _ in range(3)]
+    starts = harness.waiting("orchestrator")
+    assert harness.deliver(harness.orchestrators[0], *starts, starts[0])
+    assert len(harness.tasks()) == 6
+    check_invariants()
+    harness.drain()
+    assert all(harness.results(execution) == expected_values(JOIN) for execution in executions)
     check_invariants()
 
 

@@ -237,7 +237,10 @@ class OrchestratorProcess(Process):
     def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
         """What the orchestrator's actors do."""
         first = entries[0]
-        if first.actor == "start_execution":
+        if first.actor == "start_execution" and len(entries) > 1:
+            starts = [msgspec.json.decode(entry.payload, type=StartExecution) for entry in entries]
+            self.engine.start_together(starts, receipt)
+        elif first.actor == "start_execution":
             self.engine.start(msgspec.json.decode(first.payload, type=StartExecution), receipt)
         elif first.actor == "timer_fired":
             self.engine.fire(msgspec.json.decode(first.payload, type=TimerFired), receipt)
