@@ -10,11 +10,11 @@ RULES: Final = ("tests/unit/test_rules_finish.py", "tests/unit/test_rules_runs.p
 ENGINE: Final = (
     "tests/integration/test_engine_callbacks.py",
     "tests/integration/test_engine_timers.py",
-    "tests/integration/test_engine_crashes.py",
     "tests/integration/test_engine_sweep.py",
-    "tests/integration/test_store_connection.py",
     "tests/integration/test_store_lifetimes.py",
+    "tests/integration/test_store_connection.py",
     "tests/integration/test_store_triggers.py",
+    "tests/integration/test_engine_crashes.py",
     "tests/property/test_execution_graphs.py",
     "tests/property/test_execution_machine.py",
 )
