@@ -77,7 +77,9 @@ def soak(seconds: float, seed: int) -> Report:
     tally = Tally()
     with serving() as service, soaking() as stack:
         injector = Injector(stack, random.Random(seed))
-        clients = [Client(number, stack.api_url, service.url(PATH), seed, tally) for number in range(CLIENTS)]
+        clients = [
+            Client(number, stack.api_urls, service.url(PATH), seed, tally) for number in range(CLIENTS)
+        ]
         try:
             for thread in (*clients, injector):
                 thread.start()

@@ -90,18 +90,21 @@ class Tally:
 class Client(threading.Thread):
     """Runs one execution after another until told to stop; then finishes the last one."""
 
-    def __init__(self, number: int, api_url: str, service_url: str, seed: int, tally: Tally) -> None:
+    def __init__(
+        self, number: int, api_urls: Sequence[str], service_url: str, seed: int, tally: Tally
+    ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self.no_more = threading.Event()
         self.give_up = threading.Event()
-        self._api_url = api_url
+        self._api_urls = api_urls
+        self._turn = number
         self._service_url = service_url
         self._rng = random.Random(f"{seed}-{number}")
         self._tally = tally
 
     def run(self) -> None:
         """Until `no_more`, or `give_up` in the middle of one."""
-        with httpx.Client(base_url=self._api_url, timeout=REQUEST_S, trust_env=False) as http:
+        with httpx.Client(timeout=REQUEST_S, trust_env=False) as http:
             while not self.no_more.is_set():
                 workload = draw(self._rng)
                 try:
@@ -113,7 +116,7 @@ class Client(threading.Thread):
 
     def _one(self, http: httpx.Client, workload: Workload) -> None:
         document = workload.document(self._service_url)
-        answer = self._ask(lambda: http.post("/workflow", json=document), 201)
+        answer = self._ask(lambda api: http.post(f"{api}/workflow", json=document), 201)
         if answer is None:
             return
         execution: str = answer.json()["execution_id"]
@@ -135,20 +138,20 @@ class Client(threading.Thread):
         409 to a repeated question: an earlier one was heard. Asked so late that the run has failed
         meanwhile, the question starts the next run: the answer says which.
         """
-        answer = self._ask(lambda: http.post(f"/workflow/trigger/{execution}"), 202, repeated=409)
+        answer = self._ask(lambda api: http.post(f"{api}/workflow/trigger/{execution}"), 202, repeated=409)
         if answer is not None and answer.status_code == 409:
-            answer = self._ask(lambda: http.get(f"/workflows/{execution}"), 200)
+            answer = self._ask(lambda api: http.get(f"{api}/workflows/{execution}"), 200)
         return None if answer is None else int(answer.json()["run"])
 
     def _ask(
-        self, request: Callable[[], httpx.Response], expected: int, *, repeated: int | None = None
+        self, request: Callable[[str], httpx.Response], expected: int, *, repeated: int | None = None
     ) -> httpx.Response | None:
-        """The answer of that status, however often it takes; None when giving up before it came."""
+        """The answer of that status, however often it takes, of the APIs in turn; None when giving up."""
         asked = 0
         while not self.give_up.is_set() and (expected != 201 or not self.no_more.is_set()):
             asked += 1
             try:
-                answer = request()
+                answer = request(self._api_urls[self._turn % len(self._api_urls)])
             except httpx.TransportError:
                 answer = None
             if answer is not None and (
@@ -158,6 +161,7 @@ class Client(threading.Thread):
             if answer is not None and answer.status_code < 500:
                 raise LostError(f"{answer.request.url.path}: {answer.status_code} {answer.text}")
             self._tally.no_answer()
+            self._turn += 1
             time.sleep(AGAIN_S)
         return None
 
@@ -167,11 +171,11 @@ class Client(threading.Thread):
         while status.get("status") not in ENDED or status["run"] != run:
             if status:
                 time.sleep(POLL_S)
-            answer = self._ask(lambda: http.get(f"/workflows/{execution}"), 200)
+            answer = self._ask(lambda api: http.get(f"{api}/workflows/{execution}"), 200)
             if answer is None:
                 raise LostError(f"{execution} has not ended: {_shortened(status)}")
             status = answer.json()
-        outcome = self._ask(lambda: http.get(f"/workflows/{execution}/results"), 200)
+        outcome = self._ask(lambda api: http.get(f"{api}/workflows/{execution}/results"), 200)
         if outcome is None:
             raise LostError(f"{execution}: no results to be had")
         found = outcome.json()

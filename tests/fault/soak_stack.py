@@ -27,7 +27,7 @@ from tests.support.tcp_proxy import TcpProxy
 from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
 
-SERVICES: Final[Mapping[str, int]] = {"api": 1, "orchestrator": 2, "worker": 2}
+SERVICES: Final[Mapping[str, int]] = {"api": 2, "orchestrator": 2, "worker": 2}
 LEASE_S: Final = 2.0
 START_S: Final = 60.0
 ORPHANS_END_WITHIN_S: Final = 30.0
@@ -57,14 +57,14 @@ class SoakStack:
         )
         self.proxies: dict[str, TcpProxy] = {}
         self.ended: list[Process] = []
-        self._running: dict[str, list[Process]] = {name: [] for name in SERVICES}
-        self._api_port = free_port()
+        self._running: dict[str, dict[int, Process]] = {name: {} for name in SERVICES}
+        self._api_ports = tuple(free_port() for _ in range(SERVICES["api"]))
         self._orphans: set[int] = set()
 
     @property
-    def api_url(self) -> str:
-        """Where the API listens, each time that it runs."""
-        return f"http://127.0.0.1:{self._api_port}"
+    def api_urls(self) -> tuple[str, ...]:
+        """Where the APIs listen, each time that they run."""
+        return tuple(f"http://127.0.0.1:{port}" for port in self._api_ports)
 
     def start(self) -> None:
         """Start everything; returns once it serves."""
@@ -73,26 +73,30 @@ class SoakStack:
         for name in SERVICES:
             self.proxies[name] = TcpProxy(self.valkey.port)
         self.revive()
-        with httpx.Client(base_url=self.api_url, timeout=5, trust_env=False) as client:
-            wait_until(lambda: _serves(client), within_s=START_S, what="a stack that serves")
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            wait_until(
+                lambda: all(_serves(client, url) for url in self.api_urls),
+                within_s=START_S,
+                what="a stack that serves",
+            )
 
     def revive(self) -> None:
         """Start again whatever has ended: APIs, and supervisors of the others."""
         for name, wanted in SERVICES.items():
             running = self._running[name]
-            for process in [process for process in running if process.exit_code is not None]:
-                running.remove(process)
-                self.ended.append(process)
-            while len(running) < wanted:
-                running.append(self._launch(name))
+            for slot in range(wanted):
+                process = running.get(slot)
+                if process is None or process.exit_code is not None:
+                    self.ended += [] if process is None else [process]
+                    running[slot] = self._launch(name, slot)
 
     def processes(self) -> list[Process]:
         """Every process that was started and may still run."""
-        return [process for running in self._running.values() for process in running]
+        return [process for running in self._running.values() for process in running.values()]
 
     def supervisors(self, name: str) -> list[Process]:
         """The processes of a service that were started here."""
-        return [process for process in self._running[name] if process.exit_code is None]
+        return [process for process in self._running[name].values() if process.exit_code is None]
 
     def pids(self, name: str) -> list[int]:
         """The pids of the processes that do a service's work."""
@@ -133,16 +137,16 @@ class SoakStack:
         self.valkey.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _launch(self, name: str) -> Process:
-        options = ["--port", str(self._api_port)] if name == "api" else []
+    def _launch(self, name: str, slot: int) -> Process:
+        options = ["--port", str(self._api_ports[slot])] if name == "api" else []
         url = f"redis://127.0.0.1:{self.proxies[name].port}/0"
         environment = clean_environment(**_SETTINGS, REDIS_URL=url)
         return Process(name, [FLOWENGINE, name, *options], environment, self.folder)
 
 
-def _serves(client: httpx.Client) -> bool:
+def _serves(client: httpx.Client, url: str) -> bool:
     try:
-        checks = client.get("/health").json()["checks"]
+        checks = client.get(f"{url}/health").json()["checks"]
     except (httpx.HTTPError, ValueError, KeyError):
         return False
     return len(checks) > 2 and all(value == "ok" for value in checks.values())
