@@ -21,6 +21,7 @@ ENGINE: Final = (
 BROKER: Final = (
     "tests/unit/test_broker_assembly.py",
     "tests/unit/test_broker_inflight.py",
+    "tests/integration/test_broker_ownership.py",
     "tests/integration/test_broker_leases.py",
     "tests/integration/test_broker_engine_messages.py",
 )
