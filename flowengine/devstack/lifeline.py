@@ -29,7 +29,9 @@ def stop_on_signal() -> threading.Event:
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _wake)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _start(lambda: _watch(take_lifeline(), wakeup, stop))
+    # Here and not in the thread: the caller may read standard input at once.
+    lifeline = take_lifeline()
+    _start(lambda: _watch(lifeline, wakeup, stop))
     return stop
 
 

@@ -43,7 +43,7 @@ class Reference:
     """One pass of the reference workflow over a live stack that a gate stops somewhere."""
 
     def __init__(self, url: str, gate: Gate) -> None:
-        self.client: Client = redis.Redis.from_url(url)
+        self.client: Client = redis.Redis.from_url(url, socket_timeout=30)
         self.client.flushdb()
         self._killed = threading.Event()
         self.stack = LiveStack(url, gate, self._do)
