@@ -17,12 +17,13 @@ from flowengine.devstack.supervision import FATAL_EXIT, Service, Supervisor
 from tests.support.waiting import wait_until
 
 PYTHON = (sys.executable, "-c")
-# Says its pid, then ends when its supervisor tells it or is gone.
+# Says its pid, then ends when its supervisor tells it or is gone. Two of them share one pipe, and print()
+# writes the end of a line by itself where output is unbuffered: so the line is one write.
 GOOD_CHILD = """
 import os
 from flowengine.devstack.lifeline import stop_on_signal
 stop = stop_on_signal()
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())
 stop.wait()
 print("bye", flush=True)
 """
