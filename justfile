@@ -51,13 +51,13 @@ fmt:
 bench *options:
     {{ python }} python -m tests.benchmarks {{ options }}
 
-# Long runs of the model-based and crash-point tests
+# Long runs of the property, model-based and crash-point tests, with examples that are new each time
 fault *options:
-    FLOWENGINE_FAULT_EXAMPLES=2000 FLOWENGINE_LIVE_POINTS_EVERY=1 {{ python }} pytest --timeout 3600 tests/fault tests/property {{ options }}
+    FLOWENGINE_FAULT_EXAMPLES=500 FLOWENGINE_LIVE_POINTS_EVERY=1 {{ python }} pytest --timeout 3600 --hypothesis-profile exploring tests/property tests/fault/test_crash_points.py tests/fault/test_crash_points_live.py {{ options }}
 
 # Break one rule of the design at a time; the tests must notice each
-mutants *options:
-    {{ python }} python -m tests.fault.mutants {{ options }}
+mutants *words:
+    {{ python }} python -m tests.fault.mutants {{ words }}
 
 # Kill, stop and cut off real processes for SECONDS while executions run
 soak seconds="90":

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
+
 pytest_plugins = [
     "tests.support.valkey",
     "tests.support.broker_rig",
     "tests.support.invariants",
     "tests.support.harness",
 ]
+
+# The same examples each time, on a machine of any speed, so that the verdict is about the commit. New
+# ones are looked for by `just fault`.
+settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+settings.register_profile("exploring", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("repeatable")

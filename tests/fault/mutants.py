@@ -61,6 +61,7 @@ def run_tests(tests: tuple[str, ...], folder: Path) -> str | None:
         "FLOWENGINE_FAULT_EXAMPLES": MACHINE_EXAMPLES,
     }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "--no-header", "--tb=no"]
+    command += ["--hypothesis-profile", "exploring"]
     try:
         done = subprocess.run(
             [*command, *tests],

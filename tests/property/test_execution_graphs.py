@@ -14,7 +14,7 @@ from tests.support.valkey import Valkey
 FIXTURES = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=FIXTURES, database=None)
+@settings(max_examples=60, suppress_health_check=FIXTURES)
 @given(graph=graphs(most=12), data=st.data())
 def test_every_node_ends_as_the_model_says(valkey: Valkey, graph: Graph, data: st.DataObject) -> None:
     """In the first run with failures, and in the second, which retries only what failed."""

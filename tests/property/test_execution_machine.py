@@ -276,9 +276,7 @@ def test_an_execution_under_everything_that_can_happen(valkey: Valkey) -> None:
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
-            database=None,
             phases=PHASES,
         ),
     )
