@@ -1,12 +1,14 @@
 """Request bodies: which media types are taken, how many bytes, for how long. Says nothing about content.
 
-The limit holds while the body arrives, so that a caller who lies about its length, or gives none,
-costs no more memory than one who keeps to it.
+The limits hold while the body arrives, so that a caller who lies about its length, or gives none,
+costs no more memory than one who keeps to it, and many callers at once no more than the process has room for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import msgspec
@@ -18,6 +20,9 @@ from flowengine.settings import Limits
 JSON_TYPES: Final = ("application/json",)
 YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 ARRIVAL_S: Final = 30.0
+ROOM_BYTES: Final = 64 * 1024 * 1024
+"""What the bodies that a process holds at once may take together."""
+
 _UTF8: Final = {"utf-8", "utf8", "us-ascii"}
 
 
@@ -28,15 +33,59 @@ class Body(msgspec.Struct, frozen=True):
     form: Literal["json", "yaml"]
 
 
+class Room:
+    """The bytes of all bodies that are held at once: those that arrive, and those that wait to be checked."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Share]:
+        """One request's part of the room, given back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self._left += share.taken
+
+    def take(self, count: int) -> None:
+        """Raises RefusalError when so many bytes do not fit beside the others'."""
+        if count > self._left:
+            raise RefusalError("too_busy", "Too many large bodies are being read at once; try again.")
+        self._left -= count
+
+
+class Share:
+    """What one request has taken of the room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.taken = 0
+
+    def take(self, count: int) -> None:
+        """Take more. Raises as `Room.take`."""
+        self._room.take(count)
+        self.taken += count
+
+
+def room_for(limits: Limits) -> Room:
+    """Room for several bodies of the largest size."""
+    return Room(max(ROOM_BYTES, 4 * limits.max_body_bytes))
+
+
 async def read_document(
-    request: Request[Any, Any, Any], limits: Limits, *, arrival_s: float = ARRIVAL_S
+    request: Request[Any, Any, Any], limits: Limits, share: Share, *, arrival_s: float = ARRIVAL_S
 ) -> Body:
-    """The request's body. Raises RefusalError: 408, 413, 415, or 400 when the caller went away."""
+    """The request's body, within `share`.
+
+    Raises RefusalError: 408, 413, 415, 503 when too many others are being read, 400 when the caller
+    went away.
+    """
     form = _form(request)
     limit = limits.max_body_bytes if form == "json" else min(limits.max_yaml_bytes, limits.max_body_bytes)
     try:
         async with asyncio.timeout(arrival_s):
-            return Body(await _read(request, limit, form), form)
+            return Body(await _read(request, limit, form, share), form)
     except TimeoutError:
         raise RefusalError("request_timeout", f"The body did not arrive within {arrival_s:g} s.") from None
 
@@ -72,7 +121,7 @@ def _is_utf8(parameters: str) -> bool:
     )
 
 
-async def _read(request: Request[Any, Any, Any], limit: int, form: str) -> bytes:
+async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: Share) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit, form, f"it has {declared[:30]}")
@@ -82,9 +131,10 @@ async def _read(request: Request[Any, Any, Any], limit: int, form: str) -> bytes
         if message["type"] == "http.disconnect":
             raise RefusalError("bad_request", "The caller went away before the body was complete.")
         if message["type"] == "http.request":
-            body += message["body"]
-            if len(body) > limit:
+            if len(body) + len(message["body"]) > limit:
                 raise _too_large(limit, form, "it is larger")
+            share.take(len(message["body"]))
+            body += message["body"]
             if not message["more_body"]:
                 return bytes(body)
 

@@ -75,7 +75,7 @@ def _paths() -> Json:
                 "Validates the document, reports all its problems at once, and stores a pending execution.",
                 {"201": _answer("Stored, not yet started", CreatedView, {"created": examples.CREATED})},
                 ("malformed_document", "request_timeout", "body_too_large", "unsupported_media_type",
-                 "invalid_workflow", *_ADMITS),
+                 "invalid_workflow", "too_busy", *_ADMITS),
                 body=_workflow_body(),
             )
         },

@@ -13,7 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.admission import OPEN
-from flowengine.api.bodies import Body, read_document
+from flowengine.api.bodies import Body, read_document, room_for
 from flowengine.api.calls import Calls
 from flowengine.api.envelope import CORRELATION_ID, EXECUTION_ID
 from flowengine.api.ports import Executions
@@ -37,11 +37,13 @@ def execution_routes(
     executions: Executions, catalog: Registry, limits: Limits, calls: Calls
 ) -> list[HTTPRouteHandler]:
     """The routes that concern executions, and `/health`."""
+    room = room_for(limits)
 
     @post("/workflow", status_code=201)
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = await read_document(request, limits)
-        plan = await calls.check(lambda: _plan_of(body, catalog, limits))
+        with room.share() as share:
+            body = await read_document(request, limits, share)
+            plan = await calls.check(lambda: _plan_of(body, catalog, limits))
         correlation_id = request.scope["state"][CORRELATION_ID]
         view = await calls.store(lambda: executions.create(plan, correlation_id=correlation_id))
         request.scope["state"][EXECUTION_ID] = view.execution_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import threading
@@ -13,6 +14,7 @@ import pytest
 from flowengine.api import bodies
 from flowengine.settings import Limits, Settings
 from tests.support.served_api import ServedApi, read_answer, served_api
+from tests.support.waiting import wait_until
 
 HUNDRED_MB = 100 * 1024 * 1024
 LIMITS = Limits()
@@ -77,6 +79,26 @@ def test_a_body_without_length_is_cut_at_the_limit(api: ServedApi) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
+def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
+    """What does not fit beside the others is told to come again; once they are gone there is room."""
+    part = b" " * (LIMITS.max_body_bytes - 1)
+    answers: list[httpx.Response] = []
+    with contextlib.ExitStack() as stack:
+
+        def is_full_with_one_more() -> bool:
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=10))
+            connection.sendall(f"{HEAD}Content-Length: {LIMITS.max_body_bytes}\r\n\r\n".encode() + part)
+            answers.append(post(api, part, "application/json"))
+            return answers[-1].status_code == 503
+
+        wait_until(is_full_with_one_more, within_s=10)
+        assert len(answers) >= 4
+        assert code_of(answers[-1]) == (503, "too_busy")
+        assert answers[-1].headers["retry-after"] == "1"
+        assert code_of(post(api, b"{", "application/json")) == (400, "malformed_document")
+    wait_until(lambda: post(api, part, "application/json").status_code == 400, within_s=10)
+
+
 def test_more_bytes_than_declared_are_no_part_of_the_body(api: ServedApi) -> None:
     """A length that is too small ends the body there; the rest is no valid request."""
     answer = stream(api, f"{HEAD}Content-Length: 2\r\n\r\n", b"{}" + b" " * 65536, 1)
@@ -95,7 +117,7 @@ def test_a_body_that_stops_arriving_is_given_up(api: ServedApi, monkeypatch: pyt
     original = bodies.read_document
     monkeypatch.setattr(
         "flowengine.api.routes.read_document",
-        lambda request, limits: original(request, limits, arrival_s=0.2),
+        lambda request, limits, share: original(request, limits, share, arrival_s=0.2),
     )
     answer = stream(api, f"{HEAD}Content-Length: 100\r\n\r\n", b"{", 1)
     assert answer.startswith(b"HTTP/1.1 408 ")
