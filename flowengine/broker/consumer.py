@@ -35,6 +35,8 @@ BLOCK_AT_MOST_S: Final = 1.0
 BACK_OFF_FROM_S: Final = 0.05
 BACK_OFF_TO_S: Final = 2.0
 STOPPING_REST_S: Final = 0.05
+HANDOVER_S: Final = 0.0001
+"""How long a consumer keeps out of the way of the thread that it has just given a message."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class StreamsConsumer(dramatiq.Consumer):
         )
         self._ready: deque[Delivery] = deque()
         self._greeted = False
+        self._drained = False
         self._connection_id = 0
         self._failures = 0
 
@@ -72,6 +75,10 @@ class StreamsConsumer(dramatiq.Consumer):
             self._return_waiting("stopping")
             time.sleep(STOPPING_REST_S)
             return None
+        if self._drained:
+            # Asking for more at once would take the interpreter lock from the thread just woken.
+            self._drained = False
+            time.sleep(HANDOVER_S)
         self._return_overdue()
         within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
         room = self._in_flight.wait_for_room(join=self._join, within_s=within_s)
@@ -163,6 +170,7 @@ class StreamsConsumer(dramatiq.Consumer):
         if time.monotonic() - begun > block_s + max(BLOCK_AT_MOST_S, self._group.lease_ms / 3000):
             # The server or this process stood still; other holders may have too.
             self._takeover.postpone()
+        self._drained = 0 < len(found) < room
         return [(entry, 1) for entry in found]
 
     def _receive(self, raw: list[tuple[RawEntry, int]]) -> None:
