@@ -6,7 +6,6 @@ An execution that was triggered stays `running` until a test says how it ended.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -136,11 +135,3 @@ class FakeExecutions:
             finished_at=NOW if done else None,
             error=found.errors.get(node.id),
         )
-
-
-def wait_until(condition: Callable[[], object], *, within_s: float = 5.0) -> None:
-    """Return when the condition holds; fail the test when it does not in time."""
-    end = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.005)

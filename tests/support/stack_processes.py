@@ -232,7 +232,7 @@ class Stack:
         assert response.status_code == 200, response.text
         return dict(response.json())
 
-    def ended(self, execution: str, *, within_s: float = 20.0) -> Ended:
+    def ended(self, execution: str, *, within_s: float = 40.0) -> Ended:
         """Status and results, once the execution has ended."""
         deadline = time.monotonic() + within_s
         pause = 0.01
@@ -245,7 +245,7 @@ class Stack:
         assert response.status_code == 200, response.text
         return Ended(status, response.json())
 
-    def run(self, document: object, *, within_s: float = 20.0, correlation_id: str | None = None) -> Ended:
+    def run(self, document: object, *, within_s: float = 40.0, correlation_id: str | None = None) -> Ended:
         """Accept, start and wait for the end."""
         return self.ended(self.start(document, correlation_id=correlation_id), within_s=within_s)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def wait_until(
-    condition: Callable[[], object], *, within_s: float = 5.0, what: str = "the condition"
+    condition: Callable[[], object], *, within_s: float = 15.0, what: str = "the condition"
 ) -> None:
     """Return once `condition()` is true; AssertionError naming `what` when it is not within `within_s`."""
     deadline = time.monotonic() + within_s

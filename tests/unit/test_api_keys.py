@@ -16,8 +16,9 @@ from flowengine.api.app import create_app
 from flowengine.api.keys import KeyRing, new_key
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings, load_settings
-from tests.support.fake_executions import FakeExecutions, wait_until
+from tests.support.fake_executions import FakeExecutions
 from tests.support.served_api import ServedApi, catalog, served_api
+from tests.support.waiting import wait_until
 
 SECRET, ENTRY = new_key("ops")
 OTHER_SECRET, OTHER_ENTRY = new_key("ci-runner")

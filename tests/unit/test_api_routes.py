@@ -20,8 +20,8 @@ from flowengine.errors import (
     TooManyExecutionsError,
 )
 from flowengine.settings import Settings
-from tests.support.fake_executions import wait_until
 from tests.support.served_api import ServedApi, served_api
+from tests.support.waiting import wait_until
 
 ONE_NODE: dict[str, Any] = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}
 

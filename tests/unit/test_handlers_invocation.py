@@ -187,7 +187,7 @@ def test_an_async_handler_is_cancelled_at_its_deadline(runs: Runs) -> None:
     found = failure(runs, act_async, {"what": "hang"}, timeout_s=0.1)
     assert isinstance(found, HandlerTimeoutError)
     assert "act_async" in found.message
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10
 
 
 def test_an_async_handler_that_cancels_itself_fails(runs: Runs) -> None:
