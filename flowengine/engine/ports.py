@@ -73,14 +73,16 @@ class Start(msgspec.Struct, frozen=True):
     """What a worker learns when it begins: whether the attempt is still wanted, and its inputs.
 
     `inputs`: upstream node -> its output as JSON. `room`: bytes of results that the execution may
-    still store. `now`: milliseconds since the epoch.
+    still store; None where nobody has looked. `now`: milliseconds since the epoch. `noted`: whether
+    the start is written down.
     """
 
     wanted: bool
     inputs: dict[str, bytes]
-    room: int
+    room: int | None
     now: int
     oversized: int = 0
+    noted: bool = True
 
 
 class StateStore(Protocol):
@@ -98,6 +100,8 @@ class StateStore(Protocol):
     def started_at(self, execution: str, node: str, attempt: int) -> int | None: ...
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...
     def start_nodes(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]: ...
+    def note_start(self, task: RunNode, delivery: int, at: int) -> None: ...
+    def room(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None: ...
 

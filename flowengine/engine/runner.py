@@ -6,7 +6,6 @@ process, becomes an outcome with a clear error.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,8 +15,10 @@ import structlog
 from msgspec.structs import replace
 
 from flowengine import jsonvalue
+from flowengine.engine.beginnings import Beginnings
+from flowengine.engine.hand import Hand
 from flowengine.engine.pace import Pace
-from flowengine.engine.ports import Acknowledge, Invoker, Receipt, Redactor, Sink, Start, StateStore
+from flowengine.engine.ports import Acknowledge, Invoker, Receipt, Redactor, Start, StateStore
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import (
     Callback,
@@ -27,6 +28,7 @@ from flowengine.execution.model import (
     Outcome,
     RunNode,
 )
+from flowengine.execution.rules import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, HandlerError, Registry
 from flowengine.settings import Limits
@@ -46,48 +48,6 @@ class Environment(msgspec.Struct, frozen=True):
     http: Callable[[], httpx.Client]
     async_http: Callable[[], httpx.AsyncClient]
     setting: Callable[[str], str | None]
-
-
-class Hand:
-    """One delivery in hand. Whoever reports first, the runner or the watchdog, is the one who reports.
-
-    `at` is its place among the payloads of its receipt. `started_at` is milliseconds since the epoch;
-    `deadline`, seconds of the monotonic clock, is set when its handler begins.
-    """
-
-    def __init__(self, task: RunNode, delivery: int, receipt: Receipt, *, at: int, started_at: int) -> None:
-        self.task = task
-        self.delivery = delivery
-        self.receipt = receipt
-        self.at = at
-        self.started_at = started_at
-        self.deadline = time.monotonic() + task.timeout_ms / 1000
-        self._guard = threading.Lock()
-        self._taken = False
-
-    def take(self) -> bool:
-        """True for the first caller only."""
-        with self._guard:
-            first, self._taken = not self._taken, True
-            return first
-
-    @property
-    def taken(self) -> bool:
-        """Whether someone has reported, or is about to."""
-        return self._taken
-
-    def give_back(self) -> None:
-        """Reporting failed: someone may try again."""
-        with self._guard:
-            self._taken = False
-
-    def acknowledge(self, sink: Sink) -> None:
-        """Queue the acknowledgement of this delivery alone."""
-        self.receipt.acknowledge(sink, only=(self.at,))
-
-    def confirm(self) -> None:
-        """The transaction that acknowledged it has succeeded."""
-        self.receipt.confirm(only=(self.at,))
 
 
 class Runner:
@@ -115,13 +75,14 @@ class Runner:
         self._clock = clock
         self._pace = pace or Pace()
         self._patience_s = patience_s
+        self.beginnings = Beginnings(store, self._pace, clock)
         self.running: dict[int, Hand] = {}
 
     def run(self, task: RunNode, receipt: Receipt) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
         delivery = receipt.deliveries[0]
-        (start,) = self._store.start_nodes([task], [delivery])
-        hand = Hand(task, delivery, receipt, at=0, started_at=start.now)
+        (start,) = self.beginnings.of([task], [delivery])
+        hand = Hand(task, delivery, receipt, start)
         if start.wanted:
             self.report(hand, self.outcome_of(hand, start))
         else:
@@ -130,20 +91,19 @@ class Runner:
     def drop(self, hand: Hand) -> None:
         """Acknowledge a delivery that nobody wants any more."""
         log.info("node.unwanted", delivery=hand.delivery, **_identity(hand.task))
-        self._store.forget_start(hand.task)
+        hand.forget_start(self._store)
         self._store.acknowledge(hand.acknowledge)
         hand.confirm()
 
     def outcome_of(self, hand: Hand, start: Start) -> Outcome:
         """Run the handler, under the watchdog's eyes. Raises nothing."""
-        began = time.monotonic()
-        hand.deadline = began + hand.task.timeout_ms / 1000
+        hand.began = time.monotonic()
         self.running[id(hand)] = hand
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             return self.outcome(hand.task, start, hand.delivery, hand.deadline)
         finally:
-            self._pace.observe(hand.task.handler, time.monotonic() - began)
+            self._pace.observe(hand.task.handler, time.monotonic() - hand.began)
             del self.running[id(hand)]
 
     def report(self, hand: Hand, outcome: Outcome) -> bool:
@@ -154,7 +114,7 @@ class Runner:
         try:
             self.send([self.callback(hand, outcome)], hand.acknowledge)
         except BaseException:
-            hand.give_back()
+            hand.untake()
             raise
         hand.confirm()
         self.note(hand, outcome)
@@ -205,7 +165,7 @@ class Runner:
             output = self._output(task, start, delivery, deadline)
             if time.monotonic() > deadline:
                 raise HandlerError("timeout", f"took longer than {task.timeout_ms / 1000:g} s")
-            return Completed(msgspec.Raw(self._checked(output, start.room)))
+            return Completed(msgspec.Raw(self._checked(task, output, start.room)))
         except HandlerError as error:
             return Failed(self._error(error))
         except TemplateError as error:
@@ -256,7 +216,7 @@ class Runner:
             environment=self._environment.setting,
         )
 
-    def _checked(self, output: object, room: int) -> bytes:
+    def _checked(self, task: RunNode, output: object, room: int | None) -> bytes:
         try:
             data = jsonvalue.encode(output)
         except jsonvalue.UnencodableError as error:
@@ -270,13 +230,20 @@ class Runner:
                 f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
                 "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
             )
-        if len(data) > room:
+        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
             raise HandlerError(
                 "results_too_large",
                 f"this result of {len(data)} bytes would take the execution's results over "
                 f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
             )
         return data
+
+    def _room(self, task: RunNode) -> int:
+        try:
+            return self._store.room(task.execution)
+        except StoreUnavailableError:
+            # The node has run, and may have been dear: the limit is there to stop what goes on and on.
+            return self._limits.max_execution_result_bytes
 
     def _error(self, error: HandlerError) -> NodeError:
         redact = self._secrets.redact

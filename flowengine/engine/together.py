@@ -1,6 +1,6 @@
-"""Several quick nodes of one worker thread: started in one round trip, reported in another.
+"""Several quick nodes of one worker thread: started together, reported in one round trip.
 
-A node that does next to nothing costs less than the two round trips around it. Only handlers that have
+A node that does next to nothing costs less than the round trips around it. Only handlers that have
 shown themselves quick are run so, and only where there are more nodes than threads. Should one of
 them be slow all the same, the others do not wait for it: what has been done is reported and what has
 not begun is given back, by whoever notices (`relieve`).
@@ -17,9 +17,10 @@ from typing import TypeAlias
 import msgspec
 from structlog.contextvars import bound_contextvars
 
+from flowengine.engine.hand import Hand
 from flowengine.engine.pace import Pace
 from flowengine.engine.ports import Receipt, Start, StateStore
-from flowengine.engine.runner import Hand, Runner
+from flowengine.engine.runner import Runner
 from flowengine.execution.model import Callback, Completed, Outcome, RunNode
 
 GiveBack: TypeAlias = Callable[[tuple[int, ...]], None]
@@ -99,9 +100,9 @@ class Together:
     def run(self, tasks: Sequence[RunNode], receipt: Receipt, give_back: GiveBack) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""
         deliveries = receipt.deliveries
-        starts = self._store.start_nodes(tasks, deliveries)
+        starts = self._runner.beginnings.of(tasks, deliveries)
         begun = [
-            (Hand(task, delivery, receipt, at=at, started_at=start.now), start)
+            (Hand(task, delivery, receipt, start, at=at), start)
             for at, (task, delivery, start) in enumerate(zip(tasks, deliveries, starts, strict=True))
         ]
         for hand, start in begun:
@@ -132,7 +133,7 @@ class Together:
             return
         try:
             for hand, _ in waiting:
-                self._store.forget_start(hand.task)
+                hand.forget_start(self._store)
         except BaseException:
             group.wait_again(waiting)
             raise

@@ -142,17 +142,31 @@ class RedisState:
         return found
 
     def _start_commands(self, task: RunNode, delivery: int, now: int) -> list[Command]:
-        due = backstop_due(now, task.timeout_ms, int(self.settings.lease_s * 1000))
-        timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
-        field = keys.start_field(task.node, task.attempt)
         read = "HSTRLEN" if len(task.reads) > MANY_READS else "HGET"
         return [
             ("HGET", keys.node(task.execution, task.node), keys.STATE),
             ("HGET", keys.meta(task.execution), "bytes"),
-            ("HSET", keys.started(task.execution), field, f"{delivery}:{now}"),
-            ("ZADD", keys.TIMERS, due, timer.member()),
+            *self._note_commands(task, delivery, now),
             *((read, keys.node(task.execution, item.node), keys.RESULT) for item in task.reads),
         ]
+
+    def _note_commands(self, task: RunNode, delivery: int, at: int) -> list[Command]:
+        due = backstop_due(at, task.timeout_ms, int(self.settings.lease_s * 1000))
+        timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
+        field = keys.start_field(task.node, task.attempt)
+        return [
+            ("HSET", keys.started(task.execution), field, f"{delivery}:{at}"),
+            ("ZADD", keys.TIMERS, due, timer.member()),
+        ]
+
+    def note_start(self, task: RunNode, delivery: int, at: int) -> None:
+        """Note that a delivery began `at` (milliseconds since the epoch), and arm its deadline."""
+        self.sessions.retrying_read(self._note_commands(task, delivery, at))
+
+    def room(self, execution: str) -> int:
+        """How many bytes of results an execution may still store."""
+        used = self.sessions.retrying_read([("HGET", keys.meta(execution), "bytes")])[0]
+        return self.settings.limits.max_execution_result_bytes - int(used or 0)
 
     def _started(self, task: RunNode, replies: list[Any], now: int) -> Start:
         record = decode_record(replies[0])
@@ -171,7 +185,7 @@ class RedisState:
         return Start(wanted, inputs if wanted else {}, room, now)
 
     def forget_start(self, task: RunNode) -> None:
-        """Take back what `start_nodes` wrote for an attempt that nobody wants."""
+        """Take back what `start_nodes` or `note_start` wrote."""
         timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
         field = keys.start_field(task.node, task.attempt)
         self.sessions.retrying_read(
@@ -188,7 +202,11 @@ class RedisState:
         for callback in callbacks:
             self._send(commands, ORCHESTRATOR_QUEUE, "node_finished", _encode(callback))
         acknowledge(commands)
-        self.sessions.retrying_write(commands)
+        if not self.clock.is_old:
+            self.sessions.retrying_write(commands)
+            return
+        commands.append(("TIME",))
+        self.clock.seen(self.sessions.retrying_write(commands)[-1])
 
     def send_task(self, sink: Commands, queue: str, task: RunNode) -> None:
         """Queue the sending of a task."""

@@ -13,7 +13,8 @@ import time
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from flowengine.engine.runner import Hand, Runner
+from flowengine.engine.hand import Hand
+from flowengine.engine.runner import Runner
 from flowengine.engine.together import Together
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import Failed, NodeError
@@ -44,8 +45,10 @@ class Watchdog(threading.Thread):
         """Look at every running node twice a second."""
         while not self._ended.wait(EVERY_S):
             try:
-                for hand in list(self._runner.running.values()):
+                hands = list(self._runner.running.values())
+                for hand in hands:
                     self._look(hand)
+                self._runner.beginnings.note_those_that_last(hands)
                 self._together.relieve()
             except StoreUnavailableError as error:
                 log.warning("watchdog.store_unavailable", error=str(error))

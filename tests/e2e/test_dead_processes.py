@@ -118,6 +118,33 @@ def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
 
 
+def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stack) -> None:
+    """Its start is not noted at first: it still shows as running, and fails at its deadline."""
+    stack = quick_stack
+    get_quick(stack)
+    execution = stack.start(workflow(node("lasts", "test_hang", timeout=2, seconds=2.6)))
+    wait_until(stack.node_is(execution, "lasts", "running"), within_s=1.9, what="it is shown as running")
+    ended = stack.ended(execution)
+    assert ended.errors["lasts"]["code"] == "timeout"
+    took = _seconds(ended.node("lasts")["started_at"], ended.node("lasts")["finished_at"])
+    assert 2.0 <= took < 6.0
+
+
+def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stack: Stack) -> None:
+    """Noted or not, its message comes back when the lease lapses."""
+    stack = quick_stack
+    get_quick(stack)
+    wait_until(lambda: len(stack.only("worker").children()) == 1, what="the worker")
+    (victim,) = stack.only("worker").children()
+    execution = stack.start(workflow(node("lasts", "test_hang", timeout=30, seconds=0.4)))
+    # Not yet noted, but surely begun.
+    time.sleep(0.2)
+    os.kill(victim, signal.SIGKILL)
+    ended = stack.ended(execution, within_s=20)
+    assert ended.results["lasts"] == {"result": 0.4}
+    assert ended.node("lasts")["attempt"] == 1
+
+
 @pytest.mark.slow
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
@@ -199,6 +226,12 @@ def test_killed_api_does_not_stop_an_execution(own_service: HttpServer) -> None:
         stack.start_api()
         assert stack.ended(execution).status["status"] == "completed"
     assert own_service.count("/slow") == 1
+
+
+def get_quick(stack: Stack) -> None:
+    """Have the worker learn that this handler takes no time."""
+    ended = stack.run(workflow(*(node(f"n{at}", "test_hang", seconds=0) for at in range(20))))
+    assert ended.status["status"] == "completed"
 
 
 def _completed(stack: Stack, execution: str) -> int:

@@ -324,8 +324,22 @@ MUTANTS: Final = (
     Mutant(
         "a late start is removed by who wrote it",
         _in("engine/runner.py"),
-        "        self._store.forget_start(hand.task)\n",
+        "        hand.forget_start(self._store)\n",
         "",
+    ),
+    Mutant(
+        "what somebody had before is noted before it runs",
+        _in("engine/beginnings.py"),
+        "return delivery == 1 and not task.reads",
+        "return not task.reads",
+        tests=("tests/unit/test_beginnings.py",),
+    ),
+    Mutant(
+        "a start is not noted after its outcome",
+        _in("engine/hand.py"),
+        "            if not self._taken:\n                store.note_start",
+        "            if True:\n                store.note_start",
+        tests=("tests/unit/test_beginnings.py",),
     ),
     Mutant(
         "a start arms the deadline",

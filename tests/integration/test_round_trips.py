@@ -107,11 +107,7 @@ def started(harness: Harness, plan: Plan) -> str:
 
 def unread(graph: Mapping[str, Sequence[str]]) -> Plan:
     """A plan whose nodes read nothing."""
-    plan = plan_of(graph)
-    nodes = tuple(
-        msgspec.structs.replace(node, reads=(), config=msgspec.Raw(b'{"inputs": []}')) for node in plan.nodes
-    )
-    return Plan(plan.name, nodes)
+    return plan_of(graph, reading=False)
 
 
 def test_worker_makes_two_round_trips_for_a_node(harness: Harness, cost: Measure) -> None:
@@ -120,6 +116,15 @@ def test_worker_makes_two_round_trips_for_a_node(harness: Harness, cost: Measure
     found = cost(harness.workers[0], *harness.tasks())
     assert found.round_trips == 2
     assert found.commands == WORKER_NODE
+
+
+def test_worker_makes_one_round_trip_for_a_quick_node(harness: Harness, cost: Measure) -> None:
+    """Only the report: the handler is done before its start could be noted."""
+    harness.be_quick()
+    started(harness, unread(chain(3)))
+    found = cost(harness.workers[0], *harness.tasks())
+    assert found.round_trips == 1
+    assert found.commands == Counter(("multi", "xadd", "xack", "xdel", "exec"))
 
 
 def test_worker_reads_the_outputs_of_parents_in_the_same_round_trip(harness: Harness, cost: Measure) -> None:

@@ -66,11 +66,13 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.harness.script = self.work
         self.past: list[Entry] = []
 
-    @initialize(graph=graphs())
-    def create(self, graph: Graph) -> None:
-        """A pending execution."""
+    @initialize(graph=graphs(), quick=st.booleans())
+    def create(self, graph: Graph, quick: bool) -> None:
+        """A pending execution; perhaps one whose nodes begin unnoted."""
         self.model = Model(graph)
-        self.execution = self.harness.create(plan_of(graph))
+        if quick:
+            self.harness.be_quick()
+        self.execution = self.harness.create(plan_of(graph, reading=not quick))
 
     def work(self, context: Context) -> None:
         """What a node's handler does: succeeds or fails as the rule says."""

@@ -214,6 +214,24 @@ def test_nothing_waits_behind_a_node_that_is_slow_after_all(monkeypatch: pytest.
     assert rig.queue.confirmed == [0, 1]
 
 
+def test_quick_nodes_that_read_nothing_are_not_noted_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are reported, or given back, as others are; there is nothing to take back."""
+    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
+    rig, go_on = Rig("ab"), threading.Event()
+    for _ in range(SEEN_ENOUGH):
+        rig.pace.observe("quick", 0.0001)
+    rig.script.acts["a"] = lambda: go_on.wait(10)
+    thread = threading.Thread(target=rig.run)
+    thread.start()
+    wait_until(lambda: "a" in rig.script.calls, what="the slow node begins")
+    rig.together.relieve()
+    go_on.set()
+    thread.join()
+    assert rig.queue.given_back == [1]
+    assert (rig.store.started, rig.store.forgotten) == ([], [])
+    assert rig.reported == [["a"]]
+
+
 def test_outcomes_that_could_not_be_reported_stay_unsettled() -> None:
     """The store's failure reaches the broker, which hands all of the delivery back."""
     rig = Rig("ab")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import cast
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, cast
 
 import pytest
 
+from flowengine.engine.hand import Hand
 from flowengine.engine.runner import Runner
 from flowengine.engine.together import Together
 from flowengine.worker import watchdog
@@ -18,8 +18,19 @@ from tests.support.waiting import wait_until
 class Turns:
     """Stands for what is looked after: counts the turns, and fails in the first."""
 
+    running: ClassVar[dict[int, Hand]] = {}
+
     def __init__(self) -> None:
         self.count = 0
+
+    @property
+    def beginnings(self) -> Turns:
+        """These as well."""
+        return self
+
+    def note_those_that_last(self, hands: Sequence[Hand]) -> None:
+        """Nothing runs."""
+        assert not hands
 
     def relieve(self) -> None:
         """One turn."""
@@ -33,8 +44,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
     """A watchdog of a process that has been told to stop."""
     monkeypatch.setattr(watchdog, "EVERY_S", 0.001)
     turns, stop = Turns(), threading.Event()
-    runner = cast(Runner, SimpleNamespace(running={}))
-    watching = watchdog.Watchdog(runner, cast(Together, turns), 30.0, stop)
+    watching = watchdog.Watchdog(cast(Runner, turns), cast(Together, turns), 30.0, stop)
     stop.set()
     watching.start()
     yield turns

@@ -1,0 +1,54 @@
+"""How deliveries begin: noted in Redis before the handler runs, or only if it turns out to last.
+
+To note a start, arm its deadline's timer and ask whether the attempt is still wanted is a round trip:
+more than a quick handler takes. One that reads nothing is run without, the first time it is delivered;
+the watchdog makes up for it should the handler not return soon. Whatever happens to the process
+meanwhile, the message comes back when its lease lapses, and is then noted first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from flowengine.engine.hand import Hand
+from flowengine.engine.pace import Pace
+from flowengine.engine.ports import Start, StateStore
+from flowengine.execution.model import RunNode
+
+SLOW_S = 0.05
+"""A node that has run for longer is noted as started."""
+
+
+class Beginnings:
+    """Begins the deliveries of one worker process."""
+
+    def __init__(self, store: StateStore, pace: Pace, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._pace = pace
+        self._clock = clock
+
+    def of(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+        """What each delivery begins with: one round trip for all that need it, or none.
+
+        Raises StoreUnavailableError.
+        """
+        pairs = list(zip(tasks, deliveries, strict=True))
+        asking = [pair for pair in pairs if not self._may_begin_at_once(*pair)]
+        if not asking:
+            return [self._at_once() for _ in pairs]
+        asked = iter(self._store.start_nodes([task for task, _ in asking], [count for _, count in asking]))
+        return [self._at_once() if self._may_begin_at_once(*pair) else next(asked) for pair in pairs]
+
+    def note_those_that_last(self, hands: Iterable[Hand]) -> None:
+        """Note what began unnoted and has not returned. Call now and then. Raises StoreUnavailableError."""
+        limit = time.monotonic() - SLOW_S
+        for hand in hands:
+            if hand.began < limit:
+                hand.note_start(self._store)
+
+    def _may_begin_at_once(self, task: RunNode, delivery: int) -> bool:
+        return delivery == 1 and not task.reads and self._pace.is_quick(task.handler)
+
+    def _at_once(self) -> Start:
+        return Start(wanted=True, inputs={}, room=None, now=self._clock(), noted=False)
