@@ -7,11 +7,14 @@ What already runs must be able to end, so new executions and triggers are refuse
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import redis
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
 from flowengine.store import keys
+from flowengine.store.connection import Command
 from flowengine.store.state import RedisState
 
 MEMORY_EVERY_S = 0.5
@@ -19,21 +22,40 @@ RETRY_AFTER_S = 5
 
 
 class Admission:
-    """The doorkeeper of one process. Memory is asked for at most twice a second."""
+    """The doorkeeper of one process. Memory is asked for at most twice a second.
+
+    `questions` go along with whatever else the caller reads, in one round trip, and their replies to
+    `decide`; `check` asks by itself.
+    """
 
     def __init__(self, state: RedisState) -> None:
         self._state = state
         self._asked = float("-inf")
         self._full: str | None = None
+        self._may_ask: bool | None = None
 
-    def check(self, *, starting: bool = False) -> None:
+    def check(self) -> None:
+        """Raises TooManyExecutionsError or StoreFullError when no new execution may come in."""
+        self.decide(self._state.sessions.retrying_read(self.questions()))
+
+    def questions(self) -> list[Command]:
+        """What to ask: how many wait and run and, where that is not known, how much memory is used."""
+        asked: list[Command] = [("ZCARD", keys.index("pending")), ("ZCARD", keys.index("running"))]
+        if time.monotonic() - self._asked < MEMORY_EVERY_S:
+            return asked
+        if self._may_ask is None:
+            self._may_ask = self._probe()
+        return [*asked, ("INFO", "memory")] if self._may_ask else asked
+
+    def decide(self, replies: Sequence[Any], *, starting: bool = False) -> None:
         """Raises TooManyExecutionsError or StoreFullError when no new work may come in.
 
         `starting`: a trigger; only the executions that run count then.
         """
-        pending, running = self._state.sessions.retrying_read(
-            [("ZCARD", keys.index("pending")), ("ZCARD", keys.index("running"))]
-        )
+        pending, running, *memory = replies
+        if memory:
+            self._full = self._too_full(parse_info(memory[0]))
+            self._asked = time.monotonic()
         waiting = running if starting else pending + running
         most = self._state.settings.max_unfinished_executions
         if waiting >= most:
@@ -42,22 +64,19 @@ class Admission:
                 "(FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): try again later",
                 retry_after_s=RETRY_AFTER_S,
             )
-        self._check_memory()
-
-    def _check_memory(self) -> None:
-        if time.monotonic() - self._asked >= MEMORY_EVERY_S:
-            self._full = self._memory()
-            self._asked = time.monotonic()
         if self._full is not None:
             raise StoreFullError(self._full)
 
-    def _memory(self) -> str | None:
+    def _probe(self) -> bool:
+        """Whether INFO is allowed: hosted servers may forbid it, which would fail all that goes with it."""
         try:
-            reply = self._state.sessions.retrying_read([("INFO", "memory")])[0]
+            self._state.sessions.retrying_read([("INFO", "memory")])
         except redis.ResponseError:
-            # Hosted servers may forbid INFO; then Redis itself refuses, later.
-            return None
-        figures = parse_info(reply)
+            # Then Redis itself refuses, later.
+            return False
+        return True
+
+    def _too_full(self, figures: Mapping[str, str]) -> str | None:
         most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
         ratio = self._state.settings.memory_limit_ratio
         if most == 0 or used <= most * ratio:

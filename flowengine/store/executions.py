@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable
 
-from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
+from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Happened, Write
 from flowengine.execution.events import encode_events
 from flowengine.execution.model import NodeRecord, StartExecution
@@ -80,7 +80,6 @@ class RedisExecutions:
     def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
         """Start a pending execution, or run again what failed in a failed one."""
         execution = self._known(execution_id)
-        self._admission.check(starting=True)
         token = secrets.token_hex(8)
         for _ in range(TRIGGER_TRIES):
             try:
@@ -128,7 +127,7 @@ class RedisExecutions:
     def _try_trigger(self, execution: str, token: str) -> int | None:
         """The new run, or None when someone else changed the execution meanwhile."""
         plan = self._state.plan(execution)
-        unit = self._state.begin((), (execution,))
+        unit = self._state.begin((), (execution,), self._admission.questions())
         record = unit.metas[execution]
         if record is None or plan is None:
             unit.abandon()
@@ -138,6 +137,11 @@ class RedisExecutions:
             raise WrongStateError(
                 f"execution '{execution}' is {record.status}; only a pending or failed one can be triggered"
             )
+        try:
+            self._admission.decide(unit.also, starting=True)
+        except FlowEngineError:
+            unit.abandon()
+            raise
         run = record.run + 1
         if record.status == "pending":
             touched: dict[str, NodeRecord] = {}

@@ -59,13 +59,16 @@ class RedisState:
         """The execution has ended: its plan need not stay in memory."""
         self.plans.drop(execution)
 
-    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit:
-        """WATCH and read nodes and executions in one round trip."""
+    def begin(
+        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), also: Sequence[Command] = ()
+    ) -> Unit:
+        """WATCH and read nodes and executions, and whatever `also` asks for, in one round trip."""
         names = [keys.node(execution, node) for execution, node in nodes]
         records = [keys.meta(execution) for execution in metas]
         reads: list[Command] = [("HGET", name, keys.STATE) for name in names]
         reads += [("HMGET", record, *meta.FIELDS) for record in records]
-        reads.append(("TIME",))
+        known = len(reads)
+        reads += [("TIME",), *also]
         replies = self.sessions.retrying_watch([*names, *records], reads)
         states = replies[: len(names)]
         return Unit(
@@ -73,9 +76,10 @@ class RedisState:
             nodes={key: decode_record(state) for key, state in zip(nodes, states, strict=True) if state},
             metas={
                 execution: meta.parse(values)
-                for execution, values in zip(metas, replies[len(names) : -1], strict=True)
+                for execution, values in zip(metas, replies[len(names) : known], strict=True)
             },
-            now=self.clock.seen(replies[-1]),
+            now=self.clock.seen(replies[known]),
+            also=replies[known + 1 :],
             send=self.send_task,
             expire=self.expire_all,
         )

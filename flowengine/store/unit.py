@@ -53,12 +53,14 @@ class Unit:
         nodes: Mapping[NodeKey, NodeRecord],
         metas: Mapping[str, Meta | None],
         now: int,
+        also: Sequence[Any],
         send: SendTask,
         expire: ExpireAll,
     ) -> None:
         self.nodes = nodes
         self.metas = metas
         self.now = now
+        self.also = also
         self._session = session
         self._epoch = session.epoch
         self._send = send

@@ -246,11 +246,11 @@ def test_quick_nodes_are_run_together(harness: Harness, monkeypatch: pytest.Monk
     assert len(harness.callbacks()) == 8
 
 
-def test_create_and_trigger_cost_five_round_trips(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Admission and the transaction; admission, WATCH and the transaction."""
+def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Admission and the transaction; WATCH with admission, and the transaction."""
     executions = harness.api.executions
     executions.create(unread(chain(2)), correlation_id="test")
     with counted(harness, monkeypatch) as found:
         execution = executions.create(unread(chain(3)), correlation_id="test").execution_id
         executions.trigger(execution, correlation_id="test")
-    assert found.round_trips == 5
+    assert found.round_trips == 4

@@ -40,6 +40,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.store.connection import Command
 from flowengine.store.executions import RedisExecutions
 from flowengine.store.sweeping import RedisSweepState
 from flowengine.store.timers import RedisTimers
@@ -197,9 +198,11 @@ class HookedState(RedisSweepState):
         """Whether it is still to come."""
         return self.between is not None
 
-    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit:
+    def begin(
+        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), also: Sequence[Command] = ()
+    ) -> Unit:
         """As ever, and then what the test wants, once: after `skipped` other units."""
-        unit = super().begin(nodes, metas)
+        unit = super().begin(nodes, metas, also)
         if self.between is not None and self.skipped > 0:
             self.skipped -= 1
         elif self.between is not None:
