@@ -159,12 +159,11 @@ def _is_join(plan: Plan, position: int) -> bool:
 
 
 def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
-    return replace(
-        record,
-        started_at=callback.started_at,
-        finished_at=min(callback.finished_at, now),
-        delivery=callback.delivery,
-    )
+    # A worker's idea of the server's clock may be some milliseconds off.
+    queued = record.queued_at or 0
+    started = None if callback.started_at is None else min(max(callback.started_at, queued), now)
+    finished = min(max(callback.finished_at, started or queued), now)
+    return replace(record, started_at=started, finished_at=finished, delivery=callback.delivery)
 
 
 def _complete(

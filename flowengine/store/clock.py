@@ -15,30 +15,36 @@ def milliseconds(reply: Sequence[bytes | int]) -> int:
 
 
 OLD_S = 10.0
+"""Seconds for which the best estimate is kept; then the next reply counts, whatever it says."""
 
 
 class Clock:
-    """Milliseconds since the epoch as Redis counts them."""
+    """Milliseconds since the epoch as Redis counts them.
+
+    A reply is late by its way back, so each sets the clock slow by that: of those within `OLD_S` the one
+    that was least late counts.
+    """
 
     def __init__(self, ask: Callable[[], Sequence[bytes | int]]) -> None:
         self._ask = ask
         self._offset: float | None = None
-        self._seen_at = 0.0
+        self._set_at = 0.0
 
     @property
     def is_old(self) -> bool:
-        """Whether no reply of TIME has come for a while: who talks to the server anyway should ask."""
-        return time.monotonic() - self._seen_at > OLD_S
+        """Whether the clock was set long ago: who talks to the server anyway should ask for TIME."""
+        return time.monotonic() - self._set_at > OLD_S
 
     def now(self) -> int:
-        """The time by the newest reply. Asks the server only if none has been seen yet."""
+        """The time by the best reply. Asks the server only if none has been seen yet."""
         if self._offset is None:
             return self.seen(self._ask())
         return int(time.monotonic() * 1000 + self._offset)
 
     def seen(self, reply: Sequence[bytes | int]) -> int:
         """Set the clock by a reply of TIME; returns it in milliseconds."""
-        now = milliseconds(reply)
-        self._seen_at = time.monotonic()
-        self._offset = now - self._seen_at * 1000
-        return now
+        here = time.monotonic()
+        offset = int(reply[0]) * 1000 + int(reply[1]) / 1000 - here * 1000
+        if self._offset is None or offset > self._offset or self.is_old:
+            self._offset, self._set_at = offset, here
+        return milliseconds(reply)

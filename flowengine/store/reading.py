@@ -71,6 +71,8 @@ def _node_view(plan: Plan, node: PlanNode, record: NodeRecord, begun: dict[str, 
     if record.status == "queued":
         started = begun.get(keys.start_field(node.id, record.attempt))
         status = "queued" if started is None else "running"
+        # By a worker's idea of the server's clock, which may be some milliseconds off.
+        started = started and max(started, record.queued_at or 0)
     return NodeView(
         id=node.id,
         handler=node.handler,

@@ -99,6 +99,15 @@ def test_a_node_never_ends_in_the_future() -> None:
     assert write.record.finished_at == NOW
 
 
+def test_a_node_begins_no_sooner_than_it_was_queued() -> None:
+    """The worker's clock may be behind."""
+    queued = NodeRecord(status="queued", attempt=1, queued_at=NOW - 5)
+    decision = finish(plan_of(CHAIN), lambda name: queued if name == "a" else NodeRecord(), callback(), NOW)
+    (write,) = of_kind(decision, Write)
+    assert isinstance(write, Write)
+    assert (write.record.started_at, write.record.finished_at) == (NOW - 5, NOW - 5)
+
+
 def test_an_only_child_is_dispatched_at_once() -> None:
     """A child with one parent is ready for certain; nothing else need be asked."""
     decision = finish(plan_of(CHAIN), being(a="queued"), callback(), NOW)
