@@ -40,6 +40,7 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 MOST_ERRORS = 10
 MOST_CODE_CHARS = 100
+LOGGED_CHARS = 300
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -157,7 +158,8 @@ class Runner:
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
         else:
-            log.warning("node.failed", code=outcome.error.code, **fields)
+            code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
+            log.warning("node.failed", code=code, error=message, **fields)
 
     def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
         """What running the node gives. Raises nothing: each failure is an outcome."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.e2e.documents import add, node, workflow
 from tests.support.http_server import HttpServer, Reply, free_port, json_reply
 from tests.support.stack_processes import Ended, Stack
+from tests.support.waiting import wait_until
 
 
 def beside_good_ones(bad: dict[str, Any]) -> dict[str, Any]:
@@ -192,3 +194,18 @@ def test_deadline_includes_retries(stack: Stack, service: HttpServer) -> None:
     assert ended.errors["bad"]["code"] == "http_server_error"
     assert "timeout_seconds" in ended.errors["bad"]["message"]
     assert service.count("/later") == 1
+
+
+def test_the_log_says_why_a_node_failed(stack: Stack) -> None:
+    """Code and message on one line, so that nobody has to ask the API."""
+    ended = stack.run(workflow(node("bad", "compute", operation="divide", a=1, b=0)))
+    execution = ended.status["execution_id"]
+
+    def lines() -> list[Mapping[str, Any]]:
+        found = stack.only("worker").records("node.failed")
+        return [line for line in found if line["execution_id"] == execution]
+
+    wait_until(lines, what="the line")
+    (line,) = lines()
+    assert line["code"] == "division_by_zero"
+    assert "cannot divide by zero" in line["error"]
