@@ -21,6 +21,9 @@ from flowengine.workflow.yaml_scalars import resolve
 MAX_YAML_VALUES: Final = 100_000
 _DIRECTIVE: Final = re.compile(rb"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+%")
 _REST: Final = re.compile(r"(?:\s|#[^\n]*+|\.\.\.(?=\s|$))*+")
+_TOO_DEEP: Final = "exceeded maximum nesting depth"
+"""What libyaml says from 0.2.6 on, whose scanner stops at 1000 levels before the first event comes out."""
+_TOO_DEEP_MESSAGE: Final = f"the document is nested more than {MAX_DEPTH} deep"
 _TEMPLATE_HINT: Final = (
     '; if this is a template, quote it: key: "{{ ... }}" (unquoted, a brace begins an object)'
 )
@@ -58,6 +61,8 @@ def _not_yaml(text: str, error: yaml.YAMLError) -> MalformedError:
     if mark is None:
         offset = getattr(error, "position", 0)
         return malformed_at("malformed_yaml", f"this is not YAML: {message}", text.encode(), offset)
+    if _TOO_DEEP in message:
+        return MalformedError("too_deep", _TOO_DEEP_MESSAGE, line=mark.line + 1, column=mark.column + 1)
     line = text.split("\n", mark.line + 1)[mark.line : mark.line + 1]
     hint = _TEMPLATE_HINT if line and "{{" in line[0] else ""
     return MalformedError(
@@ -145,7 +150,7 @@ class _Builder:
         self._levels.append(_Level(value))
         self._containers += 1
         if len(self._levels) > MAX_DEPTH:
-            raise _at("too_deep", f"the document is nested more than {MAX_DEPTH} deep", event)
+            raise _at("too_deep", _TOO_DEEP_MESSAGE, event)
         if self._containers > MAX_CONTAINERS:
             raise _at(
                 "too_many_values", f"the document holds more than {MAX_CONTAINERS} lists and objects", event

@@ -70,7 +70,9 @@ YAML: dict[str, tuple[Make, str]] = {
     "a huge hexadecimal": (lambda: b"a: 0x" + b"f" * 1_000_000, "invalid_scalar"),
     "a huge exponent": (lambda: b"a: 1e" + b"9" * 1_000_000, "invalid_scalar"),
     "60 KB of opening brackets": (lambda: b"[" * 60_000, "too_deep"),
-    "60 KB of opening braces": (lambda: b"{" * 60_000, "yaml_key"),
+    # Which is said first depends on libyaml: from 0.2.6 on it stops at 1000 levels before it says anything.
+    "60 KB of opening braces": (lambda: b"{" * 60_000, "yaml_key or too_deep"),
+    "900 opening braces": (lambda: b"{" * 900, "yaml_key"),
     "2 MiB of opening brackets": (lambda: b"[" * YAML_BYTES, "too_deep"),
     "brackets, opened and closed": (lambda: b"[" * 30_000 + b"]" * 30_000, "too_deep"),
     "nested dashes": (lambda: b"- " * 30_000, "too_deep"),
@@ -252,7 +254,7 @@ def test_each_hostile_document_is_refused_cheaply(form: Form, make: Make, code: 
     """The first problem's code is as listed; time, memory and the size of the answer are bounded."""
     body = make()
     result = bounded(lambda: check(body, form, catalog(), Limits()))
-    assert result.problems[0].code == code
+    assert result.problems[0].code in code.split(" or ")
     assert result.plan is None
     assert len(result.problems) <= 201
     assert all(len(problem.message) < 4000 for problem in result.problems)
