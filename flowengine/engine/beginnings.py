@@ -34,11 +34,13 @@ class Beginnings:
         Raises StoreUnavailableError.
         """
         pairs = list(zip(tasks, deliveries, strict=True))
-        asking = [pair for pair in pairs if not self._may_begin_at_once(*pair)]
+        # Asked once: other threads change the pace meanwhile, and each start must reach its own task.
+        at_once = [self._may_begin_at_once(*pair) for pair in pairs]
+        asking = [pair for pair, quick in zip(pairs, at_once, strict=True) if not quick]
         if not asking:
             return [self._at_once() for _ in pairs]
         asked = iter(self._store.start_nodes([task for task, _ in asking], [count for _, count in asking]))
-        return [self._at_once() if self._may_begin_at_once(*pair) else next(asked) for pair in pairs]
+        return [self._at_once() if quick else next(asked) for quick in at_once]
 
     def note_those_that_last(self, hands: Iterable[Hand]) -> None:
         """Note what began unnoted and has not returned. Call now and then. Raises StoreUnavailableError."""

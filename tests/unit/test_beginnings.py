@@ -140,6 +140,19 @@ def test_others_are_noted_first(store: Store, beginnings: Beginnings, one: RunNo
     assert store.started == [["b"]]
 
 
+@pytest.mark.parametrize("said", [[False, True], [True, False]])
+def test_each_task_gets_its_own_start_though_the_pace_changes_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch, said: list[bool]
+) -> None:
+    """Other threads observe the handler between two looks: a node would begin with another's inputs."""
+    pace = Pace()
+    answers = list(said)
+    monkeypatch.setattr(pace, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
+    starts = Beginnings(cast(StateStore, store), pace, lambda: 7).of([task("a"), task("b", reads=1)], [1, 1])
+    assert [start.noted for start in starts] == [not said[0], True]
+    assert store.started == [["b"] if said[0] else ["a", "b"]]
+
+
 def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Beginnings) -> None:
     """With the time at which it began, so that status shows it running."""
     hand = hand_of(UNNOTED)
