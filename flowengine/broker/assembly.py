@@ -40,7 +40,10 @@ class Assembled(msgspec.Struct, frozen=True):
 
 
 class Assembler:
-    """Makes deliveries of one queue. `release` is told when a delivery's entries are settled."""
+    """Makes deliveries of one queue. `release` is told when a delivery's entries are settled.
+
+    `consumer`: in whose name they are held.
+    """
 
     def __init__(
         self,
@@ -50,9 +53,11 @@ class Assembler:
         max_deliveries: int,
         release: Callable[[str, Iterable[Entry]], None],
         threads: Callable[[], int] = lambda: 1,
+        consumer: str = "",
     ) -> None:
         self._queue = queue
         self._threads = threads
+        self._consumer = consumer
         self._policies = policies
         self._max_deliveries = max_deliveries
         self._release = release
@@ -152,4 +157,6 @@ class Assembler:
         return self._delivery(message, batch, engine=True)
 
     def _delivery(self, message: dramatiq.Message[Any], entries: list[Entry], *, engine: bool) -> Delivery:
-        return Delivery(message, self._queue, entries, engine=engine, release=self._release)
+        return Delivery(
+            message, self._queue, entries, engine=engine, release=self._release, consumer=self._consumer
+        )

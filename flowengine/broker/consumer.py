@@ -60,6 +60,7 @@ class StreamsConsumer(dramatiq.Consumer):
             max_deliveries=broker.max_deliveries,
             release=self._in_flight.release,
             threads=lambda: self._in_flight.threads,
+            consumer=self._group.consumer.decode(),
         )
         self._ready: deque[Delivery] = deque()
         self._greeted = False

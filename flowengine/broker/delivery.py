@@ -46,6 +46,7 @@ class Delivery(MessageProxy):
         *,
         engine: bool,
         release: Callable[[str, Iterable[Entry]], None],
+        consumer: str = "",
     ) -> None:
         super().__init__(message)
         self.queue = queue
@@ -54,6 +55,7 @@ class Delivery(MessageProxy):
         self.started = False
         self.given_back = False
         self._release = release
+        self._consumer = consumer
 
     def __hash__(self) -> int:
         return id(self)
@@ -80,6 +82,11 @@ class Delivery(MessageProxy):
     def deliveries(self) -> tuple[int, ...]:
         """For each payload, how often it has been delivered (1: the first time)."""
         return tuple([entry.deliveries for entry in self.entries])
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """For each payload, where it stands: ENTRY/CONSUMER, as `fe:x:ID:started` keeps it."""
+        return tuple([f"{entry.id.decode()}/{self._consumer}" for entry in self.entries])
 
     def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None:
         """Queue exactly two commands, XACK and XDEL, for all payloads or those at the indexes `only`."""

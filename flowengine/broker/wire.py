@@ -45,10 +45,13 @@ class Receipt(Protocol):
 
     The engine queues `acknowledge` onto the MULTI that carries the message's effect, and calls
     `confirm` once EXEC has succeeded; what is not confirmed when the actor returns is handed back.
-    `deliveries` holds, for each payload, how often it has been delivered (1: the first time).
+    `deliveries` holds, for each payload, how often it has been delivered (1: the first time), `places`
+    where it stands: ENTRY/CONSUMER.
     """
 
     @property
     def deliveries(self) -> tuple[int, ...]: ...
+    @property
+    def places(self) -> tuple[str, ...]: ...
     def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None: ...
     def confirm(self, *, only: tuple[int, ...] | None = None) -> None: ...

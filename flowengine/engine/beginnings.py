@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowengine.engine.hand import Hand
 from flowengine.engine.pace import Pace
-from flowengine.engine.ports import Start, StateStore
+from flowengine.engine.ports import Receipt, Start, StateStore
 from flowengine.execution.model import RunNode
 
 SLOW_S = 0.05
@@ -28,19 +28,22 @@ class Beginnings:
         self._pace = pace
         self._clock = clock
 
-    def of(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+    def of(self, tasks: Sequence[RunNode], receipt: Receipt) -> list[Start]:
         """What each delivery begins with: one round trip for all that need it, or none.
 
         Raises StoreUnavailableError.
         """
-        pairs = list(zip(tasks, deliveries, strict=True))
+        deliveries, places = receipt.deliveries, receipt.places
         # Asked once: other threads change the pace meanwhile, and each start must reach its own task.
-        at_once = [self._may_begin_at_once(*pair) for pair in pairs]
-        asking = [pair for pair, quick in zip(pairs, at_once, strict=True) if not quick]
+        at_once = [self._may_begin_at_once(*pair) for pair in zip(tasks, deliveries, strict=True)]
+        asking = [at for at, quick in enumerate(at_once) if not quick]
         if not asking:
-            return [self._at_once() for _ in pairs]
-        asked = iter(self._store.start_nodes([task for task, _ in asking], [count for _, count in asking]))
-        return [self._at_once() if quick else next(asked) for quick in at_once]
+            return [self._at_once() for _ in tasks]
+        asked = self._store.start_nodes(
+            [tasks[at] for at in asking], [deliveries[at] for at in asking], [places[at] for at in asking]
+        )
+        given = iter(asked)
+        return [self._at_once() if quick else next(given) for quick in at_once]
 
     def note_those_that_last(self, hands: Iterable[Hand]) -> None:
         """Note what began unnoted and has not returned. Call now and then. Raises StoreUnavailableError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from flowengine.engine.ports import Receipt, Sink, Start, StateStore
+from flowengine.engine.ports import Begun, Receipt, Sink, Start, StateStore
 from flowengine.execution.model import RunNode
 
 
@@ -58,7 +58,8 @@ class Hand:
             return
         with self._guard:
             if not self._taken:
-                store.note_start(self.task, self.delivery, self.started_at)
+                place = self.receipt.places[self.at]
+                store.note_start(self.task, Begun(self.delivery, self.started_at, place))
                 self._noted = True
 
     def forget_start(self, store: StateStore) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import structlog
 
 from flowengine.engine.batch import Step, concluding, watched
-from flowengine.engine.ports import Numbers, Receipt, Sink, StateStore
+from flowengine.engine.ports import Begun, Numbers, Receipt, Sink, StateStore
 from flowengine.engine.settling import Follow, Settler
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution import rules
@@ -55,11 +55,21 @@ class Orchestrator:
         except Exception:
             log.warning("execution.batch_failed", size=len(messages), exc_info=True)
             for at, message in enumerate(messages):
-                self._start([message], receipt, (at,))
+                self._start_alone(message, receipt, at)
 
     def start(self, message: StartExecution, receipt: Receipt) -> None:
         """Dispatch every pending node whose parents are all completed."""
-        self._start([message], receipt, (0,))
+        self._start_alone(message, receipt, 0)
+
+    def _start_alone(self, message: StartExecution, receipt: Receipt, at: int) -> None:
+        try:
+            self._start([message], receipt, (at,))
+        except FlowEngineError:
+            raise
+        except Exception:
+            if receipt.deliveries[at] < LAST_DELIVERY:
+                raise
+            self._give_up(receipt, at, "execution.start_failed_for_good")
 
     def _start(self, messages: Sequence[StartExecution], receipt: Receipt, at: tuple[int, ...]) -> None:
         found = self._store.plans_and_metas([message.execution for message in messages])
@@ -160,35 +170,67 @@ class Orchestrator:
         receipt.confirm(only=rest)
 
     def fire(self, message: TimerFired, receipt: Receipt) -> None:
-        """A deadline timer: arm it again if its time has moved, otherwise report a timeout.
+        """A deadline timer: report a timeout, or arm it again where the node is not overdue (yet).
 
         A report that comes too late changes nothing, and does what a timer that died over its node
         has left undone.
         """
+        try:
+            self._fire(message, receipt)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if receipt.deliveries[0] < LAST_DELIVERY:
+                raise
+            self._give_up(receipt, 0, "timer.failed_for_good")
+
+    def _fire(self, message: TimerFired, receipt: Receipt) -> None:
         plan = self._store.plan(message.execution)
         position = None if plan is None else plan.index.get(message.node)
-        timeout_ms = 0 if plan is None or position is None else plan.nodes[position].timeout_ms
-        began = self._store.started_at(message.execution, message.node, message.attempt)
+        node = None if plan is None or position is None else plan.nodes[position]
+        begun = self._store.begun(message.execution, message.node, message.attempt)
+        standing = None if node is None or begun is None else self._store.standing(node.queue, begun)
+        timeout_ms = 0 if node is None else node.timeout_ms
         key = (message.execution, message.node)
         for _ in range(TRIES):
             unit = self._store.begin([key])
-            due = unit.now if began is None else rules.backstop_due(began, timeout_ms, self._lease_ms)
-            record = unit.nodes.get(key, UNTOUCHED)
-            if rules.overdue(record, message.attempt, due, unit.now) != "wait":
+            if not rules.is_in_flight(unit.nodes.get(key, UNTOUCHED), message.attempt):
                 unit.abandon()
-                self._time_out(message, timeout_ms, began, unit.now, receipt)
+                self._time_out(message, timeout_ms, begun, unit.now, receipt)
                 return
-            armed = ArmTimer(message.node, message.run, message.attempt, due)
+            if begun is None or standing is None:
+                # It was given back: its next delivery arms a timer of its own.
+                unit.abandon()
+                self._store.acknowledge(_Acknowledge(receipt))
+                receipt.confirm()
+                return
+            due = rules.backstop_due(begun.at, timeout_ms, self._lease_ms)
+            if rules.is_overdue(due, unit.now, standing):
+                unit.abandon()
+                self._time_out(message, timeout_ms, begun, unit.now, receipt)
+                return
+            again = due if due > unit.now else unit.now + self._lease_ms
+            armed = ArmTimer(message.node, message.run, message.attempt, again)
             if unit.commit({message.execution: [armed]}, _Acknowledge(receipt)) is not None:
                 receipt.confirm()
                 return
         raise ConflictError(f"node '{message.node}' of '{message.execution}' keeps changing")
 
+    def _give_up(self, receipt: Receipt, at: int, event: str) -> None:
+        """Let go of a message that has failed often enough.
+
+        What it was to do is left to the sweep: for ever in the queue, it would keep the sweep from all else.
+        """
+        log.error(event, exc_info=True)
+        self._store.acknowledge(_Acknowledge(receipt, (at,)))
+        receipt.confirm(only=(at,))
+
     def _time_out(
-        self, message: TimerFired, timeout_ms: int, began: int | None, now: int, receipt: Receipt
+        self, message: TimerFired, timeout_ms: int, begun: Begun | None, now: int, receipt: Receipt
     ) -> None:
         meta = self._store.read_meta(message.execution)
         correlation_id = "" if meta is None else meta.correlation_id
+        began = None if begun is None else begun.at
         self.finish([_timed_out(message, timeout_ms, began, now, correlation_id)], receipt)
 
 

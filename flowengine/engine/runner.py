@@ -82,7 +82,7 @@ class Runner:
     def run(self, task: RunNode, receipt: Receipt) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
         delivery = receipt.deliveries[0]
-        (start,) = self.beginnings.of([task], [delivery])
+        (start,) = self.beginnings.of([task], receipt)
         hand = Hand(task, delivery, receipt, start)
         if start.wanted:
             self.report(hand, self.outcome_of(hand, start))

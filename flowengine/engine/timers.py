@@ -26,15 +26,21 @@ class TimerStore(Protocol):
 
 
 class TimerLoop(threading.Thread):
-    """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn."""
+    """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn.
 
-    def __init__(self, store: TimerStore, stop: threading.Event) -> None:
+    Fires nothing for `hold_s` after its own start and after an outage: those who hold what is overdue may
+    have been cut off too, and have their outcomes to report.
+    """
+
+    def __init__(self, store: TimerStore, stop: threading.Event, *, hold_s: float = 0.0) -> None:
         super().__init__(name="timers", daemon=True)
         self._store = store
         self._stop_event = stop
+        self._hold_s = hold_s
 
     def run(self) -> None:
         """Fire, wait until the next is due or a second has passed, again."""
+        self._stop_event.wait(self._hold_s)
         while not self._stop_event.is_set():
             self._stop_event.wait(self._turn())
 
@@ -43,7 +49,7 @@ class TimerLoop(threading.Thread):
             next_due = self._store.fire_due()
         except StoreUnavailableError as error:
             log.warning("timers.store_unavailable", error=str(error))
-            return AFTER_ERROR_S
+            return max(AFTER_ERROR_S, self._hold_s)
         except Exception:  # the thread's edge: without it no deadline would fire here any more
             log.error("timers.turn_failed", exc_info=True)
             return AFTER_ERROR_S

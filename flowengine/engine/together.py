@@ -100,7 +100,7 @@ class Together:
     def run(self, tasks: Sequence[RunNode], receipt: Receipt, give_back: GiveBack) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""
         deliveries = receipt.deliveries
-        starts = self._runner.beginnings.of(tasks, deliveries)
+        starts = self._runner.beginnings.of(tasks, receipt)
         begun = [
             (Hand(task, delivery, receipt, start, at=at), start)
             for at, (task, delivery, start) in enumerate(zip(tasks, deliveries, starts, strict=True))

@@ -42,6 +42,9 @@ from flowengine.workflow.plan import Plan
 
 Records: TypeAlias = Callable[[str], NodeRecord]
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
+Standing: TypeAlias = Literal["held", "lost", "waiting", "settled"]
+"""What has become of a task whose start was noted: a process holds it; its process is gone and none is
+there to take it over; it waits to be delivered again, or has been; it is settled, its outcome on its way."""
 
 COUNTED_RESULT_BYTES = 4096
 BACKSTOP_MARGIN_MS = 5000
@@ -298,11 +301,18 @@ def backstop_due(started_at: int, timeout_ms: int, lease_ms: int) -> int:
     return started_at + timeout_ms + lease_ms + BACKSTOP_MARGIN_MS
 
 
-def overdue(record: NodeRecord, attempt: int, due: int, now: int) -> Literal["fail", "wait", "ignore"]:
-    """What a fired deadline timer means for the attempt it was armed for."""
-    if record.status != "queued" or record.attempt != attempt:
-        return "ignore"
-    return "fail" if due <= now else "wait"
+def is_in_flight(record: NodeRecord, attempt: int) -> bool:
+    """Whether this attempt is dispatched, and nothing has come of it yet."""
+    return record.status == "queued" and record.attempt == attempt
+
+
+def is_overdue(due: int, now: int, standing: Standing) -> bool:
+    """Whether an attempt in flight fails by its deadline timer.
+
+    Only while whoever began it still has it, or nobody is there who could: to wait in a queue does not
+    count, and an outcome that is on its way was in time.
+    """
+    return due <= now and standing in ("held", "lost")
 
 
 def records_of(stored: Mapping[str, NodeRecord]) -> Records:
@@ -316,6 +326,7 @@ __all__ = [
     "Records",
     "Reset",
     "Run",
+    "Standing",
     "Verdict",
     "backstop_due",
     "chunks",
@@ -323,10 +334,11 @@ __all__ = [
     "dispatch",
     "finish",
     "first_run",
+    "is_in_flight",
+    "is_overdue",
     "joins_of",
     "later_of",
     "opening",
-    "overdue",
     "ready",
     "records_of",
     "retry_failed",

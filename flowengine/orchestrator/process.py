@@ -37,7 +37,7 @@ class Loops(Middleware):
     def __init__(self, state: RedisSweepState, settings: Settings) -> None:
         self._stop = threading.Event()
         self._loops: tuple[threading.Thread, ...] = (
-            TimerLoop(RedisTimers(state), self._stop),
+            TimerLoop(RedisTimers(state), self._stop, hold_s=settings.lease_s),
             SweepLoop(state, settings.sweep_s, self._stop),
         )
 

@@ -13,14 +13,15 @@ import structlog
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
+from flowengine.store import keys
 from flowengine.store.admission import parse_info
 from flowengine.store.clock import milliseconds
+from flowengine.store.standing import is_alive
 from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
 
 log = structlog.stdlib.get_logger()
 
 PROBE = "fe:health"
-ALIVE_MS = 10_000
 
 
 class Health:
@@ -60,19 +61,18 @@ class Health:
         return "ok"
 
     def _queue(self, queue: str, now: int) -> QueueView:
-        key = f"fe:q:{queue}"
+        key = keys.queue(queue)
         try:
             length, first, consumers = self._state.sessions.here().call(
-                [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1), ("XINFO", "CONSUMERS", key, "fe")]
+                [
+                    ("XLEN", key),
+                    ("XRANGE", key, "-", "+", "COUNT", 1),
+                    ("XINFO", "CONSUMERS", key, keys.GROUP),
+                ]
             )
         except (StoreUnavailableError, redis.RedisError):
             return QueueView(length=0, oldest_age_s=None, consumers=0)
         oldest = int(first[0][0].split(b"-")[0]) if first else None
-        alive = sum(_idle_ms(consumer) < ALIVE_MS for consumer in consumers)
+        alive = sum(map(is_alive, consumers))
         age = None if oldest is None else max(0, now - oldest) / 1000
         return QueueView(length=length, oldest_age_s=age, consumers=alive)
-
-
-def _idle_ms(consumer: Sequence[bytes | int]) -> int:
-    fields = dict(zip(consumer[::2], consumer[1::2], strict=True))
-    return int(fields[b"idle"])

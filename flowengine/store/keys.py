@@ -6,7 +6,7 @@
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | node -> parents not yet completed; only nodes with several parents |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result` (JSON); absent: pending, never attempted |
-| fe:x:ID:started | hash | NODE:ATTEMPT -> DELIVERY:MILLISECONDS, written by workers at start |
+| fe:x:ID:started | hash | NODE:ATTEMPT -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | what happened, in field `e`: a JSON array of events |
 | fe:index:STATUS | zset | execution ids by time of creation, of start, or of the end |
 | fe:timers | zset | ID|RUN|NODE|ATTEMPT by due time |
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from flowengine.execution.model import ExecutionStatus
 
+GROUP: Final = "fe"
 TIMERS: Final = "fe:timers"
 SWEEP: Final = "fe:sweep"
 STATE: Final = "state"
@@ -58,6 +59,11 @@ def events(execution: str) -> str:
 def index(status: ExecutionStatus) -> str:
     """Sorted set: the executions in one status."""
     return f"fe:index:{status}"
+
+
+def queue(name: str) -> str:
+    """Stream: the messages of a queue (as `flowengine.broker.wire` has it)."""
+    return f"fe:q:{name}"
 
 
 def start_field(name: str, attempt: int) -> str:

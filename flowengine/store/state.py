@@ -11,15 +11,16 @@ from typing import Any
 import msgspec
 import redis
 
-from flowengine.engine.ports import Acknowledge, Start
+from flowengine.engine.ports import Acknowledge, Begun, Start
 from flowengine.execution.model import Callback, NodeRecord, RunNode
-from flowengine.execution.rules import backstop_due
+from flowengine.execution.rules import Standing, backstop_due
 from flowengine.settings import Settings
 from flowengine.store import keys, meta
 from flowengine.store.clock import Clock
 from flowengine.store.connection import Command, Commands, Sessions
 from flowengine.store.plans import PlanCache
 from flowengine.store.records import decode_record
+from flowengine.store.standing import format_begun, parse_begun, standing_of
 from flowengine.store.unit import NodeKey, Unit
 from flowengine.workflow.plan import Plan
 
@@ -114,11 +115,15 @@ class RedisState:
         replies = self.sessions.retrying_read([("HGET", keys.deps(e), node) for e, node in wanted])
         return {key: int(reply) for key, reply in zip(wanted, replies, strict=True) if reply is not None}
 
-    def started_at(self, execution: str, node: str, attempt: int) -> int | None:
-        """When the newest delivery of an attempt began, in milliseconds, or None."""
+    def begun(self, execution: str, node: str, attempt: int) -> Begun | None:
+        """What was noted of the newest delivery of an attempt that has begun, or None."""
         field = keys.start_field(node, attempt)
         value = self.sessions.retrying_read([("HGET", keys.started(execution), field)])[0]
-        return None if value is None else int(value.split(b":")[1])
+        return None if value is None else parse_begun(value)
+
+    def standing(self, queue: str, begun: Begun) -> Standing:
+        """What has become of a task whose start was noted."""
+        return standing_of(self.sessions, queue, begun, int(self.settings.lease_s * 1000))
 
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """Acknowledge a message that needs nothing else."""
@@ -126,15 +131,17 @@ class RedisState:
         acknowledge(commands)
         self.sessions.here().write(commands)
 
-    def start_nodes(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+    def start_nodes(
+        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
+    ) -> list[Start]:
         """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
 
         A second one where a node reads many outputs, whose sizes are looked at first.
         """
         now = self.clock.now()
         commands: list[Command] = [("TIME",)]
-        for task, delivery in zip(tasks, deliveries, strict=True):
-            commands += self._start_commands(task, delivery, now)
+        for task, delivery, place in zip(tasks, deliveries, places, strict=True):
+            commands += self._start_commands(task, Begun(delivery, now, place))
         replies = self.sessions.retrying_read(commands)
         self.clock.seen(replies[0])
         found: list[Start] = []
@@ -145,27 +152,27 @@ class RedisState:
             at = after
         return found
 
-    def _start_commands(self, task: RunNode, delivery: int, now: int) -> list[Command]:
+    def _start_commands(self, task: RunNode, begun: Begun) -> list[Command]:
         read = "HSTRLEN" if len(task.reads) > MANY_READS else "HGET"
         return [
             ("HGET", keys.node(task.execution, task.node), keys.STATE),
             ("HGET", keys.meta(task.execution), "bytes"),
-            *self._note_commands(task, delivery, now),
+            *self._note_commands(task, begun),
             *((read, keys.node(task.execution, item.node), keys.RESULT) for item in task.reads),
         ]
 
-    def _note_commands(self, task: RunNode, delivery: int, at: int) -> list[Command]:
-        due = backstop_due(at, task.timeout_ms, int(self.settings.lease_s * 1000))
+    def _note_commands(self, task: RunNode, begun: Begun) -> list[Command]:
+        due = backstop_due(begun.at, task.timeout_ms, int(self.settings.lease_s * 1000))
         timer = keys.Timer(task.execution, task.run, task.node, task.attempt)
         field = keys.start_field(task.node, task.attempt)
         return [
-            ("HSET", keys.started(task.execution), field, f"{delivery}:{at}"),
+            ("HSET", keys.started(task.execution), field, format_begun(begun)),
             ("ZADD", keys.TIMERS, due, timer.member()),
         ]
 
-    def note_start(self, task: RunNode, delivery: int, at: int) -> None:
-        """Note that a delivery began `at` (milliseconds since the epoch), and arm its deadline."""
-        self.sessions.retrying_read(self._note_commands(task, delivery, at))
+    def note_start(self, task: RunNode, begun: Begun) -> None:
+        """Note that a delivery began, and arm its deadline."""
+        self.sessions.retrying_read(self._note_commands(task, begun))
 
     def room(self, execution: str) -> int:
         """How many bytes of results an execution may still store."""

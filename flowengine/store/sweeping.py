@@ -39,7 +39,7 @@ class RedisSweepState(RedisState):
 
     def oldest_entry_ms(self, queue: str) -> int | None:
         """When the oldest message of a queue was sent, in milliseconds since the epoch."""
-        entries = self.sessions.retrying_read([("XRANGE", f"fe:q:{queue}", "-", "+", "COUNT", 1)])[0]
+        entries = self.sessions.retrying_read([("XRANGE", keys.queue(queue), "-", "+", "COUNT", 1)])[0]
         return int(entries[0][0].split(b"-")[0]) if entries else None
 
     def prune(self) -> int:

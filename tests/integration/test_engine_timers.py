@@ -7,9 +7,12 @@ import threading
 import msgspec
 import pytest
 
+from flowengine.broker.wire import stream_key
 from flowengine.engine import timers
+from flowengine.engine.orchestrator import LAST_DELIVERY
+from flowengine.errors import StoreUnavailableError
 from flowengine.execution.rules import BACKSTOP_MARGIN_MS
-from flowengine.store import keys
+from flowengine.store import keys, standing
 from tests.support.faults import Gate
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
@@ -18,7 +21,7 @@ CHAIN = {"a": (), "b": ("a",)}
 
 
 def hanging(harness: Harness) -> str:
-    """An execution whose node `a` was begun by a worker that is gone."""
+    """An execution whose node `a` was begun by a worker that hangs: it keeps its lease and says nothing."""
     execution = harness.begin(plan_of(CHAIN, timeout_ms=2000))
     harness.start_executions()
     worker = harness.workers[0]
@@ -27,8 +30,10 @@ def hanging(harness: Harness) -> str:
         worker.line.dead = True
 
     harness.script = die
-    assert not harness.deliver(worker, harness.task_of("a"))
+    task = harness.task_of("a")
+    assert not harness.deliver(worker, task)
     assert harness.deaths == 1
+    harness.still_holding(task)
     harness.script = failing_in(9)
     return execution
 
@@ -66,6 +71,119 @@ def test_an_overdue_node_fails_with_a_timeout(harness: Harness, check_invariants
     assert (errors["a"].code, errors["b"].code, errors["b"].caused_by) == ("timeout", "upstream_failed", "a")
     assert harness.deliver(harness.workers[0], task)
     assert [stored.status for stored in check_invariants()] == ["failed"]
+
+
+def let_time_pass(harness: Harness, execution: str) -> None:
+    """The deadline passes, its timer fires, and an orchestrator deals with it."""
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+    for entry in harness.waiting("orchestrator"):
+        if entry.actor == "timer_fired":
+            assert harness.deliver(harness.orchestrators[0], entry)
+
+
+def is_armed(harness: Harness) -> bool:
+    """Whether the one timer will fire, and not before a lease has passed."""
+    ((_, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    seconds, _ = harness.client.time()
+    return bool(due > seconds * 1000)
+
+
+@pytest.mark.parametrize("deliveries", [0, 2])
+def test_a_node_that_waits_to_be_delivered_again_is_not_overdue(
+    harness: Harness, check_invariants: CheckEverything, deliveries: int
+) -> None:
+    """Handed back uncounted when its worker was told to stop, or taken over by a process that is busy."""
+    execution = hanging(harness)
+    task = harness.task_of("a")
+    harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
+    let_time_pass(harness, execution)
+    assert harness.statuses(execution)["a"] == "queued"
+    assert is_armed(harness)
+    harness.still_holding(task)
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+def test_a_lapsed_node_waits_as_long_as_there_is_a_worker(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """Who is busy now will take it over."""
+    execution = hanging(harness)
+    harness.lapse(harness.task_of("a"))
+    let_time_pass(harness, execution)
+    assert harness.statuses(execution)["a"] == "queued"
+    assert is_armed(harness)
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+def test_a_lapsed_node_fails_where_no_worker_is_left(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker is gone, and so is everyone who could take it over."""
+    execution = hanging(harness)
+    harness.lapse(harness.task_of("a"))
+    monkeypatch.setattr(standing, "ALIVE_MS", -1)
+    let_time_pass(harness, execution)
+    assert harness.api.executions.results(execution).errors["a"].code == "timeout"
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["failed"]
+
+
+def test_an_outcome_that_waits_to_be_applied_was_in_time(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """The orchestrators were away or behind when the deadline passed."""
+    execution = hanging(harness)
+    harness.run_tasks("a")
+    let_time_pass(harness, execution)
+    assert harness.statuses(execution)["a"] == "queued"
+    assert is_armed(harness)
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+def test_a_timer_whose_start_was_taken_back_is_dropped(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """The next delivery arms one of its own."""
+    execution = hanging(harness)
+    harness.client.delete(keys.started(execution))
+    let_time_pass(harness, execution)
+    assert not harness.client.exists(keys.TIMERS)
+    assert harness.statuses(execution)["a"] == "queued"
+    harness.drain()
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+def test_a_timer_of_a_lost_queue_waits_for_the_sweep(harness: Harness) -> None:
+    """It is no timeout that the server has lost its data."""
+    execution = hanging(harness)
+    harness.client.delete(stream_key("worker"))
+    let_time_pass(harness, execution)
+    assert harness.statuses(execution)["a"] == "queued"
+    assert is_armed(harness)
+
+
+def test_a_timer_that_cannot_be_dealt_with_is_let_go_of(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After several tries: it would keep the queue from ever being empty."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.fire_timers()
+
+    def fail(*arguments: object) -> None:
+        raise ValueError("on purpose")
+
+    process = harness.orchestrators[0]
+    monkeypatch.setattr(process.state, "standing", fail)
+    (entry,) = (e for e in harness.waiting("orchestrator") if e.actor == "timer_fired")
+    with pytest.raises(ValueError, match="on purpose"):
+        harness.deliver(process, entry)
+    assert harness.deliver(process, msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
+    assert not fired(harness)
 
 
 def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
@@ -161,6 +279,26 @@ def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -
     process.line.gate = Gate()
     harness.fire_timers()
     assert [msgspec.json.decode(payload)["node"] for payload in fired(harness)] == ["a"]
+
+
+def test_the_loop_fires_nothing_at_first_nor_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who hold what is overdue may have been cut off too."""
+    stop = threading.Event()
+    waits: list[float | None] = []
+    monkeypatch.setattr(stop, "wait", waits.append)
+
+    class Away:
+        turns = 0
+
+        def fire_due(self) -> float | None:
+            self.turns += 1
+            if self.turns == 1:
+                raise StoreUnavailableError("away")
+            stop.set()
+            return 0.5
+
+    timers.TimerLoop(Away(), stop, hold_s=12.0).run()
+    assert waits == [12.0, 12.0, 0.5]
 
 
 def test_the_loop_goes_on_after_a_turn_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from flowengine.errors import WrongStateError
 from flowengine.execution import rules
 from flowengine.execution.model import Callback, Completed, StartExecution, TimerFired
 from flowengine.plugin import Context, HandlerError
+from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection import connect
 from tests.property.graphs import graphs
@@ -60,7 +61,8 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.quiet.__enter__()
         with connect(self.url) as client:
             client.flushall()
-        self.harness = Harness(self.url)
+        # So long a lease that none lapses unless a rule says so.
+        self.harness = Harness(self.url, settings=Settings(lease_s=60.0))
         self.harness.second_orchestrator()
         self.outcomes: list[bool] = []
         self.harness.script = self.work
@@ -159,16 +161,23 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.model_reports(mine)
 
     @precondition(lambda self: self.begun())
-    @rule(data=st.data(), crash=st.none() | st.tuples(st.integers(1, 30), ways))
-    def time_out(self, data: st.DataObject, crash: tuple[int, Way] | None) -> None:
-        """A node's deadline passes; its worker may still report, too late."""
+    @rule(data=st.data(), hangs=st.booleans(), crash=st.none() | st.tuples(st.integers(1, 30), ways))
+    def time_out(self, data: st.DataObject, hangs: bool, crash: tuple[int, Way] | None) -> None:
+        """A node's deadline passes: its worker hangs, and may still report, too late; or it waits for one."""
         node, attempt = data.draw(st.sampled_from(self.begun()))
         self.harness.make_overdue(self.execution, node, attempt)
+        begun = self.harness.begun(self.execution, node, attempt)
+        for task in self.harness.tasks():
+            if task.id.decode() == begun.place.partition("/")[0]:
+                deliveries = begun.delivery if hangs else begun.delivery + 1
+                self.harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
         self.harness.fire_timers()
         for entry in [e for e in self.orders("timer_fired") if e not in self.past]:
-            self.deliver([entry], crash, self.pick(data))
             timer = msgspec.json.decode(entry.payload, type=TimerFired)
-            self.model.report(timer.node, timer.attempt, completed=False)
+            hung = self.has_hung(timer)
+            self.deliver([entry], crash, self.pick(data))
+            if hung:
+                self.model.report(timer.node, timer.attempt, completed=False)
 
     @precondition(lambda self: self.orders("timer_fired"))
     @rule(data=st.data())
@@ -230,6 +239,13 @@ class ExecutionMachine(RuleBasedStateMachine):
         fields = self.harness.client.hkeys(keys.started(self.execution))
         parts = [field.decode().split(":") for field in fields]
         return sorted((node, int(attempt)) for node, attempt in parts)
+
+    def has_hung(self, timer: TimerFired) -> bool:
+        """Whether whoever began an attempt an hour ago still has it."""
+        begun = self.harness.begun(self.execution, timer.node, timer.attempt)
+        at = begun.place.partition("/")[0]
+        counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]
+        return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
 
     def deliver(
         self, batch: Sequence[Entry], crash: tuple[int, Way] | None, process: OrchestratorProcess

@@ -29,7 +29,7 @@ from flowengine.broker.wire import (
 )
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.engine.pace import Pace
-from flowengine.engine.ports import NodeKey
+from flowengine.engine.ports import Begun, NodeKey
 from flowengine.engine.runner import Environment, Runner
 from flowengine.engine.sweep import Sweep
 from flowengine.engine.together import Together
@@ -40,8 +40,10 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.store.clock import milliseconds
 from flowengine.store.connection import Command
 from flowengine.store.executions import RedisExecutions
+from flowengine.store.standing import format_begun, parse_begun
 from flowengine.store.sweeping import RedisSweepState
 from flowengine.store.timers import RedisTimers
 from flowengine.store.unit import Unit
@@ -54,6 +56,7 @@ from tests.support.valkey import Valkey
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
+CONSUMER = "harness"
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
@@ -174,6 +177,11 @@ class HeldEntries:
     def deliveries(self) -> tuple[int, ...]:
         """For each payload, how often it has been delivered."""
         return tuple(entry.deliveries for entry in self._entries)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """For each payload, where it stands."""
+        return tuple(f"{entry.id.decode()}/{CONSUMER}" for entry in self._entries)
 
     def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None:
         """Queue XACK and XDEL."""
@@ -374,7 +382,7 @@ class Harness:
     def waiting(self, queue: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
         key = stream_key(queue)
-        self.client.xreadgroup(GROUP, "harness", {key: ">"}, count=10_000)
+        self.client.xreadgroup(GROUP, CONSUMER, {key: ">"}, count=10_000)
         counts = {
             row["message_id"]: row["times_delivered"]
             for row in self.client.xpending_range(key, GROUP, "-", "+", 10_000)
@@ -427,7 +435,7 @@ class Harness:
                 assert not left, "confirmed a message that it had not acknowledged"
             return True
         for entry in entries:
-            self.client.xclaim(stream_key(entry.queue), GROUP, "harness", 0, [entry.id])
+            self.client.xclaim(stream_key(entry.queue), GROUP, CONSUMER, 0, [entry.id])
         return False
 
     def run_tasks(self, *nodes: str) -> None:
@@ -467,13 +475,33 @@ class Harness:
 
     # -- time
 
+    def now(self) -> int:
+        """The server's time in milliseconds."""
+        return milliseconds(self.client.time())
+
+    def begun(self, execution: str, node: str, attempt: int) -> Begun:
+        """What a worker noted when it began this attempt."""
+        value = self.client.hget(keys.started(execution), keys.start_field(node, attempt))
+        return Begun(0, 0, "") if value is None else parse_begun(value)
+
+    def lapse(self, entry: Entry) -> None:
+        """As if whoever was given this entry last had died a while ago."""
+        self._mark(entry, idle_ms=int(self.settings.lease_s * 1000))
+
+    def still_holding(self, entry: Entry) -> None:
+        """As if whoever was given this entry last still had it, and renewed its lease."""
+        self._mark(entry, idle_ms=0)
+
+    def _mark(self, entry: Entry, *, idle_ms: int) -> None:
+        key, count = stream_key(entry.queue), entry.deliveries
+        self.client.xclaim(key, GROUP, CONSUMER, 0, [entry.id], idle=idle_ms, retrycount=count, justid=True)
+
     def make_overdue(self, execution: str, node: str, attempt: int) -> None:
         """Let an hour pass since a worker began this attempt."""
-        field = keys.start_field(node, attempt)
-        begun = self.client.hget(keys.started(execution), field)
-        if begun is not None:
-            delivery, at = begun.split(b":")
-            self.client.hset(keys.started(execution), field, f"{delivery.decode()}:{int(at) - 3_600_000}")
+        begun = self.begun(execution, node, attempt)
+        if begun.delivery:
+            long_ago = format_begun(msgspec.structs.replace(begun, at=begun.at - 3_600_000))
+            self.client.hset(keys.started(execution), keys.start_field(node, attempt), long_ago)
         for member in self.client.zrange(keys.TIMERS, 0, -1):
             timer = keys.parse_timer(member)
             if timer is not None and (timer.execution, timer.node, timer.attempt) == (

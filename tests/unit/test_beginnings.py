@@ -14,7 +14,7 @@ from flowengine.engine import beginnings as beginnings_module
 from flowengine.engine.beginnings import Beginnings
 from flowengine.engine.hand import Hand
 from flowengine.engine.pace import SEEN_ENOUGH, Pace
-from flowengine.engine.ports import Receipt, Start, StateStore
+from flowengine.engine.ports import Begun, Receipt, Start, StateStore
 from flowengine.engine.runner import Environment, Runner
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import Completed, Failed, Outcome, Read, RunNode
@@ -44,18 +44,22 @@ class Store:
 
     def __init__(self) -> None:
         self.started: list[list[str]] = []
-        self.noted: list[tuple[str, int, int]] = []
+        self.noted: list[tuple[str, Begun]] = []
+        self.places: list[str] = []
         self.free = 0
         self.away = False
 
-    def start_nodes(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+    def start_nodes(
+        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
+    ) -> list[Start]:
         """One round trip."""
         self.started.append([task.node for task in tasks])
+        self.places += places
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
-    def note_start(self, task: RunNode, delivery: int, at: int) -> None:
+    def note_start(self, task: RunNode, begun: Begun) -> None:
         """One round trip."""
-        self.noted.append((task.node, delivery, at))
+        self.noted.append((task.node, begun))
 
     def room(self, execution: str) -> int:
         """One round trip."""
@@ -102,9 +106,25 @@ def task(node: str, *, reads: int = 0, handler: str = "quick") -> RunNode:
     )
 
 
+class Held(msgspec.Struct, frozen=True):
+    """As much of a Receipt as the beginnings look at."""
+
+    deliveries: tuple[int, ...]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """One after the other."""
+        return tuple(f"{at}-0/me" for at in range(len(self.deliveries)))
+
+
+def held(*deliveries: int) -> Receipt:
+    """Payloads in hand, delivered so often."""
+    return cast(Receipt, Held(deliveries))
+
+
 def hand_of(start: Start) -> Hand:
     """A delivery that began so."""
-    return Hand(task("n"), 1, cast(Receipt, None), start)
+    return Hand(task("n"), 1, held(1), start)
 
 
 UNNOTED = Start(wanted=True, inputs={}, room=None, now=7, noted=False)
@@ -126,7 +146,7 @@ def beginnings(store: Store) -> Beginnings:
 
 def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Beginnings) -> None:
     """By this process's idea of the server's clock."""
-    assert beginnings.of([task("a"), task("b")], [1, 1]) == [UNNOTED, UNNOTED]
+    assert beginnings.of([task("a"), task("b")], held(1, 1)) == [UNNOTED, UNNOTED]
     assert store.started == []
 
 
@@ -135,9 +155,10 @@ def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Begi
 )
 def test_others_are_noted_first(store: Store, beginnings: Beginnings, one: RunNode, delivery: int) -> None:
     """What reads, what is not known to be quick, and what somebody had before."""
-    starts = beginnings.of([task("a"), one, task("c")], [1, delivery, 1])
+    starts = beginnings.of([task("a"), one, task("c")], held(1, delivery, 1))
     assert [start.noted for start in starts] == [False, True, False]
     assert store.started == [["b"]]
+    assert store.places == ["1-0/me"]
 
 
 @pytest.mark.parametrize("said", [[False, True], [True, False]])
@@ -148,7 +169,9 @@ def test_each_task_gets_its_own_start_though_the_pace_changes_meanwhile(
     pace = Pace()
     answers = list(said)
     monkeypatch.setattr(pace, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
-    starts = Beginnings(cast(StateStore, store), pace, lambda: 7).of([task("a"), task("b", reads=1)], [1, 1])
+    starts = Beginnings(cast(StateStore, store), pace, lambda: 7).of(
+        [task("a"), task("b", reads=1)], held(1, 1)
+    )
     assert [start.noted for start in starts] == [not said[0], True]
     assert store.started == [["b"] if said[0] else ["a", "b"]]
 
@@ -161,7 +184,7 @@ def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Beginnings) -
     hand.began -= 2 * beginnings_module.SLOW_S
     beginnings.note_those_that_last([hand])
     beginnings.note_those_that_last([hand])
-    assert store.noted == [("n", 1, 7)]
+    assert store.noted == [("n", Begun(delivery=1, at=7, place="0-0/me"))]
 
 
 def test_what_is_noted_or_reported_is_not_noted_again(store: Store, beginnings: Beginnings) -> None:
@@ -180,7 +203,7 @@ def test_nobody_reports_while_the_start_is_being_noted(beginnings: Beginnings, s
     hand.began -= 2 * beginnings_module.SLOW_S
     order: list[str] = []
 
-    def note(task: RunNode, delivery: int, at: int) -> None:
+    def note(task: RunNode, begun: Begun) -> None:
         noting.set()
         go_on.wait(10)
         order.append("noted")

@@ -11,12 +11,14 @@ from flowengine.execution.model import UNTOUCHED, ExecutionStatus, NodeError, No
 from flowengine.execution.rules import (
     BACKSTOP_MARGIN_MS,
     Run,
+    Standing,
     backstop_due,
     chunks,
     conclude,
     dispatch,
     first_run,
-    overdue,
+    is_in_flight,
+    is_overdue,
     ready,
     records_of,
     retry_failed,
@@ -110,12 +112,20 @@ def test_the_backstop_fires_a_lease_and_a_margin_after_the_deadline() -> None:
 def test_a_deadline_concerns_the_attempt_in_flight_only() -> None:
     """Anything else has ended, or not begun."""
     queued = NodeRecord(status="queued", attempt=2)
-    assert overdue(queued, 2, NOW, NOW) == "fail"
-    assert overdue(queued, 2, NOW + 1, NOW) == "wait"
-    assert overdue(queued, 1, NOW, NOW) == "ignore"
-    assert overdue(NodeRecord(status="completed", attempt=2), 2, NOW, NOW) == "ignore"
-    assert overdue(NodeRecord(status="failed", attempt=2), 2, NOW, NOW) == "ignore"
-    assert overdue(UNTOUCHED, 0, NOW, NOW) == "ignore"
+    assert is_in_flight(queued, 2)
+    assert not is_in_flight(queued, 1)
+    assert not is_in_flight(NodeRecord(status="completed", attempt=2), 2)
+    assert not is_in_flight(NodeRecord(status="failed", attempt=2), 2)
+    assert not is_in_flight(UNTOUCHED, 0)
+
+
+@pytest.mark.parametrize(
+    ("standing", "fails"), [("held", True), ("lost", True), ("waiting", False), ("settled", False)]
+)
+def test_only_what_somebody_has_or_nobody_could_have_is_overdue(standing: Standing, fails: bool) -> None:
+    """To wait in a queue does not count, and an outcome on its way was in time."""
+    assert is_overdue(NOW, NOW, standing) == fails
+    assert not is_overdue(NOW + 1, NOW, standing)
 
 
 def test_dispatches_are_grouped_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ class Queue:
 
     def __init__(self, size: int) -> None:
         self.deliveries = (1,) * size
+        self.places = tuple(f"{at}-0/me" for at in range(size))
         self.confirmed: list[int] = []
         self.given_back: list[int] = []
 
@@ -64,7 +65,9 @@ class Store:
         self.reports: list[list[Callback]] = []
         self.down = False
 
-    def start_nodes(self, tasks: Sequence[RunNode], deliveries: Sequence[int]) -> list[Start]:
+    def start_nodes(
+        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
+    ) -> list[Start]:
         """One round trip."""
         self.started.append([task.node for task in tasks])
         return [Start(task.node not in self.unwanted, {}, 1_000_000, 5) for task in tasks]
