@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from flowengine.broker.payloads import UNREADABLE
 from flowengine.broker.wire import engine_fields, stream_key
 from flowengine.errors import SettingsError
 from flowengine.execution.model import Callback, Failed, NodeError, RunNode
@@ -88,7 +89,7 @@ def dead_task_callback(clock: Callable[[], int]) -> Callable[[bytes, int], tuple
     def callback(payload: bytes, starts: int) -> tuple[str, str, bytes] | None:
         try:
             task = msgspec.json.decode(payload, type=RunNode)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise ValueError(str(error)) from error
         message = f"its worker died each of the {starts} times that it was started"
         report = Callback(

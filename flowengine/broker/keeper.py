@@ -69,7 +69,13 @@ class Keeper:
                 self._remove_idle_consumers()
                 pause_s = every_s
             except redis.RedisError as error:
+                if isinstance(error, redis.exceptions.ReadOnlyError):
+                    # A replica by now: the same address may lead to the new primary.
+                    self._group.client.connection_pool.disconnect()
                 log.warning("broker.renewal_failed", error=str(error) or type(error).__name__)
+                pause_s = min(RETRY_S, every_s)
+            except Exception:  # the thread's edge: without it what this process runs would be taken over
+                log.error("broker.renewal_failed", exc_info=True)
                 pause_s = min(RETRY_S, every_s)
 
     def renew(self, queue: str) -> None:

@@ -30,6 +30,10 @@ class OwnConnection(redis.Redis):
         try:
             connection.send_command(*args)
             return connection.read_response()
+        except redis.exceptions.ReadOnlyError:
+            # It has become a replica, and stays one: the same address may lead to the new primary by now.
+            connection.disconnect()
+            raise
         except redis.ResponseError:
             raise
         except BaseException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -10,10 +10,13 @@ from flowengine.broker.errors import UndecodablePayloadError
 
 T = TypeVar("T")
 
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises over bytes that are no message: bad UTF-8 and deep nesting are no DecodeError."""
+
 
 def decoded(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:
     """The payload. Raises UndecodablePayloadError: alone, its message goes to the dead letters."""
     try:
         return decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UndecodablePayloadError(f"a payload that nobody can read: {error}") from error

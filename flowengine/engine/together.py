@@ -40,6 +40,7 @@ class Group:
         self.give_back = give_back
         self.since = time.monotonic()
         self._guard = threading.Lock()
+        self.giving = threading.Lock()
         self._waiting = deque(waiting)
         self._done: list[tuple[Hand, Callback]] = []
         self._size = 0
@@ -55,6 +56,14 @@ class Group:
         with self._guard:
             taken, self._waiting = list(self._waiting), deque()
             return taken
+
+    def is_unfinished(self) -> bool:
+        """Whether there are nodes to begin, once whoever gives some back has done so or failed to.
+
+        A delivery that ends meanwhile would hand them back as well, as if they had been begun.
+        """
+        with self.giving, self._guard:
+            return bool(self._waiting)
 
     def wait_again(self, waiting: list[tuple[Hand, Start]]) -> None:
         """Giving them back failed."""
@@ -93,7 +102,7 @@ class Together:
         """Whether this task may be run beside others: small, and its handler known to be quick."""
         try:
             task = _task.decode(payload)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
         return len(task.reads) <= READS_AT_MOST and self._pace.is_quick(task.handler)
 
@@ -111,9 +120,10 @@ class Together:
         group = Group(receipt, give_back, [pair for pair in begun if pair[1].wanted])
         self._groups[id(group)] = group
         try:
-            while (pair := group.begin_next()) is not None:
-                self._run_one(group, *pair)
-            self._report(group)
+            while group.is_unfinished():
+                while (pair := group.begin_next()) is not None:
+                    self._run_one(group, *pair)
+                self._report(group)
         finally:
             del self._groups[id(group)]
 
@@ -128,16 +138,17 @@ class Together:
                 self._give_back(group)
 
     def _give_back(self, group: Group) -> None:
-        waiting = group.take_waiting()
-        if not waiting:
-            return
-        try:
-            for hand, _ in waiting:
-                hand.forget_start(self._store)
-        except BaseException:
-            group.wait_again(waiting)
-            raise
-        group.give_back(tuple(hand.at for hand, _ in waiting))
+        with group.giving:
+            waiting = group.take_waiting()
+            if not waiting:
+                return
+            try:
+                for hand, _ in waiting:
+                    hand.forget_start(self._store)
+            except BaseException:
+                group.wait_again(waiting)
+                raise
+            group.give_back(tuple(hand.at for hand, _ in waiting))
 
     def _run_one(self, group: Group, hand: Hand, start: Start) -> None:
         task = hand.task

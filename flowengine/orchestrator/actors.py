@@ -10,7 +10,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.payloads import decoded
+from flowengine.broker.payloads import UNREADABLE, decoded
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.model import Callback, StartExecution, TimerFired
@@ -31,7 +31,7 @@ def is_small_start(payload: bytes) -> bool:
     """Whether this `start_execution` may be dealt with beside others: a first run of few nodes."""
     try:
         message = _start.decode(payload)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return message.run == 1 and message.nodes is not None and message.nodes <= SMALL_NODES
 

@@ -65,7 +65,7 @@ class Session:
         An error reply of one command is raised after all replies have been read.
         Raises StoreUnavailableError when the connection failed: the commands may have been executed.
         """
-        return _raise_first(self._exchange(commands))
+        return self._accepted(self._exchange(commands))
 
     def watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
         """WATCH these names and no others, and give the replies of the reads: one round trip."""
@@ -106,9 +106,10 @@ class Session:
         replies = self._exchange([("MULTI",), *commands, ("EXEC",)], check_health=not watched)
         result = replies[-1]
         if isinstance(result, redis.ResponseError):
-            queued = (reply for reply in replies if isinstance(reply, redis.ResponseError))
-            raise StoreUnavailableError(f"Redis refused a transaction: {next(queued, result)}") from result
-        return None if result is None else _raise_first(result)
+            refused = next((reply for reply in replies if isinstance(reply, redis.ResponseError)), result)
+            self._leave_if_demoted(refused)
+            raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
+        return None if result is None else self._accepted(result)
 
     def discard(self) -> None:
         """Throw the connection away, with its replies and all that it watches."""
@@ -120,6 +121,21 @@ class Session:
         """Drop what is watched."""
         self.call([("UNWATCH",)])
         self._watching = False
+
+    def _accepted(self, replies: list[Any]) -> list[Any]:
+        """The replies, unless one is an error, which is raised."""
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                self._leave_if_demoted(reply)
+                if is_refusal(reply):
+                    raise StoreUnavailableError(f"Redis refuses: {reply}") from reply
+                raise reply
+        return replies
+
+    def _leave_if_demoted(self, error: redis.ResponseError) -> None:
+        """A server that has become a replica stays one: a new connection finds the new primary."""
+        if is_read_only(error):
+            self.discard()
 
     def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
         connection = self._connection
@@ -188,12 +204,12 @@ def _read(connection: ConnectionInterface) -> Any:
 _REFUSALS = ("OOM ", "MISCONF ", "READONLY ", "LOADING ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
 
 
-def _raise_first(replies: list[Any]) -> list[Any]:
-    for reply in replies:
-        if isinstance(reply, redis.ResponseError):
-            if isinstance(reply, redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError) or str(
-                reply
-            ).startswith(_REFUSALS):
-                raise StoreUnavailableError(f"Redis refuses: {reply}") from reply
-            raise reply
-    return replies
+def is_read_only(error: redis.ResponseError) -> bool:
+    """Whether the server takes no writes because it is a replica."""
+    return isinstance(error, redis.exceptions.ReadOnlyError) or str(error).startswith("READONLY ")
+
+
+def is_refusal(error: redis.ResponseError) -> bool:
+    """Whether the server refuses for a state of its own, which will pass; not for what was asked."""
+    known = redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
+    return isinstance(error, known) or str(error).startswith(_REFUSALS)

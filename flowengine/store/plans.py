@@ -11,13 +11,14 @@ from collections import OrderedDict
 
 from flowengine.workflow.plan import Plan, decode_plan
 
-ROOM_BYTES = 8 * 1024 * 1024
+ROOM_BYTES = 64 * 1024 * 1024
+NODE_BYTES = 1024
+"""What a decoded node takes beside its config, about."""
 MOST_EXECUTIONS = 10_000
 
 
 class PlanCache:
-    """The plans used last, bounded by the bytes of their encoded form (decoded they take several times
-    that) and by the number of executions remembered."""
+    """The plans used last, bounded by the bytes that they take and by the number of executions remembered."""
 
     def __init__(self, room: int = ROOM_BYTES, executions: int = MOST_EXECUTIONS) -> None:
         self._room = room
@@ -44,9 +45,10 @@ class PlanCache:
         with self._guard:
             entry = self._plans.get(digest)
             if entry is None:
-                entry = (plan or decode_plan(encoded), len(encoded))
+                made = plan or decode_plan(encoded)
+                entry = (made, len(encoded) + NODE_BYTES * len(made.nodes))
                 self._plans[digest] = entry
-                self._held += len(encoded)
+                self._held += entry[1]
             self._plans.move_to_end(digest)
             self._digests[execution] = digest
             self._shrink()

@@ -12,6 +12,7 @@ from flowengine.broker.payloads import decoded
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.wire import GROUP, stream_key
 from flowengine.errors import StoreUnavailableError
+from flowengine.jsonvalue import JsonValue
 from tests.support.broker_rig import LEASE_S, QUEUE, Rig, Seen
 from tests.support.waiting import wait_until
 
@@ -340,23 +341,25 @@ def redis_ms(client: redis.Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
-def test_payload_that_nobody_can_read_goes_to_the_dead_letters(rig: Rig) -> None:
+@pytest.mark.parametrize("unreadable", [b"{", b'"\xff"', b"[" * 100_000])
+def test_payload_that_nobody_can_read_goes_to_the_dead_letters(rig: Rig, unreadable: bytes) -> None:
     """It is set aside alone; the messages that were joined with it come again and are processed."""
     broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
+    number: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
 
     @dramatiq.actor(queue_name=QUEUE, broker=broker)
     def act(payloads: list[bytes]) -> None:
         seen.note(payloads, broker.receipt().deliveries)
-        numbers = [decoded(msgspec.json.Decoder(int), payload) for payload in payloads]
+        numbers = [decoded(number, payload) for payload in payloads]
         assert numbers
         pipe = broker.group.client.pipeline(transaction=True)
         broker.receipt().acknowledge(pipe)
         pipe.execute()
         broker.receipt().confirm()
 
-    rig.send(broker, b"1", b"{", b"2")
+    rig.send(broker, b"1", unreadable, b"2")
     rig.work(broker)
     wait_until(lambda: rig.length() == 0)
     [dead] = rig.dead()
-    assert (dead[b"p"], dead[b"reason"]) == (b"{", b"undecodable")
-    assert sorted(seen.calls[1:]) == [(b"1",), (b"2",), (b"{",)]
+    assert (dead[b"p"], dead[b"reason"]) == (unreadable, b"undecodable")
+    assert sorted(seen.calls[1:]) == sorted([(b"1",), (b"2",), (unreadable,)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.store.connection import Session, Sessions, connect
-from tests.support.valkey import Valkey
+from tests.support.valkey import Valkey, free_port
 
 
 @pytest.fixture
@@ -37,6 +38,26 @@ def test_a_transaction_whose_key_has_changed_does_nothing(
     redis_client.set("k", "theirs")
     assert session.transact([("SET", "k", "ours")], session.epoch) is None
     assert redis_client.get("k") == b"theirs"
+
+
+def test_a_server_that_has_become_a_replica_is_left() -> None:
+    """The same address may lead to the new primary; the old connection never would."""
+    server = Valkey()
+    server.start()
+    with contextlib.closing(server), server.connect() as admin:
+        client = connect(server.url)
+        session = Sessions(client).here()
+        session.write([("SET", "k", "1")])
+        admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        for write in (session.call, session.write):
+            epoch = session.epoch
+            with pytest.raises(StoreUnavailableError, match="replica"):
+                write([("SET", "k", "2")])
+            assert session.epoch == epoch + 1
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+        assert session.write([("SET", "k", "3")]) == [b"OK"]
+        session.discard()
+        client.close()
 
 
 def test_a_unit_left_open_does_not_stop_the_next_write(sessions: Sessions, redis_client: redis.Redis) -> None:

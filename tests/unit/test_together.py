@@ -276,4 +276,47 @@ def test_a_node_that_reads_much_runs_alone() -> None:
 
 def test_a_task_that_cannot_be_read_runs_alone() -> None:
     """It must not take others with it."""
-    assert not Rig("a").together.may_join(b"no task")
+    for payload in (b"no task", b'"\xff"', b"[" * 100_000):
+        assert not Rig("a").together.may_join(payload)
+
+
+def test_a_delivery_does_not_end_while_some_of_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker would hand the same nodes back once more, as if they had been begun."""
+    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
+    rig, begun, go_on = Rig("ab"), threading.Event(), threading.Event()
+    giving, forgotten = threading.Event(), threading.Event()
+
+    def linger() -> object:
+        begun.set()
+        return go_on.wait(10)
+
+    def forget(task: RunNode) -> None:
+        giving.set()
+        assert forgotten.wait(10)
+
+    monkeypatch.setattr(rig.store, "forget_start", forget)
+    rig.script.acts["a"] = linger
+    runner = threading.Thread(target=rig.run)
+    runner.start()
+    assert begun.wait(10)
+    watchdog = threading.Thread(target=rig.together.relieve)
+    watchdog.start()
+    assert giving.wait(10)
+    go_on.set()
+    wait_until(lambda: rig.reported == [["a"]], what="the slow node is reported")
+    runner.join(0.05)
+    assert runner.is_alive()
+    assert rig.queue.given_back == []
+    forgotten.set()
+    watchdog.join()
+    runner.join()
+    assert (rig.queue.given_back, rig.script.calls) == ([1], ["a"])
+
+
+def test_nodes_that_could_not_be_given_back_are_run() -> None:
+    """Redis was away just then; the delivery goes on with them."""
+    rig = Rig("ab")
+    group = together_module.Group(rig.queue, rig.queue.give_back, [])
+    assert not group.is_unfinished()
+    group.wait_again([(None, None)])  # type: ignore[list-item]  # only counted here
+    assert group.is_unfinished()
