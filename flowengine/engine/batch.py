@@ -40,6 +40,7 @@ class Step:
         self.ended: list[rules.Run] = []
         self.complete: list[int] = []
         self.pending_acknowledgements: list[int] = []
+        self._room = rules.TRANSACTION_BYTES
         self._verdicts: list[tuple[Callback, rules.Verdict]] = []
 
     def take(self, callback: Callback, at: int) -> None:
@@ -51,7 +52,7 @@ class Step:
             self.changes[execution].append(ForgetStart(callback.node, callback.run, callback.attempt))
             self.complete.append(at)
             return
-        decision = rules.finish(plan, self._lookup(execution), callback, self._unit.now)
+        decision = rules.finish(plan, self._lookup(execution), callback, self._unit.now, self._room)
         self._verdicts.append((callback, decision.verdict))
         self.changes[execution] += decision.changes
         self._remember(execution, decision.changes)
@@ -119,6 +120,7 @@ class Step:
                 self._records[execution, change.node] = change.record
             elif isinstance(change, Dispatch):
                 self._records[execution, change.task.node] = change.record
+                self._room -= len(change.task.config)
 
 
 def watched(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> list[NodeKey]:

@@ -100,13 +100,14 @@ class Settler:
 def _grouped(parts: Sequence[Follow]) -> list[list[Follow]]:
     """Small parts together, up to the size of one chunk."""
     groups: list[list[Follow]] = []
-    room = 0
+    room, bytes_left = 0, 0
     for part in parts:
-        if not groups or len(part.positions) > room:
+        size = sum(len(part.plan.nodes[position].config) for position in part.positions)
+        if not groups or len(part.positions) > room or size > bytes_left:
             groups.append([])
-            room = rules.CHUNK_NODES
+            room, bytes_left = rules.CHUNK_NODES, rules.TRANSACTION_BYTES
         groups[-1].append(part)
-        room -= len(part.positions)
+        room, bytes_left = room - len(part.positions), bytes_left - size
     return groups
 
 

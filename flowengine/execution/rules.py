@@ -50,6 +50,8 @@ COUNTED_RESULT_BYTES = 4096
 BACKSTOP_MARGIN_MS = 5000
 CHUNK_NODES = 128
 CHUNK_BYTES = 1024 * 1024
+TRANSACTION_BYTES = 4 * 1024 * 1024
+"""What the tasks that one transaction sends may hold together."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -99,8 +101,10 @@ def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) 
     return (Dispatch(queued, task, node.queue), Happened(Event("node_queued", now, node.id, attempt)))
 
 
-def finish(plan: Plan, records: Records, callback: Callback, now: int) -> Decision:
-    """What a worker's report changes.
+def finish(
+    plan: Plan, records: Records, callback: Callback, now: int, room: int = TRANSACTION_BYTES
+) -> Decision:
+    """What a worker's report changes. `room`: bytes of tasks that this transaction may still send.
 
     It counts once: only while the record says that this very attempt is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since whoever
@@ -118,11 +122,11 @@ def finish(plan: Plan, records: Records, callback: Callback, now: int) -> Decisi
         verdict: Verdict = "repeated" if record.delivery == callback.delivery else "stale"
         if record.status != "completed":
             return Decision(verdict, (forget,), again=True)
-        joins, later = joins_of(plan, position), later_of(plan, position)
+        joins, later = joins_of(plan, position), single_of(plan, position)
         return Decision(verdict, (forget,), joins, later, again=True)
     match callback.outcome:
         case Completed(result=result):
-            return _complete(plan, position, records, callback, result, now)
+            return _complete(plan, position, records, callback, result, now, room)
         case Failed(error=error):
             return _fail(plan, position, records, callback, error, now)
         case _ as never:
@@ -134,12 +138,16 @@ def joins_of(plan: Plan, position: int) -> tuple[str, ...]:
     return tuple(plan.nodes[child].id for child in plan.children[position] if _is_join(plan, child))
 
 
-def later_of(plan: Plan, position: int) -> tuple[int, ...]:
+def single_of(plan: Plan, position: int) -> tuple[int, ...]:
+    """The children that have one parent."""
+    return tuple(child for child in plan.children[position] if not _is_join(plan, child))
+
+
+def later_of(plan: Plan, position: int, room: int = TRANSACTION_BYTES) -> tuple[int, ...]:
     """The children with one parent, when they are too many to dispatch in its own transaction."""
-    single = tuple(child for child in plan.children[position] if not _is_join(plan, child))
-    if len(single) <= CHUNK_NODES and sum(len(plan.nodes[c].config) for c in single) <= CHUNK_BYTES:
-        return ()
-    return single
+    single = single_of(plan, position)
+    size = sum(len(plan.nodes[child].config) for child in single)
+    return () if len(single) <= CHUNK_NODES and size <= min(CHUNK_BYTES, room) else single
 
 
 def chunks(plan: Plan, positions: Iterable[int]) -> list[tuple[int, ...]]:
@@ -170,7 +178,13 @@ def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
 
 
 def _complete(
-    plan: Plan, position: int, records: Records, callback: Callback, result: msgspec.Raw, now: int
+    plan: Plan,
+    position: int,
+    records: Records,
+    callback: Callback,
+    result: msgspec.Raw,
+    now: int,
+    room: int,
 ) -> Decision:
     record = replace(_ended(records(callback.node), callback, now), status="completed")
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
@@ -183,7 +197,7 @@ def _complete(
     run = Run(callback.execution, callback.run, callback.correlation_id)
     continues = False
     joins: list[str] = []
-    later = later_of(plan, position)
+    later = later_of(plan, position, room)
     for child in plan.children[position]:
         name = plan.nodes[child].id
         if _is_join(plan, child):
@@ -342,5 +356,6 @@ __all__ = [
     "ready",
     "records_of",
     "retry_failed",
+    "single_of",
     "waiting_for",
 ]

@@ -76,12 +76,12 @@ MUTANTS: Final = (
     ),
     _rules(
         "a repetition looks at the joins again",
-        "joins, later = joins_of(plan, position), later_of(plan, position)",
-        "joins, later = (), later_of(plan, position)",
+        "joins, later = joins_of(plan, position), single_of(plan, position)",
+        "joins, later = (), single_of(plan, position)",
     ),
     _rules(
         "a repetition looks at the children put off again",
-        "joins, later = joins_of(plan, position), later_of(plan, position)",
+        "joins, later = joins_of(plan, position), single_of(plan, position)",
         "joins, later = joins_of(plan, position), ()",
     ),
     _rules(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+from unittest.mock import patch
+
+import hiredis
 import pytest
 
-from flowengine.execution.rules import CHUNK_NODES
+from flowengine.execution import rules
+from flowengine.execution.rules import CHUNK_BYTES, CHUNK_NODES, TRANSACTION_BYTES
+from flowengine.store.connection import Command
 from tests.support.faults import Gate
-from tests.support.harness import Harness, diamond, failing_in, plan_of
+from tests.support.harness import Entry, Harness, Process, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 from tests.support.reference_model import Graph, expected_values, final_statuses
 
@@ -113,6 +120,54 @@ def test_many_executions_share_a_batch(harness: Harness, check_invariants: Check
         commands[batch] = gate.count
     assert commands[64] < 0.7 * commands[1]
     assert len(check_invariants()) == 40
+
+
+def sent_bytes(harness: Harness, process: Process, *entries: Entry) -> list[int]:
+    """How large each transaction is with which a process deals with these entries."""
+    session, sizes = process.state.sessions.here(), []
+    transact = session.transact
+
+    def measured(commands: Sequence[Command], epoch: int) -> list[Any] | None:
+        sizes.append(sum(len(hiredis.pack_command(tuple(command))) for command in commands))
+        return transact(commands, epoch)
+
+    with patch.object(session, "transact", measured):
+        assert harness.deliver(process, *entries)
+    return sizes
+
+
+def test_a_batch_whose_children_are_large_is_written_in_parts(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """No transaction holds up the server, however much the callbacks of a batch put in flight."""
+    graph = fan(100)
+    executions = [harness.begin(plan_of(graph, padding=9_000)) for _ in range(12)]
+    harness.start_executions()
+    harness.run_tasks()
+    sizes = sent_bytes(harness, harness.orchestrators[0], *harness.callbacks())
+    assert sum(sizes) > 12 * 100 * 9_000
+    assert max(sizes) < TRANSACTION_BYTES + CHUNK_BYTES
+    harness.drain()
+    assert all(harness.results(execution) == expected_values(graph) for execution in executions)
+    check_invariants()
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_an_orchestrator_that_dies_between_the_parts_leaves_none_out(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Whatever was put off for lack of room is found when the callback comes again."""
+    monkeypatch.setattr(rules, "TRANSACTION_BYTES", 1)
+    execution = harness.begin(plan_of({"a": (), "b": ("a",), "c": ("a",)}))
+    harness.start_executions()
+    harness.run_tasks("a")
+    process = harness.orchestrators[0]
+    process.line.gate = Gate(at=at, way="die_after")
+    harness.deliver(process, *harness.callbacks())
+    monkeypatch.setattr(rules, "TRANSACTION_BYTES", 4 * 1024 * 1024)
+    harness.drain()
+    assert harness.statuses(execution) == dict.fromkeys("abc", "completed")
+    check_invariants()
 
 
 def test_large_configs_are_dispatched_in_parts(harness: Harness, check_invariants: CheckEverything) -> None:
