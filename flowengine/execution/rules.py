@@ -280,14 +280,30 @@ def opening(run: int, triggered_at: int) -> Event:
     return Event("execution_started", triggered_at, detail=str(run))
 
 
+EVENTS_ANEW_EVERY = 10
+"""Runs of an execution after which its event stream begins anew: it must not grow with each retry."""
+
+
+def begins_events_anew(run: int) -> bool:
+    """Whether this run's events take the place of all earlier ones."""
+    return run > 1 and run % EVENTS_ANEW_EVERY == 0
+
+
 def retry_failed(plan: Plan, records: Records, run: int, now: int) -> Reset:
-    """A trigger of a failed execution: what failed becomes pending, attempts kept, the rest stays."""
+    """A trigger of a failed execution: what failed becomes pending, attempts kept, the rest stays.
+
+    Where the events begin anew, they tell of what has completed before, so that they still fold to the
+    stored state.
+    """
     changes: list[Change] = [Happened(Event("execution_started", now, detail=str(run)))]
     counters: dict[str, int] = {}
     unfinished = 0
     for node in plan.nodes:
         record = records(node.id)
         if record.status == "completed":
+            if begins_events_anew(run):
+                at = record.finished_at or now
+                changes.append(Happened(Event("node_completed", at, node.id, record.attempt)))
             continue
         unfinished += 1
         changes.append(Write(node.id, NodeRecord(attempt=record.attempt, run=run)))
@@ -343,6 +359,7 @@ __all__ = [
     "Standing",
     "Verdict",
     "backstop_due",
+    "begins_events_anew",
     "chunks",
     "conclude",
     "dispatch",

@@ -13,7 +13,7 @@ from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnav
 from flowengine.execution.changes import Happened, Write
 from flowengine.execution.events import encode_events
 from flowengine.execution.model import NodeRecord, StartExecution
-from flowengine.execution.rules import Reset, first_run, records_of, retry_failed
+from flowengine.execution.rules import Reset, begins_events_anew, first_run, records_of, retry_failed
 from flowengine.execution.views import (
     CreatedView,
     ExecutionView,
@@ -181,6 +181,8 @@ class RedisExecutions:
         if reset.counters:
             counted = [part for pair in reset.counters.items() for part in pair]
             commands.append(("HSET", keys.deps(execution), *counted))
+        if begins_events_anew(run):
+            commands.append(("DEL", keys.events(execution)))
         happened = [change.event for change in reset.changes if isinstance(change, Happened)]
         if happened:
             commands.append(("XADD", keys.events(execution), "*", "e", encode_events(happened)))

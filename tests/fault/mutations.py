@@ -360,8 +360,18 @@ MUTANTS: Final = (
     ),
     _rules(
         "a timer concerns its own attempt",
-        'if record.status != "queued" or record.attempt != attempt:',
-        'if record.status != "queued":',
+        'return record.status == "queued" and record.attempt == attempt',
+        'return record.status == "queued"',
+    ),
+    _rules(
+        "a node that only waits to be delivered is not overdue",
+        'return due <= now and standing in ("held", "lost")',
+        "return due <= now",
+    ),
+    _rules(
+        "a transaction sends no more tasks than it has room for",
+        "size <= min(CHUNK_BYTES, room)",
+        "size <= CHUNK_BYTES",
     ),
     # -- the sweep
     Mutant(
@@ -375,8 +385,14 @@ MUTANTS: Final = (
     Mutant(
         "the sweep leaves alone what waits its turn",
         _in("engine/sweep.py"),
-        "        if self._waits_its_turn(meta, mark):\n            return\n",
-        "",
+        "return oldest is not None and oldest <= max(moved, started_at) + CLOCK_MARGIN_MS",
+        "return False",
+    ),
+    Mutant(
+        "the sweep dispatches nothing whose callback may wait to be applied",
+        _in("engine/sweep.py"),
+        "elif self._has_no_callback(attempt, oldest[ORCHESTRATOR_QUEUE]):",
+        "else:",
     ),
     Mutant(
         "the sweep dispatches what vanished as a new attempt",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from flowengine.engine import sweep
+from flowengine.engine.orchestrator import LAST_DELIVERY
 from flowengine.store import keys
+from tests.support.faults import Gate
 from tests.support.harness import Harness, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 from tests.support.reference_model import expected_values
@@ -78,6 +81,85 @@ def test_a_task_older_than_its_whole_queue_has_vanished(
     harness.drain()
     assert harness.results(execution) == {"a": 1}
     check_invariants()
+
+
+def test_a_vanished_task_is_made_up_for_under_load(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """The orchestrator's queue is never empty, but by now it holds nothing as old as the task's callback."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.start_executions()
+    harness.client.xtrim("fe:q:worker", maxlen=0)
+    turn = harness.orchestrators[0].sweep
+    old = harness.begin(plan_of({"a": ()}))
+    turn.run()
+    turn.run()
+    assert turn.repaired == 0
+    ahead = harness.now() + 1000
+    harness.drain()
+    harness.client.xadd("fe:q:orchestrator", {"a": "start_execution", "p": "{}"}, id=f"{ahead}-0")
+    turn.run()
+    assert turn.repaired == 1
+    harness.client.xdel("fe:q:orchestrator", f"{ahead}-0")
+    harness.drain()
+    assert harness.results(execution) == harness.results(old) == {"a": 1}
+    check_invariants()
+
+
+def test_a_start_that_cannot_be_carried_out_is_let_go_of(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """A plan of another version, say; once it can be read, the sweep starts the execution."""
+    execution = harness.begin(plan_of({"a": ()}))
+    state = harness.orchestrators[0].state
+    sound = harness.client.get(keys.plan(execution))
+    harness.client.set(keys.plan(execution), b'["x",[["a",1]]]')
+    (entry,) = harness.waiting("orchestrator")
+    with pytest.raises(msgspec.ValidationError):
+        harness.deliver(harness.orchestrators[0], entry)
+    assert harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
+    assert swept(harness) == 0
+    harness.client.set(keys.plan(execution), sound)
+    state.plans.drop(execution)
+    assert swept(harness) == 1
+    harness.drain()
+    assert harness.results(execution) == {"a": 1}
+    check_invariants()
+
+
+def test_no_sweep_looks_at_more_than_so_many_executions(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one goes on where it has ended."""
+    monkeypatch.setattr(sweep, "CHECKED_AT_MOST", 2)
+    for _ in range(5):
+        harness.begin(plan_of({"a": ()}))
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    turn = harness.orchestrators[0].sweep
+    assert [turn.run() for _ in range(4)] == [0, 2, 2, 1]
+    harness.drain()
+    check_invariants()
+
+
+def test_a_sound_execution_costs_few_round_trips(harness: Harness) -> None:
+    """However many nodes of it wait for a worker."""
+    harness.begin(plan_of({f"n{number}": () for number in range(200)}))
+    harness.start_executions()
+    turn = harness.orchestrators[0].sweep
+    turn.run()
+    gate = harness.orchestrators[0].line.gate = Gate()
+    turn.run()
+    assert gate.count < 220
+
+
+def test_an_execution_whose_keys_are_gone_leaves_the_index(harness: Harness) -> None:
+    """It would count against the limit of unfinished executions for ever."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    for key in harness.client.keys(f"fe:x:{execution}:*"):
+        harness.client.delete(key)
+    assert swept(harness) == 0
+    assert not harness.client.exists(keys.index("running"))
 
 
 def test_a_wrong_counter_is_corrected(harness: Harness, check_invariants: CheckEverything) -> None:

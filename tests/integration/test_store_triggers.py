@@ -10,8 +10,10 @@ import pytest
 
 from flowengine.bootstrap import send
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
+from flowengine.execution import rules
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
+from flowengine.store import keys
 from flowengine.store.connection import connect
 from flowengine.store.executions import RedisExecutions
 from flowengine.store.state import RedisState
@@ -65,6 +67,24 @@ def test_of_two_retries_at_once_exactly_one_starts_it(
         harness.trigger(execution)
     harness.drain()
     assert [stored.meta["run"] for stored in check_invariants()] == ["2"]
+
+
+def test_the_events_of_an_execution_do_not_grow_with_each_retry(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every so many runs they begin anew, and fold to the stored state all the same."""
+    monkeypatch.setattr(rules, "EVENTS_ANEW_EVERY", 3)
+    execution = harness.begin(plan_of({"sound": (), "broken": (), "below": ("sound", "broken")}))
+    sizes = []
+    for run in range(1, 10):
+        harness.script = failing_in(run, "broken")
+        if run > 1:
+            assert harness.trigger(execution) == run
+        harness.drain()
+        assert [stored.status for stored in check_invariants()] == ["failed"]
+        sizes.append(harness.client.xlen(keys.events(execution)))
+    assert sizes[3:6] == sizes[6:9]
+    assert sizes[2] < sizes[1]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -204,9 +204,11 @@ def _histories(stored: Stored) -> Iterable[str]:
     for event in stored.events:
         if event.node is not None:
             paths[event.node].append(event)
+    anew = _first_run(stored) > 1
     for node, path in paths.items():
-        status, attempt = "pending", 0
-        for event in path:
+        status, attempt = ("pending", 0) if not anew else fold(path[:1])[node]
+        # Events that began anew first tell where each node stood.
+        for event in path[1:] if anew else path:
             expected = attempt + 1 if event.kind == "node_queued" else attempt
             following = _LEGAL.get((status, event.kind))
             if following is None or event.attempt != expected:
@@ -222,6 +224,12 @@ def _histories(stored: Stored) -> Iterable[str]:
         yield f"events tell of {node}, nothing is stored of it"
 
 
+def _first_run(stored: Stored) -> int:
+    """The run with which the events begin."""
+    first = stored.events[0] if stored.events else None
+    return int(first.detail or 1) if first is not None and first.kind == "execution_started" else 1
+
+
 def _runs(stored: Stored) -> Iterable[str]:
     if not stored.events and stored.meta["run"] == "1" and stored.status == "running":
         # Its events begin with its first dispatch.
@@ -229,14 +237,15 @@ def _runs(stored: Stored) -> Iterable[str]:
     marks = [(e.kind, e.detail) for e in stored.events if e.node is None]
     run = int(stored.meta["run"])
     started = [detail for kind, detail in marks if kind == "execution_started"]
-    if started != [str(number) for number in range(1, run + 1)]:
+    before = _first_run(stored) - 1
+    if started != [str(number) for number in range(before + 1, run + 1)]:
         yield f"run {run}, started: {started}"
     ends = [detail for kind, detail in marks if kind == "execution_finished"]
     kinds = [kind for kind, _ in marks]
     if kinds != (["execution_started", "execution_finished"] * run)[: len(kinds)]:
         yield f"starts and ends do not alternate: {marks}"
     ended = stored.status in ("completed", "failed")
-    if len(ends) != run - (not ended and run > 0) or (ended and ends[-1] != stored.status):
+    if len(ends) != run - before - (not ended and run > 0) or (ended and ends[-1] != stored.status):
         yield f"status {stored.status} in run {run}, ended as {ends}"
 
 
