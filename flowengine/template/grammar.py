@@ -2,8 +2,8 @@
 
 Whatever is not listed is refused, so a new construct of Jinja2 is refused until someone looks at it. The tree
 is rewritten on the way: every root becomes a numbered variable (a template's own names never reach the
-generated code), field access carries a label for messages, `~` and slices become bounded filters.
-Evaluates nothing.
+generated code), field access carries a label for messages, `~`, slices and comparisons become bounded
+filters. Evaluates nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jinja2 import nodes
 from flowengine.template.errors import TemplateForbiddenError
 from flowengine.template.filters import FILTERS
 from flowengine.template.reference import NODES, SECRETS, Reference
-from flowengine.template.sandbox import CONCATENATE, SLICE
+from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
 from flowengine.template.tests import TESTS
 from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
 
@@ -205,8 +205,9 @@ def _concat(reading: Expressions, node: nodes.Concat) -> nodes.Expr:
 
 
 def _compare(reading: Expressions, node: nodes.Compare) -> nodes.Expr:
-    operands = [nodes.Operand(operand.op, reading.rewrite(operand.expr)) for operand in node.ops]
-    return nodes.Compare(reading.rewrite(node.expr), operands)
+    operands = [node.expr, *(operand.expr for operand in node.ops)]
+    symbols = nodes.Const(tuple(operand.op for operand in node.ops))
+    return _filter(nodes.List(reading.all(operands)), COMPARE, [symbols])
 
 
 def _conditional(reading: Expressions, node: nodes.CondExpr) -> nodes.Expr:
@@ -216,11 +217,11 @@ def _conditional(reading: Expressions, node: nodes.CondExpr) -> nodes.Expr:
 
 
 def _filtered(reading: Expressions, node: nodes.Filter) -> nodes.Expr:
-    return _applied(reading, node, FILTERS, "filter", extra=2)
+    return _applied(reading, node, FILTERS, "filter")
 
 
 def _tested(reading: Expressions, node: nodes.Test) -> nodes.Expr:
-    return _applied(reading, node, TESTS, "test", extra=1)
+    return _applied(reading, node, TESTS, "test")
 
 
 def _applied(
@@ -228,8 +229,6 @@ def _applied(
     node: nodes.Filter | nodes.Test,
     known: dict[str, Callable[..., object]] | dict[str, Callable[..., bool]],
     kind: str,
-    *,
-    extra: int,
 ) -> nodes.Expr:
     function = known.get(node.name)
     if function is None or node.node is None:
@@ -240,7 +239,7 @@ def _applied(
         raise TemplateForbiddenError(f"the {kind} '{node.name}' takes its arguments one by one, without '*'")
     try:
         inspect.signature(function).bind(
-            *[None] * (extra + len(node.args)), **{str(item.key): None for item in node.kwargs}
+            *[None] * (2 + len(node.args)), **{str(item.key): None for item in node.kwargs}
         )
     except TypeError as error:
         raise TemplateForbiddenError(f"the {kind} '{node.name}': {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from jinja2 import StrictUndefined, Undefined
 
 from flowengine.template.values import type_name
@@ -31,7 +33,7 @@ def _missing(owner: object, key: object, label: str | None) -> str:
     if label is None:
         return f"no such field or item in {type_name(owner)}: the key is computed"
     if isinstance(owner, dict):
-        names = [_short(str(name)) for name in list(owner)[:MAX_FIELDS_NAMED]]
+        names = [_short(str(name)) for name in islice(owner, MAX_FIELDS_NAMED)]
         more = "" if len(owner) <= MAX_FIELDS_NAMED else f" and {len(owner) - MAX_FIELDS_NAMED} more"
         has = f"its fields are: {', '.join(names)}{more}" if names else "it is empty"
         return f"{label} has no field {key!r}; {has}"

@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flowengine.template.arithmetic import binary, concatenate, unary
 from flowengine.template.budget import Budget
+from flowengine.template.comparison import compare
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.filters import FILTERS, TAKES_UNDEFINED
 from flowengine.template.lookup import look_up
@@ -25,6 +26,7 @@ from flowengine.template.values import to_text, type_name
 BUDGET: Final = "budget"
 CONCATENATE: Final = "~"
 SLICE: Final = "[:]"
+COMPARE: Final = "<=>"
 
 
 def _slice(budget: Budget, value: object, *bounds: object) -> object:
@@ -75,12 +77,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.globals.clear()
-        own: dict[str, Callable[..., object]] = {**FILTERS, CONCATENATE: concatenate, SLICE: _slice}
+        own: dict[str, Callable[..., object]] = {
+            **FILTERS,
+            CONCATENATE: concatenate,
+            SLICE: _slice,
+            COMPARE: compare,
+        }
         self.filters = {
             name: _with_budget(function, takes_undefined=name in TAKES_UNDEFINED)
             for name, function in own.items()
         }
-        self.tests = dict(TESTS)
+        self.tests = {name: _with_budget(function, takes_undefined=True) for name, function in TESTS.items()}
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic, bounded."""

@@ -1,6 +1,7 @@
 """The tests that templates may use (`x is defined`): pure, total, and never formatting anything.
 
-They replace Jinja's own, of which `odd`, `even` and `divisibleby` use `%` on whatever they get.
+They replace Jinja's own, of which `odd`, `even` and `divisibleby` use `%` on whatever they get. A test takes
+the budget, the value, then its argument.
 """
 
 from __future__ import annotations
@@ -9,95 +10,83 @@ from collections.abc import Callable
 
 from jinja2 import Undefined
 
+from flowengine.template.budget import Budget
+from flowengine.template.comparison import is_in, present
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.values import is_number, type_name
 
 
-def _present(value: object) -> object:
-    if isinstance(value, Undefined):
-        str(value)  # raises
-    return value
-
-
 def _whole(name: str, value: object) -> int:
-    if type(_present(value)) is not int:
+    if type(present(value)) is not int:
         raise TemplateEvaluationError(f"'is {name}' works on an integer, not on {type_name(value)}")
     return value  # type: ignore[return-value]  # just checked
 
 
-def _is_defined(value: object) -> bool:
+def _is_defined(budget: Budget, value: object) -> bool:
     return not isinstance(value, Undefined)
 
 
-def _is_undefined(value: object) -> bool:
+def _is_undefined(budget: Budget, value: object) -> bool:
     return isinstance(value, Undefined)
 
 
-def _is_none(value: object) -> bool:
-    return _present(value) is None
+def _is_none(budget: Budget, value: object) -> bool:
+    return present(value) is None
 
 
-def _is_true(value: object) -> bool:
-    return _present(value) is True
+def _is_true(budget: Budget, value: object) -> bool:
+    return present(value) is True
 
 
-def _is_false(value: object) -> bool:
-    return _present(value) is False
+def _is_false(budget: Budget, value: object) -> bool:
+    return present(value) is False
 
 
-def _is_boolean(value: object) -> bool:
-    return isinstance(_present(value), bool)
+def _is_boolean(budget: Budget, value: object) -> bool:
+    return isinstance(present(value), bool)
 
 
-def _is_integer(value: object) -> bool:
-    return type(_present(value)) is int
+def _is_integer(budget: Budget, value: object) -> bool:
+    return type(present(value)) is int
 
 
-def _is_float(value: object) -> bool:
-    return type(_present(value)) is float
+def _is_float(budget: Budget, value: object) -> bool:
+    return type(present(value)) is float
 
 
-def _is_number(value: object) -> bool:
-    return is_number(_present(value))
+def _is_number(budget: Budget, value: object) -> bool:
+    return is_number(present(value))
 
 
-def _is_string(value: object) -> bool:
-    return isinstance(_present(value), str)
+def _is_string(budget: Budget, value: object) -> bool:
+    return isinstance(present(value), str)
 
 
-def _is_mapping(value: object) -> bool:
-    return isinstance(_present(value), dict)
+def _is_mapping(budget: Budget, value: object) -> bool:
+    return isinstance(present(value), dict)
 
 
-def _is_sequence(value: object) -> bool:
-    return isinstance(_present(value), list | str)
+def _is_sequence(budget: Budget, value: object) -> bool:
+    return isinstance(present(value), list | str)
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(_present(value), list)
+def _is_list(budget: Budget, value: object) -> bool:
+    return isinstance(present(value), list)
 
 
-def _is_odd(value: object) -> bool:
+def _is_odd(budget: Budget, value: object) -> bool:
     return _whole("odd", value) % 2 == 1
 
 
-def _is_even(value: object) -> bool:
+def _is_even(budget: Budget, value: object) -> bool:
     return _whole("even", value) % 2 == 0
 
 
-def _is_divisible(value: object, by: object) -> bool:
+def _is_divisible(budget: Budget, value: object, by: object) -> bool:
     divisor = _whole("divisibleby", by)
     if divisor == 0:
         raise TemplateEvaluationError("division by zero in 'is divisibleby'")
     return _whole("divisibleby", value) % divisor == 0
-
-
-def _is_in(value: object, container: object) -> bool:
-    if not isinstance(_present(container), str | list | dict):
-        raise TemplateEvaluationError(
-            f"'in' looks in text, a list or an object, not in {type_name(container)}"
-        )
-    return _present(value) in container  # type: ignore[operator]  # just checked
 
 
 TESTS: dict[str, Callable[..., bool]] = {
@@ -117,5 +106,5 @@ TESTS: dict[str, Callable[..., bool]] = {
     "odd": _is_odd,
     "even": _is_even,
     "divisibleby": _is_divisible,
-    "in": _is_in,
+    "in": is_in,
 }

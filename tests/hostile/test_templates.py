@@ -11,6 +11,7 @@ from tests.hostile.measured import bounded
 
 MEGABYTE = 1024 * 1024
 BIG_LIST: JsonValue = ["ab"] * 150_000
+BIG_OBJECT: dict[str, JsonValue] = {f"k{number}": number for number in range(60_000)}
 OUTPUTS: dict[str, JsonValue] = {
     "x": {
         "result": "a" * MEGABYTE,
@@ -18,6 +19,8 @@ OUTPUTS: dict[str, JsonValue] = {
         "n": 10**9,
         "name": "__class__",
         "wide": "€" * MEGABYTE,
+        "object": BIG_OBJECT,
+        "same": dict(BIG_OBJECT),
     },
     "f": {"result": "{0.__class__.__init__.__globals__}", "pattern": "%1000000000d"},
 }
@@ -211,6 +214,34 @@ def test_many_templates_in_one_config_share_one_bound() -> None:
     whole: JsonValue = ["{{ x.result }}"] * 1000
     assert bounded(lambda: outcome(texts)) == "template_output_too_large"
     assert bounded(lambda: outcome(whole)) == "template_output_too_large"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x.object==x.same",
+        "x.object!=x.same",
+        "[x.object]<[x.same]",
+        "'zz' in x.list",
+        "['zz'] is in x.list",
+        "'zz' not in x.wide",
+        "x.list in [x.list[1:]]",
+    ],
+)
+def test_many_comparisons_in_one_config_share_one_bound(expression: str) -> None:
+    """Comparing and searching cost what they walk through, over all strings of a config together."""
+    config: JsonValue = ["{{[" + ",".join([expression] * (480 // len(expression))) + "]}}"] * 18
+    assert bounded(lambda: outcome(config)) == "template_output_too_large"
+
+
+def test_one_comparison_of_large_values_is_cheap_enough() -> None:
+    """What a workflow that means well compares fits; unequal lengths cost nothing."""
+    config: JsonValue = [
+        "{{ x.object == x.same and x.list != [] }}",
+        "{{ 'k59999' in x.object and 'ab' in x.list and 'b' not in x.result }}",
+        *["{{ x.object != {} }}"] * 200,
+    ]
+    assert bounded(lambda: outcome(config)) == "rendered"
 
 
 def test_data_is_not_rendered_a_second_time() -> None:
