@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any, TypeGuard
 
 import msgspec
 from jinja2 import Undefined
@@ -31,7 +33,7 @@ def _refuse_foreign(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-_SHORT = 256
+_SLICE = 256
 _encoder = msgspec.json.Encoder(enc_hook=_refuse_foreign)
 
 
@@ -43,26 +45,39 @@ def type_name(value: object) -> str:
 def json_size(value: object, limit: int) -> int:
     """Bytes of the value as JSON, or some number over `limit` once that is passed.
 
-    A short list may hold the same large value many times over, so it is added up item by item; a long one
-    is data, and as large as it is. Raises jinja2.UndefinedError when the value holds one.
+    Made of many references to one large value, it may be far larger than what is in memory: so nothing is
+    encoded but numbers, and no more is looked at than `limit` allows and one slice of items.
+    Raises jinja2.UndefinedError when the value holds one.
     """
+    if type(value) is str:
+        return len(value) + 2
     total = 0
-    pending = [value]
+    pending: list[Iterator[object]] = [iter((value,))]
     while pending and total <= limit:
-        item = pending.pop()
-        if type(item) is str:
-            total += len(item) + 2
-        elif type(item) in (list, dict) and len(item) <= _SHORT:  # type: ignore[arg-type]  # just checked
-            total += 2
-            if isinstance(item, dict):
-                total += sum(len(key) + 3 for key in item)
-                pending.extend(item.values())
-            elif isinstance(item, list):
-                total += len(item)
-                pending.extend(item)
-        else:
-            total += len(_encoder.encode(item))
+        items = list(islice(pending[-1], _SLICE))
+        if len(items) < _SLICE:
+            pending.pop()
+        total += len(items)
+        kinds = set(map(type, items))
+        for kind in kinds:
+            alike = items if len(kinds) == 1 else [item for item in items if type(item) is kind]
+            total += _own_size(kind, alike)
+            pending.extend(_parts(kind, alike))
     return total
+
+
+def _own_size(kind: type, alike: list[Any]) -> int:
+    if kind is str:
+        return 2 * len(alike) + sum(map(len, alike))
+    return 2 * len(alike) if kind in (list, dict) else len(_encoder.encode(alike))
+
+
+def _parts(kind: type, alike: list[Any]) -> Iterator[Iterator[object]]:
+    """What the lists and objects hold, one after the other: a million small ones cost no more than data."""
+    if kind in (list, dict):
+        yield chain.from_iterable(alike)
+    if kind is dict:
+        yield chain.from_iterable(map(dict.values, alike))
 
 
 def to_json(value: object, budget: Budget) -> str:

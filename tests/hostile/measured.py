@@ -18,13 +18,13 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
 
-def bounded(act: Callable[[], T]) -> T:
+def bounded(act: Callable[[], T], *, memory_bytes: int = MEMORY_BYTES) -> T:
     """What `act` returns; fails when it takes more than its bounds.
 
     Time is this thread's CPU, the best of a few tries: other processes slow the machine down, not the code.
     """
     result, peak, seconds = _measured(act)
-    assert peak < MEMORY_BYTES, f"took {peak / 1e6:.0f} MB"
+    assert peak < memory_bytes, f"took {peak / 1e6:.0f} MB"
     for _ in range(TRIES - 1):
         if seconds < CPU_SECONDS:
             break

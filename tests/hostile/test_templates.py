@@ -244,6 +244,22 @@ def test_one_comparison_of_large_values_is_cheap_enough() -> None:
     assert bounded(lambda: outcome(config)) == "rendered"
 
 
+@pytest.mark.parametrize("template", ["{{ %s }}", "{{ (%s)|tojson|length }}", "{{ [%s] }}"])
+def test_lists_joined_into_something_huge_are_refused_before_it_is_made(template: str) -> None:
+    """Sixty-four times one megabyte, by reference: measured without being encoded."""
+    joined = "t"
+    for _ in range(6):
+        joined = f"({joined}+{joined})"
+    held = Scope(outputs={"t": ["z" * 4000] * 258}, primaries={}, secrets=no_secret)
+
+    def refused() -> str:
+        with pytest.raises(TemplateError) as caught:
+            render(template % joined, held, max_chars=MEGABYTE)
+        return caught.value.code
+
+    assert bounded(refused, memory_bytes=16 * MEGABYTE) == "template_output_too_large"
+
+
 def test_data_is_not_rendered_a_second_time() -> None:
     """Upstream data that looks like a template, or like a format string, stays data."""
     assert render("{{ f.result }}", scope(), max_chars=1000) == "{0.__class__.__init__.__globals__}"
