@@ -23,14 +23,14 @@ def environment(environ: Mapping[str, str], dotenv: Path | None) -> Mapping[str,
     """Every variable of `.env` and the environment, the environment first.
 
     Where a setting may come from a file and only NAME_FILE is set, NAME is that file's text, without
-    the spaces and lines around it. A missing `.env` is no error. Raises SettingsError, naming the line
-    or the variable.
+    the spaces and lines around it. A missing `.env` is no error; a missing or empty NAME_FILE is: a secret
+    that was not mounted must not count as none. Raises SettingsError, naming the line or the variable.
     """
     merged = {**(_read_dotenv(dotenv) if dotenv is not None else {}), **environ}
     for setting in SETTINGS:
         file = merged.get(f"{setting.name}_FILE")
         if setting.from_file and file and not merged.get(setting.name):
-            merged[setting.name] = _read(Path(file), f"{setting.name}_FILE").strip()
+            merged[setting.name] = _read_secret(Path(file), f"{setting.name}_FILE")
     return merged
 
 
@@ -62,6 +62,13 @@ def _parse(line: str) -> tuple[str, str] | None:
     if value.startswith(("'", '"')):
         return None
     return name, "" if value.startswith("#") else re.split(r"\s#", value, maxsplit=1)[0].rstrip()
+
+
+def _read_secret(path: Path, label: str) -> str:
+    text = _read(path, label).strip()
+    if not text:
+        raise SettingsError(f"{label}: {path} holds nothing; write the value into it, or unset {label}")
+    return text
 
 
 def _read(path: Path, label: str) -> str:

@@ -17,7 +17,8 @@ _SECRETS = "FLOWENGINE_SECRET_"
 
 
 def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
-    """The settings of this process; the environment wins over `.env`, an empty value counts as not set.
+    """The settings of this process; the environment wins over `.env`, an empty value counts as not set
+    (one of spaces only too, but not where it would have held a secret: something has failed to put it there).
 
     Names that look like ours and are not known land in `Settings.unknown`, each with the nearest known
     name, for the caller to log. Raises SettingsError with every wrong setting and what it allows; the
@@ -27,8 +28,11 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
     values: dict[str, Value] = {}
     wrong: list[str] = []
     for setting in SETTINGS:
-        text = variables.get(setting.name, "").strip()
+        given = variables.get(setting.name, "")
+        text = given.strip()
         if not text:
+            if given and setting.from_file:
+                wrong.append(f"{setting.name} is set to spaces only: unset it, or give it a value")
             continue
         try:
             values[setting.field] = setting.parser.parse(text)

@@ -44,7 +44,27 @@ def test_the_environment_wins_over_dotenv(tmp_path: Path) -> None:
 
 def test_an_empty_value_counts_as_not_set() -> None:
     """`NAME=` in a compose file leaves the default."""
-    assert load_settings({"FLOWENGINE_LOG_LEVEL": "", "FLOWENGINE_API_KEYS": " "}, None) == Settings()
+    environ = {"FLOWENGINE_LOG_LEVEL": " ", "FLOWENGINE_API_KEYS": "", "FLOWENGINE_API_KEYS_FILE": ""}
+    assert load_settings(environ, None) == Settings()
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t \n"])
+@pytest.mark.parametrize("name", ["FLOWENGINE_API_KEYS", "REDIS_URL", "LLM_API_KEY"])
+def test_a_secret_that_is_there_but_blank_stops_the_start(tmp_path: Path, name: str, blank: str) -> None:
+    """A secret that could not be mounted or filled in does not silently mean that there is none."""
+    file = tmp_path / "secret"
+    file.write_text(blank)
+    with pytest.raises(SettingsError, match=f"^{name} is set to spaces only"):
+        load_settings({name: blank}, None)
+    with pytest.raises(SettingsError, match=f"^{name}_FILE: .* holds nothing"):
+        load_settings({name: "", f"{name}_FILE": str(file)}, None)
+
+
+def test_the_containers_without_keys_start_as_before() -> None:
+    """compose.yaml passes what is not set as an empty text, which stays "not set"."""
+    passed = re.findall(r"(\w+): \$\{\w+:-\}", (ROOT / "compose.yaml").read_text())
+    assert "FLOWENGINE_API_KEYS" in passed
+    assert load_settings(dict.fromkeys(passed, ""), None) == Settings()
 
 
 def test_every_wrong_setting_is_named_at_once_and_no_value_is_shown() -> None:
