@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.program_options import admit_current_directory, parse_options
+from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import end_with_supervisor
 from flowengine.devstack.supervision import FATAL_EXIT
 
@@ -15,7 +15,6 @@ def main() -> int:
     supervised = "supervised" in options
     if supervised:
         end_with_supervisor()
-    admit_current_directory()
 
     import msgspec
 

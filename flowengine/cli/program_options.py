@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 
 
@@ -18,12 +16,3 @@ def parse_options(arguments: Sequence[str]) -> dict[str, str]:
         else:
             options[name] = argument
     return options
-
-
-def admit_current_directory() -> None:
-    """Let modules of the current directory be imported, after everything that is installed.
-
-    The modules that FLOWENGINE_HANDLERS names are usually where the user stands.
-    """
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())

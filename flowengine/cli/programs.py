@@ -1,7 +1,7 @@
 """The command lines of the processes that the tool starts.
 
 Each is a Python program of its own, without click. `-P` keeps the current directory from standing in
-for installed packages; the programs put it last on the path themselves, for FLOWENGINE_HANDLERS.
+for installed packages; it comes last on the path, and only once a module of FLOWENGINE_HANDLERS is loaded.
 """
 
 from __future__ import annotations

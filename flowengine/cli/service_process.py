@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.program_options import admit_current_directory, parse_options
+from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import stop_on_signal
 from flowengine.devstack.supervision import FATAL_EXIT
 
@@ -13,7 +13,6 @@ def main() -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     stop = stop_on_signal()
-    admit_current_directory()
 
     import msgspec
 

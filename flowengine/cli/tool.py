@@ -13,7 +13,6 @@ from flowengine import __version__
 from flowengine.cli.catalog import handlers, schema
 from flowengine.cli.dev import dev
 from flowengine.cli.key import key
-from flowengine.cli.program_options import admit_current_directory
 from flowengine.cli.run import run
 from flowengine.cli.services import api, orchestrator, worker
 from flowengine.cli.validate import validate
@@ -57,7 +56,6 @@ class Tool(click.Group):
 @click.version_option(__version__, "-V", "--version", prog_name="flowengine", message="%(prog)s %(version)s")
 def tool() -> None:
     """Declarative, durable workflows on Redis."""
-    admit_current_directory()
 
 
 for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key):

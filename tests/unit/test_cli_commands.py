@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from flowengine import __version__
 from flowengine.cli import tool as tool_module
 from flowengine.cli.tool import tool
+from flowengine.devstack.supervision import FATAL_EXIT
 from flowengine.errors import WrongStateError
 
 GOOD = """name: good
@@ -226,3 +228,25 @@ def test_ctrl_c_in_any_command_exits_with_130(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("flowengine.cli.catalog._registry", interrupt)
     monkeypatch.setattr(sys, "argv", ["flowengine", "schema"])
     assert tool_module.run_tool() == 130
+
+
+@pytest.mark.parametrize(
+    ("program", "port"),
+    [
+        ("flowengine validate .", "8000"),
+        ("flowengine.cli.service_process worker", "wrong, so that it ends"),
+        ("flowengine.cli.api_process", "wrong, so that it ends"),
+    ],
+)
+def test_nothing_of_an_untrusted_folder_is_imported(tmp_path: Path, program: str, port: str) -> None:
+    """Neither the handlers that its .env names, once the environment says none, nor what libraries try."""
+    ran = tmp_path / "ran"
+    for name in ("mine", "colorama", "better_exceptions", "brotli", "zstandard"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(ran)!r}, 'a').write({name!r})")
+    (tmp_path / ".env").write_text("FLOWENGINE_HANDLERS=mine\n")
+    (tmp_path / "a.yaml").write_text("name: x\nnodes: []\n")
+    environment = {**os.environ, "FLOWENGINE_HANDLERS": "", "FLOWENGINE_PORT": port}
+    command = [sys.executable, "-P", "-m", *program.split()]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, check=False)
+    assert ended.returncode in (2, 3, FATAL_EXIT)
+    assert not ran.exists()
