@@ -7,6 +7,7 @@ import sys
 from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import end_with_supervisor
 from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.plaintext import plain_text
 
 
 def main() -> int:
@@ -38,7 +39,7 @@ def main() -> int:
         port = int(options["port"]) if "port" in options else None
         serve(app, settings, host=options.get("host"), port=port)
     except FlowEngineError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the log may not be set up yet
+        print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3
     return 0
 

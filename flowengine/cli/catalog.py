@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowengine.plaintext import plain_text
+
 if TYPE_CHECKING:
     from flowengine.plugin import Handler, Registry
 
@@ -56,7 +58,8 @@ def _describe(item: Handler) -> dict[str, object]:
 def _print_json(value: object) -> None:
     import msgspec
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    click.echo(plain_text(text, keep_lines=True))
 
 
 def _print_table(registry: Registry) -> None:
@@ -73,5 +76,5 @@ def _print_table(registry: Registry) -> None:
     for item in registry:
         fields = msgspec.structs.fields(item.config_type)
         config = ", ".join(f"{field.encode_name}{'*' if field.required else ''}" for field in fields)
-        table.add_row(Text(item.name), Text(item.summary), Text(config))
+        table.add_row(*(Text(plain_text(cell)) for cell in (item.name, item.summary, config)))
     Console().print(table)

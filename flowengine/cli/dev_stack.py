@@ -19,6 +19,7 @@ from flowengine.devstack.embedded import EmbeddedServer
 from flowengine.devstack.interrupts import Interrupts
 from flowengine.devstack.supervision import Service, Supervisor
 from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
 
 HOST = "127.0.0.1"
 FIRST_PORT = 8000
@@ -112,7 +113,8 @@ def _accepts(port: int) -> bool:
 
 def _print_line(service: str, line: str) -> None:
     colour = COLOURS[service] if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
-    click.echo(f"{click.style(f'{service:<12}', fg=colour) if colour else f'{service:<12}'} | {line}")
+    label = f"{service:<12}"
+    click.echo(f"{click.style(label, fg=colour) if colour else label} | {plain_text(line)}")
 
 
 def _report(event: str, **fields: object) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from flowengine.cli.positions import locate
 from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
     from flowengine.plugin import Registry
@@ -55,8 +56,9 @@ def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) 
 
 
 def problem_line(path: Path, problem: Problem) -> str:
-    """`file:line:column: code: message`."""
-    return f"{path}:{problem.line or 1}:{problem.column or 1}: {problem.code}: {problem.message}"
+    """`file:line:column: code: message`, in one line whatever the document says."""
+    place = f"{path}:{problem.line or 1}:{problem.column or 1}"
+    return plain_text(f"{place}: {problem.code}: {problem.message}")
 
 
 def _with_positions(body: bytes, problems: Sequence[Problem], missing: set[str]) -> tuple[Problem, ...]:

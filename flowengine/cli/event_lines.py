@@ -10,6 +10,8 @@ import os
 import sys
 import time
 
+from flowengine.plaintext import plain_text
+
 _WARNINGS = frozenset(
     {"process.exited", "process.killed", "process.start_failed", "settings.unknown_ignored"}
 )
@@ -37,4 +39,4 @@ class EventLines:
 
     def _text(self, level: str, event: str, fields: dict[str, object]) -> str:
         values = " ".join(f"{name}={value}" for name, value in fields.items())
-        return f"{time.strftime('%H:%M:%S')} [{level}] {event} {values}"
+        return plain_text(f"{time.strftime('%H:%M:%S')} [{level}] {event} {values}")

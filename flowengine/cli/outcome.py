@@ -1,4 +1,7 @@
-"""How an execution that has ended is told: its outputs, its errors, one closing line."""
+"""How an execution that has ended is told: its outputs, its errors, one closing line.
+
+Outputs and errors hold what servers and handlers said: nothing of it reaches the terminal but as plain text.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from rich.text import Text
 
 from flowengine.cli.progress import STYLES, elapsed
 from flowengine.execution.views import ExecutionView, ResultsView
+from flowengine.plaintext import plain_text
 
 MOST_RESULTS = 50
 
@@ -19,23 +23,25 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
     if shown:
         console.print()
     for name in shown:
-        _print_line(console, Text.assemble((name, "bold"), "  ", bytes(results.results[name]).decode()))
+        output = plain_text(bytes(results.results[name]).decode())
+        _print_line(console, Text.assemble((plain_text(name), "bold"), "  ", output))
     if len(shown) < len(names):
         console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
     if results.errors:
         console.print()
     for name, error in results.errors.items():
-        line = Text.assemble((name, "bold red"), f"  {error.code}: {error.message}")
-        console.print(line, soft_wrap=True)
+        told = plain_text(f"  {error.code}: {error.message}")
+        console.print(Text.assemble((plain_text(name), "bold red"), told), soft_wrap=True)
         for tried in error.errors:
-            console.print(Text(f"    tried: {tried.code}: {tried.message}", "dim"), soft_wrap=True)
+            line = plain_text(f"    tried: {tried.code}: {tried.message}")
+            console.print(Text(line, "dim"), soft_wrap=True)
     console.print()
     console.print(_closing_line(view), soft_wrap=True)
 
 
 def encode_outcome(results: ResultsView) -> str:
     """The results as one line of JSON, in the API's shape."""
-    return msgspec.json.encode(results).decode()
+    return plain_text(msgspec.json.encode(results).decode())
 
 
 def _closing_line(view: ExecutionView) -> Text:
@@ -43,7 +49,7 @@ def _closing_line(view: ExecutionView) -> Text:
     failed = f", {view.counts.failed} failed" if view.counts.failed else ""
     time = elapsed(view.started_at, view.finished_at)
     return Text.assemble(
-        (view.status, f"bold {STYLES[view.status]}"), f": {view.name}, {nodes}{failed}, {time}"
+        (view.status, f"bold {STYLES[view.status]}"), f": {plain_text(view.name)}, {nodes}{failed}, {time}"
     )
 
 

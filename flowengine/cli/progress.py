@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowengine.execution.views import ExecutionView, NodeView
+from flowengine.plaintext import plain_text
 
 STYLES = {"pending": "dim", "queued": "dim", "running": "yellow", "completed": "green", "failed": "red"}
 REFRESH_PER_SECOND = 12
@@ -65,7 +66,8 @@ class Lines:
             state = (node.status, node.attempt)
             if node.status in _TELLING and self._seen.get(node.id) != state:
                 self._seen[node.id] = state
-                line = Text.assemble((f"{node.status:<9}", STYLES[node.status]), " ", node.id, _suffix(node))
+                status = (f"{node.status:<9}", STYLES[node.status])
+                line = Text.assemble(status, " ", plain_text(node.id), _suffix(node))
                 self._console.print(line, soft_wrap=True)
 
 
@@ -95,8 +97,8 @@ class LiveTable:
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, self._console.width // 3))
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for node in nodes:
-            told = Text.assemble((node.handler, "dim"), _suffix(node))
-            table.add_row(Text(node.status, STYLES[node.status]), Text(node.id), told)
+            told = Text.assemble((plain_text(node.handler), "dim"), _suffix(node))
+            table.add_row(Text(node.status, STYLES[node.status]), Text(plain_text(node.id)), told)
         if len(nodes) < len(view.nodes):
             table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
         return Group(_headline(view), table)
@@ -120,7 +122,7 @@ def _headline(view: ExecutionView) -> RenderableType:
     for _ in range(3):
         line.add_column(no_wrap=True)
     line.add_row(
-        Text(view.name, "bold", overflow="ellipsis", no_wrap=True),
+        Text(plain_text(view.name), "bold", overflow="ellipsis", no_wrap=True),
         bar,
         text,
         elapsed(view.started_at, view.finished_at),
@@ -137,5 +139,5 @@ def _most_telling(nodes: tuple[NodeView, ...], room: int) -> list[NodeView]:
 def _suffix(node: NodeView) -> str:
     time = elapsed(node.started_at, node.finished_at) if node.status in _TELLING else ""
     attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
-    error = f"{node.error.code}: {node.error.message}" if node.error else ""
+    error = plain_text(f"{node.error.code}: {node.error.message}") if node.error else ""
     return "".join(f"  {part}" for part in (time, attempt, error) if part)

@@ -13,6 +13,7 @@ from flowengine.devstack.embedded import EmbeddedServer
 from flowengine.devstack.interrupts import Interrupts
 from flowengine.devstack.supervision import Service, Supervisor
 from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
     from flowengine.settings import Settings
@@ -89,7 +90,7 @@ class RunServices:
 
 
 def _print_line(service: str, line: str) -> None:
-    click.echo(line, err=True)
+    click.echo(plain_text(line), err=True)
 
 
 def _report(event: str, **fields: object) -> None:

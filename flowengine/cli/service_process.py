@@ -7,6 +7,7 @@ import sys
 from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import stop_on_signal
 from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.plaintext import plain_text
 
 
 def main() -> int:
@@ -33,7 +34,7 @@ def main() -> int:
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(settings, threads=threads, queues=queues, stop=stop)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the log is not set up yet
+        print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT
 
 

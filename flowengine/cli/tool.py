@@ -17,6 +17,7 @@ from flowengine.cli.run import run
 from flowengine.cli.services import api, orchestrator, worker
 from flowengine.cli.validate import validate
 from flowengine.errors import FlowEngineError
+from flowengine.plaintext import plain_text
 
 INTERRUPTED = 130
 
@@ -27,8 +28,9 @@ class CouldNotRun(click.ClickException):
     exit_code = 3
 
     def show(self, file: object = None) -> None:
-        """Print the message as it is; a traceback would hide it."""
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {self.message}", err=True)
+        """Print the message alone; a traceback would hide it."""
+        message = plain_text(self.message, keep_lines=True)
+        click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
 
 
 class Tool(click.Group):

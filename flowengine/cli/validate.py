@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
     from flowengine.plugin import Registry
@@ -76,7 +77,8 @@ def _print_json(found: Sequence[tuple[Path, tuple[Problem, ...]]]) -> None:
     import msgspec
 
     files = [{"file": str(path), "valid": not problems, "problems": problems} for path, problems in found]
-    click.echo(msgspec.json.format(msgspec.json.encode({"files": files}), indent=2))
+    text = msgspec.json.format(msgspec.json.encode({"files": files}), indent=2).decode()
+    click.echo(plain_text(text, keep_lines=True))
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,17 +6,19 @@ forge a second line or move a terminal's cursor.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+from flowengine.plaintext import plain_text
 
 _FIRST = ("timestamp", "level", "service", "event", "correlation_id", "execution_id", "node_id", "attempt")
 _BLOCKS = frozenset({"exception", "stack"})
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -37,13 +39,17 @@ def _plain(value: object) -> object:
 def escape_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Text values without control characters; tracebacks keep their lines."""
     for name, value in event.items():
-        if isinstance(value, str) and name not in _BLOCKS and not value.isprintable():
-            event[name] = value.translate(_CONTROLS)
+        if isinstance(value, str):
+            event[name] = plain_text(value, keep_lines=name in _BLOCKS)
     return event
 
 
 def console_renderer(*, colors: bool) -> Callable[[WrappedLogger, str, EventDict], str]:
     """Readable lines for a terminal."""
-    return structlog.dev.ConsoleRenderer(
-        colors=colors, pad_event_to=32, exception_formatter=structlog.dev.plain_traceback
-    )
+    return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32, exception_formatter=_write_traceback)
+
+
+def _write_traceback(sink: TextIO, error: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, error)
+    sink.write(plain_text(text.getvalue(), keep_lines=True))

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from flowengine import __version__
 from flowengine.cli import tool as tool_module
-from flowengine.cli.tool import tool
+from flowengine.cli.tool import CouldNotRun, tool
 from flowengine.devstack.supervision import FATAL_EXIT
 from flowengine.errors import WrongStateError
+from flowengine.handlers import load_registry
+from flowengine.plugin import Handler
+from tests.unit.test_plaintext import HOSTILE
 
 GOOD = """name: good
 nodes:
@@ -250,3 +254,42 @@ def test_nothing_of_an_untrusted_folder_is_imported(tmp_path: Path, program: str
     ended = subprocess.run(command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, check=False)
     assert ended.returncode in (2, 3, FATAL_EXIT)
     assert not ran.exists()
+
+
+def test_problems_name_what_a_document_says_without_acting_on_the_terminal(tmp_path: Path) -> None:
+    """Ids in a problem, and the name of the file itself, are spelt out; a problem stays one line."""
+    nodes = [
+        {"id": "a", "handler": f"{HOSTILE}\n", "dependencies": [HOSTILE]},
+        {"id": HOSTILE, "handler": "compute"},
+    ]
+    file = tmp_path / "\x1b]0;pwned\x07.json"
+    file.write_text(json.dumps({"name": "x", f"{HOSTILE}": 1, "nodes": nodes}))
+    for arguments in (("validate", str(file)), ("validate", "--json", str(file)), ("run", str(file))):
+        result = run(*arguments)
+        assert result.exit_code != 0
+        assert (result.stdout + result.stderr).replace("\n", "").isprintable()
+    lines = run("validate", str(file)).stdout.splitlines()
+    assert lines
+    assert all(line.startswith(f"{tmp_path}/\\x1b]0;pwned\\x07.json:") for line in lines)
+
+
+def test_handlers_are_listed_without_acting_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A summary comes from whoever wrote the handler."""
+    monkeypatch.setattr("flowengine.cli.catalog._registry", lambda: [_hostile_handler()])
+    for arguments in (("handlers",), ("handlers", "--json")):
+        shown = run(*arguments).output
+        assert "pwned" in shown
+        assert shown.replace("\n", "").isprintable()
+
+
+def _hostile_handler() -> Handler:
+    item = next(iter(load_registry()))
+    return msgspec.structs.replace(item, summary=HOSTILE)
+
+
+def test_an_error_line_does_not_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever an error quotes; its lines stay lines."""
+    CouldNotRun(f"{HOSTILE}\nsecond").show()
+    shown = capsys.readouterr().err
+    assert shown.endswith("\nsecond\n")
+    assert shown.replace("\n", "").isprintable()

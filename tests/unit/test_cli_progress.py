@@ -14,6 +14,7 @@ from flowengine.cli.progress import Lines, LiveTable, choose_progress, elapsed
 from flowengine.execution.model import ExecutionStatus, NodeError, NodeStatus
 from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView
 from flowengine.plugin.errors import AttemptError
+from tests.unit.test_plaintext import HOSTILE
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ERROR = NodeError(
@@ -162,3 +163,35 @@ def test_json_outcome_is_the_apis_shape() -> None:
     decoded = msgspec.json.decode(encode_outcome(results))
     assert decoded["results"] == {"a": [1]}
     assert decoded["errors"]["b"]["attempts"] == 2
+
+
+def test_nothing_that_a_server_said_acts_on_the_terminal() -> None:
+    """Names, messages and outputs come out spelt, one line each, in a pipe and on a terminal."""
+    error = NodeError(
+        code=HOSTILE,
+        message=f"{HOSTILE}\ncompleted all",
+        attempts=1,
+        errors=(AttemptError(code=HOSTILE, message=HOSTILE),),
+    )
+    bad = msgspec.structs.replace(node(HOSTILE, "failed", error=error), handler=HOSTILE)
+    seen = msgspec.structs.replace(view(bad, status="failed"), name=HOSTILE)
+    raw = msgspec.Raw(msgspec.json.encode(HOSTILE))
+    results = ResultsView(execution_id="x", status="failed", results={HOSTILE: raw}, errors={HOSTILE: error})
+    for target in (console(width=400), console(terminal=True, width=400)):
+        with Lines(target) as lines:
+            lines.show(seen)
+        print_outcome(target, seen, results)
+        target.print(LiveTable(target)._draw(seen))
+        shown = printed(target)
+        assert shown.replace("\n", "").isprintable()
+        assert "\\x1b]0;pwned" in shown
+        assert not [line for line in shown.splitlines() if line.startswith("completed all")]
+
+
+def test_json_outcome_holds_no_control_either() -> None:
+    """It may be looked at on a terminal; what it says is the same."""
+    raw = msgspec.Raw(msgspec.json.encode(HOSTILE))
+    results = ResultsView(execution_id="x", status="completed", results={"a": raw}, errors={})
+    encoded = encode_outcome(results)
+    assert encoded.isprintable()
+    assert msgspec.json.decode(encoded)["results"] == {"a": HOSTILE}

@@ -158,6 +158,19 @@ def test_a_terminal_gets_readable_lines_that_no_value_can_forge(
     assert "\x1b" not in line
 
 
+def test_a_traceback_does_not_act_on_the_terminal(start: Start) -> None:
+    """What an exception quotes is spelt out; the traceback keeps its lines."""
+    sink = start(log_format="console")
+    try:
+        raise ValueError("\x1b[2J\x9b\u202e")
+    except ValueError:
+        structlog.get_logger().error("actor.failed", exc_info=True)
+    text = sink.getvalue()
+    assert "ValueError: \\x1b[2J\\u009b\\u202e" in text
+    assert "\n" in text.strip()
+    assert text.replace("\n", "").isprintable()
+
+
 def test_a_terminal_without_no_color_gets_colours(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Colours are on where somebody watches and did not refuse them."""
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -1,0 +1,27 @@
+"""Text that is safe to show: what would move a cursor, start a line or turn the reading order is spelt out.
+
+Needs nothing, so that a supervisor, which carries no library, can use it.
+"""
+
+from __future__ import annotations
+
+import re
+
+# C0, DEL and C1 (ECMA-48), line and paragraph separators, Unicode's Bidi_Control, what UTF-8 cannot encode.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_BUT_NEWLINE = re.compile(f"(?!\n){_UNSAFE.pattern}")
+
+
+def plain_text(text: str, *, keep_lines: bool = False) -> str:
+    """The text with each such character as `\\x1b` or `\\u202e`; newlines stay where `keep_lines` says so.
+
+    JSON stays JSON of the same value: C0 is escaped there anyway, and the others become JSON's own escapes.
+    """
+    if text.isprintable():
+        return text
+    return (_UNSAFE_BUT_NEWLINE if keep_lines else _UNSAFE).sub(_spelt, text)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"
