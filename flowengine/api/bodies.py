@@ -7,14 +7,13 @@ costs no more memory than one who keeps to it, and many callers at once no more 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 import msgspec
 from litestar import Request
 
 from flowengine.api.problems import RefusalError
+from flowengine.api.room import Room, Share
 from flowengine.settings import Limits
 
 JSON_TYPES: Final = ("application/json",)
@@ -33,44 +32,10 @@ class Body(msgspec.Struct, frozen=True):
     form: Literal["json", "yaml"]
 
 
-class Room:
-    """The bytes of all bodies that are held at once: those that arrive, and those that wait to be checked."""
-
-    def __init__(self, limit: int) -> None:
-        self._left = limit
-
-    @contextlib.contextmanager
-    def share(self) -> Iterator[Share]:
-        """One request's part of the room, given back at the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self._left += share.taken
-
-    def take(self, count: int) -> None:
-        """Raises RefusalError when so many bytes do not fit beside the others'."""
-        if count > self._left:
-            raise RefusalError("too_busy", "Too many large bodies are being read at once; try again.")
-        self._left -= count
-
-
-class Share:
-    """What one request has taken of the room."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self.taken = 0
-
-    def take(self, count: int) -> None:
-        """Take more. Raises as `Room.take`."""
-        self._room.take(count)
-        self.taken += count
-
-
 def room_for(limits: Limits) -> Room:
     """Room for several bodies of the largest size."""
-    return Room(max(ROOM_BYTES, 4 * limits.max_body_bytes))
+    size = max(ROOM_BYTES, 4 * limits.max_body_bytes)
+    return Room(size, "Too many large bodies are being read at once; try again.")
 
 
 async def read_document(

@@ -99,6 +99,27 @@ def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
     wait_until(lambda: post(api, part, "application/json").status_code == 400, within_s=10)
 
 
+def test_large_bodies_that_do_not_come_to_an_end_keep_no_small_one_out(api: ServedApi) -> None:
+    """Where large ones have used up all the room there is, one of up to 64 KiB is read all the same."""
+    beyond_small = b" " * (64 * 1024 + 1)
+    with contextlib.ExitStack() as stack:
+
+        def hold(size: int) -> None:
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=10))
+            connection.sendall(f"{HEAD}Content-Length: {size + 1}\r\n\r\n".encode() + b" " * size)
+
+        def is_full_with_one_more() -> bool:
+            hold(len(beyond_small))
+            return post(api, beyond_small, "application/json").status_code == 503
+
+        for _ in range(5):
+            hold(LIMITS.max_body_bytes - 1)
+        hold(bodies.ROOM_BYTES - 5 * LIMITS.max_body_bytes - 8 * len(beyond_small))
+        wait_until(is_full_with_one_more, within_s=20)
+        assert code_of(post(api, beyond_small[1:], "application/json")) == (400, "malformed_document")
+    wait_until(lambda: post(api, beyond_small, "application/json").status_code == 400, within_s=10)
+
+
 def test_more_bytes_than_declared_are_no_part_of_the_body(api: ServedApi) -> None:
     """A length that is too small ends the body there; the rest is no valid request."""
     answer = stream(api, f"{HEAD}Content-Length: 2\r\n\r\n", b"{}" + b" " * 65536, 1)
