@@ -22,6 +22,7 @@ import uvicorn
 from litestar import Litestar
 
 from flowengine.api.admission import check_binding
+from flowengine.api.connections import Connections
 from flowengine.errors import CannotRunError
 from flowengine.settings import Settings
 
@@ -29,6 +30,11 @@ log = structlog.stdlib.get_logger()
 
 _STOP_S: Final = 5
 _TICK_S: Final = 1.0
+_WAITING: Final = 1024
+"""Connections that the system may hold until they are accepted."""
+_ACCEPTED_AT_ONCE: Final = 16
+_SENT_AT_ONCE: Final = 256 * 1024
+"""Bytes of a response that the system may hold: more would hide for minutes whether a slow caller reads."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -56,12 +62,18 @@ class Server:
     """A server that listens from the start and answers while `run` runs. Raises as `serve`."""
 
     def __init__(
-        self, app: Litestar, settings: Settings, *, host: str | None = None, port: int | None = None
+        self,
+        app: Litestar,
+        settings: Settings,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        connections: Connections | None = None,
     ) -> None:
         host = settings.api_host if host is None else host
         check_binding(settings, host, insecure=settings.insecure)
         self._listener = _listen(host, settings.api_port if port is None else port)
-        self._uvicorn = _Uvicorn(_config(app))
+        self._uvicorn = _Uvicorn(app, Connections() if connections is None else connections)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -83,10 +95,10 @@ class Server:
         self._uvicorn.handle_exit(signal.SIGTERM, None)
 
 
-def _config(app: Litestar) -> uvicorn.Config:
+def _config(app: Litestar, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=connections.protocol,  # type: ignore[arg-type]  # what makes a protocol will do: it is only called
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -95,6 +107,8 @@ def _config(app: Litestar) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_S,
+        # asyncio accepts so many before it lets any of them be counted, or one too many be closed.
+        backlog=_ACCEPTED_AT_ONCE,
     )
 
 
@@ -102,11 +116,12 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
-        listener = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=1024)
+        listener = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=_WAITING)
     except (OSError, UnicodeError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         reason = "another program listens there; choose another --port" if taken else str(error)
         raise CannotRunError(f"cannot listen on {host}:{port}: {reason}") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AT_ONCE)
     # asyncio sets this on sockets of its own only; without it the second request waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -116,6 +131,19 @@ class _Uvicorn(uvicorn.Server):
     """uvicorn's server, woken once a second instead of ten times, ended without a signal of its own."""
 
     _wake: Callable[[], object] | None = None
+
+    def __init__(self, app: Litestar, connections: Connections) -> None:
+        super().__init__(_config(app, connections))
+        self._connections = connections
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_WAITING)  # asyncio has made it as few as it accepts at once
+
+    async def on_tick(self, counter: int) -> bool:
+        self._connections.close_late(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
     async def main_loop(self) -> None:
         stopped, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from flowengine.api.app import create_app
+from flowengine.api.connections import Connections
 from flowengine.api.server import Server
 from flowengine.plugin import Context, Registry, handler
 from flowengine.settings import Settings
@@ -73,11 +74,14 @@ class ServedApi:
 
 
 @contextmanager
-def served_api(settings: Settings | None = None) -> Iterator[ServedApi]:
+def served_api(
+    settings: Settings | None = None, *, connections: Connections | None = None
+) -> Iterator[ServedApi]:
     """Serve on 127.0.0.1 while the block runs."""
     store = FakeExecutions()
     chosen = settings or Settings()
-    server = Server(create_app(store, catalog(), chosen), chosen, host="127.0.0.1", port=0)
+    app = create_app(store, catalog(), chosen)
+    server = Server(app, chosen, host="127.0.0.1", port=0, connections=connections)
     thread = threading.Thread(target=server.run, name="served-api")
     thread.start()
     host, port = server.address

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -38,10 +39,14 @@ serve(create_app(store, catalog(), settings), settings, port=0)
 
 
 @contextmanager
-def process(*, each_call_s: float) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """An API process whose store takes `each_call_s` for each call, and its port."""
+def process(*, each_call_s: float, files: int | None = None) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """An API process whose store takes `each_call_s` for each call, and its port.
+
+    `files`: how many it may open.
+    """
+    limited = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files is not None else []
     running = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(each_call_s)], stderr=subprocess.PIPE, text=True
+        [*limited, sys.executable, "-c", PROGRAM, str(each_call_s)], stderr=subprocess.PIPE, text=True
     )
     assert running.stderr is not None
     try:
@@ -81,6 +86,23 @@ def test_a_request_in_flight_is_answered_before_it_ends() -> None:
         running.send_signal(signal.SIGTERM)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         assert running.wait(10) == 0
+
+
+def test_half_open_connections_do_not_use_up_the_files() -> None:
+    """With 256 files and 400 callers who send half a request, others are answered, and the process lives."""
+    with process(each_call_s=0, files=256) as (running, port), contextlib.ExitStack() as stack:
+        for _ in range(400):
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+            stack.enter_context(connection).sendall(b"POST /workflow HTTP/1.1\r\nHost: localhost\r\nX-A: ")
+        for _ in range(3):
+            with ask(port) as asking:
+                assert asking.recv(4096).startswith(b"HTTP/1.1 200 ")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(15) == 0
+        assert running.stderr is not None
+        events = [json.loads(line)["event"] for line in running.stderr]
+        assert "http.connections_full" in events
+        assert not [event for event in events if "resource" in event]
 
 
 def test_an_address_open_to_others_is_refused_without_keys() -> None:

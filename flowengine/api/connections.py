@@ -1,0 +1,170 @@
+"""Connections: how many there may be, and how long callers may keep one waiting.
+
+uvicorn and h11 bound what a request's head may hold, but not how long it may take to arrive, nor how long
+a response may lie unread, nor how many connections there are. Without such limits a few hundred half-open
+ones use up the process's file descriptors, and nobody else is answered, the health check included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from typing import Any, Final
+
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_CONNECTIONS: Final = 1000
+RESERVED_FILES: Final = 128
+"""File descriptors left for Redis, the log, and connections that are accepted but not yet counted."""
+
+HEAD_S: Final = 10.0
+STALLED_S: Final = 30.0
+_TELL_EVERY_S: Final = 60.0
+
+log = structlog.stdlib.get_logger()
+
+
+def connection_limit() -> int:
+    """How many connections this process may hold, given how many files it may open."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if files == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return min(MAX_CONNECTIONS, max(files // 2, files - RESERVED_FILES))
+
+
+class Connections:
+    """The open connections of one server. Used from its event loop only.
+
+    A caller gets `head_s` for a request's head, from its first byte, or from the connection's start; and
+    may leave a response lie for `stalled_s` without taking any of it.
+    """
+
+    def __init__(
+        self, limit: int | None = None, *, head_s: float = HEAD_S, stalled_s: float = STALLED_S
+    ) -> None:
+        self.limit = connection_limit() if limit is None else limit
+        self._head_s = head_s
+        self._stalled_s = stalled_s
+        self._open: set[Connection] = set()
+        self._waiting: list[Connection] = []
+        self._told_at = -_TELL_EVERY_S
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def protocol(self, *args: Any, **kwargs: Any) -> Connection:
+        """What uvicorn makes for each connection."""
+        return Connection(self, *args, **kwargs)
+
+    def admit(self, newcomer: Connection) -> None:
+        """Count it in. Above the limit the one that has kept us waiting longest goes, else the newcomer."""
+        self._open.add(newcomer)
+        if len(self._open) <= self.limit:
+            return
+        self._tell(newcomer.loop.time())
+        (self._longest_waiting() or self._longest_waiting(anew=True) or newcomer).drop()
+
+    def forget(self, connection: Connection) -> None:
+        """It is closed."""
+        self._open.discard(connection)
+
+    def close_late(self, now: float) -> None:
+        """Close those that have used up their time. To be called every second or so."""
+        for connection in list(self._open):
+            if connection.is_stalled(now, self._stalled_s):
+                connection.drop()
+            elif connection.is_head_late(now, self._head_s):
+                connection.timeout_keep_alive_handler()
+
+    def _longest_waiting(self, *, anew: bool = False) -> Connection | None:
+        """The next of those found waiting last time: in a flood, to look at all for each takes seconds."""
+        if anew:
+            waiting = [found for found in self._open if found.is_caller_due]
+            self._waiting = sorted(waiting, key=lambda found: found.dispensability, reverse=True)
+        while self._waiting:
+            found = self._waiting.pop()
+            if found in self._open and found.is_caller_due:
+                return found
+        return None
+
+    def _tell(self, now: float) -> None:
+        if now - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            log.warning("http.connections_full", limit=self.limit)
+
+
+class Connection(H11Protocol):
+    """uvicorn's protocol, which also knows for how long it has been the caller's turn."""
+
+    def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._all = connections
+        self._begun_at = 0.0
+        self._unsent = 0
+        self._taken_at = 0.0
+
+    @property
+    def is_caller_due(self) -> bool:
+        """Whether only the caller can bring it on: by a request, the rest of one, or by reading."""
+        return self._is_idle or self._is_body_due or self._has_unsent
+
+    @property
+    def dispensability(self) -> tuple[bool, float]:
+        """The lowest is to go first: without a request before with one, then the oldest."""
+        return (not self._is_idle or self._has_unsent, self._begun_at)
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+
+    @property
+    def _is_body_due(self) -> bool:
+        return not self._is_idle and self.cycle.more_body and not self.cycle.response_started
+
+    @property
+    def _has_unsent(self) -> bool:
+        return self.transport.get_write_buffer_size() > 0
+
+    def is_head_late(self, now: float, limit_s: float) -> bool:
+        """Whether a request, or what is left of a refused one, has taken too long to come.
+
+        Not while uvicorn's own timer for idle connections runs: a request's first byte ends that.
+        """
+        return self._is_idle and self.timeout_keep_alive_task is None and now - self._begun_at > limit_s
+
+    def is_stalled(self, now: float, limit_s: float) -> bool:
+        """Whether the caller has taken nothing of what lies unsent, as far as this was asked before."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent == 0 or unsent < self._unsent:
+            self._taken_at = now
+        self._unsent = unsent
+        return now - self._taken_at > limit_s
+
+    def drop(self) -> None:
+        """Close at once, whatever has not been sent."""
+        self._all.forget(self)
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._begun_at = self._taken_at = self.loop.time()
+        self._all.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._all.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.timeout_keep_alive_task is not None:
+            self._begun_at = self.loop.time()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        self._begun_at = self.loop.time()
+        super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        self._unsent = sys.maxsize  # the caller has taken some, whatever has been written since
+        super().resume_writing()
