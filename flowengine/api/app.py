@@ -19,6 +19,7 @@ from flowengine.api.keys import KeyRing
 from flowengine.api.openapi import openapi_document
 from flowengine.api.ports import Executions
 from flowengine.api.problems import answer, refusal_for
+from flowengine.api.responses import room_for
 from flowengine.api.routes import execution_routes
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
@@ -44,6 +45,7 @@ class _Application(Litestar):
         self, routes: Sequence[HTTPRouteHandler], guard: Guard, settings: Settings, calls: Calls
     ) -> None:
         self._is_served = served_hosts_only(settings)
+        self._room = room_for(settings.limits)
         super().__init__(
             routes,
             guards=[guard],
@@ -62,7 +64,7 @@ class _Application(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await handle_request(super().__call__, self._is_served, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
+            await handle_request(super().__call__, self._is_served, self._room, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
         else:
             await super().__call__(scope, receive, send)
 

@@ -13,12 +13,14 @@ from flowengine.errors import StoreUnavailableError
 T = TypeVar("T")
 
 STORE_THREADS: Final = 16
+RESULTS_THREADS: Final = 2
 CHECK_THREADS: Final = 2
 CHECK_S: Final = 30.0
 
 
 class Calls:
-    """Two pools: one for the store, one for checking workflows, which costs CPU and memory.
+    """Three pools: one for the store, one for results, which may be large, one for checking workflows,
+    which costs CPU and memory.
 
     Threads are started when first needed. A call that ran out of time is abandoned: its thread goes
     on until the store's own time limit, and what it changes stays changed.
@@ -27,12 +29,16 @@ class Calls:
     def __init__(self, *, store_timeout_s: float) -> None:
         self._store_timeout_s = store_timeout_s
         self._store = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="api-store")
+        self._results = ThreadPoolExecutor(RESULTS_THREADS, thread_name_prefix="api-results")
         self._check = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="api-check")
 
     async def store(self, work: Callable[[], T]) -> T:
         """Run a call to the store. Raises StoreUnavailableError when it takes too long."""
-        limit = self._store_timeout_s
-        return await _run(self._store, work, limit, f"Redis did not answer within {limit:g} s.")
+        return await self._call(self._store, work)
+
+    async def results(self, work: Callable[[], T]) -> T:
+        """Run a call that reads megabytes from the store, few at once. Raises as `store`."""
+        return await self._call(self._results, work)
 
     async def check(self, work: Callable[[], T]) -> T:
         """Run a check of a workflow. Raises StoreUnavailableError when too many others wait for theirs."""
@@ -40,8 +46,12 @@ class Calls:
 
     def close(self) -> None:
         """Start nothing more; does not wait."""
-        for pool in (self._store, self._check):
+        for pool in (self._store, self._results, self._check):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _call(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        limit = self._store_timeout_s
+        return await _run(pool, work, limit, f"Redis did not answer within {limit:g} s.")
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, late: str) -> T:

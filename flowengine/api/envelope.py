@@ -1,4 +1,4 @@
-"""Around every request, outside all else: correlation id, headers, HEAD, one log line, the last resort.
+"""Around every request, outside all else: correlation id, one log line, the last resort.
 
 Routing, keys and handlers are inside; so a request that none of them ever sees is treated alike.
 """
@@ -11,11 +11,13 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import structlog
-from litestar.types import HTTPScope, Message, Receive, Send
+from litestar.types import HTTPScope, Receive, Send
 
 from flowengine.api.admission import KEY_ID
-from flowengine.api.correlation import HEADER, correlation_id_of
-from flowengine.api.problems import KINDS, Answer, RefusalError, answer
+from flowengine.api.correlation import correlation_id_of
+from flowengine.api.problems import KINDS, RefusalError
+from flowengine.api.responses import Outgoing
+from flowengine.api.room import Room
 
 Inner: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -23,39 +25,37 @@ CORRELATION_ID: Final = "correlation_id"
 EXECUTION_ID: Final = "execution_id"
 QUIET: Final = frozenset({"/health"})
 _MAX_PATH_CHARS: Final = 1024
-_FIXED_HEADERS: Final = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"x-frame-options": b"DENY",
-    b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
 
 log = structlog.stdlib.get_logger()
 
 
 async def handle_request(
-    inner: Inner, is_served: Callable[[str], bool], scope: HTTPScope, receive: Receive, send: Send
+    inner: Inner,
+    is_served: Callable[[str], bool],
+    room: Room,
+    scope: HTTPScope,
+    receive: Receive,
+    send: Send,
 ) -> None:
-    """Answer one request through `inner`, whatever happens in there."""
+    """Answer one request through `inner`, whatever happens in there, the answer's body within `room`."""
     correlation_id = correlation_id_of(scope["headers"])
     inside: Any = {**scope, "state": {**scope.get("state", {}), CORRELATION_ID: correlation_id}}
-    if scope["method"] == "HEAD":
+    is_head = scope["method"] == "HEAD"
+    if is_head:
         inside["method"] = "GET"
-    response = _Response(send, correlation_id, without_body=scope["method"] == "HEAD")
     started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id), room.share() as share:
+        response = Outgoing(send, share, path=path_of(scope), correlation_id=correlation_id, is_head=is_head)
         try:
             refusal = _refuse_early(scope, is_served)
             if refusal is None:
                 await inner(inside, receive, response.send)
             else:
-                await response.refuse(answer(refusal, path=path_of(scope), correlation_id=correlation_id))
+                await response.refuse(refusal)
         except Exception:  # the API's edge
             log.error("http.request_failed", exc_info=True)
             if response.status is None:
-                refusal = RefusalError("internal_error", KINDS["internal_error"].example)
-                await response.refuse(answer(refusal, path=path_of(scope), correlation_id=correlation_id))
+                await response.refuse(RefusalError("internal_error", KINDS["internal_error"].example))
         finally:
             _log_finished(scope, inside, response.status, time.perf_counter() - started)
 
@@ -80,37 +80,6 @@ def _refuse_early(scope: HTTPScope, is_served: Callable[[str], bool]) -> Refusal
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
-
-
-class _Response:
-    """What goes out: our headers on every response, no body on HEAD."""
-
-    def __init__(self, send: Send, correlation_id: str, *, without_body: bool) -> None:
-        self.status: int | None = None
-        self._send = send
-        self._correlation_id = correlation_id.encode()
-        self._without_body = without_body
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = self._complete(message["headers"])
-        elif message["type"] == "http.response.body" and self._without_body:
-            message["body"] = b""
-        await self._send(message)
-
-    async def refuse(self, refused: Answer) -> None:
-        headers = {**refused.headers, "Content-Length": str(len(refused.body))}
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": refused.status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": refused.body, "more_body": False})
-
-    def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        sent = list(headers)
-        names = {name.lower() for name, _ in sent}
-        sent.extend((name, value) for name, value in _FIXED_HEADERS.items() if name not in names)
-        sent.append((HEADER.lower().encode(), self._correlation_id))
-        return sent
 
 
 def _log_finished(scope: HTTPScope, inside: Any, status: int | None, seconds: float) -> None:

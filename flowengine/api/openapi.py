@@ -96,7 +96,7 @@ def _paths() -> Json:
                 "Status of an execution and of every node",
                 "Nodes come in the document's order.",
                 {"200": _answer("The state", ExecutionView, {"failed": examples.STATUS})},
-                ("execution_not_found", *_STORE),
+                ("execution_not_found", *_STORE, "too_busy"),
                 about_one=True,
             )
         },
@@ -107,7 +107,7 @@ def _paths() -> Json:
                 "May be read while the execution runs: it holds what has ended so far.",
                 {"200": _answer("By node id", ResultsView,
                                 {"completed": examples.COMPLETED, "failed": examples.FAILED})},
-                ("execution_not_found", *_STORE),
+                ("execution_not_found", *_STORE, "too_busy"),
                 about_one=True,
             )
         },

@@ -60,7 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "internal_error": Kind(500, "Something went wrong here", "The log tells more under this correlation id."),
     "store_unavailable": Kind(503, "Redis cannot be used", "Redis did not answer within 6 s.", 5),
     "store_full": Kind(503, "Redis is close to its memory limit", "New work is refused for now.", 30),
-    "too_busy": Kind(503, "Too many large requests at once", "Too many large bodies are being read.", 1),
+    "too_busy": Kind(503, "Too much at once", "Too many large bodies are being read at once; try again.", 1),
     "conflict": Kind(503, "Too many changes at once", "Others changed the same execution; try again.", 1),
 }
 

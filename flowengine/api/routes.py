@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -25,8 +25,6 @@ from flowengine.settings import Limits
 from flowengine.workflow import check
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
-
-T = TypeVar("T")
 
 JSON: Final = "application/json"
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,7 +55,7 @@ def execution_routes(
         data = await _about(
             request,
             execution_id,
-            calls,
+            calls.store,
             lambda: _encoder.encode(executions.trigger(execution_id, correlation_id=correlation_id)),
         )
         return _json(data, 202, {"Location": f"/workflows/{execution_id}"})
@@ -65,14 +63,14 @@ def execution_routes(
     @get("/workflows/{execution_id:str}")
     async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await _about(
-            request, execution_id, calls, lambda: _encoder.encode(executions.status(execution_id))
+            request, execution_id, calls.store, lambda: _encoder.encode(executions.status(execution_id))
         )
         return _json(data)
 
     @get("/workflows/{execution_id:str}/results")
     async def show_results(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await _about(
-            request, execution_id, calls, lambda: _encoder.encode(executions.results(execution_id))
+            request, execution_id, calls.results, lambda: _encoder.encode(executions.results(execution_id))
         )
         return _json(data)
 
@@ -103,14 +101,17 @@ def _first(problems: tuple[Problem, ...]) -> str:
 
 
 async def _about(
-    request: Request[Any, Any, Any], execution_id: str, calls: Calls, work: Callable[[], T]
-) -> T:
+    request: Request[Any, Any, Any],
+    execution_id: str,
+    call: Callable[[Callable[[], bytes]], Awaitable[bytes]],
+    work: Callable[[], bytes],
+) -> bytes:
     """Call the store about one execution; log lines of the call name it."""
     if not _ID.fullmatch(execution_id):
         raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
     request.scope["state"][EXECUTION_ID] = execution_id
     with structlog.contextvars.bound_contextvars(execution_id=execution_id):
-        return await calls.store(work)
+        return await call(work)
 
 
 async def _health(executions: Executions, calls: Calls) -> HealthView:
