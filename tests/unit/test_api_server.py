@@ -23,7 +23,7 @@ from tests.support.fake_executions import FakeExecutions
 from tests.support.served_api import catalog
 
 PROGRAM = """
-import sys, time
+import sys, time, structlog
 from flowengine.observability import configure_logs
 configure_logs("api", log_format="json")
 from flowengine.api.app import create_app
@@ -32,7 +32,10 @@ from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
 from tests.support.served_api import catalog
 store = FakeExecutions()
-store.before = lambda: time.sleep(float(sys.argv[1]))
+def work():
+    structlog.get_logger().info("store.asked")
+    time.sleep(float(sys.argv[1]))
+store.before = work
 settings = Settings(api_timeout_s=30)
 serve(create_app(store, catalog(), settings), settings, port=0)
 """
@@ -82,7 +85,8 @@ def test_it_ends_at_once_with_an_idle_connection_open(number: signal.Signals) ->
 def test_a_request_in_flight_is_answered_before_it_ends() -> None:
     """What was accepted is finished."""
     with process(each_call_s=0.5) as (running, port), ask(port) as connection:
-        time.sleep(0.2)  # the request must be inside the handler; nothing outside tells when
+        assert running.stderr is not None
+        assert json.loads(running.stderr.readline())["event"] == "store.asked"
         running.send_signal(signal.SIGTERM)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         assert running.wait(10) == 0
