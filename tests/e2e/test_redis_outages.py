@@ -1,11 +1,16 @@
-"""Redis gone, standing still, or nearly full; too much work waiting: told truthfully, and nothing is lost."""
+"""Redis gone, standing still, or full; too much work waiting: told truthfully, and nothing is lost.
+
+The services' processes live through all of it: the same ones serve before and afterwards.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
+import httpx
 import pytest
 import redis
 
@@ -16,8 +21,12 @@ from tests.support.stack_processes import Stack, running_stack
 from tests.support.waiting import wait_until
 
 API_LIMIT_S = 2.0
+QUICK_LIMIT_S = 0.4
+LEASE_S: Final = 6
+"""Of which a worker tries to report for eight tenths: no outage of these tests lasts longer."""
+
 SETTINGS = {
-    "FLOWENGINE_LEASE_SECONDS": "2",
+    "FLOWENGINE_LEASE_SECONDS": str(LEASE_S),
     "FLOWENGINE_SWEEP_SECONDS": "2",
     "FLOWENGINE_API_TIMEOUT_SECONDS": str(API_LIMIT_S),
 }
@@ -28,6 +37,24 @@ def persistent_stack() -> Iterator[Stack]:
     """A stack on a server that keeps an append-only file."""
     with running_stack(persistent=True, settings=SETTINGS) as stack:
         yield stack
+
+
+@pytest.fixture(autouse=True)
+def same_processes(persistent_stack: Stack) -> Iterator[None]:
+    """No process of a service ends, or is replaced, while the test runs."""
+    before = _pids(persistent_stack)
+    assert all(before)
+    yield
+    assert _pids(persistent_stack) == before
+    assert not [
+        record for process in persistent_stack.processes for record in process.records("process.exited")
+    ]
+    assert [process.exit_code for process in persistent_stack.processes] == [None] * 3
+
+
+def _pids(stack: Stack) -> list[list[int]]:
+    """Of the orchestrator's and the worker's processes, by service."""
+    return [stack.only(name).children() for name in ("orchestrator", "worker")]
 
 
 @pytest.fixture
@@ -48,7 +75,7 @@ def chain(service: HttpServer, length: int) -> dict[str, object]:
     return workflow(*nodes)
 
 
-def assert_unavailable(stack: Stack, execution: str) -> None:
+def assert_unavailable(stack: Stack, execution: str, *, limit_s: float = API_LIMIT_S) -> None:
     """Every route says so as a problem document, within the API's limit; /health as well."""
     routes = [
         ("POST", "/workflow"),
@@ -61,11 +88,37 @@ def assert_unavailable(stack: Stack, execution: str) -> None:
         response = stack.client.request(method, path, json=body)
         assert_problem(response, 503, "store_unavailable")
         assert int(response.headers["Retry-After"]) >= 1
-        assert time.monotonic() - begun < API_LIMIT_S + 1
+        assert time.monotonic() - begun < limit_s + 1
+    assert assert_down(stack) != "ok"
+
+
+def assert_down(stack: Stack) -> str:
+    """/health answers 503; returns what it says of Redis."""
     health = stack.client.get("/health")
     assert health.status_code == 503
     assert health.json()["status"] == "down"
-    assert health.json()["checks"]["redis"] != "ok"
+    said: str = health.json()["checks"]["redis"]
+    return said
+
+
+def assert_still(count: Callable[[], int], *, for_s: float) -> None:
+    """The count does not change in that time, in which it would if anything went on."""
+    before, until = count(), time.monotonic() + for_s
+    wait_until(lambda: count() != before or time.monotonic() > until, within_s=for_s + 5)
+    assert count() == before
+
+
+@contextlib.contextmanager
+def another_api(stack: Stack, **settings: str) -> Iterator[None]:
+    """Requests go to another API of the stack, with these settings."""
+    usual = stack.client.base_url
+    api = stack.start_api(**settings)
+    try:
+        yield
+    finally:
+        stack.client.base_url = usual
+        stack.processes.remove(api)
+        api.close()
 
 
 @contextlib.contextmanager
@@ -76,6 +129,13 @@ def limited_memory(stack: Stack) -> Iterator[redis.Redis]:
             yield server
         finally:
             server.config_set("maxmemory", 0)
+            # How much is used is looked at twice a second.
+            wait_until(lambda: _post(stack).status_code == 201, what="the acceptance of new work")
+
+
+def _post(stack: Stack) -> httpx.Response:
+    """A new workflow."""
+    return stack.client.post("/workflow", json=workflow(add("sum", 1, 1)))
 
 
 def test_killed_server_comes_back_and_nothing_is_lost(
@@ -95,22 +155,25 @@ def test_killed_server_comes_back_and_nothing_is_lost(
     assert ended.results["n11"] == {"result": 11}
     stack.trigger(waiting)
     assert stack.ended(waiting).results == {"sum": {"result": 42}}
-    assert [process.exit_code for process in stack.processes] == [None] * 3
 
 
-@pytest.mark.slow
 def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_service: HttpServer) -> None:
-    """It accepts and does not answer: the API keeps to its limit, and the execution goes on afterwards."""
+    """It accepts and does not answer: the API keeps to its limit, and the execution goes on afterwards.
+
+    The node that ended meanwhile is reported then, not run again.
+    """
     stack = persistent_stack
-    execution = stack.start(chain(own_service, 8))
-    wait_until(lambda: own_service.count("/step") >= 2, what="the middle of the chain")
-    stack.valkey.freeze()
-    try:
-        assert_unavailable(stack, execution)
-    finally:
-        stack.valkey.thaw()
-    wait_until(lambda: stack.client.get("/health").status_code == 200, within_s=10, what="recovery")
+    with another_api(stack, FLOWENGINE_API_TIMEOUT_SECONDS=str(QUICK_LIMIT_S)):
+        execution = stack.start(chain(own_service, 8))
+        wait_until(lambda: own_service.count("/step") >= 2, what="the middle of the chain")
+        stack.valkey.freeze()
+        try:
+            assert_unavailable(stack, execution, limit_s=QUICK_LIMIT_S)
+        finally:
+            stack.valkey.thaw()
+        wait_until(lambda: stack.client.get("/health").status_code == 200, within_s=10, what="recovery")
     assert stack.ended(execution, within_s=60).results["n7"] == {"result": 7}
+    assert own_service.count("/step") == 7
 
 
 def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
@@ -124,12 +187,8 @@ def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
         wait_until(lambda: own_service.count("/step") >= 2, what="the middle of the chain")
         used = int(server.info("memory")["used_memory"])
         server.config_set("maxmemory", int(used / 0.87))
-        document = workflow(add("sum", 1, 1))
-        wait_until(
-            lambda: stack.client.post("/workflow", json=document).status_code == 503,
-            what="the refusal of new work",
-        )
-        refusal = stack.client.post("/workflow", json=document)
+        wait_until(lambda: _post(stack).status_code == 503, what="the refusal of new work")
+        refusal = _post(stack)
         assert_problem(refusal, 503, "store_full")
         assert int(refusal.headers["Retry-After"]) >= 1
         assert_problem(stack.client.post(f"/workflow/trigger/{waiting}"), 503, "store_full")
@@ -150,12 +209,16 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
     """Every write is refused for a while (OOM): the execution stands still, then ends right."""
     stack = persistent_stack
     with limited_memory(stack) as server:
+        waiting = stack.create(workflow(add("sum", 40, 2)))
         execution = stack.start(chain(own_service, 6))
         wait_until(lambda: own_service.count("/step") >= 2, what="the middle of the chain")
         server.config_set("maxmemory", 1)
-        refusal = stack.client.post("/workflow", json=workflow(add("sum", 1, 1)))
-        assert_problem(refusal, 503, refusal.json()["code"])
-        assert stack.client.get("/health").status_code == 503
+        # How much is used is looked at twice a second; until then the transaction itself is refused.
+        assert _post(stack).json()["code"] in ("store_unavailable", "store_full")
+        wait_until(lambda: _post(stack).json()["code"] == "store_full", what="the refusal of new work")
+        assert_problem(_post(stack), 503, "store_full")
+        assert_problem(stack.client.post(f"/workflow/trigger/{waiting}"), 503, "store_full")
+        assert "refuses commands" in assert_down(stack)
         wait_until(
             lambda: [line for line in stack.only("worker").lines if "maxmemory" in line],
             within_s=10,
@@ -165,7 +228,64 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
         ended = stack.ended(execution, within_s=60)
         assert ended.status["status"] == "completed"
         assert ended.results["n5"] == {"result": 5}
+        assert own_service.count("/step") == 5
         assert stack.client.get("/health").status_code == 200
+
+
+@contextlib.contextmanager
+def full_disk(stack: Stack) -> Iterator[None]:
+    """The server cannot save, and refuses every write for it (MISCONF), until the block ends."""
+    in_the_way = stack.valkey.folder / "dump.rdb" / "x"
+    with stack.valkey.connect() as server:
+        server.config_set("save", "1 1")
+        in_the_way.mkdir(parents=True)
+        try:
+            wait_until(lambda: not _saves(server), what="the refusal of writes")
+            yield
+        finally:
+            in_the_way.rmdir()
+            in_the_way.parent.rmdir()
+            wait_until(lambda: _saves(server), what="a server that writes again")
+            server.config_set("save", "")
+
+
+def _saves(server: redis.Redis) -> bool:
+    """Whether the server takes writes, having been asked to save."""
+    with contextlib.suppress(redis.ResponseError):  # one save at a time
+        server.bgsave()
+    with contextlib.suppress(redis.ResponseError):
+        return bool(server.set("written", 1, ex=60))
+    return False
+
+
+def test_server_that_refuses_writes_for_lack_of_disk_loses_nothing(
+    persistent_stack: Stack, own_service: HttpServer
+) -> None:
+    """MISCONF: 503 for what would write, what is stored can still be read, nothing moves; then it goes on."""
+    stack = persistent_stack
+    waiting = stack.create(workflow(add("sum", 40, 2)))
+    execution = stack.start(chain(own_service, 8))
+    wait_until(lambda: own_service.count("/step") >= 2, what="the middle of the chain")
+    with full_disk(stack):
+        assert_problem(_post(stack), 503, "store_unavailable")
+        assert_problem(stack.client.post(f"/workflow/trigger/{waiting}"), 503, "store_unavailable")
+        assert "refuses commands" in assert_down(stack)
+        assert stack.status(execution)["status"] == "running"
+        assert stack.status(waiting)["status"] == "pending"
+        assert stack.client.get(f"/workflows/{execution}/results").status_code == 200
+        wait_until(
+            lambda: [line for line in stack.only("worker").lines if "MISCONF" in line],
+            what="a refused write",
+        )
+        assert_still(lambda: own_service.count("/step"), for_s=0.6)
+        assert own_service.count("/step") < 7
+    ended = stack.ended(execution, within_s=60)
+    assert ended.status["status"] == "completed"
+    assert ended.results["n7"] == {"result": 7}
+    assert own_service.count("/step") == 7
+    stack.trigger(waiting)
+    assert stack.ended(waiting).results == {"sum": {"result": 42}}
+    assert stack.client.get("/health").status_code == 200
 
 
 @contextlib.contextmanager
@@ -173,14 +293,8 @@ def limited_api(stack: Stack, room: int) -> Iterator[None]:
     """Requests go to another API of the stack, which takes so many more unfinished executions."""
     with stack.valkey.connect() as server:
         unfinished = server.zcard("fe:index:pending") + server.zcard("fe:index:running")
-    usual = stack.client.base_url
-    api = stack.start_api(FLOWENGINE_MAX_UNFINISHED_EXECUTIONS=str(unfinished + room))
-    try:
+    with another_api(stack, FLOWENGINE_MAX_UNFINISHED_EXECUTIONS=str(unfinished + room)):
         yield
-    finally:
-        stack.client.base_url = usual
-        stack.processes.remove(api)
-        api.close()
 
 
 def test_too_many_waiting_executions_are_answered_429(
