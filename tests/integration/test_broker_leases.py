@@ -14,6 +14,9 @@ from tests.support.broker_rig import QUEUE, Rig, Seen
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
+LIMITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0)
+"""The longest wait before each try of an outage."""
+
 
 @pytest.fixture
 def own_rig(private_valkey: Callable[..., Valkey]) -> Iterator[Rig]:
@@ -177,6 +180,31 @@ def test_worker_survives_an_outage_and_says_so_once(own_rig: Rig, capsys: pytest
     assert printed.count("broker.connection_recovered") == 1
 
 
+def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each wait is drawn from the upper half of a limit that doubles up to 2 s; a recovery begins anew."""
+    rig = own_rig
+    broker = rig.engine_broker()
+    rig.actor(broker, Seen())
+    waits: list[float] = []
+    monkeypatch.setattr(broker.in_flight, "rest", waits.append)
+    consumer = broker.consume(QUEUE)
+    rig.server.kill()
+    for _ in range(8):
+        assert next(consumer) is None
+    assert_spaced(waits)
+    assert len({round(wait / limit, 6) for wait, limit in zip(waits, LIMITS_S, strict=True)}) > 1
+    waits.clear()
+    rig.server.start()
+    assert next(consumer) is None
+    assert waits == []
+    rig.server.kill()
+    for _ in range(2):
+        assert next(consumer) is None
+    assert_spaced(waits)
+    rig.server.start()
+    consumer.close()
+
+
 def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
     """Renewal counts only what is pending in this process's name, so a stranger's message is left alone."""
     broker = rig.engine_broker()
@@ -210,6 +238,13 @@ def test_idle_broker_asks_little_of_the_server(rig: Rig) -> None:
     begun = time.monotonic()
     wait_for_s(2.5)
     assert (commands(rig) - before - 1) / (time.monotonic() - begun) <= 3.0
+
+
+def assert_spaced(waits: list[float]) -> None:
+    """These are the first waits of an outage."""
+    assert waits
+    for wait, limit in zip(waits, LIMITS_S, strict=False):
+        assert limit / 2 <= wait <= limit
 
 
 def wait_for_s(seconds: float) -> None:
