@@ -49,6 +49,44 @@ def big(config: Size, context: Context) -> dict[str, str]:
     return {"result": "x" * config.size}
 
 
+@handler("test_say")
+def say(config: Nothing, context: Context) -> dict[str, str]:
+    """Says in the log which node it is."""
+    context.logger.info("say.said", own_node=context.node_id)
+    return {"result": context.node_id}
+
+
+@handler("test_say_async")
+async def say_async(config: Nothing, context: Context) -> dict[str, str]:
+    """The same on the event loop."""
+    await asyncio.sleep(0)
+    context.logger.info("say.said", own_node=context.node_id)
+    return {"result": context.node_id}
+
+
+@handler("test_deep")
+def deep(config: Size, context: Context) -> dict[str, object]:
+    """Returns lists in lists, `size` deep."""
+    value: list[object] = []
+    for _ in range(config.size):
+        value = [value]
+    return {"result": value}
+
+
+@handler("test_endless")
+def endless(config: Nothing, context: Context) -> dict[str, object]:
+    """Returns something that contains itself."""
+    value: dict[str, object] = {}
+    value["result"] = value
+    return value
+
+
+@handler("test_half_a_character")
+def half_a_character(config: Nothing, context: Context) -> dict[str, str]:
+    """Returns a lone surrogate, which UTF-8 has no form for."""
+    return {"result": "\ud800"}
+
+
 @handler("test_unencodable")
 def unencodable(config: Nothing, context: Context) -> object:
     """Returns an object that JSON has no form for."""
@@ -104,7 +142,7 @@ def leak_error(config: Secret, context: Context) -> object:
 @handler("test_leak_crash")
 def leak_crash(config: Secret, context: Context) -> object:
     """Fails with an exception that was not meant for anyone."""
-    raise ValueError({"token": config.secret, "reversed": config.secret[::1]})
+    raise ValueError({"token": config.secret, "reversed": config.secret[::-1]})
 
 
 @handler("test_leak_result")

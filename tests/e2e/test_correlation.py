@@ -22,6 +22,16 @@ def lines_about(stack: Stack, service: str, correlation_id: str) -> list[Mapping
     ]
 
 
+def lines_of(stack: Stack, service: str, correlation_id: str, event: str) -> list[Mapping[str, Any]]:
+    """Those of one event."""
+    return [line for line in lines_about(stack, service, correlation_id) if line["event"] == event]
+
+
+def identity(line: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Which attempt at which node of which execution a line is about."""
+    return line["execution_id"], line["node_id"], line["attempt"]
+
+
 def test_id_that_is_sent_is_everywhere(stack: Stack, service: HttpServer) -> None:
     """In the response, in the logs of all three services, and at the called HTTP service."""
     given = "order-4711 / retry 2"
@@ -45,6 +55,48 @@ def test_id_that_is_sent_is_everywhere(stack: Stack, service: HttpServer) -> Non
     (line,) = [r for r in lines_about(stack, "worker", given) if r["event"] == "node.completed"]
     assert (line["execution_id"], line["node_id"], line["attempt"]) == (execution, "call", 1)
     assert line["service"] == "worker"
+
+
+def test_every_line_about_a_node_names_it(stack: Stack) -> None:
+    """Orchestrator and worker, a handler's own line, sync or async: execution, node, attempt and id."""
+    given = "order-4712"
+    document = workflow(node("sync", "test_say"), node("async", "test_say_async"), node("bad", "test_raise"))
+    execution = stack.start(document, correlation_id=given)
+    stack.ended(execution)
+    stack.trigger(execution)
+    stack.ended(execution)
+
+    said = [lines_of(stack, "worker", given, "say.said"), lines_of(stack, "worker", given, "node.completed")]
+    for lines in said:
+        assert sorted(map(identity, lines)) == [(execution, "async", 1), (execution, "sync", 1)]
+    for service in ("worker", "orchestrator"):
+        failed = map(identity, lines_of(stack, service, given, "node.failed"))
+        assert sorted(failed) == [(execution, "bad", 1), (execution, "bad", 2)]
+    assert all(line["node_id"] == line["own_node"] for line in said[0])
+
+
+def test_every_line_about_an_execution_names_it(stack: Stack) -> None:
+    """The orchestrator's, of each run, and the API's that has started it."""
+    given = "order-4713"
+    execution = stack.create(workflow(node("bad", "test_raise")))
+    for _ in range(2):
+        path = f"/workflow/trigger/{execution}"
+        assert stack.client.post(path, headers={"X-Correlation-ID": given}).status_code == 202
+        created = stack.ended(execution).status["correlation_id"]
+    for event in ("execution.started", "execution.finished"):
+        lines = lines_of(stack, "orchestrator", created, event)
+        assert [(line["execution_id"], line["run"]) for line in lines] == [(execution, 1), (execution, 2)]
+    assert [line["execution_id"] for line in lines_about(stack, "api", given)] == [execution] * 2
+
+
+def test_nodes_that_run_together_are_told_apart(stack: Stack) -> None:
+    """Quick nodes come several to a delivery: each one's lines are its own."""
+    names = [f"n{at}" for at in range(40)]
+    for given in ("together-1", "together-2"):
+        stack.run(workflow(*(node(name, "test_say") for name in names)), correlation_id=given)
+        lines = lines_of(stack, "worker", given, "say.said")
+        assert sorted(line["node_id"] for line in lines) == sorted(names)
+        assert [line["node_id"] for line in lines] == [line["own_node"] for line in lines]
 
 
 def test_request_without_an_id_gets_one(stack: Stack, service: HttpServer) -> None:
