@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.http_server import HttpServer, json_reply, serving
-from tests.support.stack_processes import Stack, running_stack
+from tests.support.stack_processes import START_S, Stack, running_stack
+from tests.support.waiting import wait_until
 
 ODD_HANDLERS = "tests.e2e.odd_handlers"
+READ_BYTES = 300_000
+KEPT_BYTES = 500_000
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +57,17 @@ def stack(shared_stack: Stack) -> Stack:
 def service(shared_service: HttpServer) -> HttpServer:
     """The session's HTTP server. Answers are set by path: use paths of your own."""
     return shared_service
+
+
+@pytest.fixture(scope="session")
+def narrow_stack() -> Iterator[Stack]:
+    """A stack with little room for results, whose one worker serves the usual queue and no other."""
+    settings = {
+        "FLOWENGINE_HANDLERS": f"{ODD_HANDLERS},tests.e2e.queue_handlers",
+        "FLOWENGINE_MAX_READ_BYTES": str(READ_BYTES),
+        "FLOWENGINE_MAX_EXECUTION_RESULT_BYTES": str(KEPT_BYTES),
+    }
+    with running_stack(workers=0, settings=settings) as stack:
+        stack.start_service("worker", "--queues", "worker")
+        wait_until(lambda: stack.checks()["worker (worker)"] == "ok", within_s=START_S, what="the worker")
+        yield stack

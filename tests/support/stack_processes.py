@@ -204,8 +204,12 @@ class Stack:
 
     def serves(self) -> bool:
         """Whether the API answers, and an orchestrator and a worker are there."""
-        checks = self.client.get("/health").json()["checks"]
-        return all(value == "ok" for value in checks.values())
+        return all(value == "ok" for value in self.checks().values())
+
+    def checks(self) -> dict[str, str]:
+        """What /health says of each part."""
+        found: dict[str, str] = self.client.get("/health").json()["checks"]
+        return found
 
     def create(self, document: object, *, correlation_id: str | None = None) -> str:
         """The id of an execution of a workflow that is accepted."""
