@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
+from flowengine.broker.wire import GROUP, stream_key
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import add, node, workflow
 from tests.support.http_server import HttpServer, Reply, json_reply, serving
-from tests.support.stack_processes import Stack, running_stack
+from tests.support.stack_processes import START_S, Stack, running_stack
 from tests.support.waiting import wait_until
 
 QUICK = {
@@ -24,6 +27,8 @@ QUICK = {
     "FLOWENGINE_SWEEP_SECONDS": "2",
 }
 FOREVER = Reply(delay_s=60)
+BUSY_S = 2.0
+"""By how much a machine that is busy with other tests may be late."""
 
 
 @pytest.fixture
@@ -41,8 +46,11 @@ def quick_stack() -> Iterator[Stack]:
 
 
 @pytest.mark.slow
-def test_node_of_a_killed_worker_runs_elsewhere_within_20_seconds(own_service: HttpServer) -> None:
-    """With the settings that everyone has. The service can tell that it is the same piece of work."""
+def test_node_of_a_killed_worker_runs_elsewhere_within_15_seconds(own_service: HttpServer) -> None:
+    """With the settings that everyone has: a lease of 12 s, and 3 s to notice that it has lapsed.
+
+    The service can tell that it is the same piece of work.
+    """
     own_service.answers("/work", FOREVER, json_reply("done"))
     document = workflow(
         node("call", "http_request", url=own_service.url("/work")),
@@ -54,9 +62,9 @@ def test_node_of_a_killed_worker_runs_elsewhere_within_20_seconds(own_service: H
         stack.start_service("worker")
         killed_at = time.monotonic()
         stack.named("worker")[0].close()
-        wait_until(lambda: own_service.count("/work") == 2, within_s=20, what="the node's second start")
+        wait_until(lambda: own_service.count("/work") == 2, within_s=30, what="the node's second start")
         ended = stack.ended(execution)
-    assert own_service.called("/work")[1].at - killed_at < 20
+    assert own_service.called("/work")[1].at - killed_at < 15 + BUSY_S
     assert ended.status["status"] == "completed"
     assert ended.results["after"] == {"result": 201}
     first, second = own_service.called("/work")
@@ -215,6 +223,34 @@ def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
     ended = stack.ended(execution, within_s=30)
     assert [ended.results[f"n{at}"]["result"] for at in range(150)] == list(range(1, 151))
     assert {item["attempt"] for item in ended.status["nodes"]} == {1}
+
+
+def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) -> None:
+    """One of two is killed with a callback in its hands, supervisor and all, and none takes its place."""
+    stack = quick_stack
+    survivor = stack.only("orchestrator")
+    with stack.valkey.connect() as server:
+        present = set(_held_by(server))
+        doomed = stack.start_service("orchestrator")
+        wait_until(lambda: set(_held_by(server)) - present, within_s=START_S, what="another orchestrator")
+        (name,) = set(_held_by(server)) - present
+        (child,) = doomed.children()
+        os.kill(child, signal.SIGSTOP)
+        executions = [stack.start(workflow(add("sum", at, 1), add("other", at, 2))) for at in range(20)]
+        wait_until(lambda: _held_by(server)[name], what="a message in its hands")
+        stack.processes.remove(doomed)
+        doomed.close()
+    for at, execution in enumerate(executions):
+        ended = stack.ended(execution, within_s=20)
+        assert ended.results == {"sum": {"result": at + 1}, "other": {"result": at + 2}}
+    assert stack.only("orchestrator") is survivor
+    assert survivor.records("broker.messages_taken_over")
+
+
+def _held_by(server: redis.Redis) -> dict[bytes, int]:
+    """How many messages each orchestrator process holds."""
+    consumers: Any = server.xinfo_consumers(stream_key("orchestrator"), GROUP)
+    return {consumer["name"]: int(consumer["pending"]) for consumer in consumers}
 
 
 def test_killed_api_does_not_stop_an_execution(own_service: HttpServer) -> None:

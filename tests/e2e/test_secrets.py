@@ -17,6 +17,8 @@ from tests.support.waiting import wait_until
 
 CANARY = 'canary-8f14e45f"ceea167a'
 SECRET = "{{ secrets.CANARY }}"
+FILED = "filed-8f14e45f+ceea167a"
+"""Kept in a file."""
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,15 @@ def own_service() -> Iterator[HttpServer]:
 
 
 @pytest.fixture(scope="module")
-def secret_stack() -> Iterator[Stack]:
-    """A stack whose worker alone knows the secret, which logs all it can, on a server that keeps all."""
+def secret_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose worker alone knows the secrets, which logs all it can, on a server that keeps all."""
+    file = tmp_path_factory.mktemp("secrets") / "filed"
+    file.write_text(f"{FILED}\n")
     settings = {"FLOWENGINE_HANDLERS": ODD_HANDLERS, "FLOWENGINE_LOG_LEVEL": "debug"}
     settings["FLOWENGINE_RETRY_BASE_SECONDS"] = "0"
     with running_stack(workers=0, persistent=True, settings=settings) as stack:
-        stack.start_service("worker", FLOWENGINE_SECRET_CANARY=CANARY)
+        secrets = {"FLOWENGINE_SECRET_CANARY": CANARY, "FLOWENGINE_SECRET_FILED_FILE": str(file)}
+        stack.start_service("worker", **secrets)
         wait_until(stack.serves, within_s=60, what="a stack that serves")
         yield stack
 
@@ -48,6 +53,8 @@ def leaking(service: HttpServer) -> dict[str, Any]:
         node("result", "test_leak_result", secret=SECRET),
         same("read", "{{ result.text }}", after=["result"]),
         node("echoed", "http_request", url=echo, headers=headers, params={"t": SECRET}, body={"t": SECRET}),
+        node("filed", "http_request", url=service.url("/filed"), headers={"X-Key": "{{ secrets.FILED }}"}),
+        node("filed_crash", "test_leak_crash", secret="{{ secrets.FILED }}"),
         node("refused", "http_request", url=service.url("/refuses"), headers=headers),
         node("retried", "http_request", url=service.url("/fails"), headers=headers),
         node("not_json", "transform", transform_type="json_parse", input=SECRET),
@@ -99,7 +106,8 @@ def test_secret_reaches_the_services_that_need_it(ended: Ended, own_service: Htt
     assert call.headers["authorization"] == f"Bearer {CANARY}"
     assert call.query == {"t": CANARY}
     assert call.json() == {"t": CANARY}
-    assert set(ended.results) == {"result", "read", "echoed", "shouted"}
+    assert own_service.called("/filed")[0].headers["x-key"] == FILED
+    assert set(ended.results) == {"result", "read", "echoed", "filed", "shouted"}
 
 
 def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: Ended) -> None:
@@ -111,7 +119,9 @@ def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: En
     assert ended.results["result"]["text"] == "Bearer ***"
     assert ended.results["read"]["result"] == ["Bearer ***"]
     assert ended.errors["error"]["message"] == "login with *** was refused"
-    assert "***" in ended.errors["crash"]["message"]
+    for name in ("crash", "filed_crash"):
+        assert ended.errors[name]["message"].count("***") == 1
+    assert ended.results["filed"]["data"]["headers"]["x-key"] == "***"
     assert "NOT_THERE" in ended.errors["unknown"]["message"]
 
 
