@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import ssl
 from collections.abc import Sequence
+from typing import Protocol
 
 import httpcore
 import httpx
 import pytest
 
 from flowengine.handlers.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http_client import make_client
-from flowengine.handlers.network import EgressRefusedError, GuardedBackend
+from flowengine.handlers.http_client import make_async_client, make_client
+from flowengine.handlers.network import (
+    AsyncGuardedBackend,
+    EgressRefusedError,
+    GuardedBackend,
+    Resolver,
+    system_resolver,
+)
 from flowengine.plugin import HandlerError
 from tests.support.handler_runs import running
 from tests.support.http_server import Reply, serving
@@ -165,42 +173,120 @@ class ChangingResolver:
         return answer
 
 
-def test_the_connection_is_made_to_the_address_that_was_checked() -> None:
+class Get(Protocol):
+    """Requests one address after the other with one client; the answers."""
+
+    def __call__(
+        self,
+        policy: Policy,
+        *urls: str,
+        resolver: Resolver = system_resolver,
+        keep: bool = True,
+    ) -> list[httpx.Response]:
+        """`keep`: on one connection, where that may be. Redirects are followed."""
+
+
+def get_sync(
+    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+) -> list[httpx.Response]:
+    """As a handler's `context.http()` does."""
+    with make_client(policy, resolver=resolver) as client:
+        return [client.get(url, headers=connection(keep), follow_redirects=True) for url in urls]
+
+
+def get_async(
+    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+) -> list[httpx.Response]:
+    """As a handler's `context.async_http()` does."""
+
+    async def get() -> list[httpx.Response]:
+        async with make_async_client(policy, resolver=resolver) as client:
+            return [await client.get(url, headers=connection(keep), follow_redirects=True) for url in urls]
+
+    return asyncio.run(get())
+
+
+def connection(keep: bool) -> dict[str, str]:
+    """The header that says whether the connection is used again."""
+    return {} if keep else {"Connection": "close"}
+
+
+@pytest.fixture(params=[get_sync, get_async], ids=["sync", "async"])
+def get(request: pytest.FixtureRequest) -> Get:
+    """Both clients keep the rules."""
+    found: Get = request.param
+    return found
+
+
+@pytest.mark.parametrize("url", NOTATIONS)
+def test_no_notation_gets_past_either_client(get: Get, url: str) -> None:
+    """A handler of a user's own calls the clients directly."""
+    with pytest.raises((EgressRefusedError, httpx.InvalidURL)):
+        get("any", url)
+
+
+def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> None:
     """A resolver that changes its answer between check and connect is asked once."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
-    with serving() as server, make_client("any", resolver=resolver) as client:
-        response = client.get(server.url("/x", host="rebinding.test"))
+    with serving() as server:
+        (response,) = get("any", server.url("/x", host="rebinding.test"), resolver=resolver)
         assert response.json()["headers"]["host"] == f"rebinding.test:{server.port}"
     assert resolver.asked == 1
 
 
-def test_a_later_answer_is_checked_again() -> None:
+def test_a_later_answer_is_checked_again(get: Get) -> None:
     """A new connection is a new decision."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
-    with serving() as server, make_client("any", resolver=resolver) as client:
-        client.get(server.url("/x", host="rebinding.test"), headers={"Connection": "close"})
+    with serving() as server:
+        url = server.url("/x", host="rebinding.test")
         with pytest.raises(EgressRefusedError):
-            client.get(server.url("/x", host="rebinding.test"))
+            get("any", url, url, resolver=resolver, keep=False)
         assert server.count("/x") == 1
 
 
-def test_of_several_addresses_only_allowed_ones_are_tried() -> None:
+def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
     """A name that mixes a good and a bad address reaches the good one only."""
     resolver = ChangingResolver(["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1"])
-    with serving() as server, make_client("any", resolver=resolver) as client:
-        assert client.get(server.url("/x", host="mixed.test")).status_code == 200
+    with serving() as server:
+        (response,) = get("any", server.url("/x", host="mixed.test"), resolver=resolver)
+        assert response.status_code == 200
 
 
-def test_a_name_without_any_address_is_not_called() -> None:
+def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
+    """However many there are, and whatever each is refused for."""
+    resolver = ChangingResolver(["169.254.169.254", "127.0.0.1"])
+    with serving() as server:
+        with pytest.raises(EgressRefusedError):
+            get("private", server.url("/x", host="mixed.test"), resolver=resolver)
+        assert server.calls == []
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "metadata.google.internal", "rebinding.test"])
+def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, host: str) -> None:
+    """By address and by name: a client that follows redirects by itself is held to the rules as well."""
+
+    def resolver(name: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"] if name == "first.test" else ["169.254.169.254"]
+
+    with serving() as server:
+        server.answers("/a", Reply(status=302, headers={"Location": f"http://{host}:{server.port}/b"}))
+        with pytest.raises(EgressRefusedError):
+            get("any", server.url("/a", host="first.test"), resolver=resolver)
+        assert [call.path for call in server.calls] == ["/a"]
+
+
+def test_a_name_without_any_address_is_not_called(get: Get) -> None:
     """An empty answer is no permission."""
-    with make_client("any", resolver=ChangingResolver([])) as client, pytest.raises(EgressRefusedError):
-        client.get("http://empty.test/")
+    with pytest.raises(EgressRefusedError):
+        get("any", "http://empty.test/", resolver=ChangingResolver([]))
 
 
 def test_unix_sockets_are_refused() -> None:
     """No way past the rules by another kind of address."""
     with pytest.raises(EgressRefusedError):
         GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
+    with pytest.raises(EgressRefusedError):
+        asyncio.run(AsyncGuardedBackend("any").connect_unix_socket("/var/run/docker.sock"))
 
 
 def test_the_certificate_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
