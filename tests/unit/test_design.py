@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+PROVEN = re.compile(rf"\| {NAMED.pattern}(, {NAMED.pattern})*( \([^|]+\))? \|$")
+"""One test or several, and perhaps how to run a longer one."""
 
 
 def test_every_test_that_design_names_exists() -> None:
@@ -21,10 +23,10 @@ def test_every_test_that_design_names_exists() -> None:
     assert missing == []
 
 
-def test_every_row_of_the_table_names_its_test() -> None:
-    """The table of faults has no row that nothing proves."""
+def test_every_row_of_the_table_names_its_tests() -> None:
+    """The table of faults has no row that nothing proves, and none whose proof is cut short."""
     text = (ROOT / "DESIGN.md").read_text()
     table = text[text.index("## 6. What happens when") :].split("\n## ")[0]
     rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| ...|")]
-    unproven = [row for row in rows[2:] if not NAMED.search(row)]
+    unproven = [row for row in rows[2:] if not PROVEN.search(row)]
     assert unproven == []
