@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from flowengine.settings.table import SETTINGS
+
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 RECIPES = {"up", "down", "logs", "dev", "run", "test", "check", "fmt", "bench", "validate"}
@@ -22,6 +24,38 @@ def test_only_the_api_is_published_and_on_loopback_only() -> None:
     published = {name: service.get("ports") for name, service in COMPOSE["services"].items()}
     assert published.pop("api") == ["127.0.0.1:${FLOWENGINE_PORT:-8000}:8000"]
     assert set(published.values()) == {None}
+
+
+def test_every_setting_may_stand_in_the_env_file_of_the_containers() -> None:
+    """Each is passed on to a service that reads it, empty where it is not set; the rest is named."""
+    header = (ROOT / "compose.yaml").read_text().partition("name: flowengine")[0]
+    passed = set()
+    for service in ("api", "orchestrator", "worker"):
+        for name, value in _environment(service).items():
+            passed |= {name} if value.startswith(f"${{{name}:-") and value.endswith("}") else set()
+    rest = {setting.name for setting in SETTINGS} - passed
+    assert rest == {
+        "REDIS_URL",
+        "FLOWENGINE_HOST",
+        "FLOWENGINE_PORT",
+        "FLOWENGINE_INSECURE",
+        "FLOWENGINE_GRACE_SECONDS",
+    }
+    assert [name for name in rest if name not in header] == []
+
+
+def test_each_credential_reaches_only_the_service_that_needs_it() -> None:
+    """The API's keys and the language model's key are no business of the others."""
+    holders = {
+        name: [key for key in ("api", "orchestrator", "worker") if name in _environment(key)]
+        for name in ("FLOWENGINE_API_KEYS", "LLM_API_KEY")
+    }
+    assert holders == {"FLOWENGINE_API_KEYS": ["api"], "LLM_API_KEY": ["worker"]}
+
+
+def _environment(service: str) -> dict[str, str]:
+    found: dict[str, str] = COMPOSE["services"][service]["environment"]
+    return found
 
 
 def test_redis_keeps_what_it_is_told() -> None:

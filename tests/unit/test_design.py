@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -30,3 +31,27 @@ def test_every_row_of_the_table_names_its_tests() -> None:
     rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| ...|")]
     unproven = [row for row in rows[2:] if not PROVEN.search(row)]
     assert unproven == []
+
+
+def test_every_broad_except_stands_where_design_says() -> None:
+    """Everywhere else an unexpected error is nobody's business but its caller's."""
+    text = (ROOT / "DESIGN.md").read_text()
+    (passage,) = re.findall(r"^\* \*\*A broad `except`\*\*.*?(?=^\* |\Z)", text, re.MULTILINE | re.DOTALL)
+    package = ROOT / "flowengine"
+    swallowing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if any(map(_is_broad_and_keeps_it, ast.walk(ast.parse(path.read_text()))))
+    }
+    assert swallowing == set(re.findall(r"`([a-z_]+/[a-z_]+\.py)`", passage))
+
+
+def _is_broad_and_keeps_it(found: ast.AST) -> bool:
+    """Whether it catches whatever comes and does not end in raising the same again."""
+    if not isinstance(found, ast.ExceptHandler):
+        return False
+    broad = found.type is None or (
+        isinstance(found.type, ast.Name) and found.type.id in ("Exception", "BaseException")
+    )
+    last = found.body[-1]
+    return broad and not (isinstance(last, ast.Raise) and last.exc is None)
