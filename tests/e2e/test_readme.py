@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
+import redis
+import yaml
 
+from flowengine.broker.wire import stream_key
 from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
 from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
@@ -25,6 +29,13 @@ SERVICES = (
     "flowengine orchestrator --processes 1",
     "flowengine worker --processes 2 --threads 16",
 )
+VALIDATE = "flowengine validate workflows/"
+SCHEMA = "flowengine schema > .flowengine.schema.json"
+HANDLERS = "flowengine handlers"
+OWN_DEV = "FLOWENGINE_HANDLERS=my_handlers flowengine dev"
+OWN_QUEUE = "flowengine worker --queues gpu"
+NEW_KEY = "flowengine key new ci"
+INLINE = (VALIDATE, SCHEMA, HANDLERS, OWN_DEV, OWN_QUEUE, NEW_KEY)
 OTHER_PROGRAMS = ("just ", "uv run pytest")
 WAIT_S = 60.0
 
@@ -39,6 +50,11 @@ def commands() -> list[str]:
     joined = "".join(fenced("console")).replace("\\\n", " ")
     found = [line[2:].split("  #")[0].strip() for line in joined.splitlines() if line.startswith("$ ")]
     return [re.sub(r" {2,}", " ", command) for command in found]
+
+
+def installed(command: str) -> str:
+    """The command with the program of this environment in place of `flowengine`."""
+    return re.sub(r"\bflowengine ", f"{FLOWENGINE} ", command, count=1)
 
 
 def shown_answers() -> list[dict[str, object]]:
@@ -59,10 +75,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dev_url(clone: Path) -> Iterator[str]:
-    """Where `flowengine dev` serves, with README's handler; it must end well when interrupted."""
+    """Where `flowengine dev` serves, started as README says for its handler; it must end well on Ctrl-C."""
     port = free_port()
-    argv = [FLOWENGINE, *DEV.split()[3:], "--port", str(port)]
-    process = Process("dev", argv, clean_environment(FLOWENGINE_HANDLERS="my_handlers"), clone)
+    argv = ["env", *installed(OWN_DEV).split(), "--port", str(port)]
+    process = Process("dev", argv, clean_environment(), clone)
     try:
         wait_until(
             lambda: any(f"http://127.0.0.1:{port}/docs" in line for line in process.lines),
@@ -107,6 +123,9 @@ def test_every_command_of_readme_is_known_here() -> None:
     others = [command for command in commands() if command.startswith(OTHER_PROGRAMS)]
     assert len(curls) == 4
     assert [command for command in commands() if command not in (*curls, *others)] == [RUN, DEV, *SERVICES]
+    inline = re.findall(r"`((?:[A-Z_]+=\w+ )?flowengine [a-z][^`]*)`", README)
+    assert set(inline) - {"flowengine key new"} == set(INLINE)
+    assert installed(OWN_DEV).endswith(DEV.removeprefix("uv run flowengine"))
 
 
 def test_first_command_runs_a_workflow_to_its_end(clone: Path) -> None:
@@ -192,8 +211,68 @@ def test_documents_of_readme_are_valid(clone: Path) -> None:
     """The YAML that README shows would be accepted, as would the folder that it names."""
     (document,) = [block for block in fenced("yaml") if "nodes:" in block]
     (clone / "greeting.yaml").write_text(document)
-    done = shell(f"{FLOWENGINE} validate greeting.yaml workflows/", clone)
+    done = shell(f"{FLOWENGINE} validate greeting.yaml", clone)
     assert done.returncode == 0, done.stdout
+    done = shell(installed(VALIDATE), clone)
+    assert done.returncode == 0, done.stdout
+
+
+def test_schema_for_editors_holds_every_handler(clone: Path) -> None:
+    """As README writes it into a file: it accepts README's document, and refuses a config that is wrong."""
+    done = shell(installed(SCHEMA), clone, FLOWENGINE_HANDLERS="my_handlers")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    (comment,) = re.findall(r"`# yaml-language-server: \$schema=([^`]+)`", README)
+    schema = json.loads((clone / comment).read_text())
+    (document,) = [yaml.safe_load(block) for block in fenced("yaml") if "nodes:" in block]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert list(validator.iter_errors(document)) == []
+    document["nodes"] = [{"id": "hello", "handler": "greet", "config": {"name": "Ada"}}]
+    assert list(validator.iter_errors(document)) == []
+    document["nodes"][0]["config"] = {"nam": "Ada"}
+    assert list(validator.iter_errors(document)) != []
+
+
+def test_handlers_are_listed_ones_own_included(clone: Path) -> None:
+    """Every handler that README names, with its fields."""
+    done = shell(installed(HANDLERS), clone, FLOWENGINE_HANDLERS="my_handlers", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    named = ["call_external_service", "http_request", "llm_service", "compute", "transform", "aggregate"]
+    for name in [*named, "greet"]:
+        assert re.search(rf"^ *{name} ", done.stdout, re.MULTILINE), done.stdout
+    (row,) = [line for line in done.stdout.splitlines() if line.split()[:1] == ["greet"]]
+    assert "Says hello." in row
+    assert "name*, loud" in row
+
+
+def test_key_is_made_with_its_entry(clone: Path) -> None:
+    """The key, and the entry for the setting that README names."""
+    done = shell(installed(NEW_KEY), clone)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^key: +fe_\S+$", done.stdout, re.MULTILINE)
+    assert re.search(r"^entry: +ci\.[0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert "FLOWENGINE_API_KEYS" in done.stderr
+
+
+def test_worker_serves_the_queue_of_ones_own_handler(clone: Path, valkey: Valkey) -> None:
+    """The decorator that README shows gives the queue that its command serves, and no other."""
+    (decorator,) = re.findall(r"`(@handler\([^`]+queue=[^`]+)`", README)
+    example = (clone / "my_handlers.py").read_text()
+    (clone / "gpu_handlers.py").write_text(example.replace('@handler("greet")', decorator))
+    settings = clean_environment(REDIS_URL=valkey.url, FLOWENGINE_HANDLERS="gpu_handlers")
+    process = Process("worker", installed(OWN_QUEUE).split(), settings, clone)
+    try:
+        with valkey.connect() as server:
+            wait_until(lambda: _is_served(server, "gpu"), within_s=WAIT_S, what="a worker of the queue")
+            assert not _is_served(server, "worker")
+    finally:
+        process.close()
+
+
+def _is_served(server: redis.Redis, queue: str) -> bool:
+    """Whether a process reads this queue."""
+    key = stream_key(queue)
+    groups: Any = server.xinfo_groups(key) if server.exists(key) else []
+    return any(group["consumers"] for group in groups)
 
 
 def test_recipes_of_readme_exist() -> None:
