@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,7 +20,10 @@ from flowengine.engine.together import Together
 from flowengine.execution.model import RunNode, StartExecution
 from flowengine.store.connection import Command, Session
 from flowengine.workflow.plan import Plan
-from tests.support.harness import Entry, Harness, HeldEntries, Process, plan_of
+from tests.support.faults import Gate
+from tests.support.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
+from tests.support.live_stack import LiveStack, in_a_hurry
+from tests.support.valkey import Valkey
 
 WORKER_NODE = Counter(
     {
@@ -254,3 +258,53 @@ def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch:
         execution = executions.create(unread(chain(3)), correlation_id="test").execution_id
         executions.trigger(execution, correlation_id="test")
     assert found.round_trips == 4
+
+
+LIVE_NODE = Counter(
+    {
+        **dict.fromkeys(("watch", "hincrby", "hdel", "zadd", "zrem", "expireat"), 1),
+        **dict.fromkeys(("xreadgroup", "multi", "exec", "time", "xack", "xdel"), 2),
+        **dict.fromkeys(("xadd", "hset"), 3),
+        "hget": 4,
+    }
+)
+"""Fetch a task and a callback; a worker's transaction and an orchestrator's; what each reads before."""
+NOW_AND_THEN = ("xpending", "xclaim", "xinfo|consumers")
+"""Looking after lapsed messages and keeping leases: by the clock, whatever runs."""
+SLACK = 1.15
+"""For what is done once an execution, and the odd conflict."""
+
+
+def test_a_node_costs_the_same_under_real_workers(private_valkey: Callable[..., Valkey]) -> None:
+    """The whole stack in threads, as Dramatiq runs it: nobody asks for what the hand-driven one does not."""
+    length = 100
+    server = private_valkey()
+    with silence(), in_a_hurry(), server.connect() as client:
+        stack = LiveStack(server.url, Gate(), lambda context: None)
+        looks = 0
+
+        def ended(execution: str) -> bool:
+            nonlocal looks
+            looks += 1
+            return bool(client.hget(f"fe:x:{execution}:meta", "status") == b"completed")
+
+        try:
+            # The first makes connections and groups, and shows how quick the handler is.
+            for nodes in (10, length):
+                execution = stack.api.create(plan_of(chain(nodes)), correlation_id="test").execution_id
+                client.config_resetstat()
+                looks = 0
+                stack.api.trigger(execution, correlation_id="test")
+                stack.wait(partial(ended, execution), within_s=60, what="the end of the chain")
+            stats: Any = client.info("commandstats")
+        finally:
+            stack.close()
+    sent = Counter({name.removeprefix("cmdstat_"): figures["calls"] for name, figures in stats.items()})
+    sent["hget"] -= looks
+    costly = {
+        name: sent[name] / length for name in LIVE_NODE if sent[name] > SLACK * length * LIVE_NODE[name]
+    }
+    assert costly == {}
+    assert sent["exec"] >= length, "the figures are those of this chain"
+    rare = {name: calls for name, calls in sent.items() if name not in (*LIVE_NODE, *NOW_AND_THEN)}
+    assert max(rare.values()) < length / 5, rare
