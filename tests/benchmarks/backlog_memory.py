@@ -55,25 +55,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measure(stack: Stack, db: redis.Redis, count: int) -> None:
-    idle = _resident(stack, db)
+    idle = resident(stack, db)
     began = time.monotonic()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(lambda _: stack.start(document()), range(count)))
+    start_many(stack, document(), count)
     accepted_s = time.monotonic() - began
     wait_until(lambda: db.xlen("fe:q:orchestrator") == 0, within_s=WITHIN_S, what="everything dispatched")
-    waiting = _resident(stack, db)
+    waiting = resident(stack, db)
     for _ in range(2):
         stack.launch("worker", [FLOWENGINE, "worker"])
     began = time.monotonic()
     peak = dict(waiting)
     while db.zcard("fe:index:running"):
-        for name, size in _resident(stack, db).items():
+        for name, size in resident(stack, db).items():
             peak[name] = max(peak.get(name, 0), size)
         time.sleep(0.25)
         if time.monotonic() - began > WITHIN_S:
             raise TimeoutError("the backlog was not drained")
     drained_s = time.monotonic() - began
-    after = _resident(stack, db)
+    after = resident(stack, db)
     sys.stdout.write(
         f"{count} executions of 5 nodes, accepted and started in {accepted_s:.0f} s, "
         f"drained in {drained_s:.0f} s ({5 * count / drained_s:.0f} nodes/s); resident MiB\n"
@@ -85,7 +84,13 @@ def _measure(stack: Stack, db: redis.Redis, count: int) -> None:
         sys.stdout.write(f"{name:32}{shown[0]:>8}{shown[1]:>9}{shown[2]:>10}{shown[3]:>8}\n")
 
 
-def _resident(stack: Stack, db: redis.Redis) -> Figures:
+def start_many(stack: Stack, document: dict[str, Any], count: int) -> None:
+    """Accept and start so many executions over HTTP, several at once."""
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(lambda _: stack.start(document), range(count)))
+
+
+def resident(stack: Stack, db: redis.Redis) -> Figures:
     """Resident bytes by the name of a process."""
     server: dict[str, Any] = db.info("server")
     found = {"server": _bytes(server["process_id"])}

@@ -28,7 +28,8 @@ class Memory(msgspec.Struct, frozen=True):
 class Backlog(msgspec.Struct, frozen=True):
     """Executions of five nodes that wait: bytes each in Redis, and what draining them took.
 
-    `pss_peak`: of all services together while draining. `nodes_per_s`: from the first task on.
+    `pss_peak`: of all services together while draining; `rss_peaks`: of each process by its name.
+    `nodes_per_s`: from the first task on.
     """
 
     executions: int
@@ -36,6 +37,7 @@ class Backlog(msgspec.Struct, frozen=True):
     triggered_bytes: float
     trigger_ms: float
     pss_peak: int
+    rss_peaks: dict[str, int]
     server_bytes: int
     nodes_per_s: float
 

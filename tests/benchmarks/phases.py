@@ -163,14 +163,16 @@ class Run:
             stored = stack.ask("store", count=count)
             stack.start_services()
             stack.send("drain", count=count)
-            peaks = [stack.usage().pss]
-            drained = stack.answer(lambda: peaks.append(stack.usage().pss))
+            peaks = _Peaks(stack)
+            peaks.look()
+            drained = stack.answer(peaks.look)
             self.findings.backlog = Backlog(
                 executions=count,
                 created_bytes=stored["created_bytes"][0],
                 triggered_bytes=stored["triggered_bytes"][0],
                 trigger_ms=stored["trigger_ms"][0],
-                pss_peak=max(peaks),
+                pss_peak=peaks.pss,
+                rss_peaks=peaks.rss,
                 server_bytes=stack.server_usage().rss,
                 nodes_per_s=drained["nodes"][0] / drained["seconds"][0],
             )
@@ -178,3 +180,17 @@ class Run:
             self._failed(system, "backlog", error)
         finally:
             stack.close()
+
+
+class _Peaks:
+    """The most memory that a stack's services were seen with: PSS of all, RSS of each process."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.pss = 0
+        self.rss: dict[str, int] = {}
+        self._stack = stack
+
+    def look(self) -> None:
+        self.pss = max(self.pss, self._stack.usage().pss)
+        for name, size in self._stack.resident().items():
+            self.rss[name] = max(size, self.rss.get(name, 0))

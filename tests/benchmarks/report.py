@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.benchmarks.figures import Figures, Row
-from tests.benchmarks.findings import Findings
+from tests.benchmarks.findings import Backlog, Findings
 from tests.benchmarks.systems import System
 
 MIB = 1024 * 1024
@@ -82,11 +82,15 @@ def _notes(found: Findings) -> str:
             f"Backlog of {backlog.executions} executions of 5 nodes: in Redis "
             f"{backlog.created_bytes:.0f} bytes each when created, {backlog.triggered_bytes:.0f} when "
             f"triggered ({backlog.trigger_ms:.2f} ms each); drained at {backlog.nodes_per_s:.0f} nodes/s; "
-            f"at most {backlog.pss_peak / MIB:.0f} MiB in the services, "
+            f"at most {backlog.pss_peak / MIB:.0f} MiB in the services ({_each(backlog)} resident), "
             f"{backlog.server_bytes / MIB:.0f} MiB in the server."
         )
     lines += [f"Failed: {what}: {why}" for what, why in found.failures.items()]
     return "\n".join(lines)
+
+
+def _each(backlog: Backlog) -> str:
+    return ", ".join(f"{name} {size / MIB:.0f}" for name, size in backlog.rss_peaks.items())
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

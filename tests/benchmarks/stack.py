@@ -21,6 +21,8 @@ from tests.benchmarks.systems import System
 from tests.support.valkey import Valkey, free_port
 
 ANSWER_WITHIN_S = 300.0
+SERVICE_AT = 3
+"""Where a command of ours names its service: PYTHON -m flowengine SERVICE."""
 
 
 class WorkloadFailedError(Exception):
@@ -107,6 +109,17 @@ class Stack:
     def usage(self) -> Usage:
         """What the services take."""
         return processes.usage(self.pids())
+
+    def resident(self) -> dict[str, int]:
+        """Bytes of each process of its services, by service; a supervisor under a name of its own."""
+        found = {}
+        for process in self._services:
+            pids = processes.tree(process.pid)
+            for at, pid in enumerate(pids):
+                service = list(process.args)[SERVICE_AT] if isinstance(process.args, list) else "service"
+                name = f"{service}'s supervisor" if len(pids) > 1 and at == 0 else f"{service}"
+                found[name] = processes.usage([pid]).rss
+        return found
 
     def server_usage(self) -> Usage:
         """What its server takes."""
