@@ -6,10 +6,11 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code. Ctrl-C ends any command with 130, no traceback."""
+    """Run the command line and exit with its code. Ctrl-C ends any command with 130 and one word."""
     try:
         from flowengine.cli.tool import run_tool
 
         sys.exit(run_tool())
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
         sys.exit(130)

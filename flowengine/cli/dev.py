@@ -9,7 +9,9 @@ import click
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="The API's port.  [default: FLOWENGINE_PORT or 8000]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The API's port; 0 picks a free one.  [default: FLOWENGINE_PORT or 8000]",
 )
 @click.option(
     "--data",
@@ -21,7 +23,7 @@ import click
 def dev(ctx: click.Context, port: int | None, data: Path | None) -> None:
     """Run the whole stack in this terminal: API, orchestrator, worker, and a server.
 
-    With REDIS_URL set it uses that server. Ctrl-C stops everything.
+    With REDIS_URL set it uses that server, and takes part in its work. Ctrl-C stops everything.
     """
     from flowengine.cli.dev_stack import run_stack
 

@@ -22,7 +22,6 @@ from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
 
 HOST = "127.0.0.1"
-FIRST_PORT = 8000
 GRACE_S = 3.0
 COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green"}
 
@@ -32,14 +31,15 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
 
     Raises CannotRunError, EmbeddedServerError, SettingsError.
     """
-    environment = defaults_for_development(FLOWENGINE_EGRESS="any", FLOWENGINE_LOG_FORMAT="console")
     given = chosen_server()
+    # On a server of others the worker takes their work too: its egress is what the settings say.
+    egress = {"FLOWENGINE_EGRESS": "any"} if given is None else {}
+    environment = defaults_for_development(FLOWENGINE_LOG_FORMAT="console", **egress)
     if given is not None and data is not None:
         raise CannotRunError(
             "--data is for the embedded server, but REDIS_URL names another: unset one of them"
         )
-    port = port or read_settings(environment).api_port or FIRST_PORT
-    _refuse_taken(port)
+    port = _free(read_settings(environment).api_port if port is None else port)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         server = None
         if given is None:
@@ -97,9 +97,11 @@ def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
     return "\n".join([f"FlowEngine {__version__} is up. Ctrl-C stops everything.", *lines])
 
 
-def _refuse_taken(port: int) -> None:
+def _free(port: int) -> int:
+    """The port, or a free one for 0. Raises CannotRunError when it is taken."""
     try:
-        socket.create_server((HOST, port)).close()
+        with socket.create_server((HOST, port)) as listener:
+            return int(listener.getsockname()[1])
     except OSError as error:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
         raise CannotRunError(f"cannot listen on {HOST}:{port}: {reason}; choose another --port") from error

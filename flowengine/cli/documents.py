@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flowengine.workflow.problems import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+STDIN = Path("-")
 
 
 def find_documents(paths: Sequence[Path]) -> Iterator[Path]:
@@ -35,6 +37,8 @@ def find_documents(paths: Sequence[Path]) -> Iterator[Path]:
 def read_document(path: Path, limits: Limits) -> bytes:
     """The file's bytes, one more than the limit at most. Raises CannotRunError when it cannot be read."""
     try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(limits.max_body_bytes + 1)
         with path.open("rb") as file:
             return file.read(limits.max_body_bytes + 1)
     except OSError as error:
@@ -46,19 +50,30 @@ def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) 
     import msgspec
 
     from flowengine.workflow import check
+    from flowengine.workflow.order import by_line
 
-    form: Literal["json", "yaml"] = "json" if path.suffix.lower() == ".json" else "yaml"
+    form: Literal["json", "yaml"] = "json" if _is_json(path, body) else "yaml"
     checked = check(body, form, registry, limits)
     missing = {problem.pointer for problem in checked.problems if problem.line is None}
     if not missing or form != "json" or checked.malformed:
         return checked
-    return msgspec.structs.replace(checked, problems=_with_positions(body, checked.problems, missing))
+    return msgspec.structs.replace(
+        checked, problems=by_line(_with_positions(body, checked.problems, missing))
+    )
 
 
 def problem_line(path: Path, problem: Problem) -> str:
     """`file:line:column: code: message`, in one line whatever the document says."""
-    place = f"{path}:{problem.line or 1}:{problem.column or 1}"
+    name = "<stdin>" if path == STDIN else path
+    place = f"{name}:{problem.line or 1}:{problem.column or 1}"
     return plain_text(f"{place}: {problem.code}: {problem.message}")
+
+
+def _is_json(path: Path, body: bytes) -> bool:
+    """By the name; standard input has none, and no workflow in YAML needs to start with a brace."""
+    if path == STDIN:
+        return body.lstrip()[:1] == b"{"
+    return path.suffix.lower() == ".json"
 
 
 def _with_positions(body: bytes, problems: Sequence[Problem], missing: set[str]) -> tuple[Problem, ...]:

@@ -5,6 +5,9 @@ Outputs and errors hold what servers and handlers said: nothing of it reaches th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NoReturn
+
 import msgspec
 from rich.console import Console
 from rich.text import Text
@@ -12,8 +15,18 @@ from rich.text import Text
 from flowengine.cli.progress import STYLES, elapsed
 from flowengine.execution.views import ExecutionView, ResultsView
 from flowengine.plaintext import plain_text
+from flowengine.workflow.problems import Problem
 
 MOST_RESULTS = 50
+
+
+class OutputConsole(Console):
+    """A console that leaves it to the tool what becomes of a reader that went away."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """rich would exit with 1, which says that the workflow failed."""
+        self.quiet = True
+        raise BrokenPipeError
 
 
 def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -> None:
@@ -33,6 +46,8 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
         told = plain_text(f"  {error.code}: {error.message}")
         console.print(Text.assemble((plain_text(name), "bold red"), told), soft_wrap=True)
         for tried in error.errors:
+            if len(error.errors) == 1 and tried.message in error.message:
+                continue
             line = plain_text(f"    tried: {tried.code}: {tried.message}")
             console.print(Text(line, "dim"), soft_wrap=True)
     console.print()
@@ -42,6 +57,12 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
 def encode_outcome(results: ResultsView) -> str:
     """The results as one line of JSON, in the API's shape."""
     return plain_text(msgspec.json.encode(results).decode())
+
+
+def encode_refusal(code: str, detail: str, problems: Sequence[Problem] = ()) -> str:
+    """Why there are no results, as one line of JSON: members of the API's problem documents."""
+    told = {"code": code, "detail": detail, **({"problems": problems} if problems else {})}
+    return plain_text(msgspec.json.encode(told).decode())
 
 
 def _closing_line(view: ExecutionView) -> Text:

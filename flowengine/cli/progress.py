@@ -67,7 +67,8 @@ class Lines:
             if node.status in _TELLING and self._seen.get(node.id) != state:
                 self._seen[node.id] = state
                 status = (f"{node.status:<9}", STYLES[node.status])
-                line = Text.assemble(status, " ", plain_text(node.id), _suffix(node))
+                line = Text.assemble(status, " ", plain_text(node.id))
+                line.append(_suffix(node, with_error=False))  # the outcome tells it
                 self._console.print(line, soft_wrap=True)
 
 
@@ -136,8 +137,8 @@ def _most_telling(nodes: tuple[NodeView, ...], room: int) -> list[NodeView]:
     return [nodes[position] for position in sorted(chosen)]
 
 
-def _suffix(node: NodeView) -> str:
+def _suffix(node: NodeView, *, with_error: bool = True) -> str:
     time = elapsed(node.started_at, node.finished_at) if node.status in _TELLING else ""
     attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
-    error = plain_text(f"{node.error.code}: {node.error.message}") if node.error else ""
+    error = plain_text(f"{node.error.code}: {node.error.message}") if node.error and with_error else ""
     return "".join(f"  {part}" for part in (time, attempt, error) if part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flowengine.cli.program_options import parse_options
-from flowengine.devstack.lifeline import stop_on_signal
+from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
 from flowengine.devstack.supervision import FATAL_EXIT
 from flowengine.plaintext import plain_text
 
@@ -13,7 +13,7 @@ from flowengine.plaintext import plain_text
 def main() -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
-    stop = stop_on_signal()
+    lifeline = take_lifeline()  # before anything that could read standard input
 
     import msgspec
 
@@ -31,6 +31,8 @@ def main() -> int:
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
         threads = int(options.get("threads", DEFAULT_THREADS))
+        # Until here SIGTERM ends this process at once: it has taken no work yet.
+        stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(settings, threads=threads, queues=queues, stop=stop)
     except SettingsError as error:

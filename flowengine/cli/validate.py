@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowengine.cli.document_path import DocumentPath
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
 
@@ -20,11 +21,11 @@ INVALID = 2
 
 
 @click.command()
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=DocumentPath())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: every file with its problems.")
 @click.pass_context
 def validate(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
-    """Check workflow files, and all those in folders.
+    """Check workflow files (- is standard input), and all those in folders.
 
     Every problem is a line `file:line:column: code: message`. Exit code 0: all valid, 2: not.
     """

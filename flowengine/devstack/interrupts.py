@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import Self
 
@@ -32,6 +33,7 @@ class Interrupts:
         self.count = 0
         self.insist = insist
         self.wakeup = -1
+        self._at_once = False
         self._first_at = 0.0
         self._write_end = -1
         self._previous: list[tuple[int, object]] = []
@@ -61,6 +63,17 @@ class Interrupts:
             while os.read(self.wakeup, 512):
                 pass
 
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within, the first signal raises KeyboardInterrupt: for code that may be cut off anywhere."""
+        self._at_once = True
+        try:
+            if self.first is not None:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._at_once = False
+
     def exit_code(self) -> int:
         """What a shell expects of a process that a signal ended: 130 for Ctrl-C."""
         return 128 + (self.first or signal.SIGINT)
@@ -69,6 +82,8 @@ class Interrupts:
         now = time.monotonic()
         if self.first is None:
             self.first, self._first_at, self.count = number, now, 1
+            if self._at_once:
+                raise KeyboardInterrupt
         elif now - self._first_at > REPEAT_S:
             self.count += 1
             if self.insist:

@@ -17,8 +17,10 @@ ORPHAN_GRACE_S = 5.0
 """How long a process may go on once its supervisor is gone, in seconds."""
 
 
-def stop_on_signal() -> threading.Event:
+def stop_on_signal(lifeline: int) -> threading.Event:
     """An event that SIGTERM, or the end of the supervisor, sets. Call from the main thread, once.
+
+    `lifeline` is what `take_lifeline` returned.
 
     The event is set by a thread: setting it in the signal handler itself can deadlock with a main
     thread that is just entering `wait`. SIGINT is ignored: the supervisor passes on what it means.
@@ -29,8 +31,6 @@ def stop_on_signal() -> threading.Event:
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _wake)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Here and not in the thread: the caller may read standard input at once.
-    lifeline = take_lifeline()
     _start(lambda: _watch(lifeline, wakeup, stop))
     return stop
 

@@ -21,8 +21,8 @@ PYTHON = (sys.executable, "-c")
 # writes the end of a line by itself where output is unbuffered: so the line is one write.
 GOOD_CHILD = """
 import os
-from flowengine.devstack.lifeline import stop_on_signal
-stop = stop_on_signal()
+from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
+stop = stop_on_signal(take_lifeline())
 os.write(1, b"%d\\n" % os.getpid())
 stop.wait()
 print("bye", flush=True)

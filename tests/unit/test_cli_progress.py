@@ -90,13 +90,27 @@ def test_pipe_gets_a_line_for_each_change_and_none_twice() -> None:
     assert told == [["running", "a"], ["completed", "a"], ["failed", "b"]]
 
 
-def test_pipe_gets_whole_messages() -> None:
-    """A long error is not folded or cut, and its brackets are no markup."""
+def test_pipe_gets_whole_messages_once() -> None:
+    """A long error is not folded or cut, its brackets are no markup, and only the outcome tells it."""
     target = console(width=20)
+    failed = view(node("a", "failed", error=ERROR), status="failed")
     with Lines(target) as lines:
-        lines.show(view(node("a", "failed", error=ERROR)))
-    assert "http_status: [bold]no[/bold] such user: long long" in printed(target)
-    assert len(printed(target).splitlines()) == 1
+        lines.show(failed)
+    assert printed(target) == "failed    a  120 ms\n"
+    results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": ERROR})
+    print_outcome(target, failed, results)
+    assert printed(target).count("http_status: [bold]no[/bold] such user: long long") == 1
+
+
+def test_only_try_is_not_told_twice() -> None:
+    """A `tried:` line is there for what the error itself does not say."""
+    target = console()
+    error = NodeError("http_client_error", "GET x: answered 404", errors=(
+        AttemptError(code="http_client_error", message="answered 404"),
+    ))  # fmt: skip
+    results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": error})
+    print_outcome(target, view(node("a", "failed", error=error), status="failed"), results)
+    assert "tried:" not in printed(target)
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
