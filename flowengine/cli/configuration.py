@@ -36,3 +36,18 @@ def chosen_server() -> str | None:
     from flowengine.settings import environment
 
     return environment(os.environ, DOTENV).get("REDIS_URL") or None
+
+
+def unknown_settings() -> tuple[str, ...]:
+    """Names that look like settings and are none, each with the nearest one that is.
+
+    Empty where `.env` cannot be read: the commands that need it say so themselves.
+    """
+    from flowengine.errors import SettingsError
+    from flowengine.settings import environment
+    from flowengine.settings.loading import unknown_names
+
+    try:
+        return tuple(unknown_names(environment(os.environ, DOTENV)))
+    except SettingsError:
+        return ()

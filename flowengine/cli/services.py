@@ -61,12 +61,21 @@ def orchestrator(processes: int, threads: int | None, grace: float | None) -> No
     _supervise("orchestrator", processes, threads=threads, grace=grace)
 
 
+def _named_queues(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    names = [name.strip() for name in (value or "").split(",")]
+    if value is not None and not all(names):
+        raise click.BadParameter("a queue has no name here; leave the option out to serve all queues")
+    return ",".join(names)
+
+
 @click.command()
 @_processes
 @click.option(
     "--threads", type=click.IntRange(1, 1000), help="Nodes that each process runs at once.  [default: 16]"
 )
-@click.option("--queues", default="", metavar="A,B", help="Serve only these queues.  [default: all]")
+@click.option(
+    "--queues", callback=_named_queues, metavar="A,B", help="Serve only these queues.  [default: all]"
+)
 @_grace
 def worker(processes: int, threads: int | None, queues: str, grace: float | None) -> None:
     """Run workers: they run the nodes' handlers.

@@ -1,10 +1,15 @@
 """The command line's outermost layer: which commands there are, and what becomes of their errors.
 
-Exit codes: 0 done, 1 the workflow failed, 2 invalid input, 3 could not run, 130 interrupted.
+Exit codes: 0 done, 1 the workflow failed, 2 invalid input, 3 could not run, 130 interrupted, 141 the
+reader of the output went away.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import sys
 import traceback
 
 import click
@@ -20,6 +25,11 @@ from flowengine.errors import FlowEngineError
 from flowengine.plaintext import plain_text
 
 INTERRUPTED = 130
+READER_GONE = 141
+"""What a shell sees of a program that SIGPIPE ended: `flowengine run file | head -1`."""
+
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_LOG_UNKNOWN_SETTINGS = frozenset({"api", "orchestrator", "worker"})
 
 
 class CouldNotRun(click.ClickException):
@@ -33,6 +43,15 @@ class CouldNotRun(click.ClickException):
         click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
 
 
+class ReaderGone(click.ClickException):
+    """Nobody reads the output any more: there is nobody to tell."""
+
+    exit_code = READER_GONE
+
+    def show(self, file: object = None) -> None:
+        """Print nothing."""
+
+
 class Tool(click.Group):
     """A group at whose edge every error becomes a line and an exit code."""
 
@@ -44,11 +63,17 @@ class Tool(click.Group):
         """Run the command; errors of ours become CouldNotRun."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError as error:
+            _discard_output()
+            raise ReaderGone("the reader of the output went away") from error
         except FlowEngineError as error:
             raise CouldNotRun(str(error)) from error
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+                _discard_output()
+                raise CouldNotRun(f"cannot write the output: {error.strerror}") from error
             raise CouldNotRun(
                 f"{_describe(error)}. This is a defect of flowengine: please report it"
             ) from error
@@ -56,8 +81,11 @@ class Tool(click.Group):
 
 @click.group(cls=Tool, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="flowengine", message="%(prog)s %(version)s")
-def tool() -> None:
+@click.pass_context
+def tool(ctx: click.Context) -> None:
     """Declarative, durable workflows on Redis."""
+    if ctx.invoked_subcommand not in _LOG_UNKNOWN_SETTINGS:
+        _warn_of_unknown_settings()
 
 
 for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key):
@@ -72,7 +100,21 @@ def run_tool() -> int:
         error.show()
         return error.exit_code
     except click.Abort:
+        click.echo("interrupted", err=True)
         return INTERRUPTED
+
+
+def _warn_of_unknown_settings() -> None:
+    from flowengine.cli.configuration import unknown_settings
+
+    for name in unknown_settings():
+        click.echo(plain_text(f"warning: there is no setting {name}: it is ignored"), err=True)
+
+
+def _discard_output() -> None:
+    """What is still in the buffer cannot be written either, and Python would complain of it at its end."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _describe(error: Exception) -> str:

@@ -40,7 +40,7 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
             wrong.append(f"{setting.name} must be {setting.parser.allowed}")
     if wrong:
         raise SettingsError("\n".join(wrong))
-    return _build(values, tuple(_unknown(variables)))
+    return _build(values, tuple(unknown_names(variables)))
 
 
 def _build(values: Mapping[str, Value], unknown: tuple[str, ...]) -> Settings:
@@ -51,7 +51,8 @@ def _build(values: Mapping[str, Value], unknown: tuple[str, ...]) -> Settings:
     return Settings(**fields, limits=Limits(**limits), unknown=unknown)  # type: ignore[arg-type]  # the table's parsers give each field's type; a test checks it
 
 
-def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
+def unknown_names(variables: Mapping[str, str]) -> Iterator[str]:
+    """Names that look like ours and are not known, each with the nearest known one."""
     names = set(BY_NAME) | {f"{setting.name}_FILE" for setting in SETTINGS if setting.from_file}
     known = {name.removeprefix(_OURS) for name in names if name.startswith(_OURS)}
     for name in sorted(variables):

@@ -224,7 +224,7 @@ def test_defects_become_one_line_that_says_where(monkeypatch: pytest.MonkeyPatch
 
 
 def test_ctrl_c_in_any_command_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No traceback and no word of it."""
+    """No traceback."""
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -293,3 +293,56 @@ def test_an_error_line_does_not_act_on_the_terminal(capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().err
     assert shown.endswith("\nsecond\n")
     assert shown.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_empty_path_is_refused(command: str) -> None:
+    """It would mean the current directory."""
+    result = run(command, "")
+    assert result.exit_code == 2
+    assert "the path is empty" in result.stderr
+
+
+@pytest.mark.parametrize(("text", "column"), [(BAD_YAML, "4:14"), (BAD_JSON, "3:14")])
+def test_dash_reads_standard_input(text: str, column: str) -> None:
+    """YAML or JSON, told apart by their first character."""
+    result = CliRunner().invoke(tool, ["validate", "-"], input=text)
+    assert result.exit_code == 2
+    assert result.stdout.startswith(f"<stdin>:{column}: ")
+
+
+def test_unknown_setting_is_told_by_every_command(tmp_path: Path) -> None:
+    """A typing error in .env would otherwise change nothing, silently."""
+    (tmp_path / ".env").write_text("FLOWENGINE_MAX_NODE=5\n")
+    (tmp_path / "good.yaml").write_text(GOOD)
+    assert run("validate", "good.yaml").stderr.startswith(
+        "warning: there is no setting FLOWENGINE_MAX_NODE (did you mean FLOWENGINE_MAX_NODES?): it is ignored"
+    )
+
+
+def test_worker_of_no_queue_is_refused() -> None:
+    """An empty name is more likely an empty variable than a wish for all queues."""
+    result = run("worker", "--queues", "")
+    assert result.exit_code == 2
+    assert "has no name" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_full_disk_is_one_line() -> None:
+    """It is no defect of ours, and no success."""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "flowengine", "schema"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (3, "error: cannot write the output: No space left on device\n")
+
+
+def test_reader_that_went_away_ends_a_command_quietly() -> None:
+    """As SIGPIPE would: `flowengine schema | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "flowengine", "schema"], stdout=pipe, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (141, "")
