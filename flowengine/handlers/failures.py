@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from flowengine.handlers.frames import place_of
 from flowengine.plugin.errors import HandlerError
 
 MAX_MESSAGE_CHARS: Final = 2000
@@ -27,14 +28,17 @@ _HTTP_CODES: Final = (
 def failure_of(error: BaseException) -> HandlerError:
     """The error as a HandlerError; one that is already comes back as it is.
 
-    Codes: `handler_error` for anything, `handler_exited` for SystemExit and KeyboardInterrupt, and
-    those of the HTTP handlers for what httpx raises.
+    Codes: `handler_error` for anything (the message names the line it came from), `handler_exited` for
+    SystemExit and KeyboardInterrupt, and those of the HTTP handlers for what httpx raises.
     """
     if isinstance(error, HandlerError):
         return error
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return HandlerError("handler_exited", f"the handler tried to end its process ({described(error)})")
-    return HandlerError(_http_code(error) or "handler_error", described(error))
+    if code := _http_code(error):
+        return HandlerError(code, described(error))
+    place = place_of(error)
+    return HandlerError("handler_error", described(error)[: MAX_MESSAGE_CHARS - len(place)] + place)
 
 
 def described(error: BaseException) -> str:

@@ -126,6 +126,8 @@ class Invoker:
 
     def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
         failure = failure_of(error)
+        if failure.code == "handler_error":  # a defect of the handler: its author needs the traceback
+            context.logger.error("handler.raised", exc_info=error)
         if failure.code == "request_timeout" and context.remaining_seconds() <= 0:
             return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
         return failure

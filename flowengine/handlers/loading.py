@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from flowengine.errors import SettingsError
+from flowengine.handlers.frames import place_of
 from flowengine.plugin.registry import Handler, Registry, marked
 
 ENTRY_POINT_GROUP: Final = "flowengine.handlers"
@@ -85,4 +86,5 @@ def _imported(name: str) -> object:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}{place_of(error)}"

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from flowengine.observability.rendering import console_renderer, escape_controls, json_line
+from flowengine.observability.rendering import console_renderer, escape_controls, json_line, traceback_text
 
 Redactor: TypeAlias = Callable[[str], str]
 
@@ -87,7 +87,7 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
 def _final(*, console: bool, colors: bool) -> list[Processor]:
     if console:
         return [escape_controls, console_renderer(colors=colors), _redaction]
-    return [structlog.processors.format_exc_info, json_line, _redaction]
+    return [structlog.processors.ExceptionRenderer(traceback_text), json_line, _redaction]
 
 
 def _route_standard_logging(

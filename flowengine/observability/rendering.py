@@ -19,6 +19,7 @@ from flowengine.plaintext import plain_text
 
 _FIRST = ("timestamp", "level", "service", "event", "correlation_id", "execution_id", "node_id", "attempt")
 _BLOCKS = frozenset({"exception", "stack"})
+MAX_TRACEBACK_CHARS = 20_000
 _encoder = msgspec.json.Encoder(enc_hook=repr)
 
 
@@ -49,7 +50,16 @@ def console_renderer(*, colors: bool) -> Callable[[WrappedLogger, str, EventDict
     return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32, exception_formatter=_write_traceback)
 
 
+def traceback_text(error: ExcInfo) -> str:
+    """The traceback, its middle left out where it is long; it may hold what a stranger sent."""
+    sink = io.StringIO()
+    structlog.dev.plain_traceback(sink, error)
+    text = sink.getvalue().strip("\n")
+    if len(text) > MAX_TRACEBACK_CHARS:
+        half = MAX_TRACEBACK_CHARS // 2
+        text = f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+    return text
+
+
 def _write_traceback(sink: TextIO, error: ExcInfo) -> None:
-    text = io.StringIO()
-    structlog.dev.plain_traceback(text, error)
-    sink.write(plain_text(text.getvalue(), keep_lines=True))
+    sink.write("\n" + plain_text(traceback_text(error), keep_lines=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import sys
 import threading
@@ -172,8 +173,31 @@ def test_whatever_a_handler_raises_fails_its_node_only(
 ) -> None:
     """Any exception, sys.exit included, becomes a HandlerError; the next handler runs as if nothing was."""
     found = failure(runs, function, {"what": what})
-    assert (found.code, found.message) == (code, message)
+    assert found.code == code
+    text, _, place = found.message.partition(" (test_handlers_invocation.py:")
+    assert text == message
+    assert bool(place) == (code == "handler_error"), "an unexpected error names the line that raised it"
     assert "result" in runs.run_handler(described(act_async), {})
+
+
+@pytest.mark.parametrize(("what", "logged"), [("value", ["handler.raised"]), ("own", [])])
+def test_an_unexpected_exception_is_logged_with_its_traceback(
+    runs: Runs, what: str, logged: list[str]
+) -> None:
+    """Its author finds it in the worker's log; a failure on purpose is none of that."""
+    failure(runs, act, {"what": what})
+    assert [event for event, _ in runs.log.events] == logged
+    assert [fields["exc_info"] for _, fields in runs.log.events] == [RAISED[what]][: len(logged)]
+
+
+def test_the_line_named_is_the_users_and_not_a_librarys(runs: Runs) -> None:
+    """Deep inside json it is the caller who has to look."""
+
+    @handler("parse")
+    def parse(config: Config, context: Context) -> object:
+        return msgspec.json.decode(json.dumps(json.loads("{")))
+
+    assert re.search(r" \(test_handlers_invocation\.py:\d+\)$", failure(runs, parse, {}).message)
 
 
 def test_a_huge_error_message_is_cut(runs: Runs) -> None:

@@ -79,7 +79,11 @@ def test_a_module_beside_the_workflow_brings_handlers(here: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("raise RuntimeError('broken')", "'my_handlers_b', which cannot be imported: RuntimeError: broken"),
+        (
+            "\nraise RuntimeError('broken')",
+            r"'my_handlers_b', which cannot be imported: RuntimeError: broken \(my_handlers_b\.py:2\)",
+        ),
+        ("x = (", r"'\(' was never closed \(my_handlers_b\.py:1\)"),
         ("import no_such_module_at_all", "ModuleNotFoundError"),
         ("x = 1", "'my_handlers_b' in FLOWENGINE_HANDLERS has no handler"),
         (GREET.format(name="compute"), "two handlers are called 'compute'"),

@@ -113,6 +113,18 @@ def test_an_exception_is_one_line_of_json(start: Start) -> None:
     assert ["ValueError: boom" in line["exception"] for line in lines(sink)] == [True, True]
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_is_bounded_and_moves_no_cursor(start: Start, form: str) -> None:
+    """An exception's text may come from anyone who answers a call."""
+    sink = start(log_format=form)
+    set_redactor(lambda text: text.replace("canary", "***"))
+    structlog.get_logger().error("handler.raised", exc_info=ValueError("canary \x1b[2J" + "x" * 100_000))
+    assert "\x1b" not in sink.getvalue()
+    assert "ValueError: ***" in sink.getvalue()
+    assert "characters left out" in sink.getvalue()
+    assert len(sink.getvalue()) < 25_000
+
+
 def test_every_finished_line_passes_the_redactor(start: Start) -> None:
     """Secrets are removed wherever they are: in fields, nested values, tracebacks, foreign records."""
     sink = start()
