@@ -77,7 +77,7 @@ def execution_routes(
     @get("/health", opt={OPEN: True})
     async def show_health() -> Response[bytes]:
         view = await _health(executions, calls)
-        return _json(_encoder.encode(view), 200 if view.status == "ok" else 503)
+        return _json(_encoder.encode(view), 503 if view.status == "down" else 200)
 
     return [create_execution, trigger_execution, show_execution, show_results, show_health]
 

@@ -6,10 +6,14 @@ Pure data; times are RFC 3339 in UTC, or null.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from flowengine.execution.model import ExecutionStatus, NodeError, NodeStatus
+
+Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An aware time; `date-time` in schemas."""
 
 
 def timestamp(milliseconds: int | None) -> datetime | None:
@@ -23,7 +27,7 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
     execution_id: str
     name: str
     status: ExecutionStatus
-    created_at: datetime
+    created_at: Moment
     correlation_id: str
 
 
@@ -54,9 +58,9 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     status: NodeStatus
     attempt: int
     dependencies: tuple[str, ...]
-    queued_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
+    queued_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
     error: NodeError | None
 
 
@@ -67,9 +71,9 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: ExecutionStatus
     run: int
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
     correlation_id: str
     counts: CountsView
     nodes: tuple[NodeView, ...]
@@ -85,12 +89,14 @@ class ResultsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is "ok" or "down"; `checks` says, for each part, "ok" or what is wrong.
+    """`status` is "ok", "degraded" (it works, but `checks` names what is missing) or "down".
+
+    `checks` says, for each part, "ok" or what is wrong.
 
     `queues`: queue -> messages waiting and age in seconds of the oldest, where known.
     """
 
-    status: str
+    status: Literal["ok", "degraded", "down"]
     checks: dict[str, str]
     queues: dict[str, QueueView] = {}
 

@@ -1,7 +1,8 @@
 """What `/health` tells: whether Redis answers, takes writes and has room, and who serves the queues.
 
-"down" means that the API cannot do its work: Redis is unreachable or refuses writes. Missing
-orchestrators and workers are told, but do not make the API unhealthy: what is accepted waits for them.
+"down" means that the API cannot do its work: Redis is unreachable or refuses writes. "degraded" means
+that it can, but something is missing: what is accepted waits for an orchestrator or a worker, or new work
+is refused for want of memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
 log = structlog.stdlib.get_logger()
 
 PROBE = "fe:health"
+NOT_KNOWN = "not known"
+"""Of a server that does not tell: no sign that anything is wrong."""
+
+# What the server said, though redis-py files some of it under errors of the connection.
+_ANSWERS = (redis.ResponseError, redis.AuthenticationError, redis.BusyLoadingError)
 
 
 class Health:
@@ -37,7 +43,7 @@ class Health:
             time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", PROBE, "1", "EX", 60)])
         except (StoreUnavailableError, redis.RedisError) as error:
             log.warning("health.redis_down", error=str(error))
-            refused = isinstance(error, redis.ResponseError) or "refuse" in str(error)
+            refused = isinstance(_cause(error), _ANSWERS)
             said = "refuses commands; its log or INFO says why" if refused else "does not answer"
             return HealthView(status="down", checks={"redis": said})
         checks = {"redis": "ok", "memory": self._memory()}
@@ -47,14 +53,15 @@ class Health:
             queues[queue] = view
             service = "orchestrator" if queue == ORCHESTRATOR_QUEUE else f"worker ({queue})"
             checks[service] = "ok" if view.consumers else "none is running"
-        return HealthView(status="ok", checks=checks, queues=queues)
+        whole = all(found in ("ok", NOT_KNOWN) for found in checks.values())
+        return HealthView(status="ok" if whole else "degraded", checks=checks, queues=queues)
 
     def _memory(self) -> str:
         try:
             figures = parse_info(self._state.sessions.retrying_read([("INFO", "memory")])[0])
         except (StoreUnavailableError, redis.RedisError) as error:
             log.info("health.memory_not_known", error=str(error))
-            return "not known"
+            return NOT_KNOWN
         most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
         if most and used > most * self._state.settings.memory_limit_ratio:
             return f"{used} of {most} bytes used: new work is refused"
@@ -76,3 +83,10 @@ class Health:
         alive = sum(map(is_alive, consumers))
         age = None if oldest is None else max(0, now - oldest) / 1000
         return QueueView(length=length, oldest_age_s=age, consumers=alive)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the server said or the connection suffered, under the error that names it to callers."""
+    while isinstance(error, StoreUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

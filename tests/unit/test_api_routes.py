@@ -19,6 +19,7 @@ from flowengine.errors import (
     StoreUnavailableError,
     TooManyExecutionsError,
 )
+from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from tests.support.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until
@@ -299,10 +300,14 @@ def lines_of(logged: Sequence[Mapping[str, Any]], correlation_id: str) -> list[d
     return [dict(line) for line in logged if line.get("correlation_id") == correlation_id]
 
 
-def test_each_request_is_one_log_line_with_the_route_and_no_path(api: ServedApi) -> None:
-    """Route template, status and duration; the id only if it can be one; /health is quiet."""
+def test_each_request_is_one_log_line_with_the_route(api: ServedApi) -> None:
+    """Route template, status and duration; the id only if it can be one; /health is quiet.
+
+    What leads nowhere is shown as it was sent, cut short and without its query.
+    """
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
-        for path in ("/workflows/abc?token=canary", "/workflows/%0d%0acanary", "/canary", "/health"):
+        unmatched = f"/no%0a{'x' * 300}"
+        for path in ("/workflows/abc?canary", "/workflows/%0d%0acanary", f"{unmatched}?canary", "/health"):
             api.client.get(path, headers={"X-Correlation-ID": "logged"})
         wait_until(lambda: len(lines_of(logged, "logged")) == 4)
     finished = lines_of(logged, "logged")
@@ -318,7 +323,30 @@ def test_each_request_is_one_log_line_with_the_route_and_no_path(api: ServedApi)
     }
     assert [line["path"] for line in finished[1:]] == ["/workflows/{execution_id}", "unmatched", "/health"]
     assert [line["log_level"] for line in finished] == ["info", "info", "info", "debug"]
+    assert finished[2]["requested"] == unmatched[:200]
     assert "canary" not in str(logged)
+
+
+def test_root_leads_to_the_documentation(api: ServedApi) -> None:
+    """Whoever opens the address in a browser finds something."""
+    answer = api.client.get("/", follow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
+
+
+@pytest.mark.parametrize("path", ["/health", "/workflow"])
+def test_options_and_405_name_the_same_methods(api: ServedApi, path: str) -> None:
+    """HEAD goes wherever GET does."""
+    allowed = api.client.options(path).headers["Allow"]
+    assert allowed == api.client.delete(path).headers["Allow"]
+    assert ("HEAD" in allowed) == ("GET" in allowed)
+
+
+def test_degraded_is_healthy_enough_for_a_monitor(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is accepted waits for workers: restarting the API would not help."""
+    found = HealthView(status="degraded", checks={"worker (worker)": "none is running"})
+    monkeypatch.setattr(api.store, "health", lambda: found)
+    answer = api.client.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
 
 
 def test_requests_on_one_connection_do_not_wait_for_each_other(api: ServedApi) -> None:
