@@ -71,7 +71,8 @@ def key_guard(keys: KeyRing) -> Guard:
     def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if not keys or handler.opt.get(OPEN) is True:
             return
-        owner = keys.owner(credential) if (credential := _credential(connection)) else None
+        credential = _credential(connection)
+        owner = keys.owner(credential) if credential else None
         if owner is None:
             challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
             raise RefusalError(
@@ -80,6 +81,12 @@ def key_guard(keys: KeyRing) -> Guard:
         connection.scope["state"][KEY_ID] = owner
 
     return guard
+
+
+def may_read_docs(keys: KeyRing, connection: Connection) -> bool:
+    """Whether it helps the caller to be pointed at /docs."""
+    credential = _credential(connection)
+    return not keys or (credential is not None and keys.owner(credential) is not None)
 
 
 def _credential(connection: Connection) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -11,14 +11,14 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from flowengine.api.admission import Guard, key_guard, served_hosts_only
+from flowengine.api.admission import key_guard, may_read_docs, served_hosts_only
 from flowengine.api.calls import Calls
 from flowengine.api.documentation import documentation_routes
 from flowengine.api.envelope import CORRELATION_ID, handle_request, path_of
 from flowengine.api.keys import KeyRing
 from flowengine.api.openapi import openapi_document
 from flowengine.api.ports import Executions
-from flowengine.api.problems import answer, refusal_for
+from flowengine.api.problems import RefusalError, answer, refusal_for
 from flowengine.api.responses import room_for
 from flowengine.api.routes import execution_routes
 from flowengine.plugin import Registry
@@ -35,21 +35,21 @@ def create_app(executions: Executions, catalog: Registry, settings: Settings) ->
         *execution_routes(executions, catalog, settings.limits, calls),
         *documentation_routes(lambda: openapi_document(catalog, settings), calls),
     ]
-    return _Application(routes, key_guard(keys), settings, calls)
+    return _Application(routes, keys, settings, calls)
 
 
 class _Application(Litestar):
     """Litestar with the envelope around its router: Litestar's middleware sees matched routes only."""
 
     def __init__(
-        self, routes: Sequence[HTTPRouteHandler], guard: Guard, settings: Settings, calls: Calls
+        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: Calls
     ) -> None:
         self._is_served = served_hosts_only(settings)
         self._room = room_for(settings.limits)
         super().__init__(
             routes,
-            guards=[guard],
-            exception_handlers={Exception: _refuse},
+            guards=[key_guard(keys)],
+            exception_handlers={Exception: _refusing(keys)},
             on_shutdown=[calls.close],
             openapi_config=None,
             logging_config=None,
@@ -69,8 +69,17 @@ class _Application(Litestar):
             await super().__call__(scope, receive, send)
 
 
-def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    refusal = refusal_for(error)
+def _refusing(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+        refusal = refusal_for(error)
+        if refusal.kind == "route_not_found" and not may_read_docs(keys, request):
+            refusal = RefusalError(refusal.kind, "There is nothing here.")
+        return _refuse(request, error, refusal)
+
+    return refuse
+
+
+def _refuse(request: Request[Any, Any, Any], error: Exception, refusal: RefusalError) -> Response[bytes]:
     if refusal.kind == "internal_error":
         log.error("http.request_failed", exc_info=error)
     correlation_id = request.scope["state"][CORRELATION_ID]

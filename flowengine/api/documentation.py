@@ -65,6 +65,10 @@ def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HT
     """The page, its files and the OpenAPI document, which is built when first asked for."""
     built = cache(document)
 
+    @get("/")
+    async def show_root() -> Response[bytes]:
+        return Response(b"", status_code=307, headers={"Location": "/docs"}, media_type="text/plain")
+
     @get("/docs")
     async def show_docs() -> Response[bytes]:
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
@@ -82,7 +86,7 @@ def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HT
     async def show_openapi() -> Response[bytes]:
         return Response(await calls.check(built), media_type="application/json")
 
-    return [show_docs, show_docs_file, show_openapi]
+    return [show_root, show_docs, show_docs_file, show_openapi]
 
 
 def swagger_ui_folder() -> Path:

@@ -24,7 +24,9 @@ Inner: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 CORRELATION_ID: Final = "correlation_id"
 EXECUTION_ID: Final = "execution_id"
 QUIET: Final = frozenset({"/health"})
+UNMATCHED: Final = "unmatched"
 _MAX_PATH_CHARS: Final = 1024
+_MAX_LOGGED_CHARS: Final = 200
 
 log = structlog.stdlib.get_logger()
 
@@ -68,11 +70,7 @@ def path_of(scope: Any) -> str:
 
 def _refuse_early(scope: HTTPScope, is_served: Callable[[str], bool]) -> RefusalError | None:
     if not is_served(_header(scope["headers"], b"host")):
-        return RefusalError(
-            "misdirected_request",
-            "Without keys only loopback host names are served: set FLOWENGINE_API_KEYS, or start the API "
-            "with --insecure where something else keeps strangers out.",
-        )
+        return RefusalError("misdirected_request", KINDS["misdirected_request"].example)
     if len(scope["path"]) > _MAX_PATH_CHARS:
         return RefusalError("route_not_found", f"No path here has more than {_MAX_PATH_CHARS} characters.")
     return None
@@ -83,12 +81,14 @@ def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
 
 
 def _log_finished(scope: HTTPScope, inside: Any, status: int | None, seconds: float) -> None:
-    template = inside.get("path_template", "unmatched")
+    template = inside.get("path_template", UNMATCHED)
+    asked = {"requested": path_of(scope)[:_MAX_LOGGED_CHARS]} if template == UNMATCHED else {}
     write = log.debug if template in QUIET else log.info
     write(
         "http.request_finished",
         method=scope["method"][:16],
         path=template,
+        **asked,
         status=status,
         duration_ms=round(seconds * 1000, 2),
         **{name: inside["state"][name] for name in (EXECUTION_ID, KEY_ID) if name in inside["state"]},

@@ -31,9 +31,10 @@ Json = dict[str, JsonValue]
 
 _REF: Final = "#/components/schemas/{name}"
 _VIEWS: Final = (CreatedView, TriggeredView, ExecutionView, ResultsView, HealthView, ProblemDocument)
-_EVERYWHERE: Final = ("internal_error", "misdirected_request", "unauthorized")
+_EVERYWHERE: Final = ("internal_error", "misdirected_request")
+_CLOSED: Final = ("unauthorized",)
 _STORE: Final = ("store_unavailable",)
-_ADMITS: Final = ("too_many_executions", "store_unavailable", "store_full", "conflict")
+_ADMITS: Final = ("too_many_executions", "store_unavailable", "store_full")
 _DESCRIPTION: Final = """\
 Accepts workflows, starts them, and reports on them. Every error is a problem document (RFC 9457) with a
 stable `code`; every response carries `X-Correlation-ID`, taken from the request or generated."""
@@ -70,6 +71,7 @@ def _paths() -> Json:
     return {
         "/workflow": {
             "post": _operation(
+                "/workflow",
                 "create_execution",
                 "Accept a workflow",
                 "Validates the document, reports all its problems at once, and stores a pending execution.",
@@ -81,6 +83,7 @@ def _paths() -> Json:
         },
         "/workflow/trigger/{execution_id}": {
             "post": _operation(
+                f"/workflow/trigger/{examples.ID}",
                 "trigger_execution",
                 "Start an execution",
                 "Starts a pending execution; on a failed one retries only what failed. Of two at once "
@@ -92,16 +95,22 @@ def _paths() -> Json:
         },
         "/workflows/{execution_id}": {
             "get": _operation(
+                f"/workflows/{examples.ID}",
                 "show_execution",
                 "Status of an execution and of every node",
                 "Nodes come in the document's order.",
-                {"200": _answer("The state", ExecutionView, {"failed": examples.STATUS})},
+                {"200": _answer("The state", ExecutionView, {
+                    "running": examples.RUNNING_STATUS,
+                    "completed": examples.COMPLETED_STATUS,
+                    "failed": examples.FAILED_STATUS,
+                })},
                 ("execution_not_found", *_STORE, "too_busy"),
                 about_one=True,
             )
         },
         "/workflows/{execution_id}/results": {
             "get": _operation(
+                f"/workflows/{examples.ID}/results",
                 "show_results",
                 "Outputs of the completed nodes, errors of the failed",
                 "May be read while the execution runs: it holds what has ended so far.",
@@ -114,15 +123,21 @@ def _paths() -> Json:
         "/health": {
             "get": {
                 **_operation(
+                    "/health",
                     "show_health",
                     "Whether the service can work",
-                    "Open without a key.",
+                    "Open without a key. `degraded`: what is accepted waits, for a worker for example.",
                     {
-                        "200": _answer("All is well", HealthView, {"ok": examples.HEALTHY}),
+                        "200": _answer(
+                            "It works; `degraded` while `checks` names something that is missing",
+                            HealthView,
+                            {"ok": examples.HEALTHY, "degraded": examples.DEGRADED},
+                        ),
                         "503": _answer("`checks` names what is down", HealthView, {"down": examples.DOWN}),
                     },
                     (),
                     tag="service",
+                    is_open=True,
                 ),
                 "security": [],
             }
@@ -131,6 +146,7 @@ def _paths() -> Json:
 
 
 def _operation(
+    instance: str,
     name: str,
     summary: str,
     description: str,
@@ -139,8 +155,10 @@ def _operation(
     *,
     body: Json | None = None,
     about_one: bool = False,
+    is_open: bool = False,
     tag: str = "workflows",
 ) -> Json:
+    """`instance`: the path of a request for it, as refusals name it."""
     parameters: list[JsonValue] = [{"$ref": "#/components/parameters/CorrelationId"}]
     if about_one:
         parameters.insert(0, {"$ref": "#/components/parameters/ExecutionId"})
@@ -150,7 +168,10 @@ def _operation(
         "description": description,
         "tags": [tag],
         "parameters": parameters,
-        "responses": {**answers, **_refusals((*refusals, *_EVERYWHERE))},
+        "responses": {
+            **answers,
+            **_refusals((*refusals, *_EVERYWHERE, *(() if is_open else _CLOSED)), instance),
+        },
     }
     return operation if body is None else {**operation, "requestBody": body}
 
@@ -163,14 +184,14 @@ def _answer(description: str, view: type[msgspec.Struct], shown: Mapping[str, ms
     return {"description": description, "headers": _headers(), "content": {"application/json": content}}
 
 
-def _refusals(kinds: tuple[str, ...]) -> Json:
+def _refusals(kinds: tuple[str, ...], instance: str) -> Json:
     by_status: dict[str, list[str]] = {}
     for kind in kinds:
         by_status.setdefault(str(KINDS[kind].status), []).append(kind)
-    return {status: _refusal(by_status[status]) for status in sorted(by_status)}
+    return {status: _refusal(by_status[status], instance) for status in sorted(by_status)}
 
 
-def _refusal(kinds: list[str]) -> Json:
+def _refusal(kinds: list[str], instance: str) -> Json:
     headers = _headers()
     if any(KINDS[kind].retry_after_s is not None for kind in kinds):
         headers["Retry-After"] = {"description": "Seconds to wait", "schema": {"type": "integer"}}
@@ -178,7 +199,9 @@ def _refusal(kinds: list[str]) -> Json:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
     content: Json = {
         "schema": {"$ref": _REF.format(name="ProblemDocument")},
-        "examples": {kind: {"summary": KINDS[kind].title, "value": _problem(kind)} for kind in kinds},
+        "examples": {
+            kind: {"summary": KINDS[kind].title, "value": _problem(kind, instance)} for kind in kinds
+        },
     }
     return {
         "description": "; ".join(KINDS[kind].title for kind in kinds),
@@ -187,7 +210,7 @@ def _refusal(kinds: list[str]) -> Json:
     }
 
 
-def _problem(kind: str) -> JsonValue:
+def _problem(kind: str, instance: str) -> JsonValue:
     row = KINDS[kind]
     return _plain(
         ProblemDocument(
@@ -195,10 +218,10 @@ def _problem(kind: str) -> JsonValue:
             title=row.title,
             status=row.status,
             detail=row.example,
-            instance="/workflow",
+            instance=instance,
             code=kind,
             correlation_id=examples.CORRELATION_ID,
-            problems=examples.PROBLEMS if kind == "invalid_workflow" else (),
+            problems=(examples.PROBLEMS[kind],) if kind in examples.PROBLEMS else (),
         )
     )
 

@@ -6,7 +6,7 @@ reaches the caller: it gets the correlation id under which the log tells more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -32,34 +32,61 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: Final[Mapping[str, Kind]] = {
     "bad_request": Kind(400, "The request cannot be understood", "The request is malformed."),
     "malformed_document": Kind(
-        400, "The body is no well-formed JSON or YAML", "Line 3, column 7: expected ',' or ']'."
+        400,
+        "The body is no well-formed JSON or YAML",
+        "line 2, column 12: this is not JSON: invalid character",
     ),
     "unauthorized": Kind(401, "A key is needed", "Send a key in the header `Authorization: Bearer KEY`."),
     "route_not_found": Kind(404, "No such route", "There is nothing here; see /docs."),
     "execution_not_found": Kind(
-        404, "No such execution", "No execution has the id 'x'; it may have expired."
+        404,
+        "No such execution",
+        "no execution has the id '19b7ca98f2ef2c4d1b3a9e87f60'; it never existed, or it has expired",
     ),
-    "method_not_allowed": Kind(405, "The route has no such method", "Allowed here: GET, OPTIONS."),
+    "method_not_allowed": Kind(405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."),
     "request_timeout": Kind(408, "The body took too long", "The body did not arrive within 30 s."),
     "wrong_state": Kind(
-        409, "The execution's state does not allow this", "The execution is running; wait until it ended."
+        409,
+        "The execution's state does not allow this",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only a pending or failed one can be triggered",
     ),
     "body_too_large": Kind(
-        413, "The body is too large", "The limit for YAML is 2097152 bytes; the body is larger."
+        413, "The body is too large", "A body in YAML may have 2097152 bytes; it has 2097153."
     ),
     "unsupported_media_type": Kind(
-        415, "The body's media type is not accepted", "Send application/json or application/yaml."
+        415,
+        "The body's media type is not accepted",
+        "Content-Type must be one of application/json, application/yaml, application/x-yaml, text/yaml, "
+        "text/x-yaml; not 'text/plain'.",
     ),
     "misdirected_request": Kind(
-        421, "The host name is not this service's", "Without keys only loopback names are served."
+        421,
+        "The host name is not this service's",
+        "Without keys only loopback host names are served: set FLOWENGINE_API_KEYS, or start the API "
+        "with --insecure where something else keeps strangers out.",
     ),
-    "invalid_workflow": Kind(422, "The workflow has problems", "1 problem: see `problems`."),
+    "invalid_workflow": Kind(
+        422,
+        "The workflow has problems",
+        "1 problem: see `problems`. The first: line 7, column 14: no handler called 'llm_servce'; "
+        "did you mean 'llm_service'? See: flowengine handlers",
+    ),
     "too_many_executions": Kind(
-        429, "Too many executions wait or run", "100000 executions have not ended; try again later.", 5
+        429,
+        "Too many executions wait or run",
+        "100000 executions have not ended, the limit is 100000 (FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): "
+        "try again later",
+        5,
     ),
     "internal_error": Kind(500, "Something went wrong here", "The log tells more under this correlation id."),
     "store_unavailable": Kind(503, "Redis cannot be used", "Redis did not answer within 6 s.", 5),
-    "store_full": Kind(503, "Redis is close to its memory limit", "New work is refused for now.", 30),
+    "store_full": Kind(
+        503,
+        "Redis is close to its memory limit",
+        "Redis uses 931234567 of 1073741824 bytes, more than 85%: new work is refused so that what runs "
+        "can end; raise maxmemory or wait",
+        30,
+    ),
     "too_busy": Kind(503, "Too much at once", "Too many large bodies are being read at once; try again.", 1),
     "conflict": Kind(503, "Too many changes at once", "Others changed the same execution; try again.", 1),
 }
@@ -131,11 +158,15 @@ def _from_framework(error: HTTPException) -> RefusalError:
     if kind == "route_not_found":
         return RefusalError(kind, KINDS[kind].example)
     if kind == "method_not_allowed":
-        allowed = {name.strip() for name in (error.headers or {}).get("allow", "").split(",")} - {""}
-        allowed |= {"HEAD"} if "GET" in allowed else set()
-        listed = ", ".join(sorted(allowed))
+        listed = allow((error.headers or {}).get("allow", "").split(","))
         return RefusalError(kind, f"Allowed here: {listed}.", headers={"Allow": listed})
     return RefusalError(kind, error.detail or HTTPStatus(error.status_code).phrase)
+
+
+def allow(methods: Iterable[str]) -> str:
+    """The Allow header of a route: HEAD goes wherever GET does."""
+    allowed = {name.strip() for name in methods} - {""}
+    return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
 
 
 def answer(refusal: RefusalError, *, path: str, correlation_id: str) -> Answer:

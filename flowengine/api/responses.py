@@ -12,7 +12,7 @@ from typing import Final
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
 
 from flowengine.api.correlation import HEADER
-from flowengine.api.problems import RefusalError, answer
+from flowengine.api.problems import RefusalError, allow, answer
 from flowengine.api.room import Room, Share
 from flowengine.settings import Limits
 
@@ -81,11 +81,19 @@ class Outgoing:
             await self._send(message)
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        sent = list(headers)
+        sent = _with_head(headers)
         names = {name.lower() for name, _ in sent}
         sent.extend((name, value) for name, value in _FIXED_HEADERS.items() if name not in names)
         sent.append((HEADER.lower().encode(), self._correlation_id.encode()))
         return sent
+
+
+def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Litestar's own answer to OPTIONS knows nothing of HEAD, which is answered here."""
+    return [
+        (name, value if name.lower() != b"allow" else allow(value.decode("latin-1").split(",")).encode())
+        for name, value in headers
+    ]
 
 
 def _pieces(body: bytes, *, more: bool) -> Iterator[HTTPResponseBodyEvent]:

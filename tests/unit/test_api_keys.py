@@ -64,6 +64,13 @@ def test_no_spelling_of_a_path_opens_a_route(api: ServedApi, path: str) -> None:
     assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 404 "))
 
 
+def test_strangers_are_not_sent_to_the_documentation(api: ServedApi) -> None:
+    """/docs would refuse them; with a key it is worth pointing at."""
+    assert api.client.get("/nothing").json()["detail"] == "There is nothing here."
+    answer = api.client.get("/nothing", headers={"Authorization": f"Bearer {SECRET}"})
+    assert "/docs" in answer.json()["detail"]
+
+
 def test_each_key_opens_every_route(api: ServedApi) -> None:
     """With a key nothing answers 401; the scheme's case does not matter."""
     for secret, scheme in ((SECRET, "Bearer"), (OTHER_SECRET, "bearer")):
