@@ -41,7 +41,7 @@ class Budget:
         if self._output < 0:
             raise TemplateTooLargeError(
                 f"the rendered text is over the limit of {self._max_chars} characters a node "
-                "(max_rendered_chars): pass the value whole, as the one expression of a string"
+                "(FLOWENGINE_MAX_RENDERED_CHARS): pass the value whole, as the one expression of a string"
             )
 
     def spend_work(self, size: int) -> None:

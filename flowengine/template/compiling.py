@@ -15,8 +15,8 @@ from jinja2 import nodes
 from jinja2.runtime import Context
 
 from flowengine.template.budget import Budget
-from flowengine.template.errors import TemplateSyntaxError
-from flowengine.template.grammar import read_template, variable
+from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
+from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, variable
 from flowengine.template.lookup import look_up
 from flowengine.template.reference import PLAIN, Analysis, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
@@ -148,10 +148,20 @@ def _read(text: str) -> tuple[list[nodes.Expr], list[Reference]]:
         _refuse_deep_brackets(text)
         return read_template(_sandbox().parse(text))
     except jinja2.TemplateSyntaxError as error:
+        if _has_statement(text):
+            raise TemplateForbiddenError(STATEMENTS_FORBIDDEN + _LITERAL_HINT) from error
         message = str(error.message).rstrip(".")
         raise TemplateSyntaxError(f"line {error.lineno} of the template: {message}{_LITERAL_HINT}") from error
     except (RecursionError, ValueError) as error:
         raise TemplateSyntaxError("the template is nested too deeply, or holds a number too long") from error
+
+
+def _has_statement(text: str) -> bool:
+    """Whether a statement begins somewhere before the text stops being a template."""
+    try:
+        return any(token == "block_begin" for _, token, _ in _sandbox().lex(text))
+    except jinja2.TemplateSyntaxError:
+        return False
 
 
 def _refuse_deep_brackets(text: str) -> None:

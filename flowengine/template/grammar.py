@@ -23,6 +23,10 @@ from flowengine.template.tests import TESTS
 from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
 
 MAX_DEPTH = 24
+STATEMENTS_FORBIDDEN = (
+    "statements ({% ... %}) are not allowed: only expressions, {{ ... }}; "
+    "use '{{ a if condition else b }}' for a condition"
+)
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -287,9 +291,6 @@ def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Referenc
     parts: list[nodes.Expr] = []
     for node in tree.body:
         if not isinstance(node, nodes.Output):
-            raise TemplateForbiddenError(
-                "statements ({% ... %}) are not allowed: only expressions, {{ ... }}; "
-                "use '{{ a if condition else b }}' for a condition"
-            )
+            raise TemplateForbiddenError(STATEMENTS_FORBIDDEN)
         parts.extend(reading.all(node.nodes))
     return parts, reading.references

@@ -61,8 +61,6 @@ def test_sole_expressions_are_told_apart(text: str, is_sole: bool) -> None:
         ("{{ a", "end of print statement"),
         ("{{ }}", "Expected an expression"),
         ("{{ a b }}", "expected"),
-        ("{% if %}", "Expected an expression"),
-        ("{% nonsense %}", "unknown tag"),
         ("{# open", "comment"),
         ("{{ 'a }}", "unexpected char"),
         ("{{ not.data }}", "unexpected '.'"),
@@ -97,6 +95,9 @@ def test_syntax_errors_say_what_is_wrong(text: str, words: str) -> None:
         ("{{ 99999999999999999999999 }}", "64 bits"),
         ("{{ {a: 1} }}", "literal texts"),
         ("{{ a, b }}", "write a list"),
+        ("{% if %}", "statements ({% ... %}) are not allowed"),
+        ("{{ a.result }} {% if x %}", "statements ({% ... %}) are not allowed"),
+        ("{% nonsense %}", "statements ({% ... %}) are not allowed"),
     ],
 )
 def test_what_is_not_allowed_is_refused_with_a_way_out(text: str, words: str) -> None:
