@@ -97,8 +97,8 @@ class _Tries:
 
     def verdict(self, error: TryFailedError) -> HandlerError:
         """What the node fails with."""
-        tried = f"{len(self.errors)} attempt{'s' if len(self.errors) > 1 else ''}"
-        message = f"{self._request.label}: {error.message} ({tried})"
+        tried = f" ({len(self.errors)} attempts)" if len(self.errors) > 1 else ""
+        message = f"{self._request.label}: {error.message}{tried}"
         left_s = self._context.remaining_seconds()
         if error.code == "request_timeout" and left_s <= _CLOCK_MARGIN_S:
             return HandlerTimeoutError(

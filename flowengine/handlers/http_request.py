@@ -9,15 +9,26 @@ import msgspec
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
+from flowengine.plugin.literals import LiteralCheck
 from flowengine.plugin.registry import handler
 
 Scalar = str | int | float | bool
 
 
+def _wrong_with_url(url: str) -> str | None:
+    from flowengine.handlers.outgoing import wrong_with_url
+
+    return wrong_with_url(url)
+
+
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The request."""
 
-    url: Annotated[str, msgspec.Meta(description="Where to: an http:// or https:// address.")]
+    url: Annotated[
+        str,
+        msgspec.Meta(description="Where to: an http:// or https:// address."),
+        LiteralCheck(_wrong_with_url),
+    ]
     method: Annotated[str, msgspec.Meta(description="GET, POST, PUT, PATCH, DELETE, ...")] = "GET"
     headers: Annotated[
         dict[str, Scalar],

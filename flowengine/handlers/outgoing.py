@@ -72,6 +72,17 @@ def outgoing(
     return request.with_defaults({"Content-Type": content_type} if content is not None else {})
 
 
+def wrong_with_url(url: str) -> str | None:
+    """Why the URL cannot be called, or None."""
+    try:
+        _checked_url(url)
+    except HandlerError as error:
+        return error.message
+    except UnicodeEncodeError as error:
+        return f"url is not valid Unicode: {error.reason}"
+    return None
+
+
 def public_url(url: str) -> str:
     """Scheme, host, port and path of a URL: what may be shown and logged."""
     try:

@@ -14,6 +14,7 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 
 from flowengine.plugin.context import Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
+from flowengine.plugin.literals import LiteralCheck
 from flowengine.plugin.registry import Handler, Registry, handler
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Handler",
     "HandlerError",
     "HandlerTimeoutError",
+    "LiteralCheck",
     "Log",
     "Registry",
     "handler",

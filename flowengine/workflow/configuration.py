@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.plugin.literals import LiteralCheck
 from flowengine.template import TemplateError, analyse, is_template
 from flowengine.workflow.report import MAX_QUOTED_CHARS, Report, did_you_mean, quoted
 from flowengine.workflow.shape import JsonObject, refuse_unknown_fields
@@ -98,6 +99,14 @@ class _Check:
                 self._add("invalid_config", pointer, f"{given} is not one of {', '.join(choices)}{meant}")
             else:
                 self.refuse(error, pointer)
+        else:
+            if isinstance(value, str):
+                self._literal(value, expected, pointer)
+
+    def _literal(self, text: str, expected: Any, pointer: str) -> None:
+        for annotation in getattr(expected, "__metadata__", ()):
+            if isinstance(annotation, LiteralCheck) and (wrong := annotation.check(text)):
+                self._add("invalid_config", pointer, wrong[:MAX_MESSAGE_CHARS])
 
     def _descend(self, value: JsonValue, expected: Any, pointer: str) -> None:
         """Look at the parts of a list or object, where the type says what they must be."""

@@ -51,7 +51,7 @@ class TemplateCheck:
             self._report.add(
                 "template_too_long",
                 pointer,
-                f"a templated string has at most {limit} characters (max_template_chars), "
+                f"a templated string has at most {limit} characters (FLOWENGINE_MAX_TEMPLATE_CHARS), "
                 f"this one has {len(text)}: put fixed text into a node of its own",
             )
             return None

@@ -117,7 +117,8 @@ def _nodes(document: JsonObject, limits: Limits, report: Report) -> tuple[DraftN
         report.add(
             "too_many_nodes",
             "/nodes",
-            f"the workflow has {len(nodes)} nodes, the limit is {limits.max_nodes} (max_nodes): split it",
+            f"the workflow has {len(nodes)} nodes, the limit is {limits.max_nodes} "
+            "(FLOWENGINE_MAX_NODES): split it",
         )
         return None
     return tuple(_node(node, pointer_to("/nodes", place), report) for place, node in enumerate(nodes))

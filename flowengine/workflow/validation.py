@@ -19,6 +19,7 @@ from flowengine.workflow.dependencies import Links, link
 from flowengine.workflow.document import Node, Workflow
 from flowengine.workflow.json_form import parse_json
 from flowengine.workflow.malformed import MAX_DEPTH, MalformedError
+from flowengine.workflow.order import by_line, in_document_order
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.positions import Positions
 from flowengine.workflow.problems import Problem
@@ -30,6 +31,7 @@ from flowengine.workflow.yaml_form import parse_yaml
 Form: TypeAlias = Literal["json", "yaml"]
 
 TOO_LARGE: Final = "body_too_large"
+MAX_LISTED: Final = 20
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -48,9 +50,9 @@ class Checked(msgspec.Struct, frozen=True):
 def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> Checked:
     """Read and check a document as it was sent. Problems carry line and column."""
     limit, name = (
-        (limits.max_yaml_bytes, "max_yaml_bytes")
+        (limits.max_yaml_bytes, "FLOWENGINE_MAX_YAML_BYTES")
         if form == "yaml"
-        else (limits.max_body_bytes, "max_body_bytes")
+        else (limits.max_body_bytes, "FLOWENGINE_MAX_BODY_BYTES")
     )
     if len(body) > limit:
         return _malformed(
@@ -69,7 +71,8 @@ def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> C
             )
         )
     checked = _check(document, catalog, limits)
-    return msgspec.structs.replace(checked, problems=_placed(checked.problems, document, positions))
+    placed = _placed(checked.problems, document, positions)
+    return msgspec.structs.replace(checked, problems=by_line(placed))
 
 
 def check_document(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Checked:
@@ -116,10 +119,10 @@ def _check(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Chec
             "",
             f"a workflow is an object with 'name' and 'nodes', this is {type_name(document)}",
         )
-        return Checked(None, report.problems())
+        return Checked(None, in_document_order(report.problems(), document))
     draft = read_draft(document, limits, report)
     if draft.nodes is None:
-        return Checked(None, report.problems())
+        return Checked(None, in_document_order(report.problems(), document))
     links = link(draft.nodes, report)
     templates = TemplateCheck(links, limits, report)
     nodes = [
@@ -127,7 +130,7 @@ def _check(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Chec
         for place, node in enumerate(draft.nodes)
     ]
     if report:
-        return Checked(None, report.problems())
+        return Checked(None, in_document_order(report.problems(), document))
     plan = Plan(draft.name, tuple(node for node in nodes if node is not None))
     return Checked(plan, (), workflow=_workflow(draft))
 
@@ -167,13 +170,20 @@ def _handler(node: DraftNode, catalog: HandlerCatalog, report: Report) -> Handle
         return None
     found = catalog.get(node.handler)
     if found is None:
-        nearest = did_you_mean(report.nearest(node.handler, catalog.names(), always=True))
+        nearest = did_you_mean(report.nearest(node.handler, catalog.names())) or _known(catalog)
         report.add(
             "unknown_handler",
             pointer_to(node.pointer, "handler"),
-            f"no handler called {quoted(node.handler)}{nearest or '.'} See: flowengine handlers",
+            f"no handler called {quoted(node.handler)}{nearest} See: flowengine handlers",
         )
     return found
+
+
+def _known(catalog: HandlerCatalog) -> str:
+    """The end of a message about a name that is like no other."""
+    names = catalog.names()
+    listed = ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
+    return f"; there are {listed}. Your own are found through FLOWENGINE_HANDLERS."
 
 
 def _encoded(config: JsonObject, node: DraftNode, limits: Limits, report: Report) -> bytes | None:
@@ -189,7 +199,7 @@ def _encoded(config: JsonObject, node: DraftNode, limits: Limits, report: Report
         "config_too_large",
         pointer,
         f"the config takes {len(encoded)} bytes of JSON, the limit is {limits.max_config_bytes} "
-        "(max_config_bytes): move large data to a service and read it from there",
+        "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
     )
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -25,6 +26,11 @@ from tests.support.documents import (
 )
 
 EXAMPLES = sorted(Path("workflows").iterdir())
+
+
+def http(url: str, **config: JsonValue) -> dict[str, JsonValue]:
+    """A node that calls this address."""
+    return {"id": "call", "handler": "http_request", "config": {"url": url, **config}}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -150,6 +156,24 @@ nodes:
             "did you mean 'http_request'? See: flowengine handlers",
         ),
         (
+            workflow(node("a", handler="sleep")),
+            "unknown_handler",
+            "/nodes/0/handler",
+            "no handler called 'sleep'; there are aggregate, call_external_service, compute, http_request",
+        ),
+        (
+            workflow(http("htp://service.example/x")),
+            "invalid_config",
+            "/nodes/0/config/url",
+            "must start with http:// or https://; htp:// cannot be called",
+        ),
+        (
+            workflow(http("http://", headers={"x": "{{ secrets.x }}"})),
+            "invalid_config",
+            "/nodes/0/config/url",
+            "names no host",
+        ),
+        (
             workflow(node("fetch"), node("b", "fech")),
             "unknown_dependency",
             "/nodes/1/dependencies/0",
@@ -172,7 +196,7 @@ nodes:
             'nodes["my-node"]',
         ),
         (workflow(reading("a", {"x": ["{{"]})), "template_syntax", "/nodes/0/config/input/x/0", "line 1"),
-        (workflow(reading("a", "{% if x %}")), "template_syntax", "/nodes/0/config/input", "line 1"),
+        (workflow(reading("a", "{% if x %}")), "template_forbidden", "/nodes/0/config/input", "{% ... %}"),
         (workflow(reading("a", "{{ 'x'.upper() }}")), "template_forbidden", "/nodes/0/config/input", "calls"),
     ],
 )
@@ -207,18 +231,18 @@ def test_limits_are_named_with_the_figure() -> None:
     nodes = only(checked(workflow(*[node(f"n{place}") for place in range(1001)])))
     assert nodes.code == "too_many_nodes"
     assert "1001" in nodes.message
-    assert "1000 (max_nodes)" in nodes.message
+    assert "1000 (FLOWENGINE_MAX_NODES)" in nodes.message
     config = only(checked(workflow(reading("a", "x" * 11_000))))
     assert config.code == "config_too_large"
-    assert "10240 (max_config_bytes)" in config.message
+    assert "10240 (FLOWENGINE_MAX_CONFIG_BYTES)" in config.message
     assert "110" in config.message
     template = only(checked(workflow(node("a"), reading("b", "{{ a.result }}" + "x" * 487, "a"))))
     assert template.code == "template_too_long"
-    assert "500 characters (max_template_chars)" in template.message
+    assert "500 characters (FLOWENGINE_MAX_TEMPLATE_CHARS)" in template.message
     assert "501" in template.message
     body = only(check(b" " * 100, "json", catalog(), Limits(max_body_bytes=99)))
     assert body.code == "body_too_large"
-    assert "99 (max_body_bytes)" in body.message
+    assert "99 (FLOWENGINE_MAX_BODY_BYTES)" in body.message
 
 
 def test_what_is_just_within_the_limits_is_accepted() -> None:
@@ -296,3 +320,33 @@ def test_the_example_documents_are_the_same_in_both_forms() -> None:
     as_yaml = check(Path("workflows/linear_dag.yaml").read_bytes(), "yaml", catalog(), Limits())
     as_json = check(Path("workflows/linear_dag.json").read_bytes(), "json", catalog(), Limits())
     assert as_yaml == as_json
+
+
+def test_address_with_a_template_is_left_to_the_run() -> None:
+    """What it will be is not known yet."""
+    body = msgspec.json.encode(workflow(http("{{ secrets.base }}/x")))
+    assert check(body, "json", catalog(), Limits()).problems == ()
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_problems_come_in_the_order_of_the_document(form: Literal["json", "yaml"]) -> None:
+    """Whichever part of the validator found them, they are read from top to bottom."""
+    document: JsonValue = {
+        "nodes": [
+            {"id": "b", "handler": "no_such_thing", "config": {"x": "{{ ghost.result }}"}},
+            {"id": "b", "dependencies": ["ghost"], "handler": "compute", "config": {"a": 1, "operation": 5}},
+        ],
+        "title": "x",
+    }
+    found = check(msgspec.json.encode(document), form, catalog(), Limits()).problems
+    assert [problem.pointer for problem in found if problem.code != "missing_field"] == [
+        "/nodes/0/handler",
+        "/nodes/0/config/x",
+        "/nodes/1/id",
+        "/nodes/1/dependencies/0",
+        "/nodes/1/config/operation",
+        "/title",
+    ]
+    if form == "yaml":
+        places = [(problem.line, problem.column) for problem in found]
+        assert places == sorted(places, key=lambda place: (place[0] or 0, place[1] or 0))
