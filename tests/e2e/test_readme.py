@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import redis
 import yaml
 
 from flowengine.broker.wire import stream_key
+from flowengine.handlers.loading import ENTRY_POINT_GROUP
 from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
 from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
@@ -126,6 +128,15 @@ def test_every_command_of_readme_is_known_here() -> None:
     inline = re.findall(r"`((?:[A-Z_]+=\w+ )?flowengine [a-z][^`]*)`", README)
     assert set(inline) - {"flowengine key new"} == set(INLINE)
     assert installed(OWN_DEV).endswith(DEV.removeprefix("uv run flowengine"))
+
+
+def test_ways_to_follow_it_literally_are_told_before_they_are_needed() -> None:
+    """The commands' folder, an installation elsewhere, and a package's entry point."""
+    early = README.partition("## The document")[0]
+    assert "source .venv/bin/activate" in early
+    assert "[embedded]" in early
+    (points,) = fenced("toml")
+    assert tomllib.loads(points)["project"]["entry-points"][ENTRY_POINT_GROUP]
 
 
 def test_first_command_runs_a_workflow_to_its_end(clone: Path) -> None:
