@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -71,6 +72,17 @@ def test_taken_port_is_one_clear_line(start: Start) -> None:
         assert command.wait() == 3
     assert command.stderr.startswith(f"error: cannot listen on 127.0.0.1:{port}: another program")
     assert command.stderr.count("\n") == 1
+
+
+def test_port_0_is_a_free_one(start: Start) -> None:
+    """The welcome says which."""
+    command = start("--port", "0")
+    command.await_output("is up")
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/docs", command.stdout)
+    assert found is not None
+    assert _request(int(found[1]), "/health")["checks"]["redis"] == "ok"
+    command.interrupt()
+    assert command.wait(within_s=20) == 0
 
 
 def test_folder_and_given_server_contradict_each_other(start: Start) -> None:

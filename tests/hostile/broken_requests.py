@@ -67,7 +67,7 @@ REQUESTS: Final[dict[str, bytes]] = {
     "TRACE": b"TRACE /workflow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     "CONNECT": b"CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     "DELETE": b"DELETE /workflows/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    "HTTP/9.9": b"GET / HTTP/9.9\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    "HTTP/9.9": b"GET /nothing HTTP/9.9\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     "the preface of HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100) + b"\r\n\r\n",
     "a command of Redis": b"*1\r\n$8\r\nFLUSHALL\r\n\r\n",

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flowengine.cli.outcome import encode_outcome, print_outcome
 from flowengine.cli.progress import Lines, LiveTable, choose_progress, elapsed
+from flowengine.cli.starting import Starting
 from flowengine.execution.model import ExecutionStatus, NodeError, NodeStatus
 from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView
 from flowengine.plugin.errors import AttemptError
@@ -209,3 +210,24 @@ def test_json_outcome_holds_no_control_either() -> None:
     encoded = encode_outcome(results)
     assert encoded.isprintable()
     assert msgspec.json.decode(encoded)["results"] == {"a": HOSTILE}
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "printed"),
+    [
+        (True, False, "starting ...\r            \rdone\n"),
+        (True, True, "starting ...\r            \rdone\n"),
+        (False, False, "starting ...\ndone\n"),
+        (False, True, "done\n"),
+    ],
+)
+def test_start_is_told_and_wiped_out(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: bool, printed: str
+) -> None:
+    """On a terminal it leaves nothing; where nobody watches, --json says nothing of it."""
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    with Starting(quiet=quiet) as starting:
+        starting.say("done")
+    assert stream.getvalue() == printed
