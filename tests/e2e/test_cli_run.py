@@ -176,13 +176,11 @@ def test_interrupt_on_a_given_server_tells_what_goes_on(start: Start, valkey: Va
 
 def test_timeout_exits_with_3(start: Start) -> None:
     """--timeout ends a run that does not end, and says how far it got and what is kept."""
-    command = start("--timeout", "20", "wait_for_ever.yaml")
-    command.await_output("running   only")
+    command = start("--timeout", "8", "wait_for_ever.yaml")
     assert command.wait() == 3
-    assert (
-        "the time is up (--timeout): 0 of 1 nodes were completed; "
-        "the execution ended with its server, nothing of it is kept" in command.stderr
-    )
+    came_to_it = "running   only" in command.stdout  # a slow machine may take so long to start
+    ended = "0 of 1 nodes were completed; the execution ended with its server, nothing of it is kept"
+    assert f"the time is up (--timeout): {ended if came_to_it else 'nothing was started'}" in command.stderr
     command.await_nothing_left()
 
 
