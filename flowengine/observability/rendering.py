@@ -50,10 +50,10 @@ def console_renderer(*, colors: bool) -> Callable[[WrappedLogger, str, EventDict
     return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32, exception_formatter=_write_traceback)
 
 
-def traceback_text(error: ExcInfo) -> str:
+def traceback_text(exc_info: ExcInfo) -> str:
     """The traceback, its middle left out where it is long; it may hold what a stranger sent."""
     sink = io.StringIO()
-    structlog.dev.plain_traceback(sink, error)
+    structlog.dev.plain_traceback(sink, exc_info)
     text = sink.getvalue().strip("\n")
     if len(text) > MAX_TRACEBACK_CHARS:
         half = MAX_TRACEBACK_CHARS // 2
