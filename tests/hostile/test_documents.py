@@ -251,10 +251,10 @@ CASES = [("yaml", name, *case) for name, case in YAML.items()] + [
     ids=[f"{form}: {name}" for form, name, _, _ in CASES],
 )
 def test_each_hostile_document_is_refused_cheaply(form: Form, make: Make, code: str) -> None:
-    """The first problem's code is as listed; time, memory and the size of the answer are bounded."""
+    """A problem's code is as listed; time, memory and the size of the answer are bounded."""
     body = make()
     result = bounded(lambda: check(body, form, catalog(), Limits()))
-    assert result.problems[0].code in code.split(" or ")
+    assert {problem.code for problem in result.problems} & set(code.split(" or "))
     assert result.plan is None
     assert len(result.problems) <= 201
     assert all(len(problem.message) < 4000 for problem in result.problems)
