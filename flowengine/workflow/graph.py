@@ -44,52 +44,50 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         return tuple(layers)
 
     @cached_property
+    def _blocked_groups(self) -> list[list[int]]:
+        """The nodes on or after a cycle, in groups that wait for each other; no group before its parents."""
+        ordered = {node for layer in self.layers for node in layer}
+        blocked = [node for node in range(len(self.parents)) if node not in ordered]
+        return _strong_components(blocked, self.successors)[::-1]
+
+    @cached_property
     def _ancestors(self) -> dict[int, int]:
-        """Ancestors as a set of bits, for the nodes that are on no cycle nor after one."""
         found: dict[int, int] = {}
         for layer in self.layers:
             for node in layer:
-                bits = 0
-                for parent in self.parents[node]:
-                    bits |= found[parent] | 1 << parent
-                found[node] = bits
+                found[node] = self._bits_above((node,), found)
+        for group in self._blocked_groups:
+            bits = self._bits_above(group, found)
+            found.update(dict.fromkeys(group, bits))
         return found
 
-    @cached_property
-    def _parent_bits(self) -> tuple[int, ...]:
-        return tuple(sum(1 << parent for parent in parents) for parents in self.parents)
+    def _bits_above(self, group: Collection[int], found: dict[int, int]) -> int:
+        bits = 0
+        for node in group:
+            for parent in self.parents[node]:
+                bits |= found.get(parent, 0) | 1 << parent
+        return bits
 
     def ancestors(self, node: int) -> frozenset[int]:
         """Every node upstream of `node`. On a cycle, a node is upstream of itself."""
-        bits = self._ancestor_bits(node)
+        bits = self.ancestor_bits(node)
         return frozenset(place for place in range(bits.bit_length()) if bits >> place & 1)
+
+    def ancestor_bits(self, node: int) -> int:
+        """The same as a number with bit `n` set for node `n`. Found for all nodes at once, and kept."""
+        return self._ancestors[node]
 
     def is_ancestor(self, upstream: int, node: int) -> bool:
         """Whether `upstream` completes before `node` starts, whatever happens."""
-        return bool(self._ancestor_bits(node) >> upstream & 1)
-
-    def _ancestor_bits(self, node: int) -> int:
-        known = self._ancestors.get(node)
-        return self._ancestors_on_cycle(node) if known is None else known
-
-    def _ancestors_on_cycle(self, node: int) -> int:
-        seen = 0
-        frontier = self._parent_bits[node]
-        while frontier:
-            lowest = frontier & -frontier
-            seen |= lowest
-            frontier = (frontier | self._parent_bits[lowest.bit_length() - 1]) & ~seen
-        return seen
+        return bool(self._ancestors[node] >> upstream & 1)
 
     def cycles(self) -> tuple[tuple[int, ...], ...]:
         """One cycle, a shortest, through the first node of every group of nodes that wait for each other.
 
         Each is in the order of the edges, from a parent to its child, without its first node repeated.
         """
-        ordered = {node for layer in self.layers for node in layer}
-        blocked = [node for node in range(len(self.parents)) if node not in ordered]
-        groups = _strong_components(blocked, self.successors)
-        return tuple(sorted(self._shortest_cycle(group) for group in groups if len(group) > 1))
+        groups = [group for group in self._blocked_groups if len(group) > 1]
+        return tuple(sorted(self._shortest_cycle(group) for group in groups))
 
     def _shortest_cycle(self, group: Collection[int]) -> tuple[int, ...]:
         start, inside = min(group), set(group)

@@ -51,6 +51,20 @@ def test_on_a_cycle_nodes_are_upstream_of_themselves() -> None:
     assert graph.ancestors(2) == {0, 1}
 
 
+def test_ancestors_as_bits_are_the_same_nodes() -> None:
+    """Bit n stands for node n."""
+    assert [DIAMOND.ancestor_bits(place) for place in range(5)] == [0, 0b1, 0b1, 0b111, 0]
+
+
+def test_groups_on_cycles_have_those_of_the_groups_before_them() -> None:
+    """Two rings, one after the other, and nodes before, between and after."""
+    graph = Graph(((), (0, 2), (1,), (2,), (3, 5), (4,), (5,)))
+    assert graph.ancestors(1) == graph.ancestors(2) == {0, 1, 2}
+    assert graph.ancestors(3) == {0, 1, 2}
+    assert graph.ancestors(4) == graph.ancestors(5) == {0, 1, 2, 3, 4, 5}
+    assert graph.ancestors(6) == {0, 1, 2, 3, 4, 5}
+
+
 def test_a_long_chain_and_a_long_cycle_need_no_stack() -> None:
     """Deeper than Python may recurse."""
     chain = Graph(((), *((place,) for place in range(4999))))
@@ -58,3 +72,4 @@ def test_a_long_chain_and_a_long_cycle_need_no_stack() -> None:
     assert len(chain.ancestors(4999)) == 4999
     ring = Graph(((4999,), *((place,) for place in range(4999))))
     assert ring.cycles() == (tuple(range(5000)),)
+    assert all(ring.ancestor_bits(place) == (1 << 5000) - 1 for place in range(5000))
