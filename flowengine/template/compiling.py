@@ -25,7 +25,6 @@ from flowengine.template.values import to_text
 
 MAX_BRACKETS = 24
 CACHED_TEXTS = 2048
-_MARKS = ("{{", "{%", "{#")
 _VALUE = "value"
 _LITERAL_HINT = """; to write the marks themselves: {{ "{{" }}"""
 
@@ -47,7 +46,7 @@ class Program(msgspec.Struct, frozen=True):
 
 def is_template(text: str) -> bool:
     """Whether the text holds template marks. Quick; says nothing of their being right."""
-    return "{" in text and any(mark in text for mark in _MARKS)
+    return "{{" in text or "{%" in text or "{#" in text
 
 
 def analyse(text: str) -> Analysis:

@@ -40,11 +40,11 @@ _REFUSED: dict[type[nodes.Node], str] = {
 class Expressions:
     """One template's expressions being read: checks, rewrites and collects references.
 
-    `references[i]` is what the rewritten tree calls `variable(i)`.
+    `references` gives each root its number, in order: `i` is what the rewritten tree calls `variable(i)`.
     """
 
     def __init__(self) -> None:
-        self.references: list[Reference] = []
+        self.references: dict[Reference, int] = {}
         self._depth = 0
 
     def rewrite(self, node: nodes.Expr) -> nodes.Expr:
@@ -62,10 +62,8 @@ class Expressions:
 
     def refer(self, kind: str, name: str) -> nodes.Expr:
         """The variable that stands for this root."""
-        reference = Reference(kind, name)
-        if reference not in self.references:
-            self.references.append(reference)
-        return nodes.Name(variable(self.references.index(reference)), "load")
+        position = self.references.setdefault(Reference(kind, name), len(self.references))
+        return nodes.Name(variable(position), "load")
 
     def all(self, items: list[nodes.Expr]) -> list[nodes.Expr]:
         """All of them, rewritten."""
@@ -293,4 +291,4 @@ def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Referenc
         if not isinstance(node, nodes.Output):
             raise TemplateForbiddenError(STATEMENTS_FORBIDDEN)
         parts.extend(reading.all(node.nodes))
-    return parts, reading.references
+    return parts, list(reading.references)
