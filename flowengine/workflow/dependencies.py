@@ -8,17 +8,22 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import pointer_to
+from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.graph import Graph
-from flowengine.workflow.report import Report, did_you_mean, quoted
+from flowengine.workflow.report import Report, did_you_mean, escaped, quoted
 from flowengine.workflow.shape import DraftNode
 
 MAX_NAMED_IN_CYCLE: Final = 50
 
 
 class Links(msgspec.Struct, frozen=True):
-    """The graph, and which number each id has (of two nodes with one id, the first)."""
+    """The graph, and which number each id has (of two nodes with one id, the first).
+
+    `index` holds ids that were refused too; `nameable` are those that a message may propose.
+    """
 
     index: dict[str, int]
+    nameable: tuple[str, ...]
     graph: Graph
 
 
@@ -35,13 +40,16 @@ def link(nodes: Sequence[DraftNode], report: Report) -> Links:
                 pointer_to(node.pointer, "id"),
                 f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
             )
-    graph = Graph(tuple(_parents(node, index, report) for node in nodes))
+    nameable = tuple(name for name in index if len(name) <= MAX_ID_CHARS and NODE_ID.fullmatch(name))
+    graph = Graph(tuple(_parents(node, index, nameable, report) for node in nodes))
     for cycle in graph.cycles():
         _report_cycle(cycle, nodes, report)
-    return Links(index, graph)
+    return Links(index, nameable, graph)
 
 
-def _parents(node: DraftNode, index: dict[str, int], report: Report) -> tuple[int, ...]:
+def _parents(
+    node: DraftNode, index: dict[str, int], nameable: Sequence[str], report: Report
+) -> tuple[int, ...]:
     found: dict[int, None] = {}
     seen: set[str] = set()
     for place, name in enumerate(node.dependencies):
@@ -52,13 +60,13 @@ def _parents(node: DraftNode, index: dict[str, int], report: Report) -> tuple[in
         elif report.is_full:
             report.leave_out()
         else:
-            _report_dependency(node, place, name, name in seen, index, report)
+            _report_dependency(node, place, name, name in seen, nameable, report)
         seen.add(name)
     return tuple(found)
 
 
 def _report_dependency(
-    node: DraftNode, place: int, name: str, is_repeated: bool, index: dict[str, int], report: Report
+    node: DraftNode, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
 ) -> None:
     pointer = pointer_to(pointer_to(node.pointer, "dependencies"), place)
     if is_repeated:
@@ -66,12 +74,12 @@ def _report_dependency(
     elif name == node.id:
         report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")
     else:
-        nearest = did_you_mean(report.nearest(name, index))
+        nearest = did_you_mean(report.nearest(name, nameable))
         report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
 
 
 def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:
-    names = [str(nodes[place].id) for place in (*cycle, cycle[0])]
+    names = [escaped(nodes[place].id or "") for place in (*cycle, cycle[0])]
     if len(names) > MAX_NAMED_IN_CYCLE:
         half = MAX_NAMED_IN_CYCLE // 2
         names[half:-half] = [f"... {len(names) - 2 * half} more ..."]

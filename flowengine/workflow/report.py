@@ -6,12 +6,14 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
+from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
 
 MAX_PROBLEMS: Final = 200
 MAX_QUOTED_CHARS: Final = 60
-_MAX_COMPARISONS: Final = 10_000
 _COMPARED_CHARS: Final = 64
+_COMPARISON_COST: Final = 100
+_MAX_COMPARISON_WORK: Final = 2_000_000
 _LIKELY: Final = 0.6
 
 
@@ -21,7 +23,8 @@ class Report:
     def __init__(self) -> None:
         self._problems: list[Problem] = []
         self._left_out = 0
-        self._comparisons = _MAX_COMPARISONS
+        self._is_cut_short = False
+        self._comparison_work = _MAX_COMPARISON_WORK
 
     def add(self, code: str, pointer: str, message: str) -> None:
         """One more problem."""
@@ -35,39 +38,56 @@ class Report:
         """Whether further problems are only counted: no need to word them."""
         return len(self._problems) >= MAX_PROBLEMS
 
-    def leave_out(self, count: int = 1) -> None:
-        """So many more problems, not worded."""
+    def leave_out(self, count: int = 1, *, at_least: bool = False) -> None:
+        """So many more problems, not worded; `at_least`: there may be more, for nobody looked."""
         self._left_out += count
+        self._is_cut_short |= at_least
 
     def __bool__(self) -> bool:
         return bool(self._problems)
 
     def problems(self) -> tuple[Problem, ...]:
         """All problems in the order found; the last says how many were left out, if any were."""
-        if not self._left_out:
+        if not self._left_out and not self._is_cut_short:
             return tuple(self._problems)
-        message = f"and {self._left_out} more: mend these first"
+        count = f"at least {self._left_out}" if self._is_cut_short else str(self._left_out)
+        message = f"and {count if self._left_out else 'perhaps'} more: mend these first"
         return (*self._problems, Problem(code="more_problems", pointer="", message=message))
 
     def nearest(self, word: str, known: Collection[str], *, always: bool = False) -> str | None:
         """The known name most like `word`: one that is likely meant or, with `always`, any.
 
-        None as well once the document has asked too often: comparing is slow.
+        None as well once the document has asked too often: comparing is slow, and takes the product of
+        both lengths.
         """
-        self._comparisons -= len(known)
-        if self._comparisons < 0 or self.is_full:
+        if self.is_full:
             return None
+        word = word[:_COMPARED_CHARS]
         names = {name[:_COMPARED_CHARS]: name for name in known}
-        cutoff = 0.0 if always else _LIKELY
-        found = get_close_matches(word[:_COMPARED_CHARS], names, n=1, cutoff=cutoff)
+        self._comparison_work -= sum(_COMPARISON_COST + len(word) * len(name) for name in names)
+        if self._comparison_work < 0:
+            return None
+        found = get_close_matches(word, names, n=1, cutoff=0.0 if always else _LIKELY)
         return names[found[0]] if found else None
 
 
 def quoted(text: str) -> str:
     """The text as messages show it: quoted, control characters escaped, never long."""
-    return repr(text if len(text) <= MAX_QUOTED_CHARS else text[:MAX_QUOTED_CHARS] + "...")
+    return repr(_cut(text))
+
+
+def escaped(text: str, most: int = MAX_QUOTED_CHARS) -> str:
+    """The same without quotes: one line, whatever characters are in it."""
+    return plain_text(_cut(text, most))
 
 
 def did_you_mean(name: str | None) -> str:
-    """The end of a message that names the nearest known name, if there is one."""
+    """The end of a message that names the nearest known name, if there is one.
+
+    Names it whole, so that it can be copied: `name` is short and plain.
+    """
     return "" if name is None else f"; did you mean '{name}'?"
+
+
+def _cut(text: str, most: int = MAX_QUOTED_CHARS) -> str:
+    return text if len(text) <= most else text[:most] + "..."
