@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
+
+import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
@@ -13,10 +15,23 @@ from flowengine.workflow.dependencies import Links
 from flowengine.workflow.report import Report, did_you_mean, quoted
 from flowengine.workflow.shape import DraftNode, JsonObject
 
+Where: TypeAlias = tuple[str, str | int]
+"""The pointer to an object or list, and the key or place in it: a pointer is only made for a problem."""
+
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 50
 _COMPLEX_FACTOR: Final = 16
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """A right template in this document: the nodes it reads, as numbers and as a set of bits, and how many
+    of its names are no node's."""
+
+    analysis: Analysis
+    sources: tuple[int, ...]
+    bits: int
+    unknown: int
 
 
 class TemplateCheck:
@@ -26,106 +41,128 @@ class TemplateCheck:
         self._links = links
         self._limits = limits
         self._report = report
-        self._known: dict[str, Analysis | TemplateError] = {}
+        self._known: dict[str, _Read | TemplateError] = {}
         self._work = MAX_TEMPLATE_WORK
-        self._hyphenated = [node_id for node_id in links.index if "-" in node_id]
+        self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(self, place: int, node: DraftNode, config: JsonObject) -> tuple[int, ...]:
-        """The nodes whose outputs the config reads, ascending; wrong templates are reported."""
-        found: set[int] = set()
-        for pointer, text in _templates(config, pointer_to(node.pointer, "config")):
+        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead."""
+        judged: dict[str, int] = {}
+        for where, text in _templates(config, pointer_to(node.pointer, "config")):
             if self._work < 0:
                 break
-            analysis = self._analysis(text, pointer)
-            if analysis is None:
-                continue
-            for name in analysis.nodes:
-                source = self._source(name, place, node, pointer)
-                if source is not None:
-                    found.add(source)
+            wrong = judged.get(text)
+            if wrong is None or (wrong and not self._report.is_full):
+                judged[text] = self._judge(text, place, node, where)
+            elif wrong:
+                self._report.leave_out(wrong)
+        fine = [self._known[text] for text, wrong in judged.items() if not wrong]
+        found = {source for read in fine if isinstance(read, _Read) for source in read.sources}
         return tuple(sorted(found))
 
-    def _analysis(self, text: str, pointer: str) -> Analysis | None:
+    def is_sole(self, text: str) -> bool:
+        """Whether a template is one whole expression; true as well of one that `reads` did not accept."""
+        known = self._known.get(text)
+        return not isinstance(known, _Read) or known.analysis.is_sole
+
+    def _judge(self, text: str, place: int, node: DraftNode, where: Where) -> int:
+        """Report what is wrong with the text here; returns how many problems that makes."""
         limit = self._limits.max_template_chars
         if len(text) > limit:
-            self._report.add(
-                "template_too_long",
-                pointer,
+            message = (
                 f"a templated string has at most {limit} characters (FLOWENGINE_MAX_TEMPLATE_CHARS), "
-                f"this one has {len(text)}: put fixed text into a node of its own",
+                f"this one has {len(text)}: put fixed text into a node of its own"
             )
-            return None
+            self._refuse("template_too_long", where, message)
+            return 1
         known = self._known.get(text)
         if known is None:
-            known = self._known[text] = _analysed(text)
-            self._pay(text, known, pointer)
+            known = self._known[text] = self._looked_up(text)
+            self._pay(text, known, where)
         if isinstance(known, TemplateError):
-            self._report.add(known.code, pointer, known.message)
-            return None
-        return known
+            self._refuse(known.code, where, known.message)
+            return 1
+        allowed = self._links.graph.ancestor_bits(place) & ~(1 << place)
+        wrong = (known.bits & ~allowed).bit_count() + known.unknown
+        if wrong:
+            self._refuse_sources(wrong, known.analysis.nodes, place, node, where)
+        return wrong
 
-    def _pay(self, text: str, analysis: Analysis | TemplateError, pointer: str) -> None:
+    def _looked_up(self, text: str) -> _Read | TemplateError:
+        try:
+            analysis = analyse(text)
+        except TemplateError as error:
+            return error
+        index = self._links.index
+        sources = tuple(index[name] for name in analysis.nodes if name in index)
+        bits = 0
+        for source in sources:
+            bits |= 1 << source
+        return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources))
+
+    def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
         inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
-        simple = isinstance(analysis, Analysis) and analysis.is_simple
+        simple = isinstance(known, _Read) and known.analysis.is_simple
         self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
         if self._work < 0:
-            self._report.add(
+            self._refuse(
                 "too_many_templates",
-                pointer,
+                where,
                 f"the different templates of this workflow take more than {MAX_TEMPLATE_WORK} units of work: "
                 f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read; "
                 "those after this one were not checked: split the workflow",
             )
 
-    def _source(self, name: str, place: int, node: DraftNode, pointer: str) -> int | None:
-        source = self._links.index.get(name)
-        if source is None and self._report.is_full:
+    def _refuse(self, code: str, where: Where, message: str) -> None:
+        if self._report.is_full:
             self._report.leave_out()
-        elif source is None:
-            hint = self._hyphen_hint(name) or did_you_mean(self._report.nearest(name, self._links.index))
-            self._report.add(
-                "unknown_node_reference",
-                pointer,
-                f"the template reads {quoted(name)}, which is no node{hint}",
-            )
-        elif source == place:
-            self._report.add(
-                "not_an_ancestor", pointer, f"the template reads its own node's output, {quoted(name)}"
-            )
-        elif not self._links.graph.is_ancestor(source, place):
-            self._report.add(
-                "not_an_ancestor",
-                pointer,
-                f"the template reads {quoted(name)}, which may not have run by then: "
-                f"add it to the dependencies of {quoted(node.id or '')}",
-            )
         else:
-            return source
-        return None
+            self._report.add(code, pointer_to(*where), message)
+
+    def _refuse_sources(
+        self, wrong: int, names: tuple[str, ...], place: int, node: DraftNode, where: Where
+    ) -> None:
+        """Report each of the names that cannot be read here: so many are `wrong`."""
+        if self._report.is_full:
+            self._report.leave_out(wrong)
+            return
+        for name in names:
+            source = self._links.index.get(name)
+            if source is None:
+                hint = self._hyphen_hint(name) or did_you_mean(
+                    self._report.nearest(name, self._links.nameable)
+                )
+                message = f"the template reads {quoted(name)}, which is no node{hint}"
+                self._refuse("unknown_node_reference", where, message)
+            elif source == place:
+                message = f"the template reads its own node's output, {quoted(name)}"
+                self._refuse("not_an_ancestor", where, message)
+            elif not self._links.graph.is_ancestor(source, place):
+                message = (
+                    f"the template reads {quoted(name)}, which may not have run by then: "
+                    f"add it to the dependencies of {quoted(node.id or '')}"
+                )
+                self._refuse("not_an_ancestor", where, message)
 
     def _hyphen_hint(self, name: str) -> str:
-        for node_id in self._hyphenated:
-            if node_id.split("-", 1)[0] == name:
-                return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}"
-        return ""
+        node_id = self._hyphenated.get(name)
+        return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
 
 
-def _analysed(text: str) -> Analysis | TemplateError:
-    try:
-        return analyse(text)
-    except TemplateError as error:
-        return error
-
-
-def _templates(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        if is_template(value):
-            yield pointer, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if isinstance(item, str | dict | list):
-                yield from _templates(item, pointer_to(pointer, key))
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            if isinstance(item, str | dict | list):
-                yield from _templates(item, pointer_to(pointer, place))
+def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
+    """Every templated string in the config, in order, and where. Flat: there may be 60 levels to each."""
+    levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
+    while levels:
+        pointer, members = levels[-1]
+        for key, item in members:
+            if isinstance(item, str):
+                if is_template(item):
+                    yield (pointer, key), item
+            elif isinstance(item, dict):
+                levels.append((pointer_to(pointer, key), iter(item.items())))
+                break
+            elif isinstance(item, list):
+                levels.append((pointer_to(pointer, key), iter(enumerate(item))))
+                break
+        else:
+            levels.pop()
