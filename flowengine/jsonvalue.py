@@ -49,7 +49,7 @@ def _refuse_non_finite(value: object) -> None:
                 raise UnencodableError(f"{item!r} is not a JSON number")
         elif isinstance(item, dict):
             stack.extend(item.values())
-        elif isinstance(item, list | tuple):
+        elif isinstance(item, (list, tuple)):
             stack.extend(item)
 
 

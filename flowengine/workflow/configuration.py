@@ -7,32 +7,42 @@ is text; everything else is held to the type, and everything wrong is reported, 
 from __future__ import annotations
 
 import re
-import types
-import typing
-from functools import lru_cache
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.plugin.literals import LiteralCheck
-from flowengine.template import TemplateError, analyse, is_template
-from flowengine.workflow.report import MAX_QUOTED_CHARS, Report, did_you_mean, quoted
+from flowengine.template import is_template
+from flowengine.workflow.expected import Expected, Fields, fields_of
+from flowengine.workflow.report import Report, did_you_mean, escaped, quoted
 from flowengine.workflow.shape import JsonObject, refuse_unknown_fields
 
 MAX_MESSAGE_CHARS: Final = 300
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP: Final = re.compile(r"\.(?P<field>[^.\[\]]+)|\[(?P<item>\d+)\]")
-_NEVER_TEXT: Final = (bool, int, float, list, tuple, set, frozenset, dict, msgspec.Struct, type(None))
-_LISTS: Final = (list, tuple, set, frozenset)
-_SCALARS: Final = (str, int, float, bool, type(None))
+_TEXT_NOT_TAKEN: Final = (
+    "text around an expression makes text, which is not what this field takes: "
+    "make the whole string one expression"
+)
 
 
-def check_config(config: JsonObject, config_type: type[msgspec.Struct], pointer: str, report: Report) -> None:
-    """Report everything in the config that the handler would refuse."""
-    check = _Check(report)
-    check.struct(config, config_type, pointer)
-    if check.found or _holds_template(config):
+def check_config(
+    config: JsonObject,
+    config_type: type[msgspec.Struct],
+    pointer: str,
+    report: Report,
+    is_sole: Callable[[str], bool],
+) -> None:
+    """Report everything in the config that the handler would refuse, until the report is full.
+
+    `is_sole` says of a template whether it is one whole expression.
+    """
+    has_templates = _holds_template(config)
+    check = _Check(report, is_sole, has_templates)
+    check.struct(config, fields_of(config_type), pointer)
+    if check.found or has_templates:
         return
     try:
         msgspec.convert(config, config_type)
@@ -40,26 +50,33 @@ def check_config(config: JsonObject, config_type: type[msgspec.Struct], pointer:
         check.refuse(error, pointer)
 
 
-class _Check:
-    """One config being checked. `found` says whether anything was reported."""
+class _Member(msgspec.Struct, frozen=True):
+    """A value in a list or object: `key` is its place or name there."""
 
-    def __init__(self, report: Report) -> None:
+    key: str | int
+    value: JsonValue
+    holds_template: bool
+
+
+class _Check:
+    """One config, or a part of one, being checked. `found` says whether anything was reported."""
+
+    def __init__(self, report: Report, is_sole: Callable[[str], bool], has_templates: bool) -> None:
         self._report = report
+        self._is_sole = is_sole
+        self._has_templates = has_templates
         self.found = False
 
-    def struct(self, value: JsonObject, struct: type[msgspec.Struct], pointer: str) -> None:
+    def struct(self, value: JsonObject, fields: Fields, pointer: str) -> None:
         """Every field of an object that a struct is made from."""
-        fields = _fields(struct)
-        tag = struct.__struct_config__.tag_field
-        known = tuple(fields) if tag is None else (tag, *fields)
-        self.found |= any(key not in known for key in value)
-        refuse_unknown_fields(value, known, pointer, self._report)
-        for name, field in fields.items():
-            place = pointer_to(pointer, name)
+        if not fields.names.issuperset(value):
+            self.found = True
+            refuse_unknown_fields(value, fields.known, pointer, self._report)
+        for name, field in fields.by_name.items():
             if name in value:
-                self._value(value[name], field.type, place)
-            elif field.required:
-                self._add("missing_field", place, f"the field '{name}' is required")
+                self._value(value[name], field.expected, pointer, name)
+            elif field.is_required:
+                self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report what msgspec says, where it says."""
@@ -67,152 +84,129 @@ class _Check:
         found = _PATH.search(text)
         for step in _STEP.finditer(found["path"]) if found else ():
             pointer = pointer_to(pointer, step["field"] or step["item"])
-        self._add("invalid_config", pointer, _PATH.sub("", text)[:MAX_MESSAGE_CHARS])
+        self._add("invalid_config", pointer, escaped(_PATH.sub("", text), MAX_MESSAGE_CHARS))
 
     def _add(self, code: str, pointer: str, message: str) -> None:
         self.found = True
         self._report.add(code, pointer, message)
 
-    def _value(self, value: JsonValue, expected: Any, pointer: str) -> None:
-        if isinstance(value, str) and is_template(value):
-            if not _is_sole(value) and not _takes_text(expected):
-                self._add(
-                    "invalid_config",
-                    pointer,
-                    "text around an expression makes text, which is not what this field takes: "
-                    "make the whole string one expression",
-                )
-            return
-        if _holds_template(value):
-            self._descend(value, expected, pointer)
+    def _leave_out(self) -> None:
+        """Something does not fit; how much of it is wrong is not looked at."""
+        self.found = True
+        self._report.leave_out(at_least=True)
+
+    def _value(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        if self._has_templates and _holds_template(value):
+            self._templated(value, expected, owner, key)
+        else:
+            self._plain(value, expected, owner, key)
+
+    def _templated(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        """A template, or a list or object with templates in it."""
+        if isinstance(value, str):
+            if not expected.takes_text and not self._is_sole(value):
+                self._add("invalid_config", pointer_to(owner, key), _TEXT_NOT_TAKEN)
+        elif self._report.is_full and expected.has_parts:
+            self._report.leave_out(0, at_least=True)
+        else:
+            self._descend(value, expected, pointer_to(owner, key))
+
+    def _plain(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        if isinstance(value, str) and value in expected.texts:
             return
         try:
-            msgspec.convert(value, expected)
+            msgspec.convert(value, expected.kind)
         except msgspec.ValidationError as error:
-            inner = _Check(self._report)
-            inner._descend(value, expected, pointer)
-            if inner.found:
-                self.found = True
-            elif choices := _choices(expected):
-                meant = did_you_mean(self._report.nearest(str(value), choices))
-                given = quoted(value) if isinstance(value, str) else str(value)[:MAX_QUOTED_CHARS]
-                self._add("invalid_config", pointer, f"{given} is not one of {', '.join(choices)}{meant}")
+            if self._report.is_full:
+                self._leave_out()
             else:
-                self.refuse(error, pointer)
+                self._refuse_plain(value, expected, pointer_to(owner, key), error)
         else:
             if isinstance(value, str):
-                self._literal(value, expected, pointer)
+                self._literal(value, expected, owner, key)
 
-    def _literal(self, text: str, expected: Any, pointer: str) -> None:
-        for annotation in getattr(expected, "__metadata__", ()):
+    def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
+        for annotation in getattr(expected.kind, "__metadata__", ()):
             if isinstance(annotation, LiteralCheck) and (wrong := annotation.check(text)):
-                self._add("invalid_config", pointer, wrong[:MAX_MESSAGE_CHARS])
+                self._add("invalid_config", pointer_to(owner, key), escaped(wrong[:MAX_MESSAGE_CHARS]))
 
-    def _descend(self, value: JsonValue, expected: Any, pointer: str) -> None:
+    def _refuse_plain(
+        self, value: JsonValue, expected: Expected, pointer: str, error: msgspec.ValidationError
+    ) -> None:
+        inner = _Check(self._report, self._is_sole, has_templates=False)
+        inner._descend(value, expected, pointer)
+        if inner.found:
+            self.found = True
+        elif expected.choices:
+            self._refuse_choice(value, expected.choices, pointer)
+        else:
+            self.refuse(error, pointer)
+
+    def _descend(self, value: JsonValue, expected: Expected, pointer: str) -> None:
         """Look at the parts of a list or object, where the type says what they must be."""
-        options = _options(expected)
         if isinstance(value, dict):
-            structs = [item for item in options if _is_struct(item)]
-            mappings = [item for item in options if typing.get_origin(item) is dict]
-            if len(structs) == 1 and not mappings:
-                self.struct(value, structs[0], pointer)
-            elif len(mappings) == 1 and not structs:
-                for key, item in value.items():
-                    self._value(item, typing.get_args(mappings[0])[1], pointer_to(pointer, key))
-            elif not structs and not mappings and dict not in options:
-                self._refuse_container("an object", options, pointer)
+            if expected.fields is not None:
+                self.struct(value, expected.fields, pointer)
+            elif expected.values is not None:
+                self._members(self._listed(value.items()), expected.values, pointer)
+            elif expected.refuses_objects:
+                self._add("invalid_config", pointer, "this field does not take an object")
         elif isinstance(value, list):
-            lists = [item for item in options if typing.get_origin(item) in _LISTS]
-            if len(lists) == 1:
-                self._items(value, lists[0], pointer)
-            elif not lists and not set(_LISTS) & {item for item in options if isinstance(item, type)}:
-                self._refuse_container("a list", options, pointer)
+            if expected.items is not None:
+                self._members(self._listed(enumerate(value)), expected.items, pointer)
+            elif expected.places is not None:
+                self._places(value, expected.places, pointer)
+            elif expected.refuses_lists:
+                self._add("invalid_config", pointer, "this field does not take a list")
 
-    def _items(self, value: list[JsonValue], expected: Any, pointer: str) -> None:
-        arguments = typing.get_args(expected)
-        if typing.get_origin(expected) is tuple and arguments[-1] is not Ellipsis:
-            if len(arguments) != len(value):
-                self._add("invalid_config", pointer, f"takes {len(arguments)} items, there are {len(value)}")
-                return
+    def _listed(self, items: Iterable[tuple[str | int, JsonValue]]) -> list[_Member]:
+        return [_Member(key, item, self._has_templates and _holds_template(item)) for key, item in items]
+
+    def _members(self, members: Sequence[_Member], expected: Expected, pointer: str) -> None:
+        """Values that are held to one type: all at once and, where one does not fit, half by half."""
+        if len(members) == 1 and not members[0].holds_template:
+            self._plain(members[0].value, expected, pointer, members[0].key)
+        elif _fit([member.value for member in members if not member.holds_template], expected):
+            for member in members:
+                if member.holds_template:
+                    self._templated(member.value, expected, pointer, member.key)
+        elif self._report.is_full:
+            self._leave_out()
         else:
-            arguments = (arguments[0],) * len(value)
-        for place, (item, kind) in enumerate(zip(value, arguments, strict=True)):
-            self._value(item, kind, pointer_to(pointer, place))
+            half = len(members) // 2
+            self._members(members[:half], expected, pointer)
+            self._members(members[half:], expected, pointer)
 
-    def _refuse_container(self, name: str, options: list[Any], pointer: str) -> None:
-        if all(_is_well_known(option) for option in options):
-            self._add("invalid_config", pointer, f"this field does not take {name}")
+    def _places(self, value: list[JsonValue], places: tuple[Expected, ...], pointer: str) -> None:
+        if len(places) != len(value):
+            message = f"takes {len(places)} items, there are {len(value)}"
+            self._add("invalid_config", pointer, message)
+            return
+        for place, (item, expected) in enumerate(zip(value, places, strict=True)):
+            self._value(item, expected, pointer, place)
 
-
-@lru_cache(256)
-def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
-    """By name in JSON. Remembered: msgspec evaluates the annotations anew each time."""
-    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
-
-
-def _is_struct(item: Any) -> bool:
-    return isinstance(item, type) and issubclass(item, msgspec.Struct)
-
-
-def _is_well_known(option: Any) -> bool:
-    """Whether it is known of a type which JSON containers it takes."""
-    origin = typing.get_origin(option)
-    return option in _SCALARS or origin is typing.Literal or origin in (*_LISTS, dict) or _is_struct(option)
+    def _refuse_choice(self, value: JsonValue, choices: tuple[str, ...], pointer: str) -> None:
+        meant = did_you_mean(self._report.nearest(str(value), choices))
+        given = quoted(value) if isinstance(value, str) else escaped(str(value))
+        self._add("invalid_config", pointer, f"{given} is not one of {', '.join(choices)}{meant}")
 
 
-def _options(expected: Any) -> list[Any]:
-    """The plain types that a type stands for: unions, annotations and aliases taken apart."""
-    options: list[Any] = []
-    pending = [expected]
-    while pending:
-        item = pending.pop()
-        origin = typing.get_origin(item)
-        if origin is typing.Annotated:
-            pending.append(typing.get_args(item)[0])
-        elif origin in (typing.Union, types.UnionType):
-            pending.extend(typing.get_args(item))
-        elif hasattr(item, "__supertype__"):  # NewType
-            pending.append(item.__supertype__)
-        elif type(item).__name__ == "TypeAliasType":
-            pending.append(item.__value__)
-        else:
-            options.append(item)
-    return options
-
-
-def _choices(expected: Any) -> list[str]:
-    """The values of a type that is a choice of a few, as text; empty for every other type."""
-    options = _options(expected)
-    values = [value for option in options if _is_choice(option) for value in typing.get_args(option)]
-    return [str(value) for value in values] if all(map(_is_choice, options)) else []
-
-
-def _is_choice(option: Any) -> bool:
-    return typing.get_origin(option) is typing.Literal
-
-
-def _takes_text(expected: Any) -> bool:
-    return any(_option_takes_text(option) for option in _options(expected))
-
-
-def _option_takes_text(option: Any) -> bool:
-    origin = typing.get_origin(option)
-    if origin is typing.Literal:
-        return any(isinstance(value, str) for value in typing.get_args(option))
-    plain = origin or option
-    return not (isinstance(plain, type) and plain is not object and issubclass(plain, _NEVER_TEXT))
-
-
-def _is_sole(text: str) -> bool:
+def _fit(values: list[JsonValue], expected: Expected) -> bool:
     try:
-        return analyse(text).is_sole
-    except TemplateError:
-        return True  # reported where references are checked
+        msgspec.convert(values, expected.list_of)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _holds_template(value: JsonValue) -> bool:
-    if isinstance(value, str):
-        return is_template(value)
-    if isinstance(value, dict):
-        return any(_holds_template(item) for item in value.values())
-    return isinstance(value, list) and any(_holds_template(item) for item in value)
+    pending = [value]
+    for item in pending:
+        if isinstance(item, str):
+            if is_template(item):
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False

@@ -152,7 +152,7 @@ def _node(
     reads = templates.reads(place, node, config)
     if handler is None or node.id is None:
         return None
-    check_config(config, handler.config_type, pointer_to(node.pointer, "config"), report)
+    check_config(config, handler.config_type, pointer_to(node.pointer, "config"), report, templates.is_sole)
     return PlanNode(
         id=node.id,
         handler=handler.name,

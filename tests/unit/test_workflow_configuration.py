@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from flowengine.jsonvalue import JsonValue
+from flowengine.template import analyse
 from flowengine.workflow.configuration import check_config
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.report import Report
+from flowengine.workflow.report import MAX_PROBLEMS, Report
 
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,10 +45,15 @@ class Sample(msgspec.Struct, kw_only=True):
             raise ValueError("this text is forbidden")
 
 
+def is_sole(template: str) -> bool:
+    """Whether it is one whole expression."""
+    return analyse(template).is_sole
+
+
 def problems(**config: JsonValue) -> list[Problem]:
     """What is wrong with this config."""
     report = Report()
-    check_config({"text": "x", **config}, Sample, "/c", report)
+    check_config({"text": "x", **config}, Sample, "/c", report, is_sole)
     return list(report.problems())
 
 
@@ -132,6 +138,24 @@ def test_every_wrong_field_is_reported() -> None:
 def test_a_missing_field_is_named() -> None:
     """Required fields without a value."""
     report = Report()
-    check_config({}, Sample, "/c", report)
+    check_config({}, Sample, "/c", report, is_sole)
     (problem,) = report.problems()
     assert (problem.code, problem.pointer) == ("missing_field", "/c/text")
+
+
+def test_wrong_items_among_many_are_found_in_order() -> None:
+    """Wherever they are, with and without templates among them."""
+    names: list[JsonValue] = [1 if place in (0, 77, 78, 999) else "x" for place in range(1000)]
+    pointers = ["/c/names/0", "/c/names/77", "/c/names/78", "/c/names/999"]
+    assert [problem.pointer for problem in problems(names=names)] == pointers
+    names[500] = "{{ x }}"
+    assert [problem.pointer for problem in problems(names=names)] == pointers
+
+
+def test_what_does_not_fit_past_the_report_is_counted_and_not_looked_into() -> None:
+    """A list of thousands counts as one, and the last line says that it may be more."""
+    found = problems(names=[1] * 5000)
+    assert [problem.pointer for problem in found[:-1]] == [
+        f"/c/names/{place}" for place in range(MAX_PROBLEMS)
+    ]
+    assert found[-1].message.startswith("and at least ")

@@ -1,0 +1,172 @@
+"""What a field of a config takes, read off its type: as much as is needed to say what is wrong with a value.
+
+Found out once a type and kept: a document may hold some hundred thousand values.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+import msgspec
+
+_NEVER_TEXT: Final = (bool, int, float, list, tuple, set, frozenset, dict, msgspec.Struct, type(None))
+_LISTS: Final = (list, tuple, set, frozenset)
+_SCALARS: Final = (str, int, float, bool, type(None))
+
+
+class Expected(msgspec.Struct, frozen=True, dict=True):
+    """One type. What is None or empty is not known of it."""
+
+    kind: Any
+
+    @cached_property
+    def list_of(self) -> Any:
+        """The type of a list of these."""
+        return types.GenericAlias(list, (self.kind,))
+
+    @cached_property
+    def takes_text(self) -> bool:
+        """Whether some text may fit."""
+        return any(_option_takes_text(option) for option in self._options)
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The values of a type that is a choice of a few, as text."""
+        if not all(typing.get_origin(option) is typing.Literal for option in self._options):
+            return ()
+        return tuple(str(value) for option in self._options for value in typing.get_args(option))
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """Texts that certainly fit."""
+        return frozenset(
+            value
+            for option in self._options
+            if typing.get_origin(option) is typing.Literal
+            for value in typing.get_args(option)
+            if isinstance(value, str)
+        )
+
+    @cached_property
+    def has_parts(self) -> bool:
+        """Whether anything is known of the parts of an object or list."""
+        return any(part is not None for part in (self.fields, self.values, self.items, self.places))
+
+    @cached_property
+    def fields(self) -> Fields | None:
+        """What an object must hold: there is one struct that it can be, and it cannot be a mapping."""
+        structs, mappings = self._structs, self._of(dict)
+        return fields_of(structs[0]) if len(structs) == 1 and not mappings else None
+
+    @cached_property
+    def values(self) -> Expected | None:
+        """What each value of an object must be: there is one mapping that it can be, and no struct."""
+        mappings = self._of(dict)
+        return Expected(typing.get_args(mappings[0])[1]) if len(mappings) == 1 and not self._structs else None
+
+    @cached_property
+    def items(self) -> Expected | None:
+        """What each item of a list must be, however many there are."""
+        lists = self._of(*_LISTS)
+        return Expected(typing.get_args(lists[0])[0]) if len(lists) == 1 and not _is_fixed(lists[0]) else None
+
+    @cached_property
+    def places(self) -> tuple[Expected, ...] | None:
+        """What the items of a list must be, one by one: their number is fixed."""
+        lists = self._of(*_LISTS)
+        if len(lists) != 1 or not _is_fixed(lists[0]):
+            return None
+        return tuple(Expected(item) for item in typing.get_args(lists[0]))
+
+    @cached_property
+    def refuses_objects(self) -> bool:
+        """Whether it is certain that no object fits."""
+        return self._is_well_known and not self._structs and not self._of(dict) and dict not in self._options
+
+    @cached_property
+    def refuses_lists(self) -> bool:
+        """Whether it is certain that no list fits."""
+        takes_any_list = any(option in _LISTS for option in self._options)
+        return self._is_well_known and not self._of(*_LISTS) and not takes_any_list
+
+    @cached_property
+    def _options(self) -> tuple[Any, ...]:
+        """The plain types that it stands for: unions, annotations and aliases taken apart."""
+        options: list[Any] = []
+        pending = [self.kind]
+        while pending:
+            item = pending.pop()
+            origin = typing.get_origin(item)
+            if origin is typing.Annotated:
+                pending.append(typing.get_args(item)[0])
+            elif origin in (typing.Union, types.UnionType):
+                pending.extend(typing.get_args(item))
+            elif hasattr(item, "__supertype__"):  # NewType
+                pending.append(item.__supertype__)
+            elif type(item).__name__ == "TypeAliasType":
+                pending.append(item.__value__)
+            else:
+                options.append(item)
+        return tuple(options)
+
+    @cached_property
+    def _structs(self) -> list[type[msgspec.Struct]]:
+        return [option for option in self._options if _is_struct(option)]
+
+    def _of(self, *origins: type) -> list[Any]:
+        return [option for option in self._options if typing.get_origin(option) in origins]
+
+    @cached_property
+    def _is_well_known(self) -> bool:
+        return all(_takes_known_containers(option) for option in self._options)
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One field of a struct."""
+
+    is_required: bool
+    expected: Expected
+
+
+class Fields(msgspec.Struct, frozen=True):
+    """The fields of a struct by their names in JSON. `known` and `names` have the tag's name as well."""
+
+    known: tuple[str, ...]
+    names: frozenset[str]
+    by_name: dict[str, Field]
+
+
+@lru_cache(256)
+def fields_of(struct: type[msgspec.Struct]) -> Fields:
+    """Remembered: msgspec evaluates the annotations anew each time."""
+    found = {
+        field.encode_name: Field(field.required, Expected(field.type))
+        for field in msgspec.structs.fields(struct)
+    }
+    tag = struct.__struct_config__.tag_field
+    known = tuple(found) if tag is None else (tag, *found)
+    return Fields(known, frozenset(known), found)
+
+
+def _is_struct(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, msgspec.Struct)
+
+
+def _is_fixed(option: Any) -> bool:
+    return typing.get_origin(option) is tuple and typing.get_args(option)[-1:] != (Ellipsis,)
+
+
+def _takes_known_containers(option: Any) -> bool:
+    origin = typing.get_origin(option)
+    return option in _SCALARS or origin is typing.Literal or origin in (*_LISTS, dict) or _is_struct(option)
+
+
+def _option_takes_text(option: Any) -> bool:
+    origin = typing.get_origin(option)
+    if origin is typing.Literal:
+        return any(isinstance(value, str) for value in typing.get_args(option))
+    plain = origin or option
+    return not (isinstance(plain, type) and plain is not object and issubclass(plain, _NEVER_TEXT))
