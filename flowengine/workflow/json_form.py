@@ -19,7 +19,7 @@ from flowengine.workflow.malformed import (
     MAX_DEPTH,
     MalformedError,
     malformed_at,
-    place_of,
+    places_of,
     plain_utf8,
 )
 from flowengine.workflow.positions import Positions
@@ -77,7 +77,7 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
 
     Raises MalformedError for what must not reach a decoder.
     """
-    positions = Positions(lambda offset: place_of(source, offset))
+    positions = Positions(lambda offsets: places_of(source, offsets))
     marks = positions.marks
     doubt: MalformedError | None = None
     levels: list[set[bytes] | None] = []

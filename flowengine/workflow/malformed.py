@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from typing import Final
 
 from flowengine.errors import FlowEngineError
@@ -10,6 +11,7 @@ from flowengine.errors import FlowEngineError
 MAX_DEPTH: Final = 64
 MAX_CONTAINERS: Final = 100_000
 _CHUNK: Final = 65_536
+_CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 _MARKS_OF_OTHER_ENCODINGS: Final = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -35,14 +37,34 @@ class MalformedError(FlowEngineError):
 
 def malformed_at(reason: str, message: str, source: bytes, offset: int) -> MalformedError:
     """The error, at a byte of the source."""
-    line, column = place_of(source, offset)
+    line, column = places_of(source, (offset,))[offset]
     return MalformedError(reason, message, line=line, column=column)
 
 
-def place_of(source: bytes, offset: int) -> tuple[int, int]:
-    """Line and column, counted from 1, of a byte of UTF-8 text; the column counts characters."""
-    start = source.rfind(b"\n", 0, offset) + 1
-    return source.count(b"\n", 0, offset) + 1, len(source[start:offset].decode("utf-8", "replace")) + 1
+def places_of(source: bytes, offsets: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Line and column, counted from 1, of bytes of UTF-8 text; columns count characters.
+
+    Goes through the source once, however many there are.
+    """
+    places: dict[int, tuple[int, int]] = {}
+    line, column, done = 1, 1, 0
+    for offset in sorted(set(offsets)):
+        start = source.rfind(b"\n", done, offset) + 1
+        if start:
+            line += source.count(b"\n", done, offset)
+            column, done = 1, start
+        column += characters(source, done, offset)
+        done = offset
+        places[offset] = line, column
+    return places
+
+
+def characters(source: bytes, start: int, end: int) -> int:
+    """How many characters UTF-8 text has between two bytes. In pieces, and without making text of them."""
+    return sum(
+        len(source[place : min(place + _CHUNK, end)].translate(None, _CONTINUATIONS))
+        for place in range(start, end, _CHUNK)
+    )
 
 
 def plain_utf8(body: bytes) -> bytes:

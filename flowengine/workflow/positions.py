@@ -7,11 +7,14 @@ Kept as one number a value, in the order in which values begin, so that a large 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final
 
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
+
+_CONTAINERS: Final = (dict, list)
 
 Place = tuple[int, int]
 Trie = dict[str, "Trie"]
@@ -20,14 +23,15 @@ Trie = dict[str, "Trie"]
 class Positions:
     """Where every value of one document begins, keys not counted, in document order.
 
-    `marks` is for the loader to append to; `place_of` turns a mark into line and column, both from 1.
+    `marks` is for the loader to append to; `places_of` turns marks into lines and columns, both from 1: all
+    at once, so that the source is gone through once.
     """
 
-    __slots__ = ("_place_of", "marks")
+    __slots__ = ("_places_of", "marks")
 
-    def __init__(self, place_of: Callable[[int], Place]) -> None:
+    def __init__(self, places_of: Callable[[Collection[int]], dict[int, Place]]) -> None:
         self.marks = array("Q")
-        self._place_of = place_of
+        self._places_of = places_of
 
     def locate(self, root: JsonValue, pointers: Iterable[str]) -> dict[str, Place]:
         """Line and column for each pointer; what a pointer names but is not there is where its owner is."""
@@ -39,7 +43,8 @@ class Positions:
         found: dict[str, int] = {}
         if self.marks:
             _Walk(self.marks, found).visit(root, wanted, "", 0)
-        return {pointer: self._place_of(mark) for pointer, mark in found.items()}
+        places = self._places_of(found.values())
+        return {pointer: places[mark] for pointer, mark in found.items()}
 
 
 class _Walk(msgspec.Struct):
@@ -56,7 +61,7 @@ class _Walk(msgspec.Struct):
                 present.add(key)
                 after = self.visit(item, wanted[key], pointer_to(pointer, key), after)
             else:
-                after += _size(item)
+                after += _size(item) if isinstance(item, _CONTAINERS) else 1
         for key in wanted.keys() - present:
             self._inherit(wanted[key], pointer_to(pointer, key), self.found[pointer])
         return after
@@ -75,15 +80,13 @@ def _members(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
         yield from ((str(place), item) for place, item in enumerate(value))
 
 
-def _size(value: JsonValue) -> int:
+def _size(value: dict[str, JsonValue] | list[JsonValue]) -> int:
     """How many values there are in this one, itself included."""
-    if not isinstance(value, dict | list):
-        return 1
     total = 1
     pending: list[dict[str, JsonValue] | list[JsonValue]] = [value]
     while pending:
         container = pending.pop()
         total += len(container)
         items = container.values() if isinstance(container, dict) else container
-        pending.extend(item for item in items if isinstance(item, dict | list))
+        pending.extend(item for item in items if isinstance(item, _CONTAINERS))
     return total

@@ -16,6 +16,7 @@ import yaml
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.malformed import MAX_CONTAINERS, MAX_DEPTH, MalformedError, malformed_at, plain_utf8
 from flowengine.workflow.positions import Positions
+from flowengine.workflow.report import quoted
 from flowengine.workflow.yaml_scalars import resolve
 
 MAX_YAML_VALUES: Final = 100_000
@@ -63,11 +64,15 @@ def _not_yaml(text: str, error: yaml.YAMLError) -> MalformedError:
         return malformed_at("malformed_yaml", f"this is not YAML: {message}", text.encode(), offset)
     if _TOO_DEEP in message:
         return MalformedError("too_deep", _TOO_DEEP_MESSAGE, line=mark.line + 1, column=mark.column + 1)
-    line = text.split("\n", mark.line + 1)[mark.line : mark.line + 1]
-    hint = _TEMPLATE_HINT if line and "{{" in line[0] else ""
+    hint = _TEMPLATE_HINT if _line_holds(text, mark.index, "{{") else ""
     return MalformedError(
         "malformed_yaml", f"this is not YAML: {message}{hint}", line=mark.line + 1, column=mark.column + 1
     )
+
+
+def _line_holds(text: str, index: int, part: str) -> bool:
+    end = text.find("\n", index)
+    return text.find(part, text.rfind("\n", 0, index) + 1, end if end >= 0 else len(text)) >= 0
 
 
 class _Level:
@@ -86,7 +91,7 @@ class _Builder:
 
     def __init__(self, text: str) -> None:
         self.root: JsonValue = None
-        self.positions = Positions(lambda mark: (mark >> 32, mark & 0xFFFFFFFF))
+        self.positions = Positions(lambda marks: {mark: (mark >> 32, mark & 0xFFFFFFFF) for mark in marks})
         self._text = text
         self._levels: list[_Level] = []
         self._containers = 0
@@ -139,7 +144,7 @@ class _Builder:
         if key == "<<" and event.implicit[0]:
             raise _at("yaml_merge_key", "merge keys (<<) are not allowed: write the values out", event)
         if key in level.value:
-            raise _at("duplicate_key", f"the key {key[:60]!r} appears twice in one object", event)
+            raise _at("duplicate_key", f"the key {quoted(key)} appears twice in one object", event)
         level.key, level.key_mark = key, event.start_mark
 
     def _open(self, value: list[JsonValue] | dict[str, JsonValue], event: Any) -> None:
