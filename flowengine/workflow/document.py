@@ -12,6 +12,7 @@ from flowengine.jsonvalue import JsonValue
 NODE_ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 MAX_ID_CHARS: Final = 200
 MAX_NAME_CHARS: Final = 200
+MAX_DESCRIPTION_CHARS: Final = 10_000
 DEFAULT_TIMEOUT_S: Final = 300
 MIN_TIMEOUT_S: Final = 1
 MAX_TIMEOUT_S: Final = 3600

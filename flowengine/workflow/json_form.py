@@ -18,13 +18,17 @@ from flowengine.workflow.malformed import (
     MAX_CONTAINERS,
     MAX_DEPTH,
     MalformedError,
+    characters,
     malformed_at,
     places_of,
     plain_utf8,
 )
 from flowengine.workflow.positions import Positions
+from flowengine.workflow.report import MAX_QUOTED_CHARS, escaped
 
 MAX_JSON_VALUES: Final = 300_000
+MAX_TEXT_MIB: Final = 26
+"""So that a document stays under 50 MiB: texts beyond ASCII are held as UTF-8 too, configs as JSON too."""
 
 # Possessive throughout, and it matches wherever it starts (at the end, nothing): no input makes it go back.
 _TOKEN: Final = re.compile(
@@ -40,6 +44,8 @@ _TEXT, _COLON, _OPEN, _CLOSE, _BARE = 1, 2, 3, 4, 5  # the groups of _TOKEN
 _WORDS: Final = frozenset((b"true", b"false", b"null"))
 _NOT_FINITE: Final = frozenset((b"NaN", b"Infinity", b"-Infinity"))
 _SHORT_INTEGER: Final = 18
+_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]")
+_LEADS_OF_FOUR: Final = bytes(range(0xF0, 0xF5))
 _BYTE: Final = re.compile(r" \(byte (\d+)\)$")
 
 
@@ -82,8 +88,13 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
     doubt: MalformedError | None = None
     levels: list[set[bytes] | None] = []
     containers = 0
+    room = MAX_TEXT_MIB << 20
+    is_plain = source.isascii() and b"\\u" not in source
     for match in _TOKEN.finditer(source):
         kind = match.lastindex
+        if not is_plain and kind is not None and kind <= _COLON:
+            room -= _bytes_as_text(match[_TEXT])
+            _refuse_wide_texts(room, source, match.start(_TEXT))
         if kind == _COLON:
             key, keys = match[_TEXT], levels[-1] if levels else None
             if keys is not None and (key in keys or b"\\" in key):
@@ -123,6 +134,24 @@ def _refuse_excess(depth: int, containers: int, source: bytes, offset: int) -> N
         )
 
 
+def _refuse_wide_texts(room: int, source: bytes, offset: int) -> None:
+    if room < 0:
+        message = (
+            f"the texts of the document take more than {MAX_TEXT_MIB} MiB of memory: 2 bytes a character "
+            "beyond ASCII, 4 in a text that holds any beyond U+FFFF (an emoji): split the document"
+        )
+        raise malformed_at("too_much_text", message, source, offset)
+
+
+def _bytes_as_text(token: bytes) -> int:
+    """What Python needs at most for the text: as much for each of its characters as for the widest."""
+    escapes = token.replace(b"\\\\", b"").count(b"\\u") if b"\\u" in token else 0
+    if not escapes and token.isascii():
+        return len(token)
+    has_wide = len(token.translate(None, _LEADS_OF_FOUR)) < len(token) or _SURROGATE.search(token)
+    return (characters(token, 0, len(token)) - 5 * escapes) * (4 if has_wide else 2)
+
+
 def _repeated(keys: set[bytes], token: bytes, source: bytes, offset: int) -> MalformedError | None:
     if b"\\" in token:
         try:
@@ -132,7 +161,7 @@ def _repeated(keys: set[bytes], token: bytes, source: bytes, offset: int) -> Mal
     if token not in keys:
         keys.add(token)
         return None
-    name = token[:60].decode("utf-8", "replace")
+    name = escaped(token[:MAX_QUOTED_CHARS].decode("utf-8", "replace"))
     return malformed_at("duplicate_key", f"the key {name} appears twice in one object", source, offset)
 
 

@@ -14,6 +14,7 @@ from flowengine.settings import Limits
 from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
+    MAX_DESCRIPTION_CHARS,
     MAX_ID_CHARS,
     MAX_NAME_CHARS,
     MAX_TIMEOUT_S,
@@ -59,7 +60,11 @@ def document_schema(catalog: HandlerCatalog, limits: Limits | None = None) -> Sc
                 "maxLength": MAX_NAME_CHARS,
                 "description": "What people call the workflow.",
             },
-            "description": {"type": ["string", "null"], "description": "What it is for."},
+            "description": {
+                "type": ["string", "null"],
+                "maxLength": MAX_DESCRIPTION_CHARS,
+                "description": "What it is for.",
+            },
             "nodes": {
                 "type": "array",
                 "minItems": 1,

@@ -13,6 +13,7 @@ from flowengine.template import RESERVED_ROOTS
 from flowengine.template.values import is_number, type_name
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
+    MAX_DESCRIPTION_CHARS,
     MAX_ID_CHARS,
     MAX_NAME_CHARS,
     MAX_TIMEOUT_S,
@@ -57,6 +58,7 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     description = None
     if document.get("description") is not None:
         description = _text(document, "description", "", report, required=False)
+        _check_description(description or "", report)
     return Draft(name or "", description, _nodes(document, limits, report))
 
 
@@ -83,6 +85,16 @@ def _check_name(name: str, report: Report) -> None:
         )
     elif not name.isprintable():
         report.add("invalid_name", "/name", "a name is one line of printable characters")
+
+
+def _check_description(description: str, report: Report) -> None:
+    if len(description) > MAX_DESCRIPTION_CHARS:
+        report.add(
+            "invalid_description",
+            "/description",
+            f"a description has at most {MAX_DESCRIPTION_CHARS} characters, this one has {len(description)}: "
+            "keep the rest with your documentation",
+        )
 
 
 def _text(owner: JsonObject, key: str, pointer: str, report: Report, *, required: bool) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.json_form import parse_json
-from flowengine.workflow.malformed import MalformedError
+from flowengine.workflow.malformed import MalformedError, places_of
 from flowengine.workflow.yaml_form import parse_yaml
 
 
@@ -113,6 +113,15 @@ def test_yaml_that_is_refused(text: bytes, reason: str, line: int, column: int) 
     assert (caught.value.reason, caught.value.line, caught.value.column) == (reason, line, column)
 
 
+def test_the_advice_on_templates_is_for_the_line_with_the_mistake() -> None:
+    """A template on another line is none of its business, nor is a line break that only YAML knows."""
+    with pytest.raises(MalformedError, match="quote it"):
+        parse_yaml("a: 'x\u2028y'\nb: {{ c }}/d\n".encode())
+    with pytest.raises(MalformedError) as caught:
+        parse_yaml(b"a: '{{ b }}'\nc: d: e\nf: '{{ g }}'\n")
+    assert "quote it" not in caught.value.message
+
+
 def test_an_unquoted_template_is_told_to_be_quoted() -> None:
     """`key: {{ x }}` is what everyone writes once."""
     for text in (b"a: {{ b }}", b"a: {{ b }}/c", b"a: {{ b.c | d }} e"):
@@ -185,3 +194,45 @@ def test_positions_in_json_count_characters() -> None:
     """A column is what an editor shows, whatever the letters take in UTF-8."""
     value, positions = parse_json('{"é~/": ["ü", 5]}'.encode())
     assert positions.locate(value, ["/é~0~1/1"])["/é~0~1/1"] == (1, 15)
+
+
+def test_places_are_found_for_many_bytes_at_once() -> None:
+    """In whatever order they are asked for, over lines and characters of any width."""
+    source = "aé\n\n€\U0001f600x\n".encode()
+    found = places_of(source, [13, 0, 4, 1, 3, 5, 8, 12, 5])
+    assert found == {
+        0: (1, 1),
+        1: (1, 2),
+        3: (1, 3),
+        4: (2, 1),
+        5: (3, 1),
+        8: (3, 2),
+        12: (3, 3),
+        13: (3, 4),
+    }
+
+
+def test_a_text_that_memory_holds_at_four_times_its_size_is_refused() -> None:
+    """One emoji makes every character take four bytes: written out or as an escape, in a key or a value."""
+    long = b"a" * 7_000_000
+    for text in (long + "\U0001f600".encode(), long + b"\\ud83d\\ude00"):
+        for source in (b'{"a": "' + text + b'"}', b'{"' + text + b'": 1}'):
+            with pytest.raises(MalformedError) as caught:
+                parse_json(source)
+            assert (caught.value.reason, caught.value.line) == ("too_much_text", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xe4\xb8\xad" * 4_000_000,
+        b"\\u4e2d" * 2_000_000,
+        b"\\ud83d\\ude00" * 1_000_000,
+        b"\xf0\x9f\x98\x80" * 3_000_000,
+        b"a" * 11_000_000 + b"\xc3\xa9",
+    ],
+    ids=["Chinese", "Chinese, escaped", "emoji, escaped", "emoji", "Latin"],
+)
+def test_much_text_in_any_language_is_read(text: bytes) -> None:
+    """What takes many bytes to send takes few in memory."""
+    assert isinstance(parse_json(b'["' + text + b'"]')[0], list)

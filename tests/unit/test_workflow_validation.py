@@ -128,6 +128,12 @@ nodes:
         (workflow(node("a"), name=" "), "invalid_name", "/name", "1 to 200"),
         (workflow(node("a"), name="x" * 201), "invalid_name", "/name", "201"),
         (workflow(node("a"), name="a\r\nb"), "invalid_name", "/name", "printable"),
+        (
+            workflow(node("a"), description="x" * 10_001),
+            "invalid_description",
+            "/description",
+            "10000 characters, this one has 10001",
+        ),
         (workflow(node("a"), description=[]), "wrong_type", "/description", "a list"),
         (workflow(node("a"), desciption=""), "unknown_field", "/desciption", "did you mean 'description'?"),
         (workflow(5), "wrong_type", "/nodes/0", "an integer"),
@@ -250,6 +256,7 @@ def test_what_is_just_within_the_limits_is_accepted() -> None:
     accepted(workflow(*[node(f"n{place}") for place in range(1000)]))
     accepted(workflow(node("a"), reading("b", "{{ a.result }}" + "x" * 486, "a")))
     accepted(workflow(reading("a", "x" * 10_000)))
+    accepted(workflow(node("a"), description="x" * 10_000))
     accepted(workflow(node("a", timeout_seconds=1), node("b", timeout_seconds=3600), name="x" * 200))
 
 
@@ -350,3 +357,46 @@ def test_problems_come_in_the_order_of_the_document(form: Literal["json", "yaml"
     if form == "yaml":
         places = [(problem.line, problem.column) for problem in found]
         assert places == sorted(places, key=lambda place: (place[0] or 0, place[1] or 0))
+def test_no_message_repeats_what_could_command_a_terminal() -> None:
+    """Ids, names of handlers, keys and references, on every way into a message."""
+    bad = "a\x1b]0;x\x07\x9b2J\u202e"
+    document = workflow(
+        node(bad, f"b-{bad}", bad + "c"),
+        node(f"b-{bad}", bad, handler=bad, **{bad: 1}),
+        reading("c", '{{ b }}{{ nodes["' + bad + '"] }}'),
+        node("d", config={"input": 1, "transform_type": bad}),
+        node("e", handler="llm_service", config={"messages": [{"role": bad, bad: 1}]}),
+    )
+    result = checked(document)
+    assert {"invalid_id", "cycle", "unknown_dependency", "unknown_node_reference", "unknown_handler"} <= set(
+        codes(result)
+    )
+    assert all(problem.message.isprintable() for problem in result.problems)
+
+
+def test_an_id_that_is_refused_is_never_proposed() -> None:
+    """It would have to be changed first, and may be a megabyte long."""
+    document = workflow(node("load-" + "y" * 300), node("b", "load-" + "y" * 299), reading("c", "{{ load }}"))
+    messages = [problem.message for problem in checked(document).problems]
+    assert len(messages) == 3
+    assert all(len(message) < 200 and "did you mean" not in message for message in messages)
+
+
+def test_a_long_id_that_is_right_is_proposed_whole() -> None:
+    """So that it can be copied."""
+    problem = only(checked(workflow(node("a" * 100), node("b", "a" * 99))))
+    assert problem.message.endswith(f"did you mean '{'a' * 100}'?")
+
+
+def test_a_wrong_template_is_reported_wherever_it_stands() -> None:
+    """Checked once, told each time; a right one beside it changes nothing."""
+    document = workflow(node("a"), reading("b", ["{{ a }}", "{{ zz }}", "{{ zz }}", "{{ a }}"]))
+    assert [problem.pointer for problem in checked(document).problems] == [
+        f"/nodes/1/config/input/{place}" for place in range(4)
+    ]
+
+
+def test_templates_past_the_report_are_counted_one_by_one() -> None:
+    """Each name that cannot be read is a problem, worded or not."""
+    document = workflow(*[reading(f"n{place}", ["{{ [x, y, z] }}"] * 10) for place in range(30)])
+    assert checked(document).problems[-1].message == "and 700 more: mend these first"
