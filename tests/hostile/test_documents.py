@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import islice, product
+from string import ascii_letters
 
 import pytest
 
 from flowengine.settings import Limits
 from flowengine.workflow import Form, check
+from tests.hostile.harmful_documents import (
+    JSON_BYTES,
+    YAML_BYTES,
+    after_much_text,
+    calling,
+    document,
+    filled,
+    laughs,
+    like_each_other,
+    reading_much,
+)
 from tests.hostile.measured import bounded
-from tests.support.documents import catalog, node, reading, workflow
+from tests.support.documents import JsonObject, catalog, node, reading, workflow
 
-JSON_BYTES = 12 * 1024 * 1024
-YAML_BYTES = 2 * 1024 * 1024
 Make = Callable[[], bytes]
-
-
-def filled(start: bytes, unit: bytes, end: bytes, size: int) -> bytes:
-    """`start`, as many units as fit, `end`."""
-    return start + unit * ((size - len(start) - len(end)) // len(unit)) + end
-
-
-def document(*nodes: object) -> bytes:
-    """These nodes as a JSON document."""
-    return json.dumps({"name": "x", "nodes": nodes}).encode()
-
-
-def laughs(levels: int) -> bytes:
-    """A billion laughs: each level names the one below nine times."""
-    lines = [b"l0: &l0 lol"]
-    lines += [
-        b"l%d: &l%d [%s]" % (level, level, b",".join([b"*l%d" % (level - 1)] * 9))
-        for level in range(1, levels)
-    ]
-    return b"\n".join(lines)
-
 
 YAML: dict[str, tuple[Make, str]] = {
     "billion laughs": (lambda: laughs(10), "yaml_anchor"),
@@ -118,6 +108,10 @@ YAML: dict[str, tuple[Make, str]] = {
     "UTF-16 without a mark": (lambda: "name: x".encode("utf-16-le"), "nul_byte"),
     "UTF-32": (lambda: "name: x".encode("utf-32"), "invalid_encoding"),
     "a mark and nothing else": (lambda: b"\xef\xbb\xbf", "empty_document"),
+    "a mistake after half a million lines": (
+        lambda: filled("\u0100\n".encode(), "\u0100\n".encode(), b"b: c: d\n", YAML_BYTES),
+        "malformed_yaml",
+    ),
     "one byte over 2 MiB": (lambda: b" " * (YAML_BYTES + 1), "body_too_large"),
 }
 
@@ -238,6 +232,96 @@ JSON: dict[str, tuple[Make, str]] = {
         ),
         "unknown_node_reference",
     ),
+    "a ring of a thousand nodes that each read many": (
+        lambda: reading_much(1, lambda place: (place + 1) % 1000),
+        "cycle",
+    ),
+    "one template by the ten thousand": (lambda: reading_much(18), "not_an_ancestor"),
+    "short wrong templates by the hundred thousand": (
+        lambda: document(*[reading(f"n{place}", ["{{zz}}"] * 290) for place in range(1000)]),
+        "unknown_node_reference",
+    ),
+    "long templates where no text fits": (
+        lambda: document(
+            *[
+                node(f"n{place}", config={"input": 1, "transform_type": f"{{{{[{names},{place}]}}}}"})
+                for place in range(1000)
+                for names in [",".join(map("".join, islice(product(ascii_letters, repeat=3), 2200)))]
+            ]
+        ),
+        "template_too_long",
+    ),
+    "templates where no text fits, after too many": (
+        lambda: document(
+            *[
+                node(
+                    f"n{place}",
+                    handler="llm_service",
+                    config={
+                        "messages": ["{{" + "a~" * 230 + f"{place * 20 + item}}}}}" for item in range(18)]
+                    },
+                )
+                for place in range(1000)
+            ]
+        ),
+        "unknown_node_reference",
+    ),
+    "names close to a refused id of 1 MB": (
+        lambda: document(
+            node("x" * 64 + "y" * 1_000_000),
+            node("b", *["x" * 64 + f"z{place}" for place in range(200)]),
+        ),
+        "invalid_id",
+    ),
+    "reads of the first part of a refused id of 1 MB": (
+        lambda: document(node("a-" + "y" * 1_000_000), reading("b", ["{{ a }}"] * 300)),
+        "invalid_id",
+    ),
+    "a cycle of ids of 1 MB": (
+        lambda: document(node("a" * 1_000_000, "b" * 1_000_000), node("b" * 1_000_000, "a" * 1_000_000)),
+        "invalid_id",
+    ),
+    "names that are like each other": (like_each_other, "unknown_dependency"),
+    "a description of 11 MB, and problems after it": (
+        lambda: after_much_text("a" * 11_900_000),
+        "invalid_description",
+    ),
+    "lines by the million, and problems after them": (
+        lambda: b"\n" * 11_900_000 + after_much_text(""),
+        "wrong_type",
+    ),
+    "11 MB that an emoji makes four times as large": (
+        lambda: after_much_text("a" * 11_900_000 + "\U0001f600"),
+        "too_much_text",
+    ),
+    "the same as an escape": (
+        lambda: b'{"name":"' + b"a" * 11_900_000 + b'\\ud83d\\ude00"}',
+        "too_much_text",
+    ),
+    "the same in parts": (
+        lambda: document(*[reading(f"n{place}", "a" * 10_000 + "\U0001f600") for place in range(1000)]),
+        "too_much_text",
+    ),
+    "the same, and no JSON": (
+        lambda: b'["' + b"a" * 11_900_000 + "\U0001f600".encode() + b'",}',
+        "too_much_text",
+    ),
+    "configs with 11 MB of two bytes a character": (
+        lambda: document(*[reading(f"n{place}", "a" * 11_000 + "\u0100") for place in range(1000)]),
+        "config_too_large",
+    ),
+    "wrong items by the hundred thousand": (
+        lambda: calling("llm_service", 58, {"messages": [1] * 4900}),
+        "invalid_config",
+    ),
+    "wrong items in objects by the hundred thousand": (
+        lambda: calling("http_request", 150, {"url": "http://x/", "params": {"a": [None] * 1900}}),
+        "invalid_config",
+    ),
+    "one wrong item among thousands, a hundred times": (
+        lambda: calling("http_request", 100, {"url": "http://x/", "params": {"a": [*[1] * 2900, None]}}),
+        "invalid_config",
+    ),
 }
 
 CASES = [("yaml", name, *case) for name, case in YAML.items()] + [
@@ -276,6 +360,30 @@ def test_the_largest_right_documents_are_accepted_cheaply(shape: str) -> None:
     assert result.problems == ()
     assert result.plan is not None
     assert len(result.plan.nodes) == 1000
+
+
+RIGHT_CONFIGS: dict[str, tuple[str, JsonObject]] = {
+    "one short template": ("transform", {"input": ["{{a}}"] * 280, "transform_type": "length"}),
+    "a template among numbers": (
+        "http_request",
+        {"url": "http://x/", "params": {"a": ["{{a}}", *[1] * 280]}},
+    ),
+    "a text with a template for each name": (
+        "http_request",
+        {"url": "http://x/", "headers": {f"h{place}": "x{{a}}" for place in range(200)}},
+    ),
+    "two bytes a character": ("transform", {"input": "a" * 10_000 + "\u0100", "transform_type": "length"}),
+}
+
+
+@pytest.mark.parametrize("case", RIGHT_CONFIGS)
+def test_the_fullest_right_configs_are_accepted_cheaply(case: str) -> None:
+    """A thousand nodes with as much in their configs as these may hold."""
+    handler, config = RIGHT_CONFIGS[case]
+    nodes = [node("a"), *[node(f"n{place}", "a", handler=handler, config=config) for place in range(999)]]
+    body = json.dumps({"name": "x", "nodes": nodes}, ensure_ascii=False).encode()
+    result = bounded(lambda: check(body, "json", catalog(), Limits()))
+    assert result.problems == ()
 
 
 def test_names_and_ids_full_of_markup_are_data() -> None:
