@@ -128,7 +128,7 @@ class _Check:
     def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
         for annotation in getattr(expected.kind, "__metadata__", ()):
             if isinstance(annotation, LiteralCheck) and (wrong := annotation.check(text)):
-                self._add("invalid_config", pointer_to(owner, key), escaped(wrong[:MAX_MESSAGE_CHARS]))
+                self._add("invalid_config", pointer_to(owner, key), escaped(wrong, MAX_MESSAGE_CHARS))
 
     def _refuse_plain(
         self, value: JsonValue, expected: Expected, pointer: str, error: msgspec.ValidationError

@@ -357,6 +357,8 @@ def test_problems_come_in_the_order_of_the_document(form: Literal["json", "yaml"
     if form == "yaml":
         places = [(problem.line, problem.column) for problem in found]
         assert places == sorted(places, key=lambda place: (place[0] or 0, place[1] or 0))
+
+
 def test_no_message_repeats_what_could_command_a_terminal() -> None:
     """Ids, names of handlers, keys and references, on every way into a message."""
     bad = "a\x1b]0;x\x07\x9b2J\u202e"
