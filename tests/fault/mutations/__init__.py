@@ -1,0 +1,17 @@
+"""The rules of DESIGN sections 2 and 3, by layer, each with a change to the code that breaks it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations import broker, engine, execution, store
+from tests.fault.mutations.mutant import Mutant
+
+MUTANTS: Final[tuple[Mutant, ...]] = (
+    *execution.MUTANTS,
+    *engine.MUTANTS,
+    *store.MUTANTS,
+    *broker.MUTANTS,
+)
+
+__all__ = ["MUTANTS", "Mutant"]

@@ -1,0 +1,105 @@
+"""Rules of the broker: leases, deliveries, joining, hand-backs and dead letters."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import BROKER, Mutant
+
+
+def _broker(rule: str, module: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/broker/{module}.py", old, new, BROKER)
+
+
+MUTANTS: Final = (
+    _broker(
+        "only the engine's own transaction acknowledges its messages",
+        "consumer",
+        """        elif delivery.engine:
+            self._end(delivery)
+        elif delivery.exception is not None:
+            self._bury(delivery, "raised")
+""",
+        """        elif delivery.exception is not None:
+            self._bury(delivery, "raised")
+""",
+    ),
+    _broker(
+        "a group begins with the first message",
+        "group",
+        'GROUP, b"0", b"MKSTREAM"',
+        'GROUP, b"$", b"MKSTREAM"',
+    ),
+    _broker("a renewal counts no delivery", "group", '0, *ids, b"JUSTID")', "0, *ids)"),
+    _broker(
+        "only what is pending in its own name is renewed", "keeper", "kept = held & owned", "kept = held"
+    ),
+    _broker("only what is in memory is renewed", "keeper", "kept = held & owned", "kept = owned"),
+    _broker(
+        "only what has lapsed is taken over",
+        "group",
+        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids',
+        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids',
+    ),
+    _broker("what another has taken over is left to it", "group", "if entry_id in owned:", "if True:"),
+    _broker(
+        "a hand-back of what never began counts no delivery",
+        "returns",
+        "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unsettled})",
+        "counts.update({entry.id: entry.deliveries for entry in delivery.unsettled})",
+    ),
+    _broker(
+        "every taking over counts a delivery",
+        "takeover",
+        "counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}",
+        "counts = {lapsed.id: lapsed.deliveries for lapsed in chosen}",
+    ),
+    _broker(
+        "one suspect at a time",
+        "takeover",
+        "may_suspect = self._in_flight.admit_suspect(self._queue)",
+        "may_suspect = True",
+    ),
+    _broker(
+        "what comes again comes alone",
+        "assembly",
+        "policy.may_join is not None or entry.deliveries > 1",
+        "policy.may_join is not None",
+    ),
+    _broker(
+        "a message that kills is buried with its callback",
+        "dead_letters",
+        'told = _last_words(entry, starts, policies) if reason == "exhausted" else None',
+        "told = None",
+    ),
+    _broker(
+        "the orchestrator's messages are never buried by count",
+        "assembly",
+        "return policy is not None and policy.on_dead is not None",
+        "return policy is not None",
+    ),
+    _broker(
+        "nothing is taken over for a lease after an error",
+        "consumer",
+        "        self._greeted = False\n        self._takeover.postpone()\n",
+        "        self._greeted = False\n",
+    ),
+    _broker(
+        "nothing is taken over for a lease after a server start",
+        "consumer",
+        "if uptime_s < lease_s:",
+        "if False:",
+    ),
+    _broker(
+        "fetching stops first",
+        "broker",
+        "        self.in_flight.stop()\n",
+        "",
+    ),
+    _broker(
+        "a removed consumer's messages are kept",
+        "group",
+        "        for row in rows:\n",
+        "        for row in rows[:0]:\n",
+    ),
+)

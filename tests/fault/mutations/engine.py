@@ -1,0 +1,158 @@
+"""Rules of the engine: in which order things are done, and what a message is acknowledged with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+
+def _in(module: str) -> str:
+    return f"flowengine/engine/{module}.py"
+
+
+MUTANTS: Final = (
+    Mutant(
+        "a batch decides on what its earlier decisions have changed",
+        _in("batch"),
+        "        self._remember(execution, decision.changes)\n",
+        "",
+    ),
+    Mutant(
+        "an absent counter is never ready",
+        _in("batch"),
+        "counters.get((execution, name)) == 0:",
+        "not counters.get((execution, name)):",
+    ),
+    Mutant(
+        "a join is ready only when its counter is 0",
+        _in("batch"),
+        "if plan is not None and counters.get((execution, name)) == 0:",
+        "if plan is not None:",
+    ),
+    Mutant(
+        "the cascade reads every node it marks under WATCH",
+        _in("batch"),
+        "below: Sequence[int] = plan.descendants(position)",
+        "below: Sequence[int] = ()",
+    ),
+    Mutant(
+        "in a later run a child is read before it is dispatched",
+        _in("batch"),
+        "elif callback.run > 1 and not",
+        "elif callback.run > 1_000_000 and not",
+    ),
+    Mutant(
+        "only a pending node is dispatched",
+        _in("settling"),
+        'if record.status == "pending" and key not in dispatched:',
+        'if record.status != "completed" and key not in dispatched:',
+    ),
+    Mutant(
+        "a node is dispatched once in a transaction",
+        _in("settling"),
+        'if record.status == "pending" and key not in dispatched:',
+        'if record.status == "pending":',
+    ),
+    Mutant(
+        "a start counts in its own run only",
+        _in("orchestrator"),
+        " or meta.run != message.run:",
+        ":",
+    ),
+    Mutant(
+        "a repeated callback of an earlier run changes nothing",
+        _in("settling"),
+        "return meta is not None and meta.run != run.run",
+        "return False",
+    ),
+    Mutant(
+        "a batch speaks for the newest run in it",
+        _in("batch"),
+        "if known is None or known.run < callback.run:",
+        "if True:",
+    ),
+    Mutant(
+        "a refused transaction is decided anew",
+        _in("settling"),
+        "if unit.commit(changes, acknowledge) is not None:",
+        "if unit.commit(changes, acknowledge) is not None or True:",
+    ),
+    Mutant(
+        "a message is acknowledged in its last transaction, not before",
+        _in("orchestrator"),
+        "early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None",
+        "early = _Acknowledge(receipt)",
+    ),
+    Mutant(
+        "only a callback that is applied to the end is acknowledged early",
+        _in("batch"),
+        "done = decision.continues and not decision.joins and not decision.later",
+        "done = decision.continues",
+    ),
+    Mutant(
+        "a large step is acknowledged with its last part",
+        _in("settling"),
+        "            self._transact(group, ending, None)\n",
+        "            self._transact(group, ending, acknowledge)\n",
+    ),
+    Mutant(
+        "a conflict takes a batch again",
+        _in("orchestrator"),
+        "            if committed is not None:\n                receipt.confirm",
+        "            if committed is None:\n                return True\n"
+        "            if committed is not None:\n                receipt.confirm",
+    ),
+    Mutant(
+        "a worker runs only what is still wanted",
+        _in("runner"),
+        "        if start.wanted:\n",
+        "        if True:\n",
+    ),
+    Mutant(
+        "a late start is removed by who wrote it",
+        _in("runner"),
+        "        hand.forget_start(self._store)\n",
+        "",
+    ),
+    Mutant(
+        "what somebody had before is noted before it runs",
+        _in("beginnings"),
+        "return delivery == 1 and not task.reads",
+        "return not task.reads",
+        tests=("tests/unit/test_beginnings.py",),
+    ),
+    Mutant(
+        "a start is not noted after its outcome",
+        _in("hand"),
+        "            if not self._taken:\n                store.note_start",
+        "            if True:\n                store.note_start",
+        tests=("tests/unit/test_beginnings.py",),
+    ),
+    Mutant(
+        "the sweep corrects counters under WATCH",
+        _in("sweep"),
+        "unit = self._store.begin([(execution, node.id) for node in plan.nodes])\n",
+        "stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])\n        "
+        "unit = self._store.begin([])\n        "
+        "unit.nodes = {(execution, name): record for name, record in stored.items()}\n",
+    ),
+    Mutant(
+        "the sweep leaves alone what waits its turn",
+        _in("sweep"),
+        "return oldest is not None and oldest <= max(moved, started_at) + CLOCK_MARGIN_MS",
+        "return False",
+    ),
+    Mutant(
+        "the sweep dispatches nothing whose callback may wait to be applied",
+        _in("sweep"),
+        "elif self._has_no_callback(attempt, oldest[ORCHESTRATOR_QUEUE]):",
+        "else:",
+    ),
+    Mutant(
+        "the sweep dispatches what vanished as a new attempt",
+        _in("sweep"),
+        "changes: list[Change] = [ForgetStart(name, record.run, record.attempt)]",
+        "changes: list[Change] = []",
+    ),
+)

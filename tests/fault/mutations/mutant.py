@@ -1,0 +1,37 @@
+"""One rule and a change to the code that breaks it, and the tests that must notice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+RULES: Final = ("tests/unit/test_rules_finish.py", "tests/unit/test_rules_runs.py")
+ENGINE: Final = (
+    "tests/integration/test_engine_callbacks.py",
+    "tests/integration/test_engine_timers.py",
+    "tests/integration/test_engine_sweep.py",
+    "tests/integration/test_store_lifetimes.py",
+    "tests/integration/test_store_connection.py",
+    "tests/integration/test_store_triggers.py",
+    "tests/integration/test_engine_crashes.py",
+    "tests/property/test_execution_graphs.py",
+    "tests/property/test_execution_machine.py",
+)
+BROKER: Final = (
+    "tests/unit/test_broker_assembly.py",
+    "tests/unit/test_broker_inflight.py",
+    "tests/integration/test_broker_ownership.py",
+    "tests/integration/test_broker_leases.py",
+    "tests/integration/test_broker_engine_messages.py",
+)
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """One rule, and how to break it: `old`, which occurs once in the file, becomes `new`."""
+
+    rule: str
+    path: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ENGINE
