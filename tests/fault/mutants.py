@@ -1,8 +1,10 @@
 """Breaks one rule of DESIGN sections 2 and 3 at a time, and sees whether the tests notice.
 
 `python -m tests.fault.mutants` copies the tree, applies each mutation to the copy alone, runs the tests
-that concern it, and prints a table. Exit code 1 when a mutation went unnoticed, 2 when one no longer
-applies to the code. Names as arguments run only the mutants whose rules contain them.
+that concern it, and prints a table. Only a test that failed has noticed: code that cannot be imported,
+a fixture that breaks and a run that never ends prove nothing of any rule, and are told apart. Exit code
+1 when a mutation went unnoticed or proved nothing, 2 when one no longer applies to the code. Names as
+arguments run only the mutants whose rules contain them.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -25,7 +28,7 @@ COPIED: Final = ("flowengine", "tests", "pyproject.toml", "README.md", "LICENSE"
 TIMEOUT_S: Final = 240
 MACHINE_EXAMPLES: Final = "60"
 
-Verdict: TypeAlias = Literal["noticed", "UNNOTICED", "DOES NOT APPLY"]
+Verdict: TypeAlias = Literal["noticed", "UNNOTICED", "PROVED NOTHING", "DOES NOT APPLY"]
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -37,6 +40,20 @@ class Tried(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class Ran(msgspec.Struct, frozen=True):
+    """How a run of tests ended: the first test that failed, or else what kept them from judging."""
+
+    failed: str | None = None
+    broken: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it says of a mutation."""
+        if self.failed is not None:
+            return "noticed"
+        return "UNNOTICED" if self.broken is None else "PROVED NOTHING"
+
+
 def try_mutant(mutant: Mutant, folder: Path) -> Tried:
     """Break the copy, run the tests, mend the copy."""
     path = folder / mutant.path
@@ -46,14 +63,14 @@ def try_mutant(mutant: Mutant, folder: Path) -> Tried:
     path.write_text(whole.replace(mutant.old, mutant.new), encoding="utf-8")
     began = time.monotonic()
     try:
-        failed = run_tests(mutant.tests, folder)
+        ran = run_tests(mutant.tests, folder)
     finally:
         path.write_text(whole, encoding="utf-8")
-    return Tried(mutant, "noticed" if failed else "UNNOTICED", time.monotonic() - began, failed or "")
+    return Tried(mutant, ran.verdict, time.monotonic() - began, ran.failed or ran.broken or "")
 
 
-def run_tests(tests: tuple[str, ...], folder: Path) -> str | None:
-    """The name of the first test that fails, or None. The cheapest tests go first."""
+def run_tests(tests: tuple[str, ...], folder: Path) -> Ran:
+    """How they end, up to the first that fails. The cheapest tests go first."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(folder),
@@ -73,11 +90,21 @@ def run_tests(tests: tuple[str, ...], folder: Path) -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return "(did not end)"
-    if done.returncode == 0:
-        return None
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return lines[0].split(" - ")[0].split("::")[-1] if lines else f"(exit {done.returncode})"
+        return Ran(broken=f"(did not end within {TIMEOUT_S} s)")
+    return judge(done.returncode, done.stdout)
+
+
+def judge(exit_code: int, printed: str) -> Ran:
+    """What pytest's exit code and its short summary say."""
+    if exit_code == 0:
+        return Ran()
+    failed, broken = (
+        [line.split(" - ")[0].split("::")[-1] for line in printed.splitlines() if line.startswith(word)]
+        for word in ("FAILED ", "ERROR ")
+    )
+    if exit_code == 1 and failed:
+        return Ran(failed=failed[0])
+    return Ran(broken=broken[0] if broken else f"(exit code {exit_code})")
 
 
 def main(wanted: list[str]) -> int:
@@ -90,8 +117,8 @@ def main(wanted: list[str]) -> int:
             if (ROOT / name).exists():
                 copy(ROOT / name, folder / name)
         sound = run_tests(tuple(sorted({test for mutant in chosen for test in mutant.tests})), folder)
-        if sound is not None:
-            sys.stdout.write(f"without any mutation, {sound} fails already\n")
+        if sound.verdict != "UNNOTICED":
+            sys.stdout.write(f"without any mutation, {sound.failed or sound.broken} fails already\n")
             return 2
         tried = []
         for mutant in chosen:
@@ -101,13 +128,14 @@ def main(wanted: list[str]) -> int:
             sys.stdout.flush()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    unnoticed = sum(one.verdict == "UNNOTICED" for one in tried)
-    outdated = sum(one.verdict == "DOES NOT APPLY" for one in tried)
-    noticed = len(tried) - unnoticed - outdated
+    found = Counter(one.verdict for one in tried)
     sys.stdout.write(
-        f"mutants: {len(tried)} rules broken, {noticed} noticed, {unnoticed} unnoticed, {outdated} outdated\n"
+        f"mutants: {len(tried)} rules broken, {found['noticed']} noticed, {found['UNNOTICED']} unnoticed, "
+        f"{found['PROVED NOTHING']} proved nothing, {found['DOES NOT APPLY']} outdated\n"
     )
-    return 2 if outdated else int(bool(unnoticed))
+    if found["DOES NOT APPLY"]:
+        return 2
+    return int(found["noticed"] < len(tried))
 
 
 if __name__ == "__main__":
