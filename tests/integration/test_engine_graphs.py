@@ -170,10 +170,33 @@ def test_an_orchestrator_that_dies_between_the_parts_leaves_none_out(
     check_invariants()
 
 
-def test_large_configs_are_dispatched_in_parts(harness: Harness, check_invariants: CheckEverything) -> None:
-    """A fan-out of more than a mebibyte of config does not go into one transaction."""
-    graph = fan(120)
-    execution = harness.begin(plan_of(graph, padding=10_000))
+def dispatched(harness: Harness, process: Process, *entries: Entry) -> list[tuple[int, int]]:
+    """For each transaction with which a process deals with these entries: how many tasks it sends, and
+    how many bytes they hold."""
+    session, found = process.state.sessions.here(), []
+    transact = session.transact
+
+    def noted(commands: Sequence[Command], epoch: int) -> list[Any] | None:
+        tasks = [command for command in commands if command[:2] == ("XADD", "fe:q:worker")]
+        found.append((len(tasks), sum(len(hiredis.pack_command(tuple(task))) for task in tasks)))
+        return transact(commands, epoch)
+
+    with patch.object(session, "transact", noted):
+        assert harness.deliver(process, *entries)
+    return found
+
+
+@pytest.mark.parametrize(("padding", "parts"), [(8_000, [120]), (10_000, [0, 120]), (40_000, [0, 104, 16])])
+def test_large_configs_are_dispatched_in_parts(
+    harness: Harness, check_invariants: CheckEverything, padding: int, parts: list[int]
+) -> None:
+    """Children with more than a mebibyte of config are put off, and follow by four mebibytes at most."""
+    execution = harness.begin(plan_of(fan(120), padding=padding))
+    harness.start_executions()
+    harness.run_tasks("first")
+    found = dispatched(harness, harness.orchestrators[0], *harness.callbacks())
+    assert [tasks for tasks, _ in found] == parts
+    assert max(size for _, size in found) < TRANSACTION_BYTES + CHUNK_BYTES / 10
     harness.drain()
-    assert harness.results(execution) == expected_values(graph)
+    assert harness.results(execution) == expected_values(fan(120))
     check_invariants()
