@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.backlog_memory", description=__doc__)
     parser.add_argument("count", nargs="?", type=int, default=10_000)
     count: int = parser.parse_args(arguments).count
-    with running_stack(workers=0, persistent=True) as stack, stack.valkey.connect() as db:
+    with running_stack(workers=0, persistent=True, settles=False) as stack, stack.valkey.connect() as db:
         _measure(stack, db, count)
     return 0
 

@@ -41,7 +41,8 @@ def own_service() -> Iterator[HttpServer]:
 @pytest.fixture(scope="module")
 def quick_stack() -> Iterator[Stack]:
     """A stack with a short lease, whose worker process may die and is started again."""
-    with running_stack(settings=QUICK) as stack:
+    # The node that kills its worker each time.
+    with running_stack(settings=QUICK, dead_letters=1) as stack:
         yield stack
 
 
@@ -157,7 +158,8 @@ def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stac
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
     own_service.answers("/gone", FOREVER)
-    with running_stack(settings=QUICK) as stack:
+    # Nobody is left to take the task away.
+    with running_stack(settings=QUICK, settles=False) as stack:
         execution = stack.start(
             workflow(node("call", "http_request", timeout=1, url=own_service.url("/gone")))
         )

@@ -302,6 +302,7 @@ def test_only_what_failed_runs_again(harness: Harness, check_invariants: CheckEv
     check_invariants()
 
 
+@pytest.mark.corrupts("a record that no command fits")
 def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
     """What cannot be applied is taken one by one, and only the bad one stays."""
     execution = begun(harness, {"a": (), "b": ()})
@@ -316,6 +317,7 @@ def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
     assert [msgspec.json.decode(e.payload)["execution"] for e in harness.callbacks()] == [broken]
 
 
+@pytest.mark.corrupts("the counters are lost")
 def test_an_absent_counter_is_never_ready(harness: Harness) -> None:
     """Where the counters were lost, a repeated callback dispatches nothing on their account."""
     execution = begun(harness, JOIN)

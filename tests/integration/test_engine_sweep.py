@@ -230,6 +230,7 @@ def test_of_several_processes_one_sweeps(harness: Harness) -> None:
     ]
 
 
+@pytest.mark.corrupts("an execution expires, and its keys stay")
 def test_expired_executions_leave_the_index(harness: Harness) -> None:
     """Their keys go by themselves; the sweep removes their ids."""
     execution = harness.begin(plan_of({"a": ()}))

@@ -241,6 +241,7 @@ def test_an_orchestrator_that_dies_over_a_timer_leaves_nothing_undone(
     check_invariants()
 
 
+@pytest.mark.corrupts("a running execution expires")
 def test_a_timer_of_an_expired_execution_is_harmless(harness: Harness) -> None:
     """It clears away what a late start may have written, and is gone."""
     execution = hanging(harness)

@@ -7,7 +7,7 @@ what order, and knows nothing of what the messages mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,7 @@ from flowengine.store.timers import RedisTimers
 from flowengine.store.unit import Unit
 from flowengine.workflow.plan import Plan, PlanNode
 from tests.support.faults import Gate, Line, ProcessDied
-from tests.support.invariants import Client
+from tests.support.invariants import Client, check_everything
 from tests.support.reference_model import MODULUS, Graph
 from tests.support.valkey import Valkey
 
@@ -473,6 +473,17 @@ class Harness:
                 return
         raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")
 
+    def conclude(self) -> None:
+        """Undo what the test has set up, let everything go on to its end, and assert every invariant."""
+        self.gate = Gate()
+        self.script = lambda context: None
+        for process in (self.api, *self.orchestrators, *self.workers):
+            process.reborn()
+        self.drain()
+        check_everything(self.client)
+        running = self.client.zrange(keys.index("running"), 0, -1)
+        assert not running, f"nothing waits, and these have not ended: {running[:3]}"
+
     # -- time
 
     def now(self) -> int:
@@ -514,6 +525,18 @@ class Harness:
     def fire_timers(self) -> None:
         """One turn of the timer loop."""
         self.orchestrators[0].timers.fire_due()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A test over a harness that has passed goes on to its end, where every invariant must hold.
+
+    Part of the test and not of the fixture's end, so that what is wrong then is a test that failed.
+    """
+    yield
+    used = getattr(item, "funcargs", {}).get("harness")
+    if isinstance(used, Harness) and item.get_closest_marker("corrupts") is None:
+        used.conclude()
 
 
 @pytest.fixture

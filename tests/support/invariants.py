@@ -6,9 +6,11 @@ AssertionError listing every breach. See DESIGN.md, sections 2 and 3.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 import pytest
@@ -21,9 +23,21 @@ from flowengine.workflow.plan import Plan, decode_plan
 Client: TypeAlias = Any
 """A redis.Redis: its own types are unions of every protocol and decoding."""
 
-QUEUES: Final = ("orchestrator", "worker")
 TIMERS: Final = b"fe:timers"
 META_LEAD_S: Final = 60
+COUNTED_RESULT_BYTES: Final = 4096
+DEAD: Final = b":dead"
+
+_TYPES: Final = {
+    re.compile(rb"fe:x:[^:]+:(meta|deps|started|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:plan"): b"string",
+    re.compile(rb"fe:x:[^:]+:events"): b"stream",
+    re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
+    re.compile(rb"fe:timers"): b"zset",
+    re.compile(rb"fe:q:.+"): b"stream",
+    re.compile(rb"fe:(sweep|health)"): b"string",
+}
+_PASSING: Final = (b"fe:sweep", b"fe:health")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
@@ -60,11 +74,9 @@ class Stored(msgspec.Struct):
 
 
 def read(client: Client, execution: str) -> Stored:
-    """Everything that is stored of one execution. Raises AssertionError for a key of no known kind."""
+    """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
     names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", count=2000)]
-    odd = [n for n in names if n not in ("meta", "plan", "deps", "started", "events") and n[:5] != "node:"]
-    assert not odd, f"keys of no known kind: {odd}"
     nodes, results = {}, {}
     with client.pipeline(transaction=False) as pipe:
         stored = [name for name in names if name.startswith("node:")]
@@ -93,13 +105,17 @@ def read(client: Client, execution: str) -> Stored:
     )
 
 
-def check(client: Client, execution: str, *, settled: bool = True) -> Stored:
+def check(
+    client: Client, execution: str, *, settled: bool = True, queues: Sequence[bytes] | None = None
+) -> Stored:
     """Assert every invariant of one execution, running or ended; returns what was read.
 
     With `settled`, nothing may be left over of an ended one: without, late messages of it may still
-    wait, and a worker that began too late may not have been told yet.
+    wait, and a worker that began too late may not have been told yet. `queues`: the streams to look
+    for its messages in, all there are if not told.
     """
     stored = read(client, execution)
+    streams = queues_of(client) if queues is None else queues
     breaches = [
         *_numbers(stored),
         *_counters(stored),
@@ -110,20 +126,24 @@ def check(client: Client, execution: str, *, settled: bool = True) -> Stored:
         *_index(client, stored),
     ]
     if stored.status in ("completed", "failed") and settled:
-        breaches += _leftovers(client, stored)
+        breaches += _leftovers(client, stored, streams)
     elif stored.status == "running":
-        breaches += _stuck(client, stored)
+        breaches += _stuck(client, stored, streams)
     assert not breaches, f"execution {execution} ({stored.status}):\n  " + "\n  ".join(breaches)
     return stored
+
+
+def queues_of(client: Client) -> list[bytes]:
+    """The streams of all queues, whoever made them."""
+    found = client.scan_iter("fe:q:*", count=2000)
+    return sorted(key for key in found if not key.endswith(DEAD))
 
 
 def check_drained(client: Client) -> None:
     """Assert that nothing is left in queues, pending lists and timers."""
     breaches = [f"timers: {client.zrange(TIMERS, 0, 5)}"] if client.exists(TIMERS) else []
-    for queue in QUEUES:
-        key = f"fe:q:{queue}"
-        if not client.exists(key):
-            continue
+    for queue in queues_of(client):
+        key = queue.decode()
         if client.xlen(key):
             breaches.append(f"{key} holds {client.xlen(key)} messages: {client.xrange(key, count=3)}")
         pending = [group["pending"] for group in client.xinfo_groups(key)]
@@ -132,10 +152,55 @@ def check_drained(client: Client) -> None:
     assert not breaches, "\n".join(breaches)
 
 
-def check_everything(client: Client) -> list[Stored]:
-    """Assert every invariant of every execution there is; returns what was read."""
+def is_quiet(client: Client) -> bool:
+    """Whether every execution that was started has ended, and nothing is left of them to deal with."""
+    if client.zcard("fe:index:running"):
+        return False
+    try:
+        check_drained(client)
+    except AssertionError:
+        return False
+    return True
+
+
+def check_keys(client: Client) -> None:
+    """Assert that every key on the server is of a known name and type, and that none stays by mistake."""
+    breaches = []
+    keys = list(client.scan_iter(count=2000))
+    with client.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.type(key)
+        types = pipe.execute()
+    for key, found in zip(keys, types, strict=True):
+        expected = next((kind for name, kind in _TYPES.items() if name.fullmatch(key)), None)
+        # One that has expired since has no type.
+        if expected is None or found not in (expected, b"none"):
+            breaches.append(f"{key.decode(errors='replace')} is a {found.decode()}")
+    breaches += [f"{key.decode()} never expires" for key in _PASSING if client.ttl(key) == -1]
+    assert not breaches, "keys of no known kind:\n  " + "\n  ".join(breaches[:10])
+
+
+def check_dead_letters(client: Client, expected: int) -> None:
+    """Assert that so many messages have been buried, of all queues together."""
+    buried = [
+        (key.decode(), fields)
+        for key in client.scan_iter("fe:q:*", count=2000)
+        if key.endswith(DEAD)
+        for _, fields in client.xrange(key)
+    ]
+    assert len(buried) == expected, f"{len(buried)} dead letters, {expected} expected: {buried[:3]}"
+
+
+def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
+    """Assert every invariant of every execution there is; returns what was read.
+
+    `dead_letters`: how many messages were rightly buried.
+    """
+    check_keys(client)
+    check_dead_letters(client, dead_letters)
     found = [key.decode().split(":")[2] for key in client.scan_iter("fe:x:*:meta", count=2000)]
-    checked = [check(client, execution) for execution in found]
+    queues = queues_of(client)
+    checked = [check(client, execution, queues=queues) for execution in found]
     known = set(found)
     odd = [key for key in client.scan_iter("fe:x:*", count=2000) if key.decode().split(":")[2] not in known]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
@@ -153,6 +218,9 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
     if failed != counted["failed"]:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
+    counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
+    if int(stored.meta.get("bytes", "0")) != counted_bytes:
+        yield f"bytes is {stored.meta.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.meta["total"]) != len(stored.plan.nodes):
         yield f"total is {stored.meta['total']} of {len(stored.plan.nodes)}"
     if stored.status == "completed" and counted["completed"] != len(stored.plan.nodes):
@@ -274,24 +342,24 @@ def _index(client: Client, stored: Stored) -> Iterable[str]:
         yield f"listed as {listed}, is {stored.status}"
 
 
-def _leftovers(client: Client, stored: Stored) -> Iterable[str]:
+def _leftovers(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
     if stored.started:
         yield f"left in started: {stored.started}"
     timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
     if timers:
         yield f"left in timers: {timers}"
-    for queue in QUEUES:
-        for _, fields in client.xrange(f"fe:q:{queue}"):
+    for queue in queues:
+        for _, fields in client.xrange(queue):
             if stored.id.encode() in fields.get(b"p", b""):
-                yield f"left in {queue}: {fields}"
+                yield f"left in {queue.decode()}: {fields}"
 
 
-def _stuck(client: Client, stored: Stored) -> Iterable[str]:
+def _stuck(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
     messages = [
         fields.get(b"p", b"")
-        for queue in QUEUES
-        for _, fields in client.xrange(f"fe:q:{queue}")
+        for queue in queues
+        for _, fields in client.xrange(queue)
         if stored.id.encode() in fields.get(b"p", b"")
     ]
     timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
@@ -303,10 +371,14 @@ def _text(hashed: dict[bytes, bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in hashed.items()}
 
 
-CheckEverything = Callable[[], list[Stored]]
+class CheckEverything(Protocol):
+    """`check_invariants()`."""
+
+    def __call__(self, *, dead_letters: int = 0) -> list[Stored]:
+        """Assert every invariant of everything on the session's server; returns what was read."""
 
 
 @pytest.fixture
 def check_invariants(redis_client: redis.Redis) -> CheckEverything:
     """Asserts every invariant of everything on the session's server: `check_invariants()`."""
-    return lambda: check_everything(redis_client)
+    return partial(check_everything, redis_client)

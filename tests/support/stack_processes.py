@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
+from tests.support.invariants import check_drained, check_everything, is_quiet
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -30,6 +31,7 @@ ROOT: Final = Path(__file__).parents[2]
 FLOWENGINE: Final = str(Path(sys.executable).with_name("flowengine"))
 START_S: Final = 60.0
 STOP_S: Final = 20.0
+QUIET_WITHIN_S: Final = 30.0
 
 _OURS: Final = ("FLOWENGINE_", "LLM_", "REDIS_URL", "NO_COLOR", "DRAMATIQ_", "PYTEST_")
 _UNREADABLE: Final[Mapping[str, Any]] = {}
@@ -257,6 +259,22 @@ class Stack:
         """A condition to wait for: the node is in that status."""
         return lambda: node_of(self.status(execution), name)["status"] == status
 
+    def check(self, *, dead_letters: int = 0) -> None:
+        """Assert every invariant, once everything that was started has ended and nothing is left of it."""
+        with self.valkey.connect(socket_timeout=30) as client:
+            try:
+                wait_until(
+                    lambda: is_quiet(client),
+                    within_s=QUIET_WITHIN_S,
+                    what="an end of everything",
+                    every_s=0.05,
+                )
+            except AssertionError:
+                # Tells what is left.
+                check_drained(client)
+                raise
+            check_everything(client, dead_letters=dead_letters)
+
     def close(self) -> None:
         """End everything."""
         for process in self.processes:
@@ -280,8 +298,14 @@ def running_stack(
     orchestrator_options: Sequence[str] = (),
     persistent: bool = False,
     settings: Mapping[str, str] | None = None,
+    dead_letters: int = 0,
+    settles: bool = True,
 ) -> Iterator[Stack]:
-    """A stack that serves, for the length of a with block. `workers` may be 0."""
+    """A stack that serves, for the length of a with block. `workers` may be 0.
+
+    When the block has passed, everything that was started must come to its end, and every invariant
+    hold: with so many `dead_letters`. Not with `settles=False`, where something is rightly left.
+    """
     valkey = Valkey(persistent=persistent, config={"maxmemory-policy": "noeviction"})
     with Stack(valkey, settings or {}) as stack:
         valkey.start()
@@ -292,3 +316,5 @@ def running_stack(
         if workers:
             wait_until(stack.serves, within_s=START_S, what="a stack that serves")
         yield stack
+        if settles:
+            stack.check(dead_letters=dead_letters)

@@ -7,11 +7,15 @@ from collections.abc import Callable
 
 
 def wait_until(
-    condition: Callable[[], object], *, within_s: float = 15.0, what: str = "the condition"
+    condition: Callable[[], object],
+    *,
+    within_s: float = 15.0,
+    what: str = "the condition",
+    every_s: float = 0.005,
 ) -> None:
     """Return once `condition()` is true; AssertionError naming `what` when it is not within `within_s`."""
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {within_s} s")
-        time.sleep(0.005)
+        time.sleep(every_s)

@@ -1,0 +1,88 @@
+"""The invariant checker itself: what it must not overlook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from flowengine.broker.wire import GROUP
+from tests.support.harness import Harness, plan_of
+from tests.support.invariants import Client, check_everything
+
+
+def a_message_in_a_handlers_own_queue(client: Client, execution: str) -> None:
+    """A queue that no list names."""
+    client.xgroup_create("fe:q:gpu", GROUP, id="0", mkstream=True)
+    client.xadd("fe:q:gpu", {"a": "run_node", "p": f'{{"execution":"{execution}"}}'})
+
+
+def a_pending_entry_without_its_message(client: Client, execution: str) -> None:
+    """Deleted, and not acknowledged."""
+    entry = client.xadd("fe:q:worker", {"a": "run_node", "p": "{}"})
+    client.xreadgroup(GROUP, "someone", {"fe:q:worker": ">"})
+    client.xdel("fe:q:worker", entry)
+
+
+def a_dead_letter(client: Client, execution: str) -> None:
+    """Nobody expected one."""
+    client.xadd("fe:q:worker:dead", {"reason": "exhausted"})
+
+
+def wrong_bytes(client: Client, execution: str) -> None:
+    """The execution's limit on results would be somewhere else."""
+    client.hincrby(f"fe:x:{execution}:meta", "bytes", 1)
+
+
+def a_key_of_no_known_name(client: Client, execution: str) -> None:
+    """It would stay for ever."""
+    client.set("fe:seen", 1)
+
+
+def a_key_of_no_known_name_in_the_execution(client: Client, execution: str) -> None:
+    """It expires with the others, and is of no use."""
+    client.set(f"fe:x:{execution}:lock", 1, ex=1000)
+
+
+def a_key_of_another_type(client: Client, execution: str) -> None:
+    """The next command would fail."""
+    client.set("fe:index:pending", 1)
+
+
+def a_health_mark_that_stays(client: Client, execution: str) -> None:
+    """It has a time of its own."""
+    client.set("fe:health", 1)
+
+
+DAMAGES: tuple[Callable[[Client, str], None], ...] = (
+    a_message_in_a_handlers_own_queue,
+    a_pending_entry_without_its_message,
+    a_dead_letter,
+    wrong_bytes,
+    a_key_of_no_known_name,
+    a_key_of_no_known_name_in_the_execution,
+    a_key_of_another_type,
+    a_health_mark_that_stays,
+)
+
+
+@pytest.mark.corrupts("that is what it is about")
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: str(damage.__name__))
+def test_the_checker_overlooks_no(harness: Harness, damage: Callable[[Client, str], None]) -> None:
+    """Sound before the damage, not afterwards."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.drain()
+    check_everything(harness.client)
+    damage(harness.client, execution)
+    with pytest.raises(AssertionError):
+        check_everything(harness.client)
+
+
+def test_dead_letters_that_are_expected_are_no_breach(harness: Harness) -> None:
+    """As many as are named, of all queues together."""
+    for queue in ("worker", "orchestrator"):
+        harness.client.xadd(f"fe:q:{queue}:dead", {"reason": "exhausted"})
+    check_everything(harness.client, dead_letters=2)
+    with pytest.raises(AssertionError, match="2 dead letters, 1 expected"):
+        check_everything(harness.client, dead_letters=1)
+    harness.client.delete("fe:q:worker:dead", "fe:q:orchestrator:dead")
