@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from flowengine.broker.assembly import Assembler
+from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.wire import GROUP, stream_key
+from flowengine.broker.takeover import Takeover
+from flowengine.broker.wire import ACTOR, GROUP, PAYLOAD, stream_key
 from tests.support.broker_rig import QUEUE, Rig, Seen
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
@@ -115,6 +119,33 @@ def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     seen.gate.set()
     wait_until(lambda: not broker.in_flight.all(QUEUE))
     assert rig.pending()[entry][0] == b"other"
+
+
+def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
+    """A process whose keeper stood still finds what it runs among the lapsed: to claim it would be to run
+    it twice, and count a delivery."""
+    broker = rig.engine_broker()
+    own = broker.group.consumer.decode()
+    rig.send(broker, b"mine", b"theirs")
+    [mine] = rig.take_as(own)
+    [theirs] = rig.take_as("gone")
+    broker.in_flight.hold(deliveries_of(broker, mine))
+    for entry, consumer in ((mine, own), (theirs, "gone")):
+        # fmt: off
+        rig.client.execute_command(
+            b"XCLAIM", stream_key(QUEUE), GROUP, consumer, 0, entry, "IDLE", 60_000, "JUSTID"
+        )
+        # fmt: on
+    takeover = Takeover(broker.group, QUEUE, broker.in_flight, cautious=False)
+    assert [entry for (entry, _), _ in takeover.take(10)] == [theirs]
+    assert rig.pending()[mine] == (own.encode(), 1)
+    assert broker.group.lapsed(QUEUE, 10) == []
+
+
+def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
+    """The delivery of one entry, as its consumer makes it."""
+    assembler = Assembler(QUEUE, broker.policies, max_deliveries=3, release=broker.in_flight.release)
+    return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
 def test_groups_are_made_again_after_data_loss(rig: Rig) -> None:

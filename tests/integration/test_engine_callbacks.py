@@ -6,10 +6,14 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from flowengine.engine import together
 from flowengine.engine.orchestrator import LAST_DELIVERY
 from flowengine.errors import WrongStateError
 from flowengine.execution import rules
+from flowengine.execution.events import decode_events
 from flowengine.execution.model import Callback
+from flowengine.plugin import Context
+from flowengine.store import keys
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 from tests.support.reference_model import expected_values
@@ -262,6 +266,75 @@ def test_several_executions_are_started_together(harness: Harness, check_invaria
     check_invariants()
     harness.drain()
     assert all(harness.results(execution) == expected_values(JOIN) for execution in executions)
+    check_invariants()
+
+
+def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """Its neighbours are started one by one: those before it now, those after it when they come again."""
+    first, broken, last = (harness.begin(plan_of(JOIN)) for _ in range(3))
+    starts = harness.waiting("orchestrator")
+    harness.client.rename(f"fe:x:{broken}:meta", "aside")
+    harness.client.set(f"fe:x:{broken}:meta", "not a hash")
+    with pytest.raises(Exception, match="WRONGTYPE"):
+        harness.deliver(harness.orchestrators[0], *starts)
+    assert harness.statuses(first) == {"a": "queued", "b": "queued", "j": "pending", "after": "pending"}
+    left = harness.waiting("orchestrator")
+    assert [msgspec.json.decode(e.payload)["execution"] for e in left] == [broken, last]
+    assert harness.deliver(harness.orchestrators[0], left[1])
+    assert harness.statuses(last)["a"] == "queued"
+    harness.client.rename("aside", f"fe:x:{broken}:meta")
+    harness.drain()
+    assert harness.results(broken) == expected_values(JOIN)
+    check_invariants()
+
+
+@pytest.mark.parametrize("order", ["fagb", "fga", "abfg"])
+def test_completions_are_applied_together_and_failures_alone_after_them(
+    harness: Harness, check_invariants: CheckEverything, order: str
+) -> None:
+    """A failure WATCHes all that it takes with it: joined with others, it would make them contend."""
+    harness.script = failing_in(1, "f", "g")
+    execution = begun(harness, {"a": (), "b": (), "f": (), "g": (), "waits": (), "below": ("f", "g")})
+    harness.run_tasks("a", "b", "f", "g")
+    before = harness.client.xlen(keys.events(execution))
+    assert harness.deliver(harness.orchestrators[0], *[harness.callback_of(node) for node in order])
+    transactions = [
+        [(event.kind, event.node) for event in decode_events(fields[b"e"])]
+        for _, fields in harness.client.xrange(keys.events(execution))[before:]
+    ]
+    completed = [("node_completed", node) for node in order if node in "ab"]
+    first, second = [node for node in order if node in "fg"]
+    assert transactions == [
+        completed,
+        [("node_failed", first), ("node_failed", "below")],
+        [("node_failed", second)],
+    ]
+    harness.drain()
+    check_invariants()
+
+
+def test_a_group_of_nodes_acknowledges_only_what_it_reports(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What still runs when the others are reported must come again if its worker dies."""
+    monkeypatch.setattr(together, "SLOW_S", -1.0)
+    execution = begun(harness, {"a": (), "b": ()})
+    worker, left = harness.workers[0], list[str]()
+
+    def relieved(context: Context) -> None:
+        if context.node_id == "b":
+            worker.together.relieve()
+            left.extend(msgspec.json.decode(task.payload)["node"] for task in harness.tasks())
+            worker.line.dead = True
+
+    harness.script = relieved
+    assert not harness.deliver(worker, *harness.tasks())
+    assert left == ["b"]
+    harness.script = failing_in(9)
+    harness.drain()
+    assert harness.results(execution) == {"a": 1, "b": 1}
     check_invariants()
 
 

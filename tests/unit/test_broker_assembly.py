@@ -80,6 +80,13 @@ def test_a_choosy_actor_gets_only_lists_of_what_it_chose() -> None:
     ]
 
 
+def test_what_a_choosy_actor_chose_goes_alone_when_it_comes_again() -> None:
+    """Its worker may have died of it: nobody shares its next start."""
+    counts = (1, 2, 1, 1, 2, 1)
+    found = assemble(*[("choosy", b"quick %d" % number, count) for number, count in enumerate(counts)])
+    assert sorted(delivery.deliveries for delivery in found.deliveries) == [(1, 1), (1, 1), (2,), (2,)]
+
+
 def test_what_a_choosy_actor_chose_is_shared_out_between_two_threads() -> None:
     """Four quick ones are two lists of two, not one of three and one of one."""
     found = assemble(*[("choosy", b"quick %d" % number, 1) for number in range(4)])

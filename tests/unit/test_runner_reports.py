@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
 import pytest
 
 from flowengine.engine import runner as runner_module
-from flowengine.engine.ports import Invoker, Redactor, StateStore
+from flowengine.engine.hand import Hand
+from flowengine.engine.ports import Invoker, Redactor, Start, StateStore
 from flowengine.engine.runner import MOST_ERRORS, Environment, Runner
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.model import Completed, RunNode
 from flowengine.plugin import AttemptError, HandlerError, Registry
 from flowengine.settings import Limits
 
@@ -31,6 +34,34 @@ class Outage:
     def redact(self, text: str) -> str:
         """As it is."""
         return text
+
+
+class Settled:
+    """A Receipt that remembers."""
+
+    def __init__(self) -> None:
+        self.deliveries = (1,)
+        self.confirmed: list[tuple[int, ...] | None] = []
+
+    def acknowledge(self, sink: object, *, only: tuple[int, ...] | None = None) -> None:
+        """Nothing to send."""
+
+    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+        """Settled."""
+        self.confirmed.append(only)
+
+
+TASK = RunNode(
+    execution="e",
+    run=1,
+    node="n",
+    attempt=1,
+    handler="any",
+    config=msgspec.Raw(b"{}"),
+    reads=(),
+    timeout_ms=60_000,
+    correlation_id="c",
+)
 
 
 def runner_over(store: Outage, *, patience_s: float) -> Runner:
@@ -66,6 +97,20 @@ def test_patience_ends() -> None:
     with pytest.raises(StoreUnavailableError):
         runner_over(store, patience_s=0.02).send([], lambda sink: None)
     assert store.reports == 0
+
+
+def test_outcome_whose_report_failed_may_be_reported_again() -> None:
+    """By the runner or by the watchdog, whoever comes first; then by nobody else."""
+    store, receipt = Outage(failures=1), Settled()
+    runner = runner_over(store, patience_s=0)
+    hand = Hand(TASK, 1, receipt, Start(True, {}, None, 5))
+    outcome = Completed(msgspec.Raw(b"1"))
+    with pytest.raises(StoreUnavailableError):
+        runner.report(hand, outcome)
+    assert (hand.taken, receipt.confirmed) == (False, [])
+    assert runner.report(hand, outcome)
+    assert not runner.report(hand, outcome)
+    assert (store.reports, receipt.confirmed) == (1, [(0,)])
 
 
 def test_error_of_a_node_is_bounded() -> None:

@@ -244,6 +244,25 @@ def test_outcomes_that_could_not_be_reported_stay_unsettled() -> None:
     assert rig.queue.confirmed == []
 
 
+def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever tried first has put it back; it is neither lost nor reported twice."""
+    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
+    rig, go_on = Rig("ab"), threading.Event()
+    rig.script.acts["b"] = lambda: go_on.wait(10)
+    thread = threading.Thread(target=rig.run)
+    thread.start()
+    wait_until(lambda: "b" in rig.script.calls, what="the slow node begins")
+    rig.store.down = True
+    with pytest.raises(StoreUnavailableError):
+        rig.together.relieve()
+    assert rig.queue.confirmed == []
+    rig.store.down = False
+    go_on.set()
+    thread.join()
+    assert rig.reported == [["a", "b"]]
+    assert rig.queue.confirmed == [0, 1]
+
+
 def test_large_results_are_reported_before_more_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report stays small enough for one transaction."""
     monkeypatch.setattr(together_module, "UNREPORTED_BYTES", 100)

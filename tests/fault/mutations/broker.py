@@ -102,4 +102,66 @@ MUTANTS: Final = (
         "        for row in rows:\n",
         "        for row in rows[:0]:\n",
     ),
+    # -- dead letters
+    _broker(
+        "a burial is one transaction",
+        "dead_letters",
+        "pipe = group.client.pipeline(transaction=True)",
+        "pipe = group.client.pipeline(transaction=False)",
+    ),
+    _broker(
+        "what cannot be read is buried alone",
+        "consumer",
+        "isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:",
+        "isinstance(delivery.exception, UndecodablePayloadError):",
+    ),
+    # -- what is taken, and what is let go of
+    _broker(
+        "own lapsed entries are renewed, not taken over",
+        "takeover",
+        "if self._in_flight.is_held(self._queue, lapsed.id):",
+        "if False:",
+    ),
+    _broker(
+        "own lapsed entries are renewed at once",
+        "takeover",
+        "            self._group.renew(self._queue, late)\n",
+        "            pass\n",
+    ),
+    _broker(
+        "a quick task that comes again goes alone",
+        "assembly",
+        "policy.may_join is None or entry.deliveries > 1 or",
+        "policy.may_join is None or",
+    ),
+    _broker(
+        "what has not started within a second is given back",
+        "consumer",
+        "        self._return_overdue()\n        within_s",
+        "        within_s",
+    ),
+    _broker(
+        "a stop hands back what still runs",
+        "consumer",
+        "self._in_flight.give_back(self._in_flight.all(self._queue), even_running=True)",
+        "self._in_flight.give_back(self._ready)",
+    ),
+    _broker(
+        "consumers long gone are removed",
+        "keeper",
+        "                self._remove_idle_consumers()\n",
+        "",
+    ),
+    _broker(
+        "a process does not remove itself",
+        "keeper",
+        'if gone and consumer["name"] != self._group.consumer:',
+        "if gone:",
+    ),
+    _broker(
+        "nothing is kept for later",
+        "broker",
+        "        if delay is not None:\n",
+        "        if False:\n",
+    ),
 )

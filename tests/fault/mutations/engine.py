@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations.mutant import Mutant
+from tests.fault.mutations.mutant import GRAPHS, WORKER, Mutant
 
 
 def _in(module: str) -> str:
@@ -154,5 +154,106 @@ MUTANTS: Final = (
         _in("sweep"),
         "changes: list[Change] = [ForgetStart(name, record.run, record.attempt)]",
         "changes: list[Change] = []",
+    ),
+    # -- batches
+    Mutant(
+        "parts are put together up to 1 MiB",
+        _in("settling"),
+        " or size > bytes_left:",
+        ":",
+        tests=GRAPHS,
+    ),
+    Mutant(
+        "failures are not joined with completions",
+        _in("orchestrator"),
+        "joined = [at for at, callback in enumerate(callbacks) if isinstance(callback.outcome, Completed)]",
+        "joined = list(range(len(callbacks)))",
+    ),
+    Mutant(
+        "completions are joined",
+        _in("orchestrator"),
+        "        if len(joined) > 1:\n",
+        "        if len(joined) > 1_000:\n",
+    ),
+    Mutant(
+        "a lone completion comes before the failures",
+        _in("orchestrator"),
+        "        else:\n            alone = [*joined, *alone]\n",
+        "        else:\n            alone = [*alone, *joined]\n",
+    ),
+    Mutant(
+        "starts that cannot be made together are made one by one",
+        _in("orchestrator"),
+        "            for at, message in enumerate(messages):\n",
+        "            for at, message in enumerate(messages[:0]):\n",
+    ),
+    Mutant(
+        "what can never be applied fails its node in the end",
+        _in("orchestrator"),
+        "if receipt.deliveries[at] < LAST_DELIVERY:",
+        "if receipt.deliveries[at] < 1_000:",
+    ),
+    Mutant(
+        "what cannot be applied is tried again first",
+        _in("orchestrator"),
+        "if receipt.deliveries[at] < LAST_DELIVERY:",
+        "if receipt.deliveries[at] < 1:",
+    ),
+    # -- reports
+    Mutant(
+        "a group acknowledges only what it reports",
+        _in("together"),
+        "group.receipt.acknowledge(sink, only=at)",
+        "group.receipt.acknowledge(sink)",
+    ),
+    Mutant(
+        "an outcome whose report failed is put back",
+        _in("together"),
+        "            group.put_back(done)\n",
+        "",
+        tests=WORKER,
+    ),
+    Mutant(
+        "an outcome whose report failed may be reported again",
+        _in("runner"),
+        "            hand.untake()\n",
+        "",
+        tests=WORKER,
+    ),
+    # -- limits
+    Mutant(
+        "a node that would read too much does not run",
+        _in("runner"),
+        "        if start.oversized:\n",
+        "        if False:\n",
+        tests=WORKER,
+    ),
+    Mutant(
+        "a result has a limit",
+        _in("runner"),
+        "if len(data) > self._limits.max_result_bytes:",
+        "if False:",
+        tests=WORKER,
+    ),
+    Mutant(
+        "the results of an execution have a limit",
+        _in("runner"),
+        "if len(data) >= COUNTED_RESULT_BYTES and len(data) >",
+        "if False and len(data) >",
+        tests=WORKER,
+    ),
+    Mutant(
+        "a small result fits though there is no room",
+        _in("runner"),
+        "if len(data) >= COUNTED_RESULT_BYTES and len(data) >",
+        "if len(data) >",
+        tests=WORKER,
+    ),
+    Mutant(
+        "a node that begins unnoted asks for its room",
+        _in("runner"),
+        "(self._room(task) if room is None else room)",
+        "(len(data) if room is None else room)",
+        tests=WORKER,
     ),
 )

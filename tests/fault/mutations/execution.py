@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations.mutant import ENGINE, RULES, Mutant
+from tests.fault.mutations.mutant import ENGINE, GRAPHS, RULES, WORKER, Mutant
 
 
 def _rules(rule: str, old: str, new: str, tests: tuple[str, ...] = RULES + ENGINE) -> Mutant:
@@ -130,5 +130,31 @@ MUTANTS: Final = (
         "a transaction sends no more tasks than it has room for",
         "size <= min(CHUNK_BYTES, room)",
         "size <= CHUNK_BYTES",
+    ),
+    # -- large steps
+    _rules(
+        "children of more than 1 MiB are put off",
+        " and config_bytes(plan, single) <= CHUNK_BYTES:",
+        ":",
+        GRAPHS,
+    ),
+    _rules(
+        "no part of a step is larger than 1 MiB",
+        "(len(group) >= CHUNK_NODES or size + weight > CHUNK_BYTES)",
+        "len(group) >= CHUNK_NODES",
+        GRAPHS,
+    ),
+    # -- limits
+    _rules(
+        "large results count towards their execution's limit",
+        "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
+        "counted = 0",
+        WORKER,
+    ),
+    _rules(
+        "small results do not count",
+        "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
+        "counted = len(result)",
+        WORKER,
     ),
 )

@@ -7,6 +7,14 @@ from typing import Final
 import msgspec
 
 RULES: Final = ("tests/unit/test_rules_finish.py", "tests/unit/test_rules_runs.py")
+GRAPHS: Final = ("tests/integration/test_engine_graphs.py",)
+ADMISSION: Final = ("tests/integration/test_store_admission.py",)
+WORKER: Final = (
+    "tests/unit/test_together.py",
+    "tests/unit/test_runner_reports.py",
+    "tests/unit/test_beginnings.py",
+    "tests/integration/test_engine_limits.py",
+)
 ENGINE: Final = (
     "tests/integration/test_engine_callbacks.py",
     "tests/integration/test_engine_timers.py",
@@ -22,6 +30,8 @@ BROKER: Final = (
     "tests/unit/test_broker_assembly.py",
     "tests/unit/test_broker_inflight.py",
     "tests/integration/test_broker_ownership.py",
+    "tests/integration/test_broker_burial.py",
+    "tests/integration/test_broker_ordinary_messages.py",
     "tests/integration/test_broker_leases.py",
     "tests/integration/test_broker_engine_messages.py",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations.mutant import Mutant
+from tests.fault.mutations.mutant import ADMISSION, WORKER, Mutant
 
 
 def _in(module: str) -> str:
@@ -89,5 +89,27 @@ MUTANTS: Final = (
         _in("timers"),
         "self._state.sessions.here().write(commands)",
         "self._state.sessions.here().call(commands)",
+    ),
+    # -- limits
+    Mutant(
+        "what a node reads has a limit",
+        _in("state"),
+        "if size > self.settings.limits.max_read_bytes:",
+        "if False:",
+        tests=WORKER,
+    ),
+    Mutant(
+        "new work is refused well before the memory is full",
+        _in("admission"),
+        "used <= most * ratio",
+        "used <= most",
+        tests=ADMISSION,
+    ),
+    Mutant(
+        "executions that wait have a limit",
+        _in("admission"),
+        "if waiting >= most:",
+        "if False:",
+        tests=ADMISSION,
     ),
 )
