@@ -41,6 +41,7 @@ class Settled:
 
     def __init__(self) -> None:
         self.deliveries = (1,)
+        self.places = ("1-0/me",)
         self.confirmed: list[tuple[int, ...] | None] = []
 
     def acknowledge(self, sink: object, *, only: tuple[int, ...] | None = None) -> None:

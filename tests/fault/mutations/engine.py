@@ -125,8 +125,8 @@ MUTANTS: Final = (
     Mutant(
         "a start is not noted after its outcome",
         _in("hand"),
-        "            if not self._taken:\n                store.note_start",
-        "            if True:\n                store.note_start",
+        "            if not self._taken:\n                place",
+        "            if True:\n                place",
         tests=("tests/unit/test_beginnings.py",),
     ),
     Mutant(
@@ -190,14 +190,14 @@ MUTANTS: Final = (
     Mutant(
         "what can never be applied fails its node in the end",
         _in("orchestrator"),
-        "if receipt.deliveries[at] < LAST_DELIVERY:",
-        "if receipt.deliveries[at] < 1_000:",
+        'if receipt.deliveries[at] < LAST_DELIVERY:\n                raise\n            log.error("callback',
+        'if receipt.deliveries[at] < 1_000:\n                raise\n            log.error("callback',
     ),
     Mutant(
         "what cannot be applied is tried again first",
         _in("orchestrator"),
-        "if receipt.deliveries[at] < LAST_DELIVERY:",
-        "if receipt.deliveries[at] < 1:",
+        'if receipt.deliveries[at] < LAST_DELIVERY:\n                raise\n            log.error("callback',
+        'if receipt.deliveries[at] < 1:\n                raise\n            log.error("callback',
     ),
     # -- reports
     Mutant(

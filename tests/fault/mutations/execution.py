@@ -113,8 +113,8 @@ MUTANTS: Final = (
     ),
     _rules(
         "a timer whose time has moved waits",
-        'return "fail" if due <= now else "wait"',
-        'return "fail"',
+        'return due <= now and standing in ("held", "lost")',
+        'return standing in ("held", "lost")',
     ),
     _rules(
         "a timer concerns its own attempt",
