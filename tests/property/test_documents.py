@@ -12,6 +12,7 @@ from flowengine.settings import Limits
 from flowengine.workflow import check
 from flowengine.workflow.json_form import parse_json
 from flowengine.workflow.yaml_form import parse_yaml
+from tests.property.examples import share_of_examples
 from tests.support.documents import catalog, checked
 
 WORDS = ("name", "nodes", "id", "handler", "config", "dependencies", "timeout_seconds", "a", "b", "url")
@@ -105,7 +106,7 @@ def test_pretty_json_reads_the_same(document: JsonValue) -> None:
     assert parse_json(pretty)[0] == parse_json(msgspec.json.encode(document))[0]
 
 
-@settings(max_examples=60)
+@settings(max_examples=share_of_examples(60))
 @given(VALUES)
 def test_yaml_says_the_same_as_json(document: JsonValue) -> None:
     """A value that PyYAML wrote in block style, every text quoted, is read back as it was."""

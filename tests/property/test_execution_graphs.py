@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.property.examples import share_of_examples
 from tests.property.graphs import graphs
 from tests.support.harness import Harness, failing_in, plan_of, silence
 from tests.support.invariants import check_everything
@@ -14,7 +15,7 @@ from tests.support.valkey import Valkey
 FIXTURES = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 
 
-@settings(max_examples=60, suppress_health_check=FIXTURES)
+@settings(max_examples=share_of_examples(60), suppress_health_check=FIXTURES)
 @given(graph=graphs(most=12), data=st.data())
 def test_every_node_ends_as_the_model_says(valkey: Valkey, graph: Graph, data: st.DataObject) -> None:
     """In the first run with failures, and in the second, which retries only what failed."""

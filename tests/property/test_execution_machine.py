@@ -1,17 +1,19 @@
 """An execution under everything that can happen to it, compared step by step with a small model.
 
-Callbacks come late, twice, out of order and under two orchestrators at once; workers and orchestrators
-die at any command and their messages come again; nodes time out; failed executions are triggered
-again while the past still sends its callbacks. After each step the store says what the model says,
-and every invariant holds. `FLOWENGINE_FAULT_EXAMPLES` makes it run for longer;
-`FLOWENGINE_FAULT_SHRINK=1` makes it look for the shortest way to a failure.
+Callbacks come late, twice, out of order and under two orchestrators at once; processes of all services
+die or fail at any command, and what they held comes again when other things have happened; nodes time
+out; failed executions are triggered again while the past still sends its callbacks. After each step
+every invariant holds and the store says what the model says: where something that was struck is still
+to come again, it may be behind, by what can only follow from that. `FLOWENGINE_FAULT_EXAMPLES` makes it
+run for longer; `FLOWENGINE_FAULT_SHRINK=1` makes it look for the shortest way to a failure.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, TypeAlias
 
 import msgspec
 import pytest
@@ -26,7 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from flowengine.errors import WrongStateError
+from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution import rules
 from flowengine.execution.model import Callback, Completed, StartExecution, TimerFired
 from flowengine.plugin import Context, HandlerError
@@ -34,9 +36,9 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection import connect
 from tests.property.graphs import graphs
-from tests.support.faults import WAYS, Gate, Way
-from tests.support.harness import Entry, Harness, OrchestratorProcess, plan_of, silence
-from tests.support.invariants import check, check_everything
+from tests.support.faults import WAYS, Gate, ProcessDied, Way
+from tests.support.harness import Entry, Harness, OrchestratorProcess, Process, plan_of, silence
+from tests.support.invariants import Stored, check, check_everything
 from tests.support.reference_model import Graph, Model
 from tests.support.valkey import Valkey
 
@@ -45,7 +47,28 @@ PHASES = (Phase.generate, *([Phase.shrink] if "FLOWENGINE_FAULT_SHRINK" in os.en
 STEPS = 40
 SMALL_CHUNK = 2
 
+Crash: TypeAlias = tuple[int, Way] | None
+"""At which of its commands a process is struck, and how; None: not at all."""
+
 ways = st.sampled_from(WAYS)
+
+
+def crashes(most: int) -> st.SearchStrategy[Crash]:
+    """No crash, or one at one of so many commands."""
+    return st.none() | st.tuples(st.integers(1, most), ways)
+
+
+@contextmanager
+def struck(process: Process, crash: Crash) -> Iterator[None]:
+    """The process is struck at some command of what it does meanwhile; its death is no error here."""
+    if crash is not None:
+        process.line.gate = Gate(at=crash[0], way=crash[1])
+    try:
+        yield
+    except ProcessDied:
+        process.reborn()
+    finally:
+        process.line.gate = Gate()
 
 
 class ExecutionMachine(RuleBasedStateMachine):
@@ -67,6 +90,7 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.outcomes: list[bool] = []
         self.harness.script = self.work
         self.past: list[Entry] = []
+        self.struck: set[bytes] = set()
 
     @initialize(graph=graphs(), quick=st.booleans())
     def create(self, graph: Graph, quick: bool) -> None:
@@ -83,29 +107,55 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     # -- what may happen
 
-    @precondition(lambda self: self.model.may_trigger)
-    @rule()
-    def trigger(self) -> None:
-        """Start, or retry what failed."""
-        self.model.trigger()
-        assert self.harness.trigger(self.execution) == self.model.run
+    @precondition(lambda self: self.may_trigger)
+    @rule(crash=crashes(20))
+    def trigger(self, crash: Crash = None) -> None:
+        """Start, or retry what failed; the API may be struck, and was heard or not."""
+        run = None
+        with struck(self.harness.api, crash):
+            try:
+                run = self.harness.trigger(self.execution)
+            except StoreUnavailableError:
+                assert crash is not None
+        stored = int(self.harness.client.hget(keys.meta(self.execution), "run"))
+        assert run in (None, stored)
+        if crash is None or stored != self.model.run:
+            self.model.trigger()
+        assert stored == self.model.run
 
-    @precondition(lambda self: not self.model.may_trigger)
-    @rule()
-    def look_on(self) -> None:
-        """A trigger is refused, and two turns of the sweep find nothing to repair."""
+    @precondition(lambda self: not self.may_trigger)
+    @rule(crash=crashes(30))
+    def look_on(self, crash: Crash) -> None:
+        """A trigger is refused, and the sweep finds nothing to repair, wherever one of its turns is cut."""
         with pytest.raises(WrongStateError):
             self.harness.trigger(self.execution)
-        turn = self.harness.orchestrators[0].sweep
-        assert turn.run() + turn.run() == 0
+        process = self.harness.orchestrators[0]
+        for strike in (None, crash, None, None):
+            with struck(process, strike):
+                try:
+                    assert process.sweep.run() == 0
+                except FlowEngineError:
+                    assert strike is not None
+
+    @precondition(lambda self: self.owed())
+    @rule(data=st.data(), crash=crashes(40))
+    def come_again(self, data: st.DataObject, crash: Crash) -> None:
+        """What a process held that was struck is delivered again, alone; that may be struck as well."""
+        entry = data.draw(st.sampled_from(self.owed()))
+        match entry.actor:
+            case "start_execution":
+                self.begin_run(entry, crash, self.pick(data))
+            case "timer_fired":
+                self.expire(entry, crash, self.pick(data))
+            case _:
+                self.report([entry], crash, self.pick(data))
 
     @precondition(lambda self: self.orders("start_execution"))
-    @rule(data=st.data(), crash=st.none() | st.tuples(st.integers(1, 30), ways))
-    def start(self, data: st.DataObject, crash: tuple[int, Way] | None) -> None:
+    @rule(data=st.data(), crash=crashes(30))
+    def start(self, data: st.DataObject, crash: Crash) -> None:
         """A start message is dealt with: this run's, or an old one that comes again."""
         entry = data.draw(st.sampled_from(self.orders("start_execution")))
-        self.deliver([entry], crash, self.pick(data))
-        self.model_starts(entry)
+        self.begin_run(entry, crash, self.pick(data))
 
     @precondition(lambda self: self.all_tasks())
     @rule(data=st.data(), succeeds=st.booleans(), delivery=st.integers(1, 3))
@@ -130,12 +180,10 @@ class ExecutionMachine(RuleBasedStateMachine):
         worker.line.gate = Gate()
 
     @precondition(lambda self: self.orders("node_finished"))
-    @rule(data=st.data(), crash=st.none() | st.tuples(st.integers(1, 40), ways))
-    def finish(self, data: st.DataObject, crash: tuple[int, Way] | None) -> None:
+    @rule(data=st.data(), crash=crashes(40))
+    def finish(self, data: st.DataObject, crash: Crash) -> None:
         """A batch of callbacks, new and old, in any order; perhaps the orchestrator dies over it."""
-        batch = self.draw_batch(data)
-        self.deliver(batch, crash, self.pick(data))
-        self.model_reports(batch)
+        self.report(self.draw_batch(data), crash, self.pick(data))
 
     @precondition(lambda self: self.orders("node_finished"))
     @rule(data=st.data(), triggered=st.booleans(), skipped=st.integers(0, 2))
@@ -145,24 +193,23 @@ class ExecutionMachine(RuleBasedStateMachine):
         first, second = self.harness.orchestrators
 
         def meanwhile() -> None:
-            self.deliver(theirs, None, second)
-            self.model_reports(theirs)
-            if triggered and self.model.may_trigger:
+            self.report(theirs, None, second)
+            if triggered and self.may_trigger:
                 self.trigger()
 
         first.state.between, first.state.skipped = meanwhile, skipped
         # What the model hears first does not matter unless both report on one attempt.
         if self.attempts(mine) & self.attempts(theirs):
             first.state.skipped = 0
-        self.deliver(mine, None, first)
+        assert self.deliver(mine, None, first)
         if first.state.hooked:
             first.state.between, first.state.skipped = None, 0
             meanwhile()
         self.model_reports(mine)
 
     @precondition(lambda self: self.begun())
-    @rule(data=st.data(), hangs=st.booleans(), crash=st.none() | st.tuples(st.integers(1, 30), ways))
-    def time_out(self, data: st.DataObject, hangs: bool, crash: tuple[int, Way] | None) -> None:
+    @rule(data=st.data(), hangs=st.booleans(), crash=crashes(30), loop=crashes(8))
+    def time_out(self, data: st.DataObject, hangs: bool, crash: Crash, loop: Crash) -> None:
         """A node's deadline passes: its worker hangs, and may still report, too late; or it waits for one."""
         node, attempt = data.draw(st.sampled_from(self.begun()))
         self.harness.make_overdue(self.execution, node, attempt)
@@ -171,21 +218,23 @@ class ExecutionMachine(RuleBasedStateMachine):
             if task.id.decode() == begun.place.partition("/")[0]:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
                 self.harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
-        self.harness.fire_timers()
-        for entry in [e for e in self.orders("timer_fired") if e not in self.past]:
-            timer = msgspec.json.decode(entry.payload, type=TimerFired)
-            hung = self.has_hung(timer)
-            self.deliver([entry], crash, self.pick(data))
-            if hung:
-                self.model.report(timer.node, timer.attempt, completed=False)
+        for strike in (loop, None):
+            with struck(self.harness.orchestrators[0], strike):
+                try:
+                    self.harness.fire_timers()
+                except StoreUnavailableError:
+                    assert strike is not None
+        seen = {entry.id for entry in self.past}
+        for entry in [e for e in self.orders("timer_fired") if e.id not in seen]:
+            self.expire(entry, crash, self.pick(data))
 
-    @precondition(lambda self: self.orders("timer_fired"))
+    @precondition(lambda self: self.old_timers())
     @rule(data=st.data())
     def repeat_timer(self, data: st.DataObject) -> None:
         """An old timer's message comes again."""
-        entry = data.draw(st.sampled_from(self.orders("timer_fired")))
+        entry = data.draw(st.sampled_from(self.old_timers()))
         before = self.harness.statuses(self.execution)
-        self.deliver([entry], None, self.pick(data))
+        assert self.deliver([entry], None, self.pick(data))
         assert self.harness.statuses(self.execution) == before
 
     # -- what must hold
@@ -194,9 +243,19 @@ class ExecutionMachine(RuleBasedStateMachine):
     def agrees_with_the_model(self) -> None:
         """Node by node, and as a whole."""
         stored = check(self.harness.client, self.execution, settled=False)
-        assert {node: stored.record(node).status for node in self.model.graph} == self.model.status
-        assert {node: stored.record(node).attempt for node in self.model.graph} == self.model.attempt
-        assert stored.status == self.model.execution_status
+        behind = self.behind(stored)
+        if behind:
+            assert self.owed(), f"nothing is to come that would dispatch {behind}"
+        others = [node for node in self.model.graph if node not in behind]
+        assert {node: stored.record(node).status for node in others} == {
+            node: self.model.status[node] for node in others
+        }
+        assert {node: stored.record(node).attempt for node in others} == {
+            node: self.model.attempt[node] for node in others
+        }
+        if stored.status != self.model.execution_status:
+            assert stored.status == "running"
+            assert self.owed(), "nothing is to come that would end the execution"
 
     def teardown(self) -> None:
         """Let everything that waits happen: the execution ends, and nothing is left."""
@@ -214,6 +273,61 @@ class ExecutionMachine(RuleBasedStateMachine):
             rules.CHUNK_NODES = self.chunk
 
     # -- helpers of the rules
+
+    @property
+    def may_trigger(self) -> bool:
+        """Whether a trigger is accepted: not while the end that the model sees is still to be written."""
+        if not self.model.may_trigger:
+            return False
+        status = self.harness.client.hget(keys.meta(self.execution), "status").decode()
+        assert status == self.model.execution_status or (status == "running" and self.owed())
+        return bool(status == self.model.execution_status)
+
+    def owed(self) -> list[Entry]:
+        """What a process held that was struck, and has not been dealt with since."""
+        return [entry for entry in self.harness.waiting("orchestrator") if entry.id in self.struck]
+
+    def behind(self, stored: Stored) -> list[str]:
+        """The nodes that the model has in flight, and that nobody has come to dispatch yet."""
+        return [
+            node
+            for node in self.model.graph
+            if self.model.status[node] == "queued"
+            and stored.record(node).status == "pending"
+            and stored.record(node).attempt == self.model.attempt[node] - 1
+        ]
+
+    def old_timers(self) -> list[Entry]:
+        """The messages of timers that have been dealt with to the end."""
+        owed = {entry.id for entry in self.owed()}
+        return [entry for entry in self.orders("timer_fired") if entry.id not in owed]
+
+    def begin_run(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """A start message is delivered, which counts in its own run only."""
+        self.deliver([entry], crash, process)
+        message = msgspec.json.decode(entry.payload, type=StartExecution)
+        if message.run == self.model.run and self.model.execution_status == "running":
+            self.model.start()
+
+    def report(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> None:
+        """Callbacks are delivered; where that was struck, those count that have been applied."""
+        if self.deliver(batch, crash, process):
+            self.model_reports(batch)
+        else:
+            self.model_reports([entry for entry in batch if self.is_applied(entry)])
+
+    def expire(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """A timer's message is delivered; it fails its node if whoever began it still has it."""
+        timer = msgspec.json.decode(entry.payload, type=TimerFired)
+        hung = self.has_hung(timer)
+        if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
+            self.model.report(timer.node, timer.attempt, completed=False)
+
+    def is_applied(self, entry: Entry) -> bool:
+        """Whether the attempt that a callback or a timer speaks of is over, by what is stored."""
+        about = msgspec.json.decode(entry.payload, type=TimerFired)
+        record = check(self.harness.client, self.execution, settled=False).record(about.node)
+        return record.attempt != about.attempt or record.status in ("completed", "failed")
 
     def pick(self, data: st.DataObject) -> OrchestratorProcess:
         """One of the orchestrators."""
@@ -247,21 +361,18 @@ class ExecutionMachine(RuleBasedStateMachine):
         counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]
         return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
 
-    def deliver(
-        self, batch: Sequence[Entry], crash: tuple[int, Way] | None, process: OrchestratorProcess
-    ) -> None:
-        """Give a batch to an orchestrator; if it is struck, the whole batch comes again, one by one."""
+    def deliver(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> bool:
+        """Give a batch to an orchestrator; False if it was struck: then the batch comes again some time."""
         self.past += [entry for entry in batch if entry not in self.past]
-        if crash is not None:
-            process.line.gate = Gate(at=crash[0], way=crash[1])
-        delivered = self.harness.deliver(process, *batch)
-        process.line.gate = Gate()
+        with struck(process, crash):
+            delivered = self.harness.deliver(process, *batch)
+        assert delivered or crash is not None
         if not delivered:
-            for entry in sorted(batch, key=_failed):
-                assert self.harness.deliver(process, msgspec.structs.replace(entry, deliveries=2))
+            self.struck |= {entry.id for entry in batch}
+        return delivered
 
     def model_reports(self, batch: Sequence[Entry]) -> None:
-        """The engine applies completions first, then failures."""
+        """The engine applies completions first, then failures. A record tells which of two counted."""
         for entry in sorted(batch, key=_failed):
             callback = msgspec.json.decode(entry.payload, type=Callback)
             self.model.report(callback.node, callback.attempt, isinstance(callback.outcome, Completed))
@@ -270,12 +381,6 @@ class ExecutionMachine(RuleBasedStateMachine):
         """The attempts that a batch reports on."""
         callbacks = [msgspec.json.decode(entry.payload, type=Callback) for entry in batch]
         return {(callback.node, callback.attempt) for callback in callbacks}
-
-    def model_starts(self, entry: Entry) -> None:
-        """A start counts in its own run only."""
-        message = msgspec.json.decode(entry.payload, type=StartExecution)
-        if message.run == self.model.run and self.model.execution_status == "running":
-            self.model.start()
 
 
 def _failed(entry: Entry) -> bool:
