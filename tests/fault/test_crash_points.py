@@ -1,8 +1,12 @@
 """Every crash point: stop at the n-th Redis command of any service, in four ways, for every n.
 
 The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
-in the second, and a node whose worker dies the first time. Wherever it is stopped, it ends, with the
-right results, and every invariant holds.
+in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. In a
+third one a node hangs until its deadline: there the orchestrator and its timer loop are stopped, from
+the deadline on. Wherever it is stopped, each ends, with the right results, and every invariant holds.
+
+CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
+every fifth.
 """
 
 from __future__ import annotations
@@ -13,20 +17,23 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import pytest
 
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
+from flowengine.settings import Settings
+from flowengine.store import keys
 from tests.fault.crash_report import DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.harness import Harness, plan_of, silence
 from tests.support.invariants import check_everything
-from tests.support.reference_model import expected_values, final_statuses
+from tests.support.reference_model import Graph, expected_values, final_statuses
 from tests.support.valkey import Valkey
 
 T = TypeVar("T")
+Scene: TypeAlias = Literal["noted", "unnoted", "overdue"]
 
 LANES = 2
 EVERY = int(os.environ.get("FLOWENGINE_CRASH_POINTS_EVERY", "1"))
@@ -106,48 +113,110 @@ class Reference:
                 process.reborn()
 
 
-def one_pass(url: str, gate: Gate, *, quick: bool) -> str | None:
+HANGS: Final = "hangs"
+OVERDUE: Final[Graph] = {HANGS: (), "beside": (), "below": (HANGS, "beside"), "apart": ("beside",)}
+LONG_LEASE_S: Final = 60.0
+TURNS_AT_MOST: Final = 6
+
+
+class Overdue:
+    """One pass over a node that hangs past its deadline, over an orchestrator that a gate stops somewhere."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        self.gate = gate
+        # So long a lease that the worker which hangs keeps its task.
+        self.harness = Harness(url, settings=Settings(lease_s=LONG_LEASE_S))
+        self.harness.script = self._script
+
+    def _script(self, context: Context) -> None:
+        if context.node_id == HANGS and context.run == 1:
+            self.harness.workers[0].line.dead = True
+
+    def run(self) -> None:
+        """The deadline passes and the node fails; the second run puts it right."""
+        harness = self.harness
+        execution = harness.begin(plan_of(OVERDUE))
+        harness.start_executions()
+        task = harness.task_of(HANGS)
+        assert not harness.deliver(harness.workers[0], task)
+        harness.still_holding(task)
+        harness.run_tasks("beside")
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+        harness.run_tasks("apart")
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+        harness.make_overdue(execution, HANGS, 1)
+        self._through_the_gate()
+        view = harness.api.executions.status(execution)
+        assert {n.id: n.status for n in view.nodes} == final_statuses(OVERDUE, {HANGS}.__contains__)
+        assert harness.api.executions.results(execution).errors[HANGS].code == "timeout"
+        harness.drain()
+        check_everything(harness.client)
+        harness.trigger(execution)
+        harness.drain()
+        assert harness.results(execution) == expected_values(OVERDUE)
+        check_everything(harness.client)
+
+    def _through_the_gate(self) -> None:
+        """The timer loop turns, and messages are dealt with, until the timer has had its effect."""
+        harness = self.harness
+        harness.gate = harness.orchestrators[0].line.gate = self.gate
+        for _ in range(TURNS_AT_MOST):
+            process = harness.orchestrators[0]
+            try:
+                process.timers.fire_due()
+            except FlowEngineError:
+                pass
+            except ProcessDied:
+                process.reborn()
+            for entry in harness.waiting("orchestrator"):
+                harness.deliver(process, entry)
+            if not harness.waiting("orchestrator") and not harness.client.exists(keys.TIMERS):
+                break
+        harness.gate = harness.orchestrators[0].line.gate = Gate()
+
+
+def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
     """What went wrong, or None."""
-    reference = Reference(url, gate, quick=quick)
+    passing = Overdue(url, gate) if scene == "overdue" else Reference(url, gate, quick=scene == "unnoted")
     try:
-        reference.run()
+        passing.run()
     except AssertionError as error:
         return str(error)
     finally:
-        reference.harness.client.flushall()
-        reference.harness.close()
+        passing.harness.client.flushall()
+        passing.harness.close()
     return None
 
 
-def try_points(url: str, points: Sequence[tuple[Way, int]], quick: bool) -> list[Tried]:
+def try_points(url: str, points: Sequence[tuple[Way, int]], scene: Scene) -> list[Tried]:
     """Strike at each of the points, one pass each."""
     tried = []
     with silence():
         for way, at in points:
             gate = Gate(at=at, way=way)
-            wrong = one_pass(url, gate, quick=quick)
+            wrong = one_pass(url, gate, scene)
             tried.append(Tried(way, at, gate.struck or "nothing: ", wrong))
     return tried
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("quick", [False, True], ids=["noted", "unnoted"])
+@pytest.mark.parametrize("scene", ["noted", "unnoted", "overdue"])
 def test_the_workflow_survives_every_crash_point(
-    private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str], quick: bool
+    private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str], scene: Scene
 ) -> None:
-    """No execution is lost, none is wrong, and no invariant is broken, wherever it is stopped."""
+    """No execution is lost, none is wrong, and no invariant is broken, wherever it is stopped: every point,
+    in all four ways, in CI as well."""
     urls = [private_valkey().url for _ in range(LANES)]
     whole = Gate()
     with silence():
-        assert one_pass(urls[0], whole, quick=quick) is None
+        assert one_pass(urls[0], whole, scene) is None
     points = [(way, at) for at in range(1, whole.count + 1, EVERY) for way in WAYS]
     lanes = [points[lane::LANES] for lane in range(LANES)]
     with ProcessPoolExecutor(LANES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tried = [each for lane in pool.map(try_points, urls, lanes, [quick] * LANES) for each in lane]
+        tried = [each for lane in pool.map(try_points, urls, lanes, [scene] * LANES) for each in lane]
     with capsys.disabled():
-        title = "crash points, quick nodes" if quick else "crash points"
-        sys.stdout.write(f"\n{table(title, tried)}\n")
+        sys.stdout.write(f"\n{table(f'crash points, {scene}', tried)}\n")
     assert not failures(tried), "\n".join(failures(tried)[:10])
     assert len(tried) == len(points)
-    assert {each.service for each in tried} == set(SERVICES)
+    assert {each.service for each in tried} == ({"orchestrator"} if scene == "overdue" else set(SERVICES))

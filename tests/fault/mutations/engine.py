@@ -157,7 +157,7 @@ MUTANTS: Final = (
     ),
     # -- batches
     Mutant(
-        "parts are put together up to 1 MiB",
+        "parts are put together up to 4 MiB",
         _in("settling"),
         " or size > bytes_left:",
         ":",

@@ -134,8 +134,14 @@ MUTANTS: Final = (
     # -- large steps
     _rules(
         "children of more than 1 MiB are put off",
-        " and config_bytes(plan, single) <= CHUNK_BYTES:",
-        ":",
+        "size <= min(CHUNK_BYTES, room)",
+        "size <= room",
+        GRAPHS,
+    ),
+    _rules(
+        "children that a transaction has no room for are put off",
+        "size <= min(CHUNK_BYTES, room)",
+        "size <= CHUNK_BYTES",
         GRAPHS,
     ),
     _rules(
