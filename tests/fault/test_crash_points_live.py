@@ -1,8 +1,11 @@
 """Crash points under real Dramatiq Workers: the broker's own commands too, real leases, real threads.
 
 The same reference workflow as in `test_crash_points`, over the whole stack as the product puts it
-together. What dies is replaced, and its messages come back when their leases lapse. Timing decides
-what the n-th command is, so this is a sample: `FLOWENGINE_LIVE_POINTS_EVERY=1` tries every number.
+together, and a burial: a node that kills its worker until it is given up, whose workers are stopped
+somewhere. What dies is replaced, and its messages come back when their leases lapse.
+
+Timing decides what the n-th command is, so this is a sample. CI tries every eighth number in each of
+the four ways, by turns; `just fault` tries every number in every way (`FLOWENGINE_LIVE_POINTS_EVERY=1`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from typing import TypeVar
+from typing import ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 import pytest
@@ -28,10 +31,11 @@ from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.harness import plan_of, silence
 from tests.support.invariants import Client, check_everything
 from tests.support.live_stack import LiveStack, in_a_hurry
-from tests.support.reference_model import expected_values, final_statuses
+from tests.support.reference_model import Graph, expected_values, final_statuses
 from tests.support.valkey import Valkey
 
 T = TypeVar("T")
+Scene: TypeAlias = Literal["reference", "burial"]
 
 PROCESSES = 2
 LANES = 4
@@ -42,11 +46,16 @@ END_WITHIN_S = 30.0
 class Reference:
     """One pass of the reference workflow over a live stack that a gate stops somewhere."""
 
+    graph: ClassVar[Graph] = GRAPH
+    failing: ClassVar[str] = FAILING
+    max_deliveries: ClassVar[int] = 10
+    dead_letters: ClassVar[int] = 0
+
     def __init__(self, url: str, gate: Gate) -> None:
         self.client: Client = redis.Redis.from_url(url, socket_timeout=30)
         self.client.flushdb()
         self._killed = threading.Event()
-        self.stack = LiveStack(url, gate, self._do)
+        self.stack = LiveStack(url, gate, self._do, max_deliveries=self.max_deliveries)
 
     def _do(self, context: Context) -> None:
         if context.node_id == FAILING and context.run == 1:
@@ -57,17 +66,18 @@ class Reference:
 
     def run(self) -> None:
         """Both runs, then everything that must hold."""
-        plan = plan_of(GRAPH)
+        plan = plan_of(self.graph)
         execution = self._ask(lambda: self.stack.api.create(plan, correlation_id="c").execution_id)
         self._trigger(execution)
         self._wait_for(execution, "failed")
         view = self._ask(lambda: self.stack.api.status(execution))
-        assert {n.id: n.status for n in view.nodes} == final_statuses(GRAPH, {FAILING}.__contains__)
+        assert {n.id: n.status for n in view.nodes} == final_statuses(self.graph, {self.failing}.__contains__)
+        self._look_at_failed(execution)
         self._trigger(execution)
         self._wait_for(execution, "completed")
         found = self._ask(lambda: self.stack.api.results(execution)).results
         results = {node: msgspec.json.decode(result)["result"] for node, result in found.items()}
-        assert results == expected_values(GRAPH)
+        assert results == expected_values(self.graph)
         # A task or a callback that was overtaken may still come back when its lease lapses.
         self.stack.wait(self._is_drained, within_s=END_WITHIN_S, what="the queues are empty")
 
@@ -75,9 +85,12 @@ class Reference:
         """Stop the stack; then nothing moves any more, and everything can be checked."""
         self.stack.close()
         try:
-            check_everything(self.client)
+            check_everything(self.client, dead_letters=self.dead_letters)
         finally:
             self.client.close()
+
+    def _look_at_failed(self, execution: str) -> None:
+        """Nothing more to see."""
 
     def _wait_for(self, execution: str, status: str) -> None:
         self.stack.wait(
@@ -105,9 +118,35 @@ class Reference:
         return ask()
 
 
-def one_pass(url: str, gate: Gate) -> str | None:
+class Burial(Reference):
+    """One pass of a workflow whose first node kills its worker until it is buried; then it is spared."""
+
+    graph: ClassVar[Graph] = {"killer": (), "below": ("killer",), "last": ("below",)}
+    failing: ClassVar[str] = "killer"
+    max_deliveries: ClassVar[int] = 2
+    dead_letters: ClassVar[int] = 1
+
+    def _do(self, context: Context) -> None:
+        if context.node_id == self.failing and context.run == 1:
+            self.stack.worker.line.kill()
+
+    def _look_at_failed(self, execution: str) -> None:
+        errors = self._ask(lambda: self.stack.api.results(execution)).errors
+        assert errors[self.failing].code == "worker_lost"
+        assert self.client.xlen("fe:q:worker:dead") == 1
+
+
+SCENES: Final[dict[Scene, type[Reference]]] = {"reference": Reference, "burial": Burial}
+
+
+def gate_of(scene: Scene, at: int | None = None, way: Way = "fail_before") -> Gate:
+    """A gate for every process; at a burial for the workers alone, which bury."""
+    return Gate(at, way, only=(lambda name: name.startswith("worker")) if scene == "burial" else None)
+
+
+def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
     """What went wrong, or None."""
-    reference = Reference(url, gate)
+    reference = SCENES[scene](url, gate)
     wrong = None
     try:
         reference.run()
@@ -120,49 +159,53 @@ def one_pass(url: str, gate: Gate) -> str | None:
     return wrong
 
 
-def try_points(url: str, points: Sequence[tuple[Way, int]]) -> list[Tried]:
+def try_points(url: str, points: Sequence[tuple[Way, int]], scene: Scene) -> list[Tried]:
     """Strike at each of the points, one pass each, one after the other."""
     tried = []
     for way, at in points:
-        gate = Gate(at=at, way=way)
-        wrong = one_pass(url, gate)
+        gate = gate_of(scene, at, way)
+        wrong = one_pass(url, gate, scene)
         tried.append(Tried(way, at, gate.struck or "nothing: ", wrong))
     return tried
 
 
-def try_lanes(server: str, points: Sequence[tuple[Way, int]]) -> list[Tried]:
+def try_lanes(server: str, points: Sequence[tuple[Way, int]], scene: Scene) -> list[Tried]:
     """The same, in several databases of a server at once: most of the time leases are waited for."""
     logging.disable(logging.CRITICAL)
     lanes = [points[lane::LANES] for lane in range(LANES)]
     urls = [server.removesuffix("/0") + f"/{lane}" for lane in range(LANES)]
     with silence(), in_a_hurry(), ThreadPoolExecutor(LANES) as pool:
-        return [each for lane in pool.map(try_points, urls, lanes) for each in lane]
+        return [each for lane in pool.map(try_points, urls, lanes, [scene] * LANES) for each in lane]
 
 
-def count_commands(server: str) -> int:
+def count_commands(server: str, scene: Scene) -> int:
     """How many commands a pass takes that nothing stops."""
-    gate = Gate()
+    gate = gate_of(scene)
     with silence(), in_a_hurry():
-        assert one_pass(server, gate) is None
+        assert one_pass(server, gate, scene) is None
     return gate.count
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("scene", SCENES)
 def test_the_live_stack_survives_crash_points(
-    private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str]
+    private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str], scene: Scene
 ) -> None:
-    """The execution ends right and nothing is left, whichever process is stopped at whatever command."""
+    """The execution ends right and nothing is left, whichever process is stopped at whatever command: a
+    sample in CI, every number in every way by `just fault`."""
     servers = [private_valkey().url for _ in range(PROCESSES)]
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        commands = pool.submit(count_commands, servers[0]).result()
+        commands = pool.submit(count_commands, servers[0], scene).result()
         # The ways take turns, so that a sample reaches different commands in each.
         points = [(way, at) for turn, way in enumerate(WAYS) for at in range(1 + turn, commands + 1, EVERY)]
         shares = [points[share::PROCESSES] for share in range(PROCESSES)]
-        tried = [each for share in pool.map(try_lanes, servers, shares) for each in share]
+        tried = [
+            each for share in pool.map(try_lanes, servers, shares, [scene] * PROCESSES) for each in share
+        ]
     reached = [each for each in tried if each.struck != "nothing: "]
     with capsys.disabled():
-        sys.stdout.write(f"\n{table('live crash points', reached)}\n")
+        sys.stdout.write(f"\n{table(f'live crash points, {scene}', reached)}\n")
     assert not failures(tried), "\n".join(failures(tried)[:10])
-    assert {each.service for each in reached} == set(SERVICES)
+    assert {each.service for each in reached} == ({"worker"} if scene == "burial" else set(SERVICES))
     assert len(reached) > 0.8 * len(points)

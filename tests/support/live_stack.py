@@ -91,9 +91,12 @@ class Running:
 class LiveStack:
     """An API, an orchestrator and a worker. Use within `in_a_hurry()`."""
 
-    def __init__(self, url: str, gate: Gate, doing: Callable[[Context], None]) -> None:
+    def __init__(
+        self, url: str, gate: Gate, doing: Callable[[Context], None], *, max_deliveries: int = 10
+    ) -> None:
         self.deaths = 0
         self._url = url
+        self._max_deliveries = max_deliveries
         self._gate = gate
         self._serial = 0
         self._graves: list[threading.Thread] = []
@@ -162,7 +165,7 @@ class LiveStack:
             Settings(),
             redis_url=url,
             lease_s=LEASE_S,
-            max_deliveries=10,
+            max_deliveries=self._max_deliveries,
             handlers=("tests.support.live_handlers",),
         )
 
