@@ -1,5 +1,7 @@
 """The soak's faults: which, when, to whom. Drawn from a shuffled deck, so that each kind comes up.
 
+Those that no soak may do without lie on top of the first deck.
+
 A fault is something done to a running stack and, for some, something that ends it later. Nothing here
 knows what the stack computes.
 """
@@ -45,7 +47,7 @@ class Injector(threading.Thread):
         self.failure: Exception | None = None
         self._stack = stack
         self._rng = rng
-        self._deck: list[str] = []
+        self._deck = _first_deck(rng)
         self._later: list[tuple[float, int, Undo]] = []
         self._stop_event = threading.Event()
 
@@ -85,7 +87,9 @@ class Injector(threading.Thread):
         kind = self._deck.pop()
         struck = FAULTS[kind](self._stack, self._rng)
         if struck is None:
-            # No such process at this moment: the next card.
+            # No such process at this moment: once more before the next deck.
+            if self._deck:
+                self._deck.insert(0, kind)
             return
         self.struck[kind] += 1
         if struck.undo is not None:
@@ -201,3 +205,19 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "replies lost, connections cut": _drop(silent=False),
     "replies lost, connections silent": _drop(silent=True),
 }
+
+DEMANDED: Final = (
+    ("server killed, restarted on its file",),
+    ("worker stopped and continued", "orchestrator stopped and continued", "API stopped and continued"),
+    ("connections cut", "connections cut in the middle of a request"),
+    ("replies lost, connections cut", "replies lost, connections silent"),
+)
+"""Of each of these at least one must have struck, however short the soak."""
+
+
+def _first_deck(rng: random.Random) -> list[str]:
+    top = [rng.choice(kinds) for kinds in DEMANDED]
+    rest = [kind for kind in FAULTS if kind not in top]
+    rng.shuffle(rest)
+    rng.shuffle(top)
+    return [*rest, *top]
