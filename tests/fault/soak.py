@@ -105,6 +105,8 @@ def soak(seconds: float, seed: int) -> Report:
             for client in clients:
                 client.no_more.set()
             injector.finish()
+            # What was killed last may take its time to start on a busy machine.
+            stack.wait_until_it_serves()
             _join(clients, FINISH_WITHIN_S)
         finally:
             for client in clients:

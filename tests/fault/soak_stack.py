@@ -73,11 +73,16 @@ class SoakStack:
         for name in SERVICES:
             self.proxies[name] = TcpProxy(self.valkey.port)
         self.revive()
+        self.wait_until_it_serves()
+
+    def wait_until_it_serves(self) -> None:
+        """Return once every API answers that all is well; AssertionError if that takes too long."""
         with httpx.Client(timeout=5, trust_env=False) as client:
             wait_until(
                 lambda: all(_serves(client, url) for url in self.api_urls),
                 within_s=START_S,
                 what="a stack that serves",
+                every_s=0.1,
             )
 
     def revive(self) -> None:
