@@ -11,6 +11,7 @@ import pytest
 from flowengine.broker.assembly import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
+from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.takeover import Takeover
 from flowengine.broker.wire import ACTOR, GROUP, PAYLOAD, stream_key
@@ -171,6 +172,17 @@ def test_consumer_long_gone_is_removed_and_nothing_of_it_is_lost(rig: Rig) -> No
     wait_until(lambda: [name for name in consumers(rig) if name == b"gone"] == [])
     assert seen.payloads == [b"left behind"]
     assert consumers(rig) == [broker.group.consumer]
+
+
+def test_a_process_does_not_remove_itself(rig: Rig) -> None:
+    """However long it has had nothing to do: /health would miss it."""
+    broker = rig.engine_broker()
+    own = broker.group.consumer
+    rig.make_group()
+    for name in (own, b"idle"):
+        rig.client.xgroup_createconsumer(stream_key(QUEUE), GROUP, name.decode())
+    Keeper(broker.group, broker.in_flight, lambda: [QUEUE], remove_idle_s=0.0).remove_idle_consumers(QUEUE)
+    assert consumers(rig) == [own]
 
 
 def test_removal_keeps_what_the_consumer_turns_out_to_hold(rig: Rig) -> None:
