@@ -157,6 +157,7 @@ def test_a_timer_whose_start_was_taken_back_is_dropped(
     assert [stored.status for stored in check_invariants()] == ["completed"]
 
 
+@pytest.mark.corrupts("a queue is lost with its data")
 def test_a_timer_of_a_lost_queue_waits_for_the_sweep(harness: Harness) -> None:
     """It is no timeout that the server has lost its data."""
     execution = hanging(harness)

@@ -103,8 +103,8 @@ MUTANTS: Final = (
     ),
     _rules(
         "a retry leaves completed nodes alone",
-        '        if record.status == "completed":\n            continue\n        unfinished',
-        "        unfinished",
+        "            continue\n        unfinished += 1",
+        "        unfinished += 1",
     ),
     _rules(
         "a retry counts the parents that have not completed",
@@ -130,18 +130,13 @@ MUTANTS: Final = (
         "a transaction sends no more tasks than it has room for",
         "size <= min(CHUNK_BYTES, room)",
         "size <= CHUNK_BYTES",
+        GRAPHS,
     ),
     # -- large steps
     _rules(
         "children of more than 1 MiB are put off",
         "size <= min(CHUNK_BYTES, room)",
         "size <= room",
-        GRAPHS,
-    ),
-    _rules(
-        "children that a transaction has no room for are put off",
-        "size <= min(CHUNK_BYTES, room)",
-        "size <= CHUNK_BYTES",
         GRAPHS,
     ),
     _rules(
