@@ -31,16 +31,24 @@ MAX_TEXT_MIB: Final = 26
 """So that a document stays under 50 MiB: texts beyond ASCII are held as UTF-8 too, configs as JSON too."""
 
 # Possessive throughout, and it matches wherever it starts (at the end, nothing): no input makes it go back.
+# A member of an object is one match, key and beginning of the value: there are some hundred thousand.
 _TOKEN: Final = re.compile(
     rb"""[\s,:]*+(?:
-        ("(?:[^"\\]++|\\.)*+"?) (\s*+:)?
+        ("(?:[^"\\]++|\\.)*+"?) (?: (\s*+:) \s*+ (?:
+            ("(?:[^"\\]++|\\.)*+"?)
+          | ([{\[])
+          | ([^\s{}\[\],:"]++)
+        )?+ )?+
       | ([{\[])
       | ([}\]])
       | ([^\s{}\[\],:"]++)
     )?""",
     re.VERBOSE | re.DOTALL,
 )
-_TEXT, _COLON, _OPEN, _CLOSE, _BARE = 1, 2, 3, 4, 5  # the groups of _TOKEN
+# The groups of _TOKEN. A text may turn out to be a key; then the others are those of its value.
+_TEXT, _COLON, _VALUE_TEXT, _VALUE_OPEN, _VALUE_BARE, _OPEN, _CLOSE, _BARE = range(1, 9)
+_OPENS: Final = (_OPEN, _VALUE_OPEN)
+_BARES: Final = (_BARE, _VALUE_BARE)
 _WORDS: Final = frozenset((b"true", b"false", b"null"))
 _NOT_FINITE: Final = frozenset((b"NaN", b"Infinity", b"-Infinity"))
 _SHORT_INTEGER: Final = 18
@@ -92,33 +100,37 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
     is_plain = source.isascii() and b"\\u" not in source
     for match in _TOKEN.finditer(source):
         kind = match.lastindex
-        if not is_plain and kind is not None and kind <= _COLON:
-            room -= _bytes_as_text(match[_TEXT])
+        if kind is None:
+            continue
+        if not is_plain and kind <= _VALUE_BARE:
+            room -= _bytes_as_texts(match)
             _refuse_wide_texts(room, source, match.start(_TEXT))
-        if kind == _COLON:
+        if _COLON <= kind <= _VALUE_BARE:
             key, keys = match[_TEXT], levels[-1] if levels else None
             if keys is not None and (key in keys or b"\\" in key):
                 doubt = doubt or _repeated(keys, key, source, match.start(_TEXT))
             elif keys is not None:
                 keys.add(key)
+            if kind == _COLON:
+                continue
         elif kind == _CLOSE:
             if not levels:
                 break  # no JSON: the decoder says so
             levels.pop()
-        elif kind is not None:
-            start = match.start(kind)
-            marks.append(start)
-            if kind == _BARE:
-                token = match[_BARE]
-                if not (token.isdigit() and len(token) <= _SHORT_INTEGER):
-                    doubt = doubt or _unfit(token, source, start)
-            elif kind == _OPEN:
-                containers += 1
-                levels.append(set() if match[_OPEN] == b"{" else None)
-                _refuse_excess(len(levels), containers, source, start)
-            if len(marks) > MAX_JSON_VALUES:
-                message = f"the document holds more than {MAX_JSON_VALUES} values"
-                raise malformed_at("too_many_values", message, source, start)
+            continue
+        start = match.start(kind)
+        marks.append(start)
+        if kind in _BARES:
+            token = match[kind]
+            if not (token.isdigit() and len(token) <= _SHORT_INTEGER):
+                doubt = doubt or _unfit(token, source, start)
+        elif kind in _OPENS:
+            containers += 1
+            levels.append(set() if match[kind] == b"{" else None)
+            _refuse_excess(len(levels), containers, source, start)
+        if len(marks) > MAX_JSON_VALUES:
+            message = f"the document holds more than {MAX_JSON_VALUES} values"
+            raise malformed_at("too_many_values", message, source, start)
     return positions, doubt
 
 
@@ -143,8 +155,13 @@ def _refuse_wide_texts(room: int, source: bytes, offset: int) -> None:
         raise malformed_at("too_much_text", message, source, offset)
 
 
+def _bytes_as_texts(match: re.Match[bytes]) -> int:
+    """What Python needs at most for a text, and for the one whose key it is."""
+    return sum(_bytes_as_text(token) for token in match.group(_TEXT, _VALUE_TEXT) if token)
+
+
 def _bytes_as_text(token: bytes) -> int:
-    """What Python needs at most for the text: as much for each of its characters as for the widest."""
+    """As much for each of its characters as for the widest."""
     escapes = token.replace(b"\\\\", b"").count(b"\\u") if b"\\u" in token else 0
     if not escapes and token.isascii():
         return len(token)
