@@ -6,8 +6,10 @@ stored can always be read back by any JSON parser.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -16,23 +18,26 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
 
+_BYTES: Final = (bytes, bytearray, memoryview)
+_ALWAYS_FINE: Final = frozenset((str, int, bool, type(None), *_BYTES))
+
 
 class UnencodableError(ValueError):
     """The value cannot be written as JSON; the message says where and why."""
 
 
 def encode(value: object) -> bytes:
-    """The value as UTF-8 JSON bytes.
+    """The value as UTF-8 JSON bytes. Makes no copy of the value on the way.
 
     Raises UnencodableError for anything JSON cannot carry: unknown types, non-finite numbers, keys
-    that are not strings, nesting beyond what the interpreter can walk.
+    that are not text (two of them may be written alike), nesting beyond what the interpreter can walk.
     """
     try:
-        plain = msgspec.to_builtins(value)
-        _refuse_non_finite(plain)
-        return _encoder.encode(plain)
+        data = _encoder.encode(value)
+        _refuse_what_changed(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnencodableError(str(error) or type(error).__name__) from error
+    return data
 
 
 def decode(data: bytes | str) -> JsonValue:
@@ -40,17 +45,54 @@ def decode(data: bytes | str) -> JsonValue:
     return _decoder.decode(data)
 
 
-def _refuse_non_finite(value: object) -> None:
+def _refuse_what_changed(value: object) -> None:
+    """Raises UnencodableError for what the encoder takes but writes as something else.
+
+    `value` has been encoded, so it does not hold itself.
+    """
     stack = [value]
     while stack:
         item = stack.pop()
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                raise UnencodableError(f"{item!r} is not a JSON number")
+        if isinstance(item, list | tuple | set | frozenset):
+            members: Iterable[object] = item
         elif isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, (list, tuple)):
-            stack.extend(item)
+            _refuse_keys(item)
+            members = item.values()
+        elif isinstance(item, float):
+            _refuse_infinite(item)
+            continue
+        else:
+            members = _parts(item)
+        for member in members:
+            if type(member) is float:
+                _refuse_infinite(member)
+            elif type(member) not in _ALWAYS_FINE:
+                stack.append(member)
+
+
+def _parts(item: object) -> Iterable[object]:
+    """What a value that JSON does not know is made of, or what it is written as."""
+    if isinstance(item, msgspec.Struct):
+        return [getattr(item, name) for name in item.__struct_fields__]
+    if dataclasses.is_dataclass(item):
+        return [getattr(item, field.name) for field in dataclasses.fields(item)]
+    if type(item) in _ALWAYS_FINE or item is msgspec.UNSET:
+        return ()
+    return [msgspec.to_builtins(item, builtin_types=_BYTES)]
+
+
+def _refuse_infinite(number: float) -> None:
+    if not math.isfinite(number):
+        raise UnencodableError(f"{number!r} is not a JSON number")
+
+
+def _refuse_keys(mapping: dict[object, object]) -> None:
+    for key in mapping:
+        if not isinstance(key, str):
+            raise UnencodableError(
+                f"an object has a key of type {type(key).__name__}, and JSON's keys are text: "
+                "write it as text, str(key) for example"
+            )
 
 
 def pointer_to(parent: str, key: str | int) -> str:
