@@ -2,7 +2,7 @@
 
 The tables are written out instead of asking `ipaddress` whether an address is global: its answers
 changed between patch releases of Python. Sources: the IANA special-purpose address registries (RFC
-6890), RFC 6052 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' metadata documentation.
+6890), RFC 6052 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' metadata documentation.
 """
 
 from __future__ import annotations
@@ -27,9 +27,16 @@ _FORBIDDEN: Final = (
     (IPv6Network("::/128"), "an unspecified address"),
     (IPv6Network("fe80::/10"), "a link-local address"),
     (IPv6Network("ff00::/8"), "a multicast address"),
-    (IPv6Network("fd00:ec2::254/128"), "a cloud metadata address"),
+    # Private addresses by their form: AWS (instance metadata and container credentials), Google, Scaleway,
+    # Oracle, Akamai, Alibaba.
+    (IPv6Network("fd00:ec2::/32"), "a cloud metadata address"),
     (IPv6Network("fd20:ce::254/128"), "a cloud metadata address"),
     (IPv6Network("fd00:42::42/128"), "a cloud metadata address"),
+    (IPv6Network("fd00:c1::a9fe:a9fe/128"), "a cloud metadata address"),
+    (IPv6Network("fd00:a9fe:a9fe::1/128"), "a cloud metadata address"),
+    (IPv6Network("fd00:100::100:200/128"), "a cloud metadata address"),
+    # RFC 8215 leaves open where in it an IPv4 address stands (RFC 6052, section 2.2, has four places).
+    (IPv6Network("64:ff9b:1::/48"), "a local-use NAT64 address, which may stand for any IPv4 address"),
 )
 _LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _PRIVATE: Final = (
@@ -49,7 +56,7 @@ _PRIVATE: Final = (
 _GLOBAL_V6: Final = IPv6Network("2000::/3")
 
 _COMPATIBLE: Final = IPv6Network("::/96")
-_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 _METADATA_NAMES: Final = frozenset(
     {
@@ -105,7 +112,7 @@ def _carried(address: Address) -> Iterator[Address]:
         yield address.sixtofour
     elif address.teredo is not None:
         yield from address.teredo
-    elif address in _COMPATIBLE or any(address in network for network in _NAT64):
+    elif address in _COMPATIBLE or address in _NAT64:
         yield IPv4Address(int(address) & 0xFFFFFFFF)
     else:
         yield address
