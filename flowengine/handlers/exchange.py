@@ -1,8 +1,8 @@
 """One try at an HTTP call: send, follow redirects safely, read the answer. Knows nothing of retries.
 
 On a redirect to another origin only headers on a short list go along: `Authorization` and cookies
-are not the only credentials, every custom header may be one. A redirect from https to http is
-refused.
+are not the only credentials, every custom header may be one. Nor does a body: a redirect that would
+send it there (307, 308) is refused, and so is one from https to http.
 """
 
 from __future__ import annotations
@@ -102,9 +102,20 @@ def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Reques
             "redirect_refused", f"a redirect from https to {public_url(str(there))} is not followed"
         )
     if not _same_service(here, there):
+        if _has_body(following):
+            raise TryFailedError(
+                "redirect_refused",
+                f"a redirect that sends the request's body on to {public_url(str(there))}, another service, "
+                "is not followed; call that address itself if it may see the body",
+            )
         for name in [name for name in following.headers if name not in _SAFE_ELSEWHERE]:
             del following.headers[name]
     return following
+
+
+def _has_body(request: httpx.Request) -> bool:
+    """Whether httpx sends a body with it: where it drops one (303), it drops these headers too."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _same_service(here: httpx.URL, there: httpx.URL) -> bool:

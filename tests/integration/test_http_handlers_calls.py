@@ -148,6 +148,20 @@ def test_credentials_are_dropped_on_a_redirect_to_another_origin(runs: Runs, ser
     assert arrived.headers["host"] == f"127.0.0.1:{elsewhere.port}"
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_body_is_not_sent_on_to_another_origin(runs: Runs, server: HttpServer, status: int) -> None:
+    """The other service is not called at all; one that takes the answer of a GET (303) is."""
+    with serving() as elsewhere:
+        server.answers("/a", Reply(status=status, headers={"Location": elsewhere.url("/b")}))
+        server.answers("/c", Reply(status=303, headers={"Location": elsewhere.url("/d")}))
+        found = failure(runs, {"url": server.url("/a"), "method": "POST", "body": "pw=s"})
+        runs.run("http_request", {"url": server.url("/c"), "method": "POST", "body": "pw=s"})
+        assert [(call.path, call.body) for call in elsewhere.calls] == [("/d", b"")]
+    assert found.code == "redirect_refused"
+    assert elsewhere.url("/b") in found.message
+    assert len(found.errors) == 1
+
+
 def test_credentials_stay_on_a_redirect_within_one_origin(runs: Runs, server: HttpServer) -> None:
     """The same service is still being called."""
     server.answers("/a", Reply(status=302, headers={"Location": "/b"}))

@@ -243,3 +243,26 @@ def test_a_redirect_from_https_to_http_is_refused() -> None:
     """Neither the request nor its answer may go in the clear all of a sudden."""
     with pytest.raises(TryFailedError, match=r"from https to http://a\.test/x is not followed"):
         redirected(httpx.Request("GET", "https://a.test/"), httpx.Request("GET", "http://a.test/x?q=1"))
+
+
+@pytest.mark.parametrize(
+    ("there", "content", "followed"),
+    [
+        ("http://b.test/x", b"password=1", False),
+        ("http://a.test:8080/x", b"password=1", False),
+        ("http://a.test/x", b"password=1", True),
+        ("https://a.test/x", b"password=1", True),
+        ("http://b.test/x", None, True),
+        ("http://b.test/x", b"", True),
+    ],
+)
+def test_a_body_follows_only_to_the_same_service(there: str, content: bytes | None, followed: bool) -> None:
+    """A body may hold a secret as a header may, and nothing of it can be left out."""
+    here = httpx.Request("POST", "http://a.test/", content=content)
+    following = httpx.Request("POST", there, content=content)
+    if followed:
+        assert redirected(here, following) is following
+    else:
+        with pytest.raises(TryFailedError, match="body on to") as caught:
+            redirected(here, following)
+        assert (caught.value.code, caught.value.retryable) == ("redirect_refused", False)
