@@ -1,8 +1,9 @@
-"""Response bodies decoded in bounded pieces: ten megabytes come out at most, however few go in.
+"""Response bodies decoded in bounded pieces: ten megabytes come out at most, and go in at most.
 
 httpx decodes a whole network read at once, so that 64 KB of gzip may become 64 MB before anybody
 can count them; stacked encodings multiply that. Here zlib is asked for a limited output each time.
-Pure: bytes in, bytes out.
+What comes in is counted too, in bytes and in pieces: a million chunks of two bytes, empty gzip
+members and padding without end cost time and memory, and no output shows it. Pure: bytes in, bytes out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+MAX_PIECES: Final = 100_000
 ACCEPTED_ENCODINGS: Final = "gzip, deflate"
 
 _PIECE: Final = 256 * 1024
@@ -19,7 +21,7 @@ _GZIP_MEMBER: Final = b"\x1f\x8b"
 
 
 class BodyTooLargeError(ValueError):
-    """The body is larger than the limit."""
+    """The body is larger than the limit, or comes in too many pieces."""
 
 
 class BodyEncodingError(ValueError):
@@ -47,14 +49,19 @@ class BodyDecoder:
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise BodyEncodingError(f"the answer's Content-Encoding '{encoding[:60]}' is not supported")
         self._limit = limit
+        self._taken = 0
         self._produced = 0
+        self._steps = 0
         self._decompressor: _Decompressor | None = None
         self._complete = True
         self._ended = False
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """The decoded bytes of `chunk`, in pieces. Raises BodyTooLargeError, BodyEncodingError."""
-        decoded = [chunk] if self._encoding in ("", "identity") else self._decompressed(chunk)
+        self._taken += len(chunk)
+        if self._taken > self._limit:
+            raise BodyTooLargeError(f"the answer is larger than {self._limit} bytes, before it is decoded")
+        decoded = self._plain(chunk) if self._encoding in ("", "identity") else self._decompressed(chunk)
         for piece in decoded:
             self._produced += len(piece)
             if self._produced > self._limit:
@@ -66,9 +73,19 @@ class BodyDecoder:
         if not self._complete:
             raise BodyEncodingError(f"the answer's {self._encoding} data is cut short")
 
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > MAX_PIECES:
+            raise BodyTooLargeError(f"the answer comes in more than {MAX_PIECES} pieces")
+
+    def _plain(self, chunk: bytes) -> Iterator[bytes]:
+        self._step()
+        yield chunk
+
     def _decompressed(self, chunk: bytes) -> Iterator[bytes]:
         data = chunk
         while data:
+            self._step()
             if self._decompressor is None:
                 if self._ended and not data.startswith(_GZIP_MEMBER):
                     return  # padding after the end, which every client ignores

@@ -2,7 +2,8 @@
 
 The tables are written out instead of asking `ipaddress` whether an address is global: its answers
 changed between patch releases of Python. Sources: the IANA special-purpose address registries (RFC
-6890), RFC 6052 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' metadata documentation.
+6890), RFC 6052 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' metadata
+documentation.
 """
 
 from __future__ import annotations

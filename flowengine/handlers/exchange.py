@@ -129,11 +129,10 @@ def _port(url: httpx.URL) -> int:
 
 
 def _answer(response: httpx.Response) -> Answer:
-    return Answer(
-        status_code=response.status_code,
-        headers=dict(response.headers),
-        body=b"".join(response.iter_bytes()),
-    )
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+    return Answer(status_code=response.status_code, headers=dict(response.headers), body=bytes(body))
 
 
 def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:

@@ -24,6 +24,7 @@ from flowengine.handlers.bounded_body import (
     BodyTooLargeError,
 )
 from flowengine.handlers.egress import Policy
+from flowengine.handlers.head_limit import HeadLimit
 from flowengine.handlers.network import AsyncGuardedBackend, GuardedBackend, Resolver, system_resolver
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -107,6 +108,13 @@ def _as_httpx_errors() -> Iterator[None]:
         raise httpx.DecodingError(str(error)) from error
 
 
+def _end_head(response: httpx.Response) -> None:
+    """Tell the connection that the answer's head has come."""
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, HeadLimit):
+        stream.end_head()
+
+
 def _decoded_headers(headers: httpx.Headers) -> httpx.Headers:
     if "content-encoding" not in headers:
         return headers
@@ -139,6 +147,7 @@ class _BoundedTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._transport.handle_request(request)
+        _end_head(response)
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("a sync transport answered with an async stream")
         try:
@@ -182,6 +191,7 @@ class _AsyncBoundedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)
+        _end_head(response)
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("an async transport answered with a sync stream")
         try:

@@ -21,6 +21,7 @@ import httpx
 
 from flowengine.handlers import time_limit
 from flowengine.handlers.egress import Policy, host_refusal, refusal
+from flowengine.handlers.head_limit import HeadLimit
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 SocketOptions: TypeAlias = Iterable[Any]
@@ -123,18 +124,20 @@ class GuardedBackend(httpcore.NetworkBackend):
         return answer
 
 
-class DeadlineStream(httpcore.NetworkStream):
+class DeadlineStream(HeadLimit, httpcore.NetworkStream):
     """A connection whose every read and write also ends at the node's deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
+        super().__init__()
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
-        return self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        return self.counted(self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
         self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
@@ -175,7 +178,10 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in allowed_addresses(host, addresses, self._policy):
             try:
-                return await self._sockets.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._sockets.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+                return AsyncBoundedHeadStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -194,3 +200,34 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"cannot resolve {host}: {error}") from error
+
+
+class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
+    """A connection of an async handler."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        return self.counted(await self._stream.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection, encrypted."""
+        return AsyncBoundedHeadStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know of the socket."""
+        return self._stream.get_extra_info(info)

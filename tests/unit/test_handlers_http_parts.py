@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,7 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowengine.handlers.answer import Answer, data_of, excerpt_of
-from flowengine.handlers.bounded_body import BodyDecoder, BodyEncodingError, BodyTooLargeError
+from flowengine.handlers.bounded_body import (
+    MAX_PIECES,
+    BodyDecoder,
+    BodyEncodingError,
+    BodyTooLargeError,
+)
 from flowengine.handlers.exchange import TryFailedError, attempt_timeout, redirected
 from flowengine.handlers.json_text import NotJsonError
 from flowengine.handlers.outgoing import outgoing, public_url
@@ -193,6 +199,23 @@ def test_a_gzip_bomb_ends_at_the_limit() -> None:
     bomb = gzip_bomb(50).body
     with pytest.raises(BodyTooLargeError):
         decoded("gzip", bomb)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "chunk"),
+    [("", b"x"), ("gzip", gzip.compress(b"")), ("gzip", gzip.compress(b"") * 2)],
+    ids=["chunks", "empty members", "several to a chunk"],
+)
+def test_a_body_in_very_many_pieces_is_refused(encoding: str, chunk: bytes) -> None:
+    """Each costs time and memory of its own, however little is in it."""
+    with pytest.raises(BodyTooLargeError, match="more than 100000 pieces"):
+        decoded(encoding, *itertools.repeat(chunk, MAX_PIECES + 1), limit=1_000_000_000)
+
+
+def test_what_is_sent_is_bounded_even_where_nothing_comes_out() -> None:
+    """Padding after the end of compressed data is ignored, but not for ever."""
+    with pytest.raises(BodyTooLargeError, match="before it is decoded"):
+        decoded("gzip", gzip.compress(b"x"), *itertools.repeat(bytes(1000), 1000))
 
 
 @pytest.mark.parametrize(
