@@ -9,13 +9,15 @@ from typing import Final
 
 import msgspec
 
-from flowengine.handlers.json_text import NotJsonError, parse_json
+from flowengine.handlers.json_text import NotJsonError, least_size, parse_json
 from flowengine.jsonvalue import JsonValue
 
 _JSON_TYPE: Final = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*(;|\Z)", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
+_UTF_8: Final = "utf-8"
 # Codecs whose decoding takes time that grows with the square of the input, or that are no charsets.
 _REFUSED_CODECS: Final = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+_STARTS_LIKE_JSON: Final = re.compile(rb"\s*[\[{]")
 _EXCERPT_CHARS: Final = 300
 
 
@@ -40,38 +42,81 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             return str(self.status_code)
 
 
-def text_of(answer: Answer) -> str:
-    """The body as text; what its charset cannot decode becomes U+FFFD. Never fails."""
-    declared = _CHARSET.search(answer.headers.get("content-type", ""))
-    body = answer.body.removeprefix(codecs.BOM_UTF8)
+class AnswerTooLargeError(ValueError):
+    """The body cannot become a result: it would be larger than results may be. The message has figures."""
+
+
+def text_of(answer: Answer, body: bytes | None = None) -> str:
+    """The body as text; what its charset cannot decode becomes U+FFFD. Never fails.
+
+    `body`: some other bytes of this answer, instead.
+    """
+    data = (answer.body if body is None else body).removeprefix(codecs.BOM_UTF8)
+    charset = _charset(answer)
+    if charset == _UTF_8:
+        return data.decode(errors="replace")
     try:
-        charset = codecs.lookup(declared[1] if declared else "utf-8").name
-        if charset in _REFUSED_CODECS:
-            charset = "utf-8"
-        text = body.decode(charset, errors="replace")
+        text = data.decode(charset, errors="replace")
     except (LookupError, ValueError):
-        text = body.decode(errors="replace")
+        text = data.decode(errors="replace")
     return text.encode(errors="replace").decode()
 
 
-def data_of(answer: Answer) -> JsonValue:
+def data_of(answer: Answer, max_bytes: int) -> JsonValue:
     """The body as a value: JSON where it is JSON, else text.
 
     A body that claims to be JSON must be: NotJsonError otherwise. Without the claim only an object
     or a list counts, so that the text "42" stays text. An empty body that claims JSON is null.
+    Raises AnswerTooLargeError, before anything is parsed, for what takes more than `max_bytes` as JSON.
     """
-    text = text_of(answer)
-    if answer.claims_json:
-        return parse_json(text) if text.strip() else None
-    if text.lstrip()[:1] in ("{", "["):
+    body = _utf_8_of(answer)
+    if answer.claims_json or _STARTS_LIKE_JSON.match(body):
+        _refuse_large(least_size(body), max_bytes)
+        if answer.claims_json and (not body or body.isspace()):
+            return None
         try:
-            return parse_json(text)
+            return _parsed(body)
         except NotJsonError:
-            return text
-    return text
+            if answer.claims_json:
+                raise
+    _refuse_large(len(body), max_bytes)
+    return body.decode(errors="replace")
 
 
 def excerpt_of(answer: Answer) -> str:
     """The beginning of the body, in one line, for an error that a user will read."""
     text = " ".join(text_of(answer)[: 4 * _EXCERPT_CHARS].split())
     return text if len(text) <= _EXCERPT_CHARS else f"{text[:_EXCERPT_CHARS]}..."
+
+
+def _charset(answer: Answer) -> str:
+    declared = _CHARSET.search(answer.headers.get("content-type", ""))
+    try:
+        charset = codecs.lookup(declared[1] if declared else _UTF_8).name
+    except LookupError:
+        return _UTF_8
+    return _UTF_8 if charset in _REFUSED_CODECS else charset
+
+
+def _utf_8_of(answer: Answer) -> bytes:
+    """The body in UTF-8: as it is, bytes that are none included, unless it says that it is something else."""
+    if _charset(answer) == _UTF_8:
+        return answer.body.removeprefix(codecs.BOM_UTF8)
+    return text_of(answer).encode()
+
+
+def _parsed(body: bytes) -> JsonValue:
+    try:
+        return parse_json(body)
+    except NotJsonError as error:
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+    return parse_json(body.decode(errors="replace"))
+
+
+def _refuse_large(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise AnswerTooLargeError(
+            f"the answer takes at least {size} bytes as a result, the limit is {max_bytes} "
+            "(FLOWENGINE_MAX_RESULT_BYTES): ask the service for less"
+        )

@@ -67,7 +67,8 @@ def call_external_service(config: HttpConfig, context: Context) -> HttpOutput:
 
 def _request(config: HttpConfig, context: Context) -> HttpOutput:
     # Imported on the first call: processes that only validate workflows need no HTTP client.
-    from flowengine.handlers.answer import data_of
+    from flowengine.handlers.answer import AnswerTooLargeError, data_of
+    from flowengine.handlers.answer_limit import max_result_bytes
     from flowengine.handlers.http_call import call
     from flowengine.handlers.json_text import NotJsonError
     from flowengine.handlers.outgoing import outgoing
@@ -81,7 +82,9 @@ def _request(config: HttpConfig, context: Context) -> HttpOutput:
     )
     answer = call(request, context)
     try:
-        data = data_of(answer)
+        data = data_of(answer, max_result_bytes(context))
+    except AnswerTooLargeError as error:
+        raise HandlerError("response_too_large", f"{request.label}: {error}") from error
     except NotJsonError as error:
         raise HandlerError(
             "invalid_response", f"{request.label}: the answer says it is JSON and is not: {error}"

@@ -79,7 +79,9 @@ class _Completion(msgspec.Struct):
 def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
     # Imported on the first call: processes that only validate workflows need no HTTP client.
+    from flowengine.handlers.answer_limit import max_result_bytes
     from flowengine.handlers.http_call import call
+    from flowengine.handlers.json_text import marks
     from flowengine.handlers.outgoing import outgoing
 
     payload = _payload(config, context)
@@ -87,6 +89,13 @@ def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
         method="POST", url=_endpoint(context), headers=_headers(context), params={}, body=payload
     )
     body = call(request, context).body
+    limit = max_result_bytes(context)
+    if marks(body) > limit:
+        raise HandlerError(
+            "response_too_large",
+            f"{request.label}: the answer holds more than {limit} brackets, commas and quotes, and no result "
+            "may (FLOWENGINE_MAX_RESULT_BYTES): ask for less",
+        )
     try:
         return _output(msgspec.json.decode(body, type=_Completion), payload["model"])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

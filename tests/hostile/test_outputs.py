@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.handlers import load_registry
+from flowengine.handlers.json_text import marks
+from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded
 from tests.support.handler_runs import Runs, running
@@ -38,6 +40,17 @@ ANSWERS = {
         "invalid_response",
     ),
     "no gzip at all": (Reply(headers={"Content-Encoding": "gzip"}, body=b"x" * 99), "invalid_response"),
+    "ten megabytes of empty lists": (json_body(b"[" + b"[]," * 3_495_000 + b"0]"), "response_too_large"),
+    "ten megabytes of objects": (json_body(b"[" + b'{"":0},' * 1_497_000 + b"0]"), "response_too_large"),
+    "ten megabytes of numbers": (json_body(b"[" + b"1.5," * 2_621_000 + b"0]"), "response_too_large"),
+    "lists that do not say they are JSON": (
+        Reply(body=b"[" + b"[]," * 3_495_000 + b"0]"),
+        "response_too_large",
+    ),
+    "ten megabytes of wide text": (
+        Reply(body=b"x" * 10_000_000 + "😀".encode()),
+        "response_too_large",
+    ),
     "endless header": (Reply(headers={"X-A": "x" * 200_000}), "connection_failed"),
 }
 
@@ -107,6 +120,62 @@ def test_a_hostile_input_fails_its_node_cheaply(
 ) -> None:
     """What would take gigabytes or years is refused before it is begun."""
     assert failing_cheaply(runs, name, config) == code
+
+
+AS_LARGE_AS_CAN_BE = {
+    "lists": b"[],",
+    "objects": b'{"":0},',
+    "numbers": b"1.5,",
+    "large integers": b"1000,",
+    "lists in lists": b"[[[[[[]]]]]],",
+    "lists of numbers": b"[1.5],",
+}
+
+
+@pytest.mark.parametrize("case", AS_LARGE_AS_CAN_BE)
+def test_the_largest_answer_that_is_parsed_stays_within_bounds(
+    runs: Runs, server: HttpServer, case: str
+) -> None:
+    """What just passes the look at its brackets and commas becomes a value and JSON again in 50 MB."""
+    item = AS_LARGE_AS_CAN_BE[case]
+    count = MEGABYTE // marks(item) - 2
+    server.answers("/x", json_body(b"[" + item * count + b"0]"))
+    handler = load_registry().get("http_request")
+    assert handler is not None
+
+    def result() -> int:
+        return len(encode(runs.invoker.invoke(handler, {"url": server.url("/x")}, runs.context())))
+
+    assert bounded(result, cpu_s=4.0) > MEGABYTE - 1000
+
+
+@pytest.mark.parametrize("text", ["[[],[]]", '{"a": {"b": []}}', "[1,2,3,4]"])
+def test_the_bound_on_an_answer_is_the_setting_of_the_worker(
+    runs: Runs, server: HttpServer, text: str
+) -> None:
+    """Not a number of the handler's own."""
+    server.answers("/x", json_body(text.encode()))
+    config: dict[str, JsonValue] = {"url": server.url("/x")}
+    assert runs.run("http_request", config, environment={"FLOWENGINE_MAX_RESULT_BYTES": "20"})
+    with pytest.raises(HandlerError, match="FLOWENGINE_MAX_RESULT_BYTES") as caught:
+        runs.run("http_request", config, environment={"FLOWENGINE_MAX_RESULT_BYTES": "4"})
+    assert caught.value.code == "response_too_large"
+
+
+@pytest.mark.parametrize("part", ["usage", "choices"])
+def test_a_language_models_answer_is_bounded_before_it_is_parsed(
+    runs: Runs, server: HttpServer, part: str
+) -> None:
+    """The same for the parts of it that are read whole."""
+    many = b"[" + b"{}," * 3_400_000 + b"{}]"
+    parts = {"usage": b"{}", "choices": b'[{"message":{"content":"x"}}]'}
+    parts[part] = b'{"a":' + many + b"}" if part == "usage" else many
+    body = b"{" + b",".join(b'"' + name.encode() + b'":' + value for name, value in parts.items()) + b"}"
+    server.answers("/chat/completions", json_body(body))
+    environment = {"LLM_BASE_URL": server.url(""), "LLM_MODEL": "m"}
+    with pytest.raises(HandlerError) as caught:
+        bounded(lambda: runs.run("llm_service", {"prompt": "x"}, environment=environment))
+    assert caught.value.code == "response_too_large"
 
 
 def test_duplicate_keys_in_an_answer_keep_the_last(runs: Runs, server: HttpServer) -> None:

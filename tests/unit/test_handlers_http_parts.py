@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowengine.handlers.answer import Answer, data_of, excerpt_of
+from flowengine.handlers.answer import Answer, AnswerTooLargeError, data_of, excerpt_of
 from flowengine.handlers.bounded_body import (
     MAX_PIECES,
     BodyDecoder,
@@ -21,13 +22,22 @@ from flowengine.handlers.bounded_body import (
     BodyTooLargeError,
 )
 from flowengine.handlers.exchange import TryFailedError, attempt_timeout, redirected
-from flowengine.handlers.json_text import NotJsonError
+from flowengine.handlers.json_text import NotJsonError, least_size
 from flowengine.handlers.outgoing import outgoing, public_url
 from flowengine.handlers.retry_after import retry_after_seconds
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.support.http_server import gzip_bomb
 
+LIMIT = 1024 * 1024
+json_values: st.SearchStrategy[JsonValue] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -157,14 +167,53 @@ def test_a_body_becomes_json_where_it_is_json_else_text(
     body: bytes, content_type: str | None, expected: JsonValue
 ) -> None:
     """The text "42" stays text; an unknown or unsuitable charset never breaks a node."""
-    assert data_of(answer(body, content_type)) == expected
+    assert data_of(answer(body, content_type), LIMIT) == expected
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{", b"NaN", b'{"a": Infinity}', b"[" * 100_000])
 def test_an_answer_that_claims_to_be_json_must_be(body: bytes) -> None:
     """Else a broken service would look like one that answers text."""
     with pytest.raises(NotJsonError):
-        data_of(answer(body))
+        data_of(answer(body), LIMIT)
+
+
+LARGE = [
+    (b"[" + b"[]," * 400_000 + b"0]", "application/json"),
+    (b"[" + b"[]," * 400_000 + b"0]", None),
+    (b'["' + b"x" * 1_100_000 + b'"]', "application/json"),
+    (b"x" * 1_100_000, "text/plain"),
+    (("x" * 1_100_000).encode("utf-16"), "text/plain; charset=utf-16"),
+    (("[" + "[]," * 400_000 + "0]").encode("utf-16"), "application/json; charset=utf-16"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type"), LARGE)
+def test_a_body_that_cannot_become_a_result_is_not_parsed(
+    body: bytes, content_type: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsed, it would take forty times its size."""
+    monkeypatch.setattr("flowengine.handlers.answer.parse_json", None)
+    with pytest.raises(AnswerTooLargeError, match="the limit is 1048576"):
+        data_of(answer(body, content_type), LIMIT)
+
+
+def test_a_long_body_that_becomes_a_small_result_is_parsed() -> None:
+    """White space, escapes and digits do not count: results are written without them."""
+    for body in (
+        b"[" + b" " * 3_000_000 + b"1]",
+        b'["' + rb"\u00e9" * 400_000 + b'"]',
+        b"[1." + b"0" * 2_000_000 + b"]",
+    ):
+        assert len(encode(data_of(answer(body), LIMIT))) <= LIMIT
+
+
+@given(json_values, st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_a_document_is_never_smaller_than_its_least_size(
+    value: JsonValue, indent: int | str | None, ascii_only: bool
+) -> None:
+    """Nothing that would fit is refused."""
+    for written in (json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(), encode(value)):
+        assert least_size(written) <= len(encode(value))
 
 
 def test_an_excerpt_is_short_and_one_line() -> None:
