@@ -221,17 +221,14 @@ class Runner:
     def _checked(self, task: RunNode, output: object, room: int | None) -> bytes:
         try:
             data = jsonvalue.encode(output)
+            # Before it is searched for secrets, which takes a multiple of its size, and after.
+            self._refuse_large(data)
+            data = self._secrets.redact_json(data)
         except jsonvalue.UnencodableError as error:
             raise HandlerError(
                 "unencodable_result", f"the handler returned no JSON value: {error}"
             ) from error
-        data = self._secrets.redact_json(data)
-        if len(data) > self._limits.max_result_bytes:
-            raise HandlerError(
-                "result_too_large",
-                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
-                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
-            )
+        self._refuse_large(data)
         if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
             raise HandlerError(
                 "results_too_large",
@@ -239,6 +236,14 @@ class Runner:
                 f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
             )
         return data
+
+    def _refuse_large(self, data: bytes) -> None:
+        if len(data) > self._limits.max_result_bytes:
+            raise HandlerError(
+                "result_too_large",
+                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
+                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
+            )
 
     def _room(self, task: RunNode) -> int:
         try:
@@ -250,11 +255,15 @@ class Runner:
     def _error(self, error: HandlerError) -> NodeError:
         redact = self._secrets.redact
         errors = tuple(
-            replace(tried, code=tried.code[:MOST_CODE_CHARS], message=shortened(redact(tried.message), 500))
+            replace(
+                tried,
+                code=redact(tried.code)[:MOST_CODE_CHARS],
+                message=shortened(redact(tried.message), 500),
+            )
             for tried in error.errors[-MOST_ERRORS:]
         )
         return NodeError(
-            code=error.code[:MOST_CODE_CHARS],
+            code=redact(error.code)[:MOST_CODE_CHARS],
             message=shortened(redact(error.message)),
             attempts=max(1, len(error.errors)),
             errors=errors,

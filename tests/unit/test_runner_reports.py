@@ -13,6 +13,7 @@ from flowengine.engine.ports import Invoker, Redactor, Start, StateStore
 from flowengine.engine.runner import MOST_ERRORS, Environment, Runner
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.model import Completed, RunNode
+from flowengine.jsonvalue import UnencodableError
 from flowengine.plugin import AttemptError, HandlerError, Registry
 from flowengine.settings import Limits
 
@@ -65,14 +66,16 @@ TASK = RunNode(
 )
 
 
-def runner_over(store: Outage, *, patience_s: float) -> Runner:
+def runner_over(
+    store: Outage, *, patience_s: float = 0, redactor: Redactor | None = None, limits: Limits | None = None
+) -> Runner:
     """A runner that only reports."""
     return Runner(
         cast(StateStore, store),
         Registry(),
         cast(Invoker, None),
-        cast(Redactor, store),
-        Limits(),
+        redactor or cast(Redactor, store),
+        limits or Limits(),
         cast(Environment, None),
         lambda: 0,
         patience_s=patience_s,
@@ -124,3 +127,67 @@ def test_error_of_a_node_is_bounded() -> None:
         len(error.code) + len(error.message) + sum(len(e.code) + len(e.message) for e in error.errors)
         < 10_000
     )
+
+
+class Masking:
+    """A Redactor that replaces `canary`, and notes what it searched."""
+
+    def __init__(self, mask: str) -> None:
+        self.searched = 0
+        self._mask = mask
+
+    def lookup(self, name: str) -> str:
+        """There is none."""
+        raise LookupError(name)
+
+    def redact(self, text: str) -> str:
+        """Of a text."""
+        return text.replace("canary", self._mask)
+
+    def redact_json(self, data: bytes) -> bytes:
+        """Of a document."""
+        self.searched += 1
+        return data.replace(b"canary", self._mask.encode())
+
+
+def test_secret_is_replaced_in_the_code_of_an_error_before_it_is_cut() -> None:
+    """A handler's code is its own text, as its message is."""
+    tried = AttemptError(code="c" * 95 + "canary", message="m")
+    runner = runner_over(Outage(0), redactor=Masking("***"))
+    error = runner._error(HandlerError("bad canary", "m", errors=(tried,)))
+    assert error.code == "bad ***"
+    assert error.errors[0].code == "c" * 95 + "***"
+
+
+def checked(output: object, redactor: Redactor) -> bytes:
+    """The output as it would be stored, of 100 bytes at most."""
+    runner = runner_over(Outage(0), redactor=redactor, limits=Limits(max_result_bytes=100))
+    return runner._checked(cast(RunNode, None), output, None)
+
+
+def test_result_too_large_is_not_searched_for_secrets() -> None:
+    """That takes a multiple of its size."""
+    redactor = Masking("***")
+    with pytest.raises(HandlerError, match="the result is 102 bytes") as caught:
+        checked("x" * 100, redactor)
+    assert caught.value.code == "result_too_large"
+    assert redactor.searched == 0
+
+
+def test_result_is_measured_again_once_secrets_are_replaced() -> None:
+    """A mask may be longer than what it stands for."""
+    with pytest.raises(HandlerError, match="the result is 202 bytes"):
+        checked("canary", Masking("x" * 200))
+    assert checked("canary", Masking("***")) == b'"***"'
+
+
+def test_result_that_cannot_be_searched_is_unencodable() -> None:
+    """It is the handler's result that is at fault, not the engine."""
+
+    class TooDeep(Masking):
+        def redact_json(self, data: bytes) -> bytes:
+            raise UnencodableError("nested too deeply")
+
+    with pytest.raises(HandlerError, match="nested too deeply") as caught:
+        checked([], TooDeep(""))
+    assert caught.value.code == "unencodable_result"
