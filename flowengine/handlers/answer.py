@@ -19,6 +19,8 @@ _UTF_8: Final = "utf-8"
 _REFUSED_CODECS: Final = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
 _STARTS_LIKE_JSON: Final = re.compile(rb"\s*[\[{]")
 _EXCERPT_CHARS: Final = 300
+_EXCERPT_BYTES: Final = 16 * 1024
+_NO_CHARACTER: Final = "\ufffd"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +86,13 @@ def data_of(answer: Answer, max_bytes: int) -> JsonValue:
 
 
 def excerpt_of(answer: Answer) -> str:
-    """The beginning of the body, in one line, for an error that a user will read."""
-    text = " ".join(text_of(answer)[: 4 * _EXCERPT_CHARS].split())
-    return text if len(text) <= _EXCERPT_CHARS else f"{text[:_EXCERPT_CHARS]}..."
+    """The beginning of the body, in one line, for an error that a user will read; `...` where it goes on."""
+    text = text_of(answer, answer.body[:_EXCERPT_BYTES]).strip()
+    line = " ".join(text[: 4 * _EXCERPT_CHARS].split())
+    goes_on = len(line) > _EXCERPT_CHARS or len(text) > 4 * _EXCERPT_CHARS
+    if goes_on or len(answer.body) > _EXCERPT_BYTES:
+        return f"{line[:_EXCERPT_CHARS].rstrip(_NO_CHARACTER)}..."
+    return line
 
 
 def _charset(answer: Answer) -> str:

@@ -47,7 +47,8 @@ class BodyDecoder:
         """Raises BodyEncodingError for an encoding other than gzip, deflate and identity."""
         self._encoding = encoding.strip().lower()
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise BodyEncodingError(f"the answer's Content-Encoding '{encoding[:60]}' is not supported")
+            shown = f"'{encoding[:60]}'" + ("..." if len(encoding) > 60 else "")
+            raise BodyEncodingError(f"the answer's Content-Encoding {shown} is not supported")
         self._limit = limit
         self._taken = 0
         self._produced = 0

@@ -42,13 +42,14 @@ def failure_of(error: BaseException) -> HandlerError:
 
 
 def described(error: BaseException) -> str:
-    """Type and message of an exception, bounded; never fails."""
+    """Type and message of an exception, bounded, with `...` where it was cut; never fails."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything
         text = "(its message cannot be shown)"
     name = type(error).__name__
-    return (f"{name}: {text}" if text else name)[:MAX_MESSAGE_CHARS]
+    whole = f"{name}: {text}" if text else name
+    return whole if len(whole) <= MAX_MESSAGE_CHARS else f"{whole[:MAX_MESSAGE_CHARS]}..."
 
 
 def _http_code(error: BaseException) -> str | None:

@@ -94,7 +94,8 @@ def public_url(url: str) -> str:
 
 def _method(method: str) -> str:
     if not _TOKEN.match(method) or len(method) > 32:
-        raise _invalid(f"method {method[:40]!r} is not an HTTP method")
+        # Not the text itself: it may be a secret that was put into the wrong field.
+        raise _invalid("method is not an HTTP method: write GET, POST, PUT, PATCH, DELETE, ...")
     if method.upper() == "CONNECT":
         raise _invalid("method CONNECT cannot be used: it opens a tunnel")
     return method.upper()
@@ -135,7 +136,8 @@ def _with_params(parts: SplitResult, params: Mapping[str, Scalar | Sequence[Scal
 def _header(name: str, value: Scalar) -> tuple[str, str]:
     text = _text(value)
     if not _TOKEN.match(name):
-        raise _invalid(f"header name {name[:60]!r} contains a character that is not allowed")
+        shown = f"{name[:60]!r}" + ("..." if len(name) > 60 else "")
+        raise _invalid(f"header name {shown} contains a character that is not allowed")
     if _CONTROL.search(text):
         raise _invalid(f"the value of header '{name}' contains a line break or another control character")
     if name.lower() in _FRAMING:

@@ -25,6 +25,7 @@ from flowengine.handlers.exchange import TryFailedError, attempt_timeout, redire
 from flowengine.handlers.json_text import NotJsonError, least_size
 from flowengine.handlers.outgoing import outgoing, public_url
 from flowengine.handlers.retry_after import retry_after_seconds
+from flowengine.handlers.secrets import Secrets
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.support.http_server import gzip_bomb
@@ -220,6 +221,45 @@ def test_an_excerpt_is_short_and_one_line() -> None:
     """Errors are read in a terminal."""
     assert excerpt_of(answer(b"a\n\n  b")) == "a b"
     assert len(excerpt_of(answer(b"x" * 10_000))) == 303
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"start" + b" " * 1190 + b"canary-secret-value",
+        b"x" * 290 + b" canary-secret-value",
+        b"x" + b" \n" * 9000 + b"canary-secret-value",
+        ("x" * 290 + " canary-secret-value").encode("utf-16"),
+    ],
+)
+def test_an_excerpt_says_where_it_was_cut(body: bytes) -> None:
+    """Only where a text says so is the start of a secret looked for."""
+    secrets = Secrets({}, own=["canary-secret-value"])
+    cut = answer(body, "text/plain; charset=utf-16" if body[:2] == b"\xff\xfe" else "text/plain")
+    excerpt = excerpt_of(cut)
+    assert excerpt.endswith("...")
+    assert "cana" not in secrets.redact(excerpt)
+
+
+def test_white_space_at_the_end_is_no_cut() -> None:
+    """Many services end with a line break."""
+    assert excerpt_of(answer(b"a b\r\n" + b" " * 5000)) == "a b"
+
+
+@pytest.mark.parametrize("method", ["canary-secret-value of a token", "canary-secret-value" * 3])
+def test_a_method_that_is_none_is_not_quoted(method: str) -> None:
+    """It may be a secret that was put into the wrong field, and be cut."""
+    with pytest.raises(HandlerError, match="method is not") as caught:
+        request_of(method=method)
+    assert "canary" not in caught.value.message
+
+
+def test_what_is_quoted_in_part_is_marked_as_cut() -> None:
+    """A header's name and an encoding may be anything."""
+    with pytest.raises(HandlerError, match=r"'x x*'\.\.\. contains"):
+        request_of(headers={"x " + "x" * 90: ""})
+    with pytest.raises(BodyEncodingError, match=r"'x*'\.\.\. is not"):
+        BodyDecoder("x" * 90)
 
 
 def decoded(encoding: str, *chunks: bytes, limit: int = 1_000_000) -> bytes:
