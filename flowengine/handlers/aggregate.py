@@ -39,7 +39,7 @@ class AggregateResult(msgspec.Struct, frozen=True):
     result: Any
 
 
-@handler("aggregate", primary="result")
+@handler("aggregate", primary="result", secrets=False)
 def aggregate(config: AggregateConfig, context: Context) -> AggregateResult:
     """Combines many values into one: sum, concat, list, average, min, max, count or merge.
 

@@ -31,7 +31,7 @@ class NumberResult(msgspec.Struct, frozen=True):
     result: Number
 
 
-@handler("compute", primary="result")
+@handler("compute", primary="result", secrets=False)
 def compute(config: ComputeConfig, context: Context) -> NumberResult:
     """Computes one operation on two numbers; integers stay integers where the result is exact.
 

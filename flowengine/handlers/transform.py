@@ -61,7 +61,7 @@ class TransformResult(msgspec.Struct, frozen=True):
     result: Any
 
 
-@handler("transform", primary="result")
+@handler("transform", primary="result", secrets=False)
 def transform(config: TransformConfig, context: Context) -> TransformResult:
     """Transforms one value: text, list, object or JSON.
 

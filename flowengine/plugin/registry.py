@@ -32,16 +32,18 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     is_async: bool
     queue: str = DEFAULT_QUEUE
     primary: str | None = None
+    secrets: bool = True
 
 
 def handler(
-    name: str, *, queue: str = DEFAULT_QUEUE, primary: str | None = None
+    name: str, *, queue: str = DEFAULT_QUEUE, primary: str | None = None, secrets: bool = True
 ) -> Callable[[Callable[[ConfigT, Context], object]], Callable[[ConfigT, Context], object]]:
     """Mark a function as the handler called `name`.
 
     The function takes (config, context); the annotation of its first parameter is the msgspec
     struct that the node's config must match. Sync functions run in a worker thread, `async def`
     functions on the worker's event loop. Nothing is registered at import: a Registry collects marks.
+    `secrets=False` refuses workflows in which the node's config reads a secret.
     Raises TypeError when the annotation is missing or is no struct.
     """
 
@@ -54,6 +56,7 @@ def handler(
             is_async=inspect.iscoroutinefunction(function),
             queue=queue,
             primary=primary,
+            secrets=secrets,
         )
         setattr(function, _MARK, described)
         return function

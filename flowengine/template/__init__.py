@@ -7,6 +7,7 @@ I/O, no clock, no randomness.
 from flowengine.template.compiling import analyse, is_template
 from flowengine.template.errors import (
     SecretMissingError,
+    SecretNotAllowedError,
     TemplateError,
     TemplateEvaluationError,
     TemplateForbiddenError,
@@ -22,6 +23,7 @@ __all__ = [
     "Analysis",
     "Scope",
     "SecretMissingError",
+    "SecretNotAllowedError",
     "TemplateError",
     "TemplateEvaluationError",
     "TemplateForbiddenError",

@@ -20,6 +20,7 @@ from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, var
 from flowengine.template.lookup import look_up
 from flowengine.template.reference import PLAIN, Analysis, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
+from flowengine.template.secret_use import refuse_altered_secrets
 from flowengine.template.simple import Path, read_simple
 from flowengine.template.values import to_text
 
@@ -52,14 +53,15 @@ def is_template(text: str) -> bool:
 def analyse(text: str) -> Analysis:
     """What the text reads, if it is a template.
 
-    Raises TemplateSyntaxError and TemplateForbiddenError. The caller bounds the length of the text.
+    Raises TemplateSyntaxError, TemplateForbiddenError, SecretNotAllowedError. The caller bounds the length of
+    the text.
     """
     return _analysed(text) if is_template(text) else PLAIN
 
 
 @lru_cache(CACHED_TEXTS)
 def compiled(text: str) -> Program:
-    """The template as a program. Raises TemplateSyntaxError and TemplateForbiddenError."""
+    """The template as a program. Raises what `analyse` does."""
     simple = read_simple(text)
     return compile_expressions(text) if simple is None else _compile_simple(simple)
 
@@ -145,7 +147,10 @@ def _is_sole(parts: list[nodes.Expr]) -> bool:
 def _read(text: str) -> tuple[list[nodes.Expr], list[Reference]]:
     try:
         _refuse_deep_brackets(text)
-        return read_template(_sandbox().parse(text))
+        tree = _sandbox().parse(text)
+        read = read_template(tree)
+        refuse_altered_secrets(tree)
+        return read
     except jinja2.TemplateSyntaxError as error:
         if _has_statement(text):
             raise TemplateForbiddenError(STATEMENTS_FORBIDDEN + _LITERAL_HINT) from error

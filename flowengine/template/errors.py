@@ -62,3 +62,9 @@ class SecretMissingError(TemplateError):
     """The template reads a secret that this process does not have."""
 
     code = "secret_missing"
+
+
+class SecretNotAllowedError(TemplateError):
+    """The template does with a secret what would hide it from those who look for it."""
+
+    code = "secret_not_allowed"

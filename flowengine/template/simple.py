@@ -68,7 +68,7 @@ def _path(match: re.Match[str]) -> Path | None:
         name = keys.pop(0)
         label = f"{root}.{name}"
         if root == SECRETS:
-            return Path(Reference("secret", name), _labelled(label, keys)) if len(name) <= 128 else None
+            return Path(Reference("secret", name), ()) if len(name) <= 128 and not keys else None
         root = name
     elif root in _JINJA_WORDS:
         return None

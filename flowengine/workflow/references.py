@@ -45,15 +45,20 @@ class TemplateCheck:
         self._work = MAX_TEMPLATE_WORK
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
-    def reads(self, place: int, node: DraftNode, config: JsonObject) -> tuple[int, ...]:
-        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead."""
+    def reads(
+        self, place: int, node: DraftNode, config: JsonObject, *, secrets: bool = True
+    ) -> tuple[int, ...]:
+        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead.
+
+        `secrets`: whether the node's handler may be given any.
+        """
         judged: dict[str, int] = {}
         for where, text in _templates(config, pointer_to(node.pointer, "config")):
             if self._work < 0:
                 break
             wrong = judged.get(text)
             if wrong is None or (wrong and not self._report.is_full):
-                judged[text] = self._judge(text, place, node, where)
+                judged[text] = self._judge(text, place, node, where, secrets=secrets)
             elif wrong:
                 self._report.leave_out(wrong)
         fine = [self._known[text] for text, wrong in judged.items() if not wrong]
@@ -65,7 +70,7 @@ class TemplateCheck:
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
 
-    def _judge(self, text: str, place: int, node: DraftNode, where: Where) -> int:
+    def _judge(self, text: str, place: int, node: DraftNode, where: Where, *, secrets: bool) -> int:
         """Report what is wrong with the text here; returns how many problems that makes."""
         limit = self._limits.max_template_chars
         if len(text) > limit:
@@ -86,6 +91,9 @@ class TemplateCheck:
         wrong = (known.bits & ~allowed).bit_count() + known.unknown
         if wrong:
             self._refuse_sources(wrong, known.analysis.nodes, place, node, where)
+        if known.analysis.secrets and not secrets:
+            self._refuse("secret_not_allowed", where, _no_secrets(node))
+            wrong += 1
         return wrong
 
     def _looked_up(self, text: str) -> _Read | TemplateError:
@@ -147,6 +155,13 @@ class TemplateCheck:
     def _hyphen_hint(self, name: str) -> str:
         node_id = self._hyphenated.get(name)
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
+
+
+def _no_secrets(node: DraftNode) -> str:
+    return (
+        f"the handler {quoted(node.handler or '')} takes no secrets: its result is made of its config, "
+        "and would show them altered; read the secret in the config of the node that sends it"
+    )
 
 
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:

@@ -149,7 +149,7 @@ def _node(
     encoded = None if config is None else _encoded(config, node, limits, report)
     if config is None or encoded is None:
         return None
-    reads = templates.reads(place, node, config)
+    reads = templates.reads(place, node, config, secrets=handler is None or handler.secrets)
     if handler is None or node.id is None:
         return None
     check_config(config, handler.config_type, pointer_to(node.pointer, "config"), report, templates.is_sole)

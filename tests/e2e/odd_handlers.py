@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import Any
 
 import msgspec
 
-from flowengine.plugin import Context, HandlerError, handler
+from flowengine.plugin import AttemptError, Context, HandlerError, handler
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -34,6 +35,12 @@ class Secret(msgspec.Struct, frozen=True):
     """Something that must not get out."""
 
     secret: str
+
+
+class Given(msgspec.Struct, frozen=True):
+    """Anything."""
+
+    given: Any
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -145,7 +152,29 @@ def leak_crash(config: Secret, context: Context) -> object:
     raise ValueError({"token": config.secret, "reversed": config.secret[::-1]})
 
 
+@handler("test_leak_long_error")
+def leak_long_error(config: Secret, context: Context) -> object:
+    """Fails with the secret in its code, and where an error is cut."""
+    try:
+        raise ValueError("x" * 1970 + config.secret)
+    except ValueError as error:
+        tried = AttemptError(code=config.secret, message="x" * 485 + config.secret)
+        raise HandlerError(f"leaked_{config.secret}", f"{error}", errors=(tried,)) from error
+
+
 @handler("test_leak_result")
 def leak_result(config: Secret, context: Context) -> object:
     """Returns the secret, alone, inside a text and as a key."""
     return {"result": config.secret, "text": f"Bearer {config.secret}", config.secret: [config.secret]}
+
+
+@handler("test_return")
+def return_given(config: Given, context: Context) -> object:
+    """Returns what it was given, in a list."""
+    return {"result": [config.given]}
+
+
+@handler("test_pure", secrets=False)
+def pure(config: Given, context: Context) -> object:
+    """Says of itself that it has no use for secrets."""
+    return {"result": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowengine.template import TemplateError, analyse
+from flowengine.template import SecretNotAllowedError, TemplateError, analyse
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,56 @@ def test_what_is_not_allowed_is_refused_with_a_way_out(text: str, words: str) ->
         analyse(text)
     assert caught.value.code == "template_forbidden"
     assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ secrets.KEY }}",
+        "Bearer {{ secrets.KEY }}, {{ a.name|upper }}",
+        "{{ 'Bearer ' ~ secrets.KEY ~ a.name|upper }}",
+        "{{ secrets.KEY|urlencode }}",
+        "{{ secrets.KEY|trim|tojson }}",
+        "{{ a.key|default(secrets.KEY) }}",
+        "{{ secrets.KEY|d('none', also_empty=true) }}",
+        "{{ secrets.A if a.stage == 'live' else secrets.B }}",
+        "{{ {'key': secrets.KEY, 'all': [secrets['A'], a.x + 1]} }}",
+    ],
+)
+def test_a_secret_may_be_handed_on_as_it_is(text: str) -> None:
+    """Alone, inside a text, object or list, chosen among others, in a spelling that is looked for."""
+    assert analyse(text).secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ secrets.KEY|upper }}",
+        "{{ secrets.KEY|reverse }}",
+        "{{ secrets.KEY|trim|lower }}",
+        "{{ (secrets.KEY|trim)|replace('S', '-S') }}",
+        "{{ a.text|replace(secrets.KEY, '') }}",
+        "{{ a.text|replace(old=secrets.KEY, new='') }}",
+        "{{ ('x' ~ secrets.KEY)|list }}",
+        "{{ [secrets.KEY]|join(',') }}",
+        "{{ secrets.KEY[:20] }}",
+        "{{ secrets.KEY[0] }}",
+        "{{ secrets.KEY.length }}",
+        "{{ nodes['a'][secrets.KEY] }}",
+        "{{ secrets.KEY + 'x' }}",
+        "{{ secrets.KEY|int * 2 }}",
+        "{{ -secrets.KEY }}",
+        "{{ secrets.KEY == 'guess' }}",
+        "{{ 'y' if secrets.KEY > 'm' else 'n' }}",
+        "{{ secrets.KEY if secrets.KEY else 'n' }}",
+        "{{ secrets.KEY or 'x' }}",
+        "{{ secrets.KEY is string }}",
+        "{{ {'key': secrets.KEY|upper} }}",
+        "text {{ a.x }} and {{ secrets['KEY']|length }}",
+    ],
+)
+def test_a_secret_that_would_be_altered_is_refused(text: str) -> None:
+    """Another text cannot be found in a result; nor may a template tell of a secret bit by bit."""
+    with pytest.raises(SecretNotAllowedError, match="alter it in the handler or service") as caught:
+        analyse(text)
+    assert caught.value.code == "secret_not_allowed"

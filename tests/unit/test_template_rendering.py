@@ -179,6 +179,8 @@ def test_what_fails_says_why(template: str, code: str, words: str) -> None:
 def test_errors_never_quote_a_secret() -> None:
     """Whatever fails on a secret's value tells its type, not the value."""
     for template in (
+        "{{ secrets.TOKEN ~ 1 // 0 }}",
+        "{{ secrets.TOKEN|default }}{{ plain.zz }}",
         "{{ secrets.TOKEN + 1 }}",
         "{{ secrets.TOKEN|int }}",
         "{{ fetch[secrets.TOKEN] }}",

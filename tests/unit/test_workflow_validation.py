@@ -402,3 +402,25 @@ def test_templates_past_the_report_are_counted_one_by_one() -> None:
     """Each name that cannot be read is a problem, worded or not."""
     document = workflow(*[reading(f"n{place}", ["{{ [x, y, z] }}"] * 10) for place in range(30)])
     assert checked(document).problems[-1].message == "and 700 more: mend these first"
+@pytest.mark.parametrize(
+    ("handler", "config", "place"),
+    [
+        ("transform", {"transform_type": "reverse", "input": "{{ secrets.KEY }}"}, "input"),
+        ("aggregate", {"aggregate_type": "concat", "inputs": ["a", "{{ secrets.KEY }}"]}, "inputs/1"),
+        ("compute", {"operation": "add", "a": "{{ secrets.PIN }}", "b": 1}, "a"),
+    ],
+)
+def test_handler_that_only_reworks_its_config_takes_no_secret(
+    handler: str, config: dict[str, JsonValue], place: str
+) -> None:
+    """Reversed or added to, it would not be found in the result."""
+    problem = only(checked(workflow({"id": "a", "handler": handler, "config": config})))
+    assert (problem.code, problem.pointer) == ("secret_not_allowed", f"/nodes/0/config/{place}")
+    assert handler in problem.message
+
+
+def test_secret_that_a_template_alters_is_refused_with_its_place() -> None:
+    """Also where the handler may be given secrets."""
+    config: JsonValue = {"url": "http://x/{{ secrets.KEY }}", "headers": {"A": "{{ secrets.KEY|upper }}"}}
+    problem = only(checked(workflow({"id": "a", "handler": "http_request", "config": config})))
+    assert (problem.code, problem.pointer) == ("secret_not_allowed", "/nodes/0/config/headers/A")
