@@ -402,6 +402,8 @@ def test_templates_past_the_report_are_counted_one_by_one() -> None:
     """Each name that cannot be read is a problem, worded or not."""
     document = workflow(*[reading(f"n{place}", ["{{ [x, y, z] }}"] * 10) for place in range(30)])
     assert checked(document).problems[-1].message == "and 700 more: mend these first"
+
+
 @pytest.mark.parametrize(
     ("handler", "config", "place"),
     [
