@@ -527,11 +527,12 @@ class Harness:
         self.orchestrators[0].timers.fire_due()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """A test over a harness that has passed goes on to its end, where every invariant must hold.
 
-    Part of the test and not of the fixture's end, so that what is wrong then is a test that failed.
+    Part of the test and not of the fixture's end, so that what is wrong then is a test that failed; the
+    innermost wrapper, so that its output is captured.
     """
     yield
     used = getattr(item, "funcargs", {}).get("harness")
