@@ -70,19 +70,22 @@ class Health:
     def _queue(self, queue: str, now: int) -> QueueView:
         key = keys.queue(queue)
         try:
-            length, first, consumers = self._state.sessions.here().call(
-                [
-                    ("XLEN", key),
-                    ("XRANGE", key, "-", "+", "COUNT", 1),
-                    ("XINFO", "CONSUMERS", key, keys.GROUP),
-                ]
+            length, first = self._state.sessions.here().call(
+                [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]
             )
         except (StoreUnavailableError, redis.RedisError):
             return QueueView(length=0, oldest_age_s=None, consumers=0)
         oldest = int(first[0][0].split(b"-")[0]) if first else None
-        alive = sum(map(is_alive, consumers))
         age = None if oldest is None else max(0, now - oldest) / 1000
-        return QueueView(length=length, oldest_age_s=age, consumers=alive)
+        return QueueView(length=length, oldest_age_s=age, consumers=self._consumers(key))
+
+    def _consumers(self, key: str) -> int:
+        """How many processes serve a queue; none, where no process ever did: it has no group yet."""
+        try:
+            (consumers,) = self._state.sessions.here().call([("XINFO", "CONSUMERS", key, keys.GROUP)])
+        except (StoreUnavailableError, redis.RedisError):
+            return 0
+        return sum(map(is_alive, consumers))
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -23,6 +23,9 @@ def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
     assert node_of(stack.status(execution), "render")["status"] == "queued"
     assert stack.checks()["worker (gpu)"] == "none is running"
     assert stack.checks()["worker (worker)"] == "ok"
+    waiting = stack.client.get("/health").json()["queues"]["gpu"]
+    assert waiting["length"] == 1
+    assert waiting["oldest_age_s"] > 0
 
     gpu = stack.start_service("worker", "--queues", "gpu")
     ended = stack.ended(execution)
