@@ -13,6 +13,7 @@ from flowengine.handlers.frames import place_of
 from flowengine.plugin.errors import HandlerError
 
 MAX_MESSAGE_CHARS: Final = 2000
+_CUT: Final = "..."
 
 _HTTP_CODES: Final = (
     ("EgressRefusedError", "egress_refused"),
@@ -38,18 +39,21 @@ def failure_of(error: BaseException) -> HandlerError:
     if code := _http_code(error):
         return HandlerError(code, described(error))
     place = place_of(error)
-    return HandlerError("handler_error", described(error)[: MAX_MESSAGE_CHARS - len(place)] + place)
+    return HandlerError("handler_error", described(error, MAX_MESSAGE_CHARS - len(place)) + place)
 
 
-def described(error: BaseException) -> str:
-    """Type and message of an exception, bounded, with `...` where it was cut; never fails."""
+def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
+    """Type and message of an exception in at most so many characters; never fails.
+
+    `...` says where it was cut: the start of a secret is looked for there.
+    """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything
         text = "(its message cannot be shown)"
     name = type(error).__name__
     whole = f"{name}: {text}" if text else name
-    return whole if len(whole) <= MAX_MESSAGE_CHARS else f"{whole[:MAX_MESSAGE_CHARS]}..."
+    return whole if len(whole) <= most else f"{whole[: most - len(_CUT)]}{_CUT}"
 
 
 def _http_code(error: BaseException) -> str | None:
