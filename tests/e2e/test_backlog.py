@@ -32,7 +32,7 @@ WAITING = workflow(
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures through Linux's /proc")
 def test_memory_of_no_process_grows_with_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
     """The API has accepted them, the orchestrator dispatched them, the worker is busy with others."""
-    with running_stack(settings={"FLOWENGINE_HANDLERS": ODD_HANDLERS}) as stack:
+    with running_stack(settings={"FLOWENGINE_HANDLERS": ODD_HANDLERS}, settles=False) as stack:
         with stack.valkey.connect() as server:
             taken = []
             for count in (FIRST, MORE):
