@@ -254,7 +254,7 @@ def _saves(server: redis.Redis) -> bool:
     with contextlib.suppress(redis.ResponseError):  # one save at a time
         server.bgsave()
     with contextlib.suppress(redis.ResponseError):
-        return bool(server.set("written", 1, ex=60))
+        return bool(server.set("fe:health", 1, ex=60))
     return False
 
 
