@@ -82,6 +82,8 @@ class StreamsBroker(dramatiq.Broker):
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
         self._keeper: Keeper | None = None
+        self.worker: Worker | None = None
+        """Dramatiq's, once it boots."""
         super().__init__(middleware=[_Lifecycle(), *middleware])
         self.queues: set[str] = set()
 
@@ -266,6 +268,7 @@ class _Lifecycle(Middleware):
     """Tells the broker what Dramatiq's worker is doing."""
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
+        _streams(broker).worker = worker
         _streams(broker).in_flight.open(worker.worker_threads)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:

@@ -11,6 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Iterable
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import dramatiq
@@ -24,6 +25,7 @@ from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import UndecodablePayloadError, connection_closed
 from flowengine.broker.group import RawEntry, is_missing_group
+from flowengine.broker.in_place import InPlace
 from flowengine.broker.own_connection import OwnConnection
 from flowengine.broker.returns import return_failed, return_unstarted
 from flowengine.broker.takeover import Takeover
@@ -42,7 +44,10 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class StreamsConsumer(dramatiq.Consumer):
-    """Dramatiq's consumer of one queue. Iterate from one thread; `ack` and `nack` from any."""
+    """Dramatiq's consumer of one queue. Iterate from one thread; `ack` and `nack` from any.
+
+    Dramatiq gets to see only what its own threads are to process: see `InPlace`.
+    """
 
     def __init__(self, broker: StreamsBroker, queue: str) -> None:
         self._broker = broker
@@ -62,6 +67,8 @@ class StreamsConsumer(dramatiq.Consumer):
             threads=lambda: self._in_flight.threads,
             consumer=self._group.consumer.decode(),
         )
+        self._fetching = Lock()
+        self._in_place = InPlace(queue, broker.policies, self._take_for_others)
         self._ready: deque[Delivery] = deque()
         self._greeted = False
         self._drained = False
@@ -69,7 +76,32 @@ class StreamsConsumer(dramatiq.Consumer):
         self._failures = 0
 
     def __next__(self) -> MessageProxy | None:
-        """The next delivery, or None after at most about a second without one."""
+        """The next delivery, or None: after about a second without one, or when one was processed here."""
+        delivery = self._take()
+        if delivery is None:
+            return None
+        alone = self._drained and not self._ready and self._in_flight.is_alone(delivery)
+        worker = self._broker.worker
+        if not self._in_place.suits(delivery, alone=alone) or worker is None:
+            return delivery
+        self._drained = False  # there is no other thread to keep out of the way of
+        self._in_place.process(delivery, worker)
+        return None
+
+    def _take(self) -> Delivery | None:
+        with self._fetching:
+            return self._next()
+
+    def _take_for_others(self) -> Delivery | None:
+        """For Dramatiq's threads while this consumer's is at work itself: it counts as one of them."""
+        within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
+        if self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s):
+            return self._take()
+        with self._fetching:
+            self._return_overdue()
+        return None
+
+    def _next(self) -> Delivery | None:
         if self._ready:
             return self._ready.popleft()
         if self._in_flight.stopping:
@@ -125,6 +157,7 @@ class StreamsConsumer(dramatiq.Consumer):
         else:
             chosen = self._in_flight.give_back(self._ready)
         self._ready.clear()
+        self._in_place.end()
         return_unstarted(self._broker.group, chosen, reason="closing")
         self._client.close()
 

@@ -184,6 +184,11 @@ class InFlight:
         with self._changed:
             return [d for d in (*self._waiting, *self._running) if d.queue == queue]
 
+    def is_alone(self, delivery: Delivery) -> bool:
+        """Whether this process holds nothing else."""
+        with self._changed:
+            return not self._running and len(self._waiting) == 1 and delivery in self._waiting
+
     def overdue(self) -> list[Delivery]:
         """Those that have waited for a thread for too long."""
         limit = time.monotonic() - START_WITHIN_S
@@ -213,6 +218,18 @@ class InFlight:
                     return room
                 self._sleep(left)
             return 0
+
+    def wait_for_thread(self, *, beside: int, within_s: float) -> bool:
+        """Whether a thread is idle that none of the waiting but the last `beside` is meant for."""
+        deadline = time.monotonic() + within_s
+        with self._changed:
+            while not self._stopping:
+                idle = self._threads - len(self._running) - len(self._waiting) + beside
+                left = deadline - time.monotonic()
+                if idle > 0 or left <= 0:
+                    return idle > 0
+                self._sleep(left)
+            return False
 
     def rest(self, for_s: float) -> None:
         """Wait so long, or until the process stops."""

@@ -98,8 +98,8 @@ class Together:
         self._pace = pace
         self._groups: dict[int, Group] = {}
 
-    def may_join(self, payload: bytes) -> bool:
-        """Whether this task may be run beside others: small, and its handler known to be quick."""
+    def is_quick(self, payload: bytes) -> bool:
+        """Whether this task reads little, and its handler has shown itself quick."""
         try:
             task = _task.decode(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -19,6 +19,7 @@ from flowengine.store.state import ORCHESTRATOR_QUEUE
 log = structlog.stdlib.get_logger()
 
 SMALL_NODES = 50
+SMALL_BYTES = 64 * 1024
 
 EXPECTED = (StoreUnavailableError, ConflictError)
 
@@ -34,6 +35,11 @@ def is_small_start(payload: bytes) -> bool:
     except UNREADABLE:
         return False
     return message.run == 1 and message.nodes is not None and message.nodes <= SMALL_NODES
+
+
+def is_small_callback(payload: bytes) -> bool:
+    """Whether this `node_finished` takes about as long as one without a result."""
+    return len(payload) <= SMALL_BYTES
 
 
 def declare(broker: StreamsBroker, engine: Orchestrator) -> None:

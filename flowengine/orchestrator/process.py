@@ -14,7 +14,7 @@ from flowengine.engine.orchestrator import Orchestrator
 from flowengine.engine.sweep import SweepLoop
 from flowengine.engine.timers import TimerLoop
 from flowengine.observability import configure_logs
-from flowengine.orchestrator.actors import declare, is_small_start
+from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
 from flowengine.store.sweeping import RedisSweepState
 from flowengine.store.timers import RedisTimers
@@ -25,8 +25,8 @@ JOINED_STARTS = 16
 IDLE_WAKE_MS = 2_000
 
 POLICIES = {
-    "start_execution": ActorPolicy(join=JOINED_STARTS, may_join=is_small_start),
-    "node_finished": ActorPolicy(join=JOINED_CALLBACKS),
+    "start_execution": ActorPolicy(join=JOINED_STARTS, may_join=is_small_start, is_quick=is_small_start),
+    "node_finished": ActorPolicy(join=JOINED_CALLBACKS, is_quick=is_small_callback),
     "timer_fired": ActorPolicy(),
 }
 

@@ -84,7 +84,10 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     )
     together = Together(state, runner, pace)
     policy = ActorPolicy(
-        join=JOINED_TASKS, may_join=together.may_join, on_dead=dead_task_callback(state.clock.now)
+        join=JOINED_TASKS,
+        may_join=together.is_quick,
+        is_quick=together.is_quick,
+        on_dead=dead_task_callback(state.clock.now),
     )
     broker = build_broker(settings, {"run_node": policy})
     queues = tuple(sorted({item.queue for item in registry}))

@@ -276,12 +276,12 @@ def test_a_handler_is_quick_once_it_has_been_seen_to_be() -> None:
     """New handlers run alone; one that turns slow runs alone again."""
     rig = Rig("a")
     payload = msgspec.json.encode(rig.tasks[0])
-    assert not rig.together.may_join(payload)
+    assert not rig.together.is_quick(payload)
     for _ in range(SEEN_ENOUGH):
         rig.pace.observe("quick", 0.0001)
-    assert rig.together.may_join(payload)
+    assert rig.together.is_quick(payload)
     rig.pace.observe("quick", 1.0)
-    assert not rig.together.may_join(payload)
+    assert not rig.together.is_quick(payload)
 
 
 def test_a_node_that_reads_much_runs_alone() -> None:
@@ -289,14 +289,14 @@ def test_a_node_that_reads_much_runs_alone() -> None:
     rig = Rig("a")
     for _ in range(SEEN_ENOUGH):
         rig.pace.observe("quick", 0.0001)
-    assert rig.together.may_join(msgspec.json.encode(task("a", reads=READS_AT_MOST)))
-    assert not rig.together.may_join(msgspec.json.encode(task("a", reads=READS_AT_MOST + 1)))
+    assert rig.together.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST)))
+    assert not rig.together.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST + 1)))
 
 
 def test_a_task_that_cannot_be_read_runs_alone() -> None:
     """It must not take others with it."""
     for payload in (b"no task", b'"\xff"', b"[" * 100_000):
-        assert not Rig("a").together.may_join(payload)
+        assert not Rig("a").together.is_quick(payload)
 
 
 def test_a_delivery_does_not_end_while_some_of_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,18 @@ MUTANTS: Final = (
         'GROUP, b"0", b"MKSTREAM"',
         'GROUP, b"$", b"MKSTREAM"',
     ),
+    _broker(
+        "a slow message keeps no other from being fetched",
+        "in_place",
+        "while self._takes_long():",
+        "while False:",
+    ),
+    _broker(
+        "no more messages run at once than there are threads",
+        "consumer",
+        "if self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s):",
+        "if True:",
+    ),
     _broker("a renewal counts no delivery", "group", '0, *ids, b"JUSTID")', "0, *ids)"),
     _broker(
         "only what is pending in its own name is renewed", "keeper", "kept = held & owned", "kept = held"

@@ -34,6 +34,7 @@ BROKER: Final = (
     "tests/integration/test_broker_ordinary_messages.py",
     "tests/integration/test_broker_leases.py",
     "tests/integration/test_broker_engine_messages.py",
+    "tests/integration/test_broker_in_place.py",
 )
 
 

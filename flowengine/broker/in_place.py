@@ -1,0 +1,132 @@
+"""Lone quick messages, processed by the thread that has fetched them.
+
+To hand a message to another thread costs more than a quick one takes: two threads that wake each other
+and fight over the interpreter lock. Decides which messages stay, and who fetches meanwhile: should one be
+slow after all, a standby thread, which hands what it gets to Dramatiq's threads as ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import PriorityQueue
+from threading import Event, Thread
+from typing import Any, Final
+
+import structlog
+from dramatiq.worker import Worker, WorkerThread
+
+from flowengine.broker.delivery import Delivery
+from flowengine.broker.policy import Policies
+
+LONE_IN_A_ROW: Final = 4
+"""So many messages must have come one at a time: among many, batches and more threads are worth more."""
+
+PATIENCE_S: Final = 0.01
+"""A message that takes longer no longer keeps others from being fetched."""
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class _NoQueue(PriorityQueue[Any]):
+    """Dramatiq's thread counts off what it takes from a queue; what is processed here was in none."""
+
+    def task_done(self) -> None:
+        pass
+
+
+class InPlace:
+    """What one consumer's thread does beside fetching. `suits` and `process` are for that thread.
+
+    `fetch` returns the next delivery, or None after at most about a second. The standby thread calls it,
+    and only while that thread is at a message that takes long.
+    """
+
+    def __init__(self, queue: str, policies: Policies, fetch: Callable[[], Delivery | None]) -> None:
+        self._queue = queue
+        self._policies = policies
+        self._fetch = fetch
+        self._lone = 0
+        self._processed = 0
+        self._since: float | None = None
+        self._watched = False
+        self._called = Event()
+        self._ended = False
+        self._worker: Worker | None = None
+        self._hands: WorkerThread | None = None
+
+    def suits(self, delivery: Delivery, *, alone: bool) -> bool:
+        """Whether this thread should process it. To be asked about every delivery.
+
+        `alone`: nothing else is in this process's hands.
+        """
+        first = delivery.entries[0]
+        if not alone or not delivery.engine or len(delivery.entries) > 1 or first.deliveries > 1:
+            self._lone = 0
+            return False
+        self._lone += 1
+        policy = self._policies.get(first.actor)
+        if self._lone <= LONE_IN_A_ROW or policy is None or policy.is_quick is None:
+            return False
+        return policy.is_quick(first.payload or b"")
+
+    def process(self, delivery: Delivery, worker: Worker) -> None:
+        """Do here what `worker`'s threads do with a message."""
+        hands = self._hands
+        if hands is None:
+            hands = self._hands = WorkerThread(
+                broker=worker.broker, consumers=worker.consumers, work_queue=_NoQueue(), worker_timeout=0
+            )
+        self._processed += 1
+        self._since = time.monotonic()
+        if not self._watched:
+            self._call_standby(worker)
+        try:
+            hands.process_message(delivery)
+        finally:
+            self._since = None
+
+    def end(self) -> None:
+        """Nothing is processed here any more."""
+        self._ended = True
+        self._called.set()
+
+    # -- the standby thread: sleeps while messages are few, looks up while they come
+
+    def _call_standby(self, worker: Worker) -> None:
+        self._watched = True
+        if self._worker is None:
+            self._worker = worker
+            Thread(target=self._stand_by, name=f"standby-{self._queue}", daemon=True).start()
+        self._called.set()
+
+    def _stand_by(self) -> None:
+        while self._called.wait() and not self._ended:
+            self._called.clear()
+            self._watch()
+            self._watched = False
+            if self._since is not None:
+                # Begun after the last look, and told that somebody watches.
+                self._watched = True
+                self._called.set()
+
+    def _watch(self) -> None:
+        """Until nothing was processed for a while."""
+        seen = -1
+        while seen != self._processed and not self._ended:
+            seen = self._processed
+            time.sleep(PATIENCE_S)
+            try:
+                while self._takes_long():
+                    self._fetch_for_others()
+            except Exception:  # the thread's edge: without it one slow message would stop the whole queue
+                log.error("broker.standby_failed", queue=self._queue, exc_info=True)
+
+    def _takes_long(self) -> bool:
+        since = self._since
+        return since is not None and time.monotonic() - since > PATIENCE_S and not self._ended
+
+    def _fetch_for_others(self) -> None:
+        delivery = self._fetch()
+        if delivery is not None and self._worker is not None:
+            self._worker.consumers[self._queue].handle_message(delivery)
