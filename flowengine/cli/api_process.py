@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.lean import import_lean
 from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import end_with_supervisor
 from flowengine.devstack.supervision import FATAL_EXIT
@@ -17,9 +18,10 @@ def main() -> int:
     if supervised:
         end_with_supervisor()
 
+    import_lean("structlog")
+
     import msgspec
 
-    import flowengine.observability.lean  # noqa: F401 - before anything that imports structlog
     from flowengine.api.app import create_app
     from flowengine.api.memory import give_large_blocks_back
     from flowengine.api.server import serve

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.lean import import_lean
 from flowengine.cli.program_options import parse_options
 from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
 from flowengine.devstack.supervision import FATAL_EXIT
@@ -14,6 +15,7 @@ def main() -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
+    import_lean("structlog", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 

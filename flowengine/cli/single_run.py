@@ -17,6 +17,7 @@ import click
 
 from flowengine.cli.configuration import chosen_server, read_settings
 from flowengine.cli.documents import check_document, problem_line, read_document
+from flowengine.cli.lean import import_lean
 from flowengine.cli.run_services import InterruptedRunError, OutOfTimeError, RunServices
 from flowengine.cli.starting import Starting
 from flowengine.devstack.interrupts import Interrupts
@@ -100,7 +101,7 @@ class _Run:
         return self._watch(services, executions, execution)
 
     def _prepare(self, services: RunServices) -> tuple[Executions, Plan | None]:
-        import flowengine.observability.lean  # noqa: F401 - before anything that imports structlog
+        import_lean("structlog")
         from flowengine.bootstrap import build_executions
         from flowengine.handlers import load_registry
         from flowengine.observability import configure_logs

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -212,10 +210,3 @@ def test_warnings_become_log_lines(start: Start) -> None:
         warnings.warn("careful", stacklevel=1)
         logging.captureWarnings(capture=False)
     assert lines(sink)[0]["logger"] == "py.warnings"
-
-
-def test_logging_loads_no_rich() -> None:
-    """structlog's optional import of rich costs megabytes in every process; rich stays importable."""
-    code = "import flowengine.observability, sys; print('rich' in sys.modules); import rich; print(rich)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("False\n<module 'rich'")
