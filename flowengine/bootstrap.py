@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowengine.broker.payloads import UNREADABLE
 from flowengine.broker.wire import engine_fields, stream_key
 from flowengine.errors import SettingsError
 from flowengine.execution.model import Callback, Failed, NodeError, RunNode
+from flowengine.jsonvalue import UNREADABLE
 from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.connection import Commands, connect
 from flowengine.store.executions import RedisExecutions

@@ -13,6 +13,7 @@ import msgspec
 from dramatiq.encoder import Encoder, MessageData
 
 from flowengine.broker.errors import undecodable
+from flowengine.jsonvalue import UNREADABLE
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class MsgspecEncoder(Encoder):
         """The fields of an encoded message. Raises dramatiq.errors.DecodeError."""
         try:
             fields: MessageData = _decoder.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise undecodable(data, error) from error
         return fields
 
@@ -55,7 +56,7 @@ def decode_message(data: bytes) -> dramatiq.Message[Any]:
     """The message that `encode_message` wrote. Raises dramatiq.errors.DecodeError."""
     try:
         envelope = _envelope_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise undecodable(data, error) from error
     return dramatiq.Message(
         queue_name=envelope.queue_name,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from flowengine.broker.errors import UndecodablePayloadError
+from flowengine.jsonvalue import UNREADABLE
 
 T = TypeVar("T")
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises over bytes that are no message: bad UTF-8 and deep nesting are no DecodeError."""
 
 
 def decoded(decoder: msgspec.json.Decoder[T], payload: bytes) -> T:

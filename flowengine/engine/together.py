@@ -22,6 +22,7 @@ from flowengine.engine.pace import Pace
 from flowengine.engine.ports import Receipt, Start, StateStore
 from flowengine.engine.runner import Runner
 from flowengine.execution.model import Callback, Completed, Outcome, RunNode
+from flowengine.jsonvalue import UNREADABLE
 
 GiveBack: TypeAlias = Callable[[tuple[int, ...]], None]
 
@@ -102,7 +103,7 @@ class Together:
         """Whether this task reads little, and its handler has shown itself quick."""
         try:
             task = _task.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return False
         return len(task.reads) <= READS_AT_MOST and self._pace.is_quick(task.handler)
 

@@ -10,10 +10,11 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.payloads import UNREADABLE, decoded
+from flowengine.broker.payloads import decoded
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.model import Callback, StartExecution, TimerFired
+from flowengine.jsonvalue import UNREADABLE
 from flowengine.store.state import ORCHESTRATOR_QUEUE
 
 log = structlog.stdlib.get_logger()

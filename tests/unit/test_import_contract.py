@@ -30,3 +30,10 @@ def test_the_core_loads_nothing_that_talks_to_the_world() -> None:
     modules = "flowengine.workflow.validation, flowengine.template, flowengine.execution.model"
     result = run("-c", f"import sys, {modules}; print([m for m in {IMPURE!r} if m in sys.modules])")
     assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
+
+def test_the_api_loads_no_dramatiq() -> None:
+    """It sends messages as entries of a stream; the library would only take memory there."""
+    modules = "flowengine.bootstrap, flowengine.api.app, flowengine.api.server"
+    result = run("-c", f"import sys, {modules}; print('dramatiq' in sys.modules)")
+    assert (result.returncode, result.stdout) == (0, "False\n"), result.stderr
