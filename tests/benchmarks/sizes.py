@@ -6,9 +6,14 @@ import msgspec
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts are nodes, executions or samples; durations are seconds; payload bytes."""
+    """Counts are nodes, executions or samples; durations are seconds; payload bytes.
+
+    What is over soonest, and most at the mercy of what else the machine does, is measured `repeats` times
+    a round.
+    """
 
     rounds: int
+    repeats: int
     chain: int = 100
     fan_out: int = 500
     many: int = 200
@@ -22,8 +27,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int
 
 
-QUICK = Sizes(rounds=3, single_samples=5, idle_s=10.0, backlog=500)
-FULL = Sizes(rounds=7, single_samples=24, idle_s=60.0, backlog=10_000)
+QUICK = Sizes(rounds=3, repeats=3, single_samples=5, idle_s=10.0, backlog=500)
+FULL = Sizes(rounds=7, repeats=2, single_samples=24, idle_s=60.0, backlog=10_000)
 SETTLE_S = 3.0
 WARM_NODES = 20
 WARM_EXECUTIONS = 20
