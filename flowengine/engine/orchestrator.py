@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from flowengine.engine.ahead import expected
 from flowengine.engine.batch import Step, concluding, watched
 from flowengine.engine.ports import Begun, Numbers, Receipt, Sink, StateStore
 from flowengine.engine.settling import Follow, Settler
@@ -141,12 +142,12 @@ class Orchestrator:
         plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
         read, ends = watched(plans, callbacks), concluding(plans, callbacks)
         for _ in range(tries):
-            unit = self._store.begin(read, ends)
+            unit = self._store.begin(read, ends, commits=True)
             step = Step(unit, plans)
             for position, callback in zip(at, callbacks, strict=True):
                 step.take(callback, position)
             early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None
-            committed = unit.commit(step.changes, early)
+            committed = unit.commit(step.changes, early, expected(plans, step.changes))
             if committed is not None:
                 receipt.confirm(only=tuple(step.complete))
                 step.log()

@@ -16,6 +16,9 @@ from flowengine.workflow.plan import Plan
 
 NodeKey: TypeAlias = tuple[str, str]
 
+Ahead: TypeAlias = tuple[Sequence[NodeKey], Sequence[str]]
+"""Nodes, and executions, as `StateStore.begin` takes them."""
+
 
 class Sink(Protocol):
     """Takes Redis commands that are to be sent together."""
@@ -55,6 +58,7 @@ class Numbers(Protocol):
 class Unit(Protocol):
     """One optimistic transaction: what it read, and its only chance to write.
 
+    `ahead`: what the next unit of the same thread will probably read; the store may read it at once.
     `nodes` lacks what was never written. `now` is Redis's clock in milliseconds since the epoch.
     """
 
@@ -65,7 +69,10 @@ class Unit(Protocol):
     @property
     def now(self) -> int: ...
     def commit(
-        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+        self,
+        changes: Mapping[str, Sequence[Change]],
+        acknowledge: Acknowledge | None = None,
+        ahead: Ahead | None = None,
     ) -> Numbers | None: ...
     def abandon(self) -> None: ...
 
@@ -98,11 +105,17 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class StateStore(Protocol):
-    """State as the engine needs it. Every method may raise StoreUnavailableError."""
+    """State as the engine needs it. Every method may raise StoreUnavailableError.
+
+    `begin`: with `commits` the unit may have read before its message was sent: to decide that nothing is
+    to be done takes a commit then, as all else does.
+    """
 
     def plan(self, execution: str) -> Plan | None: ...
     def forget_plan(self, execution: str) -> None: ...
-    def begin(self, nodes: Sequence[NodeKey], metas: Sequence[str] = ()) -> Unit: ...
+    def begin(
+        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), *, commits: bool = False
+    ) -> Unit: ...
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def plans_and_metas(
         self, executions: Sequence[str]

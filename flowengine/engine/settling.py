@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from flowengine.engine.ahead import expected
 from flowengine.engine.ports import Acknowledge, NodeKey, StateStore, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution import rules
@@ -69,6 +70,7 @@ class Settler:
     ) -> None:
         nodes = [(f.run.execution, f.plan.nodes[at].id) for f in follows for at in f.positions]
         metas = [run.execution for run in ending]
+        plans = {follow.run.execution: follow.plan for follow in follows}
         for _ in range(TRIES):
             unit = self._store.begin(nodes, metas)
             changes = _changes(unit, follows, ending)
@@ -77,7 +79,7 @@ class Settler:
                 if acknowledge is not None:
                     self._store.acknowledge(acknowledge)
                 return
-            if unit.commit(changes, acknowledge) is not None:
+            if unit.commit(changes, acknowledge, expected(plans, changes)) is not None:
                 self.note_ended(changes, ending)
                 return
         raise ConflictError(f"nodes {nodes[:3]} keep changing")

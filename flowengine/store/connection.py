@@ -8,9 +8,11 @@ because a client that reconnects between WATCH and EXEC loses the WATCH without 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import msgspec
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionInterface
@@ -22,6 +24,13 @@ from flowengine.store.sockets import LeanConnection, LeanUnixConnection, make_le
 Command: TypeAlias = tuple[Any, ...]
 SOCKET_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 30
+
+AHEAD_FOR_S = 0.1
+"""What was read ahead is used no later: among slow nodes the next message is seldom the expected one."""
+
+LUCK = 3
+TRY_AGAIN_AFTER = 32
+"""Reading ahead stops after LUCK failures in a row, and is tried again after so many transactions."""
 
 
 def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
@@ -48,6 +57,19 @@ class Commands(list[Command]):
         self.append(args)
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """Names to WATCH, and the reads that decide what is written."""
+
+    names: tuple[str, ...]
+    reads: tuple[Command, ...]
+
+
+class _Ahead(msgspec.Struct, frozen=True):
+    reading: Reading
+    replies: list[Any]
+    at: float
+
+
 class Session:
     """One connection of one thread.
 
@@ -57,6 +79,9 @@ class Session:
     def __init__(self, connection: ConnectionInterface) -> None:
         self._connection = connection
         self._watching = False
+        self._ahead: _Ahead | None = None
+        self._luck = 1
+        self._passed_over = 0
         self.epoch = 0
 
     def call(self, commands: Sequence[Command]) -> list[Any]:
@@ -69,6 +94,7 @@ class Session:
 
     def watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
         """WATCH these names and no others, and give the replies of the reads: one round trip."""
+        self._ahead = None
         head: list[Command] = [("UNWATCH",)] if self._watching else []
         if names:
             head.append(("WATCH", *names))
@@ -89,8 +115,13 @@ class Session:
             raise StoreUnavailableError("Redis refused a transaction that watches nothing")
         return replies
 
-    def transact(self, commands: Sequence[Command], epoch: int) -> list[Any] | None:
+    def transact(
+        self, commands: Sequence[Command], epoch: int, ahead: Reading | None = None
+    ) -> list[Any] | None:
         """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
+
+        `ahead`: what the next `watch` of this session will probably ask for. It is asked for in the same
+        round trip if that has paid of late, and `watched_ahead` has the replies.
 
         `epoch`: the session's when the keys were WATCHed. Nothing is sent if that connection is gone,
         even if a read has made a new one since; and no health check comes in between, since it
@@ -103,7 +134,11 @@ class Session:
         if epoch != self.epoch or (watched and not self._connection.is_connected):
             self.discard()
             raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
-        replies = self._exchange([("MULTI",), *commands, ("EXEC",)], check_health=not watched)
+        self._ahead = None
+        tail = self._asked_ahead(ahead)
+        replies = self._exchange([("MULTI",), *commands, ("EXEC",), *tail], check_health=not watched)
+        if tail and ahead is not None:
+            replies = self._keep_ahead(replies, len(commands) + 2, ahead)
         result = replies[-1]
         if isinstance(result, redis.ResponseError):
             refused = next((reply for reply in replies if isinstance(reply, redis.ResponseError)), result)
@@ -111,14 +146,45 @@ class Session:
             raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
         return None if result is None else self._accepted(result)
 
+    def watched_ahead(self, reading: Reading) -> list[Any] | None:
+        """The replies of exactly this reading, if the last transaction was followed by it just now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        current = time.monotonic() - ahead.at < AHEAD_FOR_S and self._connection.is_connected
+        if not current or ahead.reading != reading:
+            self._luck = max(0, self._luck - 1)
+            return None
+        self._luck = LUCK
+        return ahead.replies
+
+    def _asked_ahead(self, ahead: Reading | None) -> list[Command]:
+        if ahead is None:
+            return []
+        if not self._luck:
+            self._passed_over = (self._passed_over + 1) % TRY_AGAIN_AFTER
+            if self._passed_over:
+                return []
+        return [("WATCH", *ahead.names), *ahead.reads]
+
+    def _keep_ahead(self, replies: list[Any], end: int, reading: Reading) -> list[Any]:
+        """Keep what was read after the transaction; returns the transaction's own replies."""
+        found = replies[end + 1 :]
+        self._watching = True
+        if not any(isinstance(reply, redis.ResponseError) for reply in replies[end - 1 :]):
+            self._ahead = _Ahead(reading, found, time.monotonic())
+        return replies[:end]
+
     def discard(self) -> None:
         """Throw the connection away, with its replies and all that it watches."""
         self.epoch += 1
+        self._ahead = None
         self._watching = False
         self._connection.disconnect()
 
     def unwatch(self) -> None:
         """Drop what is watched."""
+        self._ahead = None
         self.call([("UNWATCH",)])
         self._watching = False
 

@@ -17,7 +17,7 @@ from flowengine.execution.rules import Standing, backstop_due
 from flowengine.settings import Settings
 from flowengine.store import keys, meta
 from flowengine.store.clock import Clock
-from flowengine.store.connection import Command, Commands, Sessions
+from flowengine.store.connection import Command, Commands, Reading, Sessions
 from flowengine.store.plans import PlanCache
 from flowengine.store.records import decode_record
 from flowengine.store.standing import format_begun, parse_begun, standing_of
@@ -61,28 +61,41 @@ class RedisState:
         self.plans.drop(execution)
 
     def begin(
-        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), also: Sequence[Command] = ()
+        self,
+        nodes: Sequence[NodeKey],
+        metas: Sequence[str] = (),
+        also: Sequence[Command] = (),
+        *,
+        commits: bool = False,
     ) -> Unit:
-        """WATCH and read nodes and executions, and whatever `also` asks for, in one round trip."""
-        names = [keys.node(execution, node) for execution, node in nodes]
-        records = [keys.meta(execution) for execution in metas]
-        reads: list[Command] = [("HGET", name, keys.STATE) for name in names]
-        reads += [("HMGET", record, *meta.FIELDS) for record in records]
-        known = len(reads)
-        reads += [("TIME",), *also]
-        replies = self.sessions.retrying_watch([*names, *records], reads)
-        states = replies[: len(names)]
+        """WATCH and read nodes and executions, and whatever `also` asks for, in one round trip.
+
+        In none, where this thread's last transaction was followed by just this reading, and the caller
+        `commits` whatever it finds: should it be out of date, that is refused.
+        """
+        reading = _reading(nodes, metas, also)
+        known, size = len(nodes) + len(metas), len(nodes)
+        replies = None
+        if commits and not self.clock.is_old:
+            replies = self.sessions.here().watched_ahead(reading)
+        if replies is not None:
+            now = self.clock.now()
+        else:
+            replies = self.sessions.retrying_watch(reading.names, reading.reads)
+            now = self.clock.seen(replies[known])
+        states = replies[:size]
         return Unit(
             self.sessions.here(),
             nodes={key: decode_record(state) for key, state in zip(nodes, states, strict=True) if state},
             metas={
                 execution: meta.parse(values)
-                for execution, values in zip(metas, replies[len(names) : known], strict=True)
+                for execution, values in zip(metas, replies[size:known], strict=True)
             },
-            now=self.clock.seen(replies[known]),
+            now=now,
             also=replies[known + 1 :],
             send=self.send_task,
             expire=self.expire_all,
+            reading=_reading,
         )
 
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
@@ -237,3 +250,17 @@ class RedisState:
             ("EXPIREAT", keys.meta(execution), at),
             *(("EXPIREAT", name, at + META_LEAD_S) for name in (*rest, *names)),
         ]
+
+
+def _reading(nodes: Sequence[NodeKey], metas: Sequence[str] = (), also: Sequence[Command] = ()) -> Reading:
+    names = [keys.node(execution, node) for execution, node in nodes]
+    records = [keys.meta(execution) for execution in metas]
+    return Reading(
+        (*names, *records),
+        (
+            *[("HGET", name, keys.STATE) for name in names],
+            *[("HMGET", record, *meta.FIELDS) for record in records],
+            ("TIME",),
+            *also,
+        ),
+    )

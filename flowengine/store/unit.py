@@ -26,13 +26,14 @@ from flowengine.execution.changes import (
 from flowengine.execution.events import Event, encode_events
 from flowengine.execution.model import NodeRecord, RunNode
 from flowengine.store import keys
-from flowengine.store.connection import Command, Commands, Session
+from flowengine.store.connection import Command, Commands, Reading, Session
 from flowengine.store.meta import Meta
 from flowengine.store.records import encode_record
 
 NodeKey: TypeAlias = tuple[str, str]
 Acknowledge: TypeAlias = Callable[[Commands], None]
 SendTask: TypeAlias = Callable[[Commands, str, RunNode], None]
+Ahead: TypeAlias = tuple[Sequence[NodeKey], Sequence[str]]
 ExpireAll: TypeAlias = Callable[[str, int], list[Command]]
 
 
@@ -56,6 +57,7 @@ class Unit:
         also: Sequence[Any],
         send: SendTask,
         expire: ExpireAll,
+        reading: Callable[[Sequence[NodeKey], Sequence[str]], Reading],
     ) -> None:
         self.nodes = nodes
         self.metas = metas
@@ -65,12 +67,17 @@ class Unit:
         self._epoch = session.epoch
         self._send = send
         self._expire = expire
+        self._reading = reading
 
     def commit(
-        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+        self,
+        changes: Mapping[str, Sequence[Change]],
+        acknowledge: Acknowledge | None = None,
+        ahead: Ahead | None = None,
     ) -> Committed | None:
         """Write everything in one transaction, the acknowledgement included.
 
+        `ahead`: the nodes and executions that the next unit of this thread will probably begin with.
         None: something that was read has changed meanwhile, and nothing was written.
         Raises StoreUnavailableError.
         """
@@ -80,7 +87,8 @@ class Unit:
         commands = batch.finish()
         if acknowledge is not None:
             acknowledge(commands)
-        replies = self.transact(commands)
+        reading = None if ahead is None else self._reading(*ahead)
+        replies = self._session.transact(commands, self._epoch, reading)
         if replies is None:
             return None
         return Committed(

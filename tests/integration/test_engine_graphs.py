@@ -11,7 +11,7 @@ import pytest
 
 from flowengine.execution import rules
 from flowengine.execution.rules import CHUNK_BYTES, CHUNK_NODES, TRANSACTION_BYTES
-from flowengine.store.connection import Command
+from flowengine.store.connection import Command, Reading
 from tests.support.faults import Gate
 from tests.support.harness import Entry, Harness, Process, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
@@ -127,9 +127,9 @@ def sent_bytes(harness: Harness, process: Process, *entries: Entry) -> list[int]
     session, sizes = process.state.sessions.here(), []
     transact = session.transact
 
-    def measured(commands: Sequence[Command], epoch: int) -> list[Any] | None:
+    def measured(commands: Sequence[Command], epoch: int, ahead: Reading | None) -> list[Any] | None:
         sizes.append(sum(len(hiredis.pack_command(tuple(command))) for command in commands))
-        return transact(commands, epoch)
+        return transact(commands, epoch, ahead)
 
     with patch.object(session, "transact", measured):
         assert harness.deliver(process, *entries)
@@ -176,10 +176,10 @@ def dispatched(harness: Harness, process: Process, *entries: Entry) -> list[tupl
     session, found = process.state.sessions.here(), []
     transact = session.transact
 
-    def noted(commands: Sequence[Command], epoch: int) -> list[Any] | None:
+    def noted(commands: Sequence[Command], epoch: int, ahead: Reading | None) -> list[Any] | None:
         tasks = [command for command in commands if command[:2] == ("XADD", "fe:q:worker")]
         found.append((len(tasks), sum(len(hiredis.pack_command(tuple(task))) for task in tasks)))
-        return transact(commands, epoch)
+        return transact(commands, epoch, ahead)
 
     with patch.object(session, "transact", noted):
         assert harness.deliver(process, *entries)

@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.store.connection import Session, Sessions, connect
+from flowengine.store import connection
+from flowengine.store.connection import Reading, Session, Sessions, connect
 from tests.support.valkey import Valkey, free_port
 
 
@@ -136,3 +137,83 @@ def test_each_thread_has_a_session_of_its_own(sessions: Sessions) -> None:
         theirs = [pool.submit(sessions.here).result() for _ in range(2)]
     assert theirs[0] is theirs[1]
     assert theirs[0] is not sessions.here()
+
+
+NEXT = Reading(("k",), (("GET", "k"),))
+
+
+def test_what_comes_next_is_read_with_a_transaction(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """The replies are those of the moment after it, and are given once."""
+    session = sessions.here()
+    assert session.transact([("SET", "k", "ours")], session.epoch, NEXT) == [b"OK"]
+    assert session.watched_ahead(NEXT) == [b"ours"]
+    assert session.watched_ahead(NEXT) is None
+
+
+def test_what_was_read_ahead_is_watched(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """A change by somebody else refuses the transaction that relies on it."""
+    session = sessions.here()
+    session.transact([("SET", "other", "1")], session.epoch, NEXT)
+    redis_client.set("k", "theirs")
+    assert session.watched_ahead(NEXT) == [None]
+    assert session.transact([("SET", "k", "ours")], session.epoch) is None
+    assert redis_client.get("k") == b"theirs"
+
+
+def test_what_nobody_asks_for_disturbs_no_other_unit(sessions: Sessions, redis_client: redis.Redis) -> None:
+    """Another unit, or a write that watches nothing, is refused for nothing that was read ahead."""
+    session = sessions.here()
+    session.transact([("SET", "other", "1")], session.epoch, NEXT)
+    redis_client.set("k", "theirs")
+    session.watch(["other"], [])
+    assert session.transact([("SET", "other", "2")], session.epoch, NEXT) == [b"OK"]
+    redis_client.set("k", "theirs again")
+    assert session.write([("SET", "other", "3")]) == [b"OK"]
+    assert session.watched_ahead(NEXT) is None
+
+
+def test_other_or_older_readings_are_not_given(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only exactly what was asked for, and only for a while."""
+    session = sessions.here()
+    session.transact([("SET", "other", "1")], session.epoch, NEXT)
+    assert session.watched_ahead(Reading(("k",), (("GET", "k"), ("TIME",)))) is None
+    session.transact([("SET", "other", "1")], session.epoch, NEXT)
+    monkeypatch.setattr(connection, "AHEAD_FOR_S", 0.0)
+    assert session.watched_ahead(NEXT) is None
+
+
+def test_nothing_is_given_from_a_connection_that_is_gone(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """Its WATCH went with it, so the next unit reads again."""
+    session = sessions.here()
+    session.transact([("SET", "other", "1")], session.epoch, NEXT)
+    cut(session, redis_client)
+    with pytest.raises(StoreUnavailableError):
+        session.call([("PING",)])
+    assert session.watched_ahead(NEXT) is None
+
+
+def test_a_refused_transaction_reads_ahead_all_the_same(
+    sessions: Sessions, redis_client: redis.Redis
+) -> None:
+    """A conflict is told as ever, whatever was asked for beside it."""
+    session = sessions.here()
+    session.watch(["other"], [])
+    redis_client.set("other", "theirs")
+    assert session.transact([("SET", "other", "ours")], session.epoch, NEXT) is None
+    assert redis_client.get("other") == b"theirs"
+    with pytest.raises(StoreUnavailableError, match="refused"):
+        session.transact([("SET", "k")], session.epoch, NEXT)
+    assert session.watched_ahead(NEXT) is None
+    assert session.write([("SET", "k", "1")]) == [b"OK"]
+
+
+def test_an_error_among_what_is_read_ahead_is_nobodys_error(sessions: Sessions) -> None:
+    """The transaction is done; what could not be read is read again, and then complained about."""
+    session = sessions.here()
+    wrong = Reading(("k",), (("HGET", "k", "field"),))
+    assert session.transact([("SET", "k", "1")], session.epoch, wrong) == [b"OK"]
+    assert session.watched_ahead(wrong) is None
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        session.watch(wrong.names, wrong.reads)

@@ -207,10 +207,15 @@ class HookedState(RedisSweepState):
         return self.between is not None
 
     def begin(
-        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), also: Sequence[Command] = ()
+        self,
+        nodes: Sequence[NodeKey],
+        metas: Sequence[str] = (),
+        also: Sequence[Command] = (),
+        *,
+        commits: bool = False,
     ) -> Unit:
         """As ever, and then what the test wants, once: after `skipped` other units."""
-        unit = super().begin(nodes, metas, also)
+        unit = super().begin(nodes, metas, also, commits=commits)
         if self.between is not None and self.skipped > 0:
             self.skipped -= 1
         elif self.between is not None:

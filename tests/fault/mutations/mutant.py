@@ -17,6 +17,7 @@ WORKER: Final = (
 )
 ENGINE: Final = (
     "tests/integration/test_engine_callbacks.py",
+    "tests/integration/test_engine_ahead.py",
     "tests/integration/test_engine_timers.py",
     "tests/integration/test_engine_sweep.py",
     "tests/integration/test_store_lifetimes.py",

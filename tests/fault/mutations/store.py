@@ -67,6 +67,24 @@ MUTANTS: Final = (
         'head.append(("TIME",))',
     ),
     Mutant(
+        "what is read ahead is WATCHed",
+        _in("connection"),
+        'return [("WATCH", *ahead.names), *ahead.reads]',
+        'return [("TIME",), *ahead.reads]',
+    ),
+    Mutant(
+        "what may be out of date is read anew by who might do nothing",
+        _in("state"),
+        "if commits and not self.clock.is_old:",
+        "if not self.clock.is_old:",
+    ),
+    Mutant(
+        "only what was asked for is given from what was read ahead",
+        _in("connection"),
+        "if not current or ahead.reading != reading:",
+        "if not current:",
+    ),
+    Mutant(
         "nothing is written on a connection that lost its WATCH",
         _in("connection"),
         "if epoch != self.epoch or (watched and not self._connection.is_connected):",
