@@ -37,13 +37,16 @@ from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.inflight import InFlight
 from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import Policies
-from flowengine.broker.returns import return_part
+from flowengine.broker.returns import return_part, return_unstarted
 from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt, stream_key
 
 DAY_S: Final = 24 * 3600.0
 
 LEAVE_WITHIN_S: Final = 2.0
 """How long a stop waits for the good manners; a group that is not left forgets its consumer in time."""
+
+STOP_MARGIN_S: Final = 1.0
+"""For the good manners after what runs has ended; a supervisor waits three seconds longer than `grace`."""
 
 ALONE_FROM: Final = 3
 """The delivery from which on a process takes a message alone; sooner where the limit is lower."""
@@ -148,6 +151,22 @@ class StreamsBroker(dramatiq.Broker):
     def get_declared_queues(self) -> set[str]:
         """The queues declared so far."""
         return set(self.queues)
+
+    def stop(self, worker: Worker, *, within_s: float) -> None:
+        """Stop Dramatiq's worker in good order; what still runs after `within_s` is handed back.
+
+        Dramatiq waits so long for its worker threads, and again for those that fetch, which may be at a
+        message as well: its supervisor would not wait for that.
+        """
+        stopping = threading.Thread(
+            target=worker.stop, kwargs={"timeout": int(within_s * 1000)}, name="stop", daemon=True
+        )
+        stopping.start()
+        stopping.join(within_s + STOP_MARGIN_S)
+        if stopping.is_alive():
+            for queue in list(self._consumers):
+                chosen = self.in_flight.give_back(self.in_flight.all(queue), even_running=True)
+                return_unstarted(self.group, chosen, reason="out of time")
 
     def close(self) -> None:
         """Stop renewing and close the connections."""

@@ -68,6 +68,7 @@ class StreamsConsumer(dramatiq.Consumer):
             consumer=self._group.consumer.decode(),
         )
         self._fetching = Lock()
+        self._closed = False
         self._in_place = InPlace(queue, broker.policies, self._take_for_others)
         self._ready: deque[Delivery] = deque()
         self._greeted = False
@@ -82,7 +83,9 @@ class StreamsConsumer(dramatiq.Consumer):
             return None
         alone = self._drained and not self._ready and self._in_flight.is_alone(delivery)
         worker = self._broker.worker
-        if not self._in_place.suits(delivery, alone=alone) or worker is None:
+        # Consumers of several queues share the threads, and fetch for them without asking one another.
+        sole = self._broker.consumer_count == 1
+        if not self._in_place.suits(delivery, alone=alone and sole) or worker is None:
             return delivery
         self._drained = False  # there is no other thread to keep out of the way of
         self._in_place.process(delivery, worker)
@@ -95,9 +98,14 @@ class StreamsConsumer(dramatiq.Consumer):
     def _take_for_others(self) -> Delivery | None:
         """For Dramatiq's threads while this consumer's is at work itself: it counts as one of them."""
         within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
-        if self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s):
-            return self._take()
+        self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s)
         with self._fetching:
+            if self._closed:
+                return None
+            # Asked anew: whoever held the lock meanwhile may have used the thread.
+            idle = self._in_flight.wait_for_thread(beside=len(self._ready), within_s=0)
+            if idle or self._in_flight.stopping:
+                return self._next()
             self._return_overdue()
         return None
 
@@ -157,6 +165,7 @@ class StreamsConsumer(dramatiq.Consumer):
         else:
             chosen = self._in_flight.give_back(self._ready)
         self._ready.clear()
+        self._closed = True
         self._in_place.end()
         return_unstarted(self._broker.group, chosen, reason="closing")
         self._client.close()

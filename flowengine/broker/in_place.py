@@ -25,6 +25,9 @@ LONE_IN_A_ROW: Final = 4
 PATIENCE_S: Final = 0.01
 """A message that takes longer no longer keeps others from being fetched."""
 
+REST_S: Final = 1.0
+"""After an error that nobody foresaw."""
+
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -79,9 +82,9 @@ class InPlace:
             )
         self._processed += 1
         self._since = time.monotonic()
-        if not self._watched:
-            self._call_standby(worker)
         try:
+            if not self._watched:
+                self._call_standby(worker)
             hands.process_message(delivery)
         finally:
             self._since = None
@@ -101,8 +104,10 @@ class InPlace:
         self._called.set()
 
     def _stand_by(self) -> None:
-        while self._called.wait() and not self._ended:
+        while self._called.wait():
             self._called.clear()
+            if self._ended:
+                return
             self._watch()
             self._watched = False
             if self._since is not None:
@@ -121,6 +126,7 @@ class InPlace:
                     self._fetch_for_others()
             except Exception:  # the thread's edge: without it one slow message would stop the whole queue
                 log.error("broker.standby_failed", queue=self._queue, exc_info=True)
+                time.sleep(REST_S)
 
     def _takes_long(self) -> bool:
         since = self._since

@@ -123,7 +123,7 @@ def run_process(
     )
     worker.start()
     stop.wait()
-    worker.stop(timeout=int(settings.grace_s * 1000))
+    parts.broker.stop(worker, within_s=settings.grace_s)
     parts.broker.close()
     parts.invoker.close()
     return LOST_EXIT if parts.watchdog.lost else 0

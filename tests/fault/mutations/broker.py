@@ -39,7 +39,7 @@ MUTANTS: Final = (
     _broker(
         "no more messages run at once than there are threads",
         "consumer",
-        "if self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s):",
+        "if idle or self._in_flight.stopping:",
         "if True:",
     ),
     _broker("a renewal counts no delivery", "group", '0, *ids, b"JUSTID")', "0, *ids)"),

@@ -75,8 +75,8 @@ MUTANTS: Final = (
     Mutant(
         "a refused transaction is decided anew",
         _in("settling"),
-        "if unit.commit(changes, acknowledge) is not None:",
-        "if unit.commit(changes, acknowledge) is not None or True:",
+        "if unit.commit(changes, acknowledge, expected(plans, changes)) is not None:",
+        "if unit.commit(changes, acknowledge, expected(plans, changes)) is not None or True:",
     ),
     Mutant(
         "a message is acknowledged in its last transaction, not before",
