@@ -152,9 +152,10 @@ class StreamsBroker(dramatiq.Broker):
         """The queues declared so far."""
         return set(self.queues)
 
-    def stop(self, worker: Worker, *, within_s: float) -> None:
+    def stop(self, worker: Worker, *, within_s: float) -> bool:
         """Stop Dramatiq's worker in good order; what still runs after `within_s` is handed back.
 
+        Returns whether all has ended; if not, threads still use this broker, and the process should end.
         Dramatiq waits so long for its worker threads, and again for those that fetch, which may be at a
         message as well: its supervisor would not wait for that.
         """
@@ -163,10 +164,12 @@ class StreamsBroker(dramatiq.Broker):
         )
         stopping.start()
         stopping.join(within_s + STOP_MARGIN_S)
-        if stopping.is_alive():
-            for queue in list(self._consumers):
-                chosen = self.in_flight.give_back(self.in_flight.all(queue), even_running=True)
-                return_unstarted(self.group, chosen, reason="out of time")
+        if not stopping.is_alive():
+            return True
+        for queue in list(self._consumers):
+            chosen = self.in_flight.give_back(self.in_flight.all(queue), even_running=True)
+            return_unstarted(self.group, chosen, reason="out of time")
+        return False
 
     def close(self) -> None:
         """Stop renewing and close the connections."""

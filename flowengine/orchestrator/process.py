@@ -78,6 +78,6 @@ def run_process(
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
     worker.start()
     stop.wait()
-    broker.stop(worker, within_s=settings.grace_s)
-    broker.close()
+    if broker.stop(worker, within_s=settings.grace_s):
+        broker.close()
     return 0

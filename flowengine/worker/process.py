@@ -123,8 +123,8 @@ def run_process(
     )
     worker.start()
     stop.wait()
-    parts.broker.stop(worker, within_s=settings.grace_s)
-    parts.broker.close()
+    if parts.broker.stop(worker, within_s=settings.grace_s):
+        parts.broker.close()
     parts.invoker.close()
     return LOST_EXIT if parts.watchdog.lost else 0
 
