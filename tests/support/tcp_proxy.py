@@ -64,7 +64,9 @@ class _Side(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if self._is_client:
+        if self._link not in self._proxy.links:
+            transport.abort()  # the client went away before the server's side was there
+        elif self._is_client:
             self._link.client = transport
         else:
             self._link.server = transport

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import socket
 import threading
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
-from tests.support.tcp_proxy import TcpProxy, proxying
+from tests.support.tcp_proxy import TcpProxy, _Link, _Side, proxying
 from tests.support.waiting import wait_until
 
 RNG = random.Random(0)
@@ -133,3 +135,11 @@ def test_a_stall_holds_everything_up_and_loses_nothing(
         client.settimeout(5)
         assert client.recv(100) == b"later"
         assert other.recv(100) == b"!"
+
+
+def test_a_server_side_that_comes_too_late_is_ended(echo: Echo) -> None:
+    """Its client has gone while it was being connected; nobody else would ever close it."""
+    with proxying(echo.port) as proxy:
+        late = mock.Mock(spec=asyncio.Transport)
+        _Side(proxy, _Link(), is_client=False).connection_made(late)
+    late.abort.assert_called_once_with()
