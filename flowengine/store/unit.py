@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from flowengine.engine.ports import Ahead
 from flowengine.execution.changes import (
     ArmTimer,
     Change,
@@ -33,7 +34,6 @@ from flowengine.store.records import encode_record
 NodeKey: TypeAlias = tuple[str, str]
 Acknowledge: TypeAlias = Callable[[Commands], None]
 SendTask: TypeAlias = Callable[[Commands, str, RunNode], None]
-Ahead: TypeAlias = tuple[Sequence[NodeKey], Sequence[str]]
 ExpireAll: TypeAlias = Callable[[str, int], list[Command]]
 
 

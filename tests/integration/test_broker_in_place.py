@@ -92,6 +92,18 @@ def experienced() -> InPlace:
     return place
 
 
+def hung_in_place(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dramatiq.Worker]:
+    """A worker whose fetching thread hangs at `slow` until the event is set."""
+    opened = threading.Event()
+    broker = rig.engine_broker(policy=QUICK)
+    acting = Acting(broker, hanging(opened, b"slow"))
+    worker = rig.work(broker, threads=THREADS)
+    warm_up(rig, broker, acting)
+    rig.send(broker, b"slow")
+    wait_until(lambda: b"slow" in acting.begun)
+    return opened, broker, acting, worker
+
+
 def test_what_stays() -> None:
     """A lone one, after enough lone ones."""
     place = experienced()
@@ -340,13 +352,7 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
 
 def test_standby_does_not_spin_while_the_process_drains(rig: Rig) -> None:
     """Nothing more is fetched then, and what runs needs the interpreter."""
-    opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
-    acting = Acting(broker, hanging(opened, b"slow"))
-    worker = rig.work(broker, threads=THREADS)
-    warm_up(rig, broker, acting)
-    rig.send(broker, b"slow")
-    wait_until(lambda: b"slow" in acting.begun)
+    opened, broker, _, worker = hung_in_place(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
     wait_until(lambda: broker.in_flight.stopping)
@@ -381,13 +387,7 @@ def test_stop_takes_its_time_once(rig: Rig) -> None:
 
 def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
     """A worker that is told to stop settles what its fetching thread is at."""
-    opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
-    acting = Acting(broker, hanging(opened, b"slow", b"slow1"))
-    worker = rig.work(broker, threads=THREADS)
-    warm_up(rig, broker, acting)
-    rig.send(broker, b"slow")
-    wait_until(lambda: b"slow" in acting.begun)
+    opened, broker, acting, worker = hung_in_place(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
     wait_until(lambda: broker.in_flight.stopping)
@@ -399,13 +399,7 @@ def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
 
 def test_stop_hands_back_a_message_in_place_that_does_not_end(rig: Rig) -> None:
     """What is not finished in time goes back to the queue, uncounted."""
-    opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
-    acting = Acting(broker, hanging(opened, b"slow", b"slow1"))
-    worker = rig.work(broker, threads=THREADS)
-    warm_up(rig, broker, acting)
-    rig.send(broker, b"slow")
-    wait_until(lambda: b"slow" in acting.begun)
+    opened, _, _, worker = hung_in_place(rig)
     rig.stop(worker, timeout_ms=300)
     assert [deliveries for _, deliveries in rig.pending().values()] == [0]
     opened.set()

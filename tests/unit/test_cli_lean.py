@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FOR_SHOW = ("rich", "pygments", "click")
 IMPORT = "from flowengine.cli.lean import import_lean"
 LOADED = f"[name for name in {FOR_SHOW!r} if name in sys.modules]"
@@ -43,27 +45,19 @@ def test_what_is_there_already_stays() -> None:
     assert python("-c", code) == "True"
 
 
-def test_worker_process_is_lean(tmp_path: Path) -> None:
-    """By the time that a worker imports its users' handlers it has loaded nothing for show."""
+@pytest.mark.parametrize(
+    ("program", "library", "told"),
+    [
+        (("service_process", "worker"), "httpx", "[] True"),
+        (("api_process",), "litestar", "['click'] True"),  # uvicorn needs click
+    ],
+    ids=["worker", "api"],
+)
+def test_processes_are_lean(tmp_path: Path, program: tuple[str, ...], library: str, told: str) -> None:
+    """By the time that one imports its users' handlers it has loaded nothing for show."""
     (tmp_path / "telling_handlers.py").write_text(
-        f"import os, sys; print({LOADED}, 'httpx' in sys.modules, flush=True); os._exit(0)"
+        f"import os, sys; print({LOADED}, {library!r} in sys.modules, flush=True); os._exit(0)"
     )
-    told = python(
-        *("-m", "flowengine.cli.service_process", "worker"),
-        PYTHONPATH=str(tmp_path),
-        FLOWENGINE_HANDLERS="telling_handlers",
-    )
-    assert told == "[] True"
-
-
-def test_api_process_has_neither_rich_nor_pygments(tmp_path: Path) -> None:
-    """uvicorn needs click; the rest stays out there too."""
-    (tmp_path / "telling_handlers.py").write_text(
-        f"import os, sys; print({LOADED}, 'litestar' in sys.modules, flush=True); os._exit(0)"
-    )
-    told = python(
-        *("-m", "flowengine.cli.api_process"),
-        PYTHONPATH=str(tmp_path),
-        FLOWENGINE_HANDLERS="telling_handlers",
-    )
-    assert told == "['click'] True"
+    module, *arguments = program
+    environment = {"PYTHONPATH": str(tmp_path), "FLOWENGINE_HANDLERS": "telling_handlers"}
+    assert python("-m", f"flowengine.cli.{module}", *arguments, **environment) == told
