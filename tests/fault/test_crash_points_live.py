@@ -27,7 +27,7 @@ import redis
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
 from tests.fault.crash_report import DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
-from tests.support.faults import WAYS, Gate, ProcessDied, Way
+from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
 from tests.support.harness import plan_of, silence
 from tests.support.invariants import Client, check_everything
 from tests.support.live_stack import LiveStack, in_a_hurry
@@ -57,12 +57,12 @@ class Reference:
         self._killed = threading.Event()
         self.stack = LiveStack(url, gate, self._do, max_deliveries=self.max_deliveries)
 
-    def _do(self, context: Context) -> None:
+    def _do(self, context: Context, worker: Line) -> None:
         if context.node_id == FAILING and context.run == 1:
             raise HandlerError("boom", "failed on purpose")
         if context.node_id == DYING and not self._killed.is_set():
             self._killed.set()
-            self.stack.worker.line.kill()
+            worker.kill()
 
     def run(self) -> None:
         """Both runs, then everything that must hold."""
@@ -126,9 +126,9 @@ class Burial(Reference):
     max_deliveries: ClassVar[int] = 2
     dead_letters: ClassVar[int] = 1
 
-    def _do(self, context: Context) -> None:
+    def _do(self, context: Context, worker: Line) -> None:
         if context.node_id == self.failing and context.run == 1:
-            self.stack.worker.line.kill()
+            worker.kill()
 
     def _look_at_failed(self, execution: str) -> None:
         errors = self._ask(lambda: self.stack.api.results(execution)).errors

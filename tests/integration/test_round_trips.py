@@ -319,7 +319,7 @@ def test_a_node_costs_the_same_under_real_workers(private_valkey: Callable[..., 
     length = 100
     server = private_valkey()
     with silence(), in_a_hurry(), server.connect() as client:
-        stack = LiveStack(server.url, Gate(), lambda context: None)
+        stack = LiveStack(server.url, Gate(), lambda context, worker: None)
         looks = 0
 
         def ended(execution: str) -> bool:

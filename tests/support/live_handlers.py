@@ -1,4 +1,4 @@
-"""The handler of stacks that run for real; what it does besides adding up is each stack's own business."""
+"""The handler of stacks that run for real; what it does besides adding up is each worker's own business."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tests.support.harness import Sum
 from tests.support.reference_model import MODULUS
 
 DOINGS: dict[str, Callable[[Context], None]] = {}
-"""By the value of STACK in the worker's environment."""
+"""By the value of WORKER in the worker's environment."""
 
 
 @handler("sum")
 def add_up(config: Sum, context: Context) -> dict[str, int]:
-    """One more than the sum of the inputs, after whatever the stack wants done."""
-    DOINGS[context.environment("STACK") or ""](context)
+    """One more than the sum of the inputs, after whatever the worker wants done."""
+    DOINGS[context.environment("WORKER") or ""](context)
     return {"result": (1 + sum(config.inputs)) % MODULUS}

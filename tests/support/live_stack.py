@@ -89,10 +89,13 @@ class Running:
 
 
 class LiveStack:
-    """An API, an orchestrator and a worker. Use within `in_a_hurry()`."""
+    """An API, an orchestrator and a worker. Use within `in_a_hurry()`.
+
+    `doing` is called in the place of every handler, with the line of the worker that runs it.
+    """
 
     def __init__(
-        self, url: str, gate: Gate, doing: Callable[[Context], None], *, max_deliveries: int = 10
+        self, url: str, gate: Gate, doing: Callable[[Context, Line], None], *, max_deliveries: int = 10
     ) -> None:
         self.deaths = 0
         self._url = url
@@ -100,7 +103,7 @@ class LiveStack:
         self._gate = gate
         self._serial = 0
         self._graves: list[threading.Thread] = []
-        DOINGS[url] = doing
+        self._doing = doing
         self.api = self._start_api()
         self.orchestrator = self._start_orchestrator()
         self.worker = self._start_worker()
@@ -114,7 +117,7 @@ class LiveStack:
         self._state.sessions.here().discard()
         for url in [url for url in _lines if url.startswith(self._url + "?")]:
             del _lines[url]
-        del DOINGS[self._url]
+            DOINGS.pop(url, None)
 
     def replace_the_dead(self) -> None:
         """What a supervisor does."""
@@ -149,13 +152,16 @@ class LiveStack:
 
     def _start_worker(self) -> Running:
         settings = self._settings("worker")
-        parts = worker_process.build(settings, {"STACK": self._url}, threading.Event())
+        line = _lines[settings.redis_url]
+        # Known before the worker runs: it may take a message before anyone can ask the stack for it.
+        DOINGS[settings.redis_url] = lambda context: self._doing(context, line)
+        parts = worker_process.build(settings, {"WORKER": settings.redis_url}, threading.Event())
 
         def ends() -> None:
             parts.watchdog.end()
             parts.invoker.close()
 
-        return Running(_lines[settings.redis_url], parts.broker, threads=2, ends=ends)
+        return Running(line, parts.broker, threads=2, ends=ends)
 
     def _settings(self, name: str) -> Settings:
         self._serial += 1
