@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowengine.broker.wire import engine_fields, stream_key
+from flowengine.broker.wire import engine_fields
 from flowengine.errors import SettingsError
 from flowengine.execution.model import Callback, Failed, NodeError, RunNode
 from flowengine.jsonvalue import UNREADABLE
+from flowengine.queues import ORCHESTRATOR_QUEUE, stream_key
 from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.connection import Commands, connect
 from flowengine.store.executions import RedisExecutions
 from flowengine.store.health import Health
-from flowengine.store.state import ORCHESTRATOR_QUEUE
 from flowengine.store.sweeping import RedisSweepState
 
 if TYPE_CHECKING:

@@ -38,7 +38,8 @@ from flowengine.broker.inflight import InFlight
 from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import Policies
 from flowengine.broker.returns import return_part, return_unstarted
-from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt, stream_key
+from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
+from flowengine.queues import stream_key
 
 DAY_S: Final = 24 * 3600.0
 

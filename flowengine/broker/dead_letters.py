@@ -13,7 +13,8 @@ import structlog
 from flowengine.broker.delivery import Entry
 from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.policy import Policies
-from flowengine.broker.wire import dead_letter_key, engine_fields, stream_key
+from flowengine.broker.wire import engine_fields
+from flowengine.queues import dead_letter_key, stream_key
 
 Reason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
 

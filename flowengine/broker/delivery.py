@@ -12,7 +12,8 @@ from typing import Any, Final
 import dramatiq
 from dramatiq.broker import MessageProxy
 
-from flowengine.broker.wire import GROUP, CommandSink, stream_key
+from flowengine.broker.wire import CommandSink
+from flowengine.queues import GROUP, stream_key
 
 
 class Entry:

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias, cast
 import msgspec
 import redis
 
-from flowengine.broker.wire import GROUP, CommandSink, stream_key
+from flowengine.broker.wire import CommandSink
+from flowengine.queues import GROUP, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
 OWNED_LIMIT = 10_000

@@ -13,21 +13,6 @@ ACTOR: Final = b"a"
 PAYLOAD: Final = b"p"
 MESSAGE: Final = b"m"
 
-QUEUE_PREFIX: Final = "fe:q:"
-GROUP: Final = "fe"
-ORCHESTRATOR_QUEUE: Final = "orchestrator"
-WORKER_QUEUE: Final = "worker"
-
-
-def stream_key(queue: str) -> str:
-    """The stream that holds a queue's messages."""
-    return f"{QUEUE_PREFIX}{queue}"
-
-
-def dead_letter_key(queue: str) -> str:
-    """The stream that holds a queue's dead letters."""
-    return f"{QUEUE_PREFIX}{queue}:dead"
-
 
 def engine_fields(actor: str, payload: bytes) -> dict[bytes, bytes]:
     """The fields of an engine message, for XADD."""

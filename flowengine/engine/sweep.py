@@ -19,6 +19,7 @@ from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution import rules
 from flowengine.execution.changes import Change, ForgetStart, SetCounter
 from flowengine.execution.model import UNTOUCHED, NodeRecord
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -27,7 +28,6 @@ POLL_S = 5.0
 MARGIN_MS = 10_000
 CLOCK_MARGIN_MS = 100
 CHECKED_AT_MOST = 5000
-ORCHESTRATOR_QUEUE = "orchestrator"
 
 Attempt: TypeAlias = tuple[str, str, int]
 """Execution, node, attempt."""

@@ -15,7 +15,7 @@ from flowengine.engine.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.model import Callback, StartExecution, TimerFired
 from flowengine.jsonvalue import UNREADABLE
-from flowengine.store.state import ORCHESTRATOR_QUEUE
+from flowengine.queues import ORCHESTRATOR_QUEUE
 
 log = structlog.stdlib.get_logger()
 

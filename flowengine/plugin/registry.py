@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from flowengine.plugin.context import Context
+from flowengine.queues import WORKER_QUEUE
 
 ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
 HandlerFunction = Callable[[Any, Context], object | Awaitable[object]]
 
 _MARK = "__flowengine_handler__"
-DEFAULT_QUEUE = "worker"
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +30,13 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     config_type: type[msgspec.Struct]
     summary: str
     is_async: bool
-    queue: str = DEFAULT_QUEUE
+    queue: str = WORKER_QUEUE
     primary: str | None = None
     secrets: bool = True
 
 
 def handler(
-    name: str, *, queue: str = DEFAULT_QUEUE, primary: str | None = None, secrets: bool = True
+    name: str, *, queue: str = WORKER_QUEUE, primary: str | None = None, secrets: bool = True
 ) -> Callable[[Callable[[ConfigT, Context], object]], Callable[[ConfigT, Context], object]]:
     """Mark a function as the handler called `name`.
 

@@ -14,11 +14,11 @@ import structlog
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
-from flowengine.store import keys
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
 from flowengine.store.admission import parse_info
 from flowengine.store.clock import milliseconds
 from flowengine.store.standing import is_alive
-from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
+from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
 
@@ -68,7 +68,7 @@ class Health:
         return "ok"
 
     def _queue(self, queue: str, now: int) -> QueueView:
-        key = keys.queue(queue)
+        key = stream_key(queue)
         try:
             length, first = self._state.sessions.here().call(
                 [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]
@@ -82,7 +82,7 @@ class Health:
     def _consumers(self, key: str) -> int:
         """How many processes serve a queue; none, where no process ever did: it has no group yet."""
         try:
-            (consumers,) = self._state.sessions.here().call([("XINFO", "CONSUMERS", key, keys.GROUP)])
+            (consumers,) = self._state.sessions.here().call([("XINFO", "CONSUMERS", key, GROUP)])
         except (StoreUnavailableError, redis.RedisError):
             return 0
         return sum(map(is_alive, consumers))

@@ -1,4 +1,4 @@
-"""The name, type and meaning of every key that holds state (queues: `flowengine.broker.wire`).
+"""The name, type and meaning of every key that holds state (queues: `flowengine.queues`).
 
 | key | type | holds |
 | --- | --- | --- |
@@ -19,7 +19,6 @@ from typing import Final, NamedTuple
 
 from flowengine.execution.model import ExecutionStatus
 
-GROUP: Final = "fe"
 TIMERS: Final = "fe:timers"
 SWEEP: Final = "fe:sweep"
 STATE: Final = "state"
@@ -59,11 +58,6 @@ def events(execution: str) -> str:
 def index(status: ExecutionStatus) -> str:
     """Sorted set: the executions in one status."""
     return f"fe:index:{status}"
-
-
-def queue(name: str) -> str:
-    """Stream: the messages of a queue (as `flowengine.broker.wire` has it)."""
-    return f"fe:q:{name}"
 
 
 def start_field(name: str, attempt: int) -> str:

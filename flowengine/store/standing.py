@@ -13,7 +13,7 @@ import redis
 
 from flowengine.engine.ports import Begun
 from flowengine.execution.rules import Standing
-from flowengine.store import keys
+from flowengine.queues import GROUP, stream_key
 from flowengine.store.connection import Sessions
 
 ALIVE_MS: Final = 10_000
@@ -37,10 +37,10 @@ def standing_of(sessions: Sessions, queue: str, begun: Begun, lease_ms: int) -> 
     Raises StoreUnavailableError.
     """
     entry, _, holder = begun.place.partition("/")
-    key = keys.queue(queue)
+    key = stream_key(queue)
     try:
         pending, consumers = sessions.retrying_read(
-            [("XPENDING", key, keys.GROUP, entry, entry, 1), ("XINFO", "CONSUMERS", key, keys.GROUP)]
+            [("XPENDING", key, GROUP, entry, entry, 1), ("XINFO", "CONSUMERS", key, GROUP)]
         )
     except redis.ResponseError as error:
         if str(error).startswith(("NOGROUP", "ERR no such key")):

@@ -14,6 +14,7 @@ import redis
 from flowengine.engine.ports import Acknowledge, Begun, Start
 from flowengine.execution.model import Callback, NodeRecord, RunNode
 from flowengine.execution.rules import Standing, backstop_due
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys, meta
 from flowengine.store.clock import Clock
@@ -26,7 +27,6 @@ from flowengine.workflow.plan import Plan
 
 Send = Callable[[Commands, str, str, bytes], None]
 
-ORCHESTRATOR_QUEUE = "orchestrator"
 META_LEAD_S = 60
 MANY_READS = 16
 STARTING_COMMANDS = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowengine.execution.model import ExecutionStatus
+from flowengine.queues import stream_key
 from flowengine.store import keys
 from flowengine.store.state import RedisState
 
@@ -43,7 +44,7 @@ class RedisSweepState(RedisState):
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, in milliseconds since the epoch."""
         replies = self.sessions.retrying_read(
-            [("XRANGE", keys.queue(queue), "-", "+", "COUNT", 1) for queue in queues]
+            [("XRANGE", stream_key(queue), "-", "+", "COUNT", 1) for queue in queues]
         )
         return {
             queue: int(entries[0][0].split(b"-")[0]) if entries else None

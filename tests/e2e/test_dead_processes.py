@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from flowengine.broker.wire import GROUP, stream_key
+from flowengine.queues import GROUP, stream_key
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import add, node, workflow
 from tests.support.http_server import HttpServer, Reply, json_reply, serving

@@ -17,8 +17,8 @@ import pytest
 import redis
 import yaml
 
-from flowengine.broker.wire import stream_key
 from flowengine.handlers.loading import ENTRY_POINT_GROUP
+from flowengine.queues import stream_key
 from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
 from tests.support.valkey import Valkey, free_port
 from tests.support.waiting import wait_until

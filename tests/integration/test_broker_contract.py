@@ -22,7 +22,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import BrokerConnectionError
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.wire import dead_letter_key, stream_key
+from flowengine.queues import dead_letter_key, stream_key
 from tests.support import broker_process
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until

@@ -10,9 +10,9 @@ import redis
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.payloads import decoded
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.wire import GROUP, stream_key
 from flowengine.errors import StoreUnavailableError
 from flowengine.jsonvalue import JsonValue
+from flowengine.queues import GROUP, stream_key
 from tests.support.broker_rig import LEASE_S, QUEUE, Rig, Seen
 from tests.support.waiting import wait_until
 

@@ -14,7 +14,8 @@ from flowengine.broker.delivery import Delivery
 from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.takeover import Takeover
-from flowengine.broker.wire import ACTOR, GROUP, PAYLOAD, stream_key
+from flowengine.broker.wire import ACTOR, PAYLOAD
+from flowengine.queues import GROUP, stream_key
 from tests.support.broker_rig import QUEUE, Rig, Seen
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until

@@ -10,7 +10,8 @@ from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.inflight import InFlight
 from flowengine.broker.keeper import Keeper
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.wire import GROUP, engine_fields, stream_key
+from flowengine.broker.wire import engine_fields
+from flowengine.queues import GROUP, stream_key
 from tests.support.invariants import Client
 
 QUEUE = "q"

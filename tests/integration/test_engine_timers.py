@@ -7,11 +7,11 @@ import threading
 import msgspec
 import pytest
 
-from flowengine.broker.wire import stream_key
 from flowengine.engine import timers
 from flowengine.engine.orchestrator import LAST_DELIVERY
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.rules import BACKSTOP_MARGIN_MS
+from flowengine.queues import stream_key
 from flowengine.store import keys, standing
 from tests.support.faults import Gate
 from tests.support.harness import Harness, failing_in, plan_of

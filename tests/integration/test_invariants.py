@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flowengine.broker.wire import GROUP
+from flowengine.queues import GROUP
 from tests.support.harness import Harness, plan_of
 from tests.support.invariants import Client, check_everything
 

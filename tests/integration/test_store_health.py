@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 
 from flowengine.bootstrap import send
 from flowengine.execution.views import HealthView
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
 from flowengine.store.connection import connect
 from flowengine.store.health import Health
-from flowengine.store.state import ORCHESTRATOR_QUEUE, RedisState
+from flowengine.store.state import RedisState
 from tests.support.valkey import Valkey, free_port
 
 

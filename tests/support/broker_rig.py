@@ -12,7 +12,7 @@ import redis
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.wire import GROUP, dead_letter_key, stream_key
+from flowengine.queues import GROUP, dead_letter_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9

@@ -18,15 +18,7 @@ import redis
 import structlog
 
 from flowengine.bootstrap import send
-from flowengine.broker.wire import (
-    ACTOR,
-    GROUP,
-    ORCHESTRATOR_QUEUE,
-    PAYLOAD,
-    WORKER_QUEUE,
-    CommandSink,
-    stream_key,
-)
+from flowengine.broker.wire import ACTOR, PAYLOAD, CommandSink
 from flowengine.engine.orchestrator import Orchestrator
 from flowengine.engine.pace import Pace
 from flowengine.engine.ports import Begun, NodeKey
@@ -38,6 +30,7 @@ from flowengine.execution.model import Callback, RunNode, StartExecution, TimerF
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.clock import milliseconds

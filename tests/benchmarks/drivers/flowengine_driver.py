@@ -13,8 +13,8 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.bootstrap import build_executions
-from flowengine.broker.wire import WORKER_QUEUE, stream_key
 from flowengine.handlers import load_registry
+from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.workflow.plan import Plan, PlanNode
