@@ -13,7 +13,7 @@ nothing waits behind it while another process is idle.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Condition
 from typing import Final
 
@@ -46,7 +46,7 @@ class InFlight:
     def __init__(self, *, alone_from: int = 2) -> None:
         self.alone_from = alone_from
         self._changed = Condition()
-        self._sleepers = 0
+        self._sleepers: list[Callable[[], bool]] = []
         self._threads = 1
         self._stopping = False
         # Taken for slow until the first few have shown otherwise.
@@ -102,8 +102,6 @@ class InFlight:
                 return False
             self._running[delivery] = time.monotonic()
             delivery.started = True
-            if self._sleepers:
-                self._changed.notify()
             return True
 
     def release(self, queue: str, entries: Iterable[Entry]) -> None:
@@ -120,8 +118,7 @@ class InFlight:
                 spent = min(_PACE_LIMIT_S, (time.monotonic() - started) / len(delivery.entries))
                 self._pace_s += (spent - self._pace_s) * _PACE_WEIGHT
             self._release(delivery.queue, delivery.entries)
-            if self._sleepers:
-                self._changed.notify()
+            self._wake()
 
     def give_back(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
         """Let go of those that have not started (or of all); returns the ones let go of."""
@@ -131,6 +128,7 @@ class InFlight:
                 self._waiting.pop(delivery, None)
                 delivery.given_back = True
                 self._release(delivery.queue, delivery.entries)
+            self._wake()
             return chosen
 
     def _release(self, queue: str, entries: Iterable[Entry]) -> None:
@@ -209,43 +207,50 @@ class InFlight:
 
         `join` is how many entries one delivery of this queue may carry (1: nothing is joined).
         """
-        deadline = time.monotonic() + within_s
+
+        def room() -> int:
+            return self._joining_room(join) if join > 1 else self._room()
+
         with self._changed:
-            while not self._stopping:
-                room = self._joining_room(join) if join > 1 else self._room()
-                left = deadline - time.monotonic()
-                if room > 0 or left <= 0:
-                    return room
-                self._sleep(left)
-            return 0
+            self._sleep(within_s, lambda: room() > 0)
+            return 0 if self._stopping else room()
 
     def wait_for_thread(self, *, beside: int, within_s: float) -> bool:
         """Whether a thread is idle that none of the waiting but the last `beside` is meant for."""
-        deadline = time.monotonic() + within_s
+
+        def is_idle() -> bool:
+            return self._idle() + beside > 0
+
         with self._changed:
-            while not self._stopping:
-                idle = self._threads - len(self._running) - len(self._waiting) + beside
-                left = deadline - time.monotonic()
-                if idle > 0 or left <= 0:
-                    return idle > 0
-                self._sleep(left)
-            return False
+            self._sleep(within_s, is_idle)
+            return is_idle() and not self._stopping
 
     def rest(self, for_s: float) -> None:
         """Wait so long, or until the process stops."""
         with self._changed:
-            if not self._stopping:
-                self._sleep(for_s)
+            self._sleep(for_s, lambda: False)
 
-    def _sleep(self, for_s: float) -> None:
-        self._sleepers += 1
+    def _sleep(self, for_s: float, until: Callable[[], bool]) -> None:
+        """Wait so long, or until it holds or the process stops."""
+        deadline = time.monotonic() + for_s
+        self._sleepers.append(until)
         try:
-            self._changed.wait(for_s)
+            while not self._stopping and not until() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
         finally:
-            self._sleepers -= 1
+            self._sleepers.remove(until)
+
+    def _wake(self) -> None:
+        """Once one has what it waits for, all look: nobody knows which of them will find a message."""
+        if any(enough() for enough in self._sleepers):
+            self._changed.notify_all()
+
+    def _idle(self) -> int:
+        """Threads for which nothing is meant yet; less than none where more was fetched."""
+        return self._threads - len(self._running) - len(self._waiting)
 
     def _room(self) -> int:
-        idle = self._threads - len(self._running) - len(self._waiting)
+        idle = self._idle()
         if self._pace_s > QUICK_S:
             return max(0, idle)
         depth = min(AHEAD_AT_MOST, int(QUICK_S / max(self._pace_s, 1e-6)))
@@ -256,7 +261,7 @@ class InFlight:
 
     def _joining_room(self, join: int) -> int:
         # Nothing is fetched ahead: what waits in the stream meanwhile arrives as one larger batch.
-        idle = self._threads - len(self._running) - len(self._waiting)
+        idle = self._idle()
         if idle <= 0:
             return 0
         return max(1, min(join, int(JOIN_HORIZON_S * idle / max(self._pace_s, 1e-6))))

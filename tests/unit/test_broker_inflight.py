@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from flowengine.broker.assembly import Assembler
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.inflight import AHEAD_AT_MOST, InFlight
 from flowengine.broker.policy import ActorPolicy
+from tests.support.waiting import wait_until
 
 POLICIES = {"act": ActorPolicy()}
 
@@ -121,6 +124,54 @@ def test_entry_delivered_again_is_not_let_go_of_by_its_first_delivery() -> None:
     fetch(in_flight, 1, deliveries=2)
     in_flight.finish(older)
     assert in_flight.held_ids("q") == {b"1-0"}
+
+
+class Waiting:
+    """Consumers of several queues that wait for a thread of their process."""
+
+    def __init__(self, in_flight: InFlight, count: int) -> None:
+        self.rooms: list[int] = []
+        self._threads = [threading.Thread(target=self._wait, args=(in_flight,)) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+        wait_until(lambda: len(in_flight._sleepers) == count)
+
+    def _wait(self, in_flight: InFlight) -> None:
+        self.rooms.append(in_flight.wait_for_room(join=64, within_s=25))
+
+    def end(self) -> list[int]:
+        """How much room each was told of."""
+        for thread in self._threads:
+            thread.join(20)
+        return self.rooms
+
+
+def test_every_consumer_looks_when_a_thread_becomes_free() -> None:
+    """The first to look may have an empty queue while another's message waits."""
+    in_flight = warmed(1)
+    [delivery] = fetch(in_flight, 1)
+    in_flight.start(delivery)
+    waiting = Waiting(in_flight, 3)
+    in_flight.finish(delivery)
+    assert waiting.end() == [64, 64, 64]
+
+
+def test_what_is_given_back_makes_room() -> None:
+    """Its thread is free for something else at once."""
+    in_flight = warmed(1)
+    [delivery] = fetch(in_flight, 1)
+    waiting = Waiting(in_flight, 1)
+    in_flight.give_back([delivery])
+    assert waiting.end() == [64]
+
+
+def test_stop_ends_every_wait() -> None:
+    """Whoever waits for room goes home."""
+    in_flight = warmed(1)
+    fetch(in_flight, 1)
+    waiting = Waiting(in_flight, 2)
+    in_flight.stop()
+    assert waiting.end() == [0, 0]
 
 
 def test_stopped_process_has_no_room() -> None:

@@ -42,6 +42,16 @@ MUTANTS: Final = (
         "if idle or self._in_flight.stopping:",
         "if True:",
     ),
+    _broker(
+        "every consumer looks when a thread becomes free",
+        "inflight",
+        """        if any(enough() for enough in self._sleepers):
+            self._changed.notify_all()
+""",
+        """        if any(enough() for enough in self._sleepers):
+            self._changed.notify()
+""",
+    ),
     _broker("a renewal counts no delivery", "group", '0, *ids, b"JUSTID")', "0, *ids)"),
     _broker(
         "only what is pending in its own name is renewed", "keeper", "kept = held & owned", "kept = held"
