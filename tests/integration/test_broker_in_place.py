@@ -15,6 +15,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.in_place import LONE_IN_A_ROW, InPlace
 from flowengine.broker.policy import ActorPolicy
+from flowengine.queues import GROUP, stream_key
 from tests.support.broker_rig import QUEUE, Rig
 from tests.support.waiting import wait_until
 
@@ -102,6 +103,12 @@ def hung_in_place(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dra
     rig.send(broker, b"slow")
     wait_until(lambda: b"slow" in acting.begun)
     return opened, broker, acting, worker
+
+
+def idle_for_ms(rig: Rig, entry: bytes) -> int:
+    """How long ago its lease began or was renewed."""
+    [row] = rig.client.xpending_range(stream_key(QUEUE), GROUP, entry, entry, 1)
+    return int(row["time_since_delivered"])
 
 
 def test_what_stays() -> None:
@@ -268,6 +275,23 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
     assert b"two" not in acting.begun
     opened.set()
     wait_until(lambda: b"two" in acting.done)
+
+
+def test_lease_of_a_message_in_place_is_renewed(rig: Rig) -> None:
+    """A process keeps what its fetching thread is at, as it keeps what the others are at."""
+    opened, broker, acting, _ = hung_in_place(rig)
+    [entry] = rig.pending()
+    idle_ms = [idle_for_ms(rig, entry)]
+
+    def was_renewed() -> bool:
+        idle_ms.append(idle_for_ms(rig, entry))
+        return idle_ms[-1] < idle_ms[-2]
+
+    wait_until(was_renewed)
+    wait_until(was_renewed)
+    assert broker.in_flight.held_ids(QUEUE) == {entry}
+    opened.set()
+    acting.wait_for(b"slow")
 
 
 def test_consumers_of_several_queues_leave_messages_to_the_threads(rig: Rig) -> None:
