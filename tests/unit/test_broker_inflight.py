@@ -131,18 +131,17 @@ class Waiting:
 
     def __init__(self, in_flight: InFlight, count: int) -> None:
         self.rooms: list[int] = []
-        self._threads = [threading.Thread(target=self._wait, args=(in_flight,)) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
+        self._count = count
+        for _ in range(count):
+            threading.Thread(target=self._wait, args=(in_flight,), daemon=True).start()
         wait_until(lambda: len(in_flight._sleepers) == count)
 
     def _wait(self, in_flight: InFlight) -> None:
-        self.rooms.append(in_flight.wait_for_room(join=64, within_s=25))
+        self.rooms.append(in_flight.wait_for_room(join=64, within_s=60))
 
     def end(self) -> list[int]:
-        """How much room each was told of."""
-        for thread in self._threads:
-            thread.join(20)
+        """How much room each was told of, long before it would have looked by itself."""
+        wait_until(lambda: len(self.rooms) == self._count)
         return self.rooms
 
 
