@@ -236,6 +236,6 @@ def _await_moment(command: CliProcess, moment: str) -> None:
     if moment == "server":
         wait_until(lambda: os.listdir(command.temporary), what="the server's folder")
     elif moment == "processes":
-        wait_until(lambda: len(command.processes()) >= 4, what="the service processes", within_s=10)
+        wait_until(lambda: len(command.processes()) >= 4, what="the service processes", within_s=30)
     else:
         command.await_output("running   only")

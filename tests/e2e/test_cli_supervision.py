@@ -166,20 +166,20 @@ def test_sigterm_ends_a_service_in_order() -> None:
     with _supervisor_process(GOOD_CHILD) as process:
         child = _child_pid(process)
         process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
         assert not _runs(child)
 
 
 def test_service_whose_child_cannot_run_exits_with_3() -> None:
     """A wrong setting ends the service instead of starting it for ever."""
     with _supervisor_process(f"raise SystemExit({FATAL_EXIT})") as process:
-        assert process.wait(timeout=10) == 3
+        assert process.wait(timeout=30) == 3
 
 
 def test_supervisor_is_small() -> None:
     """It imports the standard library only: its memory is paid for as long as the service runs."""
     script = "import json, sys, flowengine.cli.supervisor_process; print(json.dumps(sorted(sys.modules)))"
-    printed = subprocess.run([*PYTHON, script], capture_output=True, text=True, check=True, timeout=10).stdout
+    printed = subprocess.run([*PYTHON, script], capture_output=True, text=True, check=True, timeout=30).stdout
     loaded = {name.partition(".")[0] for name in json.loads(printed)}
     assert loaded.isdisjoint({"click", "msgspec", "redis", "structlog", "rich", "dramatiq", "asyncio"})
 

@@ -38,7 +38,7 @@ def lines_of(shown: str) -> list[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a short workflow that fails in the end, and one that does not end."""
-    (tmp_path / "short.yaml").write_text(WORKFLOW % "0.4")
+    (tmp_path / "short.yaml").write_text(WORKFLOW % "3")
     (tmp_path / "long.yaml").write_text(WORKFLOW % "600")
     return tmp_path
 

@@ -27,6 +27,16 @@ def lines_of(stack: Stack, service: str, correlation_id: str, event: str) -> lis
     return [line for line in lines_about(stack, service, correlation_id) if line["event"] == event]
 
 
+def await_lines(
+    stack: Stack, service: str, correlation_id: str, event: str, *, count: int
+) -> list[Mapping[str, Any]]:
+    """Those of one event, once there are so many: they are written after what they tell of."""
+    wait_until(
+        lambda: len(lines_of(stack, service, correlation_id, event)) >= count, what=f"{count} of {event}"
+    )
+    return lines_of(stack, service, correlation_id, event)
+
+
 def identity(line: Mapping[str, Any]) -> tuple[str, str, int]:
     """Which attempt at which node of which execution a line is about."""
     return line["execution_id"], line["node_id"], line["attempt"]
@@ -52,7 +62,7 @@ def test_id_that_is_sent_is_everywhere(stack: Stack, service: HttpServer) -> Non
     assert execution in call.headers["idempotency-key"]
     for name in ("api", "orchestrator", "worker"):
         wait_until(lambda name=name: lines_about(stack, name, given), what=f"a line of the {name}")  # type: ignore[misc]
-    (line,) = [r for r in lines_about(stack, "worker", given) if r["event"] == "node.completed"]
+    (line,) = await_lines(stack, "worker", given, "node.completed", count=1)
     assert (line["execution_id"], line["node_id"], line["attempt"]) == (execution, "call", 1)
     assert line["service"] == "worker"
 
@@ -66,11 +76,11 @@ def test_every_line_about_a_node_names_it(stack: Stack) -> None:
     stack.trigger(execution)
     stack.ended(execution)
 
-    said = [lines_of(stack, "worker", given, "say.said"), lines_of(stack, "worker", given, "node.completed")]
+    said = [await_lines(stack, "worker", given, event, count=2) for event in ("say.said", "node.completed")]
     for lines in said:
         assert sorted(map(identity, lines)) == [(execution, "async", 1), (execution, "sync", 1)]
     for service in ("worker", "orchestrator"):
-        failed = map(identity, lines_of(stack, service, given, "node.failed"))
+        failed = map(identity, await_lines(stack, service, given, "node.failed", count=2))
         assert sorted(failed) == [(execution, "bad", 1), (execution, "bad", 2)]
     assert all(line["node_id"] == line["own_node"] for line in said[0])
 
@@ -84,7 +94,7 @@ def test_every_line_about_an_execution_names_it(stack: Stack) -> None:
         assert stack.client.post(path, headers={"X-Correlation-ID": given}).status_code == 202
         created = stack.ended(execution).status["correlation_id"]
     for event in ("execution.started", "execution.finished"):
-        lines = lines_of(stack, "orchestrator", created, event)
+        lines = await_lines(stack, "orchestrator", created, event, count=2)
         assert [(line["execution_id"], line["run"]) for line in lines] == [(execution, 1), (execution, 2)]
     assert [line["execution_id"] for line in lines_about(stack, "api", given)] == [execution] * 2
 
@@ -94,7 +104,7 @@ def test_nodes_that_run_together_are_told_apart(stack: Stack) -> None:
     names = [f"n{at}" for at in range(40)]
     for given in ("together-1", "together-2"):
         stack.run(workflow(*(node(name, "test_say") for name in names)), correlation_id=given)
-        lines = lines_of(stack, "worker", given, "say.said")
+        lines = await_lines(stack, "worker", given, "say.said", count=len(names))
         assert sorted(line["node_id"] for line in lines) == sorted(names)
         assert [line["node_id"] for line in lines] == [line["own_node"] for line in lines]
 

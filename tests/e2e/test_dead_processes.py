@@ -86,8 +86,8 @@ def test_node_that_kills_its_worker_each_time_fails_after_three_starts(
         )
     )
     wait_until(lambda: list(tmp_path.iterdir()), what="the first start")
-    bystander = stack.run(workflow(add("sum", 1, 1)), within_s=20)
-    ended = stack.ended(execution, within_s=30)
+    bystander = stack.run(workflow(add("sum", 1, 1)), within_s=60)
+    ended = stack.ended(execution, within_s=60)
     assert bystander.results == {"sum": {"result": 2}}
     assert ended.errors["killer"]["code"] == "worker_lost"
     assert "3" in ended.errors["killer"]["message"]
@@ -122,7 +122,7 @@ def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     assert ended.errors["below"]["caused_by"] == "hangs"
     assert ended.results == {"beside": {"result": 2}}
     took = _seconds(ended.node("hangs")["started_at"], ended.node("hangs")["finished_at"])
-    assert 1.0 <= took < 5.0
+    assert 1.0 <= took < 20.0
     wait_until(lambda: stack.only("worker").children() not in (before, []), within_s=15, what="a new process")
     assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
 
@@ -131,12 +131,12 @@ def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stac
     """Its start is not noted at first: it still shows as running, and fails at its deadline."""
     stack = quick_stack
     get_quick(stack)
-    execution = stack.start(workflow(node("lasts", "test_hang", timeout=2, seconds=2.6)))
-    wait_until(stack.node_is(execution, "lasts", "running"), within_s=1.9, what="it is shown as running")
-    ended = stack.ended(execution)
+    execution = stack.start(workflow(node("lasts", "test_hang", timeout=8, seconds=8.6)))
+    wait_until(stack.node_is(execution, "lasts", "running"), within_s=7.5, what="it is shown as running")
+    ended = stack.ended(execution, within_s=60)
     assert ended.errors["lasts"]["code"] == "timeout"
     took = _seconds(ended.node("lasts")["started_at"], ended.node("lasts")["finished_at"])
-    assert 2.0 <= took < 6.0
+    assert 8.0 <= took < 30.0
 
 
 def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stack: Stack) -> None:
@@ -157,22 +157,22 @@ def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stac
 @pytest.mark.slow
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
-    own_service.answers("/gone", FOREVER)
+    own_service.answers("/endless", FOREVER)
     # Nobody is left to take the task away.
     with running_stack(settings=QUICK, settles=False) as stack:
         execution = stack.start(
-            workflow(node("call", "http_request", timeout=1, url=own_service.url("/gone")))
+            workflow(node("call", "http_request", timeout=10, url=own_service.url("/endless")))
         )
-        wait_until(lambda: own_service.count("/gone") == 1, what="the node's start")
+        wait_until(lambda: own_service.count("/endless") == 1, what="the node's start")
         stack.only("worker").close()
-        ended = stack.ended(execution, within_s=20)
+        ended = stack.ended(execution, within_s=60)
     assert ended.errors["call"]["code"] == "timeout"
     assert "gone" in ended.errors["call"]["message"]
 
 
 def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: HttpServer) -> None:
     """All three services are told to stop in the middle: nothing runs twice, nothing is lost."""
-    own_service.answers("/slow", Reply(delay_s=1.0))
+    own_service.answers("/slow", Reply(delay_s=5.0), Reply(delay_s=5.0), Reply())
     names = [f"n{at}" for at in range(8)]
     document = workflow(
         *(node(name, "http_request", url=own_service.url("/slow")) for name in names),
@@ -184,7 +184,7 @@ def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: Http
         stopping = [stack.only("worker"), stack.only("orchestrator"), stack.only("api")]
         for process in stopping:
             process.terminate()
-        assert [process.wait(10) for process in stopping] == [0, 0, 0]
+        assert [process.wait(30) for process in stopping] == [0, 0, 0]
         assert own_service.count("/slow") == 2
         stack.start_service("orchestrator")
         stack.start_service("worker")
@@ -205,8 +205,8 @@ def test_what_outlasts_the_grace_is_handed_back_at_once(own_service: HttpServer)
         stack.start_service("worker")
         first = stack.named("worker")[0]
         first.terminate()
-        first.wait(6)
-        assert stack.ended(execution, within_s=10).results["call"]["data"] == "done"
+        first.wait(20)
+        assert stack.ended(execution, within_s=30).results["call"]["data"] == "done"
 
 
 def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
@@ -237,13 +237,26 @@ def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) 
         wait_until(lambda: set(_held_by(server)) - present, within_s=START_S, what="another orchestrator")
         (name,) = set(_held_by(server)) - present
         (child,) = doomed.children()
-        os.kill(child, signal.SIGSTOP)
-        executions = [stack.start(workflow(add("sum", at, 1), add("other", at, 2))) for at in range(20)]
-        wait_until(lambda: _held_by(server)[name], what="a message in its hands")
+        executions: list[str] = []
+
+        def stopped_with_a_message() -> bool:
+            """Stopped while its read was open: only then is it given one."""
+            os.kill(child, signal.SIGSTOP)
+            begun = len(executions)
+            executions.extend(
+                stack.start(workflow(add("sum", at, 1), add("other", at, 2)))
+                for at in range(begun, begun + 5)
+            )
+            if _held_by(server)[name]:
+                return True
+            os.kill(child, signal.SIGCONT)
+            return False
+
+        wait_until(stopped_with_a_message, within_s=60, every_s=0.1, what="a message in its hands")
         stack.processes.remove(doomed)
         doomed.close()
     for at, execution in enumerate(executions):
-        ended = stack.ended(execution, within_s=20)
+        ended = stack.ended(execution, within_s=60)
         assert ended.results == {"sum": {"result": at + 1}, "other": {"result": at + 2}}
     assert stack.only("orchestrator") is survivor
     assert survivor.records("broker.messages_taken_over")

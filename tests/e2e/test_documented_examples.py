@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,7 +24,13 @@ YAML = {"Content-Type": "application/yaml"}
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[HttpServer]:
+def seen_running() -> threading.Event:
+    """Until when the language model does not answer."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def service(seen_running: threading.Event) -> Iterator[HttpServer]:
     """What the examples call: a service that answers, one that fails, and a language model."""
     with serving() as server:
         server.answers("/fine/users/123", json_reply({"id": 123, "name": "Ada"}))
@@ -31,13 +38,13 @@ def service() -> Iterator[HttpServer]:
         results = msgspec.json.decode(examples.COMPLETED.results["analyze_with_llm"])
         answer = {"message": {"content": results["content"]}, "finish_reason": "stop"}
         reply = json_reply({"model": results["model"], "choices": [answer], "usage": results["usage"]})
-        server.answers("/v1/chat/completions", msgspec.structs.replace(reply, delay_s=1.0))
+        server.answers("/v1/chat/completions", msgspec.structs.replace(reply, until=seen_running))
         yield server
 
 
 @pytest.fixture(scope="module")
 def example_stack(service: HttpServer) -> Iterator[Stack]:
-    """A stack whose language model takes a moment, to be seen running."""
+    """A stack whose language model waits to be seen running."""
     settings = {
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
         "LLM_BASE_URL": service.url("/v1"),
@@ -90,13 +97,16 @@ def shown(view: object) -> Any:
     return told(msgspec.json.decode(msgspec.json.encode(view)))
 
 
-def test_examples_of_an_execution_that_completes(example_stack: Stack, service: HttpServer) -> None:
+def test_examples_of_an_execution_that_completes(
+    example_stack: Stack, service: HttpServer, seen_running: threading.Event
+) -> None:
     """Created, triggered, running, completed, its results, and a trigger too many."""
     asked = Asked(example_stack, service, "fine")
     assert asked.told(asked.created) == shown(examples.CREATED)
     assert asked.trigger() == shown(examples.TRIGGERED)
     asked.await_node(1, "running")
     assert asked.get() == shown(examples.RUNNING_STATUS)
+    seen_running.set()
     asked.await_node(1, "completed")
     wait_until(lambda: asked.get()["status"] == "completed", what="the end")
     assert asked.get() == shown(examples.COMPLETED_STATUS)

@@ -29,7 +29,10 @@ def test_both_services_run_under_dramatiqs_own_command_line() -> None:
         nodes = [add(f"n{at}", f"{{{{ n{at - 1}.result }}}}", 1, after=[f"n{at - 1}"]) for at in range(1, 20)]
         ended = stack.run(workflow(add("n0", 0, 1), *nodes), correlation_id="under-dramatiq")
         assert ended.results["n19"] == {"result": 20}
-        assert any(record.get("correlation_id") == "under-dramatiq" for record in services[1].records())
+        wait_until(
+            lambda: any(record.get("correlation_id") == "under-dramatiq" for record in services[1].records()),
+            what="a line of the worker about the execution",
+        )
         for process in services:
             process.terminate()
         assert [process.wait(20) for process in services] == [0, 0]

@@ -220,7 +220,7 @@ def test_unknown_route_and_method_are_problems_too(stack: Stack) -> None:
 
 def test_trigger_of_a_running_or_completed_execution_is_409(stack: Stack) -> None:
     """Only what is pending or failed can be started."""
-    running = stack.start(workflow({"id": "slow", "handler": "test_wait", "config": {"seconds": 0.5}}))
+    running = stack.start(workflow({"id": "slow", "handler": "test_wait", "config": {"seconds": 4}}))
     problem = assert_problem(stack.client.post(f"/workflow/trigger/{running}"), 409, "wrong_state")
     assert "running" in str(problem["detail"])
     assert stack.ended(running).status["status"] == "completed"

@@ -157,7 +157,7 @@ def test_429_is_retried_once_and_no_sooner_than_it_asks(stack: Stack, service: H
     ended = stack.run(workflow(node("call", "call_external_service", url=service.url("/busy"))))
     assert ended.results["call"]["data"] == "now"
     first, second = service.called("/busy")
-    assert 2.0 <= second.at - first.at < 8.0
+    assert 2.0 <= second.at - first.at < 30.0
 
 
 def test_two_parents_that_fail_at_once_end_the_execution(stack: Stack) -> None:
@@ -194,7 +194,7 @@ def test_deadline_ends_a_handler_that_can_be_cancelled(stack: Stack) -> None:
 def test_deadline_includes_retries(stack: Stack, service: HttpServer) -> None:
     """A `Retry-After` beyond the node's time is not waited for."""
     service.answers("/later", Reply(status=503, headers={"Retry-After": "30"}))
-    ended = stack.run(workflow(node("bad", "http_request", timeout=2, url=service.url("/later"))))
+    ended = stack.run(workflow(node("bad", "http_request", timeout=20, url=service.url("/later"))))
     assert ended.errors["bad"]["code"] == "http_server_error"
     assert "timeout_seconds" in ended.errors["bad"]["message"]
     assert service.count("/later") == 1

@@ -31,6 +31,7 @@ def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
     ended = stack.ended(execution)
     assert [ended.results["render"]["result"]] == gpu.children()
     assert ended.node("render")["attempt"] == 1
+    wait_until(lambda: gpu.records("node.completed"), what="the line about the node")
     assert [line["node_id"] for line in gpu.records("node.completed")] == ["render"]
     assert stack.checks()["worker (gpu)"] == "ok"
     assert stack.client.get("/health").json()["queues"]["gpu"]["length"] == 0

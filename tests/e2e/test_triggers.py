@@ -90,7 +90,8 @@ def lifetimes(server: redis.Redis, execution: str) -> dict[bytes, int]:
 
 def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpServer) -> None:
     """Every key of an ended execution has a TTL, none of a running one; a re-trigger takes it off."""
-    service.answers("/slow", Reply(delay_s=0.4, status=400), Reply(delay_s=0.4))
+    looked = [threading.Event(), threading.Event()]
+    service.answers("/slow", Reply(until=looked[0], status=400), Reply(until=looked[1]))
     document = workflow(
         add("first", 1, 1),
         node("slow", "http_request", url=service.url("/slow"), after=["first"]),
@@ -105,6 +106,7 @@ def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpSer
             stack.trigger(execution)
             wait_until(stack.node_is(execution, "slow", "running"), what="a node that runs")
             assert set(lifetimes(server, execution).values()) == {-1}
+            looked[run - 1].set()
             ended = stack.ended(execution)
             assert ended.status["status"] == ("failed" if run == 1 else "completed")
             kept = lifetimes(server, execution)

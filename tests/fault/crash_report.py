@@ -22,6 +22,9 @@ GRAPH: Final[Graph] = {
 }
 FAILING: Final = "failing"
 DYING: Final = "dying"
+COUNTED_PASSES: Final = 3
+"""The least of so many counts is a pass's number of commands: a pause adds some, and no try may get there."""
+
 SERVICES: Final = ("api", "orchestrator", "worker")
 
 

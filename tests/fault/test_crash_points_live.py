@@ -26,7 +26,7 @@ import redis
 
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
-from tests.fault.crash_report import DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
 from tests.support.harness import plan_of, silence
 from tests.support.invariants import Client, check_everything
@@ -68,12 +68,12 @@ class Reference:
         """Both runs, then everything that must hold."""
         plan = plan_of(self.graph)
         execution = self._ask(lambda: self.stack.api.create(plan, correlation_id="c").execution_id)
-        self._trigger(execution)
+        self._trigger(execution, run=1)
         self._wait_for(execution, "failed")
         view = self._ask(lambda: self.stack.api.status(execution))
         assert {n.id: n.status for n in view.nodes} == final_statuses(self.graph, {self.failing}.__contains__)
         self._look_at_failed(execution)
-        self._trigger(execution)
+        self._trigger(execution, run=2)
         self._wait_for(execution, "completed")
         found = self._ask(lambda: self.stack.api.results(execution)).results
         results = {node: msgspec.json.decode(result)["result"] for node, result in found.items()}
@@ -100,12 +100,17 @@ class Reference:
         )
 
     def _is_drained(self) -> bool:
-        return not any(self.client.xlen(f"fe:q:{queue}") for queue in ("orchestrator", "worker"))
+        # In this order: a task that ends between the two looks is seen as its callback.
+        return not any(self.client.xlen(f"fe:q:{queue}") for queue in ("worker", "orchestrator"))
 
-    def _trigger(self, execution: str) -> None:
-        # A client that got no answer asks again; then it may learn that the first was heard.
+    def _trigger(self, execution: str, *, run: int) -> None:
+        def trigger() -> None:
+            # A client that got no answer asks again; the first may have been heard, and its run be over.
+            if int(self.client.hget(f"fe:x:{execution}:meta", "run") or 0) < run:
+                self.stack.api.trigger(execution, correlation_id="c")
+
         with contextlib.suppress(WrongStateError):
-            self._ask(lambda: self.stack.api.trigger(execution, correlation_id="c"))
+            self._ask(trigger)
 
     def _ask(self, ask: Callable[[], T]) -> T:
         for _ in range(2):
@@ -196,7 +201,7 @@ def test_the_live_stack_survives_crash_points(
     sample in CI, every number in every way by `just fault`."""
     servers = [private_valkey().url for _ in range(PROCESSES)]
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        commands = pool.submit(count_commands, servers[0], scene).result()
+        commands = min(pool.submit(count_commands, servers[0], scene).result() for _ in range(COUNTED_PASSES))
         # The ways take turns, so that a sample reaches different commands in each.
         points = [(way, at) for turn, way in enumerate(WAYS) for at in range(1 + turn, commands + 1, EVERY)]
         shares = [points[share::PROCESSES] for share in range(PROCESSES)]

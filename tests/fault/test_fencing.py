@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import msgspec
 import pytest
@@ -22,9 +23,10 @@ def test_a_worker_stopped_for_longer_than_its_lease_overwrites_nothing() -> None
     """SIGSTOP while its node calls a service, SIGCONT when another worker has done the work: its late
     answer is logged as stale, and results and events stay as they were."""
     with serving() as service, running_stack(settings=SETTINGS) as stack:
+        stopped = threading.Event()
         service.answers(
             "/work",
-            msgspec.structs.replace(json_reply("of the first"), delay_s=0.5),
+            msgspec.structs.replace(json_reply("of the first"), until=stopped),
             json_reply("of the second"),
         )
         (slow,) = stack.only("worker").children()
@@ -35,6 +37,7 @@ def test_a_worker_stopped_for_longer_than_its_lease_overwrites_nothing() -> None
         execution = stack.start(document)
         wait_until(lambda: service.count("/work") == 1, what="the node's start")
         os.kill(slow, signal.SIGSTOP)
+        stopped.set()
         stack.start_service("worker")
         before = stack.ended(execution, within_s=30)
         with stack.valkey.connect() as client:

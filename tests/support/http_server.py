@@ -26,19 +26,23 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+LOOK_EVERY_S = 0.02
+"""At whether it is to stop, while an answer is held back."""
+
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """What to answer, and how badly.
 
-    `delay_s` passes before the first byte. `drip_s` passes between the bytes of the body, or of the
-    whole answer with `drip_head`. `cut` closes the connection instead of answering; `announced` is
-    the Content-Length to claim where it is not the truth.
+    `delay_s` passes before the first byte, and however long it takes until `until` is set. `drip_s`
+    passes between the bytes of the body, or of the whole answer with `drip_head`. `cut` closes the
+    connection instead of answering; `announced` is the Content-Length to claim where it is not the truth.
     """
 
     status: int = 200
     headers: Mapping[str, str] = {}
     body: bytes = b""
     delay_s: float = 0.0
+    until: threading.Event | None = None
     drip_s: float = 0.0
     drip_head: bool = False
     cut: bool = False
@@ -161,6 +165,9 @@ class _Request(BaseHTTPRequestHandler):
         )
         reply = self.owner.reply_to(call)
         self.owner.stopping.wait(reply.delay_s)
+        while reply.until is not None and not reply.until.wait(LOOK_EVERY_S):
+            if self.owner.stopping.is_set():
+                break
         if reply.cut:
             self.close_connection = True
             return

@@ -115,9 +115,10 @@ class LiveStack:
         for grave in self._graves:
             grave.join()
         self._state.sessions.here().discard()
-        for url in [url for url in _lines if url.startswith(self._url + "?")]:
-            del _lines[url]
-            DOINGS.pop(url, None)
+        for url in list(_lines):  # other stacks of this process come and go meanwhile
+            if url.startswith(self._url + "?"):
+                del _lines[url]
+                DOINGS.pop(url, None)
 
     def replace_the_dead(self) -> None:
         """What a supervisor does."""
