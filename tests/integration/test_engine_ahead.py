@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
-from flowengine.store import connection
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 from tests.support.reference_model import expected_values
 
 CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("c",)}
-
-
-@pytest.fixture(autouse=True)
-def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read ahead does not grow old, however slow the machine is."""
-    monkeypatch.setattr(connection, "AHEAD_FOR_S", 3600.0)
 
 
 def up_to_b(harness: Harness) -> str:

@@ -18,7 +18,6 @@ import pytest
 from flowengine.engine.pace import Pace
 from flowengine.engine.together import Together
 from flowengine.execution.model import RunNode, StartExecution
-from flowengine.store import connection
 from flowengine.store.connection import Command, Session
 from flowengine.workflow.plan import Plan
 from tests.support.faults import Gate
@@ -90,12 +89,6 @@ def cost(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Measure:
         return found
 
     return measured
-
-
-@pytest.fixture(autouse=True)
-def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was read ahead does not grow old, however slow the machine is."""
-    monkeypatch.setattr(connection, "AHEAD_FOR_S", 3600.0)
 
 
 def chain(length: int) -> dict[str, Sequence[str]]:
