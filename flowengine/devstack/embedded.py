@@ -112,6 +112,8 @@ class EmbeddedServer:
             shutil.rmtree(self._private, ignore_errors=True)
             self._private = None
         if self._lock is not None:
+            # The server is gone; the subshell, which has inherited the lock, may take a moment longer.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 

@@ -33,6 +33,18 @@ def test_data_directory_keeps_state(tmp_path: Path) -> None:
             assert client.incr("starts") == expected
 
 
+def test_data_directory_is_free_once_its_server_has_stopped(tmp_path: Path) -> None:
+    """Even if the shell that watched over the server is still about to end: it has inherited the lock."""
+    with EmbeddedServer(tmp_path) as server:
+        assert server._lock is not None
+        inherited = os.dup(server._lock)
+    try:
+        with EmbeddedServer(tmp_path) as again:
+            assert again.is_alive()
+    finally:
+        os.close(inherited)
+
+
 def test_data_directory_has_one_server_at_a_time(tmp_path: Path) -> None:
     """Two servers on one append-only file would ruin it."""
     with (
