@@ -7,13 +7,14 @@ import msgspec
 import pytest
 import redis
 
+from flowengine.broker import inflight
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.payloads import decoded
 from flowengine.broker.policy import ActorPolicy
 from flowengine.errors import StoreUnavailableError
 from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import LEASE_S, QUEUE, Rig, Seen
+from tests.support.broker_rig import QUEUE, Rig, Seen
 from tests.support.waiting import wait_until
 
 
@@ -65,8 +66,7 @@ def test_unacknowledged_message_comes_back_counted_and_not_at_once(rig: Rig) -> 
     rig.actor(broker, seen, settle=False)
     rig.work(broker)
     rig.send(broker, b"again")
-    wait_until(lambda: len(seen.calls) == 1)
-    wait_until(lambda: len(seen.calls) == 2)
+    wait_until(lambda: len(seen.calls) >= 2)
     assert seen.deliveries[:2] == [(1,), (2,)]
 
 
@@ -76,7 +76,7 @@ def test_outage_does_not_count_as_a_delivery(rig: Rig) -> None:
     rig.actor(broker, seen, raises=lambda: StoreUnavailableError("away"))
     rig.work(broker)
     rig.send(broker, b"again")
-    wait_until(lambda: len(seen.calls) == 2)
+    wait_until(lambda: len(seen.calls) >= 2)
     assert seen.deliveries[:2] == [(1,), (1,)]
 
 
@@ -233,9 +233,13 @@ def test_handed_back_messages_are_not_suspected(rig: Rig) -> None:
     assert seen.deliveries == [(1,), (1,), (1,)]
 
 
-def test_message_that_cannot_start_in_time_is_handed_back_uncounted(rig: Rig) -> None:
-    """What was fetched ahead and finds every thread busy is another process's within two seconds."""
-    busy, idle = rig.engine_broker(policy=LIMITED), rig.engine_broker(policy=LIMITED)
+def test_message_that_cannot_start_in_time_is_handed_back_uncounted(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched ahead and finds every thread busy is another process's, long before its lease ends."""
+    monkeypatch.setattr(inflight, "START_WITHIN_S", 1.0)
+    monkeypatch.setattr(inflight, "QUICK_S", 10.0)  # fetched ahead on a machine of any speed
+    busy, idle = (rig.engine_broker(policy=LIMITED, lease_s=6.0) for _ in range(2))
     stuck, seen = Seen(), Seen()
     rig.actor(busy, stuck, gated=True)
     rig.actor(idle, seen)
@@ -321,9 +325,10 @@ def test_one_actor_serves_several_queues(rig: Rig) -> None:
 
 def test_running_message_is_not_taken_over(rig: Rig) -> None:
     """A message that takes longer than a lease stays with the process that runs it."""
-    broker, seen = rig.engine_broker(), Seen()
+    lease_s = 5.0
+    broker, seen = rig.engine_broker(lease_s=lease_s), Seen()
     rig.actor(broker, seen, gated=True)
-    other, theirs = rig.engine_broker(), Seen()
+    other, theirs = rig.engine_broker(lease_s=lease_s), Seen()
     rig.actor(other, theirs)
     rig.send(broker, b"long")
     rig.work(broker)
@@ -331,7 +336,7 @@ def test_running_message_is_not_taken_over(rig: Rig) -> None:
     rig.work(other)
     entry = next(iter(rig.pending()))
     since = redis_ms(rig.client)
-    wait_until(lambda: redis_ms(rig.client) - since > 2.5 * LEASE_S * 1000)
+    wait_until(lambda: redis_ms(rig.client) - since > 1.3 * lease_s * 1000)
     assert theirs.calls == []
     assert rig.pending()[entry][1] == 1
 

@@ -95,7 +95,7 @@ def test_a_vanished_task_is_made_up_for_under_load(
     turn.run()
     turn.run()
     assert turn.repaired == 0
-    ahead = harness.now() + 1000
+    ahead = harness.now() + 60_000
     harness.drain()
     harness.client.xadd("fe:q:orchestrator", {"a": "start_execution", "p": "{}"}, id=f"{ahead}-0")
     turn.run()

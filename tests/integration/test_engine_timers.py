@@ -49,7 +49,7 @@ def test_a_start_arms_the_deadline(harness: Harness) -> None:
     ((member, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
     assert member.decode() == f"{execution}|1|a|1"
     begun = int(harness.client.hget(keys.started(execution), "a:1").split(b":")[1])
-    assert due - begun == 2000 + 1000 + BACKSTOP_MARGIN_MS
+    assert due - begun == 2000 + int(harness.settings.lease_s * 1000) + BACKSTOP_MARGIN_MS
 
 
 def test_a_timer_that_is_not_due_stays(harness: Harness) -> None:

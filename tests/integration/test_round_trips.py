@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
+from flowengine.broker import takeover
 from flowengine.engine.pace import Pace
 from flowengine.engine.together import Together
 from flowengine.execution.model import RunNode, StartExecution
@@ -307,11 +308,15 @@ SLACK = 1.15
 """For what is done once an execution, and the odd conflict."""
 
 
-def test_a_node_costs_the_same_under_real_workers(private_valkey: Callable[..., Valkey]) -> None:
+def test_a_node_costs_the_same_under_real_workers(
+    private_valkey: Callable[..., Valkey], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole stack in threads, as Dramatiq runs it: nobody asks for what the hand-driven one does not."""
     length = 100
     server = private_valkey()
-    with silence(), in_a_hurry(), server.connect() as client:
+    with silence(), in_a_hurry(), monkeypatch.context() as patch, server.connect() as client:
+        # Nobody dies here, and who looks more often also reads more often.
+        patch.setattr(takeover, "SCAN_EVERY_S", 1.0)
         stack = LiveStack(server.url, Gate(), lambda context, worker: None)
         looks = 0
 

@@ -10,6 +10,7 @@ import dramatiq
 import pytest
 import redis
 
+from flowengine.broker import inflight
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.queues import GROUP, dead_letter_key, stream_key
@@ -31,8 +32,8 @@ class Seen:
     def note(self, payloads: Sequence[bytes], deliveries: tuple[int, ...]) -> None:
         """Record one call."""
         with self._lock:
-            self.calls.append(tuple(payloads))
             self.deliveries.append(deliveries)
+            self.calls.append(tuple(payloads))  # last: this is what tests wait for
 
     @property
     def payloads(self) -> list[bytes]:
@@ -177,9 +178,14 @@ class Rig:
         self.client.close()
 
 
+START_WITHIN_S = 30.0
+"""A thread may be late on a busy machine, and what has not begun in time goes back to the queue."""
+
+
 @pytest.fixture
-def rig(valkey: Valkey) -> Iterator[Rig]:
+def rig(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     """A rig on the session's server."""
+    monkeypatch.setattr(inflight, "START_WITHIN_S", START_WITHIN_S)
     made = Rig(valkey)
     yield made
     made.close()

@@ -314,7 +314,7 @@ class Harness:
 
     def __init__(self, url: str, *, gate: Gate | None = None, settings: Settings | None = None) -> None:
         self.pace: type[Pace] = Pace
-        base = settings or Settings(lease_s=1.0)
+        base = settings or Settings(lease_s=60.0)
         self.settings = msgspec.structs.replace(base, redis_url=url)
         self.gate = gate or Gate()
         self.script: Script = lambda context: None

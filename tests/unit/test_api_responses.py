@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -64,10 +65,12 @@ def test_large_answers_that_nobody_reads_have_limited_room() -> None:
 
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
     """The connection is closed before it has all of it, and what it held is free."""
-    with served_api(SMALL_RESULTS, connections=Connections(stalled_s=1.0)) as api:
+    connections = Connections(stalled_s=60.0)
+    with served_api(SMALL_RESULTS, connections=connections) as api:
         target = f"/workflows/{execution_with(api, ANSWER)}/results"
         with asking(api, target) as first, asking(api, target):
             assert api.client.get(target).status_code == 503
+            connections._stalled_s = 0.2
             wait_until(lambda: api.client.get(target).status_code == 200)
             with pytest.raises((AssertionError, ConnectionError), match=r"closed|reset"):
                 read_answer(first)
@@ -75,13 +78,17 @@ def test_an_answer_that_nobody_takes_is_given_up() -> None:
 
 def test_a_slow_reader_gets_all_of_it() -> None:
     """Who takes a little now and then is not cut off, however long it takes in all."""
-    with served_api(SMALL_RESULTS, connections=Connections(stalled_s=1.0)) as api:
+    stalled_s = 5.0
+    with served_api(SMALL_RESULTS, connections=Connections(stalled_s=stalled_s)) as api:
         target = f"/workflows/{execution_with(api, ANSWER)}/results"
         with asking(api, target) as connection:
-            received = 0
+            received, since = 0, time.monotonic()
             while received < ANSWER:
-                received += len(connection.recv(65536))
+                found = len(connection.recv(32768))
+                assert found
+                received += found
                 threading.Event().wait(0.03)
+            assert time.monotonic() - since > stalled_s
 
 
 def test_a_large_answer_arrives_whole() -> None:

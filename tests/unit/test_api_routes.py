@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -356,7 +355,8 @@ def test_requests_on_one_connection_do_not_wait_for_each_other(api: ServedApi) -
         started = time.perf_counter()
         api.client.get("/docs")
         taken.append(time.perf_counter() - started)
-    assert statistics.median(taken) < 0.035
+    # On a busy machine some take long of themselves.
+    assert sorted(taken)[5] < 0.035
 
 
 def test_responses_forbid_sniffing_framing_and_caching(api: ServedApi) -> None:
