@@ -210,8 +210,7 @@ class StreamsConsumer(dramatiq.Consumer):
         block_s = min(BLOCK_AT_MOST_S, self._takeover.rest_s(), self._in_flight.until_overdue_s())
         begun = time.monotonic()
         found = self._group.read(self._queue, room, max(1, int(block_s * 1000)))
-        if time.monotonic() - begun > block_s + max(BLOCK_AT_MOST_S, self._group.lease_ms / 3000):
-            # The server or this process stood still; other holders may have too.
+        if time.monotonic() - begun > block_s + self._takeover.standstill_s:
             self._takeover.postpone()
         self._drained = 0 < len(found) < room
         return [(entry, 1) for entry in found]

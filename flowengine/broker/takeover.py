@@ -20,6 +20,7 @@ from flowengine.broker.inflight import InFlight
 
 SCAN_EVERY_S: Final = 1.0
 SCAN_LIMIT: Final = 128
+STANDSTILL_S: Final = 1.0
 _FIRST_NAP_S: Final = 0.005
 
 log = structlog.stdlib.get_logger(__name__)
@@ -37,6 +38,8 @@ class Takeover:
         self._in_flight = in_flight
         self._cautious = cautious
         self._lease_s = group.lease_ms / 1000
+        self.standstill_s: Final = max(STANDSTILL_S, self._lease_s / 3)
+        """A reply that is later: the server or this process stood still, and other holders may have."""
         self._not_before = 0.0
         self._next_scan = 0.0
         self._nap_s = _FIRST_NAP_S
@@ -80,13 +83,18 @@ class Takeover:
     def _scan(self) -> None:
         self._candidates.clear()
         late = []
-        for lapsed in self._group.lapsed(self._queue, SCAN_LIMIT):
+        asked = time.monotonic()
+        found = self._group.lapsed(self._queue, SCAN_LIMIT)
+        stood_still = time.monotonic() - asked > self.standstill_s
+        for lapsed in found:
             if self._in_flight.is_held(self._queue, lapsed.id):
                 late.append(lapsed.id)
             else:
                 self._candidates.append(lapsed)
         if late:
             self._group.renew(self._queue, late)
+        if stood_still:
+            self.postpone()
 
     def _choose(self, room: int) -> list[Lapsed]:
         """Those to claim now, removed from the candidates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,23 +72,42 @@ def test_running_message_outlives_a_restart_of_the_server(own_rig: Rig) -> None:
     assert (len(seen.calls), theirs.calls) == (1, [])
 
 
-def test_stalled_server_makes_nobody_take_over(own_rig: Rig) -> None:
-    """After a server stood still for longer than a lease, holders get one more to come back and renew."""
+@contextlib.contextmanager
+def stalled(server: Valkey, for_s: float) -> Iterator[None]:
+    """The server stands still for so long, from now on."""
+    server.freeze()
+    thawing = threading.Timer(for_s, server.thaw)
+    thawing.start()
+    yield
+    thawing.join()
+
+
+@pytest.mark.parametrize("meets", ["a read", "a scan"])
+def test_server_that_stood_still_makes_nobody_take_over(
+    own_rig: Rig, monkeypatch: pytest.MonkeyPatch, meets: str
+) -> None:
+    """Longer than a third of a lease, and holders get one more to come back and renew."""
     rig = own_rig
-    broker, seen = rig.engine_broker(lease_s=1.5), Seen()
-    rig.actor(broker, seen)
-    rig.work(broker)
-    rig.send(broker, b"warm")
-    wait_until(lambda: seen.calls and rig.length() == 0)
-    # Another process's message, never seen by this one.
-    entry = take_before_anyone(rig, b"held")
-    rig.server.freeze()
-    wait_for_s(2.7)
-    rig.server.thaw()
-    thawed = time.monotonic()
-    wait_until(lambda: len(seen.calls) == 2)
-    assert time.monotonic() - thawed > 1.0
-    wait_until(lambda: entry not in rig.pending(), what="the end of what was taken over")
+    monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
+    monkeypatch.setattr(takeover, "SCAN_EVERY_S", 3600.0)
+    broker, other = (rig.engine_broker(lease_s=3.0) for _ in range(2))
+    for made in (broker, other):
+        rig.actor(made, Seen())
+    rig.send(broker, b"held")
+    [entry] = rig.take_as("holder")
+    consumer, others = broker.consume(QUEUE), other.consume(QUEUE)
+    assert next(consumer) is None
+    lapse(rig, entry, "holder")
+    if meets == "a scan":
+        consumer._takeover._next_scan = 0.0
+    with stalled(rig.server, 2.6):
+        assert next(consumer) is None
+    consumer._takeover._next_scan = 0.0
+    assert next(consumer) is None
+    assert rig.pending() == {entry: (b"holder", 1)}
+    assert next(others) is not None
+    for each in (consumer, others):
+        each.close()
 
 
 def test_server_just_started_makes_nobody_take_over(own_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ class ServedApi:
 
     def send_raw(self, data: bytes) -> bytes:
         """What the server answers to these bytes, until it closes the connection (ask it to)."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(data)
             received = bytearray()
             while chunk := connection.recv(65536):

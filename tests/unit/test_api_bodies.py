@@ -62,7 +62,7 @@ HEAD = "POST /workflow HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body(api: ServedApi) -> None:
     """413 without waiting for, or reading, a single byte of 100 MB."""
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
         connection.sendall(f"{HEAD}Content-Length: {HUNDRED_MB}\r\nExpect: 100-continue\r\n\r\n".encode())
         answer = read_answer(connection)
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -211,7 +211,7 @@ def test_malformed_or_huge_headers_are_refused_by_the_server(api: ServedApi, hea
 
 def test_a_caller_who_leaves_in_the_middle_harms_nobody(api: ServedApi) -> None:
     """A connection closed within the body is forgotten."""
-    with socket.create_connection(("127.0.0.1", api.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
         connection.sendall(f"{HEAD}Content-Length: 100\r\n\r\n{{".encode())
     assert api.client.get("/health").status_code == 200
 

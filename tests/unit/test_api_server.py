@@ -27,17 +27,18 @@ import sys, time, structlog
 from flowengine.observability import configure_logs
 configure_logs("api", log_format="json")
 from flowengine.api.app import create_app
-from flowengine.api.server import serve
+from flowengine.api import server
 from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
 from tests.support.served_api import catalog
+server._STOP_S = 60
 store = FakeExecutions()
 def work():
     structlog.get_logger().info("store.asked")
     time.sleep(float(sys.argv[1]))
 store.before = work
 settings = Settings(api_timeout_s=30)
-serve(create_app(store, catalog(), settings), settings, port=0)
+server.serve(create_app(store, catalog(), settings), settings, port=0)
 """
 
 
@@ -75,8 +76,8 @@ def test_it_ends_at_once_with_an_idle_connection_open(number: signal.Signals) ->
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
         running.send_signal(number)
         started = time.monotonic()
-        assert running.wait(10) == 0
-        assert time.monotonic() - started < 3
+        assert running.wait(60) == 0
+        assert time.monotonic() - started < 30  # who waits for connections waits for a minute
         assert running.stderr is not None
         lines = [json.loads(line) for line in running.stderr]
         assert lines[-1]["event"] == "api.stopped"
@@ -89,7 +90,7 @@ def test_a_request_in_flight_is_answered_before_it_ends() -> None:
         assert json.loads(running.stderr.readline())["event"] == "store.asked"
         running.send_signal(signal.SIGTERM)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
 
 
 def test_half_open_connections_do_not_use_up_the_files() -> None:
@@ -102,7 +103,7 @@ def test_half_open_connections_do_not_use_up_the_files() -> None:
             with ask(port) as asking:
                 assert asking.recv(4096).startswith(b"HTTP/1.1 200 ")
         running.send_signal(signal.SIGTERM)
-        assert running.wait(15) == 0
+        assert running.wait(60) == 0
         assert running.stderr is not None
         events = [json.loads(line)["event"] for line in running.stderr]
         assert "http.connections_full" in events

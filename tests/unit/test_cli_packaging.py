@@ -85,7 +85,7 @@ def test_image_runs_as_nobody_in_particular_and_without_a_shell() -> None:
 def test_just_lists_the_recipes() -> None:
     """`just` with no argument lists them, each with what it does."""
     just = _just()
-    listed = subprocess.run([just], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True).stdout
+    listed = subprocess.run([just], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
     described = {line.split()[0] for line in listed.splitlines()[1:] if "#" in line}
     assert described >= RECIPES
 
@@ -96,7 +96,7 @@ def test_up_without_a_container_engine_names_the_way_without(tmp_path: Path) -> 
     for tool in ("bash", "env"):
         (tmp_path / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
     environment = {**os.environ, "PATH": str(tmp_path)}
-    up = subprocess.run([just, "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=10)
+    up = subprocess.run([just, "up"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
     assert up.returncode == 1
     assert "No container engine" in up.stderr
     assert "just dev" in up.stderr

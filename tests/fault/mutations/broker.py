@@ -107,6 +107,18 @@ MUTANTS: Final = (
         "        self._greeted = False\n",
     ),
     _broker(
+        "nothing is taken over for a lease after a read that stood still",
+        "consumer",
+        "if time.monotonic() - begun > block_s + self._takeover.standstill_s:",
+        "if False:",
+    ),
+    _broker(
+        "nothing is taken over for a lease after a scan that stood still",
+        "takeover",
+        "if stood_still:",
+        "if False:",
+    ),
+    _broker(
         "nothing is taken over for a lease after a server start",
         "consumer",
         "if uptime_s < lease_s:",
