@@ -36,14 +36,12 @@ class Acting:
     ) -> None:
         self.done: list[bytes] = []
         self.begun: list[bytes] = []
-        self.fetching_thread: dict[bytes, bool] = {}
         self.by_fetching_thread: list[tuple[bytes, bool]] = []
 
         def act(payloads: Sequence[bytes]) -> None:
             payload = payloads[0]
             here = isinstance(threading.current_thread(), ConsumerThread)
             self.by_fetching_thread.append((payload, here))
-            self.fetching_thread[payload] = here
             self.begun.append(payload)
             receipt = broker.receipt()
             meanwhile(payload)
@@ -54,6 +52,11 @@ class Acting:
             self.done.append(payload)
 
         dramatiq.actor(actor_name="act", queue_name=QUEUE, broker=broker)(act)
+
+    @property
+    def fetching_thread(self) -> dict[bytes, bool]:
+        """Whether the fetching thread was the last to run it, by payload."""
+        return dict(self.by_fetching_thread)
 
     def wait_for(self, payload: bytes) -> None:
         """Until this one has been dealt with."""

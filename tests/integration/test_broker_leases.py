@@ -78,8 +78,10 @@ def stalled(server: Valkey, for_s: float) -> Iterator[None]:
     server.freeze()
     thawing = threading.Timer(for_s, server.thaw)
     thawing.start()
-    yield
-    thawing.join()
+    try:
+        yield
+    finally:
+        thawing.join()
 
 
 @pytest.mark.parametrize("meets", ["a read", "a scan"])
@@ -352,16 +354,6 @@ def assert_spaced(waits: list[float]) -> None:
 def wait_for_s(seconds: float) -> None:
     """Let real time pass, where its passing is the condition."""
     threading.Event().wait(seconds)
-
-
-def take_before_anyone(rig: Rig, payload: bytes) -> bytes:
-    """Send a message and take it as "holder" in one transaction, before any blocked consumer wakes."""
-    pipe = rig.client.pipeline(transaction=True)
-    pipe.execute_command(b"XADD", stream_key(QUEUE), "*", "a", "act", "p", payload)
-    pipe.execute_command(
-        b"XREADGROUP", "GROUP", GROUP, "holder", "COUNT", 1, "STREAMS", stream_key(QUEUE), ">"
-    )
-    return bytes(pipe.execute()[0])
 
 
 def consumers(rig: Rig) -> list[bytes]:
