@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flowengine.broker.wire import engine_fields
+from flowengine.broker.streams.wire import engine_fields
 from flowengine.errors import SettingsError
-from flowengine.execution.model import Callback, Failed, NodeError, RunNode
+from flowengine.execution.records import Callback, Failed, NodeError, RunNode
 from flowengine.jsonvalue import UNREADABLE
 from flowengine.queues import ORCHESTRATOR_QUEUE, stream_key
 from flowengine.settings import Settings, environment, load_settings
-from flowengine.store.connection import Commands, connect
+from flowengine.store.connection.sessions import Commands, connect
 from flowengine.store.executions import RedisExecutions
 from flowengine.store.health import Health
-from flowengine.store.sweeping import RedisSweepState
+from flowengine.store.sweep_reads import RedisSweepState
 
 if TYPE_CHECKING:
     import redis
@@ -72,7 +72,7 @@ def build_executions(settings: Settings, registry: Registry) -> RedisExecutions:
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
-    from flowengine.broker.expected import ExpectedErrors
+    from flowengine.broker.expected_errors import ExpectedErrors
 
     return StreamsBroker(
         lambda: open_redis(settings),

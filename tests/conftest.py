@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from flowengine.store import connection
+from flowengine.store.connection import sessions as connection
 
 pytest_plugins = [
     "tests.support.valkey",

@@ -11,16 +11,16 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from flowengine.api.admission import key_guard, may_read_docs, served_hosts_only
-from flowengine.api.calls import Calls
-from flowengine.api.documentation import documentation_routes
-from flowengine.api.envelope import CORRELATION_ID, handle_request, path_of
-from flowengine.api.keys import KeyRing
-from flowengine.api.openapi import openapi_document
+from flowengine.api.access.admission import key_guard, may_read_docs, served_hosts_only
+from flowengine.api.access.keys import KeyRing
+from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
+from flowengine.api.edge.problem_documents import RefusalError, answer, refusal_for
+from flowengine.api.edge.responses import room_for
+from flowengine.api.openapi.docs_page import documentation_routes
+from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Executions
-from flowengine.api.problems import RefusalError, answer, refusal_for
-from flowengine.api.responses import room_for
-from flowengine.api.routes import execution_routes
+from flowengine.api.routes.workflows import execution_routes
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 

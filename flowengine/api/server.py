@@ -21,8 +21,8 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
-from flowengine.api.admission import check_binding
-from flowengine.api.connections import Connections
+from flowengine.api.access.admission import check_binding
+from flowengine.api.edge.connections import Connections
 from flowengine.errors import CannotRunError
 from flowengine.settings import Settings
 

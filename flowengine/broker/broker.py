@@ -25,7 +25,6 @@ from dramatiq.worker import Worker
 
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.encoding import encode_message
 from flowengine.broker.errors import (
     DelayRefusedError,
     NoMessageError,
@@ -33,12 +32,13 @@ from flowengine.broker.errors import (
     join_timed_out,
     queue_not_found,
 )
-from flowengine.broker.group import ConsumerGroup
-from flowengine.broker.inflight import InFlight
-from flowengine.broker.keeper import Keeper
+from flowengine.broker.hand_back import return_part, return_unstarted
+from flowengine.broker.in_flight import InFlight
+from flowengine.broker.lease_keeper import Keeper
 from flowengine.broker.policy import Policies
-from flowengine.broker.returns import return_part, return_unstarted
-from flowengine.broker.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
+from flowengine.broker.streams.consumer_group import ConsumerGroup
+from flowengine.broker.streams.dramatiq_messages import encode_message
+from flowengine.broker.streams.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
 from flowengine.queues import stream_key
 
 DAY_S: Final = 24 * 3600.0

@@ -20,15 +20,15 @@ import structlog
 from dramatiq.broker import MessageProxy
 from dramatiq.errors import ActorNotFound
 
-from flowengine.broker.assembly import Assembler
+from flowengine.broker.assembler import Assembler
 from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import UndecodablePayloadError, connection_closed
-from flowengine.broker.group import RawEntry, is_missing_group
-from flowengine.broker.in_place import InPlace
-from flowengine.broker.own_connection import OwnConnection
-from flowengine.broker.returns import return_failed, return_unstarted
-from flowengine.broker.takeover import Takeover
+from flowengine.broker.hand_back import return_failed, return_unstarted
+from flowengine.broker.lone_messages import InPlace
+from flowengine.broker.recoverer import Takeover
+from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
+from flowengine.broker.streams.own_connection import OwnConnection
 
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker

@@ -11,9 +11,9 @@ from typing import Final, Literal, TypeAlias
 import structlog
 
 from flowengine.broker.delivery import Entry
-from flowengine.broker.group import ConsumerGroup
 from flowengine.broker.policy import Policies
-from flowengine.broker.wire import engine_fields
+from flowengine.broker.streams.consumer_group import ConsumerGroup
+from flowengine.broker.streams.wire import engine_fields
 from flowengine.queues import dead_letter_key, stream_key
 
 Reason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import dramatiq
 from dramatiq.broker import MessageProxy
 
-from flowengine.broker.wire import CommandSink
+from flowengine.broker.streams.wire import CommandSink
 from flowengine.queues import GROUP, stream_key
 
 

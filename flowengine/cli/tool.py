@@ -15,12 +15,12 @@ import traceback
 import click
 
 from flowengine import __version__
-from flowengine.cli.catalog import handlers, schema
-from flowengine.cli.dev import dev
-from flowengine.cli.key import key
-from flowengine.cli.run import run
-from flowengine.cli.services import api, orchestrator, worker
-from flowengine.cli.validate import validate
+from flowengine.cli.commands.dev import dev
+from flowengine.cli.commands.handlers_and_schema import handlers, schema
+from flowengine.cli.commands.key import key
+from flowengine.cli.commands.run import run
+from flowengine.cli.commands.services import api, orchestrator, worker
+from flowengine.cli.commands.validate import validate
 from flowengine.errors import FlowEngineError
 from flowengine.plaintext import plain_text
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from flowengine.execution.changes import Change
-from flowengine.execution.model import Callback, ExecutionStatus, NodeRecord, RunNode
+from flowengine.execution.records import Callback, ExecutionStatus, NodeRecord, RunNode
 from flowengine.execution.rules import Standing
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
@@ -135,7 +135,7 @@ class StateStore(Protocol):
 
 
 class Receipt(Protocol):
-    """The queue entries behind the message in hand (see `flowengine.broker.wire`)."""
+    """The queue entries behind the message in hand (see `flowengine.broker.streams.wire`)."""
 
     @property
     def deliveries(self) -> tuple[int, ...]: ...

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from flowengine.execution.events import Event
-from flowengine.execution.model import ExecutionStatus, NodeRecord, RunNode
+from flowengine.execution.records import ExecutionStatus, NodeRecord, RunNode
 
 
 class Write(msgspec.Struct, frozen=True):

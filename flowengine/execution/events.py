@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.model import StoredNodeStatus
+from flowengine.execution.records import StoredNodeStatus
 
 EventKind: TypeAlias = Literal[
     "execution_started", "node_reset", "node_queued", "node_completed", "node_failed", "execution_finished"

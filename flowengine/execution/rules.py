@@ -27,7 +27,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import Event
-from flowengine.execution.model import (
+from flowengine.execution.records import (
     UNTOUCHED,
     Callback,
     Completed,

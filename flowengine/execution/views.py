@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.model import ExecutionStatus, NodeError, NodeStatus
+from flowengine.execution.records import ExecutionStatus, NodeError, NodeStatus
 
 Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """An aware time; `date-time` in schemas."""

@@ -4,12 +4,12 @@ Importing this creates no HTTP client and imports no HTTP library: a process tha
 workflows needs the handlers' names and schemas.
 """
 
-from flowengine.handlers.aggregate import aggregate
-from flowengine.handlers.compute import compute
-from flowengine.handlers.http_request import call_external_service, http_request
-from flowengine.handlers.llm_service import llm_service
+from flowengine.handlers.builtin.aggregate import aggregate
+from flowengine.handlers.builtin.compute import compute
+from flowengine.handlers.builtin.http_request import call_external_service, http_request
+from flowengine.handlers.builtin.llm_service import llm_service
+from flowengine.handlers.builtin.transform import transform
 from flowengine.handlers.loading import load_registry
-from flowengine.handlers.transform import transform
 
 __all__ = [
     "aggregate",

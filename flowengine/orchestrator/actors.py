@@ -10,10 +10,10 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.payloads import decoded
-from flowengine.engine.orchestrator import Orchestrator
+from flowengine.broker.streams.payloads import decoded
+from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.errors import ConflictError, StoreUnavailableError
-from flowengine.execution.model import Callback, StartExecution, TimerFired
+from flowengine.execution.records import Callback, StartExecution, TimerFired
 from flowengine.jsonvalue import UNREADABLE
 from flowengine.queues import ORCHESTRATOR_QUEUE
 

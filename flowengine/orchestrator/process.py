@@ -10,14 +10,14 @@ from dramatiq.middleware import Middleware
 from flowengine.bootstrap import build_broker, build_state, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
-from flowengine.engine.orchestrator import Orchestrator
-from flowengine.engine.sweep import SweepLoop
-from flowengine.engine.timers import TimerLoop
+from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.maintenance.sweep import SweepLoop
+from flowengine.engine.maintenance.timer_loop import TimerLoop
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
-from flowengine.store.sweeping import RedisSweepState
-from flowengine.store.timers import RedisTimers
+from flowengine.store.sweep_reads import RedisSweepState
+from flowengine.store.timer_store import RedisTimers
 
 DEFAULT_THREADS = 2
 JOINED_CALLBACKS = 64

@@ -14,7 +14,7 @@ import redis
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
 from flowengine.store import keys
-from flowengine.store.connection import Command
+from flowengine.store.connection.sessions import Command
 from flowengine.store.state import RedisState
 
 MEMORY_EVERY_S = 0.5

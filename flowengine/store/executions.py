@@ -12,7 +12,7 @@ from collections.abc import Callable
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Happened, Write
 from flowengine.execution.events import encode_events
-from flowengine.execution.model import NodeRecord, StartExecution
+from flowengine.execution.records import NodeRecord, StartExecution
 from flowengine.execution.rules import Reset, begins_events_anew, first_run, records_of, retry_failed
 from flowengine.execution.views import (
     CreatedView,
@@ -22,10 +22,11 @@ from flowengine.execution.views import (
     TriggeredView,
     timestamp,
 )
-from flowengine.store import keys, meta, reading
+from flowengine.store import keys, meta
+from flowengine.store import view_reads as reading
 from flowengine.store.admission import Admission
-from flowengine.store.connection import Commands
-from flowengine.store.records import encode_record
+from flowengine.store.codec import encode_record
+from flowengine.store.connection.sessions import Commands
 from flowengine.store.state import META_LEAD_S, RedisState
 from flowengine.workflow.plan import Plan, encode_plan
 

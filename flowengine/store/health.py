@@ -16,9 +16,9 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
 from flowengine.store.admission import parse_info
-from flowengine.store.clock import milliseconds
-from flowengine.store.standing import is_alive
+from flowengine.store.connection.clock import milliseconds
 from flowengine.store.state import RedisState
+from flowengine.store.task_standing import is_alive
 
 log = structlog.stdlib.get_logger()
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from flowengine.execution.model import ExecutionStatus
+from flowengine.execution.records import ExecutionStatus
 
 TIMERS: Final = "fe:timers"
 SWEEP: Final = "fe:sweep"

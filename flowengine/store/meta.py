@@ -7,7 +7,7 @@ from typing import Final, cast
 
 import msgspec
 
-from flowengine.execution.model import ExecutionStatus
+from flowengine.execution.records import ExecutionStatus
 
 FIELDS: Final = (
     "status",

@@ -12,17 +12,17 @@ import msgspec
 import redis
 
 from flowengine.engine.ports import Acknowledge, Begun, Start
-from flowengine.execution.model import Callback, NodeRecord, RunNode
+from flowengine.execution.records import Callback, NodeRecord, RunNode
 from flowengine.execution.rules import Standing, backstop_due
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys, meta
-from flowengine.store.clock import Clock
-from flowengine.store.connection import Command, Commands, Reading, Sessions
-from flowengine.store.plans import PlanCache
-from flowengine.store.records import decode_record
-from flowengine.store.standing import format_begun, parse_begun, standing_of
-from flowengine.store.unit import NodeKey, Unit
+from flowengine.store.codec import decode_record
+from flowengine.store.connection.clock import Clock
+from flowengine.store.connection.sessions import Command, Commands, Reading, Sessions
+from flowengine.store.plan_cache import PlanCache
+from flowengine.store.task_standing import format_begun, parse_begun, standing_of
+from flowengine.store.transaction import NodeKey, Unit
 from flowengine.workflow.plan import Plan
 
 Send = Callable[[Commands, str, str, bytes], None]

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from jinja2 import nodes
 
 from flowengine.template.errors import TemplateForbiddenError
-from flowengine.template.filters import FILTERS
+from flowengine.template.functions.filters import FILTERS
+from flowengine.template.functions.tests import TESTS
 from flowengine.template.reference import NODES, SECRETS, Reference
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
-from flowengine.template.tests import TESTS
 from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
 
 MAX_DEPTH = 24

@@ -14,13 +14,13 @@ from jinja2 import StrictUndefined, Undefined, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from flowengine.template.arithmetic import binary, concatenate, unary
 from flowengine.template.budget import Budget
-from flowengine.template.comparison import compare
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.filters import FILTERS, TAKES_UNDEFINED
+from flowengine.template.functions.arithmetic import binary, concatenate, unary
+from flowengine.template.functions.comparison import compare
+from flowengine.template.functions.filters import FILTERS, TAKES_UNDEFINED
+from flowengine.template.functions.tests import TESTS
 from flowengine.template.lookup import look_up
-from flowengine.template.tests import TESTS
 from flowengine.template.values import to_text, type_name
 
 BUDGET: Final = "budget"

@@ -9,11 +9,11 @@ import msgspec
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.payloads import decoded
-from flowengine.engine.runner import Runner
-from flowengine.engine.together import Together
+from flowengine.broker.streams.payloads import decoded
+from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.model import RunNode
+from flowengine.execution.records import RunNode
 
 _task = msgspec.json.Decoder(RunNode)
 

@@ -18,13 +18,13 @@ from flowengine.bootstrap import (
 )
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
-from flowengine.engine.pace import Pace
-from flowengine.engine.runner import Environment, Runner
-from flowengine.engine.together import Together
+from flowengine.engine.running.handler_speed import Pace
+from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import SettingsError
 from flowengine.handlers import load_registry
-from flowengine.handlers.invocation import Invoker
-from flowengine.handlers.secrets import Secrets
+from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
 from flowengine.worker.actors import declare

@@ -13,11 +13,11 @@ import time
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from flowengine.engine.hand import Hand
-from flowengine.engine.runner import Runner
-from flowengine.engine.together import Together
+from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.runner import Runner
+from flowengine.engine.running.task_in_hand import Hand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.model import Failed, NodeError
+from flowengine.execution.records import Failed, NodeError
 
 log = structlog.stdlib.get_logger()
 

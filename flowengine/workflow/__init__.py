@@ -14,10 +14,10 @@ from flowengine.workflow.problems import Problem
 
 if TYPE_CHECKING:
     from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
+    from flowengine.workflow.checking.validation import TOO_LARGE, Checked, Form, check, check_document
     from flowengine.workflow.document import Node, Workflow
     from flowengine.workflow.graph import Graph
     from flowengine.workflow.schema import document_schema
-    from flowengine.workflow.validation import TOO_LARGE, Checked, Form, check, check_document
 
 __all__ = [
     "TOO_LARGE",
@@ -49,5 +49,5 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"{__name__}.{_HOMES.get(name, 'validation')}")
+    home = import_module(f"{__name__}.{_HOMES.get(name, 'checking.validation')}")
     return getattr(home, name)

@@ -12,9 +12,9 @@ import httpcore
 import httpx
 import pytest
 
-from flowengine.handlers.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http_client import make_async_client, make_client
-from flowengine.handlers.network import (
+from flowengine.handlers.http.clients import make_async_client, make_client
+from flowengine.handlers.http.egress import Policy, host_refusal, refusal
+from flowengine.handlers.http.guarded_network import (
     AsyncGuardedBackend,
     EgressRefusedError,
     GuardedBackend,

@@ -30,11 +30,11 @@ from hypothesis.stateful import (
 
 from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution import rules
-from flowengine.execution.model import Callback, Completed, StartExecution, TimerFired
+from flowengine.execution.records import Callback, Completed, StartExecution, TimerFired
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.connection import connect
+from flowengine.store.connection.sessions import connect
 from tests.property.graphs import graphs
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.harness import Entry, Harness, OrchestratorProcess, Process, plan_of, silence

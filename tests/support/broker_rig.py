@@ -10,7 +10,7 @@ import dramatiq
 import pytest
 import redis
 
-from flowengine.broker import inflight
+from flowengine.broker import in_flight as inflight
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.queues import GROUP, dead_letter_key, stream_key

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
-from flowengine.execution.model import ExecutionStatus, NodeError
+from flowengine.execution.records import ExecutionStatus, NodeError
 from flowengine.execution.views import (
     CountsView,
     CreatedView,

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.retry import Retry
 
-from flowengine.store.sockets import LeanConnection
+from flowengine.store.connection.sockets import LeanConnection
 
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")

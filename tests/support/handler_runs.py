@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.egress import Policy
-from flowengine.handlers.invocation import Invoker
+from flowengine.handlers.http.egress import Policy
+from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler
 

@@ -18,28 +18,28 @@ import redis
 import structlog
 
 from flowengine.bootstrap import send
-from flowengine.broker.wire import ACTOR, PAYLOAD, CommandSink
-from flowengine.engine.orchestrator import Orchestrator
-from flowengine.engine.pace import Pace
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, CommandSink
+from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.maintenance.sweep import Sweep
 from flowengine.engine.ports import Begun, NodeKey
-from flowengine.engine.runner import Environment, Runner
-from flowengine.engine.sweep import Sweep
-from flowengine.engine.together import Together
+from flowengine.engine.running.handler_speed import Pace
+from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import FlowEngineError
-from flowengine.execution.model import Callback, RunNode, StartExecution, TimerFired
+from flowengine.execution.records import Callback, RunNode, StartExecution, TimerFired
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.clock import milliseconds
-from flowengine.store.connection import Command
+from flowengine.store.connection.clock import milliseconds
+from flowengine.store.connection.sessions import Command
 from flowengine.store.executions import RedisExecutions
-from flowengine.store.standing import format_begun, parse_begun
-from flowengine.store.sweeping import RedisSweepState
-from flowengine.store.timers import RedisTimers
-from flowengine.store.unit import Unit
+from flowengine.store.sweep_reads import RedisSweepState
+from flowengine.store.task_standing import format_begun, parse_begun
+from flowengine.store.timer_store import RedisTimers
+from flowengine.store.transaction import Unit
 from flowengine.workflow.plan import Plan, PlanNode
 from tests.support.faults import Gate, Line, ProcessDied
 from tests.support.invariants import Client, check_everything

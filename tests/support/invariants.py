@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from flowengine.execution.events import Event, decode_events, fold
-from flowengine.execution.model import UNTOUCHED, NodeRecord
+from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.workflow.plan import Plan, decode_plan
 
 Client: TypeAlias = Any

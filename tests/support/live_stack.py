@@ -19,7 +19,8 @@ import msgspec
 import redis
 
 from flowengine import bootstrap
-from flowengine.broker import returns, takeover
+from flowengine.broker import hand_back as returns
+from flowengine.broker import recoverer as takeover
 from flowengine.broker.broker import StreamsBroker
 from flowengine.execution.views import HealthView
 from flowengine.orchestrator import process as orchestrator_process

@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from flowengine.api.app import create_app
-from flowengine.api.connections import Connections
+from flowengine.api.edge.connections import Connections
 from flowengine.api.server import Server
 from flowengine.plugin import Context, Registry, handler
 from flowengine.settings import Settings

@@ -26,13 +26,13 @@ MUTANTS: Final = (
     ),
     _broker(
         "a group begins with the first message",
-        "group",
+        "streams/consumer_group",
         'GROUP, b"0", b"MKSTREAM"',
         'GROUP, b"$", b"MKSTREAM"',
     ),
     _broker(
         "a slow message keeps no other from being fetched",
-        "in_place",
+        "lone_messages",
         "while self._takes_long():",
         "while False:",
     ),
@@ -44,7 +44,7 @@ MUTANTS: Final = (
     ),
     _broker(
         "every consumer looks when a thread becomes free",
-        "inflight",
+        "in_flight",
         """        if any(enough() for enough in self._sleepers):
             self._changed.notify_all()
 """,
@@ -52,39 +52,44 @@ MUTANTS: Final = (
             self._changed.notify()
 """,
     ),
-    _broker("a renewal counts no delivery", "group", '0, *ids, b"JUSTID")', "0, *ids)"),
+    _broker("a renewal counts no delivery", "streams/consumer_group", '0, *ids, b"JUSTID")', "0, *ids)"),
     _broker(
         "only what is pending in its own name is renewed", "keeper", "kept = held & owned", "kept = held"
     ),
     _broker("only what is in memory is renewed", "keeper", "kept = held & owned", "kept = owned"),
     _broker(
         "only what has lapsed is taken over",
-        "group",
+        "streams/consumer_group",
         'b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids',
         'b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids',
     ),
-    _broker("what another has taken over is left to it", "group", "if entry_id in owned:", "if True:"),
+    _broker(
+        "what another has taken over is left to it",
+        "streams/consumer_group",
+        "if entry_id in owned:",
+        "if True:",
+    ),
     _broker(
         "a hand-back of what never began counts no delivery",
-        "returns",
+        "hand_back",
         "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unsettled})",
         "counts.update({entry.id: entry.deliveries for entry in delivery.unsettled})",
     ),
     _broker(
         "every taking over counts a delivery",
-        "takeover",
+        "recoverer",
         "counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}",
         "counts = {lapsed.id: lapsed.deliveries for lapsed in chosen}",
     ),
     _broker(
         "one suspect at a time",
-        "takeover",
+        "recoverer",
         "may_suspect = self._in_flight.admit_suspect(self._queue)",
         "may_suspect = True",
     ),
     _broker(
         "what comes again comes alone",
-        "assembly",
+        "assembler",
         "policy.may_join is not None or entry.deliveries > 1",
         "policy.may_join is not None",
     ),
@@ -96,7 +101,7 @@ MUTANTS: Final = (
     ),
     _broker(
         "the orchestrator's messages are never buried by count",
-        "assembly",
+        "assembler",
         "return policy is not None and policy.on_dead is not None",
         "return policy is not None",
     ),
@@ -114,7 +119,7 @@ MUTANTS: Final = (
     ),
     _broker(
         "nothing is taken over for a lease after a scan that stood still",
-        "takeover",
+        "recoverer",
         "if stood_still:",
         "if False:",
     ),
@@ -132,7 +137,7 @@ MUTANTS: Final = (
     ),
     _broker(
         "a removed consumer's messages are kept",
-        "group",
+        "streams/consumer_group",
         "        for row in rows:\n",
         "        for row in rows[:0]:\n",
     ),
@@ -152,19 +157,19 @@ MUTANTS: Final = (
     # -- what is taken, and what is let go of
     _broker(
         "own lapsed entries are renewed, not taken over",
-        "takeover",
+        "recoverer",
         "if self._in_flight.is_held(self._queue, lapsed.id):",
         "if False:",
     ),
     _broker(
         "own lapsed entries are renewed at once",
-        "takeover",
+        "recoverer",
         "            self._group.renew(self._queue, late)\n",
         "            pass\n",
     ),
     _broker(
         "a quick task that comes again goes alone",
-        "assembly",
+        "assembler",
         "policy.may_join is None or entry.deliveries > 1 or",
         "policy.may_join is None or",
     ),
@@ -182,13 +187,13 @@ MUTANTS: Final = (
     ),
     _broker(
         "consumers long gone are removed",
-        "keeper",
+        "lease_keeper",
         "                self._remove_idle_consumers()\n",
         "",
     ),
     _broker(
         "a process does not remove itself",
-        "keeper",
+        "lease_keeper",
         'if gone and consumer["name"] != self._group.consumer:',
         "if gone:",
     ),

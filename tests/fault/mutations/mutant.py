@@ -6,36 +6,36 @@ from typing import Final
 
 import msgspec
 
-RULES: Final = ("tests/unit/test_rules_finish.py", "tests/unit/test_rules_runs.py")
-GRAPHS: Final = ("tests/integration/test_engine_graphs.py",)
-ADMISSION: Final = ("tests/integration/test_store_admission.py",)
+RULES: Final = ("tests/unit/execution/test_rules_finish.py", "tests/unit/execution/test_rules_runs.py")
+GRAPHS: Final = ("tests/integration/engine/test_engine_graphs.py",)
+ADMISSION: Final = ("tests/integration/store/test_store_admission.py",)
 WORKER: Final = (
-    "tests/unit/test_together.py",
-    "tests/unit/test_runner_reports.py",
-    "tests/unit/test_beginnings.py",
-    "tests/integration/test_engine_limits.py",
+    "tests/unit/engine/test_together.py",
+    "tests/unit/engine/test_runner_reports.py",
+    "tests/unit/engine/test_beginnings.py",
+    "tests/integration/engine/test_engine_limits.py",
 )
 ENGINE: Final = (
-    "tests/integration/test_engine_callbacks.py",
-    "tests/integration/test_engine_ahead.py",
-    "tests/integration/test_engine_timers.py",
-    "tests/integration/test_engine_sweep.py",
-    "tests/integration/test_store_lifetimes.py",
-    "tests/integration/test_store_connection.py",
-    "tests/integration/test_store_triggers.py",
-    "tests/integration/test_engine_crashes.py",
+    "tests/integration/engine/test_engine_callbacks.py",
+    "tests/integration/engine/test_engine_ahead.py",
+    "tests/integration/engine/test_engine_timers.py",
+    "tests/integration/engine/test_engine_sweep.py",
+    "tests/integration/store/test_store_lifetimes.py",
+    "tests/integration/store/test_store_connection.py",
+    "tests/integration/store/test_store_triggers.py",
+    "tests/integration/engine/test_engine_crashes.py",
     "tests/property/test_execution_graphs.py",
     "tests/property/test_execution_machine.py",
 )
 BROKER: Final = (
-    "tests/unit/test_broker_assembly.py",
-    "tests/unit/test_broker_inflight.py",
-    "tests/integration/test_broker_ownership.py",
-    "tests/integration/test_broker_burial.py",
-    "tests/integration/test_broker_ordinary_messages.py",
-    "tests/integration/test_broker_leases.py",
-    "tests/integration/test_broker_engine_messages.py",
-    "tests/integration/test_broker_in_place.py",
+    "tests/unit/broker/test_broker_assembly.py",
+    "tests/unit/broker/test_broker_inflight.py",
+    "tests/integration/broker/test_broker_ownership.py",
+    "tests/integration/broker/test_broker_burial.py",
+    "tests/integration/broker/test_broker_ordinary_messages.py",
+    "tests/integration/broker/test_broker_leases.py",
+    "tests/integration/broker/test_broker_engine_messages.py",
+    "tests/integration/broker/test_broker_in_place.py",
 )
 
 

@@ -62,13 +62,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "nodes are WATCHed",
-        _in("connection"),
+        _in("connection/sessions"),
         'head.append(("WATCH", *names))',
         'head.append(("TIME",))',
     ),
     Mutant(
         "what is read ahead is WATCHed",
-        _in("connection"),
+        _in("connection/sessions"),
         'return [("WATCH", *ahead.names), *ahead.reads]',
         'return [("TIME",), *ahead.reads]',
     ),
@@ -80,19 +80,19 @@ MUTANTS: Final = (
     ),
     Mutant(
         "only what was asked for is given from what was read ahead",
-        _in("connection"),
+        _in("connection/sessions"),
         "if not current or ahead.reading != reading:",
         "if not current:",
     ),
     Mutant(
         "nothing is written on a connection that lost its WATCH",
-        _in("connection"),
+        _in("connection/sessions"),
         "if epoch != self.epoch or (watched and not self._connection.is_connected):",
         "if False:",
     ),
     Mutant(
         "what another unit left WATCHed refuses no write",
-        _in("connection"),
+        _in("connection/sessions"),
         "        if self._watching:\n            self.unwatch()\n        replies = self.transact",
         "        replies = self.transact",
     ),
@@ -104,7 +104,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a timer leaves in the transaction that sends its message",
-        _in("timers"),
+        _in("timer_store"),
         "self._state.sessions.here().write(commands)",
         "self._state.sessions.here().call(commands)",
     ),

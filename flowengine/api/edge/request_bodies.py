@@ -1,0 +1,108 @@
+"""Request bodies: which media types are taken, how many bytes, for how long. Says nothing about content.
+
+The limits hold while the body arrives, so that a caller who lies about its length, or gives none,
+costs no more memory than one who keeps to it, and many callers at once no more than the process has room for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, Literal
+
+import msgspec
+from litestar import Request
+
+from flowengine.api.edge.memory_budget import Room, Share
+from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.settings import Limits
+
+JSON_TYPES: Final = ("application/json",)
+YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+ARRIVAL_S: Final = 30.0
+ROOM_BYTES: Final = 64 * 1024 * 1024
+"""What the bodies that a process holds at once may take together."""
+
+_UTF8: Final = {"utf-8", "utf8", "us-ascii"}
+
+
+class Body(msgspec.Struct, frozen=True):
+    """A body and what it is written in."""
+
+    data: bytes
+    form: Literal["json", "yaml"]
+
+
+def room_for(limits: Limits) -> Room:
+    """Room for several bodies of the largest size."""
+    size = max(ROOM_BYTES, 4 * limits.max_body_bytes)
+    return Room(size, "Too many large bodies are being read at once; try again.")
+
+
+async def read_document(
+    request: Request[Any, Any, Any], limits: Limits, share: Share, *, arrival_s: float = ARRIVAL_S
+) -> Body:
+    """The request's body, within `share`.
+
+    Raises RefusalError: 408, 413, 415, 503 when too many others are being read, 400 when the caller
+    went away.
+    """
+    form = _form(request)
+    limit = limits.max_body_bytes if form == "json" else min(limits.max_yaml_bytes, limits.max_body_bytes)
+    try:
+        async with asyncio.timeout(arrival_s):
+            return Body(await _read(request, limit, form, share), form)
+    except TimeoutError:
+        raise RefusalError("request_timeout", f"The body did not arrive within {arrival_s:g} s.") from None
+
+
+def _form(request: Request[Any, Any, Any]) -> Literal["json", "yaml"]:
+    accepted = ", ".join((*JSON_TYPES, *YAML_TYPES))
+    encodings = request.headers.getall("content-encoding", [])
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
+        raise RefusalError("unsupported_media_type", "A compressed body is not accepted: send it as it is.")
+    sent = request.headers.getall("content-type", [])
+    media_type, _, parameters = (sent[0] if len(sent) == 1 else "").partition(";")
+    media_type = media_type.strip().lower()
+    if not _is_utf8(parameters):
+        raise RefusalError("unsupported_media_type", "Only the charset utf-8 is accepted.")
+    if media_type in JSON_TYPES:
+        return "json"
+    if media_type in YAML_TYPES:
+        return "yaml"
+    given = f"not {media_type[:100]!r}" if media_type else "the request names none"
+    raise RefusalError(
+        "unsupported_media_type",
+        f"Content-Type must be one of {accepted}; {given}.",
+        headers={"Accept-Post": accepted},
+    )
+
+
+def _is_utf8(parameters: str) -> bool:
+    pairs = (item.partition("=") for item in parameters.split(";"))
+    return all(
+        value.strip().strip('"').lower() in _UTF8
+        for name, _, value in pairs
+        if name.strip().lower() == "charset"
+    )
+
+
+async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: Share) -> bytes:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit, form, f"it has {declared[:30]}")
+    body = bytearray()
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RefusalError("bad_request", "The caller went away before the body was complete.")
+        if message["type"] == "http.request":
+            if len(body) + len(message["body"]) > limit:
+                raise _too_large(limit, form, "it is larger")
+            share.take(len(message["body"]))
+            body += message["body"]
+            if not message["more_body"]:
+                return bytes(body)
+
+
+def _too_large(limit: int, form: str, actual: str) -> RefusalError:
+    return RefusalError("body_too_large", f"A body in {form.upper()} may have {limit} bytes; {actual}.")

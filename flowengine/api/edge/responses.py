@@ -1,0 +1,106 @@
+"""What goes out: our headers on every response, no body on HEAD, large bodies in pieces and within limits.
+
+A server writes what it is given into a buffer that has no bound. Given a piece at a time, it waits until
+the caller has taken it, so that a large body is held once, and its room until nearly all of it has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
+
+from flowengine.api.edge.correlation_id import HEADER
+from flowengine.api.edge.memory_budget import Room, Share
+from flowengine.api.edge.problem_documents import RefusalError, allow, answer
+from flowengine.settings import Limits
+
+ROOM_BYTES: Final = 128 * 1024 * 1024
+"""What the bodies of the responses that a process holds at once may take together."""
+
+_PIECE: Final = 256 * 1024
+_FIXED_HEADERS: Final = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def room_for(limits: Limits) -> Room:
+    """Room for the results of several executions, or for those of the largest."""
+    size = max(ROOM_BYTES, 2 * limits.max_execution_result_bytes)
+    return Room(size, "Too many large answers are being sent at once; try again.")
+
+
+class Outgoing:
+    """One response. `status` is what the caller was sent, None before that."""
+
+    def __init__(self, send: Send, share: Share, *, path: str, correlation_id: str, is_head: bool) -> None:
+        self.status: int | None = None
+        self._send = send
+        self._share = share
+        self._path = path
+        self._correlation_id = correlation_id
+        self._is_head = is_head
+        self._start: HTTPResponseStartEvent | None = None
+
+    async def send(self, message: Message) -> None:
+        """ASGI's `send` for the application inside; the head waits until the body is known to fit."""
+        if message["type"] == "http.response.start":
+            self._start = message
+        elif message["type"] == "http.response.body":
+            body = b"" if self._is_head else message["body"]
+            try:
+                self._share.take(len(body))
+            except RefusalError as refusal:
+                if self._start is None:
+                    raise
+                await self.refuse(refusal)
+            else:
+                await self._send_body(body, more=message["more_body"])
+        else:
+            await self._send(message)
+
+    async def refuse(self, refusal: RefusalError) -> None:
+        """Answer with this refusal; nothing may have been sent before."""
+        refused = answer(refusal, path=self._path, correlation_id=self._correlation_id)
+        headers = {**refused.headers, "Content-Length": str(len(refused.body))}
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._start = {"type": "http.response.start", "status": refused.status, "headers": raw}
+        await self._send_body(b"" if self._is_head else refused.body, more=False)
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            self.status = start["status"]
+            await self._send({**start, "headers": self._complete(start["headers"])})
+        for message in _pieces(body, more=more):
+            await self._send(message)
+
+    def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        sent = _with_head(headers)
+        names = {name.lower() for name, _ in sent}
+        sent.extend((name, value) for name, value in _FIXED_HEADERS.items() if name not in names)
+        sent.append((HEADER.lower().encode(), self._correlation_id.encode()))
+        return sent
+
+
+def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Litestar's own answer to OPTIONS knows nothing of HEAD, which is answered here."""
+    return [
+        (name, value if name.lower() != b"allow" else allow(value.decode("latin-1").split(",")).encode())
+        for name, value in headers
+    ]
+
+
+def _pieces(body: bytes, *, more: bool) -> Iterator[HTTPResponseBodyEvent]:
+    for begin in range(0, max(1, len(body)), _PIECE):
+        end = begin + _PIECE
+        yield {
+            "type": "http.response.body",
+            "body": body[begin:end],
+            "more_body": more or end < len(body),
+        }

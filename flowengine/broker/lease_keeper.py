@@ -1,0 +1,121 @@
+"""The thread that keeps the leases of what this process holds, and removes consumers long gone.
+
+Renews only what is both in this process's memory and pending in its name: a message whose delivery was
+lost on the way must lapse, and one that another process has taken over must not be taken back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from threading import Event, Thread
+from typing import Final
+
+import redis
+import structlog
+
+from flowengine.broker.in_flight import InFlight
+from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
+
+RENEWALS_PER_LEASE: Final = 3
+RETRY_S: Final = 0.5
+REMOVAL_CHECK_S: Final = 3600.0
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class Keeper:
+    """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed."""
+
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        in_flight: InFlight,
+        queues: Callable[[], Iterable[str]],
+        *,
+        remove_idle_s: float,
+    ) -> None:
+        self._group = group
+        self._in_flight = in_flight
+        self._queues = queues
+        self._remove_idle_s = remove_idle_s
+        self._removal_every_s = min(REMOVAL_CHECK_S, remove_idle_s / 2)
+        self._next_removal = time.monotonic() + min(60.0, self._removal_every_s)
+        self._missing: dict[str, set[bytes]] = {}
+        self._ended = Event()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Begin to renew; does nothing if it runs already."""
+        if self._thread is None:
+            self._ended.clear()
+            self._thread = Thread(target=self._run, name="flowengine-leases", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._ended.set()
+            thread.join()
+
+    def _run(self) -> None:
+        every_s = self._group.lease_ms / 1000 / RENEWALS_PER_LEASE
+        pause_s = every_s
+        while not self._ended.wait(pause_s):
+            try:
+                for queue in list(self._queues()):
+                    self.renew(queue)
+                self._remove_idle_consumers()
+                pause_s = every_s
+            except redis.RedisError as error:
+                if isinstance(error, redis.exceptions.ReadOnlyError):
+                    # A replica by now: the same address may lead to the new primary.
+                    self._group.client.connection_pool.disconnect()
+                log.warning("broker.renewal_failed", error=str(error) or type(error).__name__)
+                pause_s = min(RETRY_S, every_s)
+            except Exception:  # the thread's edge: without it what this process runs would be taken over
+                log.error("broker.renewal_failed", exc_info=True)
+                pause_s = min(RETRY_S, every_s)
+
+    def renew(self, queue: str) -> None:
+        """Renew this queue's leases once. Raises redis.RedisError."""
+        held = self._in_flight.held_ids(queue)
+        if not held:
+            self._missing.pop(queue, None)
+            return
+        try:
+            owned = self._group.owned(queue)
+        except redis.ResponseError as error:
+            if not is_missing_group(error):
+                raise
+            owned = set()
+        kept = held & owned
+        if kept:
+            self._group.renew(queue, kept)
+        # Missing once may only mean that its transaction has just acknowledged it.
+        missing = held - owned
+        lost = missing & self._missing.get(queue, set()) & self._in_flight.held_ids(queue)
+        self._missing[queue] = missing - lost
+        if lost:
+            self._in_flight.forget(queue, lost)
+            log.warning("broker.leases_lost", queue=queue, count=len(lost))
+
+    def _remove_idle_consumers(self) -> None:
+        if time.monotonic() < self._next_removal:
+            return
+        self._next_removal = time.monotonic() + self._removal_every_s
+        for queue in list(self._queues()):
+            try:
+                self.remove_idle_consumers(queue)
+            except redis.ResponseError as error:
+                if not is_missing_group(error):
+                    raise
+
+    def remove_idle_consumers(self, queue: str) -> None:
+        """Remove this queue's consumers that did nothing for a day and hold nothing."""
+        for consumer in self._group.consumers(queue):
+            gone = consumer["idle"] >= self._remove_idle_s * 1000 and consumer["pending"] == 0
+            if gone and consumer["name"] != self._group.consumer:
+                self._group.remove_consumer(queue, consumer["name"])
+                log.info("broker.consumer_removed", queue=queue, consumer=consumer["name"].decode())

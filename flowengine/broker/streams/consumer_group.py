@@ -1,0 +1,163 @@
+"""Every command that this process sends to its queues' streams, as one consumer of their groups.
+
+Command names are given as bytes where redis-py would otherwise reshape the reply: its callbacks cost
+more than the command. Raises redis.RedisError; knows nothing of threads, leases' timing or retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import msgspec
+import redis
+
+from flowengine.broker.streams.wire import CommandSink
+from flowengine.queues import GROUP, stream_key
+
+RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
+OWNED_LIMIT = 10_000
+
+
+class Lapsed(msgspec.Struct, frozen=True):
+    """A pending entry whose lease has run out. `deliveries` counts those that have been made."""
+
+    id: bytes
+    consumer: bytes
+    deliveries: int
+
+
+class ConsumerGroup:
+    """The group `fe` of any queue, seen by the consumer called `consumer`."""
+
+    def __init__(self, client: redis.Redis, consumer: str, *, lease_ms: int) -> None:
+        self.client = client
+        self.consumer = consumer.encode()
+        self.lease_ms = lease_ms
+
+    def create(self, queue: str) -> None:
+        """Make the stream and its group where they do not exist; the group begins at the first entry."""
+        try:
+            self.client.execute_command(b"XGROUP", b"CREATE", stream_key(queue), GROUP, b"0", b"MKSTREAM")
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def read(self, queue: str, count: int, block_ms: int) -> list[RawEntry]:
+        """Up to `count` entries never delivered before; waits up to `block_ms` (at least 1) for the first."""
+        # fmt: off
+        reply = self.client.execute_command(
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
+            b"STREAMS", stream_key(queue), b">",
+        )
+        # fmt: on
+        if not reply:
+            return []
+        # RESP3 gives a map, RESP2 a list of pairs.
+        found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
+        return cast("list[RawEntry]", found)
+
+    def lapsed(self, queue: str, limit: int) -> list[Lapsed]:
+        """Up to `limit` entries that nobody has renewed for a lease, oldest first."""
+        # fmt: off
+        rows = self.client.execute_command(
+            b"XPENDING", stream_key(queue), GROUP, b"IDLE", self.lease_ms, b"-", b"+", limit
+        )
+        # fmt: on
+        return [Lapsed(row[0], row[1], row[3]) for row in rows]
+
+    def owned(self, queue: str) -> set[bytes]:
+        """The ids that are pending in this consumer's name, held in memory or not."""
+        rows = self.client.execute_command(
+            b"XPENDING", stream_key(queue), GROUP, b"-", b"+", OWNED_LIMIT, self.consumer
+        )
+        return {row[0] for row in rows}
+
+    def claim(self, queue: str, ids: Sequence[bytes]) -> list[RawEntry]:
+        """Take over those of `ids` that are still lapsed; counts one more delivery of each."""
+        reply = self.client.execute_command(
+            b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids
+        )
+        # Entries deleted meanwhile are left out, or null on older servers.
+        return [entry for entry in reply if entry is not None]
+
+    def renew(self, queue: str, ids: Collection[bytes]) -> None:
+        """Begin the lease of `ids` anew, in this consumer's name; counts no delivery."""
+        self.client.execute_command(b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids, b"JUSTID")
+
+    def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> None:
+        """Let the leases of these ids run out in `lapses_in_ms`, with these delivery counts.
+
+        Only what is still pending in this consumer's name: what another has taken over is left to it.
+        """
+        idle_ms = max(0, self.lease_ms - lapses_in_ms)
+        owned = self.owned(queue)
+        by_count: dict[int, list[bytes]] = {}
+        for entry_id, count in counts.items():
+            if entry_id in owned:
+                by_count.setdefault(count, []).append(entry_id)
+        for count, ids in by_count.items():
+            # fmt: off
+            self.client.execute_command(
+                b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids,
+                b"IDLE", idle_ms, b"RETRYCOUNT", count, b"JUSTID",
+            )
+            # fmt: on
+
+    def settle(self, sink: CommandSink, queue: str, ids: Sequence[bytes]) -> None:
+        """Acknowledge and delete entries: two commands on `sink`."""
+        key = stream_key(queue)
+        sink.execute_command("XACK", key, GROUP, *ids)
+        sink.execute_command("XDEL", key, *ids)
+
+    def remove_consumer(self, queue: str, consumer: bytes) -> None:
+        """Remove a consumer that holds nothing; what it turns out to hold stays pending, as ours.
+
+        DELCONSUMER drops a consumer's pending entries, so the list of them is read in the same MULTI.
+        """
+        key = stream_key(queue)
+        pipe = self.client.pipeline(transaction=True)
+        pipe.execute_command(b"XPENDING", key, GROUP, b"-", b"+", OWNED_LIMIT, consumer)
+        pipe.execute_command(b"XGROUP", b"DELCONSUMER", key, GROUP, consumer)
+        rows: list[list[Any]] = pipe.execute()[0]
+        for row in rows:
+            # fmt: off
+            self.client.execute_command(
+                b"XCLAIM", key, GROUP, self.consumer, 0, row[0],
+                b"IDLE", self.lease_ms, b"RETRYCOUNT", row[3], b"FORCE", b"JUSTID",
+            )
+            # fmt: on
+
+    def consumers(self, queue: str) -> list[dict[str, Any]]:
+        """The group's consumers as Redis tells of them: name, pending, idle (ms)."""
+        rows = self.client.execute_command(b"XINFO", b"CONSUMERS", stream_key(queue), GROUP)
+        return [_as_map(row) for row in rows]
+
+    def connection_id(self) -> int:
+        """How the server calls this connection."""
+        return cast("int", self.client.execute_command(b"CLIENT", b"ID"))
+
+    def unblock(self, connection_id: int) -> None:
+        """End the blocking read of a connection, as if its time were up."""
+        self.client.execute_command(b"CLIENT", b"UNBLOCK", connection_id)
+
+    def server_uptime_s(self) -> int:
+        """How long ago the server started; a day, where it does not tell (hosted ones may forbid INFO)."""
+        try:
+            reply = cast("bytes", self.client.execute_command(b"INFO", b"server"))
+        except redis.ResponseError:
+            return 86400
+        for line in reply.splitlines():
+            if line.startswith(b"uptime_in_seconds:"):
+                return int(line.partition(b":")[2])
+        return 0
+
+
+def _as_map(row: Any) -> dict[str, Any]:
+    pairs = row.items() if isinstance(row, dict) else zip(row[::2], row[1::2], strict=True)
+    return {bytes(name).decode(): value for name, value in pairs}
+
+
+def is_missing_group(error: redis.RedisError) -> bool:
+    """Whether the stream or its group is gone: never made, or lost with the server's data."""
+    return isinstance(error, redis.ResponseError) and str(error).startswith(("NOGROUP", "UNBLOCKED"))

@@ -1,0 +1,31 @@
+"""`flowengine key new`: makes an API key. Stores nothing."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def key() -> None:
+    """Make API keys."""
+
+
+@key.command()
+@click.argument("key_id", metavar="ID")
+def new(key_id: str) -> None:
+    """Make a new API key called ID.
+
+    Prints the key, which only its user should hold, and the entry for FLOWENGINE_API_KEYS, which
+    holds no secret but its digest.
+    """
+    from flowengine.api.access.keys import new_key
+
+    secret, entry = new_key(key_id)
+    click.echo(f"key:    {secret}")
+    click.echo(f"entry:  {entry}")
+    click.echo(
+        "\nGive the key to its user: it is not shown again. Add the entry to FLOWENGINE_API_KEYS\n"
+        "(several are separated by commas) and restart the API. Requests then carry\n"
+        "Authorization: Bearer KEY",
+        err=True,
+    )

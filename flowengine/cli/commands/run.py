@@ -1,0 +1,44 @@
+"""`flowengine run`: one workflow, from its file to its results. The command's options only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from flowengine.cli.document_path import DocumentPath
+from flowengine.cli.output.starting_notice import Starting
+from flowengine.errors import FlowEngineError
+
+
+@click.command()
+@click.argument("file", type=DocumentPath())
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Give up after this long, with exit code 3.  [default: never]",
+)
+@click.pass_context
+def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) -> None:
+    """Run the workflow in FILE (- is standard input) to its end and print its results.
+
+    Starts a server, an orchestrator and a worker for the time that takes, or uses the server that
+    REDIS_URL names: its orchestrator and worker then take part in all the work that waits there.
+
+    Exit code 0: completed, 1: failed, 2: invalid, 3: could not run or ran out of time,
+    130: interrupted. With --json, 2 and 3 print a JSON object that says why.
+    """
+    with Starting(quiet=as_json) as starting:
+        from flowengine.cli.processes.single_run import run_file
+
+        try:
+            ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting))
+        except FlowEngineError as error:
+            if as_json:
+                from flowengine.cli.output.outcome import encode_refusal
+
+                click.echo(encode_refusal(error.code, str(error)))
+            raise

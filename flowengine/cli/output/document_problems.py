@@ -1,0 +1,103 @@
+"""Workflow files: finding them, reading them, and what is wrong with them as lines for an editor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from flowengine.cli.positions import locate
+from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
+
+if TYPE_CHECKING:
+    from flowengine.plugin import Registry
+    from flowengine.settings import Limits
+    from flowengine.workflow import Checked
+    from flowengine.workflow.problems import Problem
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+STDIN = Path("-")
+
+
+def find_documents(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files given, and those that folders given hold at any depth, sorted; hidden ones are left out."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                found
+                for found in path.rglob("*")
+                if found.suffix.lower() in SUFFIXES and found.is_file() and not _is_hidden(found, path)
+            )
+        else:
+            yield path
+
+
+def read_document(path: Path, limits: Limits) -> bytes:
+    """The file's bytes, one more than the limit at most. Raises CannotRunError when it cannot be read."""
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(limits.max_body_bytes + 1)
+        with path.open("rb") as file:
+            return file.read(limits.max_body_bytes + 1)
+    except OSError as error:
+        raise CannotRunError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
+    """The file's plan or its problems, each with line and column where the document has the place."""
+    import msgspec
+
+    from flowengine.workflow import check
+    from flowengine.workflow.checking.problem_order import by_line
+
+    form: Literal["json", "yaml"] = "json" if _is_json(path, body) else "yaml"
+    checked = check(body, form, registry, limits)
+    missing = {problem.pointer for problem in checked.problems if problem.line is None}
+    if not missing or form != "json" or checked.malformed:
+        return checked
+    return msgspec.structs.replace(
+        checked, problems=by_line(_with_positions(body, checked.problems, missing))
+    )
+
+
+def problem_line(path: Path, problem: Problem) -> str:
+    """`file:line:column: code: message`, in one line whatever the document says."""
+    name = "<stdin>" if path == STDIN else path
+    place = f"{name}:{problem.line or 1}:{problem.column or 1}"
+    return plain_text(f"{place}: {problem.code}: {problem.message}")
+
+
+def _is_json(path: Path, body: bytes) -> bool:
+    """By the name; standard input has none, and no workflow in YAML needs to start with a brace."""
+    if path == STDIN:
+        return body.lstrip()[:1] == b"{"
+    return path.suffix.lower() == ".json"
+
+
+def _with_positions(body: bytes, problems: Sequence[Problem], missing: set[str]) -> tuple[Problem, ...]:
+    import msgspec
+
+    places = locate(
+        body.decode("utf-8-sig", "replace"), {part for item in missing for part in _upwards(item)}
+    )
+    placed = []
+    for problem in problems:
+        place = next((places[part] for part in _upwards(problem.pointer) if part in places), None)
+        if problem.line is None and place is not None:
+            problem = msgspec.structs.replace(problem, line=place[0], column=place[1])
+        placed.append(problem)
+    return tuple(placed)
+
+
+def _upwards(pointer: str) -> Iterator[str]:
+    """The pointer and those of what encloses it: a missing field stands nowhere itself."""
+    yield pointer
+    while pointer:
+        pointer = pointer.rpartition("/")[0]
+        yield pointer
+
+
+def _is_hidden(found: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in found.relative_to(root).parts)

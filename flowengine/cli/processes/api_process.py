@@ -1,0 +1,50 @@
+"""The program of the API process."""
+
+from __future__ import annotations
+
+import sys
+
+from flowengine.cli.processes.command_line_options import parse_options
+from flowengine.cli.processes.lean_imports import import_lean
+from flowengine.devstack.lifeline import end_with_supervisor
+from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.plaintext import plain_text
+
+
+def main() -> int:
+    """Serve until told to stop; returns the exit code: 3 or FATAL_EXIT for a wrong setting."""
+    options = parse_options(sys.argv[1:])
+    supervised = "supervised" in options
+    if supervised:
+        end_with_supervisor()
+
+    import_lean("structlog")
+
+    import msgspec
+
+    from flowengine.api.app import create_app
+    from flowengine.api.edge.memory_release import give_large_blocks_back
+    from flowengine.api.server import serve
+    from flowengine.bootstrap import build_executions, read_settings
+    from flowengine.errors import FlowEngineError
+    from flowengine.handlers import load_registry
+    from flowengine.observability import configure_logs
+
+    give_large_blocks_back()
+    try:
+        settings = read_settings()
+        if "insecure" in options:
+            settings = msgspec.structs.replace(settings, insecure=True)
+        configure_logs("api", level=settings.log_level, log_format=settings.log_format)
+        registry = load_registry(settings.handlers)
+        app = create_app(build_executions(settings, registry), registry, settings)
+        port = int(options["port"]) if "port" in options else None
+        serve(app, settings, host=options.get("host"), port=port)
+    except FlowEngineError as error:
+        print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
+        return FATAL_EXIT if supervised else 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The command lines of the processes that the tool starts.
+
+Each is a Python program of its own, without click. `-P` keeps the current directory from standing in
+for installed packages; it comes last on the path, and only once a module of FLOWENGINE_HANDLERS is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def service_program(
+    service: str, *, threads: int | None = None, queues: str = "", grace_s: float | None = None
+) -> list[str]:
+    """One orchestrator or worker process. It ends when its standard input does."""
+    return [
+        *_python("flowengine.cli.processes.service_process"),
+        service,
+        *_given(threads=threads, queues=queues, grace=grace_s),
+    ]
+
+
+def api_program(
+    *, host: str | None = None, port: int | None = None, insecure: bool = False, supervised: bool
+) -> list[str]:
+    """The API. `supervised`: it ends when its standard input does."""
+    flags = [name for name, wanted in (("--insecure", insecure), ("--supervised", supervised)) if wanted]
+    return [*_python("flowengine.cli.processes.api_process"), *_given(host=host, port=port), *flags]
+
+
+def supervisor_program(service: str, processes: int, grace_s: float, child: list[str]) -> list[str]:
+    """Keeps `processes` copies of the child program running."""
+    return [
+        *_python("flowengine.cli.processes.supervisor_process"),
+        service,
+        str(processes),
+        *_given(grace=grace_s),
+        "--",
+        *child,
+    ]
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-P", "-m", module]
+
+
+def _given(**options: str | float | None) -> list[str]:
+    return [
+        part
+        for name, value in options.items()
+        if value not in (None, "")
+        for part in (f"--{name}", str(value))
+    ]

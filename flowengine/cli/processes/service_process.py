@@ -1,0 +1,46 @@
+"""The program of one orchestrator or worker process, started and watched by a supervisor."""
+
+from __future__ import annotations
+
+import sys
+
+from flowengine.cli.processes.command_line_options import parse_options
+from flowengine.cli.processes.lean_imports import import_lean
+from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
+from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.plaintext import plain_text
+
+
+def main() -> int:
+    """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
+    service, options = sys.argv[1], parse_options(sys.argv[2:])
+    lifeline = take_lifeline()  # before anything that could read standard input
+    import_lean("structlog", *(["httpx"] if service == "worker" else []))
+
+    import msgspec
+
+    from flowengine.bootstrap import read_settings
+    from flowengine.errors import SettingsError
+    from flowengine.observability import configure_logs
+
+    try:
+        settings = read_settings()
+        if "grace" in options:
+            settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
+        configure_logs(service, level=settings.log_level, log_format=settings.log_format)
+        if service == "orchestrator":
+            from flowengine.orchestrator import DEFAULT_THREADS, run_process
+        else:
+            from flowengine.worker import DEFAULT_THREADS, run_process
+        threads = int(options.get("threads", DEFAULT_THREADS))
+        # Until here SIGTERM ends this process at once: it has taken no work yet.
+        stop = stop_on_signal(lifeline)
+        queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
+        return run_process(settings, threads=threads, queues=queues, stop=stop)
+    except SettingsError as error:
+        print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
+        return FATAL_EXIT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

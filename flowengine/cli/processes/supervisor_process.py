@@ -1,0 +1,29 @@
+"""The program that keeps the processes of one service running. Standard library only."""
+
+from __future__ import annotations
+
+import sys
+
+from flowengine.cli.output.event_lines import EventLines
+from flowengine.cli.processes.command_line_options import parse_options
+from flowengine.devstack.interrupts import Interrupts
+from flowengine.devstack.supervision import Service, Supervisor
+
+
+def main() -> int:
+    """Supervise until a signal says stop; returns the exit code: 3 when a child cannot run at all."""
+    separator = sys.argv.index("--")
+    service, processes = sys.argv[1], int(sys.argv[2])
+    options, child = parse_options(sys.argv[3:separator]), sys.argv[separator + 1 :]
+    with Interrupts() as interrupts:
+        supervisor = Supervisor(
+            [Service(service, child)] * processes,
+            interrupts=interrupts,
+            grace_s=float(options["grace"]),
+            report=EventLines(service),
+        )
+        return 0 if supervisor.run() else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

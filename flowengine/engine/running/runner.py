@@ -1,0 +1,284 @@
+"""What the worker's actor does: render one node, run it, report. Stateless, safe to run twice.
+
+Decides nothing about what runs next. Every way in which a handler can end, but the death of the
+process, becomes an outcome with a clear error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import httpx
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from flowengine import jsonvalue
+from flowengine.engine.ports import Acknowledge, Invoker, Receipt, Redactor, Start, StateStore
+from flowengine.engine.running.handler_speed import Pace
+from flowengine.engine.running.starts import Beginnings
+from flowengine.engine.running.task_in_hand import Hand
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.records import (
+    Callback,
+    Completed,
+    Failed,
+    NodeError,
+    Outcome,
+    RunNode,
+)
+from flowengine.execution.rules import COUNTED_RESULT_BYTES
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, HandlerError, Registry
+from flowengine.settings import Limits
+from flowengine.template import Scope, TemplateError, render
+
+log = structlog.stdlib.get_logger()
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 1.0
+MOST_ERRORS = 10
+MOST_CODE_CHARS = 100
+LOGGED_CHARS = 300
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """What handlers get from the process: shared HTTP clients and settings by name."""
+
+    http: Callable[[], httpx.Client]
+    async_http: Callable[[], httpx.AsyncClient]
+    setting: Callable[[str], str | None]
+
+
+class Runner:
+    """Runs nodes for the threads of one worker process."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        registry: Registry,
+        invoker: Invoker,
+        secrets: Redactor,
+        limits: Limits,
+        environment: Environment,
+        clock: Callable[[], int],
+        pace: Pace | None = None,
+        *,
+        patience_s: float = 0.0,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._invoker = invoker
+        self._secrets = secrets
+        self._limits = limits
+        self._environment = environment
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._patience_s = patience_s
+        self.beginnings = Beginnings(store, self._pace, clock)
+        self.running: dict[int, Hand] = {}
+
+    def run(self, task: RunNode, receipt: Receipt) -> None:
+        """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
+        delivery = receipt.deliveries[0]
+        (start,) = self.beginnings.of([task], receipt)
+        hand = Hand(task, delivery, receipt, start)
+        if start.wanted:
+            self.report(hand, self.outcome_of(hand, start))
+        else:
+            self.drop(hand)
+
+    def drop(self, hand: Hand) -> None:
+        """Acknowledge a delivery that nobody wants any more."""
+        log.info("node.unwanted", delivery=hand.delivery, **_identity(hand.task))
+        hand.forget_start(self._store)
+        self._store.acknowledge(hand.acknowledge)
+        hand.confirm()
+
+    def outcome_of(self, hand: Hand, start: Start) -> Outcome:
+        """Run the handler, under the watchdog's eyes. Raises nothing."""
+        hand.began = time.monotonic()
+        self.running[id(hand)] = hand
+        try:
+            log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
+            return self.outcome(hand.task, start, hand.delivery, hand.deadline)
+        finally:
+            self._pace.observe(hand.task.handler, time.monotonic() - hand.began)
+            del self.running[id(hand)]
+
+    def report(self, hand: Hand, outcome: Outcome) -> bool:
+        """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
+        if not hand.take():
+            log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
+            return False
+        try:
+            self.send([self.callback(hand, outcome)], hand.acknowledge)
+        except BaseException:
+            hand.untake()
+            raise
+        hand.confirm()
+        self.note(hand, outcome)
+        return True
+
+    def send(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+        """Send callbacks, trying again through a short outage: the work is done, and may be dear.
+
+        Raises StoreUnavailableError when the patience is over; then the nodes run again.
+        """
+        until, pause = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        while True:
+            try:
+                self._store.report(callbacks, acknowledge)
+                return
+            except StoreUnavailableError as error:
+                if time.monotonic() + pause > until:
+                    raise
+                log.info("node.report_delayed", error=str(error), retry_in_s=pause)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def callback(self, hand: Hand, outcome: Outcome) -> Callback:
+        """What tells the orchestrator."""
+        return Callback(
+            execution=hand.task.execution,
+            run=hand.task.run,
+            node=hand.task.node,
+            attempt=hand.task.attempt,
+            delivery=hand.delivery,
+            started_at=hand.started_at,
+            finished_at=self._clock(),
+            outcome=outcome,
+            correlation_id=hand.task.correlation_id,
+        )
+
+    def note(self, hand: Hand, outcome: Outcome) -> None:
+        """Log how the node ended."""
+        fields = {**_identity(hand.task), "handler": hand.task.handler}
+        if isinstance(outcome, Completed):
+            log.info("node.completed", delivery=hand.delivery, **fields)
+        else:
+            code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
+            log.warning("node.failed", code=code, error=message, **fields)
+
+    def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
+        """What running the node gives. Raises nothing: each failure is an outcome."""
+        try:
+            output = self._output(task, start, delivery, deadline)
+            if time.monotonic() > deadline:
+                raise HandlerError("timeout", f"took longer than {task.timeout_ms / 1000:g} s")
+            return Completed(msgspec.Raw(self._checked(task, output, start.room)))
+        except HandlerError as error:
+            return Failed(self._error(error))
+        except TemplateError as error:
+            return Failed(self._error(HandlerError(error.code, str(error))))
+        except Exception as error:
+            log.error("node.crashed", exc_info=True)
+            return Failed(self._error(HandlerError("internal_error", f"{type(error).__name__}: {error}")))
+
+    def _output(self, task: RunNode, start: Start, delivery: int, deadline: float) -> object:
+        if start.oversized:
+            raise HandlerError(
+                "inputs_too_large",
+                f"the outputs it reads are {start.oversized} bytes, the limit is "
+                f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
+            )
+        handler = self._registry.get(task.handler)
+        if handler is None:
+            raise HandlerError(
+                "unknown_handler",
+                f"this worker knows no handler '{task.handler}': start it with the module that has it "
+                "(FLOWENGINE_HANDLERS)",
+            )
+        config = self._render(task, start.inputs)
+        return self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
+
+    def _render(self, task: RunNode, inputs: Mapping[str, bytes]) -> JsonValue:
+        config = jsonvalue.decode(bytes(task.config))
+        scope = Scope(
+            outputs={node: jsonvalue.decode(data) for node, data in inputs.items()},
+            primaries={read.node: read.primary for read in task.reads},
+            secrets=self._secrets.lookup,
+        )
+        return render(config, scope, max_chars=self._limits.max_rendered_chars)
+
+    def _context(self, task: RunNode, delivery: int, deadline: float) -> Context:
+        return Context(
+            execution_id=task.execution,
+            run=task.run,
+            node_id=task.node,
+            attempt=task.attempt,
+            delivery=delivery,
+            deadline=deadline,
+            idempotency_key=f"{task.execution}-{task.run}-{task.node}",
+            correlation_id=task.correlation_id,
+            logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
+            http=self._environment.http,
+            async_http=self._environment.async_http,
+            environment=self._environment.setting,
+        )
+
+    def _checked(self, task: RunNode, output: object, room: int | None) -> bytes:
+        try:
+            data = jsonvalue.encode(output)
+            # Before it is searched for secrets, which takes a multiple of its size, and after.
+            self._refuse_large(data)
+            data = self._secrets.redact_json(data)
+        except jsonvalue.UnencodableError as error:
+            raise HandlerError(
+                "unencodable_result", f"the handler returned no JSON value: {error}"
+            ) from error
+        self._refuse_large(data)
+        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
+            raise HandlerError(
+                "results_too_large",
+                f"this result of {len(data)} bytes would take the execution's results over "
+                f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
+            )
+        return data
+
+    def _refuse_large(self, data: bytes) -> None:
+        if len(data) > self._limits.max_result_bytes:
+            raise HandlerError(
+                "result_too_large",
+                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
+                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
+            )
+
+    def _room(self, task: RunNode) -> int:
+        try:
+            return self._store.room(task.execution)
+        except StoreUnavailableError:
+            # The node has run, and may have been dear: the limit is there to stop what goes on and on.
+            return self._limits.max_execution_result_bytes
+
+    def _error(self, error: HandlerError) -> NodeError:
+        redact = self._secrets.redact
+        errors = tuple(
+            replace(
+                tried,
+                code=redact(tried.code)[:MOST_CODE_CHARS],
+                message=shortened(redact(tried.message), 500),
+            )
+            for tried in error.errors[-MOST_ERRORS:]
+        )
+        return NodeError(
+            code=redact(error.code)[:MOST_CODE_CHARS],
+            message=shortened(redact(error.message)),
+            attempts=max(1, len(error.errors)),
+            errors=errors,
+        )
+
+
+def _identity(task: RunNode) -> dict[str, str | int]:
+    return {
+        "execution_id": task.execution,
+        "node_id": task.node,
+        "attempt": task.attempt,
+        "correlation_id": task.correlation_id,
+    }
+
+
+def shortened(message: str, most: int = 2000) -> str:
+    """A message of at most `most` characters, and how long it was."""
+    return message if len(message) <= most else f"{message[:most]}... ({len(message)} characters)"

@@ -1,0 +1,160 @@
+"""`llm_service`: one answer of a language model, over the OpenAI-compatible chat completions API.
+
+The base URL and the key are the worker's (`LLM_BASE_URL`, `LLM_API_KEY`, and `LLM_MODEL` for nodes
+that name no model); a workflow cannot redirect them. Retries are those of every HTTP call.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin.context import Context
+from flowengine.plugin.errors import HandlerError
+from flowengine.plugin.registry import handler
+
+
+class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of the conversation."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Annotated[
+        str | list[dict[str, Any]], msgspec.Meta(description="Text, or the API's list of parts.")
+    ]
+
+
+class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to ask: `prompt`, or `messages` for a whole conversation."""
+
+    prompt: Annotated[str | None, msgspec.Meta(description="The question, as one user message.")] = None
+    messages: Annotated[
+        list[ChatMessage] | None, msgspec.Meta(description="A conversation, instead of `prompt`.")
+    ] = None
+    model: Annotated[str | None, msgspec.Meta(description="Default: the worker's LLM_MODEL.")] = None
+    system: Annotated[str | None, msgspec.Meta(description="Instructions, put before everything else.")] = (
+        None
+    )
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2, description="0 to 2.")] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, description="The longest answer.")] | None = None
+    response_format: Annotated[
+        str | dict[str, Any] | None,
+        msgspec.Meta(description="`json_object`, or the API's own object. `content` stays text."),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("give either `prompt` or `messages`")
+        if self.messages is not None and not self.messages:
+            raise ValueError("`messages` is empty")
+
+
+class LlmOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer. `usage` is what the service reports: token counts by name."""
+
+    content: str
+    model: str
+    usage: dict[str, JsonValue]
+    finish_reason: str | None
+
+
+class _AnswerMessage(msgspec.Struct):
+    content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _AnswerMessage
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+@handler("llm_service", primary="content")
+def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
+    """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
+    # Imported on the first call: processes that only validate workflows need no HTTP client.
+    from flowengine.handlers.http.answer_limit import max_result_bytes
+    from flowengine.handlers.http.call_with_retries import call
+    from flowengine.handlers.http.outgoing_request import outgoing
+    from flowengine.handlers.json_text import marks
+
+    payload = _payload(config, context)
+    request = outgoing(
+        method="POST", url=_endpoint(context), headers=_headers(context), params={}, body=payload
+    )
+    body = call(request, context).body
+    limit = max_result_bytes(context)
+    if marks(body) > limit:
+        raise HandlerError(
+            "response_too_large",
+            f"{request.label}: the answer holds more than {limit} brackets, commas and quotes, and no result "
+            "may (FLOWENGINE_MAX_RESULT_BYTES): ask for less",
+        )
+    try:
+        return _output(msgspec.json.decode(body, type=_Completion), payload["model"])
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise HandlerError(
+            "invalid_response", f"{request.label}: the answer is no chat completion: {error}"
+        ) from error
+
+
+def _endpoint(context: Context) -> str:
+    base = (context.environment("LLM_BASE_URL") or "").strip().rstrip("/")
+    if not base:
+        raise HandlerError(
+            "llm_not_configured",
+            "LLM_BASE_URL is not set on the worker; set it to an OpenAI-compatible API, "
+            "for example https://api.openai.com/v1",
+        )
+    return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
+
+
+def _headers(context: Context) -> dict[str, str | int | float | bool]:
+    key = (context.environment("LLM_API_KEY") or "").strip()
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _payload(config: LlmConfig, context: Context) -> dict[str, Any]:
+    model = config.model or context.environment("LLM_MODEL")
+    if not model:
+        raise HandlerError(
+            "llm_not_configured", "no model: set `model` in the node's config, or LLM_MODEL on the worker"
+        )
+    system = [] if config.system is None else [ChatMessage("system", config.system)]
+    conversation = config.messages or [ChatMessage("user", config.prompt or "")]
+    optional = {
+        "temperature": config.temperature,
+        "max_tokens": config.max_tokens,
+        "response_format": _format(config.response_format),
+    }
+    messages = [msgspec.to_builtins(message) for message in (*system, *conversation)]
+    chosen = {name: value for name, value in optional.items() if value is not None}
+    return {"model": model, "messages": messages, **chosen}
+
+
+def _format(given: str | dict[str, Any] | None) -> dict[str, Any] | None:
+    return {"type": given} if isinstance(given, str) else given
+
+
+def _output(completion: _Completion, asked_model: str) -> LlmOutput:
+    choice = completion.choices[0]
+    content = choice.message.content
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    if content is None:
+        raise HandlerError(
+            "llm_no_content",
+            f"the model gave no text: {choice.message.refusal or f'finish_reason {choice.finish_reason}'}",
+        )
+    return LlmOutput(
+        content=content,
+        model=completion.model or asked_model,
+        usage=completion.usage or {},
+        finish_reason=choice.finish_reason,
+    )

@@ -1,0 +1,131 @@
+"""A whole HTTP call: tries, waits between them, and the record of each. Tells nothing of its content.
+
+Retried are 5xx, 429, timeouts and connection failures: after 1, 2, 4 s, or what `Retry-After` asks,
+60 s at most; three tries in all, inside the node's time. A wait that would pass the deadline is not
+begun: the call fails at once and says so. Query strings, bodies and header values never reach a log.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import stamina
+
+from flowengine.handlers.http.answer import Answer, excerpt_of
+from flowengine.handlers.http.exchange import TryFailedError, exchange
+from flowengine.handlers.http.outgoing_request import Outgoing
+from flowengine.handlers.http.retry_after import MAX_WAIT_SECONDS, http_date, retry_after_seconds
+from flowengine.plugin.context import Context
+from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
+
+MAX_TRIES: Final = 3
+RETRY_BASE: Final = "FLOWENGINE_RETRY_BASE_SECONDS"
+
+_CLOCK_MARGIN_S: Final = 0.01
+
+
+class _RefusedAnswerError(TryFailedError):
+    """The service answered with an error status."""
+
+    def __init__(self, answer: Answer) -> None:
+        status = answer.status_code
+        code = "http_client_error" if status < 500 else "http_server_error"
+        super().__init__(code, f"answered {answer.status_line}", retryable=status == 429 or status >= 500)
+        self.excerpt = excerpt_of(answer)
+        now = http_date(answer.headers.get("date")) or datetime.now(UTC)
+        self.wait_s = retry_after_seconds(answer.headers.get("retry-after"), now=now)
+
+
+def call(request: Outgoing, context: Context) -> Answer:
+    """The answer of a service that did not refuse: its status is below 400.
+
+    Sends X-Correlation-ID and Idempotency-Key unless the request sets them. Raises HandlerError:
+    `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`, `invalid_request`,
+    `invalid_response`, `response_too_large`, `egress_refused`, `redirect_refused`,
+    `too_many_redirects`; HandlerTimeoutError when the node's time is over. `errors` lists each try.
+    """
+    prepared = request.with_defaults(
+        {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
+    )
+    tries = _Tries(prepared, context)
+    try:
+        for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=MAX_TRIES, timeout=None):
+            with attempt:
+                answer = tries.once()
+    except TryFailedError as error:
+        raise tries.verdict(error) from error
+    if tries.errors:
+        context.logger.info("http.retried", request=request.label, attempts=len(tries.errors) + 1)
+    return answer
+
+
+class _Tries:
+    """The tries of one call, and what became of each."""
+
+    def __init__(self, request: Outgoing, context: Context) -> None:
+        self.errors: list[AttemptError] = []
+        self._request = request
+        self._context = context
+        self._base_s = _retry_base(context)
+        self._started = time.monotonic()
+        self._refused_wait_s: float | None = None
+
+    def once(self) -> Answer:
+        try:
+            answer = exchange(self._request, self._context)
+            if answer.status_code >= 400:
+                raise _RefusedAnswerError(answer)
+        except TryFailedError as error:
+            self._remember(error)
+            raise
+        return answer
+
+    def wait_before_next(self, error: Exception) -> bool | float:
+        """The back-off hook: seconds until the next try, or False when there is to be none."""
+        if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= MAX_TRIES:
+            return False
+        wait_s = min(self._base_s * 2.0 ** (len(self.errors) - 1), MAX_WAIT_SECONDS)
+        if isinstance(error, _RefusedAnswerError) and error.wait_s is not None:
+            wait_s = error.wait_s
+        if wait_s >= self._context.remaining_seconds():
+            self._refused_wait_s = wait_s
+            return False
+        return wait_s
+
+    def verdict(self, error: TryFailedError) -> HandlerError:
+        """What the node fails with."""
+        tried = f" ({len(self.errors)} attempts)" if len(self.errors) > 1 else ""
+        message = f"{self._request.label}: {error.message}{tried}"
+        left_s = self._context.remaining_seconds()
+        if error.code == "request_timeout" and left_s <= _CLOCK_MARGIN_S:
+            return HandlerTimeoutError(
+                f"{message}; the node's timeout_seconds are over", errors=tuple(self.errors)
+            )
+        if self._refused_wait_s is not None:
+            message += (
+                f"; the next attempt would have to wait {self._refused_wait_s:.3g} s, but only "
+                f"{left_s:.3g} s of the node's timeout_seconds are left"
+            )
+        return HandlerError(error.code, message, errors=tuple(self.errors))
+
+    def _remember(self, error: TryFailedError) -> None:
+        excerpt = error.excerpt if isinstance(error, _RefusedAnswerError) else ""
+        self.errors.append(
+            AttemptError(
+                code=error.code,
+                message=f"{error.message}: {excerpt}" if excerpt else error.message,
+                after_s=round(time.monotonic() - self._started, 3),
+            )
+        )
+
+
+def _retry_base(context: Context) -> float:
+    """Seconds before the second try: 1, unless the environment says otherwise (for tests)."""
+    try:
+        base_s = float(context.environment(RETRY_BASE) or 1.0)
+    except ValueError:
+        return 1.0
+    return base_s if math.isfinite(base_s) and base_s >= 0 else 1.0

@@ -1,0 +1,216 @@
+"""The shared httpx clients of a process: egress rules, bounded bodies, no cookies, no proxies.
+
+Proxy variables and `.netrc` are not read (a proxy would resolve names behind our back); SSL_CERT_FILE
+and SSL_CERT_DIR are. Knows nothing of retries, which belong to a call and not to a client.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
+from typing import Final
+
+import httpcore
+import httpx
+
+from flowengine import __version__
+from flowengine.handlers.http.bounded_body import (
+    ACCEPTED_ENCODINGS,
+    BodyDecoder,
+    BodyEncodingError,
+    BodyTooLargeError,
+)
+from flowengine.handlers.http.egress import Policy
+from flowengine.handlers.http.guarded_network import (
+    AsyncGuardedBackend,
+    GuardedBackend,
+    Resolver,
+    system_resolver,
+)
+from flowengine.handlers.http.head_limit import HeadLimit
+
+_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+_KEPT_CONNECTIONS: Final = 32
+_KEPT_SECONDS: Final = 30.0
+
+
+class ResponseTooLargeError(httpx.TransportError):
+    """The response body is larger than 10 MB, decoded."""
+
+
+def make_client(
+    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+) -> httpx.Client:
+    """A client for threads. Close it when the process ends."""
+    _quiet()
+    context = verify or httpx.create_ssl_context()
+    transport = httpx.HTTPTransport(verify=context)
+    # httpx 0.28 has no parameter for the network backend; the dependency is pinned to 0.28 for this.
+    transport._pool = httpcore.ConnectionPool(
+        ssl_context=context,
+        max_connections=None,
+        max_keepalive_connections=_KEPT_CONNECTIONS,
+        keepalive_expiry=_KEPT_SECONDS,
+        network_backend=GuardedBackend(policy, resolver),
+    )
+    return httpx.Client(
+        transport=_BoundedTransport(transport),
+        headers=_headers(),
+        cookies=_no_cookies(),
+        timeout=_TIMEOUT,
+        trust_env=False,
+    )
+
+
+def make_async_client(
+    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+) -> httpx.AsyncClient:
+    """A client for one event loop. Close it there."""
+    _quiet()
+    context = verify or httpx.create_ssl_context()
+    transport = httpx.AsyncHTTPTransport(verify=context)
+    transport._pool = httpcore.AsyncConnectionPool(
+        ssl_context=context,
+        max_connections=None,
+        max_keepalive_connections=_KEPT_CONNECTIONS,
+        keepalive_expiry=_KEPT_SECONDS,
+        network_backend=AsyncGuardedBackend(policy, resolver),
+    )
+    return httpx.AsyncClient(
+        transport=_AsyncBoundedTransport(transport),
+        headers=_headers(),
+        cookies=_no_cookies(),
+        timeout=_TIMEOUT,
+        trust_env=False,
+    )
+
+
+def _headers() -> Mapping[str, str]:
+    return {"User-Agent": f"FlowEngine/{__version__}", "Accept-Encoding": ACCEPTED_ENCODINGS}
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps nothing: one node's session must not leak into another's request."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+def _quiet() -> None:
+    """httpx logs whole URLs at INFO and httpcore header values at DEBUG: secrets, both."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def _as_httpx_errors() -> Iterator[None]:
+    try:
+        yield
+    except BodyTooLargeError as error:
+        raise ResponseTooLargeError(str(error)) from error
+    except BodyEncodingError as error:
+        raise httpx.DecodingError(str(error)) from error
+
+
+def _end_head(response: httpx.Response) -> None:
+    """Tell the connection that the answer's head has come."""
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, HeadLimit):
+        stream.end_head()
+
+
+def _decoded_headers(headers: httpx.Headers) -> httpx.Headers:
+    if "content-encoding" not in headers:
+        return headers
+    kept = headers.copy()
+    del kept["content-encoding"]
+    kept.pop("content-length", None)
+    return kept
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream, decoder: BodyDecoder) -> None:
+        self._stream = stream
+        self._decoder = decoder
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _as_httpx_errors():
+            for chunk in self._stream:
+                yield from self._decoder.pieces(chunk)
+            self._decoder.finish()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _BoundedTransport(httpx.BaseTransport):
+    """Answers whose bodies come decoded, and end with an error at the limit."""
+
+    def __init__(self, transport: httpx.BaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._transport.handle_request(request)
+        _end_head(response)
+        if not isinstance(response.stream, httpx.SyncByteStream):
+            raise TypeError("a sync transport answered with an async stream")
+        try:
+            with _as_httpx_errors():
+                decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+        except httpx.DecodingError:
+            response.stream.close()
+            raise
+        return httpx.Response(
+            response.status_code,
+            headers=_decoded_headers(response.headers),
+            stream=_BoundedStream(response.stream, decoder),
+            extensions=response.extensions,
+        )
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+class _AsyncBoundedStream(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream, decoder: BodyDecoder) -> None:
+        self._stream = stream
+        self._decoder = decoder
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx_errors():
+            async for chunk in self._stream:
+                for piece in self._decoder.pieces(chunk):
+                    yield piece
+            self._decoder.finish()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class _AsyncBoundedTransport(httpx.AsyncBaseTransport):
+    """The same for an event loop."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        _end_head(response)
+        if not isinstance(response.stream, httpx.AsyncByteStream):
+            raise TypeError("an async transport answered with a sync stream")
+        try:
+            with _as_httpx_errors():
+                decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+        except httpx.DecodingError:
+            await response.stream.aclose()
+            raise
+        return httpx.Response(
+            response.status_code,
+            headers=_decoded_headers(response.headers),
+            stream=_AsyncBoundedStream(response.stream, decoder),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()

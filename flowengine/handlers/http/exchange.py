@@ -1,0 +1,168 @@
+"""One try at an HTTP call: send, follow redirects safely, read the answer. Knows nothing of retries.
+
+On a redirect to another origin only headers on a short list go along: `Authorization` and cookies
+are not the only credentials, every custom header may be one. Nor does a body: a redirect that would
+send it there (307, 308) is refused, and so is one from https to http.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx
+
+from flowengine.handlers.http.answer import Answer
+from flowengine.handlers.http.clients import ResponseTooLargeError
+from flowengine.handlers.http.guarded_network import EgressRefusedError
+from flowengine.handlers.http.outgoing_request import Outgoing, public_url
+from flowengine.plugin.context import Context
+
+MAX_REDIRECTS: Final = 5
+
+_CONNECT_SECONDS: Final = 10.0
+_LEAST_SILENCE_SECONDS: Final = 30.0
+
+_SAFE_ELSEWHERE: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "transfer-encoding",
+        "user-agent",
+        "x-correlation-id",
+    }
+)
+
+
+class TryFailedError(Exception):
+    """This try gave no answer. `retryable`: another one may."""
+
+    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+
+
+def exchange(request: Outgoing, context: Context) -> Answer:
+    """The answer, whatever its status, once redirects are followed. Raises TryFailedError."""
+    client = context.http()
+    try:
+        sent = client.build_request(
+            request.method,
+            request.url,
+            headers=[(name.encode(), value.encode()) for name, value in request.headers],
+            content=request.content,
+            timeout=attempt_timeout(context.remaining_seconds()),
+        )
+        return _following_redirects(client, sent)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _failure(error) from error
+
+
+def attempt_timeout(remaining_s: float) -> httpx.Timeout:
+    """How long one try may wait for the network, of the seconds that are left to the node.
+
+    A service may be silent for half of what is left, so that a try that hangs leaves time for
+    another; but always for 30 s, so that a slow service needs no longer `timeout_seconds` than
+    it takes. The node's deadline bounds all of it.
+    """
+    left = max(remaining_s, 0.001)
+    return httpx.Timeout(
+        min(left, max(_LEAST_SILENCE_SECONDS, left / 2)), connect=min(left, _CONNECT_SECONDS)
+    )
+
+
+def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer:
+    for _ in range(MAX_REDIRECTS + 1):
+        response = client.send(request, stream=True)
+        try:
+            if response.next_request is None:
+                return _answer(response)
+            request = redirected(request, response.next_request)
+        finally:
+            response.close()
+    raise TryFailedError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects were answered")
+
+
+def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
+    """The next request of a redirect, without what only the first service may see.
+
+    Raises TryFailedError `redirect_refused`.
+    """
+    here, there = request.url, following.url
+    if there.scheme not in ("http", "https"):
+        raise TryFailedError("redirect_refused", f"a redirect to a {there.scheme}: address is not followed")
+    if here.scheme == "https" and there.scheme == "http":
+        raise TryFailedError(
+            "redirect_refused", f"a redirect from https to {public_url(str(there))} is not followed"
+        )
+    if not _same_service(here, there):
+        if _has_body(following):
+            raise TryFailedError(
+                "redirect_refused",
+                f"a redirect that sends the request's body on to {public_url(str(there))}, another service, "
+                "is not followed; call that address itself if it may see the body",
+            )
+        for name in [name for name in following.headers if name not in _SAFE_ELSEWHERE]:
+            del following.headers[name]
+    return following
+
+
+def _has_body(request: httpx.Request) -> bool:
+    """Whether httpx sends a body with it: where it drops one (303), it drops these headers too."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+def _same_service(here: httpx.URL, there: httpx.URL) -> bool:
+    upgraded = (here.scheme, there.scheme) == ("http", "https") and _port(here) == 80 and _port(there) == 443
+    same_port = here.scheme == there.scheme and _port(here) == _port(there)
+    return here.host == there.host and (same_port or upgraded)
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
+
+
+def _answer(response: httpx.Response) -> Answer:
+    body = bytearray()
+    for piece in response.iter_bytes():
+        body += piece
+    return Answer(status_code=response.status_code, headers=dict(response.headers), body=bytes(body))
+
+
+def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
+    """The failure that an httpx error stands for."""
+    match error:
+        case EgressRefusedError():
+            return TryFailedError("egress_refused", str(error))
+        case ResponseTooLargeError():
+            return TryFailedError("response_too_large", str(error))
+        case httpx.DecodingError():
+            return TryFailedError("invalid_response", str(error))
+        case httpx.TimeoutException():
+            return TryFailedError("request_timeout", _described(error), retryable=True)
+        case httpx.NetworkError() | httpx.RemoteProtocolError() | httpx.ProxyError():
+            return TryFailedError("connection_failed", _described(error), retryable=True)
+    return TryFailedError("invalid_request", _described(error))
+
+
+_WORDS: Final = {
+    "ConnectTimeout": "no connection within the time allowed",
+    "ReadTimeout": "no answer within the time allowed",
+    "WriteTimeout": "the request could not be sent within the time allowed",
+    "ConnectError": "could not connect",
+    "ReadError": "the connection broke while reading the answer",
+    "WriteError": "the connection broke while sending the request",
+    "RemoteProtocolError": "the server broke off or did not speak HTTP",
+}
+
+
+def _described(error: Exception) -> str:
+    words = _WORDS.get(type(error).__name__, type(error).__name__)
+    detail = str(error)
+    return f"{words}: {detail}" if detail else words

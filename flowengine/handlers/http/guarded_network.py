@@ -1,0 +1,233 @@
+"""Connections that go only where the egress rules allow, and end when the node's time does.
+
+A name is resolved once, its addresses are judged, and the connection is made to a judged address:
+a resolver that changes its answer between check and connect changes nothing. TLS still verifies the
+name, since httpcore passes that on by itself. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from ssl import SSLContext
+from typing import Any, Final, TypeAlias
+
+import httpcore
+import httpx
+
+from flowengine.handlers.http import time_limit
+from flowengine.handlers.http.egress import Policy, host_refusal, refusal
+from flowengine.handlers.http.head_limit import HeadLimit
+
+Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
+SocketOptions: TypeAlias = Iterable[Any]
+
+# For a resolution that nothing else bounds; glibc gives up by itself after about this long.
+_RESOLVE_SECONDS: Final = 30.0
+
+
+class EgressRefusedError(httpx.TransportError):
+    """The egress rules (FLOWENGINE_EGRESS) do not allow calling this address."""
+
+
+def system_resolver(host: str, port: int) -> list[str]:
+    """The addresses of a host name, in the order to try them. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def allowed_addresses(host: str, addresses: Sequence[str], policy: Policy) -> list[str]:
+    """Those that may be called. Raises EgressRefusedError when none may."""
+    reasons = {address: refusal(address, policy) for address in addresses}
+    allowed = [address for address, reason in reasons.items() if reason is None]
+    if not allowed:
+        why = next(iter(filter(None, reasons.values())), "it has no address")
+        raise EgressRefusedError(f"calling {host} is not allowed: {why}")
+    return allowed
+
+
+def _literal(host: str) -> list[str] | None:
+    try:
+        return [str(ipaddress.ip_address(host.rstrip(".")))]
+    except ValueError:
+        return None
+
+
+def _refuse_name(host: str) -> None:
+    if reason := host_refusal(host):
+        raise EgressRefusedError(f"calling {host} is not allowed: {reason}")
+
+
+def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
+    left = time_limit.bounded(timeout)
+    if left is not None and left <= 0:
+        raise error("the node's deadline has passed")
+    return left
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """httpcore's sockets, behind the egress rules and the node's deadline."""
+
+    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
+        self._policy: Policy = policy
+        self._resolver = resolver
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
+        _refuse_name(host)
+        addresses = _literal(host) or self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in allowed_addresses(host, addresses, self._policy):
+            left = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                stream = self._sockets.connect_tcp(address, port, left, local_address, socket_options)
+                return DeadlineStream(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: SocketOptions | None = None
+    ) -> httpcore.NetworkStream:
+        """Always refused."""
+        raise EgressRefusedError("calling a unix socket is not allowed")
+
+    def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        """Resolve in a thread of its own: getaddrinfo takes no timeout."""
+        answers: queue.SimpleQueue[Sequence[str] | OSError | UnicodeError] = queue.SimpleQueue()
+
+        def resolve() -> None:
+            try:
+                answers.put(self._resolver(host, port))
+            except (OSError, UnicodeError) as error:
+                answers.put(error)
+
+        threading.Thread(target=resolve, name="flowengine-resolve", daemon=True).start()
+        try:
+            answer = answers.get(timeout=_RESOLVE_SECONDS if timeout is None else timeout)
+        except queue.Empty:
+            raise httpcore.ConnectTimeout(f"resolving {host} took too long") from None
+        if isinstance(answer, OSError | UnicodeError):
+            raise httpcore.ConnectError(f"cannot resolve {host}: {answer}") from answer
+        return answer
+
+
+class DeadlineStream(HeadLimit, httpcore.NetworkStream):
+    """A connection whose every read and write also ends at the node's deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        return self.counted(self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The same connection, encrypted."""
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know of the socket."""
+        return self._stream.get_extra_info(info)
+
+
+class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
+    """The same for async handlers; their deadline is kept by cancelling them."""
+
+    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
+        self._policy: Policy = policy
+        self._resolver = resolver
+        self._sockets = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
+        _refuse_name(host)
+        addresses = _literal(host) or await self._resolve(host, port, timeout)
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in allowed_addresses(host, addresses, self._policy):
+            try:
+                stream = await self._sockets.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+                return AsyncBoundedHeadStream(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: SocketOptions | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Always refused."""
+        raise EgressRefusedError("calling a unix socket is not allowed")
+
+    async def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS if timeout is None else timeout):
+                return await asyncio.to_thread(self._resolver, host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"cannot resolve {host}: {error}") from error
+
+
+class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
+    """A connection of an async handler."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        return self.counted(await self._stream.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection, encrypted."""
+        return AsyncBoundedHeadStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know of the socket."""
+        return self._stream.get_extra_info(info)

@@ -1,0 +1,153 @@
+"""Calling a handler: its config made typed, its deadline kept, whatever it raises made a HandlerError.
+
+Sync handlers run in the calling thread, async ones on the process's event loop. A sync handler that
+does not return cannot be stopped from here: its network calls end at the deadline, and what does
+not end is the caller's to give up on. Decides nothing about nodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import inspect
+import threading
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from flowengine.handlers.http import time_limit
+from flowengine.handlers.http.egress import Policy
+from flowengine.handlers.invoking.event_loop import EventLoopThread
+from flowengine.handlers.invoking.failures import failure_of
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin.context import Context
+from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
+from flowengine.plugin.registry import Handler
+
+if TYPE_CHECKING:
+    import httpx
+
+# How long a cancelled handler may take to clean up before it is left behind.
+_CLEAN_UP_SECONDS: Final = 2.0
+
+
+class Invoker:
+    """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
+
+    def __init__(self, *, egress: Policy = "private") -> None:
+        """Starts nothing; clients and loop are made when first asked for."""
+        self._egress: Policy = egress
+        self._lock = threading.Lock()
+        self._loop = EventLoopThread()
+        self._http: httpx.Client | None = None
+        self._async_http: httpx.AsyncClient | None = None
+
+    def http(self) -> httpx.Client:
+        """The shared client for sync handlers (`Context.http`)."""
+        with self._lock:
+            if self._http is None:
+                from flowengine.handlers.http.clients import make_client
+
+                self._http = make_client(self._egress)
+            return self._http
+
+    def async_http(self) -> httpx.AsyncClient:
+        """The shared client for async handlers (`Context.async_http`)."""
+        with self._lock:
+            if self._async_http is None:
+                from flowengine.handlers.http.clients import make_async_client
+
+                self._async_http = make_async_client(self._egress)
+            return self._async_http
+
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
+        """What the handler returns for an already rendered config.
+
+        Raises HandlerError (`invalid_config` names the field; any other exception of the handler
+        becomes `handler_error`), HandlerTimeoutError when an async handler passes the deadline.
+        """
+        typed = _typed(handler, config)
+        if handler.is_async:
+            return self._wait(handler.function(typed, context), handler, context)
+        try:
+            with time_limit.until(context.deadline):
+                output = handler.function(typed, context)
+        except BaseException as error:
+            raise self._failed(error, handler, context) from error
+        return self._wait(output, handler, context) if inspect.isawaitable(output) else output
+
+    def close(self) -> None:
+        """Close the clients and stop the loop; handlers that still run are cancelled."""
+        with self._lock:
+            client, async_client = self._http, self._async_http
+            self._http = self._async_http = None
+        if client is not None:
+            client.close()
+        if async_client is not None:
+            # Where the loop is gone or stuck the process ends anyway, and its sockets with it.
+            with contextlib.suppress(RuntimeError, TimeoutError):
+                self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
+        self._loop.close()
+
+    def _wait(self, output: object, handler: Handler, context: Context) -> object:
+        """The result of an async handler, or its failure, at the deadline and a moment at the latest."""
+        if not inspect.isawaitable(output):
+            return output
+        remaining_s = context.remaining_seconds()
+        future = self._loop.submit(self._awaited(output, handler, context, remaining_s))
+        try:
+            return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
+        except concurrent.futures.CancelledError as error:
+            raise HandlerError(
+                "handler_cancelled",
+                f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
+            ) from error
+        except TimeoutError as error:
+            # It did not heed its cancellation, or it blocks the event loop.
+            future.cancel()
+            context.logger.warning("handler.left_behind", handler=handler.name)
+            raise _timed_out(handler) from error
+
+    async def _awaited(
+        self, output: Awaitable[object], handler: Handler, context: Context, remaining_s: float
+    ) -> object:
+        limit = asyncio.timeout(remaining_s)
+        try:
+            async with limit:
+                return await output
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                raise _timed_out(handler) from error
+            raise self._failed(error, handler, context) from error
+
+    def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
+        failure = failure_of(error)
+        if failure.code == "handler_error":  # a defect of the handler: its author needs the traceback
+            context.logger.error("handler.raised", exc_info=error)
+        if failure.code == "request_timeout" and context.remaining_seconds() <= 0:
+            return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
+        return failure
+
+
+def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
+    try:
+        return msgspec.convert(config, handler.config_type)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".")
+        where = f"config.{field}" if field and not field.startswith("[") else f"config{field}"
+        raise HandlerError("invalid_config", f"{where}: {message}") from error
+    except Exception as error:
+        raise HandlerError("invalid_config", f"config: {failure_of(error).message}") from error
+
+
+def _over(handler: Handler) -> str:
+    return f"handler '{handler.name}' did not end within the node's timeout_seconds"
+
+
+def _timed_out(handler: Handler) -> HandlerTimeoutError:
+    return HandlerTimeoutError(_over(handler))

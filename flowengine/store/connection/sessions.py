@@ -1,0 +1,281 @@
+"""Connections to Redis, and the one way in which the store talks over them.
+
+A Session sends commands in one round trip and runs optimistic transactions. It never retries and
+never reconnects inside a transaction: a connection that failed is thrown away with all its replies,
+because a client that reconnects between WATCH and EXEC loses the WATCH without a word.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import ConnectionInterface
+from redis.retry import Retry
+
+from flowengine.errors import StoreUnavailableError
+from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, make_lean
+
+Command: TypeAlias = tuple[Any, ...]
+SOCKET_TIMEOUT_S = 5.0
+HEALTH_CHECK_S = 30
+
+AHEAD_FOR_S = 0.1
+"""What was read ahead is used no later: among slow nodes the next message is seldom the expected one."""
+
+LUCK = 3
+TRY_AGAIN_AFTER = 32
+"""Reading ahead stops after LUCK failures in a row, and is tried again after so many transactions."""
+
+
+def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
+    """A client for the URL that retries nothing by itself. Opens no connection yet.
+
+    Raises ValueError for a URL that redis-py does not understand. `socket_timeout` in seconds.
+    """
+    client = redis.Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=min(socket_timeout, 2.0),
+        health_check_interval=HEALTH_CHECK_S,
+        protocol=2,
+    )
+    return make_lean(client)
+
+
+class Commands(list[Command]):
+    """Commands to send together; a CommandSink."""
+
+    def execute_command(self, *args: object) -> None:
+        """Queue one command."""
+        self.append(args)
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """Names to WATCH, and the reads that decide what is written."""
+
+    names: tuple[str, ...]
+    reads: tuple[Command, ...]
+
+
+class _Ahead(msgspec.Struct, frozen=True):
+    reading: Reading
+    replies: list[Any]
+    at: float
+
+
+class Session:
+    """One connection of one thread.
+
+    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched.
+    """
+
+    def __init__(self, connection: ConnectionInterface) -> None:
+        self._connection = connection
+        self._watching = False
+        self._ahead: _Ahead | None = None
+        self._luck = 1
+        self._passed_over = 0
+        self.epoch = 0
+
+    def call(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of the commands, sent in one round trip, not as a transaction.
+
+        An error reply of one command is raised after all replies have been read.
+        Raises StoreUnavailableError when the connection failed: the commands may have been executed.
+        """
+        return self._accepted(self._exchange(commands))
+
+    def watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
+        """WATCH these names and no others, and give the replies of the reads: one round trip."""
+        self._ahead = None
+        head: list[Command] = [("UNWATCH",)] if self._watching else []
+        if names:
+            head.append(("WATCH", *names))
+            self._watching = True
+        replies = self.call([*head, *reads])[len(head) :]
+        self._watching = bool(names)
+        return replies
+
+    def write(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies of a transaction that depends on nothing read before. Raises as `transact` does.
+
+        What an abandoned unit has left WATCHed is dropped first, or the transaction could be refused.
+        """
+        if self._watching:
+            self.unwatch()
+        replies = self.transact(commands, self.epoch)
+        if replies is None:
+            raise StoreUnavailableError("Redis refused a transaction that watches nothing")
+        return replies
+
+    def transact(
+        self, commands: Sequence[Command], epoch: int, ahead: Reading | None = None
+    ) -> list[Any] | None:
+        """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
+
+        `ahead`: what the next `watch` of this session will probably ask for. It is asked for in the same
+        round trip if that has paid of late, and `watched_ahead` has the replies.
+
+        `epoch`: the session's when the keys were WATCHed. Nothing is sent if that connection is gone,
+        even if a read has made a new one since; and no health check comes in between, since it
+        would reconnect and lose the WATCH.
+
+        Raises StoreUnavailableError when the connection failed (the transaction may have been
+        applied: read again and decide) or when the server refused it (out of memory, disk full).
+        """
+        watched, self._watching = self._watching, False
+        if epoch != self.epoch or (watched and not self._connection.is_connected):
+            self.discard()
+            raise StoreUnavailableError("the connection was lost between WATCH and EXEC")
+        self._ahead = None
+        tail = self._asked_ahead(ahead)
+        replies = self._exchange([("MULTI",), *commands, ("EXEC",), *tail], check_health=not watched)
+        if tail and ahead is not None:
+            replies = self._keep_ahead(replies, len(commands) + 2, ahead)
+        result = replies[-1]
+        if isinstance(result, redis.ResponseError):
+            refused = next((reply for reply in replies if isinstance(reply, redis.ResponseError)), result)
+            self._leave_if_demoted(refused)
+            raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
+        return None if result is None else self._accepted(result)
+
+    def watched_ahead(self, reading: Reading) -> list[Any] | None:
+        """The replies of exactly this reading, if the last transaction was followed by it just now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        current = time.monotonic() - ahead.at < AHEAD_FOR_S and self._connection.is_connected
+        if not current or ahead.reading != reading:
+            self._luck = max(0, self._luck - 1)
+            return None
+        self._luck = LUCK
+        return ahead.replies
+
+    def _asked_ahead(self, ahead: Reading | None) -> list[Command]:
+        if ahead is None:
+            return []
+        if not self._luck:
+            self._passed_over = (self._passed_over + 1) % TRY_AGAIN_AFTER
+            if self._passed_over:
+                return []
+        return [("WATCH", *ahead.names), *ahead.reads]
+
+    def _keep_ahead(self, replies: list[Any], end: int, reading: Reading) -> list[Any]:
+        """Keep what was read after the transaction; returns the transaction's own replies."""
+        found = replies[end + 1 :]
+        self._watching = True
+        if not any(isinstance(reply, redis.ResponseError) for reply in replies[end - 1 :]):
+            self._ahead = _Ahead(reading, found, time.monotonic())
+        return replies[:end]
+
+    def discard(self) -> None:
+        """Throw the connection away, with its replies and all that it watches."""
+        self.epoch += 1
+        self._ahead = None
+        self._watching = False
+        self._connection.disconnect()
+
+    def unwatch(self) -> None:
+        """Drop what is watched."""
+        self._ahead = None
+        self.call([("UNWATCH",)])
+        self._watching = False
+
+    def _accepted(self, replies: list[Any]) -> list[Any]:
+        """The replies, unless one is an error, which is raised."""
+        for reply in replies:
+            if isinstance(reply, redis.ResponseError):
+                self._leave_if_demoted(reply)
+                if is_refusal(reply):
+                    raise StoreUnavailableError(f"Redis refuses: {reply}") from reply
+                raise reply
+        return replies
+
+    def _leave_if_demoted(self, error: redis.ResponseError) -> None:
+        """A server that has become a replica stays one: a new connection finds the new primary."""
+        if is_read_only(error):
+            self.discard()
+
+    def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
+        connection = self._connection
+        try:
+            connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
+            if isinstance(connection, LeanConnection | LeanUnixConnection):
+                return connection.read_replies(len(commands))
+            return [_read(connection) for _ in commands]
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            self.discard()
+            raise StoreUnavailableError(f"Redis does not answer: {error}") from error
+        except BaseException:
+            self.discard()
+            raise
+
+
+class Sessions:
+    """The sessions of one process: one per thread, made on first use."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._local = threading.local()
+
+    def here(self) -> Session:
+        """The calling thread's session."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = Session(self._client.connection_pool.make_connection())
+        return session
+
+    def retrying_read(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `here().call`, once more on a new connection if an idle one turned out to be dead.
+
+        For commands whose repetition is harmless.
+        """
+        try:
+            return self.here().call(commands)
+        except StoreUnavailableError:
+            return self.here().call(commands)
+
+    def retrying_write(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `here().write`, once more on a new connection if an idle one turned out to be dead.
+
+        For a transaction that may be applied twice without harm.
+        """
+        try:
+            return self.here().write(commands)
+        except StoreUnavailableError:
+            return self.here().write(commands)
+
+    def retrying_watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
+        """Like `here().watch`, once more on a new connection if an idle one turned out to be dead."""
+        try:
+            return self.here().watch(names, reads)
+        except StoreUnavailableError:
+            return self.here().watch(names, reads)
+
+
+def _read(connection: ConnectionInterface) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+_REFUSALS = ("OOM ", "MISCONF ", "READONLY ", "LOADING ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
+
+
+def is_read_only(error: redis.ResponseError) -> bool:
+    """Whether the server takes no writes because it is a replica."""
+    return isinstance(error, redis.exceptions.ReadOnlyError) or str(error).startswith("READONLY ")
+
+
+def is_refusal(error: redis.ResponseError) -> bool:
+    """Whether the server refuses for a state of its own, which will pass; not for what was asked."""
+    known = redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
+    return isinstance(error, known) or str(error).startswith(_REFUSALS)

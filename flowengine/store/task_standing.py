@@ -1,0 +1,62 @@
+"""What has become of a task that a worker began: read from its queue, decided by nobody here.
+
+A start is noted as DELIVERY:MILLISECONDS:PLACE, and the place names the stream entry and who held it:
+so a deadline timer can tell a worker that hangs from a task that only waits to be delivered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+
+from flowengine.engine.ports import Begun
+from flowengine.execution.rules import Standing
+from flowengine.queues import GROUP, stream_key
+from flowengine.store.connection.sessions import Sessions
+
+ALIVE_MS: Final = 10_000
+"""A consumer that has been silent for longer is taken for gone: its process renews and reads more often."""
+
+
+def format_begun(begun: Begun) -> str:
+    """The value in `started`."""
+    return f"{begun.delivery}:{begun.at}:{begun.place}"
+
+
+def parse_begun(value: bytes) -> Begun:
+    """What `format_begun` has written."""
+    delivery, at, place = value.decode().split(":", 2)
+    return Begun(int(delivery), int(at), place)
+
+
+def standing_of(sessions: Sessions, queue: str, begun: Begun, lease_ms: int) -> Standing:
+    """Held, lost, waiting or settled; of a task whose queue was lost with its data: waiting.
+
+    Raises StoreUnavailableError.
+    """
+    entry, _, holder = begun.place.partition("/")
+    key = stream_key(queue)
+    try:
+        pending, consumers = sessions.retrying_read(
+            [("XPENDING", key, GROUP, entry, entry, 1), ("XINFO", "CONSUMERS", key, GROUP)]
+        )
+    except redis.ResponseError as error:
+        if str(error).startswith(("NOGROUP", "ERR no such key")):
+            return "waiting"
+        raise
+    if not pending:
+        return "settled"
+    _, consumer, idle_ms, deliveries = pending[0]
+    if int(idle_ms) < lease_ms:
+        same = consumer.decode() == holder and int(deliveries) == begun.delivery
+        return "held" if same else "waiting"
+    handed_back = int(deliveries) < begun.delivery
+    return "waiting" if handed_back or any(map(is_alive, consumers)) else "lost"
+
+
+def is_alive(consumer: Sequence[Any]) -> bool:
+    """Whether a row of XINFO CONSUMERS is that of a process which lives."""
+    fields = dict(zip(consumer[::2], consumer[1::2], strict=True))
+    return int(fields[b"idle"]) < ALIVE_MS

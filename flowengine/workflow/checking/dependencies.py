@@ -1,0 +1,91 @@
+"""From the ids that nodes name to a graph; whatever is wrong with ids and dependencies is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import pointer_to
+from flowengine.workflow.checking.document_shape import DraftNode
+from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
+from flowengine.workflow.graph import Graph
+
+MAX_NAMED_IN_CYCLE: Final = 50
+
+
+class Links(msgspec.Struct, frozen=True):
+    """The graph, and which number each id has (of two nodes with one id, the first).
+
+    `index` holds ids that were refused too; `nameable` are those that a message may propose.
+    """
+
+    index: dict[str, int]
+    nameable: tuple[str, ...]
+    graph: Graph
+
+
+def link(nodes: Sequence[DraftNode], report: Report) -> Links:
+    """Resolve every dependency; reports duplicate ids, dependencies that lead nowhere, and cycles."""
+    index: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        if node.id is None:
+            continue
+        first = index.setdefault(node.id, place)
+        if first != place:
+            report.add(
+                "duplicate_id",
+                pointer_to(node.pointer, "id"),
+                f"the id {quoted(node.id)} is taken by {nodes[first].pointer}: ids are unique",
+            )
+    nameable = tuple(name for name in index if len(name) <= MAX_ID_CHARS and NODE_ID.fullmatch(name))
+    graph = Graph(tuple(_parents(node, index, nameable, report) for node in nodes))
+    for cycle in graph.cycles():
+        _report_cycle(cycle, nodes, report)
+    return Links(index, nameable, graph)
+
+
+def _parents(
+    node: DraftNode, index: dict[str, int], nameable: Sequence[str], report: Report
+) -> tuple[int, ...]:
+    found: dict[int, None] = {}
+    seen: set[str] = set()
+    for place, name in enumerate(node.dependencies):
+        if not isinstance(name, str):
+            continue
+        if name in index and name not in seen and name != node.id:
+            found[index[name]] = None
+        elif report.is_full:
+            report.leave_out()
+        else:
+            _report_dependency(node, place, name, name in seen, nameable, report)
+        seen.add(name)
+    return tuple(found)
+
+
+def _report_dependency(
+    node: DraftNode, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
+) -> None:
+    pointer = pointer_to(pointer_to(node.pointer, "dependencies"), place)
+    if is_repeated:
+        report.add("repeated_dependency", pointer, f"{quoted(name)} is named twice: name it once")
+    elif name == node.id:
+        report.add("self_dependency", pointer, f"the node {quoted(name)} depends on itself")
+    else:
+        nearest = did_you_mean(report.nearest(name, nameable))
+        report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
+
+
+def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:
+    names = [escaped(nodes[place].id or "") for place in (*cycle, cycle[0])]
+    if len(names) > MAX_NAMED_IN_CYCLE:
+        half = MAX_NAMED_IN_CYCLE // 2
+        names[half:-half] = [f"... {len(names) - 2 * half} more ..."]
+    report.add(
+        "cycle",
+        pointer_to(nodes[cycle[0]].pointer, "dependencies"),
+        f"these nodes wait for each other, so none can start: {' -> '.join(names)}; "
+        "take one of these dependencies away",
+    )

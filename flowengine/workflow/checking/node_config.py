@@ -1,0 +1,212 @@
+"""A node's config against its handler's struct, as far as that can be known before templates are rendered.
+
+A string that is one whole expression may become any value and stands for all; a text with expressions in it
+is text; everything else is held to the type, and everything wrong is reported, not only the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.plugin.literals import LiteralCheck
+from flowengine.template import is_template
+from flowengine.workflow.checking.document_shape import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
+from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+
+MAX_MESSAGE_CHARS: Final = 300
+_PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"\.(?P<field>[^.\[\]]+)|\[(?P<item>\d+)\]")
+_TEXT_NOT_TAKEN: Final = (
+    "text around an expression makes text, which is not what this field takes: "
+    "make the whole string one expression"
+)
+
+
+def check_config(
+    config: JsonObject,
+    config_type: type[msgspec.Struct],
+    pointer: str,
+    report: Report,
+    is_sole: Callable[[str], bool],
+) -> None:
+    """Report everything in the config that the handler would refuse, until the report is full.
+
+    `is_sole` says of a template whether it is one whole expression.
+    """
+    has_templates = _holds_template(config)
+    check = _Check(report, is_sole, has_templates)
+    check.struct(config, fields_of(config_type), pointer)
+    if check.found or has_templates:
+        return
+    try:
+        msgspec.convert(config, config_type)
+    except msgspec.ValidationError as error:
+        check.refuse(error, pointer)
+
+
+class _Member(msgspec.Struct, frozen=True):
+    """A value in a list or object: `key` is its place or name there."""
+
+    key: str | int
+    value: JsonValue
+    holds_template: bool
+
+
+class _Check:
+    """One config, or a part of one, being checked. `found` says whether anything was reported."""
+
+    def __init__(self, report: Report, is_sole: Callable[[str], bool], has_templates: bool) -> None:
+        self._report = report
+        self._is_sole = is_sole
+        self._has_templates = has_templates
+        self.found = False
+
+    def struct(self, value: JsonObject, fields: Fields, pointer: str) -> None:
+        """Every field of an object that a struct is made from."""
+        if not fields.names.issuperset(value):
+            self.found = True
+            refuse_unknown_fields(value, fields.known, pointer, self._report)
+        for name, field in fields.by_name.items():
+            if name in value:
+                self._value(value[name], field.expected, pointer, name)
+            elif field.is_required:
+                self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
+
+    def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
+        """Report what msgspec says, where it says."""
+        text = str(error)
+        found = _PATH.search(text)
+        for step in _STEP.finditer(found["path"]) if found else ():
+            pointer = pointer_to(pointer, step["field"] or step["item"])
+        self._add("invalid_config", pointer, escaped(_PATH.sub("", text), MAX_MESSAGE_CHARS))
+
+    def _add(self, code: str, pointer: str, message: str) -> None:
+        self.found = True
+        self._report.add(code, pointer, message)
+
+    def _leave_out(self) -> None:
+        """Something does not fit; how much of it is wrong is not looked at."""
+        self.found = True
+        self._report.leave_out(at_least=True)
+
+    def _value(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        if self._has_templates and _holds_template(value):
+            self._templated(value, expected, owner, key)
+        else:
+            self._plain(value, expected, owner, key)
+
+    def _templated(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        """A template, or a list or object with templates in it."""
+        if isinstance(value, str):
+            if not expected.takes_text and not self._is_sole(value):
+                self._add("invalid_config", pointer_to(owner, key), _TEXT_NOT_TAKEN)
+        elif self._report.is_full and expected.has_parts:
+            self._report.leave_out(0, at_least=True)
+        else:
+            self._descend(value, expected, pointer_to(owner, key))
+
+    def _plain(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
+        if isinstance(value, str) and value in expected.texts:
+            return
+        try:
+            msgspec.convert(value, expected.kind)
+        except msgspec.ValidationError as error:
+            if self._report.is_full:
+                self._leave_out()
+            else:
+                self._refuse_plain(value, expected, pointer_to(owner, key), error)
+        else:
+            if isinstance(value, str):
+                self._literal(value, expected, owner, key)
+
+    def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
+        for annotation in getattr(expected.kind, "__metadata__", ()):
+            if isinstance(annotation, LiteralCheck) and (wrong := annotation.check(text)):
+                self._add("invalid_config", pointer_to(owner, key), escaped(wrong, MAX_MESSAGE_CHARS))
+
+    def _refuse_plain(
+        self, value: JsonValue, expected: Expected, pointer: str, error: msgspec.ValidationError
+    ) -> None:
+        inner = _Check(self._report, self._is_sole, has_templates=False)
+        inner._descend(value, expected, pointer)
+        if inner.found:
+            self.found = True
+        elif expected.choices:
+            self._refuse_choice(value, expected.choices, pointer)
+        else:
+            self.refuse(error, pointer)
+
+    def _descend(self, value: JsonValue, expected: Expected, pointer: str) -> None:
+        """Look at the parts of a list or object, where the type says what they must be."""
+        if isinstance(value, dict):
+            if expected.fields is not None:
+                self.struct(value, expected.fields, pointer)
+            elif expected.values is not None:
+                self._members(self._listed(value.items()), expected.values, pointer)
+            elif expected.refuses_objects:
+                self._add("invalid_config", pointer, "this field does not take an object")
+        elif isinstance(value, list):
+            if expected.items is not None:
+                self._members(self._listed(enumerate(value)), expected.items, pointer)
+            elif expected.places is not None:
+                self._places(value, expected.places, pointer)
+            elif expected.refuses_lists:
+                self._add("invalid_config", pointer, "this field does not take a list")
+
+    def _listed(self, items: Iterable[tuple[str | int, JsonValue]]) -> list[_Member]:
+        return [_Member(key, item, self._has_templates and _holds_template(item)) for key, item in items]
+
+    def _members(self, members: Sequence[_Member], expected: Expected, pointer: str) -> None:
+        """Values that are held to one type: all at once and, where one does not fit, half by half."""
+        if len(members) == 1 and not members[0].holds_template:
+            self._plain(members[0].value, expected, pointer, members[0].key)
+        elif _fit([member.value for member in members if not member.holds_template], expected):
+            for member in members:
+                if member.holds_template:
+                    self._templated(member.value, expected, pointer, member.key)
+        elif self._report.is_full:
+            self._leave_out()
+        else:
+            half = len(members) // 2
+            self._members(members[:half], expected, pointer)
+            self._members(members[half:], expected, pointer)
+
+    def _places(self, value: list[JsonValue], places: tuple[Expected, ...], pointer: str) -> None:
+        if len(places) != len(value):
+            message = f"takes {len(places)} items, there are {len(value)}"
+            self._add("invalid_config", pointer, message)
+            return
+        for place, (item, expected) in enumerate(zip(value, places, strict=True)):
+            self._value(item, expected, pointer, place)
+
+    def _refuse_choice(self, value: JsonValue, choices: tuple[str, ...], pointer: str) -> None:
+        meant = did_you_mean(self._report.nearest(str(value), choices))
+        given = quoted(value) if isinstance(value, str) else escaped(str(value))
+        self._add("invalid_config", pointer, f"{given} is not one of {', '.join(choices)}{meant}")
+
+
+def _fit(values: list[JsonValue], expected: Expected) -> bool:
+    try:
+        msgspec.convert(values, expected.list_of)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _holds_template(value: JsonValue) -> bool:
+    pending = [value]
+    for item in pending:
+        if isinstance(item, str):
+            if is_template(item):
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False

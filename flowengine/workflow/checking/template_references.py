@@ -1,0 +1,183 @@
+"""The templates of a node's config, checked before anything runs: syntax, and what they read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.settings import Limits
+from flowengine.template import Analysis, TemplateError, analyse, is_template
+from flowengine.workflow.checking.dependencies import Links
+from flowengine.workflow.checking.document_shape import DraftNode, JsonObject
+from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
+
+Where: TypeAlias = tuple[str, str | int]
+"""The pointer to an object or list, and the key or place in it: a pointer is only made for a problem."""
+
+MAX_TEMPLATE_WORK: Final = 1_000_000
+_EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
+_TEMPLATE_COST: Final = 50
+_COMPLEX_FACTOR: Final = 16
+
+
+class _Read(msgspec.Struct, frozen=True):
+    """A right template in this document: the nodes it reads, as numbers and as a set of bits, and how many
+    of its names are no node's."""
+
+    analysis: Analysis
+    sources: tuple[int, ...]
+    bits: int
+    unknown: int
+
+
+class TemplateCheck:
+    """Checks the templates of one document's nodes, each distinct text once, within a bound on work."""
+
+    def __init__(self, links: Links, limits: Limits, report: Report) -> None:
+        self._links = links
+        self._limits = limits
+        self._report = report
+        self._known: dict[str, _Read | TemplateError] = {}
+        self._work = MAX_TEMPLATE_WORK
+        self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
+
+    def reads(
+        self, place: int, node: DraftNode, config: JsonObject, *, secrets: bool = True
+    ) -> tuple[int, ...]:
+        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead.
+
+        `secrets`: whether the node's handler may be given any.
+        """
+        judged: dict[str, int] = {}
+        for where, text in _templates(config, pointer_to(node.pointer, "config")):
+            if self._work < 0:
+                break
+            wrong = judged.get(text)
+            if wrong is None or (wrong and not self._report.is_full):
+                judged[text] = self._judge(text, place, node, where, secrets=secrets)
+            elif wrong:
+                self._report.leave_out(wrong)
+        fine = [self._known[text] for text, wrong in judged.items() if not wrong]
+        found = {source for read in fine if isinstance(read, _Read) for source in read.sources}
+        return tuple(sorted(found))
+
+    def is_sole(self, text: str) -> bool:
+        """Whether a template is one whole expression; true as well of one that `reads` did not accept."""
+        known = self._known.get(text)
+        return not isinstance(known, _Read) or known.analysis.is_sole
+
+    def _judge(self, text: str, place: int, node: DraftNode, where: Where, *, secrets: bool) -> int:
+        """Report what is wrong with the text here; returns how many problems that makes."""
+        limit = self._limits.max_template_chars
+        if len(text) > limit:
+            message = (
+                f"a templated string has at most {limit} characters (FLOWENGINE_MAX_TEMPLATE_CHARS), "
+                f"this one has {len(text)}: put fixed text into a node of its own"
+            )
+            self._refuse("template_too_long", where, message)
+            return 1
+        known = self._known.get(text)
+        if known is None:
+            known = self._known[text] = self._looked_up(text)
+            self._pay(text, known, where)
+        if isinstance(known, TemplateError):
+            self._refuse(known.code, where, known.message)
+            return 1
+        allowed = self._links.graph.ancestor_bits(place) & ~(1 << place)
+        wrong = (known.bits & ~allowed).bit_count() + known.unknown
+        if wrong:
+            self._refuse_sources(wrong, known.analysis.nodes, place, node, where)
+        if known.analysis.secrets and not secrets:
+            self._refuse("secret_not_allowed", where, _no_secrets(node))
+            wrong += 1
+        return wrong
+
+    def _looked_up(self, text: str) -> _Read | TemplateError:
+        try:
+            analysis = analyse(text)
+        except TemplateError as error:
+            return error
+        index = self._links.index
+        sources = tuple(index[name] for name in analysis.nodes if name in index)
+        bits = 0
+        for source in sources:
+            bits |= 1 << source
+        return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources))
+
+    def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
+        inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
+        simple = isinstance(known, _Read) and known.analysis.is_simple
+        self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
+        if self._work < 0:
+            self._refuse(
+                "too_many_templates",
+                where,
+                f"the different templates of this workflow take more than {MAX_TEMPLATE_WORK} units of work: "
+                f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read; "
+                "those after this one were not checked: split the workflow",
+            )
+
+    def _refuse(self, code: str, where: Where, message: str) -> None:
+        if self._report.is_full:
+            self._report.leave_out()
+        else:
+            self._report.add(code, pointer_to(*where), message)
+
+    def _refuse_sources(
+        self, wrong: int, names: tuple[str, ...], place: int, node: DraftNode, where: Where
+    ) -> None:
+        """Report each of the names that cannot be read here: so many are `wrong`."""
+        if self._report.is_full:
+            self._report.leave_out(wrong)
+            return
+        for name in names:
+            source = self._links.index.get(name)
+            if source is None:
+                hint = self._hyphen_hint(name) or did_you_mean(
+                    self._report.nearest(name, self._links.nameable)
+                )
+                message = f"the template reads {quoted(name)}, which is no node{hint}"
+                self._refuse("unknown_node_reference", where, message)
+            elif source == place:
+                message = f"the template reads its own node's output, {quoted(name)}"
+                self._refuse("not_an_ancestor", where, message)
+            elif not self._links.graph.is_ancestor(source, place):
+                message = (
+                    f"the template reads {quoted(name)}, which may not have run by then: "
+                    f"add it to the dependencies of {quoted(node.id or '')}"
+                )
+                self._refuse("not_an_ancestor", where, message)
+
+    def _hyphen_hint(self, name: str) -> str:
+        node_id = self._hyphenated.get(name)
+        return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
+
+
+def _no_secrets(node: DraftNode) -> str:
+    return (
+        f"the handler {quoted(node.handler or '')} takes no secrets: its result is made of its config, "
+        "and would show them altered; read the secret in the config of the node that sends it"
+    )
+
+
+def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
+    """Every templated string in the config, in order, and where. Flat: there may be 60 levels to each."""
+    levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
+    while levels:
+        pointer, members = levels[-1]
+        for key, item in members:
+            if isinstance(item, str):
+                if is_template(item):
+                    yield (pointer, key), item
+            elif isinstance(item, dict):
+                levels.append((pointer_to(pointer, key), iter(item.items())))
+                break
+            elif isinstance(item, list):
+                levels.append((pointer_to(pointer, key), iter(enumerate(item))))
+                break
+        else:
+            levels.pop()

@@ -1,0 +1,180 @@
+"""The examples of the OpenAPI document are what the API answers: asked, and compared word for word."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from flowengine.api.openapi import examples
+from flowengine.settings import Settings
+from tests.support.http_server import HttpServer, Reply, json_reply, serving
+from tests.support.stack_processes import Stack, running_stack
+from tests.support.waiting import wait_until
+
+DOCUMENTED = "https://api.example.com"
+VOLATILE = re.compile(r"(_at|_s|correlation_id|headers|length|consumers)$")
+JSON = {"Content-Type": "application/json"}
+YAML = {"Content-Type": "application/yaml"}
+
+
+@pytest.fixture(scope="module")
+def seen_running() -> threading.Event:
+    """Until when the language model does not answer."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def service(seen_running: threading.Event) -> Iterator[HttpServer]:
+    """What the examples call: a service that answers, one that fails, and a language model."""
+    with serving() as server:
+        server.answers("/fine/users/123", json_reply({"id": 123, "name": "Ada"}))
+        server.answers("/broken/users/123", Reply(status=500))
+        results = msgspec.json.decode(examples.COMPLETED.results["analyze_with_llm"])
+        answer = {"message": {"content": results["content"]}, "finish_reason": "stop"}
+        reply = json_reply({"model": results["model"], "choices": [answer], "usage": results["usage"]})
+        server.answers("/v1/chat/completions", msgspec.structs.replace(reply, until=seen_running))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def example_stack(service: HttpServer) -> Iterator[Stack]:
+    """A stack whose language model waits to be seen running."""
+    settings = {
+        "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
+        "LLM_BASE_URL": service.url("/v1"),
+        "LLM_API_KEY": "key-of-the-tests",
+    }
+    with running_stack(settings=settings) as stack:
+        yield stack
+
+
+class Asked:
+    """One execution of the example workflow, and answers about it in the examples' own names."""
+
+    def __init__(self, stack: Stack, service: HttpServer, kind: str) -> None:
+        self._stack = stack
+        self._service = service.url(f"/{kind}")
+        document = msgspec.json.encode(examples.WORKFLOW).decode().replace(DOCUMENTED, self._service)
+        self.created = stack.client.post(
+            "/workflow",
+            content=document.encode(),
+            headers={**JSON, "X-Correlation-ID": examples.CORRELATION_ID},
+        )
+        self.id = self.created.json()["execution_id"]
+
+    def told(self, response: httpx.Response) -> Any:
+        """The answer, as it would be for the example's address and id."""
+        text = response.text.replace(self._service, DOCUMENTED).replace(self.id, examples.ID)
+        return told(msgspec.json.decode(text))
+
+    def get(self, suffix: str = "") -> Any:
+        return self.told(self._stack.client.get(f"/workflows/{self.id}{suffix}"))
+
+    def trigger(self) -> Any:
+        return self.told(self._stack.client.post(f"/workflow/trigger/{self.id}"))
+
+    def await_node(self, number: int, status: str) -> None:
+        wait_until(lambda: self.get()["nodes"][number]["status"] == status, what=status, within_s=30)
+
+
+def told(value: Any) -> Any:
+    """A JSON value with what differs each time replaced by its type."""
+    if isinstance(value, dict):
+        return {
+            name: type(item).__name__ if VOLATILE.search(name) else told(item) for name, item in value.items()
+        }
+    return [told(item) for item in value] if isinstance(value, list) else value
+
+
+def shown(view: object) -> Any:
+    """An example in the same form."""
+    return told(msgspec.json.decode(msgspec.json.encode(view)))
+
+
+def test_examples_of_an_execution_that_completes(
+    example_stack: Stack, service: HttpServer, seen_running: threading.Event
+) -> None:
+    """Created, triggered, running, completed, its results, and a trigger too many."""
+    asked = Asked(example_stack, service, "fine")
+    assert asked.told(asked.created) == shown(examples.CREATED)
+    assert asked.trigger() == shown(examples.TRIGGERED)
+    asked.await_node(1, "running")
+    assert asked.get() == shown(examples.RUNNING_STATUS)
+    seen_running.set()
+    asked.await_node(1, "completed")
+    wait_until(lambda: asked.get()["status"] == "completed", what="the end")
+    assert asked.get() == shown(examples.COMPLETED_STATUS)
+    assert asked.get("/results") == shown(examples.COMPLETED)
+    assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
+
+
+def test_examples_of_an_execution_that_fails(example_stack: Stack, service: HttpServer) -> None:
+    """The errors have the codes, texts and tries that a failing service really gives."""
+    asked = Asked(example_stack, service, "broken")
+    asked.trigger()
+    wait_until(lambda: asked.get()["status"] == "failed", what="the failure", within_s=30)
+    assert asked.get() == shown(examples.FAILED_STATUS)
+    assert asked.get("/results") == shown(examples.FAILED)
+
+
+def test_examples_of_health(example_stack: Stack) -> None:
+    """The names of the parts are those that a stack without handlers of its own has."""
+    health = told(example_stack.client.get("/health").json())
+    assert health["status"] == "ok"
+    assert health["checks"] == examples.HEALTHY.checks
+    assert health["queues"].keys() == examples.HEALTHY.queues.keys()
+
+
+Ask = Callable[[httpx.Client], httpx.Response]
+REFUSALS: list[tuple[str, str, Ask]] = [
+    ("/workflow", "malformed_document",
+     lambda client: client.post("/workflow", content=examples.MALFORMED.encode(), headers=JSON)),
+    ("/workflow", "invalid_workflow",
+     lambda client: client.post("/workflow", content=examples.MISSPELT.encode(), headers=YAML)),
+    ("/workflow", "unsupported_media_type",
+     lambda client: client.post("/workflow", content=b"x", headers={"Content-Type": "text/plain"})),
+    ("/workflow", "body_too_large",
+     lambda client: client.post(
+         "/workflow", content=b" " * (Settings().limits.max_yaml_bytes + 1), headers=YAML)),
+    ("/workflows/{execution_id}", "execution_not_found",
+     lambda client: client.get(f"/workflows/{examples.ID}")),
+    ("/health", "misdirected_request",
+     lambda client: client.get("/health", headers={"Host": "service.example"})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "kind", "ask"), REFUSALS, ids=[kind for _, kind, _ in REFUSALS])
+def test_examples_of_refusals(example_stack: Stack, path: str, kind: str, ask: Ask) -> None:
+    """Title, detail, instance and problems are those of a real refusal."""
+    assert told(ask(example_stack.client).json()) == documented(example_stack, path, kind)
+
+
+def test_nothing_is_documented_that_an_open_route_never_answers(example_stack: Stack) -> None:
+    """/health asks for no key."""
+    document = example_stack.client.get("/openapi.json").json()
+    assert "401" not in document["paths"]["/health"]["get"]["responses"]
+
+
+def test_times_are_times_in_the_schema(example_stack: Stack) -> None:
+    """Generated clients need to know."""
+    schemas = example_stack.client.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["CreatedView"]["properties"]["created_at"]["format"] == "date-time"
+    assert schemas["NodeView"]["properties"]["started_at"]["anyOf"][0]["format"] == "date-time"
+
+
+def documented(stack: Stack, path: str, kind: str) -> Any:
+    """The example of a refusal, as the document that the API serves has it."""
+    (operation,) = stack.client.get("/openapi.json").json()["paths"][path].values()
+    (found,) = (
+        content["examples"][kind]["value"]
+        for answer in operation["responses"].values()
+        for content in answer["content"].values()
+        if kind in content["examples"]
+    )
+    return told(found)

@@ -1,0 +1,244 @@
+"""Supervision, over real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flowengine.devstack.interrupts import Interrupts
+from flowengine.devstack.supervision import FATAL_EXIT, Service, Supervisor
+from tests.support.waiting import wait_until
+
+PYTHON = (sys.executable, "-c")
+SUPERVISOR = "flowengine.cli.processes.supervisor_process"
+# Says its pid, then ends when its supervisor tells it or is gone. Two of them share one pipe, and print()
+# writes the end of a line by itself where output is unbuffered: so the line is one write.
+GOOD_CHILD = """
+import os
+from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
+stop = stop_on_signal(take_lifeline())
+os.write(1, b"%d\\n" % os.getpid())
+stop.wait()
+print("bye", flush=True)
+"""
+DEAF_CHILD = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+class Told:
+    """What a supervisor reported, and what its children printed."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.lines: list[str] = []
+
+    def report(self, event: str, **fields: object) -> None:
+        self.events.append((event, fields))
+
+    def on_line(self, service: str, line: str) -> None:
+        self.lines.append(line)
+
+    def pids(self) -> list[int]:
+        return [int(line) for line in self.lines if line.isdigit()]
+
+    def delays(self) -> list[object]:
+        return [fields["restart_in_s"] for event, fields in self.events if event == "process.exited"]
+
+
+class Rig:
+    """A supervisor in this process."""
+
+    def __init__(self, script: str, interrupts: Interrupts, *, count: int = 1, grace_s: float = 5.0) -> None:
+        self.told = Told()
+        self.supervisor = Supervisor(
+            [Service("child", (*PYTHON, script))] * count,
+            interrupts=interrupts,
+            grace_s=grace_s,
+            report=self.told.report,
+            on_line=self.told.on_line,
+        )
+        self.supervisor.start()
+
+    def step_until(self, condition: Callable[[], object]) -> None:
+        def step_and_look() -> object:
+            self.supervisor.step(0.02)
+            return condition()
+
+        wait_until(step_and_look, within_s=20)
+
+
+@pytest.fixture
+def interrupts() -> Iterator[Interrupts]:
+    """Signals of the test process."""
+    with Interrupts() as found:
+        yield found
+
+
+@pytest.fixture
+def start(interrupts: Interrupts) -> Iterator[Callable[..., Rig]]:
+    """Starts supervisors that end with the test."""
+    rigs: list[Rig] = []
+
+    def start(script: str, *, count: int = 1, grace_s: float = 5.0) -> Rig:
+        rigs.append(Rig(script, interrupts, count=count, grace_s=grace_s))
+        return rigs[-1]
+
+    yield start
+    for rig in rigs:
+        rig.supervisor.kill()
+
+
+def test_killed_child_is_started_again(start: Callable[..., Rig]) -> None:
+    """SIGKILL to one of two: a new one comes, the other stays."""
+    rig = start(GOOD_CHILD, count=2)
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    victim, survivor = rig.told.pids()
+    os.kill(victim, signal.SIGKILL)
+    rig.step_until(lambda: len(rig.told.pids()) == 3)
+    assert _runs(survivor)
+    assert ("process.exited", -9) in [(event, fields.get("exit_code")) for event, fields in rig.told.events]
+
+
+def test_quick_deaths_wait_longer_each_time(start: Callable[..., Rig]) -> None:
+    """A child that dies at once is not started in a busy loop."""
+    rig = start("raise SystemExit(3)")
+    rig.step_until(lambda: len(rig.told.delays()) == 3)
+    assert rig.told.delays() == [0.1, 0.2, 0.4]
+
+
+def test_child_that_cannot_run_is_not_started_again(start: Callable[..., Rig]) -> None:
+    """FATAL_EXIT means that another try would end the same."""
+    rig = start(f"raise SystemExit({FATAL_EXIT})")
+    rig.step_until(lambda: rig.supervisor.fatal() is not None)
+    assert rig.supervisor.fatal() == "child"
+    assert [event for event, _ in rig.told.events] == ["process.started", "process.exited"]
+
+
+def test_stop_lets_children_end_in_order(start: Callable[..., Rig]) -> None:
+    """SIGTERM reaches them, and their last words arrive."""
+    rig = start(GOOD_CHILD)
+    rig.step_until(rig.told.pids)
+    rig.supervisor.stop()
+    assert rig.told.lines[-1] == "bye"
+    assert not _runs(rig.told.pids()[0])
+    assert "process.killed" not in [event for event, _ in rig.told.events]
+
+
+def test_second_signal_hastens_the_end(start: Callable[..., Rig], interrupts: Interrupts) -> None:
+    """A child that will not end is killed as soon as the user insists, long before the grace is over."""
+    rig = start(DEAF_CHILD, grace_s=60)
+    rig.step_until(rig.told.pids)
+    interrupts.first, interrupts.count = signal.SIGINT, 2
+    rig.supervisor.stop()
+    assert not _runs(rig.told.pids()[0])
+    assert "process.killed" in [event for event, _ in rig.told.events]
+
+
+def test_very_long_line_is_passed_on_in_pieces(start: Callable[..., Rig]) -> None:
+    """Output without line breaks does not pile up in the supervisor."""
+    rig = start("import sys; sys.stdout.write('x' * 300_000 + '\\nend\\n'); sys.stdout.flush(); input()")
+    rig.step_until(lambda: "end" in rig.told.lines)
+    assert sum(map(len, rig.told.lines)) == 300_003
+    assert max(map(len, rig.told.lines)) < 200_000
+
+
+def test_children_end_when_their_supervisor_is_killed() -> None:
+    """SIGKILL leaves no time to say anything; the pipe on standard input says it."""
+    with _supervisor_process(GOOD_CHILD, count=2) as process:
+        children = [_child_pid(process) for _ in range(2)]
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(map(_runs, children)), what="the end of the orphans")
+
+
+def test_sigterm_ends_a_service_in_order() -> None:
+    """The supervisor passes it on, waits, and exits with 0."""
+    with _supervisor_process(GOOD_CHILD) as process:
+        child = _child_pid(process)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        assert not _runs(child)
+
+
+def test_service_whose_child_cannot_run_exits_with_3() -> None:
+    """A wrong setting ends the service instead of starting it for ever."""
+    with _supervisor_process(f"raise SystemExit({FATAL_EXIT})") as process:
+        assert process.wait(timeout=30) == 3
+
+
+def test_supervisor_is_small() -> None:
+    """It imports the standard library only: its memory is paid for as long as the service runs."""
+    script = f"import json, sys, {SUPERVISOR}; print(json.dumps(sorted(sys.modules)))"
+    printed = subprocess.run([*PYTHON, script], capture_output=True, text=True, check=True, timeout=30).stdout
+    loaded = {name.partition(".")[0] for name in json.loads(printed)}
+    assert loaded.isdisjoint({"click", "msgspec", "redis", "structlog", "rich", "dramatiq", "asyncio"})
+
+
+def test_event_lines_are_json_where_nobody_watches() -> None:
+    """A container's log has one object a line, the supervisor's lines included."""
+    with _supervisor_process(GOOD_CHILD) as process:
+        assert process.stderr is not None
+        line = json.loads(process.stderr.readline())
+    assert line["event"] == "process.started"
+    assert line["service"] == "test"
+
+
+def test_handler_cannot_read_the_lifeline() -> None:
+    """Standard input of a child is empty: a handler that reads it neither waits nor eats the sign."""
+    script = GOOD_CHILD.replace(
+        "stop.wait()", "import sys; print(repr(sys.stdin.read()), flush=True); stop.wait()"
+    )
+    with _supervisor_process(script) as process:
+        child = _child_pid(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "''\n"
+        process.kill()
+        process.wait()
+        wait_until(lambda: not _runs(child), what="the end of the orphan")
+
+
+class _supervisor_process:  # noqa: N801 - reads as a function
+    """The program that `flowengine worker` becomes, over a child of the test's."""
+
+    def __init__(self, script: str, *, count: int = 1) -> None:
+        program = [sys.executable, "-m", SUPERVISOR, "test", str(count)]
+        self._argv = [*program, "--grace", "5", "--", *PYTHON, script]
+
+    def __enter__(self) -> subprocess.Popen[str]:
+        self._process = subprocess.Popen(
+            self._argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[3],
+        )
+        return self._process
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _child_pid(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/status")
+    return not (status.exists() and "State:\tZ" in status.read_text())

@@ -1,0 +1,160 @@
+"""Triggers: of any that come at once exactly one starts the execution, whatever breaks on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flowengine.bootstrap import send
+from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
+from flowengine.execution import rules
+from flowengine.execution.views import HealthView
+from flowengine.settings import Settings
+from flowengine.store import keys
+from flowengine.store.connection.sessions import connect
+from flowengine.store.executions import RedisExecutions
+from flowengine.store.state import RedisState
+from tests.support.faults import WAYS, Gate, ProcessDied, Way
+from tests.support.harness import Harness, diamond, failing_in, plan_of
+from tests.support.invariants import CheckEverything
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture
+def executions(valkey: Valkey) -> Iterator[RedisExecutions]:
+    """What an API process has, over plain connections."""
+    client = connect(valkey.url)
+    state = RedisState(client, send, Settings(redis_url=valkey.url))
+    yield RedisExecutions(state, lambda: HealthView(status="ok", checks={}))
+    state.sessions.here().discard()
+    client.close()
+
+
+def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
+    executions: RedisExecutions, harness: Harness
+) -> None:
+    """Two real threads, each with its own connection; the other is refused as in the wrong state."""
+    together = threading.Barrier(2)
+    plan = plan_of(diamond())
+
+    def trigger(execution: str) -> int | None:
+        together.wait()
+        try:
+            return executions.trigger(execution, correlation_id="x").run
+        except WrongStateError:
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(100):
+            execution = executions.create(plan, correlation_id="x").execution_id
+            answers = [pool.submit(trigger, execution) for _ in range(2)]
+            assert sorted(answer.result() or 0 for answer in answers) == [0, 1]
+    assert harness.client.xlen("fe:q:orchestrator") == 100
+
+
+def test_of_two_retries_at_once_exactly_one_starts_it(
+    executions: RedisExecutions, harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """The same holds for a failed execution, whose nodes are all written anew."""
+    harness.script = failing_in(1, "a")
+    execution = harness.begin(plan_of(diamond()))
+    harness.drain()
+    harness.api.state.between = lambda: (executions.trigger(execution, correlation_id="x"), None)[1]
+    with pytest.raises(WrongStateError):
+        harness.trigger(execution)
+    harness.drain()
+    assert [stored.meta["run"] for stored in check_invariants()] == ["2"]
+
+
+def test_the_events_of_an_execution_do_not_grow_with_each_retry(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every so many runs they begin anew, and fold to the stored state all the same."""
+    monkeypatch.setattr(rules, "EVENTS_ANEW_EVERY", 3)
+    execution = harness.begin(plan_of({"sound": (), "broken": (), "below": ("sound", "broken")}))
+    sizes = []
+    for run in range(1, 10):
+        harness.script = failing_in(run, "broken")
+        if run > 1:
+            assert harness.trigger(execution) == run
+        harness.drain()
+        assert [stored.status for stored in check_invariants()] == ["failed"]
+        sizes.append(harness.client.xlen(keys.events(execution)))
+    assert sizes[3:6] == sizes[6:9]
+    assert sizes[2] < sizes[1]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_retry_cut_anywhere_starts_once_or_not_at_all(
+    harness: Harness, check_invariants: CheckEverything, way: Way
+) -> None:
+    """Cut at any command: the API answers rightly or not at all, and nothing is half done."""
+    harness.script = failing_in(1, "b")
+    process = harness.api
+    for at in range(1, 60):
+        execution = harness.begin(plan_of(diamond()))
+        harness.drain()
+        gate = process.line.gate = Gate(at=at, way=way)
+        try:
+            assert harness.trigger(execution) == 2
+            answered = True
+        except (StoreUnavailableError, ProcessDied):
+            answered = False
+        if process.line.dead:
+            process.reborn()
+        process.line.gate = Gate()
+        lost_answer = way == "fail_after" and str(gate.struck).endswith("EXEC")
+        assert answered or not lost_answer, "it could have found out that it was heard"
+        status = process.executions.status(execution)
+        assert status.run == 2 if answered else status.run in (1, 2)
+        if status.run == 1:
+            assert harness.trigger(execution) == 2
+        harness.drain()
+        assert harness.api.executions.status(execution).status == "completed"
+        if gate.struck is None:
+            break
+    assert gate.struck is None, "not every command was tried"
+    check_invariants()
+
+
+def test_a_connection_lost_after_the_watch_does_not_let_two_triggers_through(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """redis-py connects again without a word, and the new connection watches nothing."""
+    harness.script = failing_in(1, "b")
+    execution = harness.begin(plan_of(diamond()))
+    harness.drain()
+    with harness.client.client() as other:
+        api = harness.api
+
+        def cut_and_overtaken() -> None:
+            other.client_kill_filter(_id=api.state.sessions.here().call([("CLIENT", "ID")])[0])
+            rival = RedisExecutions(api.state, lambda: HealthView(status="ok", checks={}))
+            answer = []
+            thread = threading.Thread(
+                target=lambda: answer.append(rival.trigger(execution, correlation_id="rival").run)
+            )
+            thread.start()
+            thread.join()
+            assert answer == [2]
+
+        api.state.between = cut_and_overtaken
+        with pytest.raises((StoreUnavailableError, WrongStateError)):
+            harness.trigger(execution)
+    assert harness.api.executions.status(execution).run == 2
+    harness.drain()
+    check_invariants()
+
+
+@pytest.mark.parametrize("identifier", ["0" * 26, "nonsense", "../../etc", "0" * 65, ""])
+def test_an_unknown_id_is_not_found(harness: Harness, identifier: str) -> None:
+    """Whether it could be one or not; nothing else is said."""
+    with pytest.raises(ExecutionNotFoundError):
+        harness.trigger(identifier)
+    with pytest.raises(ExecutionNotFoundError):
+        harness.api.executions.status(identifier)
+    with pytest.raises(ExecutionNotFoundError):
+        harness.api.executions.results(identifier)

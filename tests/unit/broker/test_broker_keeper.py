@@ -1,0 +1,75 @@
+"""The thread that keeps leases must outlive whatever happens to it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import redis
+
+from flowengine.broker import lease_keeper as keeper_module
+from flowengine.broker.in_flight import InFlight
+from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.streams.consumer_group import ConsumerGroup
+from tests.support.waiting import wait_until
+
+
+class Pool:
+    """Counts how often its connections are closed."""
+
+    closed = 0
+
+    def disconnect(self) -> None:
+        """All of them."""
+        self.closed += 1
+
+
+class Client:
+    """As much of a client as the keeper uses."""
+
+    def __init__(self) -> None:
+        self.connection_pool = Pool()
+
+
+class Group:
+    """As much of a ConsumerGroup as the keeper uses; it looks at nothing, since nothing is held."""
+
+    lease_ms = 3
+    consumer = b"me"
+
+    def __init__(self) -> None:
+        self.client = Client()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), redis.ConnectionError("cut"), RuntimeError("a defect")])
+def test_the_keeper_goes_on_after_any_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it others would take over what runs here, and run it twice."""
+    monkeypatch.setattr(keeper_module, "RETRY_S", 0.001)
+    turns: list[int] = []
+
+    def queues() -> tuple[str, ...]:
+        turns.append(1)
+        if len(turns) == 1:
+            raise error
+        return ()
+
+    keeper = Keeper(cast(ConsumerGroup, Group()), InFlight(), queues, remove_idle_s=86_400)
+    keeper.start()
+    wait_until(lambda: len(turns) >= 2, what="a turn after the failed one")
+    keeper.stop()
+
+
+def test_the_keeper_leaves_a_server_that_has_become_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections would stay there for ever."""
+    monkeypatch.setattr(keeper_module, "RETRY_S", 0.001)
+    group = Group()
+
+    def queues() -> tuple[str, ...]:
+        if not group.client.connection_pool.closed:
+            raise redis.exceptions.ReadOnlyError("a replica")
+        return ()
+
+    keeper = Keeper(cast(ConsumerGroup, group), InFlight(), queues, remove_idle_s=86_400)
+    keeper.start()
+    wait_until(lambda: group.client.connection_pool.closed == 1, what="its connections are closed")
+    keeper.stop()

@@ -1,0 +1,233 @@
+"""How an execution looks while it runs and when it has ended."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from flowengine.cli.output.outcome import encode_outcome, print_outcome
+from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed
+from flowengine.cli.output.starting_notice import Starting
+from flowengine.execution.records import ExecutionStatus, NodeError, NodeStatus
+from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView
+from flowengine.plugin.errors import AttemptError
+from tests.unit.project.test_plaintext import HOSTILE
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+ERROR = NodeError(
+    code="http_status",
+    message="[bold]no[/bold] such user: " + "long " * 40,
+    attempts=2,
+    errors=(AttemptError(code="timeout", message="too slow"),),
+)
+
+
+def node(name: str, status: NodeStatus, *, error: NodeError | None = None) -> NodeView:
+    """A node that began at BEGIN and took 120 ms."""
+    return NodeView(
+        id=name,
+        handler="compute",
+        status=status,
+        attempt=1,
+        dependencies=(),
+        queued_at=BEGIN,
+        started_at=BEGIN,
+        finished_at=BEGIN + timedelta(milliseconds=120),
+        error=error,
+    )
+
+
+def view(*nodes: NodeView, status: ExecutionStatus = "running") -> ExecutionView:
+    """An execution of these nodes."""
+    counts = {name: sum(item.status == name for item in nodes) for name in ("pending", "queued", "running")}
+    ended = {name: sum(item.status == name for item in nodes) for name in ("completed", "failed")}
+    return ExecutionView(
+        execution_id="x",
+        name="Name of the workflow",
+        status=status,
+        run=1,
+        created_at=BEGIN,
+        started_at=BEGIN,
+        finished_at=BEGIN + timedelta(seconds=2),
+        correlation_id="c",
+        counts=CountsView(total=len(nodes), **counts, **ended),
+        nodes=nodes,
+    )
+
+
+def console(*, terminal: bool = False, width: int = 80, height: int = 24) -> Console:
+    """A console that writes into memory."""
+    return Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        width=width,
+        height=height,
+        color_system=None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        _environ={},
+    )
+
+
+def printed(target: Console) -> str:
+    """What it has written."""
+    assert isinstance(target.file, io.StringIO)
+    return target.file.getvalue()
+
+
+def test_pipe_gets_a_line_for_each_change_and_none_twice() -> None:
+    """Nodes that wait are not worth a line."""
+    target = console()
+    with Lines(target) as lines:
+        lines.show(view(node("a", "running"), node("b", "pending")))
+        lines.show(view(node("a", "running"), node("b", "queued")))
+        lines.show(view(node("a", "completed"), node("b", "failed", error=ERROR)))
+    told = [line.split()[:2] for line in printed(target).splitlines()]
+    assert told == [["running", "a"], ["completed", "a"], ["failed", "b"]]
+
+
+def test_pipe_gets_whole_messages_once() -> None:
+    """A long error is not folded or cut, its brackets are no markup, and only the outcome tells it."""
+    target = console(width=20)
+    failed = view(node("a", "failed", error=ERROR), status="failed")
+    with Lines(target) as lines:
+        lines.show(failed)
+    assert printed(target) == "failed    a  120 ms\n"
+    results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": ERROR})
+    print_outcome(target, failed, results)
+    assert printed(target).count("http_status: [bold]no[/bold] such user: long long") == 1
+
+
+def test_only_try_is_not_told_twice() -> None:
+    """A `tried:` line is there for what the error itself does not say."""
+    target = console()
+    error = NodeError("http_client_error", "GET x: answered 404", errors=(
+        AttemptError(code="http_client_error", message="answered 404"),
+    ))  # fmt: skip
+    results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": error})
+    print_outcome(target, view(node("a", "failed", error=error), status="failed"), results)
+    assert "tried:" not in printed(target)
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_live_table_fits_into_any_terminal(width: int) -> None:
+    """No line is wider than the terminal, no table higher."""
+    target = console(terminal=True, width=width, height=10)
+    nodes = [node(f"node_{position}_with_a_long_name", "completed") for position in range(30)]
+    nodes[17] = node("the_bad_one", "failed", error=ERROR)
+    rendered = target.render_lines(LiveTable(target)._draw(view(*nodes)))
+    assert len(rendered) <= 10
+    assert all(sum(segment.cell_length for segment in line) <= width for line in rendered)
+    text = "\n".join("".join(segment.text for segment in line) for line in rendered)
+    assert "failed" in text
+    assert "more" in text
+
+
+def test_progress_fits_what_it_is_shown_on() -> None:
+    """A terminal gets a table, a pipe gets lines."""
+    assert isinstance(choose_progress(console()), Lines)
+    assert isinstance(choose_progress(console(terminal=True)), LiveTable)
+
+
+def test_times_are_for_people() -> None:
+    """Milliseconds below a second, seconds above, nothing while unknown."""
+    assert elapsed(None, None) == ""
+    assert elapsed(BEGIN, BEGIN + timedelta(milliseconds=7)) == "7 ms"
+    assert elapsed(BEGIN, BEGIN + timedelta(seconds=90)) == "90.0 s"
+
+
+def test_outcome_has_every_result_and_every_error() -> None:
+    """A pipe gets all of them whole, with what was tried."""
+    target = console(width=30)
+    results = ResultsView(
+        execution_id="x",
+        status="failed",
+        results={f"n{position}": msgspec.Raw(b'{"result":"' + b"x" * 100 + b'"}') for position in range(60)},
+        errors={"bad": ERROR},
+    )
+    print_outcome(target, view(node("bad", "failed", error=ERROR), status="failed"), results)
+    text = printed(target)
+    assert text.count('"result":"' + "x" * 100) == 60
+    assert "tried: timeout: too slow" in text
+    assert text.splitlines()[-1] == "failed: Name of the workflow, 1 node, 1 failed, 2.0 s"
+
+
+def test_outcome_is_cut_to_the_terminal() -> None:
+    """One line a result there, and no more of them than anyone reads."""
+    target = console(terminal=True, width=30)
+    raw = msgspec.Raw(b'"' + b"y" * 300 + b'"')
+    results = ResultsView(
+        execution_id="x", status="completed", results={f"n{n}": raw for n in range(60)}, errors={}
+    )
+    print_outcome(target, view(node("a", "completed"), status="completed"), results)
+    lines = printed(target).splitlines()
+    assert all(len(line) <= 30 for line in lines if line.startswith("n"))
+    assert any("10 more" in line for line in lines)
+
+
+def test_json_outcome_is_the_apis_shape() -> None:
+    """Results as they are stored, errors with all fields."""
+    results = ResultsView(
+        execution_id="x", status="failed", results={"a": msgspec.Raw(b"[1]")}, errors={"b": ERROR}
+    )
+    decoded = msgspec.json.decode(encode_outcome(results))
+    assert decoded["results"] == {"a": [1]}
+    assert decoded["errors"]["b"]["attempts"] == 2
+
+
+def test_nothing_that_a_server_said_acts_on_the_terminal() -> None:
+    """Names, messages and outputs come out spelt, one line each, in a pipe and on a terminal."""
+    error = NodeError(
+        code=HOSTILE,
+        message=f"{HOSTILE}\ncompleted all",
+        attempts=1,
+        errors=(AttemptError(code=HOSTILE, message=HOSTILE),),
+    )
+    bad = msgspec.structs.replace(node(HOSTILE, "failed", error=error), handler=HOSTILE)
+    seen = msgspec.structs.replace(view(bad, status="failed"), name=HOSTILE)
+    raw = msgspec.Raw(msgspec.json.encode(HOSTILE))
+    results = ResultsView(execution_id="x", status="failed", results={HOSTILE: raw}, errors={HOSTILE: error})
+    for target in (console(width=400), console(terminal=True, width=400)):
+        with Lines(target) as lines:
+            lines.show(seen)
+        print_outcome(target, seen, results)
+        target.print(LiveTable(target)._draw(seen))
+        shown = printed(target)
+        assert shown.replace("\n", "").isprintable()
+        assert "\\x1b]0;pwned" in shown
+        assert not [line for line in shown.splitlines() if line.startswith("completed all")]
+
+
+def test_json_outcome_holds_no_control_either() -> None:
+    """It may be looked at on a terminal; what it says is the same."""
+    raw = msgspec.Raw(msgspec.json.encode(HOSTILE))
+    results = ResultsView(execution_id="x", status="completed", results={"a": raw}, errors={})
+    encoded = encode_outcome(results)
+    assert encoded.isprintable()
+    assert msgspec.json.decode(encoded)["results"] == {"a": HOSTILE}
+
+
+@pytest.mark.parametrize(
+    ("terminal", "quiet", "printed"),
+    [
+        (True, False, "starting ...\r            \rdone\n"),
+        (True, True, "starting ...\r            \rdone\n"),
+        (False, False, "starting ...\ndone\n"),
+        (False, True, "done\n"),
+    ],
+)
+def test_start_is_told_and_wiped_out(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: bool, printed: str
+) -> None:
+    """On a terminal it leaves nothing; where nobody watches, --json says nothing of it."""
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    with Starting(quiet=quiet) as starting:
+        starting.say("done")
+    assert stream.getvalue() == printed

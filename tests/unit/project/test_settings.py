@@ -1,0 +1,234 @@
+"""Settings: what is read, what wins, what is refused, and that the documentation says so."""
+
+from __future__ import annotations
+
+import re
+import typing
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from flowengine.errors import SettingsError
+from flowengine.settings import Limits, Settings, environment, load_settings
+from flowengine.settings.reference import env_example, markdown
+from flowengine.settings.table import SETTINGS
+
+ROOT = Path(__file__).parents[3]
+ENTRY = "ops." + sha256(b"key").hexdigest()
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / ".env"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    """An empty environment and no file are a complete configuration."""
+    assert load_settings({}, None) == Settings()
+
+
+def test_a_missing_dotenv_is_no_error(tmp_path: Path) -> None:
+    """Nobody needs a .env file."""
+    assert load_settings({}, tmp_path / ".env") == Settings()
+
+
+def test_the_environment_wins_over_dotenv(tmp_path: Path) -> None:
+    """A variable set in both is taken from the environment; the rest comes from the file."""
+    dotenv = write(tmp_path, "REDIS_URL=redis://file:1\nFLOWENGINE_MAX_NODES=7\n")
+    settings = load_settings({"REDIS_URL": "redis://environment:2"}, dotenv)
+    assert (settings.redis_url, settings.limits.max_nodes) == ("redis://environment:2", 7)
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    """`NAME=` in a compose file leaves the default."""
+    environ = {"FLOWENGINE_LOG_LEVEL": " ", "FLOWENGINE_API_KEYS": "", "FLOWENGINE_API_KEYS_FILE": ""}
+    assert load_settings(environ, None) == Settings()
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t \n"])
+@pytest.mark.parametrize("name", ["FLOWENGINE_API_KEYS", "REDIS_URL", "LLM_API_KEY"])
+def test_a_secret_that_is_there_but_blank_stops_the_start(tmp_path: Path, name: str, blank: str) -> None:
+    """A secret that could not be mounted or filled in does not silently mean that there is none."""
+    file = tmp_path / "secret"
+    file.write_text(blank)
+    with pytest.raises(SettingsError, match=f"^{name} is set to spaces only"):
+        load_settings({name: blank}, None)
+    with pytest.raises(SettingsError, match=f"^{name}_FILE: .* holds nothing"):
+        load_settings({name: "", f"{name}_FILE": str(file)}, None)
+
+
+def test_the_containers_without_keys_start_as_before() -> None:
+    """compose.yaml passes what is not set as an empty text, which stays "not set"."""
+    passed = re.findall(r"(\w+): \$\{\w+:-\}", (ROOT / "compose.yaml").read_text())
+    assert "FLOWENGINE_API_KEYS" in passed
+    assert load_settings(dict.fromkeys(passed, ""), None) == Settings()
+
+
+def test_every_wrong_setting_is_named_at_once_and_no_value_is_shown() -> None:
+    """One message lists all of them with what is allowed, without repeating what may be a secret."""
+    wrong = {"REDIS_URL": "s3cret", "FLOWENGINE_PORT": "70000", "FLOWENGINE_API_KEYS": "s3cret"}
+    with pytest.raises(SettingsError) as caught:
+        load_settings(wrong, None)
+    lines = str(caught.value).splitlines()
+    assert [line.split()[0] for line in lines] == ["REDIS_URL", "FLOWENGINE_PORT", "FLOWENGINE_API_KEYS"]
+    assert "from 0 to 65535" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("FLOWENGINE_LEASE_SECONDS", "nan"),
+        ("FLOWENGINE_LEASE_SECONDS", "inf"),
+        ("FLOWENGINE_LEASE_SECONDS", "0"),
+        ("FLOWENGINE_MAX_NODES", "1e3"),
+        ("FLOWENGINE_MAX_NODES", "٣"),
+        ("FLOWENGINE_MAX_NODES", "9" * 5000),
+        ("FLOWENGINE_EGRESS", "everywhere"),
+        ("FLOWENGINE_INSECURE", "maybe"),
+        ("FLOWENGINE_HANDLERS", "my handlers.py, ../x"),
+        ("LLM_BASE_URL", "ftp://host"),
+        ("LLM_BASE_URL", "http://host:port"),
+        ("LLM_API_KEY", "a\tb"),
+        ("REDIS_URL", "http://host"),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, text: str) -> None:
+    """The start stops with the setting's name."""
+    with pytest.raises(SettingsError, match=f"^{name} must be"):
+        load_settings({name: text}, None)
+
+
+def test_right_values_of_every_kind_are_taken() -> None:
+    """Words in any case, lists by comma or space, sockets as Redis URLs."""
+    settings = load_settings(
+        {
+            "REDIS_URL": "unix:///run/redis.sock",
+            "FLOWENGINE_EGRESS": "ANY",
+            "FLOWENGINE_INSECURE": "Yes",
+            "FLOWENGINE_HANDLERS": "a.b, c",
+            "FLOWENGINE_API_KEYS": f"{ENTRY}\n{ENTRY},",
+            "FLOWENGINE_LEASE_SECONDS": "2.5",
+        },
+        None,
+    )
+    assert settings == Settings(
+        redis_url="unix:///run/redis.sock",
+        egress="any",
+        insecure=True,
+        handlers=("a.b", "c"),
+        api_keys=(ENTRY,),
+        lease_s=2.5,
+    )
+
+
+def test_a_misspelt_name_is_kept_with_its_nearest_neighbour() -> None:
+    """Unknown FLOWENGINE_ names are collected for a warning, secrets are not."""
+    environ = {
+        "FLOWENGINE_LOGLEVEL": "debug",
+        "FLOWENGINE_SECRET_TOKEN": "x",
+        "FLOWENGINE_WORKER_PROCESSES": "2",
+        "FLOWENGINE_QQ": "1",
+        "HOME": "/",
+    }
+    assert load_settings(environ, None).unknown == (
+        "FLOWENGINE_LOGLEVEL (did you mean FLOWENGINE_LOG_LEVEL?)",
+        "FLOWENGINE_QQ",
+    )
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    """NAME_FILE is read when NAME is not set, for the settings and for what handlers read."""
+    file = tmp_path / "key"
+    file.write_text("abc\n")
+    environ = {"LLM_API_KEY_FILE": str(file)}
+    assert load_settings(environ, None).llm_api_key == "abc"
+    assert environment(environ, None)["LLM_API_KEY"] == "abc"
+
+
+def test_an_unreadable_secret_file_is_named(tmp_path: Path) -> None:
+    """A missing file stops the start with the variable's name."""
+    with pytest.raises(SettingsError, match="FLOWENGINE_API_KEYS_FILE"):
+        load_settings({"FLOWENGINE_API_KEYS_FILE": str(tmp_path / "none")}, None)
+
+
+def test_dotenv_knows_comments_quotes_and_export(tmp_path: Path) -> None:
+    """The usual forms of a line, and nothing is expanded."""
+    dotenv = write(
+        tmp_path,
+        "\ufeff# comment\n\nexport A=1\nB = two words  # why\nC='it # is $A'\n"
+        'D="a\\nb \\"q\\" \\\\n" # c\nE=\nF=a#b\nG=#none\nH="" \n',
+    )
+    assert environment({}, dotenv) == {
+        "A": "1",
+        "B": "two words",
+        "C": "it # is $A",
+        "D": 'a\nb "q" \\n',
+        "E": "",
+        "F": "a#b",
+        "G": "",
+        "H": "",
+    }
+
+
+@pytest.mark.parametrize("line", ["no assignment", "A='open", 'A="x" y', "1A=2", "=x"])
+def test_a_malformed_dotenv_line_is_named(tmp_path: Path, line: str) -> None:
+    """The message says which line of which file."""
+    with pytest.raises(SettingsError, match=r"\.env:2: expected NAME=value"):
+        environment({}, write(tmp_path, f"A=1\n{line}\n"))
+
+
+def test_a_dotenv_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 give an error, not a traceback."""
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
+    with pytest.raises(SettingsError, match="cannot read"):
+        environment({}, tmp_path / ".env")
+
+
+def test_repr_shows_no_secret() -> None:
+    """A settings object in a log or traceback gives nothing away."""
+    settings = Settings(
+        redis_url="redis://:pw-canary@h", llm_api_key="key-canary", api_keys=(ENTRY,), api_port=9
+    )
+    assert repr(settings) == "Settings(redis_url=***, llm_api_key=***, api_port=9, api_keys=***)"
+
+
+def test_the_table_has_a_row_for_every_field_and_its_defaults_pass_their_own_parser() -> None:
+    """No setting without documentation; every default is a value its parser would give."""
+    fields = {name for name in Settings.__struct_fields__ if name not in {"limits", "unknown"}}
+    fields |= {f"limits.{name}" for name in Limits.__struct_fields__}
+    assert {setting.field for setting in SETTINGS} == fields
+    for setting in SETTINGS:
+        default = setting.default()
+        if default not in (None, ()):
+            assert setting.parser.parse(str(default)) == default, setting.name
+
+
+def test_parsers_give_the_types_of_their_fields() -> None:
+    """What loading passes to the constructor fits the annotations."""
+    hints = typing.get_type_hints(Settings) | {
+        f"limits.{name}": hint for name, hint in typing.get_type_hints(Limits).items()
+    }
+    samples = {"redis_url": "redis://h", "llm_base_url": "http://h", "api_keys": ENTRY}
+    for setting in SETTINGS:
+        default = setting.default()
+        sample = samples.get(setting.field) or (str(default) if default not in (None, ()) else "name")
+        msgspec.convert(setting.parser.parse(sample), hints[setting.field], strict=True)
+
+
+def test_readme_is_in_step_with_the_table() -> None:
+    """README's settings section, between its two marks, is exactly what the table renders."""
+    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", (ROOT / "README.md").read_text(), re.S)
+    assert found is not None
+    assert found[1] == markdown()
+
+
+def test_env_example_is_in_step_with_the_table() -> None:
+    """`.env.example` is exactly what the table renders, and reads as the defaults."""
+    assert (ROOT / ".env.example").read_text() == env_example()
+    assert all(setting.name in markdown() for setting in SETTINGS)
+    uncommented = "\n".join(line.removeprefix("# ") for line in env_example().splitlines() if "=" in line)
+    assert all(name in uncommented for name in ("REDIS_URL=", "FLOWENGINE_API_KEYS="))

@@ -1,0 +1,77 @@
+"""The JSON Schema for editors: it is one, and it agrees with the validator where it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.workflow import document_schema
+from flowengine.workflow.reading.json_form import parse_json
+from flowengine.workflow.reading.yaml_form import parse_yaml
+from tests.support.documents import catalog, node, reading, workflow
+
+EXAMPLES = sorted(Path("workflows").iterdir())
+
+
+def is_valid(document: JsonValue) -> bool:
+    """Whether an editor would show no error."""
+    return bool(Draft202012Validator(document_schema(catalog())).is_valid(document))
+
+
+def test_it_is_a_schema() -> None:
+    """Of the dialect that it names."""
+    schema = document_schema(catalog())
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_examples_match(path: Path) -> None:
+    """Editors show no error in what users copy from."""
+    parse = parse_json if path.suffix == ".json" else parse_yaml
+    assert is_valid(parse(path.read_bytes())[0])
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        workflow(node("a")),
+        workflow(reading("a", "{{ b.result }}")),
+        workflow(node("a", handler="compute", config={"operation": "{{ b.x }}", "a": 1, "b": "{{ b.y }}"})),
+        workflow(node("a", handler="aggregate", config={"inputs": "{{ b.x }}", "aggregate_type": "sum"})),
+        workflow(node("a", handler="http_request", config={"url": "http://x", "headers": {"a": "{{ b }}"}})),
+        workflow(node("a", handler="llm_service", config={"prompt": "x", "temperature": "{{ b.x }}"})),
+        workflow(
+            node("a", handler="llm_service", config={"messages": [{"role": "user", "content": "{{ b.x }}"}]})
+        ),
+    ],
+)
+def test_what_is_right_matches(document: JsonValue) -> None:
+    """Templates are admitted in place of any value."""
+    assert is_valid(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        workflow(),
+        workflow(node("a"), nodez=[]),
+        workflow(node("1a")),
+        workflow(node("nodes")),
+        workflow(node("a", handler="no_such")),
+        workflow(node("a", timeout_seconds=0)),
+        workflow(node("a", depends_on=[])),
+        workflow(node("a", config={"input": 1, "transform_type": "no_such"})),
+        workflow(node("a", config={"input": 1, "transform_type": "trim", "extra": 1})),
+        workflow({"id": "a", "handler": "compute"}),
+        workflow(node("a", handler="compute", config={"operation": "add", "a": 1})),
+        workflow(node("a", handler="llm_service", config={"prompt": "x", "temperature": "hot"})),
+    ],
+)
+def test_what_is_wrong_does_not(document: JsonValue) -> None:
+    """Editors show the mistakes that need no look at other nodes."""
+    assert not is_valid(document)
