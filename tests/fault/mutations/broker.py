@@ -54,9 +54,12 @@ MUTANTS: Final = (
     ),
     _broker("a renewal counts no delivery", "streams/consumer_group", '0, *ids, b"JUSTID")', "0, *ids)"),
     _broker(
-        "only what is pending in its own name is renewed", "keeper", "kept = held & owned", "kept = held"
+        "only what is pending in its own name is renewed",
+        "lease_keeper",
+        "kept = held & owned",
+        "kept = held",
     ),
-    _broker("only what is in memory is renewed", "keeper", "kept = held & owned", "kept = owned"),
+    _broker("only what is in memory is renewed", "lease_keeper", "kept = held & owned", "kept = owned"),
     _broker(
         "only what has lapsed is taken over",
         "streams/consumer_group",
