@@ -6,20 +6,17 @@ Nothing else builds these parts. Every function makes new ones; none is kept her
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from flowengine.broker.streams.wire import engine_fields
+from flowengine.broker.streams.wire import post
+from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import SettingsError
-from flowengine.execution.records import Callback, Failed, NodeError, RunNode
-from flowengine.jsonvalue import UNREADABLE
-from flowengine.queues import ORCHESTRATOR_QUEUE, stream_key
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
-from flowengine.store.connection.sessions import Commands, connect
-from flowengine.store.executions import RedisExecutions
+from flowengine.store.api_state import RedisApiState
+from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.sweep_reads import RedisSweepState
 
@@ -51,22 +48,16 @@ def open_redis(settings: Settings) -> redis.Redis:
         raise SettingsError(f"REDIS_URL: {error}") from error
 
 
-def send(sink: Commands, queue: str, actor: str, payload: bytes) -> None:
-    """Queue the sending of an engine message on a transaction."""
-    fields = [part for pair in engine_fields(actor, payload).items() for part in pair]
-    sink.execute_command("XADD", stream_key(queue), "*", *fields)
-
-
 def build_state(settings: Settings) -> RedisSweepState:
     """State in Redis, with connections of its own."""
-    return RedisSweepState(open_redis(settings), send, settings)
+    return RedisSweepState(open_redis(settings), post, settings)
 
 
-def build_executions(settings: Settings, registry: Registry) -> RedisExecutions:
+def build_executions(settings: Settings, registry: Registry) -> StoredExecutions:
     """Executions as the API and the tool see them."""
     state = build_state(settings)
     queues = (ORCHESTRATOR_QUEUE, *sorted({item.queue for item in registry}))
-    return RedisExecutions(state, Health(state, queues))
+    return StoredExecutions(RedisApiState(state), Health(state, queues))
 
 
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
@@ -81,28 +72,3 @@ def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
         policies=policies,
         middleware=[ExpectedErrors()],
     )
-
-
-def dead_task_callback(clock: Callable[[], int]) -> Callable[[bytes, int], tuple[str, str, bytes] | None]:
-    """What tells the orchestrator that a node has killed its workers too often."""
-
-    def callback(payload: bytes, starts: int) -> tuple[str, str, bytes] | None:
-        try:
-            task = msgspec.json.decode(payload, type=RunNode)
-        except UNREADABLE as error:
-            raise ValueError(str(error)) from error
-        message = f"its worker died each of the {starts} times that it was started"
-        report = Callback(
-            execution=task.execution,
-            run=task.run,
-            node=task.node,
-            attempt=task.attempt,
-            delivery=starts,
-            started_at=None,
-            finished_at=clock(),
-            outcome=Failed(NodeError(code="worker_lost", message=message, attempts=starts)),
-            correlation_id=task.correlation_id,
-        )
-        return (ORCHESTRATOR_QUEUE, "node_finished", msgspec.json.encode(report))
-
-    return callback

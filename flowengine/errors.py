@@ -25,6 +25,12 @@ class ExecutionNotFoundError(FlowEngineError):
 
     code = "execution_not_found"
 
+    @classmethod
+    def of(cls, execution_id: str) -> ExecutionNotFoundError:
+        """The error for an id that somebody asked for."""
+        shown = execution_id if len(execution_id) <= 64 else f"{execution_id[:64]}..."
+        return cls(f"no execution has the id {shown!r}; it never existed, or it has expired")
+
 
 class WrongStateError(FlowEngineError):
     """The execution is in a state that does not allow what was asked."""
@@ -58,6 +64,12 @@ class ConflictError(FlowEngineError):
     """A transaction was refused again and again because others change the same keys; it comes again."""
 
     code = "conflict"
+
+
+class StoredFormatError(FlowEngineError):
+    """Redis holds state, or live processes, of a version that this one cannot work beside."""
+
+    code = "stored_format"
 
 
 class EmbeddedServerError(FlowEngineError):

@@ -6,7 +6,7 @@ Pure: talks to no server and reads no clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import dramatiq
@@ -17,7 +17,7 @@ from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import RawEntry
 from flowengine.broker.streams.dramatiq_messages import decode_message
-from flowengine.broker.streams.wire import ACTOR, MESSAGE, PAYLOAD
+from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, is_engine_message
 
 JOINED_BYTES: Final = 4 * 1024 * 1024
 """The payloads of one joined delivery together; a single larger one still goes alone."""
@@ -37,12 +37,14 @@ class Assembled(msgspec.Struct, frozen=True):
     deliveries: list[Delivery]
     undecodable: list[Entry]
     exhausted: list[Entry]
+    not_understood: list[Entry]
 
 
 class Assembler:
     """Makes deliveries of one queue. `release` is told when a delivery's entries are settled.
 
-    `consumer`: in whose name they are held.
+    `consumer`: in whose name they are held. `return_part` hands back entries that were not begun. `stream`
+    is the queue's key.
     """
 
     def __init__(
@@ -52,6 +54,8 @@ class Assembler:
         *,
         max_deliveries: int,
         release: Callable[[str, Iterable[Entry]], None],
+        return_part: Callable[[Delivery, Sequence[int]], None],
+        stream: str,
         threads: Callable[[], int] = lambda: 1,
         consumer: str = "",
     ) -> None:
@@ -61,17 +65,21 @@ class Assembler:
         self._policies = policies
         self._max_deliveries = max_deliveries
         self._release = release
+        self._return_part = return_part
+        self._stream = stream
         self._names = {name.encode(): name for name in policies}
 
     def assemble(self, raw: Iterable[tuple[RawEntry, int]]) -> Assembled:
         """Deliveries in the order of their first entries; each raw entry comes with its delivery count."""
-        done = Assembled([], [], [])
+        done = Assembled([], [], [], [])
         open_batches: dict[str, _Batch] = {}
         batches: list[_Batch] = []
         shared: dict[str, list[Entry]] = {}
         for (entry_id, fields), count in raw:
             entry = self._read(entry_id, fields or [], count)
-            if self._is_exhausted(entry):
+            if entry.payload is not None and entry.fields[2] not in READABLE_PAYLOADS:
+                done.not_understood.append(entry)
+            elif self._is_exhausted(entry):
                 done.exhausted.append(entry)
             elif entry.payload is not None and self._is_shared(entry):
                 shared.setdefault(entry.actor, []).append(entry)
@@ -96,7 +104,7 @@ class Assembler:
         return [entries[at : at + size] for at in range(0, len(entries), size)]
 
     def _read(self, entry_id: bytes, fields: list[bytes], count: int) -> Entry:
-        if len(fields) == 4 and fields[0] == ACTOR and fields[2] == PAYLOAD:
+        if is_engine_message(fields):
             name = self._names.get(fields[1])
             if name is None:
                 name = fields[1].decode(errors="replace")
@@ -158,5 +166,12 @@ class Assembler:
 
     def _delivery(self, message: dramatiq.Message[Any], entries: list[Entry], *, engine: bool) -> Delivery:
         return Delivery(
-            message, self._queue, entries, engine=engine, release=self._release, consumer=self._consumer
+            message,
+            self._queue,
+            entries,
+            engine=engine,
+            release=self._release,
+            return_part=self._return_part,
+            stream=self._stream,
+            consumer=self._consumer,
         )

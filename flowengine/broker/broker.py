@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import dramatiq
@@ -38,8 +38,9 @@ from flowengine.broker.lease_keeper import Keeper
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
-from flowengine.broker.streams.wire import ACTOR, MESSAGE, PAYLOAD, CommandSink, Receipt
-from flowengine.queues import stream_key
+from flowengine.broker.streams.wire import MESSAGE
+from flowengine.engine.held import Held
+from flowengine.queues import CONSUMER_PREFIX
 
 DAY_S: Final = 24 * 3600.0
 
@@ -71,6 +72,7 @@ class StreamsBroker(dramatiq.Broker):
         lease_s: float = 12.0,
         max_deliveries: int = 3,
         consumer_name: str | None = None,
+        partition: str = "",
         remove_idle_s: float = DAY_S,
         middleware: Iterable[Middleware] = (),
     ) -> None:
@@ -81,6 +83,7 @@ class StreamsBroker(dramatiq.Broker):
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()
         self._remove_idle_s = remove_idle_s
+        self._partition = partition
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
@@ -92,10 +95,6 @@ class StreamsBroker(dramatiq.Broker):
         self.queues: set[str] = set()
 
     # -- sending
-
-    def send(self, sink: CommandSink, queue: str, actor: str, payload: bytes) -> None:
-        """Queue one engine message: exactly one command on `sink`, a transaction or a client."""
-        sink.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, PAYLOAD, payload)
 
     def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
         """Send any Dramatiq message at once.
@@ -111,7 +110,7 @@ class StreamsBroker(dramatiq.Broker):
         self.emit_before("enqueue", message, delay)
         try:
             self.group.client.execute_command(
-                "XADD", stream_key(message.queue_name), "*", MESSAGE, encode_message(message)
+                "XADD", self.group.stream(message.queue_name), "*", MESSAGE, encode_message(message)
             )
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise connection_closed(error) from error
@@ -120,8 +119,8 @@ class StreamsBroker(dramatiq.Broker):
 
     # -- receiving
 
-    def receipt(self) -> Receipt:
-        """The receipt of the engine message that the calling thread processes. Raises NoMessageError."""
+    def receipt(self) -> Delivery:
+        """The engine message that the calling thread processes. Raises NoMessageError."""
         delivery: Delivery | None = getattr(self._current, "delivery", None)
         if delivery is None or not delivery.engine:
             raise NoMessageError(
@@ -129,10 +128,13 @@ class StreamsBroker(dramatiq.Broker):
             )
         return delivery
 
-    def give_back(self, receipt: Receipt, only: tuple[int, ...]) -> None:
+    def held(self) -> list[Held[Any]]:
+        """Its payloads. Raises NoMessageError, UndecodablePayloadError."""
+        return self.receipt().held()
+
+    def return_part(self, delivery: Delivery, entries: Sequence[int]) -> None:
         """Hand back payloads of a message in hand that have not been begun: at once and uncounted."""
-        if isinstance(receipt, Delivery):
-            return_part(self.group, receipt, only)
+        return_part(self.group, delivery, entries)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
         """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
@@ -183,7 +185,7 @@ class StreamsBroker(dramatiq.Broker):
 
     def flush(self, queue_name: str) -> None:
         """Drop every message of a queue, delivered or not."""
-        self.group.client.delete(stream_key(queue_name))
+        self.group.client.delete(self.group.stream(queue_name))
 
     def flush_all(self) -> None:
         """Drop every message of all declared queues."""
@@ -193,7 +195,7 @@ class StreamsBroker(dramatiq.Broker):
     def join(self, queue_name: str, *, timeout: int | None = None) -> None:
         """Wait until a queue is empty and all its messages are settled; `timeout` in milliseconds."""
         deadline = None if timeout is None else time.monotonic() + timeout / 1000
-        while self.group.client.xlen(stream_key(queue_name)):
+        while self.group.client.xlen(self.group.stream(queue_name)):
             if deadline is not None and time.monotonic() > deadline:
                 raise join_timed_out(queue_name, timeout)
             time.sleep(0.01)
@@ -210,7 +212,7 @@ class StreamsBroker(dramatiq.Broker):
 
     def group_over(self, client: redis.Redis) -> ConsumerGroup:
         """This process as a consumer, over another client."""
-        return ConsumerGroup(client, self._consumer_name, lease_ms=self._lease_ms)
+        return ConsumerGroup(client, self._consumer_name, lease_ms=self._lease_ms, partition=self._partition)
 
     def connect_one(self) -> redis.Redis:
         """A new client, to be closed by the caller."""
@@ -324,5 +326,8 @@ def _streams(broker: dramatiq.Broker) -> StreamsBroker:
 
 
 def _unique_name() -> str:
-    """Host, process and a random part: never reused, so that a restart is not taken for its predecessor."""
-    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    """The format's version, host, process and a random part.
+
+    It is never reused, so that a restart is not taken for its predecessor.
+    """
+    return f"{CONSUMER_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -24,7 +24,7 @@ from flowengine.broker.assembler import Assembler
 from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import UndecodablePayloadError, connection_closed
-from flowengine.broker.hand_back import return_failed, return_unstarted
+from flowengine.broker.hand_back import return_failed, return_not_understood, return_unstarted
 from flowengine.broker.lone_messages import InPlace
 from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
@@ -64,6 +64,8 @@ class StreamsConsumer(dramatiq.Consumer):
             broker.policies,
             max_deliveries=broker.max_deliveries,
             release=self._in_flight.release,
+            return_part=broker.return_part,
+            stream=self._group.stream(queue),
             threads=lambda: self._in_flight.threads,
             consumer=self._group.consumer.decode(),
         )
@@ -146,6 +148,9 @@ class StreamsConsumer(dramatiq.Consumer):
         delivery = _delivery(message)
         if delivery.given_back:
             self._in_flight.finish(delivery)
+        elif isinstance(delivery.exception, ActorNotFound) and delivery.engine:
+            return_not_understood(self._broker.group, self._queue, delivery.entries)
+            self._in_flight.finish(delivery)
         elif isinstance(delivery.exception, ActorNotFound):
             self._bury(delivery, "unknown_actor")
         elif delivery.engine:
@@ -222,6 +227,7 @@ class StreamsConsumer(dramatiq.Consumer):
         if self._in_flight.stopping:
             self._return_waiting("stopping")
             self._ready.clear()
+        return_not_understood(self._group, self._queue, assembled.not_understood)
         policies = self._broker.policies
         for entry in assembled.undecodable:
             bury(self._group, self._queue, entry, "undecodable", policies)

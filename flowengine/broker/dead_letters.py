@@ -11,10 +11,12 @@ from typing import Final, Literal, TypeAlias
 import structlog
 
 from flowengine.broker.delivery import Entry
+from flowengine.broker.errors import UndecodablePayloadError
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import ConsumerGroup
-from flowengine.broker.streams.wire import engine_fields
-from flowengine.queues import dead_letter_key, stream_key
+from flowengine.broker.streams.wire import decode, post
+from flowengine.execution.messages import Callback
+from flowengine.queues import ORCHESTRATOR_QUEUE, dead_letter_key
 
 Reason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
 
@@ -33,12 +35,10 @@ def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policie
     pipe = group.client.pipeline(transaction=True)
     told = _last_words(entry, starts, policies) if reason == "exhausted" else None
     if told is not None:
-        target, actor, payload = told
-        fields = [part for pair in engine_fields(actor, payload).items() for part in pair]
-        pipe.execute_command("XADD", stream_key(target), "*", *fields)
+        post(pipe, ORCHESTRATOR_QUEUE, told, group.partition)
     # fmt: off
     pipe.execute_command(
-        "XADD", dead_letter_key(queue), "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
+        "XADD", dead_letter_key(queue, group.partition), "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
         *entry.fields, "reason", reason, "entry", entry.id, "deliveries", starts,
     )
     # fmt: on
@@ -54,12 +54,12 @@ def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policie
     )
 
 
-def _last_words(entry: Entry, starts: int, policies: Policies) -> tuple[str, str, bytes] | None:
+def _last_words(entry: Entry, starts: int, policies: Policies) -> Callback | None:
     policy = policies.get(entry.actor)
     if policy is None or policy.on_dead is None or entry.payload is None:
         return None
     try:
-        return policy.on_dead(entry.payload, starts)
-    except ValueError:
+        return policy.on_dead(decode(entry.actor, entry.payload), starts)
+    except UndecodablePayloadError:
         log.exception("broker.dead_message_not_told", actor=entry.actor, entry=entry.id.decode())
         return None

@@ -12,8 +12,9 @@ from typing import Any, Final
 import dramatiq
 from dramatiq.broker import MessageProxy
 
-from flowengine.broker.streams.wire import CommandSink
-from flowengine.queues import GROUP, stream_key
+from flowengine.broker.streams.wire import decode
+from flowengine.engine.held import Held, Sink
+from flowengine.queues import GROUP
 
 
 class Entry:
@@ -47,6 +48,8 @@ class Delivery(MessageProxy):
         *,
         engine: bool,
         release: Callable[[str, Iterable[Entry]], None],
+        return_part: Callable[[Delivery, Sequence[int]], None],
+        stream: str,
         consumer: str = "",
     ) -> None:
         super().__init__(message)
@@ -56,6 +59,8 @@ class Delivery(MessageProxy):
         self.started = False
         self.given_back = False
         self._release = release
+        self._return_part = return_part
+        self._stream = stream
         self._consumer = consumer
 
     def __hash__(self) -> int:
@@ -79,29 +84,32 @@ class Delivery(MessageProxy):
         """The entries that no transaction has acknowledged."""
         return [entry for entry in self.entries if not entry.settled]
 
-    @property
-    def deliveries(self) -> tuple[int, ...]:
-        """For each payload, how often it has been delivered (1: the first time)."""
-        return tuple([entry.deliveries for entry in self.entries])
+    def held(self) -> list[Held[Any]]:
+        """The payloads as their actor's structs. Raises UndecodablePayloadError."""
+        return [
+            Held(
+                decode(entry.actor, entry.payload or b""),
+                entry.deliveries,
+                f"{entry.id.decode()}/{self._consumer}",
+                self,
+                index,
+            )
+            for index, entry in enumerate(self.entries)
+        ]
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """For each payload, where it stands: ENTRY/CONSUMER, as `fe:x:ID:started` keeps it."""
-        return tuple([f"{entry.id.decode()}/{self._consumer}" for entry in self.entries])
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
+        """Queue exactly two commands, XACK and XDEL, for the payloads at these indexes."""
+        ids = [self.entries[index].id for index in entries]
+        sink.execute_command("XACK", self._stream, GROUP, *ids)
+        sink.execute_command("XDEL", self._stream, *ids)
 
-    def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None:
-        """Queue exactly two commands, XACK and XDEL, for all payloads or those at the indexes `only`."""
-        ids = [entry.id for entry in self._chosen(only)]
-        key = stream_key(self.queue)
-        sink.execute_command("XACK", key, GROUP, *ids)
-        sink.execute_command("XDEL", key, *ids)
-
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+    def confirm(self, entries: Sequence[int]) -> None:
         """The transaction that carried `acknowledge` has succeeded: these payloads are settled."""
-        chosen = self._chosen(only)
+        chosen = [self.entries[index] for index in entries]
         for entry in chosen:
             entry.settled = True
         self._release(self.queue, chosen)
 
-    def _chosen(self, only: tuple[int, ...] | None) -> Sequence[Entry]:
-        return self.entries if only is None else [self.entries[index] for index in only]
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Hand back payloads that have not been begun: at once, and uncounted."""
+        self._return_part(self, entries)

@@ -11,10 +11,10 @@ from typing import TypeAlias
 
 import msgspec
 
-DeadCallback: TypeAlias = Callable[[bytes, int], tuple[str, str, bytes] | None]
-"""Given a payload and how often its processing was started: the queue, the actor and the payload of
-the message that tells of its death. None where the payload tells too little. Raises ValueError for
-a payload that cannot be decoded."""
+from flowengine.execution.messages import Callback, RunNode
+
+LastWords: TypeAlias = Callable[[RunNode, int], Callback]
+"""Given a task and how often its processing was started: what tells the orchestrator of its death."""
 
 
 class ActorPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +31,7 @@ class ActorPolicy(msgspec.Struct, frozen=True, kw_only=True):
     join: int = 1
     may_join: Callable[[bytes], bool] | None = None
     is_quick: Callable[[bytes], bool] | None = None
-    on_dead: DeadCallback | None = None
+    on_dead: LastWords | None = None
 
 
 Policies: TypeAlias = Mapping[str, ActorPolicy]

@@ -1,4 +1,8 @@
-"""What the engine asks of the store, the broker, the handlers. Adapters below the engine's users."""
+"""What the engine asks of the store and of the handlers. Adapters are below the engine's users.
+
+Each Protocol is what one part of the engine needs, and no more. Every method of a store may raise
+StoreUnavailableError.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +11,102 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
-from flowengine.execution.records import Callback, ExecutionStatus, NodeRecord, RunNode
-from flowengine.execution.rules import Standing
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.rules.deadlines import TaskState
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
 from flowengine.workflow.plan import Plan
 
 NodeKey: TypeAlias = tuple[str, str]
-
-Ahead: TypeAlias = tuple[Sequence[NodeKey], Sequence[str]]
-"""Nodes, and executions, as `StateStore.begin` takes them."""
-
-
-class Sink(Protocol):
-    """Takes Redis commands that are to be sent together."""
-
-    def execute_command(self, *args: object) -> object: ...
-
+"""An execution and one of its nodes."""
 
 Acknowledge: TypeAlias = Callable[[Sink], None]
 
 
-class MetaView(Protocol):
-    """An execution's own record."""
+class Reading(msgspec.Struct, frozen=True):
+    """What a transaction reads: nodes and executions' control, which it WATCHes, and counts, which it
+    does not."""
 
-    @property
-    def status(self) -> ExecutionStatus: ...
-    @property
-    def run(self) -> int: ...
-    @property
-    def unfinished(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def started_at(self) -> int: ...
-    @property
-    def correlation_id(self) -> str: ...
+    nodes: tuple[NodeKey, ...]
+    controls: tuple[str, ...]
+    counts: tuple[str, ...] = ()
 
 
-class Numbers(Protocol):
-    """What a committed transaction left: counters by (execution, node), unfinished by execution."""
+class Committed(msgspec.Struct, frozen=True):
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution."""
 
-    @property
-    def counters(self) -> Mapping[NodeKey, int]: ...
-    @property
-    def unfinished(self) -> Mapping[str, int]: ...
+    counters: Mapping[NodeKey, int]
+    unfinished: Mapping[str, int]
 
 
 class Unit(Protocol):
     """One optimistic transaction: what it read, and its only chance to write.
 
-    `ahead`: what the next unit of the same thread will probably read; the store may read it at once.
-    `nodes` lacks what was never written. `now` is Redis's clock in milliseconds since the epoch.
+    `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there.
+    `now` is Redis's clock in milliseconds since the epoch.
     """
 
     @property
     def nodes(self) -> Mapping[NodeKey, NodeRecord]: ...
     @property
-    def metas(self) -> Mapping[str, MetaView | None]: ...
+    def controls(self) -> Mapping[str, Control]: ...
+    @property
+    def counts(self) -> Mapping[str, Counts]: ...
     @property
     def now(self) -> int: ...
+    def extend(self, nodes: Sequence[NodeKey]) -> None:
+        """WATCH and read more nodes."""
+
+    def counters(self, wanted: Sequence[NodeKey]) -> Mapping[NodeKey, int]:
+        """Joins' counters, for those that exist, read without WATCH."""
+
     def commit(
         self,
         changes: Mapping[str, Sequence[Change]],
         acknowledge: Acknowledge | None = None,
-        ahead: Ahead | None = None,
-    ) -> Numbers | None: ...
-    def abandon(self) -> None: ...
+        ahead: Reading | None = None,
+    ) -> Committed | None:
+        """Write everything in one transaction; None if something that was read has changed meanwhile.
+
+        `ahead`: what the next unit of this thread will probably read; the store may read it at once.
+        """
+
+    def abandon(self) -> None:
+        """Write nothing."""
+
+
+class DecisionStore(Protocol):
+    """Transactions, for whoever decides.
+
+    `begin`: with `commits`, the unit may have read before its message was sent: to decide that nothing is
+    to be done takes a commit then, as all else does. With `exact_time`, `now` is the server's answer and no
+    estimate.
+    """
+
+    def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> Unit: ...
+    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
+    def plan(self, execution: str) -> Plan | None: ...
+    def forget_plan(self, execution: str) -> None: ...
+
+
+class AdvancingStore(DecisionStore, Protocol):
+    """State as the orchestrator's messages need it."""
+
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
+    def plans_and_executions(
+        self, executions: Sequence[str]
+    ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...
+    def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]: ...
+    def begun(self, execution: str, node: str, dispatch: int) -> Begun | None: ...
+    def task_state(self, queue: str, begun: Begun) -> TaskState: ...
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
 
 
 class Start(msgspec.Struct, frozen=True):
-    """What a worker learns when it begins: whether the attempt is still wanted, and its inputs.
+    """What a worker learns when it begins: whether the dispatch is still wanted, and its inputs.
 
     `inputs`: upstream node -> its output as JSON. `room`: bytes of results that the execution may
     still store; None where nobody has looked. `now`: milliseconds since the epoch. `noted`: whether
@@ -94,9 +122,9 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """What a worker has noted of the newest delivery of an attempt that it began.
+    """What a worker has noted of the newest delivery of a dispatch that it began.
 
-    `at`: milliseconds since the epoch. `place`: where the task stands in its queue (see `Receipt`).
+    `at`: milliseconds since the epoch. `place`: where the task stands in its queue (see `Held`).
     """
 
     delivery: int
@@ -104,45 +132,60 @@ class Begun(msgspec.Struct, frozen=True):
     place: str
 
 
-class StateStore(Protocol):
-    """State as the engine needs it. Every method may raise StoreUnavailableError.
+class RunningStore(Protocol):
+    """State as workers need it."""
 
-    `begin`: with `commits` the unit may have read before its message was sent: to decide that nothing is
-    to be done takes a commit then, as all else does.
-    """
-
-    def plan(self, execution: str) -> Plan | None: ...
-    def forget_plan(self, execution: str) -> None: ...
-    def begin(
-        self, nodes: Sequence[NodeKey], metas: Sequence[str] = (), *, commits: bool = False
-    ) -> Unit: ...
-    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
-    def plans_and_metas(
-        self, executions: Sequence[str]
-    ) -> Mapping[str, tuple[Plan | None, MetaView | None]]: ...
-    def read_meta(self, execution: str) -> MetaView | None: ...
-    def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]: ...
-    def begun(self, execution: str, node: str, attempt: int) -> Begun | None: ...
-    def standing(self, queue: str, begun: Begun) -> Standing: ...
-    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
-    def start_nodes(
-        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
-    ) -> list[Start]: ...
+    def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
     def note_start(self, task: RunNode, begun: Begun) -> None: ...
     def room(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None: ...
+    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
 
 
-class Receipt(Protocol):
-    """The queue entries behind the message in hand (see `flowengine.broker.streams.wire`)."""
+class Admitting(Protocol):
+    """A unit over one whole execution that has asked, in the same round trip, whether work may come in."""
 
     @property
-    def deliveries(self) -> tuple[int, ...]: ...
+    def record(self) -> ExecutionRecord | None: ...
     @property
-    def places(self) -> tuple[str, ...]: ...
-    def acknowledge(self, sink: Sink, *, only: tuple[int, ...] | None = None) -> None: ...
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None: ...
+    def now(self) -> int: ...
+    def admit(self) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
+
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
+    def abandon(self) -> None: ...
+
+
+class CommandStore(Protocol):
+    """State as the API's commands need it, in one partition."""
+
+    @property
+    def partition(self) -> str: ...
+    def now(self) -> int: ...
+    def plan(self, execution: str) -> Plan | None: ...
+    def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None: ...
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
+    def check_admission(self) -> None: ...
+    def begin_admitting(self, execution: str) -> Admitting: ...
+    def write(self, changes: Mapping[str, Sequence[Change]]) -> None: ...
+
+
+class NodeState(msgspec.Struct, frozen=True):
+    """A node's record and, while it is in flight, when a worker noted its start."""
+
+    record: NodeRecord
+    begun_at: int | None = None
+
+
+class QueryStore(Protocol):
+    """State as the API's queries need it."""
+
+    def plan(self, execution: str) -> Plan | None: ...
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def node_states(self, execution: str, nodes: Sequence[str]) -> list[NodeState]: ...
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
 
 
 class Invoker(Protocol):

@@ -5,12 +5,46 @@ A list of changes belongs to one execution and is carried out in one transaction
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
 
 from flowengine.execution.events import Event
-from flowengine.execution.records import ExecutionStatus, NodeRecord, RunNode
+from flowengine.execution.messages import Callback, RunNode, StartExecution, Timer
+from flowengine.execution.records import NodeRecord
+from flowengine.execution.status import ExecutionStatus
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Store a new pending execution, which expires by itself if it is never triggered.
+
+    `plan` is the encoded plan; `total` counts its nodes.
+    """
+
+    name: str
+    plan: bytes
+    total: int
+    correlation_id: str
+    at: int
+
+
+class Begin(msgspec.Struct, frozen=True):
+    """A run begins: write it into the execution's own record, and set its numbers and counters anew.
+
+    `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
+    `events_anew` drops the events of all runs before.
+    """
+
+    was: ExecutionStatus
+    status: ExecutionStatus
+    run: int
+    token: str
+    at: int
+    unfinished: int
+    counters: Mapping[str, int]
+    touched: tuple[str, ...] = ()
+    events_anew: bool = False
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -30,16 +64,24 @@ class Dispatch(msgspec.Struct, frozen=True):
 
 
 class CountDown(msgspec.Struct, frozen=True):
-    """Take one off a node's counter of parents that have not completed."""
+    """One of a join's parents has ended: move the join's counter."""
 
     node: str
+    completed: bool
 
 
 class SetCounter(msgspec.Struct, frozen=True):
-    """Overwrite a node's counter of parents that have not completed (only the sweep does so)."""
+    """Overwrite a join's counter (only the sweep does so)."""
 
     node: str
     value: int
+
+
+class SetCounts(msgspec.Struct, frozen=True):
+    """Overwrite the execution's numbers of nodes (only the sweep does so)."""
+
+    unfinished: int
+    failed: int
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -51,20 +93,24 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class ForgetStart(msgspec.Struct, frozen=True):
-    """Remove what a worker wrote when it began this attempt, and its deadline timer."""
+    """Remove what a worker wrote when it began this dispatch, and its deadline timer."""
 
     node: str
     run: int
-    attempt: int
+    dispatch: int
 
 
 class ArmTimer(msgspec.Struct, frozen=True):
-    """Fire the attempt's deadline at `due`, milliseconds since the epoch."""
+    """Fire the timer at `due`, milliseconds since the epoch."""
 
-    node: str
-    run: int
-    attempt: int
+    timer: Timer
     due: int
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a message to the orchestrator."""
+
+    message: StartExecution | Callback
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -81,5 +127,17 @@ class Finish(msgspec.Struct, frozen=True):
 
 
 Change: TypeAlias = (
-    Write | Dispatch | CountDown | SetCounter | Tally | ForgetStart | ArmTimer | Happened | Finish
+    Create
+    | Begin
+    | Write
+    | Dispatch
+    | CountDown
+    | SetCounter
+    | SetCounts
+    | Tally
+    | ForgetStart
+    | ArmTimer
+    | Send
+    | Happened
+    | Finish
 )

@@ -1,19 +1,27 @@
 """What happened in an execution: the entries of its event stream. Pure.
 
-Events fold to the stored state: `fold` rebuilds every node's status and attempt from them.
+Events fold to the stored state: `fold` rebuilds every node's status and numbers from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import StoredNodeStatus
+from flowengine.execution.status import StoredNodeStatus
 
 EventKind: TypeAlias = Literal[
-    "execution_started", "node_reset", "node_queued", "node_completed", "node_failed", "execution_finished"
+    "execution_started",
+    "node_reset",
+    "node_queued",
+    "node_started",
+    "node_returned",
+    "node_completed",
+    "node_failed",
+    "execution_finished",
 ]
 
 
@@ -21,29 +29,46 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
     `detail`: the run of an `execution_started`, the error's code of a `node_failed`, the status of an
-    `execution_finished`.
+    `execution_finished`. `node_started` is written by the worker that begins, and `node_returned` by one that
+    gives its task back, beside any transaction: they may come late, even after the node's end, and a
+    redelivered task has several.
     """
 
     kind: EventKind
     at: int
     node: str | None = None
     attempt: int = 0
+    dispatch: int = 0
     detail: str | None = None
 
+
+DECIDED: Final = "e"
+BEGUN: Final = "s"
+"""The field of a stream entry: what a transaction decided, or what a worker began or gave back."""
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Event])
 
-_STATUS: dict[EventKind, StoredNodeStatus] = {
-    "node_reset": "pending",
-    "node_queued": "queued",
-    "node_completed": "completed",
-    "node_failed": "failed",
-}
+_STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
+    {
+        "node_reset": "pending",
+        "node_queued": "queued",
+        "node_completed": "completed",
+        "node_failed": "failed",
+    }
+)
+
+
+class Folded(NamedTuple):
+    """Where a node stands by the events."""
+
+    status: StoredNodeStatus
+    attempt: int
+    dispatch: int
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
-    """The bytes of field `e` of one stream entry."""
+    """The bytes of one stream entry's field."""
     return _encoder.encode(list(events))
 
 
@@ -52,10 +77,14 @@ def decode_events(data: bytes) -> list[Event]:
     return _decoder.decode(data)
 
 
-def fold(events: Iterable[Event]) -> dict[str, tuple[StoredNodeStatus, int]]:
-    """Node -> (status, attempt) after the events, in their order; nodes never touched are absent."""
-    state: dict[str, tuple[StoredNodeStatus, int]] = {}
+def fold(events: Iterable[Event]) -> dict[str, Folded]:
+    """Where each node stands after the events, in their order; nodes never touched are absent.
+
+    A start is left out: `running` is derived from what workers note, and never stored.
+    """
+    state: dict[str, Folded] = {}
     for event in events:
-        if event.node is not None:
-            state[event.node] = (_STATUS[event.kind], event.attempt)
+        status = _STATUS.get(event.kind)
+        if event.node is not None and status is not None:
+            state[event.node] = Folded(status, event.attempt, event.dispatch)
     return state

@@ -1,19 +1,14 @@
-"""Executions and nodes: their statuses, records, and the callbacks that move them.
+"""What is stored of an execution and of its nodes. Pure data.
 
-Pure data. Times are milliseconds since the epoch on Redis's clock.
+Times are milliseconds since the epoch on Redis's clock.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import msgspec
 
+from flowengine.execution.status import ExecutionStatus, StoredNodeStatus
 from flowengine.plugin.errors import AttemptError
-
-ExecutionStatus: TypeAlias = Literal["pending", "running", "completed", "failed"]
-StoredNodeStatus: TypeAlias = Literal["pending", "queued", "completed", "failed"]
-NodeStatus: TypeAlias = Literal["pending", "queued", "running", "completed", "failed"]
 
 
 class NodeError(msgspec.Struct, frozen=True):
@@ -37,6 +32,7 @@ class NodeRecord(
     rename={
         "status": "s",
         "attempt": "a",
+        "dispatch": "n",
         "queued_at": "q",
         "started_at": "b",
         "finished_at": "f",
@@ -45,15 +41,17 @@ class NodeRecord(
         "run": "r",
     },
 ):
-    """What `fe:x:ID:node:NODE` holds in its field `state`. `attempt` never decreases.
+    """One node: the field `state` of its key.
 
-    `delivery` is the delivery whose outcome was accepted. `run` is the trigger that made the node
-    pending, so that whoever dispatches it, however late, does so in the run it belongs to. `running`
-    is never stored: it is derived from what workers write when they start.
+    `dispatch` goes up by one each time that the node's task is sent, and never down: messages, timers
+    and starts name it, so that what belongs to an earlier one is recognised. `attempt` is what people
+    see: it goes up once a try. `delivery` is the delivery whose outcome was accepted. `run` is the
+    trigger that made the node pending: whoever dispatches it, however late, does so in that run.
     """
 
     status: StoredNodeStatus = "pending"
     attempt: int = 0
+    dispatch: int = 0
     queued_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
@@ -65,72 +63,42 @@ class NodeRecord(
 UNTOUCHED = NodeRecord()
 
 
-class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
-    """The handler returned; `result` is its output as JSON."""
+class Control(msgspec.Struct, frozen=True):
+    """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it."""
 
-    result: msgspec.Raw
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome"):
-    """The node failed."""
-
-    error: NodeError
+    status: ExecutionStatus
+    run: int
 
 
-Outcome: TypeAlias = Completed | Failed
+class Counts(msgspec.Struct, frozen=True):
+    """An execution's numbers: nodes that have not ended, nodes that have failed, bytes of results.
 
-
-class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker reports of one delivery of one attempt (the payload of `node_finished`).
-
-    Delivery 0 is a deadline timer's report: no worker's.
+    They move whenever a node ends. Nobody WATCHes them.
     """
 
-    execution: str
+    unfinished: int = 0
+    failed: int = 0
+    bytes: int = 0
+
+
+class ExecutionRecord(msgspec.Struct, frozen=True):
+    """All that is stored of an execution itself. Times are 0 where unknown.
+
+    `token` names the trigger that was applied last, so that a caller whose connection failed can
+    tell its own from another's.
+    """
+
+    status: ExecutionStatus
     run: int
-    node: str
-    attempt: int
-    delivery: int
-    started_at: int | None
+    total: int
+    created_at: int
+    started_at: int
     finished_at: int
-    outcome: Outcome
     correlation_id: str
+    name: str
+    token: str
 
-
-class Read(msgspec.Struct, frozen=True, array_like=True):
-    """An upstream node whose output a node reads, and the field that `X.result` means there."""
-
-    node: str
-    primary: str | None = None
-
-
-class RunNode(msgspec.Struct, frozen=True, kw_only=True):
-    """The task of running one node (the payload of `run_node`)."""
-
-    execution: str
-    run: int
-    node: str
-    attempt: int
-    handler: str
-    config: msgspec.Raw
-    reads: tuple[Read, ...]
-    timeout_ms: int
-    correlation_id: str
-
-
-class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """The payload of `start_execution`. `nodes` is how many it has, where that is known."""
-
-    execution: str
-    run: int
-    correlation_id: str
-    nodes: int | None = None
-
-
-class TimerFired(msgspec.Struct, frozen=True, kw_only=True):
-    """The payload of `timer_fired`: a node's deadline has passed, by the timer's account."""
-
-    execution: str
-    run: int
-    node: str
-    attempt: int
+    @property
+    def control(self) -> Control:
+        """The part that decisions go by."""
+        return Control(self.status, self.run)

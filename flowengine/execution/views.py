@@ -1,6 +1,6 @@
 """What the API and the tool show of an execution: the shapes of SPEC's answers.
 
-Pure data; times are RFC 3339 in UTC, or null.
+Pure data; times are RFC 3339 in UTC with milliseconds, so that as texts they sort as times, or null.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import ExecutionStatus, NodeError, NodeStatus
+from flowengine.execution.records import NodeError
+from flowengine.execution.status import ExecutionStatus, NodeStatus
 
-Moment: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
-"""An aware time; `date-time` in schemas."""
+Moment: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""A time in UTC with milliseconds, always: `2026-11-28T13:03:53.000Z` (RFC 3339)."""
 
 
-def timestamp(milliseconds: int | None) -> datetime | None:
-    """Milliseconds since the epoch as an aware UTC datetime; None stays None."""
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
+def moment(milliseconds: int) -> Moment:
+    """Milliseconds since the epoch as a text."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def moment_or_none(milliseconds: int | None) -> Moment | None:
+    """The same; None, and 0 for a time that has not come, stay None."""
+    return moment(milliseconds) if milliseconds else None
 
 
 class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +53,11 @@ class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     pending: int
     queued: int
     running: int
+    waiting: int
     completed: int
     failed: int
+    skipped: int
+    cancelled: int
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):

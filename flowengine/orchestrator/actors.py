@@ -1,41 +1,35 @@
-"""The orchestrator's actors: decode, call the engine."""
+"""The orchestrator's actors: take what is in hand, call the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import dramatiq
-import msgspec
-import structlog
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.streams.payloads import decoded
+from flowengine.broker.errors import UndecodablePayloadError
+from flowengine.broker.streams.wire import decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
-from flowengine.execution.records import Callback, StartExecution, TimerFired
-from flowengine.jsonvalue import UNREADABLE
+from flowengine.execution.messages import Callback, StartExecution, Timer
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
-log = structlog.stdlib.get_logger()
+SMALL_NODES: Final = 50
+SMALL_BYTES: Final = 64 * 1024
 
-SMALL_NODES = 50
-SMALL_BYTES = 64 * 1024
-
-EXPECTED = (StoreUnavailableError, ConflictError)
-
-_callback = msgspec.json.Decoder(Callback)
-_start = msgspec.json.Decoder(StartExecution)
-_timer = msgspec.json.Decoder(TimerFired)
+EXPECTED: Final = (StoreUnavailableError, ConflictError)
 
 
 def is_small_start(payload: bytes) -> bool:
     """Whether this `start_execution` may be dealt with beside others: a first run of few nodes."""
     try:
-        message = _start.decode(payload)
-    except UNREADABLE:
+        message: StartExecution = decode("start_execution", payload)
+    except UndecodablePayloadError:
         return False
-    return message.run == 1 and message.nodes is not None and message.nodes <= SMALL_NODES
+    return message.run == 1 and message.nodes <= SMALL_NODES
 
 
 def is_small_callback(payload: bytes) -> bool:
@@ -47,20 +41,23 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
     """Declare `start_execution`, `node_finished` and `timer_fired` on the broker."""
 
     def start_execution(payloads: Sequence[bytes]) -> None:
-        if len(payloads) > 1:
-            engine.start_together([decoded(_start, payload) for payload in payloads], broker.receipt())
+        held: list[Held[StartExecution]] = broker.held()
+        if len(held) > 1:
+            engine.start_together(held)
             return
-        message = decoded(_start, payloads[0])
+        message = held[0].payload
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
-            engine.start(message, broker.receipt())
+            engine.start(held[0])
 
     def node_finished(payloads: Sequence[bytes]) -> None:
-        engine.finish([decoded(_callback, payload) for payload in payloads], broker.receipt())
+        held: list[Held[Callback]] = broker.held()
+        engine.finish(held)
 
     def timer_fired(payloads: Sequence[bytes]) -> None:
-        message = decoded(_timer, payloads[0])
-        with bound_contextvars(execution_id=message.execution, node_id=message.node):
-            engine.fire(message, broker.receipt())
+        held: list[Held[Timer]] = broker.held()
+        timer = held[0].payload
+        with bound_contextvars(execution_id=timer.execution, node_id=timer.node):
+            engine.fire(held[0])
 
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (start_execution, node_finished, timer_fired)
     for function in actors:

@@ -36,19 +36,17 @@ class Loops(Middleware):
 
     def __init__(self, state: RedisSweepState, settings: Settings) -> None:
         self._stop = threading.Event()
-        self._loops: tuple[threading.Thread, ...] = (
-            TimerLoop(RedisTimers(state), self._stop, hold_s=settings.lease_s),
-            SweepLoop(state, settings.sweep_s, self._stop),
-        )
+        self._timers = TimerLoop(RedisTimers(state), self._stop, hold_s=settings.lease_s)
+        self._sweep = SweepLoop(state, settings.sweep_s, self._stop)
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start them."""
-        for loop in self._loops:
-            loop.start()
+        self._timers.start()
+        self._sweep.start()
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Ask them to end; they are daemons, and end at their next turn."""
-        self._stop.set()
+        self._timers.stop()
 
 
 def build(settings: Settings) -> StreamsBroker:

@@ -13,7 +13,6 @@ from typing import Any
 import redis
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
-from flowengine.store import keys
 from flowengine.store.connection.sessions import Command
 from flowengine.store.state import RedisState
 
@@ -40,7 +39,8 @@ class Admission:
 
     def questions(self) -> list[Command]:
         """What to ask: how many wait and run and, where that is not known, how much memory is used."""
-        asked: list[Command] = [("ZCARD", keys.index("pending")), ("ZCARD", keys.index("running"))]
+        names = self._state.keys
+        asked: list[Command] = [("ZCARD", names.index("pending")), ("ZCARD", names.index("running"))]
         if time.monotonic() - self._asked < MEMORY_EVERY_S:
             return asked
         if self._may_ask is None:

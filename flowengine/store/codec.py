@@ -1,20 +1,83 @@
-"""Node records as bytes: the field `state` of `fe:x:ID:node:NODE`."""
+"""Stored bytes as records, and back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final, cast
+
 import msgspec
 
-from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.engine.ports import Begun
+from flowengine.execution.records import UNTOUCHED, Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
 
+CONTROL_FIELDS: Final = ("status", "run")
+"""What decisions read of `fe:x:ID:control`."""
+
+EXECUTION_FIELDS: Final = (
+    *CONTROL_FIELDS,
+    "total",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "correlation_id",
+    "name",
+    "token",
+)
+
+COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
+
 
 def encode_record(record: NodeRecord) -> bytes:
-    """The record as JSON."""
+    """A node's record as JSON."""
     return _encoder.encode(record)
 
 
 def decode_record(data: bytes | None) -> NodeRecord:
     """The record of stored bytes; a node never written is pending, never attempted."""
     return UNTOUCHED if data is None else _decoder.decode(data)
+
+
+def parse_control(values: Sequence[bytes | None]) -> Control | None:
+    """The reply of an HMGET of CONTROL_FIELDS; None when there is no such execution."""
+    status, run = values
+    return None if status is None else Control(cast(ExecutionStatus, status.decode()), int(run or 0))
+
+
+def parse_counts(values: Sequence[bytes | None]) -> Counts:
+    """The reply of an HMGET of COUNTS_FIELDS."""
+    unfinished, failed, size = (int(value or 0) for value in values)
+    return Counts(unfinished, failed, size)
+
+
+def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
+    """The reply of an HMGET of EXECUTION_FIELDS; None when there is no such execution."""
+    if values[0] is None:
+        return None
+    run, total, created, started, finished = (int(value or 0) for value in values[1:6])
+    correlation, name, token = ((value or b"").decode() for value in values[6:])
+    return ExecutionRecord(
+        status=cast(ExecutionStatus, values[0].decode()),
+        run=run,
+        total=total,
+        created_at=created,
+        started_at=started,
+        finished_at=finished,
+        correlation_id=correlation,
+        name=name,
+        token=token,
+    )
+
+
+def format_begun(begun: Begun) -> str:
+    """The value in `started`."""
+    return f"{begun.delivery}:{begun.at}:{begun.place}"
+
+
+def parse_begun(value: bytes) -> Begun:
+    """What `format_begun` has written."""
+    delivery, at, place = value.decode().split(":", 2)
+    return Begun(int(delivery), int(at), place)

@@ -17,12 +17,12 @@ from flowengine.execution.views import HealthView, QueueView
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
 from flowengine.store.admission import parse_info
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.keys import HEALTH
 from flowengine.store.state import RedisState
-from flowengine.store.task_standing import is_alive
+from flowengine.store.task_states import is_alive
 
 log = structlog.stdlib.get_logger()
 
-PROBE = "fe:health"
 NOT_KNOWN = "not known"
 """Of a server that does not tell: no sign that anything is wrong."""
 
@@ -40,7 +40,7 @@ class Health:
     def __call__(self) -> HealthView:
         """The truth as of now. Never raises."""
         try:
-            time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", PROBE, "1", "EX", 60)])
+            time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", HEALTH, "1", "EX", 60)])
         except (StoreUnavailableError, redis.RedisError) as error:
             log.warning("health.redis_down", error=str(error))
             refused = isinstance(_cause(error), _ANSWERS)
@@ -68,7 +68,7 @@ class Health:
         return "ok"
 
     def _queue(self, queue: str, now: int) -> QueueView:
-        key = stream_key(queue)
+        key = stream_key(queue, self._state.keys.partition)
         try:
             length, first = self._state.sessions.here().call(
                 [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]

@@ -1,86 +1,133 @@
 """The name, type and meaning of every key that holds state (queues: `flowengine.queues`).
 
+Every key belongs to one partition: all that a transaction names lies in one. The only partition today
+has no name, so its keys have no tag. What spans partitions stands at the end.
+
 | key | type | holds |
 | --- | --- | --- |
-| fe:x:ID:meta | hash | the execution: name, status, run, numbers, times, correlation id |
+| fe:x:ID:control | hash | the execution: status, run, times, name; nothing that moves when a node ends |
+| fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results; nobody WATCHes it |
 | fe:x:ID:plan | string | the compiled plan |
-| fe:x:ID:deps | hash | node -> parents not yet completed; only nodes with several parents |
+| fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result` (JSON); absent: pending, never attempted |
-| fe:x:ID:started | hash | NODE:ATTEMPT -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
-| fe:x:ID:events | stream | what happened, in field `e`: a JSON array of events |
+| fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
+| fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:index:STATUS | zset | execution ids by time of creation, of start, or of the end |
-| fe:timers | zset | ID|RUN|NODE|ATTEMPT by due time |
+| fe:timers:KIND | zset | what the kind's timer names, by due time |
+| fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:sweep | string | present while no sweep is due |
+
+With a partition P each name begins with `fe:{P}:` instead of `fe:`.
+
+| key that spans partitions | type | holds |
+| --- | --- | --- |
+| fe:format | string | the version of what is stored on this server |
+| fe:health | string | the health check's write |
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
 
-from flowengine.execution.records import ExecutionStatus
+from flowengine.execution.messages import Deadline
+from flowengine.execution.status import ExecutionStatus
+from flowengine.queues import partition_prefix
 
-TIMERS: Final = "fe:timers"
-SWEEP: Final = "fe:sweep"
 STATE: Final = "state"
 RESULT: Final = "result"
 
+FORMAT: Final = "fe:format"
+HEALTH: Final = "fe:health"
 
-def meta(execution: str) -> str:
-    """Hash: the execution."""
-    return f"fe:x:{execution}:meta"
-
-
-def plan(execution: str) -> str:
-    """String: the compiled plan."""
-    return f"fe:x:{execution}:plan"
+ID_CHARS: Final = 27
+"""The length of an execution's id in the partition without a name; more is the partition's name."""
 
 
-def deps(execution: str) -> str:
-    """Hash: the dependency counters."""
-    return f"fe:x:{execution}:deps"
+class Keys:
+    """The keys of one partition."""
+
+    __slots__ = ("_executions", "_prefix", "odd_timers", "partition", "sweep")
+
+    def __init__(self, partition: str) -> None:
+        self.partition = partition
+        self._prefix = partition_prefix(partition)
+        self._executions = f"{self._prefix}x:"
+        self.sweep = f"{self._prefix}sweep"
+        self.odd_timers = f"{self._prefix}timers:odd"
+
+    def control(self, execution: str) -> str:
+        """Hash: the execution."""
+        return f"{self._executions}{execution}:control"
+
+    def counts(self, execution: str) -> str:
+        """Hash: the execution's numbers."""
+        return f"{self._executions}{execution}:counts"
+
+    def plan(self, execution: str) -> str:
+        """String: the compiled plan."""
+        return f"{self._executions}{execution}:plan"
+
+    def deps(self, execution: str) -> str:
+        """Hash: the joins' counters."""
+        return f"{self._executions}{execution}:deps"
+
+    def node(self, execution: str, name: str) -> str:
+        """Hash: one node."""
+        return f"{self._executions}{execution}:node:{name}"
+
+    def started(self, execution: str) -> str:
+        """Hash: what workers have begun."""
+        return f"{self._executions}{execution}:started"
+
+    def events(self, execution: str) -> str:
+        """Stream: what happened."""
+        return f"{self._executions}{execution}:events"
+
+    def own(self, execution: str) -> list[str]:
+        """The keys of an execution, without its control and its nodes: they expire and persist together."""
+        names = (self.counts, self.plan, self.deps, self.started, self.events)
+        return [name(execution) for name in names]
+
+    def index(self, status: ExecutionStatus) -> str:
+        """Sorted set: the executions in one status."""
+        return f"{self._prefix}index:{status}"
+
+    def timers(self, kind: str) -> str:
+        """Sorted set: the timers of one kind."""
+        return f"{self._prefix}timers:{kind}"
+
+    @property
+    def deadlines(self) -> str:
+        """Sorted set: the deadlines of dispatches that workers have begun."""
+        return self.timers("deadline")
 
 
-def node(execution: str, name: str) -> str:
-    """Hash: one node."""
-    return f"fe:x:{execution}:node:{name}"
+@lru_cache(maxsize=1024)
+def of(partition: str = "") -> Keys:
+    """The keys of a partition."""
+    return Keys(partition)
 
 
-def started(execution: str) -> str:
-    """Hash: what workers have begun."""
-    return f"fe:x:{execution}:started"
+def partition_of(execution: str) -> str:
+    """The partition that an execution lives in, which its id names."""
+    return execution[ID_CHARS:]
 
 
-def events(execution: str) -> str:
-    """Stream: what happened."""
-    return f"fe:x:{execution}:events"
+def start_field(name: str, dispatch: int) -> str:
+    """The field of one dispatch in `started`."""
+    return f"{name}:{dispatch}"
 
 
-def index(status: ExecutionStatus) -> str:
-    """Sorted set: the executions in one status."""
-    return f"fe:index:{status}"
+def deadline_member(execution: str, run: int, node: str, dispatch: int) -> str:
+    """The member of a deadline's timer. Ids and node names hold no `|`."""
+    return f"{execution}|{run}|{node}|{dispatch}"
 
 
-def start_field(name: str, attempt: int) -> str:
-    """The field of one attempt in `started`."""
-    return f"{name}:{attempt}"
-
-
-class Timer(NamedTuple):
-    """One member of `fe:timers`: the deadline of one attempt."""
-
-    execution: str
-    run: int
-    node: str
-    attempt: int
-
-    def member(self) -> str:
-        """The member's text. Ids and node names hold no `|`."""
-        return f"{self.execution}|{self.run}|{self.node}|{self.attempt}"
-
-
-def parse_timer(member: bytes) -> Timer | None:
+def parse_deadline(member: bytes) -> Deadline | None:
     """The timer of a member, or None when it is not one of ours."""
-    parts = member.decode(errors="replace").split("|")
-    if len(parts) != 4 or not (parts[1].isdigit() and parts[3].isdigit()):
+    try:
+        execution, run, node, dispatch = member.decode("ascii").split("|")
+        return Deadline(execution=execution, run=int(run), node=node, dispatch=int(dispatch))
+    except ValueError:
         return None
-    return Timer(parts[0], int(parts[1]), parts[2], int(parts[3]))

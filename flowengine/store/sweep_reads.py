@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from flowengine.execution.records import ExecutionStatus
+from flowengine.execution.events import DECIDED
+from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.queues import stream_key
-from flowengine.store import keys
 from flowengine.store.state import RedisState
 
 AT_ONCE = 1000
-ENDED: tuple[ExecutionStatus, ...] = ("pending", "completed", "failed")
+ENTRIES = 4
+"""How many of the newest entries are looked at for one that tells of a decision."""
+PRUNED: tuple[ExecutionStatus, ...] = (
+    "pending",
+    *(status for status in ALL_EXECUTION_STATUSES if is_over(status)),
+)
+"""The statuses in which an execution expires."""
 
 
 class RedisSweepState(RedisState):
@@ -18,33 +25,42 @@ class RedisSweepState(RedisState):
 
     def sweep_due(self, every_s: float) -> bool:
         """True for the first caller in each period; the period is kept by Redis's clock."""
-        reply = self.sessions.retrying_read([("SET", keys.SWEEP, "1", "NX", "PX", int(every_s * 1000))])[0]
-        return reply is not None
+        period = ("SET", self.keys.sweep, "1", "NX", "PX", int(every_s * 1000))
+        return self.sessions.retrying_read([period])[0] is not None
 
     def running_executions(self) -> dict[str, int]:
-        """The ids of all running executions, longest running first, and when each was triggered."""
-        command = ("ZRANGE", keys.index("running"), 0, -1, "WITHSCORES")
+        """The ids of all running executions, longest running first, and when each was triggered.
+
+        Members that are no text are left out: no execution has such an id.
+        """
+        command = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
         found = self.sessions.retrying_read([command])[0]
         return {
-            member.decode(): int(float(score)) for member, score in zip(found[::2], found[1::2], strict=True)
+            member.decode(): int(float(score))
+            for member, score in zip(found[::2], found[1::2], strict=True)
+            if member.isascii()
         }
 
     def last_moves(self, executions: Sequence[str]) -> dict[str, str]:
-        """For each execution, the id of its newest event."""
+        """For each execution, the id of the newest entry that tells of a decision.
+
+        What workers begin and give back does not count. Of many such entries in a row the oldest looked at
+        counts: it moves on as well, and the execution is looked at a sweep later.
+        """
         found: dict[str, str] = {}
         for at in range(0, len(executions), AT_ONCE):
             some = executions[at : at + AT_ONCE]
             replies = self.sessions.retrying_read(
-                [("XREVRANGE", keys.events(execution), "+", "-", "COUNT", 1) for execution in some]
+                [("XREVRANGE", self.keys.events(execution), "+", "-", "COUNT", ENTRIES) for execution in some]
             )
             for execution, entries in zip(some, replies, strict=True):
-                found[execution] = entries[0][0].decode() if entries else ""
+                found[execution] = _newest_decision(entries)
         return found
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, in milliseconds since the epoch."""
         replies = self.sessions.retrying_read(
-            [("XRANGE", stream_key(queue), "-", "+", "COUNT", 1) for queue in queues]
+            [("XRANGE", stream_key(queue, self.keys.partition), "-", "+", "COUNT", 1) for queue in queues]
         )
         return {
             queue: int(entries[0][0].split(b"-")[0]) if entries else None
@@ -53,16 +69,19 @@ class RedisSweepState(RedisState):
 
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
-        self.sessions.retrying_read([("ZREM", keys.index("running"), execution)])
-
-    def server_now(self) -> int:
-        """Redis's time in milliseconds."""
-        return self.clock.now()
+        self.sessions.retrying_read([("ZREM", self.keys.index("running"), execution)])
 
     def prune(self) -> int:
         """Remove executions whose keys have expired from the indexes."""
-        before = self.clock.now() - self.settings.retention_s * 1000
+        before = self.now() - self.settings.retention_s * 1000
         replies = self.sessions.retrying_read(
-            [("ZREMRANGEBYSCORE", keys.index(status), "-inf", before) for status in ENDED]
+            [("ZREMRANGEBYSCORE", self.keys.index(status), "-inf", before) for status in PRUNED]
         )
         return sum(replies)
+
+
+def _newest_decision(entries: Sequence[Any]) -> str:
+    for entry, fields in entries:
+        if fields[0] == DECIDED.encode():
+            return str(entry.decode())
+    return str(entries[-1][0].decode()) if entries else ""

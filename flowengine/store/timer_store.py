@@ -1,15 +1,29 @@
-"""Timers in Redis: armed in `fe:timers`, moved into the orchestrator's queue when due."""
+"""Timers in Redis: armed in one sorted set a kind, moved into the orchestrator's queue when due.
+
+A process looks at the kinds that it knows, so that a kind of a later version waits for processes of that
+version and holds up nothing. A member that nobody can read is set aside alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from flowengine.execution.records import TimerFired
-from flowengine.store import keys
+import structlog
+
+from flowengine.execution.messages import Timer
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
+from flowengine.store.keys import parse_deadline
 from flowengine.store.state import RedisState
 
-AT_ONCE = 64
+log = structlog.stdlib.get_logger()
+
+AT_ONCE: Final = 64
+ODD_KEPT: Final = 1000
+
+PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType({"deadline": parse_deadline})
 
 
 class RedisTimers:
@@ -17,29 +31,54 @@ class RedisTimers:
 
     def __init__(self, state: RedisState) -> None:
         self._state = state
+        self.set_aside = 0
+        """How many members nobody could read."""
 
-    def fire_due(self) -> float | None:
-        """Send what is due, at most 64 at once; seconds until the next, None when there is none."""
-        time, first = self._state.sessions.retrying_read(
-            [("TIME",), ("ZRANGE", keys.TIMERS, 0, AT_ONCE - 1, "WITHSCORES")]
-        )
+    def on_armed(self, tell: Callable[[int], None]) -> None:
+        """Call `tell` with the time at which a timer is due that this process has just armed."""
+        self._state.on_armed = tell
+
+    def now(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
+        return self._state.now()
+
+    def fire_due(self, *, holding: Collection[str] = ()) -> float | None:
+        """Send what is due, at most 64 of a kind at once; seconds until the next, None when there is none.
+
+        `holding`: kinds that are left alone for now.
+        """
+        kinds = [kind for kind in PARSERS if kind not in holding]
+        reads = [("ZRANGE", self._state.keys.timers(kind), 0, AT_ONCE - 1, "WITHSCORES") for kind in kinds]
+        time, *found = self._state.sessions.retrying_read([("TIME",), *reads])
         now = self._state.clock.seen(time)
-        pairs = list(zip(first[::2], first[1::2], strict=True))
-        due = [(member, float(score)) for member, score in pairs if float(score) <= now]
+        nexts = [self._fire(kind, rows, now) for kind, rows in zip(kinds, found, strict=True)]
+        return min((left for left in nexts if left is not None), default=None)
+
+    def _fire(self, kind: str, rows: list[Any], now: int) -> float | None:
+        pairs = list(zip(rows[::2], map(float, rows[1::2]), strict=True))
+        due = [member for member, score in pairs if score <= now]
         if due:
-            self._send(member for member, _ in due)
+            self._send(kind, due, now)
         if len(due) < len(pairs):
-            return (float(pairs[len(due)][1]) - now) / 1000
+            return (pairs[len(due)][1] - now) / 1000
         return 0.0 if due else None
 
-    def _send(self, members: Iterable[bytes]) -> None:
+    def _send(self, kind: str, members: list[bytes], now: int) -> None:
+        names = self._state.keys
         commands = Commands()
+        odd: list[bytes] = []
         for member in members:
-            commands.append(("ZREM", keys.TIMERS, member))
-            timer = keys.parse_timer(member)
-            if timer is not None:
-                fired = TimerFired(
-                    execution=timer.execution, run=timer.run, node=timer.node, attempt=timer.attempt
-                )
-                self._state.send_to_orchestrator(commands, "timer_fired", fired)
+            commands.append(("ZREM", names.timers(kind), member))
+            timer = PARSERS[kind](member)
+            if timer is None:
+                odd.append(member)
+                commands.append(("ZADD", names.odd_timers, now, member))
+            else:
+                self._state.post(commands, ORCHESTRATOR_QUEUE, timer, names.partition)
+        if odd:
+            commands.append(("ZREMRANGEBYRANK", names.odd_timers, 0, -ODD_KEPT - 1))
         self._state.sessions.here().write(commands)
+        if odd:
+            self.set_aside += len(odd)
+            shown = [member[:100].decode(errors="replace") for member in odd[:3]]
+            log.error("timers.set_aside", kind=kind, count=len(odd), members=shown)

@@ -1,196 +1,141 @@
-"""One optimistic transaction: what was read under WATCH, and the changes written in MULTI/EXEC.
-
-Knows how each change becomes commands; decides nothing.
-"""
+"""One optimistic transaction: what was read under WATCH, and the changes written in MULTI/EXEC. Decides
+nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-import msgspec
-
-from flowengine.engine.ports import Ahead
-from flowengine.execution.changes import (
-    ArmTimer,
-    Change,
-    CountDown,
-    Dispatch,
-    Finish,
-    ForgetStart,
-    Happened,
-    SetCounter,
-    Tally,
-    Write,
-)
-from flowengine.execution.events import Event, encode_events
-from flowengine.execution.records import NodeRecord, RunNode
+from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
+from flowengine.execution.changes import ArmTimer, Change, Dispatch, ForgetStart, Write
+from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
-from flowengine.store.codec import encode_record
-from flowengine.store.connection.sessions import Command, Commands, Reading, Session
-from flowengine.store.meta import Meta
-
-NodeKey: TypeAlias = tuple[str, str]
-Acknowledge: TypeAlias = Callable[[Commands], None]
-SendTask: TypeAlias = Callable[[Commands, str, RunNode], None]
-ExpireAll: TypeAlias = Callable[[str, int], list[Command]]
-
-
-class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution."""
-
-    counters: dict[NodeKey, int]
-    unfinished: dict[str, int]
+from flowengine.store.codec import (
+    CONTROL_FIELDS,
+    COUNTS_FIELDS,
+    decode_record,
+    parse_control,
+    parse_counts,
+)
+from flowengine.store.connection.sessions import Session, WatchedReads
+from flowengine.store.encode_changes import ChangeEncoder
 
 
-class Unit:
-    """What one transaction read, and its only chance to write."""
+class Found:
+    """What a reading's replies say."""
+
+    def __init__(self, reading: Reading, replies: Sequence[Any]) -> None:
+        after_nodes = len(reading.nodes)
+        after_controls = after_nodes + len(reading.controls)
+        self.nodes: dict[NodeKey, NodeRecord] = {
+            key: decode_record(state)
+            for key, state in zip(reading.nodes, replies[:after_nodes], strict=True)
+            if state
+        }
+        self.controls: dict[str, Control] = {
+            execution: control
+            for execution, values in zip(reading.controls, replies[after_nodes:after_controls], strict=True)
+            if (control := parse_control(values)) is not None
+        }
+        self.counts: dict[str, Counts] = {
+            execution: parse_counts(values)
+            for execution, values in zip(reading.counts, replies[after_controls:], strict=True)
+        }
+
+
+def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
+    """What is sent for a reading: the names to WATCH, and the reads whose replies `Found` takes."""
+    nodes = [names.node(execution, node) for execution, node in reading.nodes]
+    controls = [names.control(execution) for execution in reading.controls]
+    return WatchedReads(
+        (*nodes, *controls),
+        (
+            *[("HGET", name, keys.STATE) for name in nodes],
+            *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
+            *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
+        ),
+    )
+
+
+class UnwatchedError(AssertionError):
+    """A transaction writes what it has not WATCHed."""
+
+
+class RedisUnit:
+    """Implements `flowengine.engine.ports.Unit`."""
 
     def __init__(
         self,
         session: Session,
-        *,
-        nodes: Mapping[NodeKey, NodeRecord],
-        metas: Mapping[str, Meta | None],
+        names: keys.Keys,
+        reading: Reading,
+        found: Found,
         now: int,
-        also: Sequence[Any],
-        send: SendTask,
-        expire: ExpireAll,
-        reading: Callable[[Sequence[NodeKey], Sequence[str]], Reading],
+        encoder: Callable[[], ChangeEncoder],
+        armed: Callable[[int], None],
     ) -> None:
-        self.nodes = nodes
-        self.metas = metas
+        self._watched = set(reading.nodes)
+        self.nodes = found.nodes
+        self.controls = found.controls
+        self._watched_controls = frozenset(reading.controls)
+        self.counts = found.counts
         self.now = now
-        self.also = also
         self._session = session
         self._epoch = session.epoch
-        self._send = send
-        self._expire = expire
-        self._reading = reading
+        self._keys = names
+        self._encoder = encoder
+        self._armed = armed
+
+    def extend(self, nodes: Sequence[NodeKey]) -> None:
+        """WATCH and read more nodes. Raises StoreUnavailableError."""
+        more = Reading(tuple(nodes), ())
+        self._watched.update(nodes)
+        commands = commands_of(self._keys, more)
+        self.nodes |= Found(more, self._session.watch_more(commands.names, commands.reads, self._epoch)).nodes
+
+    def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]:
+        """Joins' counters, for those that exist, read without WATCH. Raises StoreUnavailableError."""
+        reads = [("HGET", self._keys.deps(execution), node) for execution, node in wanted]
+        replies = self._session.call(reads) if reads else []
+        return {key: int(reply) for key, reply in zip(wanted, replies, strict=True) if reply is not None}
 
     def commit(
         self,
         changes: Mapping[str, Sequence[Change]],
         acknowledge: Acknowledge | None = None,
-        ahead: Ahead | None = None,
+        ahead: Reading | None = None,
     ) -> Committed | None:
         """Write everything in one transaction, the acknowledgement included.
 
-        `ahead`: the nodes and executions that the next unit of this thread will probably begin with.
-        None: something that was read has changed meanwhile, and nothing was written.
+        None: something that was WATCHed has changed meanwhile, and nothing was written.
         Raises StoreUnavailableError.
         """
-        batch = _Batch(self._send, self._expire)
-        for execution, listed in changes.items():
-            batch.add(execution, listed)
-        commands = batch.finish()
+        self._refuse_unwatched(changes)
+        encoder = self._encoder()
+        commands = encoder.encode(changes)
         if acknowledge is not None:
             acknowledge(commands)
-        reading = None if ahead is None else self._reading(*ahead)
-        replies = self._session.transact(commands, self._epoch, reading)
+        reads = None if ahead is None else commands_of(self._keys, ahead)
+        replies = self._session.transact(commands, self._epoch, reads)
         if replies is None:
             return None
-        return Committed(
-            {key: int(replies[at]) for key, at in batch.counter_replies.items()},
-            {execution: int(replies[at]) for execution, at in batch.unfinished_replies.items()},
-        )
+        if encoder.armed is not None:
+            self._armed(encoder.armed)
+        return encoder.committed(replies)
 
-    def transact(self, commands: Sequence[Command]) -> list[Any] | None:
-        """Send commands as they are; as `commit` otherwise."""
-        return self._session.transact(commands, self._epoch)
+    def _refuse_unwatched(self, changes: Mapping[str, Sequence[Change]]) -> None:
+        """Refuse to write what was not WATCHed: a defect that tests would seldom meet."""
+        for execution, listed in changes.items():
+            for change in listed:
+                if isinstance(change, Write | Dispatch):
+                    node = change.node if isinstance(change, Write) else change.task.node
+                    if (execution, node) not in self._watched:
+                        raise UnwatchedError(f"'{node}' of '{execution}' is written and was not WATCHed")
+                elif isinstance(change, ForgetStart | ArmTimer):
+                    continue
+                if execution not in self._watched_controls:
+                    raise UnwatchedError(f"'{execution}' is changed and its control was not WATCHed")
 
     def abandon(self) -> None:
         """Write nothing."""
         self._session.unwatch()
-
-
-class _Batch:
-    """Commands of several executions' changes, like ones put together."""
-
-    def __init__(self, send: SendTask, expire: ExpireAll) -> None:
-        self.commands = Commands()
-        self.counter_replies: dict[NodeKey, int] = {}
-        self.unfinished_replies: dict[str, int] = {}
-        self._send = send
-        self._expire = expire
-        self._dropped: list[str] = []
-        self._armed: list[int | str] = []
-
-    def add(self, execution: str, changes: Sequence[Change]) -> None:
-        down: Counter[str] = Counter()
-        tally = {"unfinished": 0, "failed": 0, "bytes": 0}
-        forgotten: list[str] = []
-        events: list[Event] = []
-        finish: Finish | None = None
-        for change in changes:
-            match change:
-                case Write():
-                    self._write(execution, change)
-                case Dispatch():
-                    self._dispatch(execution, change)
-                case CountDown():
-                    down[change.node] += 1
-                case SetCounter():
-                    self.commands.append(("HSET", keys.deps(execution), change.node, change.value))
-                case Tally():
-                    tally["unfinished"] += change.unfinished
-                    tally["failed"] += change.failed
-                    tally["bytes"] += change.bytes
-                case ForgetStart():
-                    forgotten.append(keys.start_field(change.node, change.attempt))
-                    self._dropped.append(
-                        keys.Timer(execution, change.run, change.node, change.attempt).member()
-                    )
-                case ArmTimer():
-                    timer = keys.Timer(execution, change.run, change.node, change.attempt)
-                    self._armed += (change.due, timer.member())
-                case Happened():
-                    events.append(change.event)
-                case Finish():
-                    finish = change
-        self._number(execution, down, tally)
-        if forgotten:
-            self.commands.append(("HDEL", keys.started(execution), *forgotten))
-        if events:
-            self.commands.append(("XADD", keys.events(execution), "*", "e", encode_events(events)))
-        if finish is not None:
-            self._finish(execution, finish)
-
-    def finish(self) -> Commands:
-        if self._dropped:
-            self.commands.append(("ZREM", keys.TIMERS, *self._dropped))
-        if self._armed:
-            self.commands.append(("ZADD", keys.TIMERS, *self._armed))
-        return self.commands
-
-    def _write(self, execution: str, change: Write) -> None:
-        key = keys.node(execution, change.node)
-        if change.result is None:
-            self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
-        else:
-            state = encode_record(change.record)
-            self.commands.append(("HSET", key, keys.STATE, state, keys.RESULT, bytes(change.result)))
-
-    def _dispatch(self, execution: str, change: Dispatch) -> None:
-        key = keys.node(execution, change.task.node)
-        self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
-        self._send(self.commands, change.queue, change.task)
-
-    def _number(self, execution: str, down: Counter[str], tally: dict[str, int]) -> None:
-        for node, by in down.items():
-            self.counter_replies[execution, node] = len(self.commands)
-            self.commands.append(("HINCRBY", keys.deps(execution), node, -by))
-        for field, by in tally.items():
-            if by:
-                if field == "unfinished":
-                    self.unfinished_replies[execution] = len(self.commands)
-                self.commands.append(("HINCRBY", keys.meta(execution), field, by))
-
-    def _finish(self, execution: str, change: Finish) -> None:
-        self.commands += [
-            ("HSET", keys.meta(execution), "status", change.status, "finished_at", change.at),
-            ("ZREM", keys.index("running"), execution),
-            ("ZADD", keys.index(change.status), change.at, execution),
-            *self._expire(execution, change.at),
-        ]

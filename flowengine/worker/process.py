@@ -9,24 +9,20 @@ import dramatiq
 import msgspec
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import (
-    build_broker,
-    build_state,
-    dead_task_callback,
-    read_environment,
-    read_settings,
-)
+from flowengine.bootstrap import build_broker, build_state, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
-from flowengine.engine.running.handler_speed import Pace
-from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import SettingsError
+from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
+from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
 
@@ -70,31 +66,32 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
     set_redactor(secrets.redact)
     invoker = Invoker(egress=settings.egress)
-    pace = Pace()
+    worker_state = RedisWorkerState(state)
+    speed = HandlerSpeed()
     runner = Runner(
-        state,
+        worker_state,
         registry,
         invoker,
         secrets,
         settings.limits,
         Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
         state.clock.now,
-        pace,
+        speed,
         patience_s=PATIENCE * settings.lease_s,
     )
-    together = Together(state, runner, pace)
+    groups = QuickGroups(worker_state, runner, speed)
     policy = ActorPolicy(
         join=JOINED_TASKS,
-        may_join=together.is_quick,
-        is_quick=together.is_quick,
-        on_dead=dead_task_callback(state.clock.now),
+        may_join=groups.is_quick,
+        is_quick=groups.is_quick,
+        on_dead=lambda task, starts: worker_lost(task, starts, state.now()),
     )
     broker = build_broker(settings, {"run_node": policy})
     queues = tuple(sorted({item.queue for item in registry}))
-    declare(broker, runner, together, queues[0])
+    declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
         broker.declare_queue(queue)
-    watchdog = Watchdog(runner, together, settings.grace_s, stop)
+    watchdog = Watchdog(runner, groups, settings.grace_s, stop)
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues)
 

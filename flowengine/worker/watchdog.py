@@ -13,11 +13,12 @@ import time
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
-from flowengine.engine.running.task_in_hand import Hand
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import Failed, NodeError
+from flowengine.execution.records import NodeError
+from flowengine.execution.reports import Failed
 
 log = structlog.stdlib.get_logger()
 
@@ -28,10 +29,10 @@ MARGIN_S = 0.25
 class Watchdog(threading.Thread):
     """Runs until `end`, also while the process drains. Sets `stop` when a thread is lost."""
 
-    def __init__(self, runner: Runner, together: Together, grace_s: float, stop: threading.Event) -> None:
+    def __init__(self, runner: Runner, groups: QuickGroups, grace_s: float, stop: threading.Event) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._runner = runner
-        self._together = together
+        self._groups = groups
         self._grace_s = grace_s
         self._stop_event = stop
         self._ended = threading.Event()
@@ -48,14 +49,14 @@ class Watchdog(threading.Thread):
                 hands = list(self._runner.running.values())
                 for hand in hands:
                     self._look(hand)
-                self._runner.beginnings.note_those_that_last(hands)
-                self._together.relieve()
+                self._runner.starts.note_those_that_last(hands)
+                self._groups.relieve()
             except StoreUnavailableError as error:
                 log.warning("watchdog.store_unavailable", error=str(error))
             except Exception:  # the thread's edge: without it nobody here would keep deadlines any more
                 log.error("watchdog.turn_failed", exc_info=True)
 
-    def _look(self, hand: Hand) -> None:
+    def _look(self, hand: TaskInHand) -> None:
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
@@ -64,7 +65,7 @@ class Watchdog(threading.Thread):
             self.lost = True
             self._stop_event.set()
 
-    def _report(self, hand: Hand) -> None:
+    def _report(self, hand: TaskInHand) -> None:
         message = (
             f"the handler '{hand.task.handler}' did not return within timeout_seconds "
             f"({hand.task.timeout_ms / 1000:g} s)"

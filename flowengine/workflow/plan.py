@@ -6,26 +6,44 @@ Nodes are addressed by their index in the document's order. Pure: no I/O.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TypeAlias
 
 import msgspec
 
+from flowengine.stored_format import FORMAT, READABLE
 
-class PlanNode(msgspec.Struct, frozen=True, array_like=True):
-    """One node as the engine sees it.
 
-    `config` is the node's config as JSON, templates unrendered. `parents` are the indexes of its
-    dependencies; `reads` the indexes of the ancestors whose outputs its templates read. `primary` is
-    the field of the output that `X.result` means (the handler's; None: the output's own `result`).
+class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
+    """A handler runs on a worker.
+
+    `config` is the node's config as JSON, templates unrendered. `reads` are the indexes of the ancestors
+    whose outputs its templates read. `primary` is the field of the output that `X.result` means (the
+    handler's; None: the output's own `result`).
     """
 
-    id: str
     handler: str
     config: msgspec.Raw
-    parents: tuple[int, ...]
     reads: tuple[int, ...]
     timeout_ms: int
     queue: str
     primary: str | None = None
+
+
+Work: TypeAlias = Task
+"""What a node does. Whoever looks into it matches all kinds, and ends in `assert_never`."""
+
+
+class PlanNode(msgspec.Struct, frozen=True, array_like=True):
+    """One node as the engine sees it. `parents` are the indexes of its dependencies."""
+
+    id: str
+    parents: tuple[int, ...]
+    work: Work
+
+    @property
+    def is_join(self) -> bool:
+        """Whether it waits for several nodes, and so has a counter of them."""
+        return len(self.parents) > 1
 
 
 class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
@@ -49,40 +67,56 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return tuple(tuple(found) for found in children)
 
     @cached_property
+    def joins_below(self) -> tuple[tuple[int, ...], ...]:
+        """For each node, its children that are joins."""
+        return tuple(tuple(child for child in found if self.nodes[child].is_join) for found in self.children)
+
+    @cached_property
+    def only_children(self) -> tuple[tuple[int, ...], ...]:
+        """For each node, the children that depend on it alone."""
+        return tuple(
+            tuple(child for child in found if not self.nodes[child].is_join) for found in self.children
+        )
+
+    @cached_property
     def roots(self) -> tuple[int, ...]:
         """The indexes of the nodes that depend on nothing."""
         return tuple(position for position, node in enumerate(self.nodes) if not node.parents)
 
-    @cached_property
-    def sink(self) -> int | None:
-        """The index of the one node that nothing depends on; None where there are several.
 
-        Every other node is upstream of it: when it completes, all have completed.
-        """
-        ends = [position for position, children in enumerate(self.children) if not children]
-        return ends[0] if len(ends) == 1 else None
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    plan: Plan
 
-    def descendants(self, position: int) -> tuple[int, ...]:
-        """The indexes of all nodes downstream of `position`, nearest first, each once."""
-        found: dict[int, None] = {}
-        frontier = [position]
-        for current in frontier:
-            for child in self.children[current]:
-                if child not in found:
-                    found[child] = None
-                    frontier.append(child)
-        return tuple(found)
+
+class UnknownFormatError(ValueError):
+    """A stored plan of a version that this process does not understand."""
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Plan)
+_decoder = msgspec.json.Decoder(_Stored)
+_format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """The plan as bytes for `fe:x:ID:plan`."""
-    return _encoder.encode(plan)
+    """The plan as it is stored, with the format's version in front."""
+    return _encoder.encode(_Stored(FORMAT, plan))
 
 
 def decode_plan(data: bytes) -> Plan:
-    """The plan that `encode_plan` wrote. Raises msgspec.DecodeError."""
-    return _decoder.decode(data)
+    """The plan that `encode_plan` wrote. Raises UnknownFormatError, msgspec.DecodeError."""
+    try:
+        stored = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise UnknownFormatError(_unknown(data)) from error
+    if stored.format not in READABLE:
+        raise UnknownFormatError(_unknown(data))
+    return stored.plan
+
+
+def _unknown(data: bytes) -> str:
+    try:
+        found, _ = _format.decode(data)
+    except msgspec.MsgspecError:
+        return "a stored plan has no format version"
+    return f"a stored plan has format {found}; this version reads {sorted(READABLE)}"

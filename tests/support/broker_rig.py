@@ -13,6 +13,7 @@ import redis
 from flowengine.broker import in_flight as inflight
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, dead_letter_key, stream_key
 from tests.support.valkey import Valkey
 
@@ -86,16 +87,17 @@ class Rig:
 
         def act(payloads: list[bytes]) -> None:
             receipt = broker.receipt()
-            seen.note(payloads, receipt.deliveries)
+            seen.note(payloads, tuple(entry.deliveries for entry in receipt.entries))
             if gated:
                 seen.gate.wait(20)
             if raises is not None:
                 raise raises()
             if settle:
                 pipe = broker.group.client.pipeline(transaction=True)
-                receipt.acknowledge(pipe)
+                everything = range(len(receipt.entries))
+                receipt.acknowledge(pipe, everything)
                 pipe.execute()
-                receipt.confirm()
+                receipt.confirm(everything)
 
         dramatiq.actor(actor_name=name, queue_name=queue, broker=broker)(act)
 
@@ -115,7 +117,7 @@ class Rig:
         """Send engine messages in one transaction."""
         pipe = self.client.pipeline(transaction=True)
         for payload in payloads:
-            broker.send(pipe, queue, actor, payload)
+            pipe.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, PAYLOAD, payload)
         pipe.execute()
 
     def take_as(

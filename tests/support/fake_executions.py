@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import msgspec
 
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
-from flowengine.execution.records import ExecutionStatus, NodeError
+from flowengine.execution.records import NodeError
+from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     CountsView,
     CreatedView,
@@ -24,7 +24,7 @@ from flowengine.execution.views import (
 )
 from flowengine.workflow.plan import Plan, PlanNode
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+NOW = "2026-01-02T03:04:05.000Z"
 
 
 class _Stored:
@@ -86,8 +86,11 @@ class FakeExecutions:
                 pending=sum(node.status == "pending" for node in nodes),
                 queued=0,
                 running=0,
+                waiting=0,
                 completed=len(found.results),
                 failed=len(found.errors),
+                skipped=0,
+                cancelled=0,
             ),
             nodes=nodes,
         )
@@ -126,7 +129,7 @@ class FakeExecutions:
         done = node.id in found.results
         return NodeView(
             id=node.id,
-            handler=node.handler,
+            handler=node.work.handler,
             status="completed" if done else "failed" if node.id in found.errors else "pending",
             attempt=int(done),
             dependencies=tuple(found.plan.nodes[parent].id for parent in node.parents),

@@ -17,30 +17,32 @@ import pytest
 import redis
 import structlog
 
-from flowengine.bootstrap import send
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD, CommandSink
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.executions import StoredExecutions
+from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
-from flowengine.engine.ports import Begun, NodeKey
-from flowengine.engine.running.handler_speed import Pace
-from flowengine.engine.running.quick_group import Together
+from flowengine.engine.ports import Begun, Reading
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import FlowEngineError
-from flowengine.execution.records import Callback, RunNode, StartExecution, TimerFired
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.store.api_state import RedisApiState
+from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.connection.sessions import Command
-from flowengine.store.executions import RedisExecutions
 from flowengine.store.sweep_reads import RedisSweepState
-from flowengine.store.task_standing import format_begun, parse_begun
 from flowengine.store.timer_store import RedisTimers
-from flowengine.store.transaction import Unit
-from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.store.transaction import RedisUnit
+from flowengine.store.worker_state import RedisWorkerState
+from flowengine.workflow.plan import Plan, PlanNode, Task
 from tests.support.faults import Gate, Line, ProcessDied
 from tests.support.invariants import Client, check_everything
 from tests.support.reference_model import MODULUS, Graph
@@ -80,7 +82,7 @@ def registry() -> Registry:
     return made
 
 
-class AlwaysQuick(Pace):
+class AlwaysQuick(HandlerSpeed):
     """Takes every handler for quick."""
 
     def is_quick(self, handler: str) -> bool:
@@ -103,7 +105,8 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        nodes.append(PlanNode(node, "sum", encoded, positions, reads, timeout_ms, WORKER_QUEUE))
+        task = Task("sum", encoded, reads, timeout_ms, WORKER_QUEUE)
+        nodes.append(PlanNode(node, positions, task))
     return Plan(name, tuple(nodes))
 
 
@@ -145,10 +148,6 @@ def _no_async_client() -> httpx.AsyncClient:
     raise AssertionError("no handler of the harness calls out")
 
 
-def _nothing_is_given_back(at: tuple[int, ...]) -> None:
-    raise AssertionError("no watchdog runs here")
-
-
 class Entry(msgspec.Struct, frozen=True):
     """One message that waits in a queue, or that a dead process left behind."""
 
@@ -162,30 +161,38 @@ class Entry(msgspec.Struct, frozen=True):
 class HeldEntries:
     """The Receipt of what a process has in hand."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], partition: str) -> None:
         self._entries = entries
+        self._partition = partition
         self.confirmed: set[int] = set()
 
-    @property
-    def deliveries(self) -> tuple[int, ...]:
-        """For each payload, how often it has been delivered."""
-        return tuple(entry.deliveries for entry in self._entries)
+    def held(self) -> list[Held[Any]]:
+        """The payloads, each in hand."""
+        return [
+            Held(
+                decode(entry.actor, entry.payload),
+                entry.deliveries,
+                f"{entry.id.decode()}/{CONSUMER}",
+                self,
+                index,
+            )
+            for index, entry in enumerate(self._entries)
+        ]
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """For each payload, where it stands."""
-        return tuple(f"{entry.id.decode()}/{CONSUMER}" for entry in self._entries)
-
-    def acknowledge(self, sink: CommandSink, *, only: tuple[int, ...] | None = None) -> None:
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
         """Queue XACK and XDEL."""
-        chosen = [entry for at, entry in enumerate(self._entries) if only is None or at in only]
-        key, ids = stream_key(chosen[0].queue), [entry.id for entry in chosen]
+        chosen = [self._entries[index] for index in entries]
+        key, ids = stream_key(chosen[0].queue, self._partition), [entry.id for entry in chosen]
         sink.execute_command("XACK", key, GROUP, *ids)
         sink.execute_command("XDEL", key, *ids)
 
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+    def confirm(self, entries: Sequence[int]) -> None:
         """The transaction has succeeded."""
-        self.confirmed |= set(range(len(self._entries)) if only is None else only)
+        self.confirmed |= set(entries)
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Nothing is handed back: no watchdog runs here."""
+        raise AssertionError("no watchdog runs here")
 
 
 class HookedState(RedisSweepState):
@@ -199,16 +206,9 @@ class HookedState(RedisSweepState):
         """Whether it is still to come."""
         return self.between is not None
 
-    def begin(
-        self,
-        nodes: Sequence[NodeKey],
-        metas: Sequence[str] = (),
-        also: Sequence[Command] = (),
-        *,
-        commits: bool = False,
-    ) -> Unit:
+    def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """As ever, and then what the test wants, once: after `skipped` other units."""
-        unit = super().begin(nodes, metas, also, commits=commits)
+        unit = super().begin(reading, commits=commits, exact_time=exact_time)
         if self.between is not None and self.skipped > 0:
             self.skipped -= 1
         elif self.between is not None:
@@ -228,13 +228,13 @@ class Process:
     def _open(self) -> None:
         self.line = Line(self.name, self.harness.gate)
         self.client = self.line.connect(self.harness.settings.redis_url)
-        self.state = HookedState(self.client, send, self.harness.settings)
+        self.state = HookedState(self.client, post, self.harness.settings, self.harness.partition)
         self.assemble()
 
     def assemble(self) -> None:
         """Build the engine's side of this process."""
 
-    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+    def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """Deal with one delivery."""
         raise NotImplementedError
 
@@ -254,23 +254,21 @@ class OrchestratorProcess(Process):
 
     def assemble(self) -> None:
         """The engine, the sweep and the timers."""
-        self.engine = Orchestrator(self.state, lease_s=self.harness.settings.lease_s)
-        self.sweep = Sweep(self.state)
+        lease_s, sizes = self.harness.settings.lease_s, self.harness.sizes
+        self.engine = Orchestrator(self.state, lease_s=lease_s, sizes=sizes)
+        self.sweep = Sweep(self.state, sizes=sizes)
         self.timers = RedisTimers(self.state)
 
-    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+    def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the orchestrator's actors do."""
-        first = entries[0]
-        if first.actor == "start_execution" and len(entries) > 1:
-            starts = [msgspec.json.decode(entry.payload, type=StartExecution) for entry in entries]
-            self.engine.start_together(starts, receipt)
-        elif first.actor == "start_execution":
-            self.engine.start(msgspec.json.decode(first.payload, type=StartExecution), receipt)
-        elif first.actor == "timer_fired":
-            self.engine.fire(msgspec.json.decode(first.payload, type=TimerFired), receipt)
+        if actor == "start_execution" and len(held) > 1:
+            self.engine.start_together(held)
+        elif actor == "start_execution":
+            self.engine.start(held[0])
+        elif actor == "timer_fired":
+            self.engine.fire(held[0])
         else:
-            decoded = [msgspec.json.decode(entry.payload, type=Callback) for entry in entries]
-            self.engine.finish(decoded, receipt)
+            self.engine.finish(held)
 
 
 class WorkerProcess(Process):
@@ -279,26 +277,26 @@ class WorkerProcess(Process):
     def assemble(self) -> None:
         """The runner."""
         self.invoker = ScriptedInvoker(lambda context: self.harness.script(context))
-        pace = self.harness.pace()
+        speed = self.harness.speed()
+        store = RedisWorkerState(self.state)
         self.runner = Runner(
-            self.state,
+            store,
             registry(),
             self.invoker,
             NoSecrets(),
             self.harness.settings.limits,
             Environment(http=_no_client, async_http=_no_async_client, setting=lambda name: None),
             self.state.clock.now,
-            pace,
+            speed,
         )
-        self.together = Together(self.state, self.runner, pace)
+        self.groups = QuickGroups(store, self.runner, speed)
 
-    def handle(self, entries: Sequence[Entry], receipt: HeldEntries) -> None:
+    def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the worker's actor does."""
-        tasks = [msgspec.json.decode(entry.payload, type=RunNode) for entry in entries]
-        if len(tasks) > 1:
-            self.together.run(tasks, receipt, _nothing_is_given_back)
+        if len(held) > 1:
+            self.groups.run(held)
         else:
-            self.runner.run(tasks[0], receipt)
+            self.runner.run(held[0])
 
 
 class ApiProcess(Process):
@@ -306,21 +304,33 @@ class ApiProcess(Process):
 
     def assemble(self) -> None:
         """The executions."""
-        self.executions = RedisExecutions(self.state, lambda: HealthView(status="ok", checks={}))
+        health = HealthView(status="ok", checks={})
+        self.executions = StoredExecutions(RedisApiState(self.state), lambda: health)
 
 
 class Harness:
     """A whole stack over one server, moved by hand."""
 
-    def __init__(self, url: str, *, gate: Gate | None = None, settings: Settings | None = None) -> None:
-        self.pace: type[Pace] = Pace
+    def __init__(
+        self,
+        url: str,
+        *,
+        gate: Gate | None = None,
+        settings: Settings | None = None,
+        sizes: Sizes = SIZES,
+        partition: str = "",
+    ) -> None:
+        self.speed: type[HandlerSpeed] = HandlerSpeed
+        self.sizes = sizes
+        self.partition = partition
+        self.keys = keys.of(partition)
         base = settings or Settings(lease_s=60.0)
         self.settings = msgspec.structs.replace(base, redis_url=url)
         self.gate = gate or Gate()
         self.script: Script = lambda context: None
         self.client: Client = redis.Redis.from_url(url)
         for queue in QUEUES:
-            self.client.xgroup_create(stream_key(queue), GROUP, id="0", mkstream=True)
+            self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
         self.errors: list[Exception] = []
         self.deaths = 0
         self.api = ApiProcess("api", self)
@@ -335,7 +345,7 @@ class Harness:
 
     def be_quick(self) -> None:
         """From now on the workers take every handler for quick: what reads nothing begins unnoted."""
-        self.pace = AlwaysQuick
+        self.speed = AlwaysQuick
         for worker in self.workers:
             worker.assemble()
 
@@ -377,9 +387,13 @@ class Harness:
 
     # -- messages
 
+    def stream(self, queue: str) -> str:
+        """The key of a queue."""
+        return stream_key(queue, self.partition)
+
     def waiting(self, queue: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
-        key = stream_key(queue)
+        key = self.stream(queue)
         self.client.xreadgroup(GROUP, CONSUMER, {key: ">"}, count=10_000)
         counts = {
             row["message_id"]: row["times_delivered"]
@@ -418,9 +432,9 @@ class Harness:
 
         What it did not acknowledge comes back, counted.
         """
-        receipt = HeldEntries(entries)
+        receipt = HeldEntries(entries, self.partition)
         try:
-            process.handle(entries, receipt)
+            process.handle(entries[0].actor, receipt.held())
         except ProcessDied:
             self.deaths += 1
             process.reborn()
@@ -429,11 +443,11 @@ class Harness:
         else:
             assert receipt.confirmed == set(range(len(entries))), "returned without settling its message"
             for entry in entries:
-                left = self.client.xrange(stream_key(entry.queue), entry.id, entry.id)
+                left = self.client.xrange(self.stream(entry.queue), entry.id, entry.id)
                 assert not left, "confirmed a message that it had not acknowledged"
             return True
         for entry in entries:
-            self.client.xclaim(stream_key(entry.queue), GROUP, CONSUMER, 0, [entry.id])
+            self.client.xclaim(self.stream(entry.queue), GROUP, CONSUMER, 0, [entry.id])
         return False
 
     def run_tasks(self, *nodes: str) -> None:
@@ -479,7 +493,7 @@ class Harness:
             process.reborn()
         self.drain()
         check_everything(self.client)
-        running = self.client.zrange(keys.index("running"), 0, -1)
+        running = self.client.zrange(self.keys.index("running"), 0, -1)
         assert not running, f"nothing waits, and these have not ended: {running[:3]}"
 
     # -- time
@@ -488,9 +502,9 @@ class Harness:
         """The server's time in milliseconds."""
         return milliseconds(self.client.time())
 
-    def begun(self, execution: str, node: str, attempt: int) -> Begun:
-        """What a worker noted when it began this attempt."""
-        value = self.client.hget(keys.started(execution), keys.start_field(node, attempt))
+    def begun(self, execution: str, node: str, dispatch: int) -> Begun:
+        """What a worker noted when it began this dispatch."""
+        value = self.client.hget(self.keys.started(execution), keys.start_field(node, dispatch))
         return Begun(0, 0, "") if value is None else parse_begun(value)
 
     def lapse(self, entry: Entry) -> None:
@@ -502,23 +516,21 @@ class Harness:
         self._mark(entry, idle_ms=0)
 
     def _mark(self, entry: Entry, *, idle_ms: int) -> None:
-        key, count = stream_key(entry.queue), entry.deliveries
+        key, count = self.stream(entry.queue), entry.deliveries
         self.client.xclaim(key, GROUP, CONSUMER, 0, [entry.id], idle=idle_ms, retrycount=count, justid=True)
 
-    def make_overdue(self, execution: str, node: str, attempt: int) -> None:
-        """Let an hour pass since a worker began this attempt."""
-        begun = self.begun(execution, node, attempt)
+    def make_overdue(self, execution: str, node: str, dispatch: int) -> None:
+        """Let an hour pass since a worker began this dispatch."""
+        begun = self.begun(execution, node, dispatch)
         if begun.delivery:
             long_ago = format_begun(msgspec.structs.replace(begun, at=begun.at - 3_600_000))
-            self.client.hset(keys.started(execution), keys.start_field(node, attempt), long_ago)
-        for member in self.client.zrange(keys.TIMERS, 0, -1):
-            timer = keys.parse_timer(member)
-            if timer is not None and (timer.execution, timer.node, timer.attempt) == (
-                execution,
-                node,
-                attempt,
-            ):
-                self.client.zadd(keys.TIMERS, {member: 1})
+            field = keys.start_field(node, dispatch)
+            self.client.hset(self.keys.started(execution), field, long_ago)
+        wanted = (execution, node, dispatch)
+        for member in self.client.zrange(self.keys.deadlines, 0, -1):
+            timer = keys.parse_deadline(member)
+            if timer is not None and (timer.execution, timer.node, timer.dispatch) == wanted:
+                self.client.zadd(self.keys.deadlines, {member: 1})
 
     def fire_timers(self) -> None:
         """One turn of the timer loop."""

@@ -23,19 +23,21 @@ from flowengine.workflow.plan import Plan, decode_plan
 Client: TypeAlias = Any
 """A redis.Redis: its own types are unions of every protocol and decoding."""
 
-TIMERS: Final = b"fe:timers"
-META_LEAD_S: Final = 60
+TIMERS: Final = b"fe:timers:deadline"
+CONTROL_LEAD_S: Final = 60
+OTHERWISE: Final = 1_000_000
+"""What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
 DEAD: Final = b":dead"
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(meta|deps|started|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
-    re.compile(rb"fe:timers"): b"zset",
+    re.compile(rb"fe:timers:(deadline|odd)"): b"zset",
     re.compile(rb"fe:q:.+"): b"stream",
-    re.compile(rb"fe:(sweep|health)"): b"string",
+    re.compile(rb"fe:(sweep|health|format)"): b"string",
 }
 _PASSING: Final = (b"fe:sweep", b"fe:health")
 
@@ -54,7 +56,8 @@ class Stored(msgspec.Struct):
     """Everything that is stored of one execution."""
 
     id: str
-    meta: dict[str, str]
+    control: dict[str, str]
+    counts: dict[str, str]
     plan: Plan
     deps: dict[str, int]
     started: dict[str, str]
@@ -66,7 +69,7 @@ class Stored(msgspec.Struct):
     @property
     def status(self) -> str:
         """The execution's status."""
-        return self.meta["status"]
+        return self.control["status"]
 
     def record(self, node: str) -> NodeRecord:
         """A node's record."""
@@ -94,13 +97,19 @@ def read(client: Client, execution: str) -> Stored:
     assert plan is not None, "the plan is gone"
     return Stored(
         id=execution,
-        meta=_text(client.hgetall(prefix + "meta")),
+        control=_text(client.hgetall(prefix + "control")),
+        counts=_text(client.hgetall(prefix + "counts")),
         plan=decode_plan(plan),
         deps={node: int(count) for node, count in _text(client.hgetall(prefix + "deps")).items()},
         started=_text(client.hgetall(prefix + "started")),
         nodes=nodes,
         results=results,
-        events=[e for _, fields in client.xrange(prefix + "events") for e in decode_events(fields[b"e"])],
+        events=[
+            event
+            for _, fields in client.xrange(prefix + "events")
+            for encoded in fields.values()
+            for event in decode_events(encoded)
+        ],
         ttls=ttls,
     )
 
@@ -198,7 +207,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     """
     check_keys(client)
     check_dead_letters(client, dead_letters)
-    found = [key.decode().split(":")[2] for key in client.scan_iter("fe:x:*:meta", count=2000)]
+    found = [key.decode().split(":")[2] for key in client.scan_iter("fe:x:*:control", count=2000)]
     queues = queues_of(client)
     checked = [check(client, execution, queues=queues) for execution in found]
     known = set(found)
@@ -213,16 +222,16 @@ def _numbers(stored: Stored) -> Iterable[str]:
     if stored.status == "pending":
         return
     counted = Counter(stored.record(node.id).status for node in stored.plan.nodes)
-    unfinished, failed = int(stored.meta["unfinished"]), int(stored.meta["failed"])
+    unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
     if unfinished != counted["pending"] + counted["queued"]:
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
     if failed != counted["failed"]:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
-    if int(stored.meta.get("bytes", "0")) != counted_bytes:
-        yield f"bytes is {stored.meta.get('bytes')}, the large results together are {counted_bytes}"
-    if int(stored.meta["total"]) != len(stored.plan.nodes):
-        yield f"total is {stored.meta['total']} of {len(stored.plan.nodes)}"
+    if int(stored.counts.get("bytes", "0")) != counted_bytes:
+        yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
+    if int(stored.control["total"]) != len(stored.plan.nodes):
+        yield f"total is {stored.control['total']} of {len(stored.plan.nodes)}"
     if stored.status == "completed" and counted["completed"] != len(stored.plan.nodes):
         yield f"completed, but the nodes say {dict(counted)}"
     if stored.status == "failed" and (not counted["failed"] or unfinished):
@@ -233,18 +242,20 @@ def _counters(stored: Stored) -> Iterable[str]:
     if stored.status == "pending":
         return
     for node in stored.plan.nodes:
-        left = sum(stored.record(stored.plan.nodes[p].id).status != "completed" for p in node.parents)
+        parents = [stored.record(stored.plan.nodes[p].id).status for p in node.parents]
+        left = sum(status in ("pending", "queued") for status in parents)
+        left += OTHERWISE * sum(status == "failed" for status in parents)
         counter = stored.deps.get(node.id)
         if counter is not None and len(node.parents) < 2:
             yield f"{node.id} has a counter, but {len(node.parents)} parents"
         elif counter is not None and counter != left:
-            yield f"counter of {node.id} is {counter}, {left} of its parents have not completed"
+            yield f"counter of {node.id} is {counter}, by its parents it is {left}: {parents}"
         elif counter is None and len(node.parents) > 1 and stored.record(node.id).status != "completed":
             yield f"{node.id} has no counter"
 
 
 def _records(stored: Stored) -> Iterable[str]:
-    run = int(stored.meta["run"])
+    run = int(stored.control["run"])
     for node in stored.plan.nodes:
         record = stored.record(node.id)
         parents = [stored.record(stored.plan.nodes[p].id).status for p in node.parents]
@@ -257,8 +268,8 @@ def _records(stored: Stored) -> Iterable[str]:
         inherited = record.error is not None and record.error.code == "upstream_failed"
         if inherited and "failed" not in parents:
             yield f"{node.id} failed because of its parents, which are {parents}"
-        if record.status in ("queued", "completed") and record.attempt < 1:
-            yield f"{node.id} is {record.status}, never attempted"
+        if record.status in ("queued", "completed") and not 1 <= record.attempt <= record.dispatch:
+            yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
         if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
             yield f"{node.id} is {record.status} of run {record.run} in run {run}"
     unknown = set(stored.nodes) - {node.id for node in stored.plan.nodes}
@@ -269,25 +280,33 @@ def _records(stored: Stored) -> Iterable[str]:
 def _histories(stored: Stored) -> Iterable[str]:
     """Each node's path is legal: one outcome an attempt, none after a newer one began."""
     paths: dict[str, list[Event]] = defaultdict(list)
+    started: dict[str, set[int]] = defaultdict(set)
     for event in stored.events:
-        if event.node is not None:
+        if event.kind in ("node_started", "node_returned") and event.node is not None:
+            started[event.node].add(event.dispatch)
+        elif event.node is not None:
             paths[event.node].append(event)
     anew = _first_run(stored) > 1
     for node, path in paths.items():
-        status, attempt = ("pending", 0) if not anew else fold(path[:1])[node]
+        status, attempt, dispatch = ("pending", 0, 0) if not anew else fold(path[:1])[node]
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
-            expected = attempt + 1 if event.kind == "node_queued" else attempt
+            queued = event.kind == "node_queued"
+            expected = (attempt + (queued and status == "pending"), dispatch + queued)
             following = _LEGAL.get((status, event.kind))
-            if following is None or event.attempt != expected:
-                shown = [(e.kind, e.attempt) for e in path]
-                yield f"{node} goes from {status} ({attempt}) by {event.kind} ({event.attempt}): {shown}"
+            if following is None or (event.attempt, event.dispatch) != expected:
+                shown = [(e.kind, e.attempt, e.dispatch) for e in path]
+                yield f"{node} goes from {status} ({attempt}, {dispatch}) by {event}: {shown}"
                 break
-            status, attempt = following, event.attempt
+            status, attempt, dispatch = following, event.attempt, event.dispatch
     folded = fold(stored.events)
     for node, record in stored.nodes.items():
-        if folded.get(node, ("pending", 0)) != (record.status, record.attempt):
-            yield f"events fold {node} to {folded.get(node)}, stored is {record.status} {record.attempt}"
+        is_stored = (record.status, record.attempt, record.dispatch)
+        if folded.get(node, ("pending", 0, 0)) != is_stored:
+            yield f"events fold {node} to {folded.get(node)}, stored is {is_stored}"
+    for node, dispatches in started.items():
+        if max(dispatches) > stored.record(node).dispatch:
+            yield f"{node} has started in dispatches {dispatches}, the last was {stored.record(node).dispatch}"
     for node in set(folded) - set(stored.nodes):
         yield f"events tell of {node}, nothing is stored of it"
 
@@ -299,11 +318,11 @@ def _first_run(stored: Stored) -> int:
 
 
 def _runs(stored: Stored) -> Iterable[str]:
-    if not stored.events and stored.meta["run"] == "1" and stored.status == "running":
+    if not stored.events and stored.control["run"] == "1" and stored.status == "running":
         # Its events begin with its first dispatch.
         return
     marks = [(e.kind, e.detail) for e in stored.events if e.node is None]
-    run = int(stored.meta["run"])
+    run = int(stored.control["run"])
     started = [detail for kind, detail in marks if kind == "execution_started"]
     before = _first_run(stored) - 1
     if started != [str(number) for number in range(before + 1, run + 1)]:
@@ -326,10 +345,10 @@ def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
     immortal = [name for name, ttl in stored.ttls.items() if ttl == -1 and (settled or name != "started")]
     if immortal:
         yield f"{stored.status}, but these never expire: {immortal}"
-    least = stored.ttls["meta"] + META_LEAD_S - 2
-    early = [name for name, ttl in stored.ttls.items() if name != "meta" and -1 < ttl < least]
+    least = stored.ttls["control"] + CONTROL_LEAD_S - 2
+    early = [name for name, ttl in stored.ttls.items() if name != "control" and -1 < ttl < least]
     if early and not immortal:
-        yield f"these expire before meta: {early}"
+        yield f"these expire before control: {early}"
 
 
 def _index(client: Client, stored: Stored) -> Iterable[str]:

@@ -22,11 +22,12 @@ from flowengine import bootstrap
 from flowengine.broker import hand_back as returns
 from flowengine.broker import recoverer as takeover
 from flowengine.broker.broker import StreamsBroker
+from flowengine.engine.executions import StoredExecutions
 from flowengine.execution.views import HealthView
 from flowengine.orchestrator import process as orchestrator_process
 from flowengine.plugin import Context
 from flowengine.settings import Settings
-from flowengine.store.executions import RedisExecutions
+from flowengine.store.api_state import RedisApiState
 from flowengine.store.state import RedisState
 from flowengine.worker import process as worker_process
 from tests.support.faults import Gate, Line, ProcessDied
@@ -142,11 +143,11 @@ class LiveStack:
             self.replace_the_dead()
             time.sleep(0.01)
 
-    def _start_api(self) -> RedisExecutions:
+    def _start_api(self) -> StoredExecutions:
         settings = self._settings("api")
         self._api_line = _lines[settings.redis_url]
         self._state: RedisState = bootstrap.build_state(settings)
-        return RedisExecutions(self._state, lambda: HealthView(status="ok", checks={}))
+        return StoredExecutions(RedisApiState(self._state), lambda: HealthView(status="ok", checks={}))
 
     def _start_orchestrator(self) -> Running:
         settings = self._settings("orchestrator")

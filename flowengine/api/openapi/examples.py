@@ -5,7 +5,6 @@ What the API answers, word for word: a test asks it and compares.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -17,10 +16,12 @@ from flowengine.execution.views import (
     CreatedView,
     ExecutionView,
     HealthView,
+    Moment,
     NodeView,
     QueueView,
     ResultsView,
     TriggeredView,
+    moment,
 )
 from flowengine.plugin.errors import AttemptError
 from flowengine.workflow.problems import Problem
@@ -83,11 +84,26 @@ nodes:
 
 ID: Final = "19b7ca98f2ef2c4d1b3a9e87f60"
 CORRELATION_ID: Final = "order-4711"
-_AT: Final = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+_AT_MS: Final = 1_767_323_045_678
+_AT: Final = moment(_AT_MS)
 
 
-def _after(seconds: float) -> datetime:
-    return _AT + timedelta(seconds=seconds)
+def _counts(*, running: int = 0, completed: int = 0, failed: int = 0) -> CountsView:
+    return CountsView(
+        total=2,
+        pending=0,
+        queued=0,
+        running=running,
+        waiting=0,
+        completed=completed,
+        failed=failed,
+        skipped=0,
+        cancelled=0,
+    )
+
+
+def _after(seconds: float) -> Moment:
+    return moment(_AT_MS + round(seconds * 1000))
 
 
 _REFUSED: Final = NodeError(
@@ -145,21 +161,21 @@ RUNNING_STATUS: Final = ExecutionView(
     started_at=_after(1),
     finished_at=None,
     correlation_id=CORRELATION_ID,
-    counts=CountsView(total=2, pending=0, queued=0, running=1, completed=1, failed=0),
+    counts=_counts(running=1, completed=1),
     nodes=(_FETCHED, _ANALYSING),
 )
 COMPLETED_STATUS: Final = replace(
     RUNNING_STATUS,
     status="completed",
     finished_at=_after(3.5),
-    counts=CountsView(total=2, pending=0, queued=0, running=0, completed=2, failed=0),
+    counts=_counts(completed=2),
     nodes=(_FETCHED, replace(_ANALYSING, status="completed", finished_at=_after(3.49))),
 )
 FAILED_STATUS: Final = replace(
     RUNNING_STATUS,
     status="failed",
     finished_at=_after(4.7),
-    counts=CountsView(total=2, pending=0, queued=0, running=0, completed=0, failed=2),
+    counts=_counts(failed=2),
     nodes=(
         replace(_FETCHED, status="failed", finished_at=_after(4.66), error=_REFUSED),
         replace(

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import msgspec
 import redis
 
-from flowengine.broker.streams.wire import CommandSink
+from flowengine.engine.held import Sink
 from flowengine.queues import GROUP, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
@@ -30,15 +30,20 @@ class Lapsed(msgspec.Struct, frozen=True):
 class ConsumerGroup:
     """The group `fe` of any queue, seen by the consumer called `consumer`."""
 
-    def __init__(self, client: redis.Redis, consumer: str, *, lease_ms: int) -> None:
+    def __init__(self, client: redis.Redis, consumer: str, *, lease_ms: int, partition: str = "") -> None:
         self.client = client
+        self.partition = partition
         self.consumer = consumer.encode()
         self.lease_ms = lease_ms
+
+    def stream(self, queue: str) -> str:
+        """The key of a queue."""
+        return stream_key(queue, self.partition)
 
     def create(self, queue: str) -> None:
         """Make the stream and its group where they do not exist; the group begins at the first entry."""
         try:
-            self.client.execute_command(b"XGROUP", b"CREATE", stream_key(queue), GROUP, b"0", b"MKSTREAM")
+            self.client.execute_command(b"XGROUP", b"CREATE", self.stream(queue), GROUP, b"0", b"MKSTREAM")
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
@@ -48,7 +53,7 @@ class ConsumerGroup:
         # fmt: off
         reply = self.client.execute_command(
             b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
-            b"STREAMS", stream_key(queue), b">",
+            b"STREAMS", self.stream(queue), b">",
         )
         # fmt: on
         if not reply:
@@ -61,7 +66,7 @@ class ConsumerGroup:
         """Up to `limit` entries that nobody has renewed for a lease, oldest first."""
         # fmt: off
         rows = self.client.execute_command(
-            b"XPENDING", stream_key(queue), GROUP, b"IDLE", self.lease_ms, b"-", b"+", limit
+            b"XPENDING", self.stream(queue), GROUP, b"IDLE", self.lease_ms, b"-", b"+", limit
         )
         # fmt: on
         return [Lapsed(row[0], row[1], row[3]) for row in rows]
@@ -69,21 +74,21 @@ class ConsumerGroup:
     def owned(self, queue: str) -> set[bytes]:
         """The ids that are pending in this consumer's name, held in memory or not."""
         rows = self.client.execute_command(
-            b"XPENDING", stream_key(queue), GROUP, b"-", b"+", OWNED_LIMIT, self.consumer
+            b"XPENDING", self.stream(queue), GROUP, b"-", b"+", OWNED_LIMIT, self.consumer
         )
         return {row[0] for row in rows}
 
     def claim(self, queue: str, ids: Sequence[bytes]) -> list[RawEntry]:
         """Take over those of `ids` that are still lapsed; counts one more delivery of each."""
         reply = self.client.execute_command(
-            b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids
+            b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids
         )
         # Entries deleted meanwhile are left out, or null on older servers.
         return [entry for entry in reply if entry is not None]
 
     def renew(self, queue: str, ids: Collection[bytes]) -> None:
         """Begin the lease of `ids` anew, in this consumer's name; counts no delivery."""
-        self.client.execute_command(b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids, b"JUSTID")
+        self.client.execute_command(b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids, b"JUSTID")
 
     def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> None:
         """Let the leases of these ids run out in `lapses_in_ms`, with these delivery counts.
@@ -99,14 +104,14 @@ class ConsumerGroup:
         for count, ids in by_count.items():
             # fmt: off
             self.client.execute_command(
-                b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids,
+                b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids,
                 b"IDLE", idle_ms, b"RETRYCOUNT", count, b"JUSTID",
             )
             # fmt: on
 
-    def settle(self, sink: CommandSink, queue: str, ids: Sequence[bytes]) -> None:
+    def settle(self, sink: Sink, queue: str, ids: Sequence[bytes]) -> None:
         """Acknowledge and delete entries: two commands on `sink`."""
-        key = stream_key(queue)
+        key = self.stream(queue)
         sink.execute_command("XACK", key, GROUP, *ids)
         sink.execute_command("XDEL", key, *ids)
 
@@ -115,7 +120,7 @@ class ConsumerGroup:
 
         DELCONSUMER drops a consumer's pending entries, so the list of them is read in the same MULTI.
         """
-        key = stream_key(queue)
+        key = self.stream(queue)
         pipe = self.client.pipeline(transaction=True)
         pipe.execute_command(b"XPENDING", key, GROUP, b"-", b"+", OWNED_LIMIT, consumer)
         pipe.execute_command(b"XGROUP", b"DELCONSUMER", key, GROUP, consumer)
@@ -130,7 +135,7 @@ class ConsumerGroup:
 
     def consumers(self, queue: str) -> list[dict[str, Any]]:
         """The group's consumers as Redis tells of them: name, pending, idle (ms)."""
-        rows = self.client.execute_command(b"XINFO", b"CONSUMERS", stream_key(queue), GROUP)
+        rows = self.client.execute_command(b"XINFO", b"CONSUMERS", self.stream(queue), GROUP)
         return [_as_map(row) for row in rows]
 
     def connection_id(self) -> int:

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flowengine.execution.views import ExecutionView, NodeView
+from flowengine.execution.views import ExecutionView, Moment, NodeView
 from flowengine.plaintext import plain_text
 
 STYLES = {"pending": "dim", "queued": "dim", "running": "yellow", "completed": "green", "failed": "red"}
@@ -105,11 +105,12 @@ class LiveTable:
         return Group(_headline(view), table)
 
 
-def elapsed(started_at: datetime | None, finished_at: datetime | None) -> str:
+def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
     """The time between, for people; empty while unknown. Until now when it has not ended."""
     if started_at is None:
         return ""
-    seconds = max(0.0, ((finished_at or datetime.now(UTC)) - started_at).total_seconds())
+    until = datetime.now(UTC) if finished_at is None else datetime.fromisoformat(finished_at)
+    seconds = max(0.0, (until - datetime.fromisoformat(started_at)).total_seconds())
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 

@@ -1,4 +1,4 @@
-"""The first transaction of a batch of callbacks: what it reads, and what it decides.
+"""The first transaction of a batch of callbacks: what it decides.
 
 Decisions are taken one by one on records kept in memory: each one's writes are applied before the
 next is taken, or the same callback twice in one batch would count twice.
@@ -7,103 +7,149 @@ next is taken, or the same callback twice in one batch would count twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import structlog
 
 from flowengine.engine.advancing.follow_up import Follow
-from flowengine.engine.ports import NodeKey, Unit
-from flowengine.execution import rules
+from flowengine.engine.held import Held
+from flowengine.engine.ports import NodeKey, Reading, Unit
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Write
-from flowengine.execution.records import UNTOUCHED, Callback, Completed, Failed, NodeRecord
+from flowengine.execution.messages import Callback
+from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
+from flowengine.execution.reports import ByDeadline, Failed, delivery_of
+from flowengine.execution.rules.concluding import conclude
+from flowengine.execution.rules.deadlines import is_awaited
+from flowengine.execution.rules.dispatching import Run, Sizes, weight_of
+from flowengine.execution.rules.finishing import Decision, Verdict, finish, unread_below
+from flowengine.execution.rules.readiness import Records, is_due
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
+READ_AT_FIRST = 16
+READ_GROWS = 4
+"""A failure reads so many nodes below it, and so many times more each time that this is not enough."""
 
-class Step:
-    """The first transaction of a batch: decisions taken one by one on records kept in memory.
 
-    Each decision's writes are applied to the records before the next is taken; the same callback
-    twice in one batch would count twice otherwise.
-    """
+class UnreadError(AssertionError):
+    """A rule asked for a record that nobody has read."""
 
-    def __init__(self, unit: Unit, plans: dict[str, Plan | None]) -> None:
+
+class CallbackBatch:
+    """Decisions about callbacks, and the changes that one transaction makes of them."""
+
+    def __init__(self, unit: Unit, reading: Reading, plans: Mapping[str, Plan | None], sizes: Sizes) -> None:
+        self.changes: dict[str, list[Change]] = defaultdict(list)
+        self.runs: dict[str, Run] = {}
+        self.ended: list[Run] = []
+        self.settled: list[Held[Callback]] = []
+        """What is dealt with to the end by the first transaction."""
+        self.unsettled: list[Held[Callback]] = []
+        """What is acknowledged once its follow-up is done."""
+        self.joins: dict[NodeKey, None] = {}
+        self.repeated: set[str] = set()
         self._unit = unit
         self._plans = plans
+        self._sizes = sizes
+        self._bytes_left = sizes.transaction_bytes
         self._records: dict[NodeKey, NodeRecord] = dict(unit.nodes)
-        self.changes: dict[str, list[Change]] = defaultdict(list)
-        self.runs: dict[str, rules.Run] = {}
-        self.joins: dict[NodeKey, None] = {}
-        self.later: dict[str, list[int]] = defaultdict(list)
-        self.repeated: set[str] = set()
-        self.ended: list[rules.Run] = []
-        self.complete: list[int] = []
-        self.pending_acknowledgements: list[int] = []
-        self._room = rules.TRANSACTION_BYTES
-        self._verdicts: list[tuple[Callback, rules.Verdict]] = []
+        self._read: set[NodeKey] = set(reading.nodes)
+        self._later: dict[str, list[int]] = defaultdict(list)
+        self._counts: dict[str, Counts] = dict(unit.counts)
+        self._verdicts: list[tuple[Callback, Verdict]] = []
 
-    def take(self, callback: Callback, at: int) -> None:
-        """Decide on one callback; `at` is its place in the message."""
-        plan = self._plans[callback.execution]
+    def take(self, held: Held[Callback]) -> None:
+        """Decide on one callback."""
+        callback = held.payload
         execution = callback.execution
-        if plan is None:
+        plan, control = self._plans[execution], self._unit.controls.get(execution)
+        if plan is None or control is None:
             log.warning("callback.orphaned", node_id=callback.node, attempt=callback.attempt)
-            self.changes[execution].append(ForgetStart(callback.node, callback.run, callback.attempt))
-            self.complete.append(at)
+            self.changes[execution].append(ForgetStart(callback.node, callback.run, callback.dispatch))
+            self.settled.append(held)
             return
-        decision = rules.finish(plan, self._lookup(execution), callback, self._unit.now, self._room)
+        if isinstance(callback.outcome, Failed):
+            self._read_below(plan, callback)
+        decision = finish(
+            plan, control, self._lookup(execution), callback, self._unit.now, self._sizes, self._bytes_left
+        )
         self._verdicts.append((callback, decision.verdict))
         self.changes[execution] += decision.changes
-        self._remember(execution, decision.changes)
+        self._remember(plan, execution, decision)
         if decision.verdict == "accepted" and self._concludes(callback):
-            self.complete.append(at)
+            self.settled.append(held)
         elif decision.verdict == "accepted" or decision.again:
-            self._follow_up(callback, decision, at)
+            self._follow_up(held, decision)
         else:
-            self.complete.append(at)
+            self.settled.append(held)
+
+    def _read_below(self, plan: Plan, callback: Callback) -> None:
+        """Read and WATCH the nodes that a failure may take with it."""
+        execution = callback.execution
+        position = plan.index.get(callback.node)
+        if not is_awaited(self._lookup(execution)(callback.node), callback.dispatch):
+            return
+        most = READ_AT_FIRST
+        while position is not None:
+            read = {name for of, name in self._read if of == execution}
+            wanted = unread_below(plan, position, self._lookup(execution), read, most)
+            if not wanted:
+                return
+            fresh = [(execution, name) for name in wanted]
+            self._unit.extend(fresh)
+            self._read.update(fresh)
+            for key in fresh:
+                if key in self._unit.nodes:
+                    self._records.setdefault(key, self._unit.nodes[key])
+            most *= READ_GROWS
 
     def _concludes(self, callback: Callback) -> bool:
-        """Whether its execution ends with it, which only is looked at where it must (see `concluding`)."""
-        meta = self._unit.metas.get(callback.execution)
-        if meta is None or meta.run != callback.run or not isinstance(callback.outcome, Completed):
+        """Whether its execution ends with it, which is looked at only where its counts were read."""
+        execution = callback.execution
+        control, counts = self._unit.controls.get(execution), self._counts.get(execution)
+        if control is None or counts is None or control.run != callback.run:
             return False
-        end = rules.conclude(meta.status, meta.unfinished - 1, meta.failed, self._unit.now)
-        self.changes[callback.execution] += end
+        end = conclude(control, counts, self._unit.now)
+        self.changes[execution] += end
         if end:
-            self.ended.append(rules.Run(callback.execution, callback.run, callback.correlation_id))
+            self.ended.append(Run(execution, callback.run, callback.correlation_id))
         return bool(end)
 
-    def _follow_up(self, callback: Callback, decision: rules.Decision, at: int) -> None:
+    def _follow_up(self, held: Held[Callback], decision: Decision) -> None:
+        callback = held.payload
         execution = callback.execution
         known = self.runs.get(execution)
         if known is None or known.run < callback.run:
-            self.runs[execution] = rules.Run(execution, callback.run, callback.correlation_id)
+            self.runs[execution] = Run(execution, callback.run, callback.correlation_id)
         if decision.again:
             self.repeated.add(execution)
         self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
-        self.later[execution] += decision.later
+        self._later[execution] += decision.later
         done = decision.continues and not decision.joins and not decision.later
-        (self.complete if done else self.pending_acknowledgements).append(at)
+        (self.settled if done else self.unsettled).append(held)
 
     @property
     def stale(self) -> int:
-        """How many callbacks were too late."""
-        return sum(verdict == "stale" and bool(callback.delivery) for callback, verdict in self._verdicts)
+        """How many workers' outcomes were too late."""
+        return sum(
+            verdict == "stale" and not isinstance(callback.by, ByDeadline)
+            for callback, verdict in self._verdicts
+        )
 
     def log(self) -> None:
         """Tell what became of each callback, once it is true."""
         for callback, verdict in self._verdicts:
             _log_verdict(callback, verdict)
 
-    def follows(self, counters: dict[NodeKey, int]) -> list[Follow]:
-        """Who may be dispatched now: joins whose counter is 0, and children put off."""
+    def follows(self, counters: Mapping[NodeKey, int]) -> list[Follow]:
+        """Who may be dispatched now: joins that are due by their counters, and children put off."""
         found: dict[str, list[int]] = defaultdict(list)
         for execution, name in self.joins:
             plan = self._plans[execution]
-            if plan is not None and counters.get((execution, name)) == 0:
+            if plan is not None and is_due(counters.get((execution, name))):
                 found[execution].append(plan.index[name])
-        for execution, positions in self.later.items():
+        for execution, positions in self._later.items():
             found[execution] += positions
         return [
             Follow(self.runs[execution], plan, tuple(dict.fromkeys(positions)))
@@ -111,66 +157,43 @@ class Step:
             if positions and (plan := self._plans[execution]) is not None
         ]
 
-    def _lookup(self, execution: str) -> rules.Records:
-        return lambda name: self._records.get((execution, name), UNTOUCHED)
+    def _lookup(self, execution: str) -> Records:
+        def lookup(name: str) -> NodeRecord:
+            key = (execution, name)
+            if key not in self._read:
+                raise UnreadError(f"'{name}' of '{execution}' is decided on and was not read")
+            return self._records.get(key, UNTOUCHED)
 
-    def _remember(self, execution: str, changes: Sequence[Change]) -> None:
-        for change in changes:
+        return lookup
+
+    def _remember(self, plan: Plan, execution: str, decision: Decision) -> None:
+        for change in decision.changes:
             if isinstance(change, Write):
                 self._records[execution, change.node] = change.record
             elif isinstance(change, Dispatch):
                 self._records[execution, change.task.node] = change.record
-                self._room -= len(change.task.config)
+                self._bytes_left -= weight_of(plan, plan.index[change.task.node])
+        counts = self._counts.get(execution)
+        if counts is not None:
+            tally = decision.tally
+            self._counts[execution] = Counts(
+                counts.unfinished + tally.unfinished, counts.failed + tally.failed, counts.bytes
+            )
 
 
-def watched(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> list[NodeKey]:
-    """The nodes that a batch's decisions read."""
-    found: dict[NodeKey, None] = {}
-    for callback in callbacks:
-        plan = plans[callback.execution]
-        position = None if plan is None else plan.index.get(callback.node)
-        if plan is None or position is None:
-            continue
-        found[callback.execution, callback.node] = None
-        if isinstance(callback.outcome, Failed):
-            below: Sequence[int] = plan.descendants(position)
-        elif callback.run > 1 and not rules.later_of(plan, position):
-            below = [child for child in plan.children[position] if len(plan.nodes[child].parents) == 1]
-        else:
-            below = ()
-        found |= dict.fromkeys((callback.execution, plan.nodes[child].id) for child in below)
-    return list(found)
-
-
-def concluding(plans: dict[str, Plan | None], callbacks: Sequence[Callback]) -> list[str]:
-    """The executions that a batch's completions end: those of their one last node.
-
-    Their records are WATCHed with the nodes. Nobody else writes one then: all their other nodes have
-    completed.
-    """
-    found: dict[str, None] = {}
-    for callback in callbacks:
-        plan = plans[callback.execution]
-        if plan is None or plan.sink is None or not isinstance(callback.outcome, Completed):
-            continue
-        if plan.index.get(callback.node) == plan.sink:
-            found[callback.execution] = None
-    return list(found)
-
-
-def _log_verdict(callback: Callback, verdict: rules.Verdict) -> None:
+def _log_verdict(callback: Callback, verdict: Verdict) -> None:
     fields = {
         "execution_id": callback.execution,
         "node_id": callback.node,
         "attempt": callback.attempt,
         "correlation_id": callback.correlation_id,
     }
-    if verdict != "accepted" and not callback.delivery:
+    if verdict != "accepted" and isinstance(callback.by, ByDeadline):
         log.info("timer.ignored", **fields)
     elif verdict == "stale":
-        log.warning("callback.stale", delivery=callback.delivery, **fields)
+        log.warning("callback.stale", delivery=delivery_of(callback.by), **fields)
     elif verdict == "repeated":
-        log.info("callback.repeated", delivery=callback.delivery, **fields)
+        log.info("callback.repeated", delivery=delivery_of(callback.by), **fields)
     elif isinstance(callback.outcome, Failed):
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
     else:

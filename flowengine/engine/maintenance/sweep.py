@@ -1,4 +1,4 @@
-"""The slow sweep: running executions that have not moved are checked, and mended.
+"""The slow sweep: running executions that have not moved are checked, and corrected.
 
 It should never find anything: what it repairs is counted and logged as an error, because something
 else has failed to keep its promise. Also prunes the indexes.
@@ -9,31 +9,34 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
 
-from flowengine.engine.advancing.follow_up import Follow, Settler
-from flowengine.engine.ports import StateStore
+from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
-from flowengine.execution import rules
-from flowengine.execution.changes import Change, ForgetStart, SetCounter
+from flowengine.execution.changes import Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
+from flowengine.execution.rules.readiness import Records, count_of, counter_of, ready, records_of
+from flowengine.execution.rules.starting import opening
+from flowengine.execution.status import is_final, is_in_flight, lets_dispatch, may
 from flowengine.queues import ORCHESTRATOR_QUEUE
-from flowengine.workflow.plan import Plan
+from flowengine.workflow.plan import Plan, Task
 
 log = structlog.stdlib.get_logger()
 
-POLL_S = 5.0
-MARGIN_MS = 10_000
-CLOCK_MARGIN_MS = 100
-CHECKED_AT_MOST = 5000
+POLL_S: Final = 5.0
+MARGIN_MS: Final = 10_000
+CLOCK_MARGIN_MS: Final = 100
+CHECKED_AT_MOST: Final = 5000
 
-Attempt: TypeAlias = tuple[str, str, int]
-"""Execution, node, attempt."""
+Dispatched: TypeAlias = tuple[str, str, int]
+"""Execution, node, dispatch number."""
 
 
-class SweepStore(StateStore, Protocol):
+class SweepStore(AdvancingStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -51,7 +54,7 @@ class SweepStore(StateStore, Protocol):
     def forget_running(self, execution: str) -> None:
         """Take an execution that is gone out of the index."""
 
-    def server_now(self) -> int:
+    def now(self) -> int:
         """Redis's time in milliseconds."""
 
     def prune(self) -> int:
@@ -61,14 +64,15 @@ class SweepStore(StateStore, Protocol):
 class Sweep:
     """The sweep of one process; remembers where each execution stood at its last one.
 
-    Looks at no more than CHECKED_AT_MOST executions at a time, the next ones at the next.
+    Looks at no more than `at_most` executions at a time, the next ones at the next.
     """
 
-    def __init__(self, store: SweepStore) -> None:
+    def __init__(self, store: SweepStore, *, sizes: Sizes = SIZES, at_most: int = CHECKED_AT_MOST) -> None:
         self._store = store
-        self._settler = Settler(store)
+        self._follow_up = FollowUp(store, sizes)
+        self._at_most = at_most
         self._marks: dict[str, str] = {}
-        self._missing: dict[Attempt, int] = {}
+        self._missing: dict[Dispatched, int] = {}
         self._reached = ""
         self.repaired = 0
 
@@ -84,7 +88,7 @@ class Sweep:
             if self._marks.get(execution) == mark and not _waits_its_turn(oldest, started[execution], mark)
         )
         self._marks = marks
-        self._missing = {attempt: at for attempt, at in self._missing.items() if attempt[0] in marks}
+        self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
         self._store.prune()
@@ -93,7 +97,7 @@ class Sweep:
     def _next_of(self, stuck: Sequence[str]) -> list[str]:
         """Those to look at now: the ones after those that were looked at last."""
         after = bisect_right(stuck, self._reached)
-        chosen = [*stuck[after:], *stuck[:after]][:CHECKED_AT_MOST]
+        chosen = [*stuck[after:], *stuck[:after]][: self._at_most]
         self._reached = chosen[-1] if chosen else ""
         return chosen
 
@@ -107,91 +111,120 @@ class Sweep:
             log.error("sweep.check_failed", execution_id=execution, exc_info=True)
 
     def _check(self, execution: str, mark: str) -> None:
-        plan, meta = self._store.plans_and_metas([execution])[execution]
-        if plan is None and meta is None:
+        plan, record = self._store.plans_and_executions([execution])[execution]
+        if plan is None and record is None:
             self._store.forget_running(execution)
-        if plan is None or meta is None or meta.status != "running":
+        if plan is None or record is None or not lets_dispatch(record.status):
             return
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
-        if _waits_its_turn(oldest, meta.started_at, mark):
+        if _waits_its_turn(oldest, record.started_at, mark):
             return
         stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
-        records = rules.records_of(stored)
-        run = rules.Run(execution, meta.run, meta.correlation_id)
-        self._check_counters(plan, execution, records)
-        positions = rules.ready(plan, records)
-        if positions or meta.unfinished <= 0:
+        records = records_of(stored)
+        run = Run(execution, record.run, record.correlation_id)
+        self._check_numbers(plan, execution, records)
+        positions = ready(plan, records)
+        if positions or all(is_final(records(node.id).status) for node in plan.nodes):
             self._found(execution, "ready_nodes", len(positions))
             unopened = run.run == 1 and positions[:1] == plan.roots[:1]
-            opening = rules.opening(run.run, meta.started_at) if unopened else None
-            follows = [Follow(run, plan, positions, opening)] if positions else []
-            self._settler.settle(follows, None, [run])
-        self._check_messages(plan, run, {n: r for n, r in stored.items() if r.status == "queued"})
+            first = opening(run.run, record.started_at) if unopened else None
+            follows = [Follow(run, plan, positions, first)] if positions else []
+            self._follow_up.carry_out(follows, None, [run])
+        self._check_messages(plan, run, {n: r for n, r in stored.items() if is_in_flight(r.status)})
 
-    def _check_counters(self, plan: Plan, execution: str, records: rules.Records) -> None:
-        joins = [n for n in plan.nodes if len(n.parents) > 1 and records(n.id).status == "pending"]
-        counters = self._store.counters([(execution, node.id) for node in joins])
-        if any(
-            counters.get((execution, node.id)) != rules.waiting_for(plan, records, node.parents)
-            for node in joins
-        ):
-            self._mend_counters(plan, execution)
+    def _check_numbers(self, plan: Plan, execution: str, records: Records) -> None:
+        unit = self._store.begin(Reading((), (execution,), (execution,)))
+        unit.abandon()
+        if _corrections(plan, execution, records, unit):
+            self._correct_numbers(plan, execution)
 
-    def _mend_counters(self, plan: Plan, execution: str) -> None:
-        """Watches every node, so that a completion meanwhile is not overwritten."""
-        unit = self._store.begin([(execution, node.id) for node in plan.nodes])
-        records = rules.records_of({name: record for (_, name), record in unit.nodes.items()})
-        joins = [n for n in plan.nodes if len(n.parents) > 1 and records(n.id).status == "pending"]
-        stored = self._store.counters([(execution, node.id) for node in joins])
-        changes: list[Change] = [
-            SetCounter(node.id, right)
-            for node in joins
-            if stored.get((execution, node.id)) != (right := rules.waiting_for(plan, records, node.parents))
-        ]
-        if not changes:
+    def _correct_numbers(self, plan: Plan, execution: str) -> None:
+        """Correct joins' counters and the execution's counts.
+
+        Every node is WATCHed: whoever moves one of the numbers writes a node in the same transaction, so that
+        an end meanwhile is not overwritten.
+        """
+        nodes = tuple((execution, node.id) for node in plan.nodes)
+        unit = self._store.begin(Reading(nodes, (execution,), (execution,)))
+        records = records_of({name: record for (_, name), record in unit.nodes.items()})
+        changes = _corrections(plan, execution, records, unit)
+        control = unit.controls.get(execution)
+        if not changes or control is None or not lets_dispatch(control.status):
             unit.abandon()
         elif unit.commit({execution: changes}) is not None:
-            self._found(execution, "counters", len(changes))
+            self._found(execution, "numbers", len(changes))
 
-    def _check_messages(self, plan: Plan, run: rules.Run, queued: Mapping[str, NodeRecord]) -> None:
+    def _check_messages(self, plan: Plan, run: Run, queued: Mapping[str, NodeRecord]) -> None:
         """Dispatch again those whose message is gone: older than all that its queue still holds.
 
         The orchestrator's queue is looked at last: a task leaves its own as its callback enters that one.
         """
-        queue_of = {name: plan.nodes[plan.index[name]].queue for name in queued}
+        queue_of = {name: _queue(plan, name) for name in queued}
         oldest = self._store.oldest_entries_ms([*dict.fromkeys(queue_of.values()), ORCHESTRATOR_QUEUE])
         for name, record in queued.items():
             first, sent = oldest[queue_of[name]], record.queued_at or 0
-            attempt = (run.execution, name, record.attempt)
+            dispatched = (run.execution, name, record.dispatch)
             if first is not None and sent >= first - MARGIN_MS:
-                self._missing.pop(attempt, None)
-            elif self._has_no_callback(attempt, oldest[ORCHESTRATOR_QUEUE]):
+                self._missing.pop(dispatched, None)
+            elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):
                 self._dispatch_again(plan, name, run, record)
 
-    def _has_no_callback(self, attempt: Attempt, oldest_callback: int | None) -> bool:
+    def _has_no_callback(self, dispatched: Dispatched, oldest_callback: int | None) -> bool:
         """Whether the callback of a task that is gone cannot be in the orchestrator's queue any more.
 
         It was sent before the task was first found missing, if at all.
         """
         if oldest_callback is None:
             return True
-        since = self._missing.setdefault(attempt, self._store.server_now())
+        since = self._missing.setdefault(dispatched, self._store.now())
         return oldest_callback > since + CLOCK_MARGIN_MS
 
-    def _dispatch_again(self, plan: Plan, name: str, run: rules.Run, seen: NodeRecord) -> None:
-        unit = self._store.begin([(run.execution, name)])
-        record = unit.nodes.get((run.execution, name), UNTOUCHED)
-        if record != seen:
+    def _dispatch_again(self, plan: Plan, name: str, run: Run, seen: NodeRecord) -> None:
+        key = (run.execution, name)
+        unit = self._store.begin(Reading((key,), (run.execution,)))
+        control = unit.controls.get(run.execution)
+        if control is None or not lets_dispatch(control.status) or unit.nodes.get(key, UNTOUCHED) != seen:
             unit.abandon()
             return
-        changes: list[Change] = [ForgetStart(name, record.run, record.attempt)]
-        changes += rules.dispatch(plan, plan.index[name], record, run, unit.now)
+        changes = dispatch_again(plan, plan.index[name], seen, run, unit.now)
         if unit.commit({run.execution: changes}) is not None:
             self._found(run.execution, "vanished_message", 1)
 
     def _found(self, execution: str, what: str, count: int) -> None:
         self.repaired += max(1, count)
         log.error("sweep.repaired", execution_id=execution, what=what, count=count)
+
+
+def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> list[Change]:
+    """What is wrong with the counters of pending joins, and with the counts."""
+    right = {
+        (execution, plan.nodes[join].id): counter_of(plan, records, join)
+        for join in _pending_joins(plan, records)
+    }
+    stored = unit.counters(list(right))
+    changes: list[Change] = [
+        SetCounter(key[1], value) for key, value in right.items() if stored.get(key) != value
+    ]
+    counted, counts = count_of(plan, records), unit.counts[execution]
+    if (counted.unfinished, counted.failed) != (counts.unfinished, counts.failed):
+        changes.append(SetCounts(counted.unfinished, counted.failed))
+    return changes
+
+
+def _pending_joins(plan: Plan, records: Records) -> list[int]:
+    return [
+        position
+        for position, node in enumerate(plan.nodes)
+        if node.is_join and may(records(node.id).status, "dispatch")
+    ]
+
+
+def _queue(plan: Plan, name: str) -> str:
+    match plan.nodes[plan.index[name]].work:
+        case Task(queue=queue):
+            return queue
+        case _ as never:
+            assert_never(never)
 
 
 def _waits_its_turn(oldest: int | None, started_at: int, mark: str) -> bool:

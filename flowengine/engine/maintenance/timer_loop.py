@@ -1,12 +1,15 @@
-"""The timer loop: due members of `fe:timers` become `timer_fired` messages.
+"""The timer loop: due timers become `timer_fired` messages.
 
 Every orchestrator process runs one. Two may both send the same: harmless, the rules decide.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from typing import Protocol
+import time
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
 import structlog
 
@@ -14,22 +17,32 @@ from flowengine.errors import StoreUnavailableError
 
 log = structlog.stdlib.get_logger()
 
-IDLE_S = 1.0
-AFTER_ERROR_S = 2.0
+IDLE_S: Final = 1.0
+AFTER_ERROR_S: Final = 2.0
+SHORTEST_S: Final = 0.01
+HELD_AFTER_A_GAP: Final = frozenset({"deadline"})
+"""Kinds that wait for a lease after a start and after an outage: whoever holds what is overdue may have been
+cut off too, and has an outcome to report."""
 
 
 class TimerStore(Protocol):
     """Where timers live."""
 
-    def fire_due(self) -> float | None:
+    def fire_due(self, *, holding: Collection[str] = ()) -> float | None:
         """Send what is due; returns the seconds until the next timer, None when there is none."""
+
+    def on_armed(self, tell: Callable[[int], None]) -> None:
+        """Call `tell` with the time at which a timer is due that this process has just armed."""
+
+    def now(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
 
 
 class TimerLoop(threading.Thread):
     """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn.
 
-    Fires nothing for `hold_s` after its own start and after an outage: those who hold what is overdue may
-    have been cut off too, and have their outcomes to report.
+    Deadlines are held back for `hold_s` after its own start and after an outage. Whoever arms a timer in
+    this process that is due before the loop's next turn wakes it.
     """
 
     def __init__(self, store: TimerStore, stop: threading.Event, *, hold_s: float = 0.0) -> None:
@@ -37,20 +50,44 @@ class TimerLoop(threading.Thread):
         self._store = store
         self._stop_event = stop
         self._hold_s = hold_s
+        self._hold_until = 0.0
+        self._woken = threading.Event()
+        self._next_turn_at = 0.0
+        store.on_armed(self._armed)
 
     def run(self) -> None:
         """Fire, wait until the next is due or a second has passed, again."""
-        self._stop_event.wait(self._hold_s)
+        self._hold()
         while not self._stop_event.is_set():
-            self._stop_event.wait(self._turn())
+            # Whoever arms a timer from here on wakes the loop: this turn may have read before.
+            self._woken.clear()
+            self._next_turn_at = math.inf
+            pause_s = self._turn()
+            self._next_turn_at = time.monotonic() + pause_s
+            self._woken.wait(pause_s)
+
+    def stop(self) -> None:
+        """End at the next turn, which is now."""
+        self._stop_event.set()
+        self._woken.set()
+
+    def _armed(self, due: int) -> None:
+        left_s = (due - self._store.now()) / 1000
+        if time.monotonic() + left_s < self._next_turn_at:
+            self._woken.set()
+
+    def _hold(self) -> None:
+        self._hold_until = time.monotonic() + self._hold_s
 
     def _turn(self) -> float:
+        held = HELD_AFTER_A_GAP if time.monotonic() < self._hold_until else frozenset[str]()
         try:
-            next_due = self._store.fire_due()
+            next_due = self._store.fire_due(holding=held)
         except StoreUnavailableError as error:
             log.warning("timers.store_unavailable", error=str(error))
-            return max(AFTER_ERROR_S, self._hold_s)
-        except Exception:  # the thread's edge: without it no deadline would fire here any more
+            self._hold()
+            return AFTER_ERROR_S
+        except Exception:  # the thread's edge: without it no timer would fire here any more
             log.error("timers.turn_failed", exc_info=True)
             return AFTER_ERROR_S
-        return IDLE_S if next_due is None else min(IDLE_S, max(0.01, next_due))
+        return IDLE_S if next_due is None else min(IDLE_S, max(SHORTEST_S, next_due))

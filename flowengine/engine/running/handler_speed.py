@@ -7,7 +7,7 @@ SEEN_ENOUGH = 5
 WEIGHT = 0.2
 
 
-class Pace:
+class HandlerSpeed:
     """A moving average by handler. Threads may race: an observation lost does no harm."""
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """Several quick nodes of one worker thread: started together, reported in one round trip.
 
 A node that does next to nothing costs less than the round trips around it. Only handlers that have
-shown themselves quick are run so, and only where there are more nodes than threads. Should one of
-them be slow all the same, the others do not wait for it: what has been done is reported and what has
-not begun is given back, by whoever notices (`relieve`).
+shown themselves quick are run so, and only where there are more nodes than threads. If one of them is slow
+all the same, the others do not wait for it: what has been done is reported and what has not begun is handed
+back, by whoever notices (`relieve`).
 """
 
 from __future__ import annotations
@@ -11,93 +11,91 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 from structlog.contextvars import bound_contextvars
 
-from flowengine.engine.ports import Receipt, Start, StateStore
-from flowengine.engine.running.handler_speed import Pace
+from flowengine.engine.held import Held, HeldTogether
+from flowengine.engine.ports import RunningStore, Start
+from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Runner
-from flowengine.engine.running.task_in_hand import Hand
-from flowengine.execution.records import Callback, Completed, Outcome, RunNode
+from flowengine.engine.running.task_in_hand import TaskInHand
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.reports import Completed, Outcome
 from flowengine.jsonvalue import UNREADABLE
 
-GiveBack: TypeAlias = Callable[[tuple[int, ...]], None]
-
-SLOW_S = 0.05
-READS_AT_MOST = 2
-UNREPORTED_BYTES = 1024 * 1024
+SLOW_S: Final = 0.05
+READS_AT_MOST: Final = 2
+UNREPORTED_BYTES: Final = 1024 * 1024
 
 _task = msgspec.json.Decoder(RunNode)
 
 
-class Group:
-    """The nodes of one delivery. Each is begun once or given back, each outcome reported once."""
+class QuickGroup:
+    """The nodes of one delivery. Each is begun once or handed back, each outcome reported once."""
 
-    def __init__(self, receipt: Receipt, give_back: GiveBack, waiting: Sequence[tuple[Hand, Start]]) -> None:
-        self.receipt = receipt
-        self.give_back = give_back
+    def __init__(self, waiting: Sequence[tuple[TaskInHand, Start]]) -> None:
         self.since = time.monotonic()
-        self._guard = threading.Lock()
         self.giving = threading.Lock()
+        self._guard = threading.Lock()
         self._waiting = deque(waiting)
-        self._done: list[tuple[Hand, Callback]] = []
+        self._done: list[tuple[TaskInHand, Callback]] = []
         self._size = 0
 
-    def begin_next(self) -> tuple[Hand, Start] | None:
+    def begin_next(self) -> tuple[TaskInHand, Start] | None:
         """The next node to run, now the caller's; None when there is none left."""
         with self._guard:
             self.since = time.monotonic()
             return self._waiting.popleft() if self._waiting else None
 
-    def take_waiting(self) -> list[tuple[Hand, Start]]:
-        """Those that have not begun, now the caller's to give back."""
+    def take_waiting(self) -> list[tuple[TaskInHand, Start]]:
+        """Those that have not begun, now the caller's to hand back."""
         with self._guard:
             taken, self._waiting = list(self._waiting), deque()
             return taken
 
     def is_unfinished(self) -> bool:
-        """Whether there are nodes to begin, once whoever gives some back has done so or failed to.
+        """Whether there are nodes to begin, once whoever hands some back has done so or failed to.
 
         A delivery that ends meanwhile would hand them back as well, as if they had been begun.
         """
         with self.giving, self._guard:
             return bool(self._waiting)
 
-    def wait_again(self, waiting: list[tuple[Hand, Start]]) -> None:
-        """Giving them back failed."""
+    def wait_again(self, waiting: list[tuple[TaskInHand, Start]]) -> None:
+        """Handing them back failed."""
         with self._guard:
             self._waiting.extend(waiting)
 
-    def add(self, hand: Hand, callback: Callback, size: int) -> bool:
+    def add(self, hand: TaskInHand, callback: Callback, size: int) -> bool:
         """Keep an outcome to report; True when enough have come together."""
         with self._guard:
             self._done.append((hand, callback))
             self._size += size
             return self._size > UNREPORTED_BYTES
 
-    def take_done(self) -> list[tuple[Hand, Callback]]:
+    def take_done(self) -> list[tuple[TaskInHand, Callback]]:
         """The outcomes to report, now the caller's."""
         with self._guard:
             taken, self._done, self._size = self._done, [], 0
             return taken
 
-    def put_back(self, done: list[tuple[Hand, Callback]]) -> None:
+    def put_back(self, done: list[tuple[TaskInHand, Callback]]) -> None:
         """Reporting failed: someone may try again."""
         with self._guard:
             self._done[:0] = done
 
 
-class Together:
+class QuickGroups:
     """Runs groups for the threads of one worker process."""
 
-    def __init__(self, store: StateStore, runner: Runner, pace: Pace) -> None:
+    def __init__(self, store: RunningStore, runner: Runner, speed: HandlerSpeed) -> None:
         self._store = store
         self._runner = runner
-        self._pace = pace
-        self._groups: dict[int, Group] = {}
+        self._speed = speed
+        self._groups: dict[int, QuickGroup] = {}
 
     def is_quick(self, payload: bytes) -> bool:
         """Whether this task reads little, and its handler has shown itself quick."""
@@ -105,20 +103,16 @@ class Together:
             task = _task.decode(payload)
         except UNREADABLE:
             return False
-        return len(task.reads) <= READS_AT_MOST and self._pace.is_quick(task.handler)
+        return len(task.reads) <= READS_AT_MOST and self._speed.is_quick(task.handler)
 
-    def run(self, tasks: Sequence[RunNode], receipt: Receipt, give_back: GiveBack) -> None:
+    def run(self, held: Sequence[Held[RunNode]]) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""
-        deliveries = receipt.deliveries
-        starts = self._runner.beginnings.of(tasks, receipt)
-        begun = [
-            (Hand(task, delivery, receipt, start, at=at), start)
-            for at, (task, delivery, start) in enumerate(zip(tasks, deliveries, starts, strict=True))
-        ]
+        starts = self._runner.starts.of(held)
+        begun = [(TaskInHand(each, start), start) for each, start in zip(held, starts, strict=True)]
         for hand, start in begun:
             if not start.wanted:
                 self._runner.drop(hand)
-        group = Group(receipt, give_back, [pair for pair in begun if pair[1].wanted])
+        group = QuickGroup([pair for pair in begun if pair[1].wanted])
         self._groups[id(group)] = group
         try:
             while group.is_unfinished():
@@ -136,9 +130,9 @@ class Together:
         for group in list(self._groups.values()):
             if time.monotonic() - group.since > SLOW_S:
                 self._report(group)
-                self._give_back(group)
+                self._hand_back(group)
 
-    def _give_back(self, group: Group) -> None:
+    def _hand_back(self, group: QuickGroup) -> None:
         with group.giving:
             waiting = group.take_waiting()
             if not waiting:
@@ -149,9 +143,9 @@ class Together:
             except BaseException:
                 group.wait_again(waiting)
                 raise
-            group.give_back(tuple(hand.at for hand, _ in waiting))
+            HeldTogether([hand.held for hand, _ in waiting]).hand_back()
 
-    def _run_one(self, group: Group, hand: Hand, start: Start) -> None:
+    def _run_one(self, group: QuickGroup, hand: TaskInHand, start: Start) -> None:
         task = hand.task
         with bound_contextvars(
             execution_id=task.execution,
@@ -163,19 +157,17 @@ class Together:
             if hand.take() and group.add(hand, self._runner.callback(hand, outcome), _size(outcome)):
                 self._report(group)
 
-    def _report(self, group: Group) -> None:
+    def _report(self, group: QuickGroup) -> None:
         done = group.take_done()
         if not done:
             return
-        at = tuple(hand.at for hand, _ in done)
+        together = HeldTogether([hand.held for hand, _ in done])
         try:
-            self._runner.send(
-                [callback for _, callback in done], lambda sink: group.receipt.acknowledge(sink, only=at)
-            )
+            self._runner.send([callback for _, callback in done], together.acknowledge)
         except BaseException:
             group.put_back(done)
             raise
-        group.receipt.confirm(only=at)
+        together.confirm()
         for hand, callback in done:
             self._runner.note(hand, callback.outcome)
 

@@ -15,20 +15,16 @@ import structlog
 from msgspec.structs import replace
 
 from flowengine import jsonvalue
-from flowengine.engine.ports import Acknowledge, Invoker, Receipt, Redactor, Start, StateStore
-from flowengine.engine.running.handler_speed import Pace
-from flowengine.engine.running.starts import Beginnings
-from flowengine.engine.running.task_in_hand import Hand
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.starts import Starts
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import (
-    Callback,
-    Completed,
-    Failed,
-    NodeError,
-    Outcome,
-    RunNode,
-)
-from flowengine.execution.rules import COUNTED_RESULT_BYTES
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.records import NodeError
+from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
+from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, HandlerError, Registry
 from flowengine.settings import Limits
@@ -56,14 +52,14 @@ class Runner:
 
     def __init__(
         self,
-        store: StateStore,
+        store: RunningStore,
         registry: Registry,
         invoker: Invoker,
         secrets: Redactor,
         limits: Limits,
         environment: Environment,
         clock: Callable[[], int],
-        pace: Pace | None = None,
+        speed: HandlerSpeed | None = None,
         *,
         patience_s: float = 0.0,
     ) -> None:
@@ -74,29 +70,28 @@ class Runner:
         self._limits = limits
         self._environment = environment
         self._clock = clock
-        self._pace = pace or Pace()
+        self._speed = speed or HandlerSpeed()
         self._patience_s = patience_s
-        self.beginnings = Beginnings(store, self._pace, clock)
-        self.running: dict[int, Hand] = {}
+        self.starts = Starts(store, self._speed, clock)
+        self.running: dict[int, TaskInHand] = {}
 
-    def run(self, task: RunNode, receipt: Receipt) -> None:
+    def run(self, held: Held[RunNode]) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
-        delivery = receipt.deliveries[0]
-        (start,) = self.beginnings.of([task], receipt)
-        hand = Hand(task, delivery, receipt, start)
+        (start,) = self.starts.of([held])
+        hand = TaskInHand(held, start)
         if start.wanted:
             self.report(hand, self.outcome_of(hand, start))
         else:
             self.drop(hand)
 
-    def drop(self, hand: Hand) -> None:
+    def drop(self, hand: TaskInHand) -> None:
         """Acknowledge a delivery that nobody wants any more."""
         log.info("node.unwanted", delivery=hand.delivery, **_identity(hand.task))
         hand.forget_start(self._store)
-        self._store.acknowledge(hand.acknowledge)
-        hand.confirm()
+        self._store.acknowledge(hand.held.acknowledge)
+        hand.held.confirm()
 
-    def outcome_of(self, hand: Hand, start: Start) -> Outcome:
+    def outcome_of(self, hand: TaskInHand, start: Start) -> Outcome:
         """Run the handler, under the watchdog's eyes. Raises nothing."""
         hand.began = time.monotonic()
         self.running[id(hand)] = hand
@@ -104,20 +99,20 @@ class Runner:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             return self.outcome(hand.task, start, hand.delivery, hand.deadline)
         finally:
-            self._pace.observe(hand.task.handler, time.monotonic() - hand.began)
+            self._speed.observe(hand.task.handler, time.monotonic() - hand.began)
             del self.running[id(hand)]
 
-    def report(self, hand: Hand, outcome: Outcome) -> bool:
+    def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
         """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
         if not hand.take():
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
             return False
         try:
-            self.send([self.callback(hand, outcome)], hand.acknowledge)
+            self.send([self.callback(hand, outcome)], hand.held.acknowledge)
         except BaseException:
             hand.untake()
             raise
-        hand.confirm()
+        hand.held.confirm()
         self.note(hand, outcome)
         return True
 
@@ -138,21 +133,21 @@ class Runner:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def callback(self, hand: Hand, outcome: Outcome) -> Callback:
+    def callback(self, hand: TaskInHand, outcome: Outcome) -> Callback:
         """What tells the orchestrator."""
         return Callback(
             execution=hand.task.execution,
             run=hand.task.run,
             node=hand.task.node,
+            dispatch=hand.task.dispatch,
             attempt=hand.task.attempt,
-            delivery=hand.delivery,
-            started_at=hand.started_at,
+            by=ByDelivery(hand.delivery, hand.started_at),
             finished_at=self._clock(),
             outcome=outcome,
             correlation_id=hand.task.correlation_id,
         )
 
-    def note(self, hand: Hand, outcome: Outcome) -> None:
+    def note(self, hand: TaskInHand, outcome: Outcome) -> None:
         """Log how the node ended."""
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):

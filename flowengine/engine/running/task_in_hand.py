@@ -5,22 +5,22 @@ from __future__ import annotations
 import threading
 import time
 
-from flowengine.engine.ports import Begun, Receipt, Sink, Start, StateStore
-from flowengine.execution.records import RunNode
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Begun, RunningStore, Start
+from flowengine.execution.messages import RunNode
 
 
-class Hand:
-    """One delivery in hand. Whoever reports first, the runner or the watchdog, is the one who reports.
+class TaskInHand:
+    """One delivery. Whoever reports first, the runner or the watchdog, is the one who reports.
 
-    `at` is its place among the payloads of its receipt. `started_at` is milliseconds since the epoch;
-    `began`, seconds of the monotonic clock, is set again when its handler begins.
+    `started_at` is milliseconds since the epoch; `began`, seconds of the monotonic clock, is set again when
+    its handler begins.
     """
 
-    def __init__(self, task: RunNode, delivery: int, receipt: Receipt, start: Start, *, at: int = 0) -> None:
-        self.task = task
-        self.delivery = delivery
-        self.receipt = receipt
-        self.at = at
+    def __init__(self, held: Held[RunNode], start: Start) -> None:
+        self.held = held
+        self.task = held.payload
+        self.delivery = held.delivery
         self.started_at = start.now
         self.began = time.monotonic()
         self._noted = start.noted
@@ -48,7 +48,7 @@ class Hand:
         with self._guard:
             self._taken = False
 
-    def note_start(self, store: StateStore) -> None:
+    def note_start(self, store: RunningStore) -> None:
         """Note its start, unless that has been done or its outcome is being reported.
 
         Nobody can report meanwhile: a start that is written after the outcome would stay.
@@ -58,19 +58,10 @@ class Hand:
             return
         with self._guard:
             if not self._taken:
-                place = self.receipt.places[self.at]
-                store.note_start(self.task, Begun(self.delivery, self.started_at, place))
+                store.note_start(self.task, Begun(self.delivery, self.started_at, self.held.place))
                 self._noted = True
 
-    def forget_start(self, store: StateStore) -> None:
+    def forget_start(self, store: RunningStore) -> None:
         """Take back what was noted. Raises StoreUnavailableError."""
         if self._noted:
             store.forget_start(self.task)
-
-    def acknowledge(self, sink: Sink) -> None:
-        """Queue the acknowledgement of this delivery alone."""
-        self.receipt.acknowledge(sink, only=(self.at,))
-
-    def confirm(self) -> None:
-        """The transaction that acknowledged it has succeeded."""
-        self.receipt.confirm(only=(self.at,))

@@ -30,7 +30,7 @@ AHEAD_FOR_S = 0.1
 
 LUCK = 3
 TRY_AGAIN_AFTER = 32
-"""Reading ahead stops after LUCK failures in a row, and is tried again after so many transactions."""
+"""WatchedReads ahead stops after LUCK failures in a row, and is tried again after so many transactions."""
 
 
 def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
@@ -57,7 +57,7 @@ class Commands(list[Command]):
         self.append(args)
 
 
-class Reading(msgspec.Struct, frozen=True):
+class WatchedReads(msgspec.Struct, frozen=True):
     """Names to WATCH, and the reads that decide what is written."""
 
     names: tuple[str, ...]
@@ -65,7 +65,7 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class _Ahead(msgspec.Struct, frozen=True):
-    reading: Reading
+    reading: WatchedReads
     replies: list[Any]
     at: float
 
@@ -103,6 +103,18 @@ class Session:
         self._watching = bool(names)
         return replies
 
+    def watch_more(self, names: Sequence[str], reads: Sequence[Command], epoch: int) -> list[Any]:
+        """WATCH these names beside those that are WATCHed, and give the replies of the reads.
+
+        `epoch`: the session's when the first of them were WATCHed. Raises StoreUnavailableError, also if
+        that connection is gone.
+        """
+        if epoch != self.epoch or not self._connection.is_connected:
+            self.discard()
+            raise StoreUnavailableError("the connection was lost between two WATCHes")
+        self._watching = True
+        return self._accepted(self._exchange([("WATCH", *names), *reads], check_health=False))[1:]
+
     def write(self, commands: Sequence[Command]) -> list[Any]:
         """The replies of a transaction that depends on nothing read before. Raises as `transact` does.
 
@@ -116,7 +128,7 @@ class Session:
         return replies
 
     def transact(
-        self, commands: Sequence[Command], epoch: int, ahead: Reading | None = None
+        self, commands: Sequence[Command], epoch: int, ahead: WatchedReads | None = None
     ) -> list[Any] | None:
         """The replies of MULTI commands EXEC; None when a watched key changed: nothing was done.
 
@@ -146,7 +158,7 @@ class Session:
             raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
         return None if result is None else self._accepted(result)
 
-    def watched_ahead(self, reading: Reading) -> list[Any] | None:
+    def watched_ahead(self, reading: WatchedReads) -> list[Any] | None:
         """The replies of exactly this reading, if the last transaction was followed by it just now."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
@@ -158,7 +170,7 @@ class Session:
         self._luck = LUCK
         return ahead.replies
 
-    def _asked_ahead(self, ahead: Reading | None) -> list[Command]:
+    def _asked_ahead(self, ahead: WatchedReads | None) -> list[Command]:
         if ahead is None:
             return []
         if not self._luck:
@@ -167,7 +179,7 @@ class Session:
                 return []
         return [("WATCH", *ahead.names), *ahead.reads]
 
-    def _keep_ahead(self, replies: list[Any], end: int, reading: Reading) -> list[Any]:
+    def _keep_ahead(self, replies: list[Any], end: int, reading: WatchedReads) -> list[Any]:
         """Keep what was read after the transaction; returns the transaction's own replies."""
         found = replies[end + 1 :]
         self._watching = True

@@ -21,7 +21,7 @@ from flowengine.workflow.checking.problem_order import by_line, in_document_orde
 from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
 from flowengine.workflow.checking.template_references import TemplateCheck
 from flowengine.workflow.document import Node, Workflow
-from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.reading.json_form import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
@@ -153,16 +153,15 @@ def _node(
     if handler is None or node.id is None:
         return None
     check_config(config, handler.config_type, pointer_to(node.pointer, "config"), report, templates.is_sole)
-    return PlanNode(
-        id=node.id,
+    task = Task(
         handler=handler.name,
         config=msgspec.Raw(encoded),
-        parents=links.graph.parents[place],
         reads=reads,
         timeout_ms=round(node.timeout_s * 1000),
         queue=handler.queue,
         primary=handler.primary,
     )
+    return PlanNode(node.id, links.graph.parents[place], task)
 
 
 def _handler(node: DraftNode, catalog: HandlerCatalog, report: Report) -> HandlerFacts | None:

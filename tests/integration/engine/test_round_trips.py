@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from flowengine.broker import recoverer as takeover
-from flowengine.engine.running.handler_speed import Pace
-from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.execution.records import RunNode, StartExecution
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
@@ -274,7 +274,7 @@ def test_quick_nodes_are_run_together(harness: Harness, monkeypatch: pytest.Monk
     entries = harness.tasks()
     worker, receipt = harness.workers[0], HeldEntries(entries)
     warm(worker)
-    together = Together(worker.state, worker.runner, Pace())
+    together = QuickGroups(worker.state, worker.runner, HandlerSpeed())
     tasks = [msgspec.json.decode(entry.payload, type=RunNode) for entry in entries]
     with counted(harness, monkeypatch) as found:
         together.run(tasks, receipt, lambda at: None)

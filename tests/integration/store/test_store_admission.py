@@ -14,7 +14,7 @@ from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import admission
 from flowengine.store.connection.sessions import connect
-from flowengine.store.executions import RedisExecutions
+from flowengine.engine.executions import StoredExecutions
 from flowengine.store.state import RedisState
 from tests.support.harness import plan_of
 from tests.support.valkey import Valkey
@@ -22,7 +22,7 @@ from tests.support.valkey import Valkey
 ONE = plan_of({"only": ()})
 NOBODY = "0" * 27
 
-Make = Callable[[Settings], RedisExecutions]
+Make = Callable[[Settings], StoredExecutions]
 
 
 @pytest.fixture
@@ -31,12 +31,12 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     monkeypatch.setattr(admission, "MEMORY_EVERY_S", 0.0)
     with ExitStack() as opened:
 
-        def made(settings: Settings) -> RedisExecutions:
+        def made(settings: Settings) -> StoredExecutions:
             client = connect(settings.redis_url)
             opened.callback(client.close)
             state = RedisState(client, send, settings)
             opened.callback(lambda: state.sessions.here().discard())
-            return RedisExecutions(state, lambda: HealthView(status="ok", checks={}))
+            return StoredExecutions(state, lambda: HealthView(status="ok", checks={}))
 
         yield made
 

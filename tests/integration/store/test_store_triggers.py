@@ -15,7 +15,7 @@ from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
-from flowengine.store.executions import RedisExecutions
+from flowengine.engine.executions import StoredExecutions
 from flowengine.store.state import RedisState
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.harness import Harness, diamond, failing_in, plan_of
@@ -24,17 +24,17 @@ from tests.support.valkey import Valkey
 
 
 @pytest.fixture
-def executions(valkey: Valkey) -> Iterator[RedisExecutions]:
+def executions(valkey: Valkey) -> Iterator[StoredExecutions]:
     """What an API process has, over plain connections."""
     client = connect(valkey.url)
     state = RedisState(client, send, Settings(redis_url=valkey.url))
-    yield RedisExecutions(state, lambda: HealthView(status="ok", checks={}))
+    yield StoredExecutions(state, lambda: HealthView(status="ok", checks={}))
     state.sessions.here().discard()
     client.close()
 
 
 def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
-    executions: RedisExecutions, harness: Harness
+    executions: StoredExecutions, harness: Harness
 ) -> None:
     """Two real threads, each with its own connection; the other is refused as in the wrong state."""
     together = threading.Barrier(2)
@@ -56,7 +56,7 @@ def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
 
 
 def test_of_two_retries_at_once_exactly_one_starts_it(
-    executions: RedisExecutions, harness: Harness, check_invariants: CheckEverything
+    executions: StoredExecutions, harness: Harness, check_invariants: CheckEverything
 ) -> None:
     """The same holds for a failed execution, whose nodes are all written anew."""
     harness.script = failing_in(1, "a")
@@ -132,7 +132,7 @@ def test_a_connection_lost_after_the_watch_does_not_let_two_triggers_through(
 
         def cut_and_overtaken() -> None:
             other.client_kill_filter(_id=api.state.sessions.here().call([("CLIENT", "ID")])[0])
-            rival = RedisExecutions(api.state, lambda: HealthView(status="ok", checks={}))
+            rival = StoredExecutions(api.state, lambda: HealthView(status="ok", checks={}))
             answer = []
             thread = threading.Thread(
                 target=lambda: answer.append(rival.trigger(execution, correlation_id="rival").run)

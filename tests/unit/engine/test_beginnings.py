@@ -12,10 +12,10 @@ import pytest
 
 from flowengine.engine.ports import Begun, Receipt, Start, StateStore
 from flowengine.engine.running import starts as beginnings_module
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, Pace
+from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
 from flowengine.engine.running.runner import Environment, Runner
-from flowengine.engine.running.starts import Beginnings
-from flowengine.engine.running.task_in_hand import Hand
+from flowengine.engine.running.starts import Starts
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.records import Completed, Failed, Outcome, Read, RunNode
 from flowengine.execution.rules import COUNTED_RESULT_BYTES
@@ -122,9 +122,9 @@ def held(*deliveries: int) -> Receipt:
     return cast(Receipt, Held(deliveries))
 
 
-def hand_of(start: Start) -> Hand:
+def hand_of(start: Start) -> TaskInHand:
     """A delivery that began so."""
-    return Hand(task("n"), 1, held(1), start)
+    return TaskInHand(task("n"), 1, held(1), start)
 
 
 UNNOTED = Start(wanted=True, inputs={}, room=None, now=7, noted=False)
@@ -136,15 +136,15 @@ def store() -> Store:
 
 
 @pytest.fixture
-def beginnings(store: Store) -> Beginnings:
+def beginnings(store: Store) -> Starts:
     """They know the handler `quick` to be quick, and nothing of others."""
-    pace = Pace()
+    pace = HandlerSpeed()
     for _ in range(SEEN_ENOUGH):
         pace.observe("quick", 0.0001)
-    return Beginnings(cast(StateStore, store), pace, lambda: 7)
+    return Starts(cast(StateStore, store), pace, lambda: 7)
 
 
-def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Beginnings) -> None:
+def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Starts) -> None:
     """By this process's idea of the server's clock."""
     assert beginnings.of([task("a"), task("b")], held(1, 1)) == [UNNOTED, UNNOTED]
     assert store.started == []
@@ -153,7 +153,7 @@ def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Begi
 @pytest.mark.parametrize(
     ("one", "delivery"), [(task("b", reads=1), 1), (task("b", handler="new"), 1), (task("b"), 2)]
 )
-def test_others_are_noted_first(store: Store, beginnings: Beginnings, one: RunNode, delivery: int) -> None:
+def test_others_are_noted_first(store: Store, beginnings: Starts, one: RunNode, delivery: int) -> None:
     """What reads, what is not known to be quick, and what somebody had before."""
     starts = beginnings.of([task("a"), one, task("c")], held(1, delivery, 1))
     assert [start.noted for start in starts] == [False, True, False]
@@ -166,17 +166,17 @@ def test_each_task_gets_its_own_start_though_the_pace_changes_meanwhile(
     store: Store, monkeypatch: pytest.MonkeyPatch, said: list[bool]
 ) -> None:
     """Other threads observe the handler between two looks: a node would begin with another's inputs."""
-    pace = Pace()
+    pace = HandlerSpeed()
     answers = list(said)
     monkeypatch.setattr(pace, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
-    starts = Beginnings(cast(StateStore, store), pace, lambda: 7).of(
+    starts = Starts(cast(StateStore, store), pace, lambda: 7).of(
         [task("a"), task("b", reads=1)], held(1, 1)
     )
     assert [start.noted for start in starts] == [not said[0], True]
     assert store.started == [["b"] if said[0] else ["a", "b"]]
 
 
-def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Beginnings) -> None:
+def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Starts) -> None:
     """With the time at which it began, so that status shows it running."""
     hand = hand_of(UNNOTED)
     beginnings.note_those_that_last([hand])
@@ -187,7 +187,7 @@ def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Beginnings) -
     assert store.noted == [("n", Begun(delivery=1, at=7, place="0-0/me"))]
 
 
-def test_what_is_noted_or_reported_is_not_noted_again(store: Store, beginnings: Beginnings) -> None:
+def test_what_is_noted_or_reported_is_not_noted_again(store: Store, beginnings: Starts) -> None:
     """A start that is written after the outcome would stay."""
     noted, reported = hand_of(msgspec.structs.replace(UNNOTED, noted=True)), hand_of(UNNOTED)
     assert reported.take()
@@ -197,7 +197,7 @@ def test_what_is_noted_or_reported_is_not_noted_again(store: Store, beginnings: 
     assert store.noted == []
 
 
-def test_nobody_reports_while_the_start_is_being_noted(beginnings: Beginnings, store: Store) -> None:
+def test_nobody_reports_while_the_start_is_being_noted(beginnings: Starts, store: Store) -> None:
     """The outcome must come after it."""
     hand, noting, go_on = hand_of(UNNOTED), threading.Event(), threading.Event()
     hand.began -= 2 * beginnings_module.SLOW_S
@@ -243,7 +243,7 @@ def outcome_of(store: Store, length: int) -> Outcome:
         Environment(_none, _none, lambda name: None),
         lambda: 7,
     )
-    hand = Hand(task("n", handler="text"), 1, cast(Receipt, None), UNNOTED)
+    hand = TaskInHand(task("n", handler="text"), 1, cast(Receipt, None), UNNOTED)
     return runner.outcome_of(hand, UNNOTED)
 
 

@@ -10,7 +10,7 @@ import pytest
 from flowengine.engine.ports import Invoker, Redactor, Start, StateStore
 from flowengine.engine.running import runner as runner_module
 from flowengine.engine.running.runner import MOST_ERRORS, Environment, Runner
-from flowengine.engine.running.task_in_hand import Hand
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.records import Completed, RunNode
 from flowengine.jsonvalue import UnencodableError
@@ -107,7 +107,7 @@ def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     """By the runner or by the watchdog, whoever comes first; then by nobody else."""
     store, receipt = Outage(failures=1), Settled()
     runner = runner_over(store, patience_s=0)
-    hand = Hand(TASK, 1, receipt, Start(True, {}, None, 5))
+    hand = TaskInHand(TASK, 1, receipt, Start(True, {}, None, 5))
     outcome = Completed(msgspec.Raw(b"1"))
     with pytest.raises(StoreUnavailableError):
         runner.report(hand, outcome)

@@ -12,8 +12,8 @@ import pytest
 
 from flowengine.engine.ports import Acknowledge, Start, StateStore
 from flowengine.engine.running import quick_group as together_module
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, Pace
-from flowengine.engine.running.quick_group import READS_AT_MOST, Together
+from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
+from flowengine.engine.running.quick_group import READS_AT_MOST, QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.records import Callback, Completed, Failed, Read, RunNode
@@ -116,12 +116,12 @@ class NoSecrets:
 
 
 class Rig:
-    """A Together over fakes, and one delivery of some nodes."""
+    """A QuickGroups over fakes, and one delivery of some nodes."""
 
     def __init__(self, nodes: str, *, unwanted: str = "") -> None:
         self.store = Store(unwanted=frozenset(unwanted))
         self.script = Script()
-        self.pace = Pace()
+        self.pace = HandlerSpeed()
         self.queue = Queue(len(nodes))
         registry = Registry()
         registry.add(cast("Handler", vars(quick)["__flowengine_handler__"]))
@@ -130,7 +130,7 @@ class Rig:
         runner = Runner(
             store, registry, self.script, NoSecrets(), Limits(), environment, lambda: 7, self.pace
         )
-        self.together = Together(store, runner, self.pace)
+        self.together = QuickGroups(store, runner, self.pace)
         self.tasks = [task(node) for node in nodes]
 
     def run(self) -> None:

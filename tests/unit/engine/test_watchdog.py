@@ -8,9 +8,9 @@ from typing import ClassVar, cast
 
 import pytest
 
-from flowengine.engine.running.quick_group import Together
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
-from flowengine.engine.running.task_in_hand import Hand
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.worker import watchdog
 from tests.support.waiting import wait_until
 
@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 class Turns:
     """Stands for what is looked after: counts the turns, and fails in the first."""
 
-    running: ClassVar[dict[int, Hand]] = {}
+    running: ClassVar[dict[int, TaskInHand]] = {}
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,7 +28,7 @@ class Turns:
         """These as well."""
         return self
 
-    def note_those_that_last(self, hands: Sequence[Hand]) -> None:
+    def note_those_that_last(self, hands: Sequence[TaskInHand]) -> None:
         """Nothing runs."""
         assert not hands
 
@@ -44,7 +44,7 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
     """A watchdog of a process that has been told to stop."""
     monkeypatch.setattr(watchdog, "EVERY_S", 0.001)
     turns, stop = Turns(), threading.Event()
-    watching = watchdog.Watchdog(cast(Runner, turns), cast(Together, turns), 30.0, stop)
+    watching = watchdog.Watchdog(cast(Runner, turns), cast(QuickGroups, turns), 30.0, stop)
     stop.set()
     watching.start()
     yield turns

@@ -12,7 +12,7 @@ from flowengine.bootstrap import send
 from flowengine.errors import ExecutionNotFoundError, TooManyExecutionsError, WrongStateError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
-from flowengine.store.executions import RedisExecutions
+from flowengine.engine.executions import StoredExecutions
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, PlanNode
 
@@ -30,10 +30,10 @@ def redis() -> FakeRedis:
     return FakeRedis()
 
 
-def executions(redis: FakeRedis, **settings: int) -> RedisExecutions:
+def executions(redis: FakeRedis, **settings: int) -> StoredExecutions:
     """The store over a fake server that nobody else uses."""
     state = RedisState(redis, send, msgspec.structs.replace(Settings(), **settings))
-    return RedisExecutions(state, lambda: HealthView(status="ok", checks={}))
+    return StoredExecutions(state, lambda: HealthView(status="ok", checks={}))
 
 
 def test_created_execution_is_pending_with_all_its_nodes(redis: FakeRedis) -> None:
@@ -91,6 +91,6 @@ def test_limit_on_unfinished_executions_refuses_the_next(redis: FakeRedis) -> No
 def test_equal_workflows_share_one_decoded_plan(redis: FakeRedis) -> None:
     """Ten thousand waiting executions of one workflow hold one plan in memory."""
     state = RedisState(redis, send, Settings())
-    store = RedisExecutions(state, lambda: HealthView(status="ok", checks={}))
+    store = StoredExecutions(state, lambda: HealthView(status="ok", checks={}))
     first, second = (store.create(PLAN, correlation_id="abc").execution_id for _ in range(2))
     assert state.plan(first) is state.plan(second)

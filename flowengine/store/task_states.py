@@ -12,7 +12,7 @@ from typing import Any, Final
 import redis
 
 from flowengine.engine.ports import Begun
-from flowengine.execution.rules import Standing
+from flowengine.execution.rules.deadlines import TaskState
 from flowengine.queues import GROUP, stream_key
 from flowengine.store.connection.sessions import Sessions
 
@@ -20,24 +20,13 @@ ALIVE_MS: Final = 10_000
 """A consumer that has been silent for longer is taken for gone: its process renews and reads more often."""
 
 
-def format_begun(begun: Begun) -> str:
-    """The value in `started`."""
-    return f"{begun.delivery}:{begun.at}:{begun.place}"
-
-
-def parse_begun(value: bytes) -> Begun:
-    """What `format_begun` has written."""
-    delivery, at, place = value.decode().split(":", 2)
-    return Begun(int(delivery), int(at), place)
-
-
-def standing_of(sessions: Sessions, queue: str, begun: Begun, lease_ms: int) -> Standing:
+def task_state(sessions: Sessions, queue: str, partition: str, begun: Begun, lease_ms: int) -> TaskState:
     """Held, lost, waiting or settled; of a task whose queue was lost with its data: waiting.
 
     Raises StoreUnavailableError.
     """
     entry, _, holder = begun.place.partition("/")
-    key = stream_key(queue)
+    key = stream_key(queue, partition)
     try:
         pending, consumers = sessions.retrying_read(
             [("XPENDING", key, GROUP, entry, entry, 1), ("XINFO", "CONSUMERS", key, GROUP)]

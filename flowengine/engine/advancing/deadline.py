@@ -1,0 +1,98 @@
+"""A deadline's timer has fired: report a timeout, or arm the timer again if the node is not overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
+from flowengine.engine.held import Held
+from flowengine.engine.ports import AdvancingStore, Begun, Reading
+from flowengine.errors import ConflictError
+from flowengine.execution.changes import ArmTimer
+from flowengine.execution.messages import Callback, Deadline
+from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.rules.deadlines import backstop_due, is_awaited, is_overdue, timed_out
+from flowengine.workflow.plan import Plan, Task
+
+TRIES: Final = 12
+SOONEST_MS: Final = 100
+"""A timer that fired too early is armed again no sooner, so that clocks that differ cannot make it spin."""
+
+
+class DeadlineStep:
+    """`report` applies the callback that tells of a timeout.
+
+    A report that comes too late changes nothing, and does what a timer that died over its node has left
+    undone.
+    """
+
+    def __init__(
+        self,
+        store: AdvancingStore,
+        *,
+        lease_ms: int,
+        report: Callable[[Sequence[Held[Callback]]], None],
+    ) -> None:
+        self._store = store
+        self._lease_ms = lease_ms
+        self._report = report
+
+    def fire(self, held: Held[Deadline]) -> None:
+        """Deal with one timer. Raises ConflictError, StoreUnavailableError."""
+        timer = held.payload
+        plan = self._store.plan(timer.execution)
+        task = None if plan is None else _task(plan, timer.node)
+        begun = self._store.begun(timer.execution, timer.node, timer.dispatch)
+        state = None if task is None or begun is None else self._store.task_state(task.queue, begun)
+        timeout_ms = 0 if task is None else task.timeout_ms
+        key = (timer.execution, timer.node)
+        for _ in range(TRIES):
+            unit = self._store.begin(Reading((key,), ()), exact_time=True)
+            record = unit.nodes.get(key, UNTOUCHED)
+            if not is_awaited(record, timer.dispatch):
+                unit.abandon()
+                self._time_out(held, record, timeout_ms, begun, unit.now)
+                return
+            if begun is None or state is None:
+                # It was given back: its next delivery arms a timer of its own.
+                unit.abandon()
+                self._store.acknowledge(held.acknowledge)
+                held.confirm()
+                return
+            due = backstop_due(begun.at, timeout_ms, self._lease_ms)
+            if is_overdue(due, unit.now, state):
+                unit.abandon()
+                self._time_out(held, record, timeout_ms, begun, unit.now)
+                return
+            later = max(due, unit.now + SOONEST_MS) if due > unit.now else unit.now + self._lease_ms
+            again = ArmTimer(timer, later)
+            if unit.commit({timer.execution: [again]}, held.acknowledge) is not None:
+                held.confirm()
+                return
+        raise ConflictError(f"node '{timer.node}' of '{timer.execution}' keeps changing")
+
+    def _time_out(
+        self, held: Held[Deadline], record: NodeRecord, timeout_ms: int, begun: Begun | None, now: int
+    ) -> None:
+        timer = held.payload
+        execution = self._store.read_execution(timer.execution)
+        callback = timed_out(
+            timer,
+            attempt=record.attempt,
+            timeout_ms=timeout_ms,
+            began=None if begun is None else begun.at,
+            now=now,
+            correlation_id="" if execution is None else execution.correlation_id,
+        )
+        self._report([Held(callback, held.delivery, held.place, held.receipt, held.entry)])
+
+
+def _task(plan: Plan, node: str) -> Task | None:
+    position = plan.index.get(node)
+    if position is None:
+        return None
+    match plan.nodes[position].work:
+        case Task() as task:
+            return task
+        case _ as never:
+            assert_never(never)

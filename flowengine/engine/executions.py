@@ -1,0 +1,62 @@
+"""Executions as the API and the tool see them: each call is one command or one query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from flowengine.engine import queries
+from flowengine.engine.commands.create import create
+from flowengine.engine.commands.trigger import trigger
+from flowengine.engine.ports import CommandStore, QueryStore
+from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.views import (
+    CreatedView,
+    ExecutionView,
+    HealthView,
+    ResultsView,
+    TriggeredView,
+)
+from flowengine.workflow.plan import Plan
+
+_ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
+
+
+class ApiStore(CommandStore, QueryStore, Protocol):
+    """State as the API needs it."""
+
+
+class StoredExecutions:
+    """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too."""
+
+    def __init__(self, store: ApiStore, health: Callable[[], HealthView]) -> None:
+        self._store = store
+        self._health = health
+
+    def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
+        """Store a new pending execution, which expires by itself if it is never triggered."""
+        return create(self._store, plan, correlation_id=correlation_id)
+
+    def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
+        """Start a pending execution, or run again what failed in a failed one."""
+        return trigger(self._store, _checked(execution_id))
+
+    def status(self, execution_id: str) -> ExecutionView:
+        """The state of the execution and of all its nodes."""
+        return queries.status(self._store, _checked(execution_id))
+
+    def results(self, execution_id: str) -> ResultsView:
+        """Outputs of the completed nodes, errors of the failed."""
+        return queries.results(self._store, _checked(execution_id))
+
+    def health(self) -> HealthView:
+        """Whether Redis answers and accepts writes, and how the queues are."""
+        return self._health()
+
+
+def _checked(execution_id: str) -> str:
+    """The id, if it can be one. Raises ExecutionNotFoundError."""
+    if not _ID.match(execution_id):
+        raise ExecutionNotFoundError.of(execution_id)
+    return execution_id

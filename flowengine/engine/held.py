@@ -1,0 +1,84 @@
+"""One payload in this process's hands, and how it is let go of.
+
+A message may carry several payloads, joined by the broker. Each is held, acknowledged and handed back
+by itself; those that one transaction settles are acknowledged together, in two commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+PayloadT = TypeVar("PayloadT")
+
+
+class Sink(Protocol):
+    """Takes Redis commands that are to be sent together: a transaction, or a client."""
+
+    def execute_command(self, *args: object) -> object: ...
+
+
+class Receipt(Protocol):
+    """The queue entries behind a message in hand. `entries` are indexes of its payloads."""
+
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
+        """Queue exactly two commands that settle these payloads."""
+
+    def confirm(self, entries: Sequence[int]) -> None:
+        """The transaction that carried `acknowledge` has succeeded."""
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Hand back payloads that have not been begun: at once, and uncounted."""
+
+
+class Held(Generic[PayloadT]):
+    """One payload. Not confirmed when its actor returns, it is handed back by the broker.
+
+    `delivery` is how often it has been delivered (1: the first time). `place` says where its entry
+    stands: ENTRY/CONSUMER.
+    """
+
+    __slots__ = ("delivery", "entry", "payload", "place", "receipt")
+
+    def __init__(
+        self, payload: PayloadT, delivery: int, place: str, receipt: Receipt, entry: int = 0
+    ) -> None:
+        self.payload = payload
+        self.delivery = delivery
+        self.place = place
+        self.receipt = receipt
+        self.entry = entry
+
+    def acknowledge(self, sink: Sink) -> None:
+        """Queue the acknowledgement of this payload on the transaction that carries its effect."""
+        self.receipt.acknowledge(sink, (self.entry,))
+
+    def confirm(self) -> None:
+        """That transaction has succeeded."""
+        self.receipt.confirm((self.entry,))
+
+
+class HeldTogether:
+    """Several payloads of one message that one transaction settles."""
+
+    def __init__(self, held: Sequence[Held[Any]]) -> None:
+        self._entries = tuple([each.entry for each in held])
+        self._receipt = held[0].receipt if held else None
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def acknowledge(self, sink: Sink) -> None:
+        """Queue the acknowledgement of all of them: two commands."""
+        if self._receipt is not None:
+            self._receipt.acknowledge(sink, self._entries)
+
+    def confirm(self) -> None:
+        """The transaction has succeeded."""
+        if self._receipt is not None:
+            self._receipt.confirm(self._entries)
+
+    def hand_back(self) -> None:
+        """Hand all of them back: none has been begun."""
+        if self._receipt is not None:
+            self._receipt.hand_back(self._entries)

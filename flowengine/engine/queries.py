@@ -1,0 +1,108 @@
+"""What an execution looks like to those who ask: the views of the API, made of what is stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from flowengine.engine.ports import NodeState, QueryStore
+from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.records import ExecutionRecord, NodeError
+from flowengine.execution.status import NodeStatus, counts_as_success, is_in_flight
+from flowengine.execution.views import (
+    CountsView,
+    ExecutionView,
+    NodeView,
+    ResultsView,
+    moment,
+    moment_or_none,
+)
+from flowengine.workflow.plan import Plan, PlanNode, Task
+
+
+def status(store: QueryStore, execution: str) -> ExecutionView:
+    """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
+    record, plan = _known(store, execution)
+    states = store.node_states(execution, [node.id for node in plan.nodes])
+    nodes = tuple(_node_view(plan, node, state) for node, state in zip(plan.nodes, states, strict=True))
+    return ExecutionView(
+        execution_id=execution,
+        name=record.name,
+        status=record.status,
+        run=record.run,
+        created_at=moment(record.created_at),
+        started_at=moment_or_none(record.started_at),
+        finished_at=moment_or_none(record.finished_at),
+        correlation_id=record.correlation_id,
+        counts=_counts(nodes),
+        nodes=nodes,
+    )
+
+
+def results(store: QueryStore, execution: str) -> ResultsView:
+    """Outputs of the completed nodes, errors of the failed. Raises ExecutionNotFoundError."""
+    record, plan = _known(store, execution)
+    outputs: dict[str, msgspec.Raw] = {}
+    errors: dict[str, NodeError] = {}
+    stored = store.node_results(execution, [node.id for node in plan.nodes])
+    for node, (ended, result) in zip(plan.nodes, stored, strict=True):
+        if counts_as_success(ended.status) and result is not None:
+            outputs[node.id] = msgspec.Raw(result)
+        elif ended.error is not None:
+            errors[node.id] = ended.error
+    return ResultsView(execution_id=execution, status=record.status, results=outputs, errors=errors)
+
+
+def _known(store: QueryStore, execution: str) -> tuple[ExecutionRecord, Plan]:
+    record = store.read_execution(execution)
+    plan = None if record is None else store.plan(execution)
+    if record is None or plan is None:
+        raise ExecutionNotFoundError.of(execution)
+    return record, plan
+
+
+def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
+    record = state.record
+    shown: NodeStatus = record.status
+    started = record.started_at
+    if is_in_flight(record.status) and state.begun_at is not None:
+        shown = "running"
+        # By a worker's idea of the server's clock, which may be some milliseconds off.
+        started = max(state.begun_at, record.queued_at or 0)
+    return NodeView(
+        id=node.id,
+        handler=_handler(node),
+        status=shown,
+        attempt=record.attempt,
+        dependencies=tuple(plan.nodes[parent].id for parent in node.parents),
+        queued_at=moment_or_none(record.queued_at),
+        started_at=moment_or_none(started),
+        finished_at=moment_or_none(record.finished_at),
+        error=record.error,
+    )
+
+
+def _handler(node: PlanNode) -> str:
+    match node.work:
+        case Task(handler=handler):
+            return handler
+        case _ as never:
+            assert_never(never)
+
+
+def _counts(nodes: Sequence[NodeView]) -> CountsView:
+    counted = Counter(node.status for node in nodes)
+    return CountsView(
+        total=len(nodes),
+        pending=counted["pending"],
+        queued=counted["queued"],
+        running=counted["running"],
+        waiting=counted["waiting"],
+        completed=counted["completed"],
+        failed=counted["failed"],
+        skipped=counted["skipped"],
+        cancelled=counted["cancelled"],
+    )

@@ -1,0 +1,65 @@
+"""What is reported of a node, and who reports it. Pure data."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from flowengine.execution.records import NodeError
+
+
+class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
+    """The handler returned; `result` is its output as JSON."""
+
+    result: msgspec.Raw
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome"):
+    """The node failed."""
+
+    error: NodeError
+
+
+Outcome: TypeAlias = Completed | Failed
+
+
+class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):
+    """The worker that ran this delivery (1: the first). `started_at` in milliseconds since the epoch."""
+
+    number: int
+    started_at: int
+
+
+class ByDeadline(msgspec.Struct, frozen=True, array_like=True, tag="deadline"):
+    """The deadline's timer, in place of a worker that hangs or is gone.
+
+    `started_at`: when that worker began, where it is known.
+    """
+
+    started_at: int | None = None
+
+
+class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
+    """The engine, of a task that was started `starts` times and never reported."""
+
+    starts: int
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine
+
+
+def delivery_of(reporter: Reporter) -> int:
+    """The delivery that a report speaks of; 0 where it speaks of none."""
+    match reporter:
+        case ByDelivery(number=number):
+            return number
+        case ByEngine(starts=starts):
+            return starts
+        case ByDeadline():
+            return 0
+
+
+def started_at_of(reporter: Reporter) -> int | None:
+    """When the reported try began, where that is known."""
+    return None if isinstance(reporter, ByEngine) else reporter.started_at

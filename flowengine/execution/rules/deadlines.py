@@ -1,0 +1,69 @@
+"""When a node's time is over, and what is reported in place of a worker that cannot report."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from flowengine.execution.messages import Callback, Deadline, RunNode
+from flowengine.execution.records import NodeError, NodeRecord
+from flowengine.execution.reports import ByDeadline, ByEngine, Failed
+from flowengine.execution.status import is_in_flight
+
+TaskState: TypeAlias = Literal["held", "lost", "waiting", "settled"]
+"""What has become of a task whose start was noted: a process holds it; its process is gone and none is
+there to take it over; it waits to be delivered again, or has been; it is settled, its outcome on its way."""
+
+BACKSTOP_MARGIN_MS: Final = 5000
+
+
+def backstop_due(started_at: int, timeout_ms: int, lease_ms: int) -> int:
+    """When the deadline timer of a delivery fires: after the worker had every chance to say so itself."""
+    return started_at + timeout_ms + lease_ms + BACKSTOP_MARGIN_MS
+
+
+def is_awaited(record: NodeRecord, dispatch: int) -> bool:
+    """Whether this dispatch is in flight, and nothing has come of it yet."""
+    return is_in_flight(record.status) and record.dispatch == dispatch
+
+
+def is_overdue(due: int, now: int, state: TaskState) -> bool:
+    """Whether a dispatch in flight fails by its deadline timer.
+
+    It fails only while whoever began it still has it, or while nobody is there who could take it over.
+    Waiting in a queue does not count, and an outcome that is on its way was in time.
+    """
+    return due <= now and state in ("held", "lost")
+
+
+def timed_out(
+    timer: Deadline, *, attempt: int, timeout_ms: int, began: int | None, now: int, correlation_id: str
+) -> Callback:
+    """What a deadline's timer reports."""
+    text = f"no answer within timeout_seconds ({timeout_ms / 1000:g} s); its worker hangs or is gone"
+    return Callback(
+        execution=timer.execution,
+        run=timer.run,
+        node=timer.node,
+        dispatch=timer.dispatch,
+        attempt=attempt,
+        by=ByDeadline(began),
+        finished_at=now,
+        outcome=Failed(NodeError(code="timeout", message=text)),
+        correlation_id=correlation_id,
+    )
+
+
+def worker_lost(task: RunNode, starts: int, now: int) -> Callback:
+    """What is reported of a task that has killed its workers too often."""
+    message = f"its worker died each of the {starts} times that it was started"
+    return Callback(
+        execution=task.execution,
+        run=task.run,
+        node=task.node,
+        dispatch=task.dispatch,
+        attempt=task.attempt,
+        by=ByEngine(starts),
+        finished_at=now,
+        outcome=Failed(NodeError(code="worker_lost", message=message, attempts=starts)),
+        correlation_id=task.correlation_id,
+    )

@@ -1,0 +1,125 @@
+"""How a node is put in flight, and how much of that one transaction may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+
+from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
+from flowengine.execution.events import Event
+from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.records import NodeRecord
+from flowengine.execution.status import NodeStep, after
+from flowengine.workflow.plan import Plan, PlanNode, Task
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much one transaction may do: nodes and bytes of tasks dispatched for one node's children, bytes of
+    all tasks together."""
+
+    chunk_nodes: int = 128
+    chunk_bytes: int = 1024 * 1024
+    transaction_bytes: int = 4 * 1024 * 1024
+
+
+SIZES = Sizes()
+
+
+class Run(msgspec.Struct, frozen=True):
+    """Which execution, which of its runs, and the correlation id that its messages carry.
+
+    The run says who speaks. A node is dispatched in the run that its own record names.
+    """
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
+def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a pending node in flight: its next attempt."""
+    return _send(plan, position, record, run, now, "dispatch", record.attempt + 1)
+
+
+def dispatch_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Send the task of a queued node anew, because the message is gone: the same attempt."""
+    forget = ForgetStart(plan.nodes[position].id, record.run, record.dispatch)
+    return (forget, *_send(plan, position, record, run, now, "dispatch_again", record.attempt))
+
+
+def _send(
+    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, step: NodeStep, attempt: int
+) -> tuple[Change, ...]:
+    node = plan.nodes[position]
+    queued = NodeRecord(
+        status=after(record.status, step),
+        attempt=attempt,
+        dispatch=record.dispatch + 1,
+        queued_at=now,
+        run=record.run,
+    )
+    event = Event("node_queued", now, node.id, attempt, queued.dispatch)
+    match node.work:
+        case Task() as task:
+            message = _task(plan, node, task, queued, run)
+            return (Dispatch(queued, message, task.queue), Happened(event))
+        case _ as never:
+            assert_never(never)
+
+
+def _task(plan: Plan, node: PlanNode, task: Task, queued: NodeRecord, run: Run) -> RunNode:
+    return RunNode(
+        execution=run.execution,
+        run=queued.run,
+        node=node.id,
+        dispatch=queued.dispatch,
+        attempt=queued.attempt,
+        handler=task.handler,
+        config=task.config,
+        reads=tuple([Read(plan.nodes[read].id, primary_of(plan, read)) for read in task.reads]),
+        timeout_ms=task.timeout_ms,
+        correlation_id=run.correlation_id,
+    )
+
+
+def primary_of(plan: Plan, position: int) -> str | None:
+    """The field of a node's output that `X.result` means."""
+    match plan.nodes[position].work:
+        case Task(primary=primary):
+            return primary
+        case _ as never:
+            assert_never(never)
+
+
+def weight_of(plan: Plan, position: int) -> int:
+    """About how many bytes a node's dispatch takes."""
+    match plan.nodes[position].work:
+        case Task(config=config):
+            return len(config)
+        case _ as never:
+            assert_never(never)
+
+
+def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, room: int) -> bool:
+    """Whether nodes can be dispatched together in a transaction that may still send `room` bytes."""
+    if len(positions) > sizes.chunk_nodes:
+        return False
+    size = sum([weight_of(plan, position) for position in positions])
+    return size <= min(sizes.chunk_bytes, room)
+
+
+def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int, ...]]:
+    """Positions in groups small enough to dispatch in one transaction."""
+    groups: list[tuple[int, ...]] = []
+    group: list[int] = []
+    size = 0
+    for position in positions:
+        weight = weight_of(plan, position)
+        if group and (len(group) >= sizes.chunk_nodes or size + weight > sizes.chunk_bytes):
+            groups.append(tuple(group))
+            group, size = [], 0
+        group.append(position)
+        size += weight
+    return [*groups, tuple(group)] if group else groups

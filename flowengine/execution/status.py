@@ -1,0 +1,140 @@
+"""Statuses of nodes and executions: what each means, and which step leads from which to which.
+
+The rules go by these tables. A step that a table does not have is a defect: `after` raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias, get_args
+
+NodeStatus: TypeAlias = Literal[
+    "pending", "queued", "running", "waiting", "completed", "failed", "skipped", "cancelled"
+]
+StoredNodeStatus: TypeAlias = Literal[
+    "pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"
+]
+"""`running` is never stored: it is a queued node whose start a worker has noted."""
+
+ExecutionStatus: TypeAlias = Literal[
+    "pending", "running", "paused", "cancelling", "completed", "failed", "cancelled"
+]
+
+NODE_STATUSES: Final[Mapping[NodeStatus, str]] = MappingProxyType(
+    {
+        "pending": "It has not been dispatched in this run: it waits for the nodes that it depends on.",
+        "queued": "Its task is in a worker queue, and no worker has noted that it runs.",
+        "running": "A worker has noted that it runs.",
+        "waiting": "It waits for a time, an event or a place, and no worker holds it.",
+        "completed": "It has a result.",
+        "failed": "It has an error, its own or that of a node upstream.",
+        "skipped": "It was decided that it does not run.",
+        "cancelled": "It was stopped before it had a result.",
+    }
+)
+
+EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
+    {
+        "pending": "It is stored and has not been triggered.",
+        "running": "It has been triggered, and something is left to do.",
+        "paused": "It runs, and nothing new is dispatched.",
+        "cancelling": "It is being stopped, and some of its nodes have not ended.",
+        "completed": "Every node has ended, and none has failed.",
+        "failed": "Every node has ended, and one at least has failed.",
+        "cancelled": "It was stopped on request, and every node has ended.",
+    }
+)
+
+NodeStep: TypeAlias = Literal["dispatch", "dispatch_again", "complete", "fail", "inherit_failure", "reset"]
+
+NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]] = MappingProxyType(
+    {
+        "pending": {"dispatch": "queued", "inherit_failure": "failed", "reset": "pending"},
+        "queued": {"dispatch_again": "queued", "complete": "completed", "fail": "failed"},
+        "waiting": {},
+        "completed": {},
+        "failed": {"reset": "pending"},
+        "skipped": {},
+        "cancelled": {},
+    }
+)
+
+ExecutionStep: TypeAlias = Literal["trigger", "complete", "fail"]
+
+EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
+    {
+        "pending": {"trigger": "running"},
+        "running": {"complete": "completed", "fail": "failed"},
+        "paused": {},
+        "cancelling": {},
+        "completed": {},
+        "failed": {"trigger": "running"},
+        "cancelled": {},
+    }
+)
+
+_FINAL: Final[frozenset[StoredNodeStatus]] = frozenset({"completed", "failed", "skipped", "cancelled"})
+_OVER: Final[frozenset[ExecutionStatus]] = frozenset({"completed", "failed", "cancelled"})
+
+ALL_EXECUTION_STATUSES: Final[tuple[ExecutionStatus, ...]] = get_args(ExecutionStatus)
+
+
+class IllegalStepError(AssertionError):
+    """A rule took a step that the table does not have."""
+
+
+def after(status: StoredNodeStatus, step: NodeStep) -> StoredNodeStatus:
+    """The status that `step` leads to. Raises IllegalStepError."""
+    following = NODE_STEPS[status].get(step)
+    if following is None:
+        raise IllegalStepError(f"a node that is {status} has no step '{step}'")
+    return following
+
+
+def may(status: StoredNodeStatus, step: NodeStep) -> bool:
+    """Whether a node in this status can take the step."""
+    return step in NODE_STEPS[status]
+
+
+def execution_after(status: ExecutionStatus, step: ExecutionStep) -> ExecutionStatus:
+    """The status that `step` leads to. Raises IllegalStepError."""
+    following = EXECUTION_STEPS[status].get(step)
+    if following is None:
+        raise IllegalStepError(f"an execution that is {status} has no step '{step}'")
+    return following
+
+
+def execution_may(status: ExecutionStatus, step: ExecutionStep) -> bool:
+    """Whether an execution in this status can take the step."""
+    return step in EXECUTION_STEPS[status]
+
+
+def is_final(status: StoredNodeStatus) -> bool:
+    """Whether a node in this status has ended, for this run."""
+    return status in _FINAL
+
+
+def counts_as_success(status: StoredNodeStatus) -> bool:
+    """Whether a node in this status lets the nodes that need its result run."""
+    return status == "completed"
+
+
+def is_in_flight(status: StoredNodeStatus) -> bool:
+    """Whether a worker has the node's task, or will get it."""
+    return status == "queued"
+
+
+def is_over(status: ExecutionStatus) -> bool:
+    """Whether an execution in this status has ended, until it is triggered again."""
+    return status in _OVER
+
+
+def takes_reports(status: ExecutionStatus) -> bool:
+    """Whether what is reported of nodes in flight counts while their execution is in this status."""
+    return status in ("running", "paused", "cancelling")
+
+
+def lets_dispatch(status: ExecutionStatus) -> bool:
+    """Whether nodes of an execution in this status may be dispatched."""
+    return status == "running"

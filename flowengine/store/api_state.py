@@ -1,0 +1,135 @@
+"""State in Redis as the API needs it: commands that create and trigger, queries that look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowengine.engine.ports import Committed, NodeState
+from flowengine.execution.changes import Change
+from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.store import keys
+from flowengine.store.admission import Admission
+from flowengine.store.codec import decode_record, parse_begun, parse_execution
+from flowengine.store.connection.sessions import Session
+from flowengine.store.state import RedisState
+from flowengine.workflow.plan import Plan
+
+
+class RedisApiState:
+    """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`."""
+
+    def __init__(self, state: RedisState) -> None:
+        self._state = state
+        self._admission = Admission(state)
+
+    # -- commands
+
+    @property
+    def partition(self) -> str:
+        """Where executions are created."""
+        return self._state.keys.partition
+
+    def now(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
+        return self._state.now()
+
+    def plan(self, execution: str) -> Plan | None:
+        """The compiled plan."""
+        return self._state.plan(execution)
+
+    def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None:
+        """Keep a plan in memory that was just stored."""
+        self._state.plans.put(execution, encoded, plan)
+
+    def read_execution(self, execution: str) -> ExecutionRecord | None:
+        """The execution's own record, or None."""
+        return self._state.read_execution(execution)
+
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
+        """The records of nodes that have one."""
+        return self._state.read_nodes(execution, nodes)
+
+    def check_admission(self) -> None:
+        """Raises TooManyExecutionsError or StoreFullError when no new execution may come in."""
+        self._admission.check()
+
+    def begin_admitting(self, execution: str) -> AdmittingUnit:
+        """WATCH and read one execution, and ask whether work may come in: one round trip."""
+        names = self._state.keys
+        asked = self._admission.questions()
+        reads = [("TIME",), self._state.execution_read(execution), *asked]
+        replies = self._state.sessions.retrying_watch([names.control(execution)], reads)
+        now = self._state.clock.seen(replies[0])
+        record = parse_execution(replies[1])
+        return AdmittingUnit(self._state, self._admission, record, now, replies[2:])
+
+    def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
+        """Write changes that depend on nothing read before."""
+        self._state.write(changes)
+
+    # -- queries
+
+    def node_states(self, execution: str, nodes: Sequence[str]) -> list[NodeState]:
+        """The records of nodes, and when those in flight began."""
+        names = self._state.keys
+        started, *states = self._state.sessions.retrying_read(
+            [
+                ("HGETALL", names.started(execution)),
+                *(("HGET", names.node(execution, node), keys.STATE) for node in nodes),
+            ]
+        )
+        begun = _begun_at(started)
+        found = []
+        for node, state in zip(nodes, states, strict=True):
+            record = decode_record(state)
+            found.append(NodeState(record, begun.get(keys.start_field(node, record.dispatch))))
+        return found
+
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
+        """The records and outputs of nodes."""
+        names = self._state.keys
+        replies = self._state.sessions.retrying_read(
+            [("HMGET", names.node(execution, node), keys.STATE, keys.RESULT) for node in nodes]
+        )
+        return [(decode_record(state), result) for state, result in replies]
+
+
+class AdmittingUnit:
+    """Implements `flowengine.engine.ports.Admitting`."""
+
+    def __init__(
+        self,
+        state: RedisState,
+        admission: Admission,
+        record: ExecutionRecord | None,
+        now: int,
+        answers: Sequence[Any],
+    ) -> None:
+        self.record = record
+        self.now = now
+        self._state = state
+        self._admission = admission
+        self._answers = answers
+        self._session: Session = state.sessions.here()
+        self._epoch = self._session.epoch
+
+    def admit(self) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
+        self._admission.decide(self._answers, starting=True)
+
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
+        """Write everything in one transaction; None if the execution has changed meanwhile."""
+        encoder = self._state.encoder()
+        replies = self._session.transact(encoder.encode(changes), self._epoch)
+        return None if replies is None else encoder.committed(replies)
+
+    def abandon(self) -> None:
+        """Write nothing."""
+        self._session.unwatch()
+
+
+def _begun_at(reply: list[bytes] | dict[bytes, bytes]) -> dict[str, int]:
+    """When each dispatch began that a worker has noted, by its field's name."""
+    items = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {field.decode(): parse_begun(value).at for field, value in items}

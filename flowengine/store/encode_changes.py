@@ -1,0 +1,243 @@
+"""How each change becomes Redis commands: the only place that writes state. Decides nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, assert_never
+
+from flowengine.engine.held import Sink
+from flowengine.engine.ports import Committed, NodeKey
+from flowengine.execution.changes import (
+    ArmTimer,
+    Begin,
+    Change,
+    CountDown,
+    Create,
+    Dispatch,
+    Finish,
+    ForgetStart,
+    Happened,
+    Send,
+    SetCounter,
+    SetCounts,
+    Tally,
+    Write,
+)
+from flowengine.execution.events import DECIDED, Event, encode_events
+from flowengine.execution.messages import Payload, Timer
+from flowengine.execution.rules.readiness import step_of_counter
+from flowengine.store import keys
+from flowengine.store.codec import encode_record
+from flowengine.store.connection.sessions import Command, Commands
+from flowengine.workflow.plan import Plan
+
+CONTROL_LEAD_S = 60
+"""Control expires so long before the rest: who finds an execution finds all of it."""
+
+
+class Post(Protocol):
+    """Queues the sending of a message: one command."""
+
+    def __call__(self, sink: Sink, queue: str, message: Payload, partition: str) -> None: ...
+
+
+class Lifetimes(Protocol):
+    """What the encoder asks about expiry."""
+
+    @property
+    def retention_s(self) -> int: ...
+    def plan(self, execution: str) -> Plan | None: ...
+
+
+class ChangeEncoder:
+    """The commands of one transaction's changes, of several executions in one partition.
+
+    `armed` is the time at which the first of the timers armed here is due; None where none is.
+    """
+
+    def __init__(self, names: keys.Keys, post: Post, lifetimes: Lifetimes) -> None:
+        self.commands = Commands()
+        self.armed: int | None = None
+        self._keys = names
+        self._post = post
+        self._lifetimes = lifetimes
+        self._counter_replies: dict[NodeKey, int] = {}
+        self._unfinished_replies: dict[str, int] = {}
+        self._dropped: list[str] = []
+        self._deadlines: list[int | str] = []
+
+    def encode(self, changes: Mapping[str, Sequence[Change]]) -> Commands:
+        """All commands of all changes."""
+        for execution, listed in changes.items():
+            self._add(execution, listed)
+        if self._dropped:
+            self.commands.append(("ZREM", self._keys.deadlines, *self._dropped))
+        if self._deadlines:
+            self.commands.append(("ZADD", self._keys.deadlines, *self._deadlines))
+        return self.commands
+
+    def committed(self, replies: Sequence[Any]) -> Committed:
+        """The numbers in EXEC's replies."""
+        return Committed(
+            {key: int(replies[at]) for key, at in self._counter_replies.items()},
+            {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
+        )
+
+    def _add(self, execution: str, changes: Sequence[Change]) -> None:
+        steps: Counter[str] = Counter()
+        tally = {"unfinished": 0, "failed": 0, "bytes": 0}
+        forgotten: list[str] = []
+        events: list[Event] = []
+        last: list[Change] = []
+        for change in changes:
+            match change:
+                case Write():
+                    self._write(execution, change)
+                case Dispatch():
+                    self._dispatch(execution, change)
+                case CountDown(node=node, completed=completed):
+                    steps[node] += step_of_counter(completed=completed)
+                case SetCounter(node=node, value=value):
+                    self.commands.append(("HSET", self._keys.deps(execution), node, value))
+                case SetCounts(unfinished=unfinished, failed=failed):
+                    key = self._keys.counts(execution)
+                    self.commands.append(("HSET", key, "unfinished", unfinished, "failed", failed))
+                case Tally():
+                    tally["unfinished"] += change.unfinished
+                    tally["failed"] += change.failed
+                    tally["bytes"] += change.bytes
+                case ForgetStart(node=node, run=run, dispatch=dispatch):
+                    forgotten.append(keys.start_field(node, dispatch))
+                    self._dropped.append(keys.deadline_member(execution, run, node, dispatch))
+                case ArmTimer(timer=timer, due=due):
+                    self._arm(timer, due)
+                case Happened(event=event):
+                    events.append(event)
+                case Create():
+                    self._create(execution, change)
+                case Begin():
+                    self._begin(execution, change)
+                    last.append(change)
+                case Send():
+                    last.append(change)
+                case Finish():
+                    last.append(change)
+                case _ as never:
+                    assert_never(never)
+        self._number(execution, steps, tally)
+        if forgotten:
+            self.commands.append(("HDEL", self._keys.started(execution), *forgotten))
+        if events:
+            self.commands.append(("XADD", self._keys.events(execution), "*", DECIDED, encode_events(events)))
+        for change in last:
+            self._add_last(execution, change)
+
+    def _add_last(self, execution: str, change: Change) -> None:
+        """What speaks of keys that the other changes may have made."""
+        match change:
+            case Finish():
+                self._finish(execution, change)
+            case Begin(touched=touched):
+                self._persist(execution, touched)
+            case Send(message=message):
+                self._post(self.commands, "orchestrator", message, self._keys.partition)
+
+    def _write(self, execution: str, change: Write) -> None:
+        key = self._keys.node(execution, change.node)
+        state = encode_record(change.record)
+        if change.result is None:
+            self.commands.append(("HSET", key, keys.STATE, state))
+        else:
+            self.commands.append(("HSET", key, keys.STATE, state, keys.RESULT, bytes(change.result)))
+
+    def _dispatch(self, execution: str, change: Dispatch) -> None:
+        key = self._keys.node(execution, change.task.node)
+        self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
+        self._post(self.commands, change.queue, change.task, self._keys.partition)
+
+    def _arm(self, timer: Timer, due: int) -> None:
+        member = keys.deadline_member(timer.execution, timer.run, timer.node, timer.dispatch)
+        self._deadlines += (due, member)
+        self.armed = due if self.armed is None else min(self.armed, due)
+
+    def _number(self, execution: str, steps: Mapping[str, int], tally: Mapping[str, int]) -> None:
+        for node, step in steps.items():
+            self._counter_replies[execution, node] = len(self.commands)
+            self.commands.append(("HINCRBY", self._keys.deps(execution), node, step))
+        for field, by in tally.items():
+            if by:
+                if field == "unfinished":
+                    self._unfinished_replies[execution] = len(self.commands)
+                self.commands.append(("HINCRBY", self._keys.counts(execution), field, by))
+
+    def _create(self, execution: str, change: Create) -> None:
+        gone = change.at // 1000 + self._lifetimes.retention_s
+        control = self._keys.control(execution)
+        fields = {
+            "status": "pending",
+            "run": 0,
+            "total": change.total,
+            "created_at": change.at,
+            "correlation_id": change.correlation_id,
+            "name": change.name,
+        }
+        self.commands += [
+            ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
+            ("HSET", control, *_flat(fields)),
+            ("EXPIREAT", control, gone),
+            ("ZADD", self._keys.index("pending"), change.at, execution),
+        ]
+
+    def _begin(self, execution: str, change: Begin) -> None:
+        deps, counts = self._keys.deps(execution), self._keys.counts(execution)
+        fields = {
+            "status": change.status,
+            "run": change.run,
+            "started_at": change.at,
+            "finished_at": 0,
+            "token": change.token,
+        }
+        stale = [deps, self._keys.started(execution)]
+        if change.events_anew:
+            stale.append(self._keys.events(execution))
+        self.commands += [
+            ("HSET", self._keys.control(execution), *_flat(fields)),
+            ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
+            ("ZREM", self._keys.index(change.was), execution),
+            ("ZADD", self._keys.index(change.status), change.at, execution),
+            ("DEL", *stale),
+        ]
+        if change.counters:
+            self.commands.append(("HSET", deps, *_flat(change.counters)))
+
+    def _persist(self, execution: str, touched: Sequence[str]) -> None:
+        """Take the expiry off every key that has one."""
+        names = [self._keys.control(execution), *self._keys.own(execution)]
+        names += [self._keys.node(execution, node) for node in touched]
+        self.commands += [("PERSIST", name) for name in names]
+
+    def _finish(self, execution: str, change: Finish) -> None:
+        self.commands += [
+            ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
+            ("ZREM", self._keys.index("running"), execution),
+            ("ZADD", self._keys.index(change.status), change.at, execution),
+            *self._expiries(execution, change.at),
+        ]
+
+    def _expiries(self, execution: str, ended_at: int) -> list[Command]:
+        """Commands that let every key of an ended execution expire, control before the rest."""
+        plan = self._lifetimes.plan(execution)
+        at = ended_at // 1000 + self._lifetimes.retention_s
+        names = self._keys.own(execution)
+        if plan is not None:
+            names += [self._keys.node(execution, node.id) for node in plan.nodes]
+        later = at + CONTROL_LEAD_S
+        return [
+            ("EXPIREAT", self._keys.control(execution), at),
+            *(("EXPIREAT", name, later) for name in names),
+        ]
+
+
+def _flat(fields: Mapping[str, object]) -> list[object]:
+    return [part for pair in fields.items() for part in pair]

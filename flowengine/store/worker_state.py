@@ -1,0 +1,161 @@
+"""State in Redis as workers need it: starts, inputs, reports. Workers never touch a node's key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flowengine.engine.ports import Acknowledge, Begun, Start
+from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.rules.deadlines import backstop_due, is_awaited
+from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.store import keys
+from flowengine.store.codec import decode_record, format_begun
+from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.state import RedisState
+
+MANY_READS = 16
+
+
+class RedisWorkerState:
+    """Implements `flowengine.engine.ports.RunningStore`."""
+
+    def __init__(self, state: RedisState) -> None:
+        self._state = state
+        self._keys = state.keys
+        self._sessions = state.sessions
+        self._limits = state.settings.limits
+
+    def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
+        """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
+
+        `tasks`: each with its delivery and its place. A second round trip where a node reads many outputs,
+        whose sizes are looked at first.
+        """
+        now = self._state.clock.now()
+        asked = [_Asked(self, task, Begun(delivery, now, place)) for task, delivery, place in tasks]
+        commands: list[Command] = [("TIME",)]
+        for each in asked:
+            commands += each.commands
+        replies = iter(self._sessions.retrying_read(commands))
+        self._state.clock.seen(next(replies))
+        return [each.start([next(replies) for _ in each.commands]) for each in asked]
+
+    def note_commands(self, task: RunNode, begun: Begun) -> list[Command]:
+        """What notes a start: the mark, then the timer, which looks for the mark when it fires, the event."""
+        due = backstop_due(begun.at, task.timeout_ms, self._state.lease_ms)
+        return [
+            ("HSET", self._keys.started(task.execution), _field(task), format_begun(begun)),
+            ("ZADD", self._keys.deadlines, due, _member(task)),
+            self._event("node_started", task, begun.at),
+        ]
+
+    def _event(self, kind: EventKind, task: RunNode, at: int) -> Command:
+        """What appends an event. It makes no stream: that of an execution that has expired stays gone."""
+        event = encode_events([Event(kind, at, task.node, task.attempt, task.dispatch)])
+        return ("XADD", self._keys.events(task.execution), "NOMKSTREAM", "*", BEGUN, event)
+
+    def note_start(self, task: RunNode, begun: Begun) -> None:
+        """Note that a delivery began, and arm its deadline."""
+        self._sessions.retrying_read(self.note_commands(task, begun))
+
+    def room(self, execution: str) -> int:
+        """How many bytes of results an execution may still store."""
+        used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
+        return self._limits.max_execution_result_bytes - int(used or 0)
+
+    def forget_start(self, task: RunNode) -> None:
+        """Take back what `start_nodes` or `note_start` wrote; the events tell that it was given back."""
+        self._sessions.retrying_read(
+            [
+                ("HDEL", self._keys.started(task.execution), _field(task)),
+                ("ZREM", self._keys.deadlines, _member(task)),
+                self._event("node_returned", task, self._state.now()),
+            ]
+        )
+
+    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+        """Send callbacks and acknowledge their tasks in one transaction.
+
+        Tried twice: while the handler ran, the connection was idle, and may have been closed; the nodes
+        would run again, and again as long, for nothing. A callback that arrives twice counts once.
+        """
+        commands = Commands()
+        for callback in callbacks:
+            self._state.post(commands, ORCHESTRATOR_QUEUE, callback, self._keys.partition)
+        acknowledge(commands)
+        clock = self._state.clock
+        if not clock.is_old:
+            self._sessions.retrying_write(commands)
+            return
+        commands.append(("TIME",))
+        clock.seen(self._sessions.retrying_write(commands)[-1])
+
+    def acknowledge(self, acknowledge: Acknowledge) -> None:
+        """Acknowledge a task that needs nothing else."""
+        self._state.acknowledge(acknowledge)
+
+    def read_results(self, task: RunNode) -> list[bytes | None]:
+        """The outputs that a node reads."""
+        return self._sessions.retrying_read(self.result_reads(task, "HGET"))
+
+    def result_reads(self, task: RunNode, command: str) -> list[Command]:
+        """The commands that read its inputs, or (HSTRLEN) their sizes."""
+        return [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+
+    def state_reads(self, task: RunNode) -> list[Command]:
+        """The commands that read whether it is wanted, and how much its execution stores."""
+        return [
+            ("HGET", self._keys.node(task.execution, task.node), keys.STATE),
+            ("HGET", self._keys.counts(task.execution), "bytes"),
+        ]
+
+    @property
+    def max_read_bytes(self) -> int:
+        """How much one node may read."""
+        return self._limits.max_read_bytes
+
+    @property
+    def max_execution_result_bytes(self) -> int:
+        """How much an execution may store."""
+        return self._limits.max_execution_result_bytes
+
+
+class _Asked:
+    """What one delivery's start asks for, and what the replies mean.
+
+    The start is noted before the record is read: of a worker that begins and of whoever stops the node,
+    one at least sees the other.
+    """
+
+    def __init__(self, state: RedisWorkerState, task: RunNode, begun: Begun) -> None:
+        self._state = state
+        self._task = task
+        self._now = begun.at
+        self._many = len(task.reads) > MANY_READS
+        noted = state.note_commands(task, begun)
+        self._ignored = len(noted)
+        reads = state.result_reads(task, "HSTRLEN" if self._many else "HGET")
+        self.commands = [*noted, *state.state_reads(task), *reads]
+
+    def start(self, replies: Sequence[Any]) -> Start:
+        """What the worker learns."""
+        state, used, *values = replies[self._ignored :]
+        wanted = is_awaited(decode_record(state), self._task.dispatch)
+        room = self._state.max_execution_result_bytes - int(used or 0)
+        size = sum(values) if self._many else sum(len(value or b"") for value in values)
+        if size > self._state.max_read_bytes:
+            return Start(wanted, {}, room, self._now, oversized=size)
+        if self._many and wanted:
+            values = self._state.read_results(self._task)
+        inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
+        return Start(wanted, inputs if wanted else {}, room, self._now)
+
+
+def _field(task: RunNode) -> str:
+    return keys.start_field(task.node, task.dispatch)
+
+
+def _member(task: RunNode) -> str:
+    return keys.deadline_member(task.execution, task.run, task.node, task.dispatch)
