@@ -120,14 +120,14 @@ MUTANTS: Final = (
         _in("running/starts"),
         "return delivery == 1 and not task.reads",
         "return not task.reads",
-        tests=("tests/unit/engine/test_beginnings.py",),
+        tests=("tests/unit/engine/test_starts.py",),
     ),
     Mutant(
         "a start is not noted after its outcome",
         _in("running/task_in_hand"),
         "            if not self._taken:\n                place",
         "            if True:\n                place",
-        tests=("tests/unit/engine/test_beginnings.py",),
+        tests=("tests/unit/engine/test_starts.py",),
     ),
     Mutant(
         "the sweep corrects counters under WATCH",

@@ -6,13 +6,13 @@ from typing import Final
 
 import msgspec
 
-RULES: Final = ("tests/unit/execution/test_rules_finish.py", "tests/unit/execution/test_rules_runs.py")
+RULES: Final = ("tests/unit/execution/test_finishing.py", "tests/unit/execution/test_starting.py")
 GRAPHS: Final = ("tests/integration/engine/test_engine_graphs.py",)
 ADMISSION: Final = ("tests/integration/store/test_store_admission.py",)
 WORKER: Final = (
-    "tests/unit/engine/test_together.py",
+    "tests/unit/engine/test_quick_group.py",
     "tests/unit/engine/test_runner_reports.py",
-    "tests/unit/engine/test_beginnings.py",
+    "tests/unit/engine/test_starts.py",
     "tests/integration/engine/test_engine_limits.py",
 )
 ENGINE: Final = (
