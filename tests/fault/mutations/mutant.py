@@ -6,7 +6,18 @@ from typing import Final
 
 import msgspec
 
-RULES: Final = ("tests/unit/execution/test_finishing.py", "tests/unit/execution/test_starting.py")
+RULES: Final = tuple(
+    f"tests/unit/execution/test_{part}.py"
+    for part in (
+        "finishing",
+        "failing",
+        "readiness",
+        "dispatching",
+        "concluding",
+        "deadlines",
+        "starting",
+    )
+)
 GRAPHS: Final = ("tests/integration/engine/test_engine_graphs.py",)
 ADMISSION: Final = ("tests/integration/store/test_store_admission.py",)
 WORKER: Final = (

@@ -1,141 +1,183 @@
-"""Starting, retrying and ending executions; deadlines; what is ready: without a server."""
+"""How an execution begins: created, triggered, triggered again."""
 
 from __future__ import annotations
 
 import pytest
 
-from flowengine.execution import rules
-from flowengine.execution.changes import Dispatch, Finish, Happened, Write
-from flowengine.execution.events import Event
-from flowengine.execution.records import UNTOUCHED, ExecutionStatus, NodeError, NodeRecord, Read
-from flowengine.execution.rules import (
-    BACKSTOP_MARGIN_MS,
-    Run,
-    Standing,
-    backstop_due,
-    chunks,
-    conclude,
-    dispatch,
+from flowengine.execution.changes import Begin, Change, Happened, Send, Write
+from flowengine.execution.events import Event, fold
+from flowengine.execution.messages import StartExecution
+from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.rules.readiness import counter_of, records_of
+from flowengine.execution.rules.starting import (
+    EVENTS_ANEW_EVERY,
+    begins_events_anew,
     first_run,
-    is_in_flight,
-    is_overdue,
-    ready,
-    records_of,
+    opening,
     retry_failed,
-    waiting_for,
 )
+from flowengine.execution.status import ExecutionStatus, IllegalStepError, StoredNodeStatus
 from tests.support.harness import diamond, plan_of
+from tests.unit.execution.rule_cases import BROKEN, NOW, events, of_kind, written
 
-NOW = 1_000_000
 PLAN = plan_of(diamond())
-BROKEN = NodeError(code="boom", message="on purpose")
+HALF_FAILED = {
+    "a": NodeRecord(status="completed", attempt=1, dispatch=1, finished_at=7),
+    "b": NodeRecord(status="failed", attempt=3, dispatch=5, error=BROKEN, queued_at=1, finished_at=9),
+    "c": NodeRecord(status="completed", attempt=1, dispatch=2, finished_at=8),
+    "d": NodeRecord(status="failed", error=BROKEN, finished_at=9),
+}
+"""`b` has failed, and `d`, which was never dispatched, with it."""
 
 
-def test_a_dispatch_is_the_next_attempt_in_the_run_of_the_record() -> None:
-    """Not in the run of whoever dispatches: it may have been held up since an earlier one."""
-    changes = dispatch(PLAN, 3, NodeRecord(attempt=2, run=5), Run("x", 4, "c"), NOW)
-    (sent,) = (change for change in changes if isinstance(change, Dispatch))
-    assert (sent.task.node, sent.task.attempt, sent.task.run) == ("d", 3, 5)
-    assert sent.record == NodeRecord(status="queued", attempt=3, queued_at=NOW, run=5)
-    assert sent.task.reads == (Read("b"), Read("c"))
-    assert (sent.queue, sent.task.timeout_ms, sent.task.correlation_id) == ("worker", 300_000, "c")
+def execution(status: ExecutionStatus, run: int) -> ExecutionRecord:
+    """An execution as the trigger finds it."""
+    return ExecutionRecord(
+        status=status,
+        run=run,
+        total=4,
+        created_at=1,
+        started_at=2,
+        finished_at=3,
+        correlation_id="c",
+        name="test",
+        token="before",
+    )
+
+
+def retried(stored: dict[str, NodeRecord], *, run: int = 1) -> list[Change]:
+    """The changes of a trigger of an execution that failed in this run."""
+    return retry_failed("x", PLAN, execution("failed", run), stored, "t", NOW)
+
+
+def begin_of(changes: list[Change]) -> Begin:
+    """The one that begins the run."""
+    (begin,) = of_kind(changes, Begin)
+    assert isinstance(begin, Begin)
+    return begin
+
+
+# -- the first run
 
 
 def test_the_first_run_counts_the_parents_of_joins_only() -> None:
-    """Other nodes need no counter."""
-    reset = first_run(PLAN)
-    assert (reset.counters, reset.unfinished, reset.changes) == ({"d": 2}, 4, ())
+    """Other nodes need no counter; no node is written, and no event is told."""
+    changes = first_run("x", PLAN, execution("pending", 0), "t", NOW)
+    assert begin_of(changes) == Begin(
+        was="pending", status="running", run=1, token="t", at=NOW, unfinished=4, counters={"d": 2}
+    )
+    assert not of_kind(changes, Write, Happened)
+
+
+def test_the_first_run_sends_one_start() -> None:
+    """With the execution's own correlation id, which is that of its creation."""
+    changes = first_run("x", PLAN, execution("pending", 0), "t", NOW)
+    assert of_kind(changes, Send) == [Send(StartExecution(execution="x", run=1, correlation_id="c", nodes=4))]
+
+
+def test_the_opening_tells_the_run_and_its_trigger() -> None:
+    """Whoever dispatches the first node appends it."""
+    assert opening(1, 5) == Event("execution_started", 5, detail="1")
+
+
+@pytest.mark.parametrize("status", ["running", "paused", "cancelling", "completed", "cancelled"])
+def test_only_a_pending_or_a_failed_execution_begins_a_run(status: ExecutionStatus) -> None:
+    """The command has refused it before; here it is a defect."""
+    with pytest.raises(IllegalStepError):
+        first_run("x", PLAN, execution(status, 0), "t", NOW)
+    with pytest.raises(IllegalStepError):
+        retry_failed("x", PLAN, execution(status, 1), HALF_FAILED, "t", NOW)
+
+
+# -- later runs
 
 
 def test_a_retry_resets_what_failed_and_keeps_the_rest() -> None:
-    """Attempts are kept, errors and times are not; counters say how many parents have not completed."""
-    records = records_of(
-        {
-            "a": NodeRecord(status="completed", attempt=1),
-            "b": NodeRecord(status="failed", attempt=3, error=BROKEN, finished_at=1),
-            "c": NodeRecord(status="completed", attempt=1),
-            "d": NodeRecord(status="failed", error=BROKEN, finished_at=1),
-        }
-    )
-    reset = retry_failed(PLAN, records, 2, NOW)
-    written = {change.node: change.record for change in reset.changes if isinstance(change, Write)}
-    assert written == {"b": NodeRecord(attempt=3, run=2), "d": NodeRecord(run=2)}
-    assert (reset.counters, reset.unfinished) == ({"d": 1}, 2)
-    events = [change.event for change in reset.changes if isinstance(change, Happened)]
-    assert events == [
+    """Attempts and dispatch numbers are kept, errors and times are not."""
+    changes = retried(HALF_FAILED)
+    assert written(changes) == {"b": NodeRecord(attempt=3, dispatch=5, run=2), "d": NodeRecord(run=2)}
+    assert events(changes) == [
         Event("execution_started", NOW, detail="2"),
-        Event("node_reset", NOW, "b", 3),
+        Event("node_reset", NOW, "b", 3, 5),
         Event("node_reset", NOW, "d", 0),
     ]
 
 
-def test_ready_are_pending_nodes_whose_parents_have_all_completed() -> None:
-    """In the document's order."""
-    done, queued = NodeRecord(status="completed"), NodeRecord(status="queued")
-    assert ready(PLAN, records_of({})) == (0,)
-    assert ready(PLAN, records_of({"a": queued})) == ()
-    assert ready(PLAN, records_of({"a": done})) == (1, 2)
-    assert ready(PLAN, records_of({"a": done, "b": done, "c": queued})) == ()
-    assert ready(PLAN, records_of({"a": done, "b": done, "c": done})) == (3,)
-    assert ready(PLAN, records_of({"a": done}), among=(2, 3)) == (2,)
+def test_a_retry_begins_the_next_run() -> None:
+    """What is reset is unfinished; every node that has a record loses its expiry."""
+    begin = begin_of(retried(HALF_FAILED))
+    assert (begin.was, begin.status, begin.run, begin.token, begin.at) == ("failed", "running", 2, "t", NOW)
+    assert (begin.unfinished, begin.counters) == (2, {"d": 1})
+    assert set(begin.touched) == set(HALF_FAILED)
+    assert not begin.events_anew
 
 
-def test_a_counter_counts_parents_that_have_not_completed() -> None:
-    """Failed ones among them."""
-    records = records_of({"b": NodeRecord(status="failed"), "c": NodeRecord(status="completed")})
-    assert waiting_for(PLAN, records, (1, 2)) == 1
+def test_a_retry_sends_one_start() -> None:
+    """Of the new run."""
+    assert of_kind(retried(HALF_FAILED), Send) == [
+        Send(StartExecution(execution="x", run=2, correlation_id="c", nodes=4))
+    ]
 
 
-@pytest.mark.parametrize(("failed", "verdict"), [(0, "completed"), (2, "failed")])
-def test_an_execution_ends_when_nothing_is_unfinished(failed: int, verdict: ExecutionStatus) -> None:
-    """Failed if anything has failed."""
-    assert conclude("running", 0, failed, NOW) == (
-        Finish(verdict, NOW),
-        Happened(Event("execution_finished", NOW, detail=verdict)),
-    )
+def test_the_counters_after_a_retry_are_those_of_the_records() -> None:
+    """For every join that has not completed, whichever of its parents had failed."""
+    graph = {
+        "a": (),
+        "b": (),
+        "c": (),
+        "ab": ("a", "b"),
+        "bc": ("b", "c"),
+        "abc": ("a", "b", "c"),
+        "top": ("ab", "bc", "abc"),
+    }
+    plan = plan_of(graph)
+    stored = {
+        "a": NodeRecord(status="completed", attempt=1, dispatch=1),
+        "b": NodeRecord(status="completed", attempt=1, dispatch=1),
+        "c": NodeRecord(status="failed", attempt=1, dispatch=1, error=BROKEN),
+        "ab": NodeRecord(status="completed", attempt=1, dispatch=1),
+        "bc": NodeRecord(status="failed", error=BROKEN),
+        "abc": NodeRecord(status="failed", error=BROKEN),
+        "top": NodeRecord(status="failed", error=BROKEN),
+    }
+    changes = retry_failed("x", plan, execution("failed", 1), stored, "t", NOW)
+    after = records_of(stored | written(changes))
+    assert begin_of(changes).counters == {"bc": 1, "abc": 1, "top": 2}
+    for name, counter in begin_of(changes).counters.items():
+        assert counter == counter_of(plan, after, plan.index[name])
 
 
-@pytest.mark.parametrize(
-    ("status", "unfinished"),
-    [("running", 1), ("pending", 0), ("completed", 0), ("failed", 0)],
-)
-def test_an_execution_does_not_end_before_nor_twice(status: ExecutionStatus, unfinished: int) -> None:
-    """Only a running one with nothing left."""
-    assert conclude(status, unfinished, 1, NOW) == ()
+@pytest.mark.parametrize("status", ["skipped", "cancelled", "waiting", "queued"])
+def test_what_cannot_be_reset_yet_is_refused(status: StoredNodeStatus) -> None:
+    """No rule says yet what a retry does with it."""
+    with pytest.raises(IllegalStepError):
+        retried({**HALF_FAILED, "c": NodeRecord(status=status, attempt=1, dispatch=1)})
 
 
-def test_the_backstop_fires_a_lease_and_a_margin_after_the_deadline() -> None:
-    """The worker has had every chance to say so itself."""
-    assert backstop_due(NOW, 300_000, 12_000) == NOW + 300_000 + 12_000 + BACKSTOP_MARGIN_MS
+# -- events begin anew now and then
 
 
-def test_a_deadline_concerns_the_attempt_in_flight_only() -> None:
-    """Anything else has ended, or not begun."""
-    queued = NodeRecord(status="queued", attempt=2)
-    assert is_in_flight(queued, 2)
-    assert not is_in_flight(queued, 1)
-    assert not is_in_flight(NodeRecord(status="completed", attempt=2), 2)
-    assert not is_in_flight(NodeRecord(status="failed", attempt=2), 2)
-    assert not is_in_flight(UNTOUCHED, 0)
+def test_events_begin_anew_every_tenth_run() -> None:
+    """The first run has none before it."""
+    assert EVENTS_ANEW_EVERY == 10
+    assert [run for run in range(1, 41) if begins_events_anew(run)] == [10, 20, 30, 40]
 
 
-@pytest.mark.parametrize(
-    ("standing", "fails"), [("held", True), ("lost", True), ("waiting", False), ("settled", False)]
-)
-def test_only_what_somebody_has_or_nobody_could_have_is_overdue(standing: Standing, fails: bool) -> None:
-    """To wait in a queue does not count, and an outcome on its way was in time."""
-    assert is_overdue(NOW, NOW, standing) == fails
-    assert not is_overdue(NOW + 1, NOW, standing)
+def test_events_that_begin_anew_fold_to_the_stored_state() -> None:
+    """They tell of what has completed before, at the time when it did."""
+    changes = retried(HALF_FAILED, run=EVENTS_ANEW_EVERY - 1)
+    assert begin_of(changes).events_anew
+    told = events(changes)
+    assert told[:2] == [
+        Event("execution_started", NOW, detail="10"),
+        Event("node_completed", 7, "a", 1, 1),
+    ]
+    after = HALF_FAILED | written(changes)
+    assert fold(told) == {
+        name: (record.status, record.attempt, record.dispatch) for name, record in after.items()
+    }
 
 
-def test_dispatches_are_grouped_by_number_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In order, none left out, none twice."""
-    plan = plan_of({f"n{number}": () for number in range(7)}, padding=100)
-    one = len(plan.nodes[0].config)
-    monkeypatch.setattr(rules, "CHUNK_NODES", 3)
-    assert chunks(plan, range(7)) == [(0, 1, 2), (3, 4, 5), (6,)]
-    monkeypatch.setattr(rules, "CHUNK_BYTES", 2 * one)
-    assert chunks(plan, range(7)) == [(0, 1), (2, 3), (4, 5), (6,)]
-    monkeypatch.setattr(rules, "CHUNK_BYTES", one // 2)
-    assert chunks(plan, (1, 2)) == [(1,), (2,)]
-    assert chunks(plan, ()) == []
+def test_the_events_of_other_runs_are_added_to_those_before() -> None:
+    """What has completed is told already."""
+    assert all(event.kind != "node_completed" for event in events(retried(HALF_FAILED)))
