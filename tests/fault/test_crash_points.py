@@ -170,7 +170,7 @@ class Overdue:
                 process.reborn()
             for entry in harness.waiting("orchestrator"):
                 harness.deliver(process, entry)
-            if not harness.waiting("orchestrator") and not harness.client.exists(keys.TIMERS):
+            if not harness.waiting("orchestrator") and not harness.client.exists(keys.of().deadlines):
                 break
         harness.gate = harness.orchestrators[0].line.gate = Gate()
 

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.engine.running import quick_group as together
 from flowengine.errors import WrongStateError
-from flowengine.execution import rules
 from flowengine.execution.events import decode_events
-from flowengine.execution.records import Callback
+from flowengine.execution.messages import Callback
+from flowengine.execution.reports import delivery_of
+from flowengine.execution.rules import finishing
 from flowengine.plugin import Context
 from flowengine.store import keys
 from tests.support.harness import Harness, failing_in, plan_of
@@ -226,7 +227,7 @@ def test_a_worker_that_comes_back_too_late_overwrites_nothing(
     assert harness.deliver(slow, task)
     before = harness.results(execution), harness.statuses(execution)
     late = harness.callback_of("a")
-    assert msgspec.json.decode(late.payload, type=Callback).delivery == 1
+    assert delivery_of(msgspec.json.decode(late.payload, type=Callback).by) == 1
     with capture_logs() as logs:
         assert harness.deliver(harness.orchestrators[0], late)
     assert [line["event"] for line in logs] == ["callback.stale"]
@@ -249,7 +250,7 @@ def test_a_worker_that_was_overtaken_leaves_no_start_behind(
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
         decoded = msgspec.json.decode(task.payload)
         harness.client.hset(f"fe:x:{execution}:started", "a:1", "2:1")
-        harness.client.zadd("fe:timers", {f"{execution}|{decoded['run']}|a|1": 9e15})
+        harness.client.zadd(keys.of().deadlines, {f"{execution}|{decoded['run']}|a|1": 9e15})
 
     harness.script = applied_meanwhile
     assert harness.deliver(harness.workers[0], msgspec.structs.replace(task, deliveries=2))
@@ -275,8 +276,8 @@ def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
     """Its neighbours are started one by one: those before it now, those after it when they come again."""
     first, broken, last = (harness.begin(plan_of(JOIN)) for _ in range(3))
     starts = harness.waiting("orchestrator")
-    harness.client.rename(f"fe:x:{broken}:meta", "aside")
-    harness.client.set(f"fe:x:{broken}:meta", "not a hash")
+    harness.client.rename(f"fe:x:{broken}:control", "aside")
+    harness.client.set(f"fe:x:{broken}:control", "not a hash")
     with pytest.raises(Exception, match="WRONGTYPE"):
         harness.deliver(harness.orchestrators[0], *starts)
     assert harness.statuses(first) == {"a": "queued", "b": "queued", "j": "pending", "after": "pending"}
@@ -284,7 +285,7 @@ def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
     assert [msgspec.json.decode(e.payload)["execution"] for e in left] == [broken, last]
     assert harness.deliver(harness.orchestrators[0], left[1])
     assert harness.statuses(last)["a"] == "queued"
-    harness.client.rename("aside", f"fe:x:{broken}:meta")
+    harness.client.rename("aside", f"fe:x:{broken}:control")
     harness.drain()
     assert harness.results(broken) == expected_values(JOIN)
     check_invariants()
@@ -298,11 +299,11 @@ def test_completions_are_applied_together_and_failures_alone_after_them(
     harness.script = failing_in(1, "f", "g")
     execution = begun(harness, {"a": (), "b": (), "f": (), "g": (), "waits": (), "below": ("f", "g")})
     harness.run_tasks("a", "b", "f", "g")
-    before = harness.client.xlen(keys.events(execution))
+    before = harness.client.xlen(keys.of().events(execution))
     assert harness.deliver(harness.orchestrators[0], *[harness.callback_of(node) for node in order])
     transactions = [
         [(event.kind, event.node) for event in decode_events(fields[b"e"])]
-        for _, fields in harness.client.xrange(keys.events(execution))[before:]
+        for _, fields in harness.client.xrange(keys.of().events(execution))[before:]
     ]
     completed = [("node_completed", node) for node in order if node in "ab"]
     first, second = [node for node in order if node in "fg"]
@@ -325,7 +326,7 @@ def test_a_group_of_nodes_acknowledges_only_what_it_reports(
 
     def relieved(context: Context) -> None:
         if context.node_id == "b":
-            worker.together.relieve()
+            worker.groups.relieve()
             left.extend(msgspec.json.decode(task.payload)["node"] for task in harness.tasks())
             worker.line.dead = True
 
@@ -381,7 +382,7 @@ def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
     execution = begun(harness, {"a": (), "b": ()})
     broken = begun(harness, {"a": ()})
     harness.run_tasks()
-    harness.client.set(f"fe:x:{broken}:meta", "not a hash")
+    harness.client.set(f"fe:x:{broken}:control", "not a hash")
     entries = harness.callbacks()
     assert len(entries) == 3
     with pytest.raises(Exception, match="WRONGTYPE"):
@@ -408,18 +409,18 @@ def test_a_callback_that_can_never_be_applied_fails_its_node(
     """It is tried again a few times, and then its node fails instead of holding up the execution."""
     execution = begun(harness, {"a": (), "b": ("a",)})
     harness.run_tasks()
-    complete = rules._complete
+    complete = finishing._complete
 
-    def broken(*anything: object) -> rules.Decision:
+    def broken(*anything: object) -> finishing.Decision:
         raise RuntimeError("a bug in the rules")
 
-    monkeypatch.setattr(rules, "_complete", broken)
+    monkeypatch.setattr(finishing, "_complete", broken)
     entry = harness.callback_of("a")
     for delivery in range(1, LAST_DELIVERY):
         with pytest.raises(RuntimeError):
             harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=delivery))
     assert harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
-    monkeypatch.setattr(rules, "_complete", complete)
+    monkeypatch.setattr(finishing, "_complete", complete)
     errors = harness.api.executions.results(execution).errors
     assert (errors["a"].code, errors["b"].caused_by) == ("internal_error", "a")
     check_invariants()

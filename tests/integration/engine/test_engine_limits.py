@@ -82,4 +82,4 @@ def test_results_together_stay_within_the_executions_limit(
         "last": 4095,
     }
     assert found.errors["over"].code == "results_too_large"
-    assert [stored.meta["bytes"] for stored in check_invariants()] == ["9000"]
+    assert [stored.counts["bytes"] for stored in check_invariants()] == ["9000"]

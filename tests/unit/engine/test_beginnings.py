@@ -169,9 +169,7 @@ def test_each_task_gets_its_own_start_though_the_pace_changes_meanwhile(
     pace = HandlerSpeed()
     answers = list(said)
     monkeypatch.setattr(pace, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
-    starts = Starts(cast(StateStore, store), pace, lambda: 7).of(
-        [task("a"), task("b", reads=1)], held(1, 1)
-    )
+    starts = Starts(cast(StateStore, store), pace, lambda: 7).of([task("a"), task("b", reads=1)], held(1, 1))
     assert [start.noted for start in starts] == [not said[0], True]
     assert store.started == [["b"] if said[0] else ["a", "b"]]
 
