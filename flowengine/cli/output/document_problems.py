@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from flowengine.cli.positions import locate
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
 
@@ -46,20 +45,10 @@ def read_document(path: Path, limits: Limits) -> bytes:
 
 
 def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
-    """The file's plan or its problems, each with line and column where the document has the place."""
-    import msgspec
-
+    """The file's plan, or its problems with line and column."""
     from flowengine.workflow import check
-    from flowengine.workflow.checking.problem_order import by_line
 
-    form: Literal["json", "yaml"] = "json" if _is_json(path, body) else "yaml"
-    checked = check(body, form, registry, limits)
-    missing = {problem.pointer for problem in checked.problems if problem.line is None}
-    if not missing or form != "json" or checked.malformed:
-        return checked
-    return msgspec.structs.replace(
-        checked, problems=by_line(_with_positions(body, checked.problems, missing))
-    )
+    return check(body, "json" if _is_json(path, body) else "yaml", registry, limits)
 
 
 def problem_line(path: Path, problem: Problem) -> str:
@@ -74,29 +63,6 @@ def _is_json(path: Path, body: bytes) -> bool:
     if path == STDIN:
         return body.lstrip()[:1] == b"{"
     return path.suffix.lower() == ".json"
-
-
-def _with_positions(body: bytes, problems: Sequence[Problem], missing: set[str]) -> tuple[Problem, ...]:
-    import msgspec
-
-    places = locate(
-        body.decode("utf-8-sig", "replace"), {part for item in missing for part in _upwards(item)}
-    )
-    placed = []
-    for problem in problems:
-        place = next((places[part] for part in _upwards(problem.pointer) if part in places), None)
-        if problem.line is None and place is not None:
-            problem = msgspec.structs.replace(problem, line=place[0], column=place[1])
-        placed.append(problem)
-    return tuple(placed)
-
-
-def _upwards(pointer: str) -> Iterator[str]:
-    """The pointer and those of what encloses it: a missing field stands nowhere itself."""
-    yield pointer
-    while pointer:
-        pointer = pointer.rpartition("/")[0]
-        yield pointer
 
 
 def _is_hidden(found: Path, root: Path) -> bool:
