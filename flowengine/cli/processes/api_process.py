@@ -6,9 +6,9 @@ import sys
 
 from flowengine.cli.processes.command_line_options import parse_options
 from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.devstack.lifeline import end_with_supervisor
-from flowengine.devstack.supervision import FATAL_EXIT
 from flowengine.plaintext import plain_text
+from flowengine.supervision.child_shutdown import end_with_supervisor
+from flowengine.supervision.supervisor import FATAL_EXIT
 
 
 def main() -> int:

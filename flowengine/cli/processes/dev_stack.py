@@ -15,11 +15,11 @@ import click
 from flowengine import __version__
 from flowengine.cli.configuration import chosen_server, defaults_for_development, read_settings
 from flowengine.cli.processes.command_lines import api_program, service_program
-from flowengine.devstack.embedded import EmbeddedServer
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import Service, Supervisor
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
+from flowengine.supervision.embedded_server import EmbeddedServer
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 
 HOST = "127.0.0.1"
 GRACE_S = 3.0

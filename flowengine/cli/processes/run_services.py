@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 
 from flowengine.cli.configuration import chosen_server, defaults_for_development, read_settings
 from flowengine.cli.processes.command_lines import service_program
-from flowengine.devstack.embedded import EmbeddedServer
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import Service, Supervisor
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
+from flowengine.supervision.embedded_server import EmbeddedServer
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 
 if TYPE_CHECKING:
     from flowengine.settings import Settings

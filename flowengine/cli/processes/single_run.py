@@ -20,8 +20,8 @@ from flowengine.cli.output.document_problems import check_document, problem_line
 from flowengine.cli.output.starting_notice import Starting
 from flowengine.cli.processes.lean_imports import import_lean
 from flowengine.cli.processes.run_services import InterruptedRunError, OutOfTimeError, RunServices
-from flowengine.devstack.interrupts import Interrupts
 from flowengine.errors import CannotRunError, StoreUnavailableError
+from flowengine.supervision.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from flowengine.api.ports import Executions

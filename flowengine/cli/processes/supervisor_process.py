@@ -6,8 +6,8 @@ import sys
 
 from flowengine.cli.output.event_lines import EventLines
 from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import Service, Supervisor
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 
 
 def main() -> int:

@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from flowengine import __version__
 from flowengine.cli import tool as tool_module
 from flowengine.cli.tool import CouldNotRun, tool
-from flowengine.devstack.supervision import FATAL_EXIT
 from flowengine.errors import WrongStateError
 from flowengine.handlers import load_registry
 from flowengine.plugin import Handler
+from flowengine.supervision.supervisor import FATAL_EXIT
 from tests.unit.project.test_plaintext import HOSTILE
 
 GOOD = """name: good

@@ -2,7 +2,7 @@
 
 Refuses to know what they do. A child is asked to end by SIGTERM and made to end by SIGKILL, always
 by its own pid. Its standard input is a pipe that this process holds open and never writes to: end of
-file there means that this process is gone, however it went (see `devstack.lifeline`).
+file there means that this process is gone, however it went (see `supervision.child_shutdown`).
 
 Imports nothing outside the standard library: a supervisor lives as long as its service, and what it
 imports is memory that every user pays for.
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from flowengine.devstack.interrupts import Interrupts
+from flowengine.supervision.interrupts import Interrupts
 
 FATAL_EXIT = 78
 """Exit code of a child that would fail again if started again (sysexits.h: EX_CONFIG)."""

@@ -1,7 +1,7 @@
 """Signals as something that a single-threaded loop can wait for, and nothing about what they mean.
 
 The first SIGINT, SIGTERM or SIGHUP is remembered and wakes the loop: no exception flies through code
-that is half-way through starting a process. Standard library only (see `devstack.supervision`).
+that is half-way through starting a process. Standard library only (see `supervision.supervisor`).
 """
 
 from __future__ import annotations
