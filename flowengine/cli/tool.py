@@ -105,7 +105,7 @@ def run_tool() -> int:
 
 
 def _warn_of_unknown_settings() -> None:
-    from flowengine.cli.configuration import unknown_settings
+    from flowengine.cli.tool_settings import unknown_settings
 
     for name in unknown_settings():
         click.echo(plain_text(f"warning: there is no setting {name}: it is ignored"), err=True)

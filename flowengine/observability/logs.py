@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from flowengine.observability.rendering import console_renderer, escape_controls, json_line, traceback_text
+from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
 
 Redactor: TypeAlias = Callable[[str], str]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowengine.cli.configuration import read_settings
-from flowengine.cli.output.event_lines import EventLines
+from flowengine.cli.output.supervisor_log import SupervisorLog
 from flowengine.cli.processes.command_lines import api_program, service_program, supervisor_program
+from flowengine.cli.tool_settings import read_settings
 
 if TYPE_CHECKING:
     from flowengine.settings import Settings
@@ -98,7 +98,7 @@ def _checked_settings(service: str) -> Settings:
     """The settings, refused here once rather than by each process."""
     settings = read_settings()
     if settings.unknown:
-        EventLines(service)("settings.unknown_ignored", names=list(settings.unknown))
+        SupervisorLog(service)("settings.unknown_ignored", names=list(settings.unknown))
     return settings
 
 

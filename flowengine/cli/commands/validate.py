@@ -39,8 +39,8 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
 
 
 def _check_all(paths: Sequence[Path]) -> list[tuple[Path, tuple[Problem, ...]]]:
-    from flowengine.cli.configuration import read_settings
     from flowengine.cli.output.document_problems import find_documents
+    from flowengine.cli.tool_settings import read_settings
     from flowengine.handlers import load_registry
 
     settings = read_settings()

@@ -13,7 +13,7 @@ import click
 TEXT = "starting ..."
 
 
-class Starting:
+class StartingNotice:
     """On a terminal a line that is wiped out again; elsewhere a line like any other.
 
     A context manager: whatever ends the start wipes it. `quiet`: nothing where nobody watches.

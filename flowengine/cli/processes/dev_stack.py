@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 
 from flowengine import __version__
-from flowengine.cli.configuration import chosen_server, defaults_for_development, read_settings
 from flowengine.cli.processes.command_lines import api_program, service_program
+from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
 from flowengine.supervision.embedded_server import EmbeddedServer

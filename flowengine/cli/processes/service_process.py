@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.cli.processes.lean_imports import import_lean
+from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import stop_on_signal, take_lifeline
 from flowengine.supervision.supervisor import FATAL_EXIT
@@ -15,7 +15,7 @@ def main() -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
-    import_lean("structlog", *(["httpx"] if service == "worker" else []))
+    import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 

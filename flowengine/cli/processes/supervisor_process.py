@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.output.event_lines import EventLines
+from flowengine.cli.output.supervisor_log import SupervisorLog
 from flowengine.cli.processes.command_line_options import parse_options
 from flowengine.supervision.interrupts import Interrupts
 from flowengine.supervision.supervisor import Service, Supervisor
@@ -20,7 +20,7 @@ def main() -> int:
             [Service(service, child)] * processes,
             interrupts=interrupts,
             grace_s=float(options["grace"]),
-            report=EventLines(service),
+            report=SupervisorLog(service),
         )
         return 0 if supervisor.run() else 3
 

@@ -17,7 +17,7 @@ _WARNINGS = frozenset(
 )
 
 
-class EventLines:
+class SupervisorLog:
     """Writes each event to standard error: JSON where nobody watches, readable on a terminal."""
 
     def __init__(self, service: str) -> None:

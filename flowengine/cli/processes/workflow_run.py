@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowengine.cli.configuration import chosen_server, read_settings
 from flowengine.cli.output.document_problems import check_document, problem_line, read_document
-from flowengine.cli.output.starting_notice import Starting
-from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.cli.processes.run_services import InterruptedRunError, OutOfTimeError, RunServices
+from flowengine.cli.output.starting_notice import StartingNotice
+from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.workflow_run_services import (
+    InterruptedRunError,
+    OutOfTimeError,
+    WorkflowRunServices,
+)
+from flowengine.cli.tool_settings import chosen_server, read_settings
 from flowengine.errors import CannotRunError, StoreUnavailableError
 from flowengine.supervision.interrupts import Interrupts
 
@@ -38,7 +42,7 @@ READY_S = 15.0
 """How long the processes may take until the execution is started without them being seen."""
 
 
-def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: Starting) -> int:
+def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: StartingNotice) -> int:
     """Run the file's workflow to its end; returns the exit code.
 
     Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
@@ -48,7 +52,7 @@ def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: St
     run = _Run(path, body, starting, as_json=as_json)
     with Interrupts(insist=True) as interrupts:
         try:
-            with RunServices(interrupts, deadline, starting.say) as services:
+            with WorkflowRunServices(interrupts, deadline, starting.say) as services:
                 code = run.with_services(services, interrupts)
                 services.done()
                 return code
@@ -62,7 +66,7 @@ def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: St
 class _Run:
     """The course of one run, and how far it has come."""
 
-    def __init__(self, path: Path, body: bytes, starting: Starting, *, as_json: bool) -> None:
+    def __init__(self, path: Path, body: bytes, starting: StartingNotice, *, as_json: bool) -> None:
         self._path = path
         self._body = body
         self._starting = starting
@@ -88,7 +92,7 @@ class _Run:
         state = "goes on" if self._is_triggered else "was not started, but is kept"
         return f"{done}execution {self._execution} {state} on the server that REDIS_URL names"
 
-    def with_services(self, services: RunServices, interrupts: Interrupts) -> int:
+    def with_services(self, services: WorkflowRunServices, interrupts: Interrupts) -> int:
         """Check the file, start its execution, watch it and tell its outcome; returns the exit code."""
         with interrupts.at_once():  # imports and checks: nothing that must not be cut off
             executions, plan = self._prepare(services)
@@ -100,8 +104,8 @@ class _Run:
         execution = self._start(services, executions, plan)
         return self._watch(services, executions, execution)
 
-    def _prepare(self, services: RunServices) -> tuple[Executions, Plan | None]:
-        import_lean("structlog")
+    def _prepare(self, services: WorkflowRunServices) -> tuple[Executions, Plan | None]:
+        import_without_rich("structlog")
         from flowengine.bootstrap import build_executions
         from flowengine.handlers import load_registry
         from flowengine.observability import configure_logs
@@ -111,17 +115,17 @@ class _Run:
         registry = load_registry(settings.handlers)
         return build_executions(settings, registry), self._plan(registry, services)
 
-    def _plan(self, registry: Registry, services: RunServices) -> Plan | None:
+    def _plan(self, registry: Registry, services: WorkflowRunServices) -> Plan | None:
         checked = check_document(self._path, self._body, registry, services.settings.limits)
         for problem in checked.problems:
             self._starting.say(problem_line(self._path, problem))
         if checked.problems and self._as_json:
-            from flowengine.cli.output.outcome import encode_refusal
+            from flowengine.cli.output.results import encode_refusal
 
             click.echo(encode_refusal("invalid_workflow", "the workflow has problems", checked.problems))
         return checked.plan
 
-    def _start(self, services: RunServices, executions: Executions, plan: Plan) -> str:
+    def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
         correlation_id = uuid.uuid4().hex
         services.check()
         self._execution = executions.create(plan, correlation_id=correlation_id).execution_id
@@ -133,9 +137,9 @@ class _Run:
         executions.trigger(self._execution, correlation_id=correlation_id)
         return self._execution
 
-    def _watch(self, services: RunServices, executions: Executions, execution: str) -> int:
-        from flowengine.cli.output.outcome import OutputConsole, encode_outcome, print_outcome
+    def _watch(self, services: WorkflowRunServices, executions: Executions, execution: str) -> int:
         from flowengine.cli.output.progress import Silence, choose_progress
+        from flowengine.cli.output.results import OutputConsole, encode_results, print_results
 
         console = OutputConsole(stderr=self._as_json, highlight=False, emoji=False, markup=False)
         quiet = self._as_json and not console.is_terminal
@@ -144,13 +148,13 @@ class _Run:
             view = self._until_ended(services, executions, execution, progress)
         results = executions.results(view.execution_id)
         if self._as_json:
-            click.echo(encode_outcome(results))
+            click.echo(encode_results(results))
         else:
-            print_outcome(console, view, results)
+            print_results(console, view, results)
         return COMPLETED if view.status == "completed" else FAILED
 
     def _until_ended(
-        self, services: RunServices, executions: Executions, execution: str, progress: Progress
+        self, services: WorkflowRunServices, executions: Executions, execution: str, progress: Progress
     ) -> ExecutionView:
         look = _Look(executions, execution)
         pause = SHORTEST_POLL_S
@@ -187,7 +191,7 @@ class _Look:
         return view
 
 
-def _await_ready(services: RunServices, executions: Executions) -> None:
+def _await_ready(services: WorkflowRunServices, executions: Executions) -> None:
     """Return once somebody reads every queue, so that the execution's time is its own.
 
     A server that is down is left to `create`, which says what is wrong with it.

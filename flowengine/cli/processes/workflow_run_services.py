@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from flowengine.cli.configuration import chosen_server, defaults_for_development, read_settings
 from flowengine.cli.processes.command_lines import service_program
+from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
 from flowengine.supervision.embedded_server import EmbeddedServer
@@ -29,7 +29,7 @@ class OutOfTimeError(Exception):
     """The time that the user gave is over."""
 
 
-class RunServices:
+class WorkflowRunServices:
     """A context manager: processes run while it is entered, and none outlives it.
 
     `settings` are those of the processes. On a private server nodes may call any address, this

@@ -29,7 +29,7 @@ class OutputConsole(Console):
         raise BrokenPipeError
 
 
-def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -> None:
+def print_results(console: Console, view: ExecutionView, results: ResultsView) -> None:
     """Print every output (on a terminal: cut to a line, the first fifty) and every error."""
     names = list(results.results)
     shown = names[:MOST_RESULTS] if console.is_terminal else names
@@ -54,7 +54,7 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
     console.print(_closing_line(view), soft_wrap=True)
 
 
-def encode_outcome(results: ResultsView) -> str:
+def encode_results(results: ResultsView) -> str:
     """The results as one line of JSON, in the API's shape."""
     return plain_text(msgspec.json.encode(results).decode())
 

@@ -12,7 +12,7 @@ import sys
 _FOR_SHOW = ("rich", "pygments", "click")
 
 
-def import_lean(*libraries: str) -> None:
+def import_without_rich(*libraries: str) -> None:
     """Import `libraries` now, before anything else does, as if nothing for show were installed.
 
     What is imported already stays as it is, and whoever wants rich afterwards gets it.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 FOR_SHOW = ("rich", "pygments", "click")
-IMPORT = "from flowengine.cli.processes.lean_imports import import_lean"
+IMPORT = "from flowengine.cli.processes.import_without_rich import import_without_rich"
 LOADED = f"[name for name in {FOR_SHOW!r} if name in sys.modules]"
 
 
@@ -31,17 +31,25 @@ def python(*arguments: str, **environment: str) -> str:
 
 def test_libraries_are_imported_without_what_is_for_show() -> None:
     """rich and its like stay out although they are installed."""
-    assert python("-c", f"import sys; {IMPORT}; import_lean('structlog', 'httpx'); print({LOADED})") == "[]"
+    assert (
+        python("-c", f"import sys; {IMPORT}; import_without_rich('structlog', 'httpx'); print({LOADED})")
+        == "[]"
+    )
 
 
 def test_who_wants_it_afterwards_gets_it() -> None:
     """A user's handler may import rich as ever."""
-    assert python("-c", f"{IMPORT}; import_lean('structlog'); import rich; print(rich.__name__)") == "rich"
+    assert (
+        python("-c", f"{IMPORT}; import_without_rich('structlog'); import rich; print(rich.__name__)")
+        == "rich"
+    )
 
 
 def test_what_is_there_already_stays() -> None:
     """The tool has click, and keeps it."""
-    code = f"import sys, click; {IMPORT}; import_lean('structlog'); print(sys.modules['click'] is click)"
+    code = (
+        f"import sys, click; {IMPORT}; import_without_rich('structlog'); print(sys.modules['click'] is click)"
+    )
     assert python("-c", code) == "True"
 
 
