@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from flowengine.cli.document_path import DocumentPath
 from flowengine.cli.output.starting_notice import StartingNotice
+from flowengine.cli.workflow_files import WorkflowPath
 from flowengine.errors import FlowEngineError
 
 
 @click.command()
-@click.argument("file", type=DocumentPath())
+@click.argument("file", type=WorkflowPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
 @click.option(
     "--timeout",

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowengine.cli.output.document_problems import check_document, problem_line, read_document
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.cli.processes.workflow_run_services import (
@@ -24,6 +23,7 @@ from flowengine.cli.processes.workflow_run_services import (
     WorkflowRunServices,
 )
 from flowengine.cli.tool_settings import chosen_server, read_settings
+from flowengine.cli.workflow_files import check_file, problem_line, read_file
 from flowengine.errors import CannotRunError, StoreUnavailableError
 from flowengine.supervision.interrupts import Interrupts
 
@@ -48,7 +48,7 @@ def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: St
     Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    body = read_document(path, read_settings().limits)
+    body = read_file(path, read_settings().limits)
     run = _Run(path, body, starting, as_json=as_json)
     with Interrupts(insist=True) as interrupts:
         try:
@@ -116,7 +116,7 @@ class _Run:
         return build_executions(settings, registry), self._plan(registry, services)
 
     def _plan(self, registry: Registry, services: WorkflowRunServices) -> Plan | None:
-        checked = check_document(self._path, self._body, registry, services.settings.limits)
+        checked = check_file(self._path, self._body, registry, services.settings.limits)
         for problem in checked.problems:
             self._starting.say(problem_line(self._path, problem))
         if checked.problems and self._as_json:

@@ -1,4 +1,7 @@
-"""Workflow files: finding them, reading them, and what is wrong with them as lines for an editor."""
+"""Workflow files: as arguments of a command, found in folders, read, checked.
+
+`-` is standard input. Importing this loads no library but click: `flowengine --help` needs its argument type.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
@@ -20,8 +25,21 @@ SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = Path("-")
 
 
-def find_documents(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files given, and those that folders given hold at any depth, sorted; hidden ones are left out."""
+class WorkflowPath(click.Path):
+    """The type of an argument that is a path or `-`. Whether there is a file is seen when it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path. An empty text would mean the current directory, which nobody meant to say."""
+        if value == "":
+            self.fail("the path is empty: name a workflow file, or - for standard input", param, ctx)
+        return Path(str(value))
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out."""
     for path in paths:
         if path.is_dir():
             yield from sorted(
@@ -33,8 +51,8 @@ def find_documents(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
 
 
-def read_document(path: Path, limits: Limits) -> bytes:
-    """The file's bytes, one more than the limit at most. Raises CannotRunError when it cannot be read."""
+def read_file(path: Path, limits: Limits) -> bytes:
+    """The file's bytes, one more than the limit at most. Raises CannotRunError if it cannot be read."""
     try:
         if path == STDIN:
             return sys.stdin.buffer.read(limits.max_body_bytes + 1)
@@ -44,7 +62,7 @@ def read_document(path: Path, limits: Limits) -> bytes:
         raise CannotRunError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
+def check_file(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
     """The file's plan, or its problems with line and column."""
     from flowengine.workflow import check
 
@@ -52,7 +70,7 @@ def check_document(path: Path, body: bytes, registry: Registry, limits: Limits) 
 
 
 def problem_line(path: Path, problem: Problem) -> str:
-    """`file:line:column: code: message`, in one line whatever the document says."""
+    """`file:line:column: code: message`, as editors read it: one line, whatever the document says."""
     name = "<stdin>" if path == STDIN else path
     place = f"{name}:{problem.line or 1}:{problem.column or 1}"
     return plain_text(f"{place}: {problem.code}: {problem.message}")
