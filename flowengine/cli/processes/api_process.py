@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.processes.command_line_options import parse_options
+from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import end_with_supervisor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from flowengine.cli.output.supervisor_log import SupervisorLog
-from flowengine.cli.processes.command_line_options import parse_options
+from flowengine.cli.processes.command_lines import parse_options
 from flowengine.supervision.interrupts import Interrupts
 from flowengine.supervision.supervisor import Service, Supervisor
 
