@@ -7,8 +7,7 @@ import sys
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
-from flowengine.supervision.child_shutdown import stop_on_signal, take_lifeline
-from flowengine.supervision.supervisor import FATAL_EXIT
+from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, take_lifeline
 
 
 def main() -> int:

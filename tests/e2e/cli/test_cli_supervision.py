@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from flowengine.supervision.child_shutdown import FATAL_EXIT
 from flowengine.supervision.interrupts import Interrupts
-from flowengine.supervision.supervisor import FATAL_EXIT, Service, Supervisor
+from flowengine.supervision.supervisor import Service, Supervisor
 from tests.support.waiting import wait_until
 
 PYTHON = (sys.executable, "-c")

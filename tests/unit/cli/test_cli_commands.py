@@ -18,7 +18,7 @@ from flowengine.cli.tool import CouldNotRun, tool
 from flowengine.errors import WrongStateError
 from flowengine.handlers import load_registry
 from flowengine.plugin import Handler
-from flowengine.supervision.supervisor import FATAL_EXIT
+from flowengine.supervision.child_shutdown import FATAL_EXIT
 from tests.unit.project.test_plaintext import HOSTILE
 
 GOOD = """name: good
