@@ -1,4 +1,4 @@
-"""`flowengine run`: one workflow, from its file to its results. The command's options only."""
+"""`flowengine run`: one workflow, from its file to its results. Only the options are here."""
 
 from __future__ import annotations
 

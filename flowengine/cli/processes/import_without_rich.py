@@ -1,7 +1,7 @@
-"""Libraries without what they import for show.
+"""Imports structlog and httpx without rich, pygments and click.
 
-structlog and httpx import rich, pygments and click wherever those are installed, for tracebacks and a
-command line that nobody here uses: 5 MB and 0.2 s in every process of the stack.
+They import these wherever they are installed, for coloured tracebacks and a command line that nobody here
+uses: 5 MB and 0.2 s in every process of the stack.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 
-_FOR_SHOW = ("rich", "pygments", "click")
+_HIDDEN = ("rich", "pygments", "click")
 
 
 def import_without_rich(*libraries: str) -> None:
-    """Import `libraries` now, before anything else does, as if nothing for show were installed.
+    """Import `libraries` now, before anything else does, as if rich, pygments and click were not installed.
 
-    What is imported already stays as it is, and whoever wants rich afterwards gets it.
+    Those that are imported already stay. Later imports of the others work.
     """
-    hidden = [name for name in _FOR_SHOW if name not in sys.modules]
+    hidden = [name for name in _HIDDEN if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]  # None makes `import` fail, as documented
     try:

@@ -11,7 +11,7 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, ta
 
 
 def main() -> int:
-    """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
+    """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
     import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
@@ -32,7 +32,7 @@ def main() -> int:
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
         threads = int(options.get("threads", DEFAULT_THREADS))
-        # Until here SIGTERM ends this process at once: it has taken no work yet.
+        # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(settings, threads=threads, queues=queues, stop=stop)

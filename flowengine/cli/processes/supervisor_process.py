@@ -11,7 +11,7 @@ from flowengine.supervision.supervisor import Service, Supervisor
 
 
 def main() -> int:
-    """Supervise until a signal says stop; returns the exit code: 3 when a child cannot run at all."""
+    """Supervise until a signal asks to end; returns the exit code, 3 if a child cannot run at all."""
     separator = sys.argv.index("--")
     service, processes = sys.argv[1], int(sys.argv[2])
     options, child = parse_options(sys.argv[3:separator]), sys.argv[separator + 1 :]
