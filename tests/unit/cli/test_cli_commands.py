@@ -65,20 +65,6 @@ def test_help_lists_every_command() -> None:
     ]  # fmt: skip
 
 
-def test_help_imports_no_library_of_the_services() -> None:
-    """`flowengine --help` answers at once."""
-    script = (
-        "import sys, json, runpy; sys.argv = ['flowengine', '--help']\n"
-        "try:\n    from flowengine.cli import main; main()\n"
-        "except SystemExit:\n    print(json.dumps(sorted(sys.modules)))"
-    )
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    loaded = {name.partition(".")[0] for name in json.loads(printed.stdout.splitlines()[-1])}
-    assert loaded.isdisjoint(
-        {"litestar", "redis", "httpx", "jinja2", "dramatiq", "structlog", "rich", "yaml"}
-    )
-
-
 def test_valid_files_pass(tmp_path: Path) -> None:
     """Exit code 0, nothing on standard output, a word on standard error."""
     (tmp_path / "good.yaml").write_text(GOOD)

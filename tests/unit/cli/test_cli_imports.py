@@ -1,7 +1,8 @@
-"""The stack's processes do without what libraries import for show."""
+"""What the tool and the stack's processes do not import: it would cost time at each start, and memory."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-FOR_SHOW = ("rich", "pygments", "click")
+TERMINAL_LIBRARIES = ("rich", "pygments", "click")
 IMPORT = "from flowengine.cli.processes.import_without_rich import import_without_rich"
-LOADED = f"[name for name in {FOR_SHOW!r} if name in sys.modules]"
+LOADED = f"[name for name in {TERMINAL_LIBRARIES!r} if name in sys.modules]"
 
 
 def python(*arguments: str, **environment: str) -> str:
@@ -29,24 +30,37 @@ def python(*arguments: str, **environment: str) -> str:
     return ran.stdout.strip()
 
 
-def test_libraries_are_imported_without_what_is_for_show() -> None:
-    """rich and its like stay out although they are installed."""
+def test_help_imports_no_library_of_the_services() -> None:
+    """`flowengine --help` answers at once."""
+    script = (
+        "import sys, json; sys.argv = ['flowengine', '--help']\n"
+        "try:\n    from flowengine.cli import main; main()\n"
+        "except SystemExit:\n    print(json.dumps(sorted(sys.modules)))"
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(python("-c", script).splitlines()[-1])}
+    assert loaded.isdisjoint(
+        {"litestar", "redis", "httpx", "jinja2", "dramatiq", "structlog", "rich", "yaml", "msgspec"}
+    )
+
+
+def test_libraries_are_imported_without_rich() -> None:
+    """rich, pygments and click are not loaded although they are installed."""
     assert (
         python("-c", f"import sys; {IMPORT}; import_without_rich('structlog', 'httpx'); print({LOADED})")
         == "[]"
     )
 
 
-def test_who_wants_it_afterwards_gets_it() -> None:
-    """A user's handler may import rich as ever."""
+def test_rich_can_be_imported_afterwards() -> None:
+    """A user's handler may need it."""
     assert (
         python("-c", f"{IMPORT}; import_without_rich('structlog'); import rich; print(rich.__name__)")
         == "rich"
     )
 
 
-def test_what_is_there_already_stays() -> None:
-    """The tool has click, and keeps it."""
+def test_click_stays_if_it_is_loaded_already() -> None:
+    """The tool needs it."""
     code = (
         f"import sys, click; {IMPORT}; import_without_rich('structlog'); print(sys.modules['click'] is click)"
     )
@@ -54,18 +68,18 @@ def test_what_is_there_already_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "library", "told"),
+    ("program", "library", "printed"),
     [
         (("service_process", "worker"), "httpx", "[] True"),
         (("api_process",), "litestar", "['click'] True"),  # uvicorn needs click
     ],
     ids=["worker", "api"],
 )
-def test_processes_are_lean(tmp_path: Path, program: tuple[str, ...], library: str, told: str) -> None:
-    """By the time that one imports its users' handlers it has loaded nothing for show."""
-    (tmp_path / "telling_handlers.py").write_text(
+def test_processes_load_no_rich(tmp_path: Path, program: tuple[str, ...], library: str, printed: str) -> None:
+    """When a process imports its users' handlers, it has its own libraries and none for the terminal."""
+    (tmp_path / "printing_handlers.py").write_text(
         f"import os, sys; print({LOADED}, {library!r} in sys.modules, flush=True); os._exit(0)"
     )
     module, *arguments = program
-    environment = {"PYTHONPATH": str(tmp_path), "FLOWENGINE_HANDLERS": "telling_handlers"}
-    assert python("-m", f"flowengine.cli.processes.{module}", *arguments, **environment) == told
+    environment = {"PYTHONPATH": str(tmp_path), "FLOWENGINE_HANDLERS": "printing_handlers"}
+    assert python("-m", f"flowengine.cli.processes.{module}", *arguments, **environment) == printed
