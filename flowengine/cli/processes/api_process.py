@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.devstack.lifeline import end_with_supervisor
-from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.cli.processes.command_lines import parse_options
+from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
+from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_supervisor
 
 
 def main() -> int:
@@ -18,7 +17,7 @@ def main() -> int:
     if supervised:
         end_with_supervisor()
 
-    import_lean("structlog")
+    import_without_rich("structlog")
 
     import msgspec
 

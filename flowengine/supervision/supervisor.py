@@ -1,11 +1,11 @@
 """Keeps processes running: starts them, starts again those that die, ends them all.
 
-Refuses to know what they do. A child is asked to end by SIGTERM and made to end by SIGKILL, always
-by its own pid. Its standard input is a pipe that this process holds open and never writes to: end of
-file there means that this process is gone, however it went (see `devstack.lifeline`).
+Refuses to know what they do. SIGTERM asks a child to end, SIGKILL makes it end; both go to its own
+pid. Its standard input is a pipe that this process holds open and never writes to. End of file there
+means that this process is gone, for whatever reason (see `supervision.child_shutdown`).
 
-Imports nothing outside the standard library: a supervisor lives as long as its service, and what it
-imports is memory that every user pays for.
+Imports the standard library only: a supervisor lives as long as its service, and so does the memory
+that its imports take.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from flowengine.devstack.interrupts import Interrupts
-
-FATAL_EXIT = 78
-"""Exit code of a child that would fail again if started again (sysexits.h: EX_CONFIG)."""
+from flowengine.supervision.child_shutdown import FATAL_EXIT
+from flowengine.supervision.interrupts import Interrupts
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -44,9 +42,9 @@ class Report(Protocol):
 
 
 class Supervisor:
-    """Children, one for each service given.
+    """Runs one child for each service given.
 
-    `on_line(service name, line)` gets what the children print, line by line; without it they print
+    `on_line(service name, line)` gets what the children print, line by line. Without it they print
     where this process does. Single-threaded: nothing happens outside of its methods.
     """
 
@@ -66,12 +64,12 @@ class Supervisor:
         self._on_line = on_line
 
     def start(self) -> None:
-        """Start every child. One that the system cannot start now is tried again later."""
+        """Start every child. If the system cannot start one now, it is tried again later."""
         for child in self._children:
             self._launch(child)
 
     def step(self, timeout_s: float | None) -> None:
-        """Wait for something to happen, at most `timeout_s` (None: as long as it takes); react to it."""
+        """Wait until something happens, at most `timeout_s` (None: without limit), and react to it."""
         self._wait(self._until_next_restart(timeout_s))
         for child in self._children:
             self._notice_death(child)
@@ -79,7 +77,7 @@ class Supervisor:
                 self._launch(child)
 
     def fatal(self) -> str | None:
-        """The name of a child that ended for good (a wrong setting, say), or None."""
+        """The name of a child that ended with FATAL_EXIT (a wrong setting, for example), or None."""
         return next((child.service.name for child in self._children if child.ended_for_good), None)
 
     def run(self) -> bool:
@@ -96,9 +94,9 @@ class Supervisor:
         return self.fatal() is None
 
     def stop(self) -> None:
-        """End every child: SIGTERM, then SIGKILL to what is left after the grace and a margin.
+        """End every child: SIGTERM, then SIGKILL to those left after the grace and a margin.
 
-        A second signal that asks to end hastens: SIGKILL at once.
+        A second signal that asks this process to end sends SIGKILL at once.
         """
         asked = min(1, self._interrupts.count)
         deadline = time.monotonic() + self._grace_s + KILL_MARGIN_S
@@ -211,7 +209,7 @@ class _Child:
         return self._process.returncode
 
     def plan_restart(self, code: int) -> float | None:
-        """Seconds until it is started again: more after each quick death; None: never."""
+        """Seconds until it is started again, more after each quick death. None: never again."""
         if code == FATAL_EXIT:
             self.ended_for_good = True
             return None
@@ -237,7 +235,7 @@ class _Child:
         return lines
 
     def drain(self) -> list[str]:
-        """Everything that an ended process has printed; what its own children hold open is left."""
+        """The rest of what an ended process has printed. Does not wait for children of its own."""
         lines: list[str] = []
         while self._read_into(lines):
             pass
@@ -262,7 +260,7 @@ class _Child:
         return bool(data)
 
     def close(self) -> None:
-        """Let go of the pipes. A process that still runs takes it as the sign to end."""
+        """Close the pipes. A process that still runs takes that as the sign to end."""
         self._close_output()
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()

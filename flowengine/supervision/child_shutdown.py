@@ -1,7 +1,7 @@
 """The child's side of supervision: when to end, told by SIGTERM or by the supervisor's death.
 
-Standard input is a pipe that the supervisor holds open. Its end of file is the only sign of a parent
-killed by SIGKILL that works on every system.
+Standard input is a pipe that the supervisor holds open: the lifeline. Its end of file is the only sign
+of a parent killed by SIGKILL that works on every system.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+FATAL_EXIT = 78
+"""Exit code of a child that would fail again if it were started again (sysexits.h: EX_CONFIG)."""
+
 ORPHAN_GRACE_S = 5.0
-"""How long a process may go on once its supervisor is gone, in seconds."""
+"""How long a process may go on after its supervisor is gone, in seconds."""
 
 
 def stop_on_signal(lifeline: int) -> threading.Event:
-    """An event that SIGTERM, or the end of the supervisor, sets. Call from the main thread, once.
+    """An event that SIGTERM, or the end of the supervisor, sets. Call it once, from the main thread.
 
     `lifeline` is what `take_lifeline` returned.
 
-    The event is set by a thread: setting it in the signal handler itself can deadlock with a main
-    thread that is just entering `wait`. SIGINT is ignored: the supervisor passes on what it means.
+    A thread sets the event. If the signal handler did, it could deadlock with a main thread that is just
+    entering `wait`. SIGINT is ignored: the supervisor gets it and decides.
     """
     stop = threading.Event()
     wakeup, write_end = os.pipe()
@@ -36,20 +39,20 @@ def stop_on_signal(lifeline: int) -> threading.Event:
 
 
 def end_with_supervisor() -> None:
-    """Send this process SIGTERM when the supervisor is gone; for one that handles signals itself."""
+    """Send this process SIGTERM when the supervisor is gone: for a program that handles SIGTERM itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     lifeline = take_lifeline()
 
     def watch() -> None:
         _wait_for_end_of_file(lifeline)
         os.kill(os.getpid(), signal.SIGTERM)
-        _give_up_later()
+        _exit_after_grace()
 
     _start(watch)
 
 
 def take_lifeline() -> int:
-    """Move standard input out of the way, so that no handler reads it, and return its descriptor."""
+    """Return a descriptor of the lifeline, and leave an empty standard input, so that no handler reads it."""
     lifeline = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
@@ -64,7 +67,7 @@ def _watch(lifeline: int, wakeup: int, stop: threading.Event) -> None:
             stop.set()
         if lifeline in ready and not os.read(lifeline, 512):
             stop.set()
-            _give_up_later()
+            _exit_after_grace()
 
 
 def _wait_for_end_of_file(lifeline: int) -> None:
@@ -72,7 +75,7 @@ def _wait_for_end_of_file(lifeline: int) -> None:
         pass
 
 
-def _give_up_later() -> None:
+def _exit_after_grace() -> None:
     threading.Event().wait(ORPHAN_GRACE_S)
     os._exit(1)
 
@@ -82,4 +85,4 @@ def _start(function: Callable[[], None]) -> None:
 
 
 def _wake(number: int, frame: FrameType | None) -> None:
-    """A handler that does nothing: the byte in the wakeup pipe is what counts."""
+    """A handler that does nothing: Python has written a byte to the wakeup pipe by then."""

