@@ -14,23 +14,19 @@ from flowengine.workflow.problems import Problem
 
 if TYPE_CHECKING:
     from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
-    from flowengine.workflow.checking.validation import TOO_LARGE, Checked, Form, check, check_document
-    from flowengine.workflow.document import Node, Workflow
+    from flowengine.workflow.checking.validation import Checked, Form, check, check_document
     from flowengine.workflow.graph import Graph
     from flowengine.workflow.schema import document_schema
 
 __all__ = [
-    "TOO_LARGE",
     "Checked",
     "Form",
     "Graph",
     "HandlerCatalog",
     "HandlerFacts",
-    "Node",
     "Plan",
     "PlanNode",
     "Problem",
-    "Workflow",
     "check",
     "check_document",
     "document_schema",
@@ -40,8 +36,6 @@ _HOMES = {
     "Graph": "graph",
     "HandlerCatalog": "catalog",
     "HandlerFacts": "catalog",
-    "Node": "document",
-    "Workflow": "document",
     "document_schema": "schema",
 }
 

@@ -68,13 +68,11 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                 bits |= found.get(parent, 0) | 1 << parent
         return bits
 
-    def ancestors(self, node: int) -> frozenset[int]:
-        """Every node upstream of `node`. On a cycle, a node is upstream of itself."""
-        bits = self.ancestor_bits(node)
-        return frozenset(place for place in range(bits.bit_length()) if bits >> place & 1)
-
     def ancestor_bits(self, node: int) -> int:
-        """The same as a number with bit `n` set for node `n`. Found for all nodes at once, and kept."""
+        """Every node upstream of `node`, as a number in which bit `n` stands for node `n`.
+
+        On a cycle, a node is upstream of itself. Found for all nodes at once, and kept.
+        """
         return self._ancestors[node]
 
     def is_ancestor(self, upstream: int, node: int) -> bool:

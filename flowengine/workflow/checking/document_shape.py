@@ -45,7 +45,6 @@ class Draft(msgspec.Struct, frozen=True):
     """What could be read of a document. `nodes` is None when there is no sense in looking at them."""
 
     name: str
-    description: str | None
     nodes: tuple[DraftNode, ...] | None
 
 
@@ -55,11 +54,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     name = _text(document, "name", "", report, required=True)
     if name is not None:
         _check_name(name, report)
-    description = None
     if document.get("description") is not None:
-        description = _text(document, "description", "", report, required=False)
-        _check_description(description or "", report)
-    return Draft(name or "", description, _nodes(document, limits, report))
+        _check_description(_text(document, "description", "", report, required=False) or "", report)
+    return Draft(name or "", _nodes(document, limits, report))
 
 
 def refuse_unknown_fields(owner: JsonObject, known: tuple[str, ...], pointer: str, report: Report) -> None:

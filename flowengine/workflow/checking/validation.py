@@ -15,12 +15,11 @@ from flowengine.settings import Limits
 from flowengine.template.values import type_name
 from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
 from flowengine.workflow.checking.dependencies import Links, link
-from flowengine.workflow.checking.document_shape import Draft, DraftNode, JsonObject, read_draft
+from flowengine.workflow.checking.document_shape import DraftNode, JsonObject, read_draft
 from flowengine.workflow.checking.node_config import check_config
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
 from flowengine.workflow.checking.template_references import TemplateCheck
-from flowengine.workflow.document import Node, Workflow
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.reading.json_form import parse_json
@@ -30,21 +29,19 @@ from flowengine.workflow.reading.yaml_form import parse_yaml
 
 Form: TypeAlias = Literal["json", "yaml"]
 
-TOO_LARGE: Final = "body_too_large"
 MAX_LISTED: Final = 20
 
 
 class Checked(msgspec.Struct, frozen=True):
     """What the validator says of a document.
 
-    Right: `plan` and `workflow` are set, `problems` is empty. Wrong: all `problems`, in the order of the
-    document's parts. `malformed`: it could not be read at all, and `problems` holds the one reason.
+    A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
+    document's parts. A `malformed` one could not be read at all; its one problem says why.
     """
 
     plan: Plan | None
     problems: tuple[Problem, ...]
     malformed: bool = False
-    workflow: Workflow | None = None
 
 
 def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> Checked:
@@ -57,7 +54,7 @@ def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> C
     if len(body) > limit:
         return _malformed(
             Problem(
-                code=TOO_LARGE,
+                code="body_too_large",
                 pointer="",
                 message=f"the document has {len(body)} bytes, the limit is {limit} ({name}): split it",
             )
@@ -132,7 +129,7 @@ def _check(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Chec
     if report:
         return Checked(None, in_document_order(report.problems(), document))
     plan = Plan(draft.name, tuple(node for node in nodes if node is not None))
-    return Checked(plan, (), workflow=_workflow(draft))
+    return Checked(plan, ())
 
 
 def _node(
@@ -202,20 +199,3 @@ def _encoded(config: JsonObject, node: DraftNode, limits: Limits, report: Report
         "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
     )
     return None
-
-
-def _workflow(draft: Draft) -> Workflow:
-    return Workflow(
-        name=draft.name,
-        description=draft.description,
-        nodes=tuple(
-            Node(
-                id=node.id or "",
-                handler=node.handler or "",
-                config=node.config or {},
-                dependencies=tuple(str(name) for name in node.dependencies),
-                timeout_seconds=node.timeout_s,
-            )
-            for node in draft.nodes or ()
-        ),
-    )
