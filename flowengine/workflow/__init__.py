@@ -13,7 +13,6 @@ from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.problems import Problem
 
 if TYPE_CHECKING:
-    from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
     from flowengine.workflow.checking.validation import Checked, Form, check, check_document
     from flowengine.workflow.graph import Graph
     from flowengine.workflow.schema import document_schema
@@ -22,8 +21,6 @@ __all__ = [
     "Checked",
     "Form",
     "Graph",
-    "HandlerCatalog",
-    "HandlerFacts",
     "Plan",
     "PlanNode",
     "Problem",
@@ -34,8 +31,6 @@ __all__ = [
 
 _HOMES = {
     "Graph": "graph",
-    "HandlerCatalog": "catalog",
-    "HandlerFacts": "catalog",
     "document_schema": "schema",
 }
 

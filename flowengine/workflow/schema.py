@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from flowengine.plugin import Handler, Registry
 from flowengine.settings import Limits
-from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_DESCRIPTION_CHARS,
@@ -29,10 +29,10 @@ _TEMPLATE: Final = "Template"
 _TEMPLATE_REF: Final[Schema] = {"$ref": f"#/$defs/{_TEMPLATE}"}
 
 
-def document_schema(catalog: HandlerCatalog, limits: Limits | None = None) -> Schema:
+def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
     """The schema of a whole document, every handler's config in it. `limits`: default, the defaults."""
     bounds = limits or Limits()
-    handlers = [found for name in catalog.names() if (found := catalog.get(name)) is not None]
+    handlers = list(registry)
     configs, components = msgspec.json.schema_components(
         [handler.config_type for handler in handlers],
         schema_hook=_any_schema,
@@ -81,7 +81,7 @@ def _any_schema(kind: type) -> Schema:
     return {"description": f"A {kind.__name__}."}
 
 
-def _node(handlers: list[HandlerFacts], configs: list[Schema]) -> Schema:
+def _node(handlers: list[Handler], configs: list[Schema]) -> Schema:
     return {
         "type": "object",
         "required": ["id", "handler"],
@@ -118,7 +118,7 @@ def _node(handlers: list[HandlerFacts], configs: list[Schema]) -> Schema:
     }
 
 
-def _for_handler(handler: HandlerFacts, config: Schema) -> Schema:
+def _for_handler(handler: Handler, config: Schema) -> Schema:
     required = any(field.required for field in msgspec.structs.fields(handler.config_type))
     then: Schema = {"properties": {"config": config}}
     if required:

@@ -11,9 +11,9 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
+from flowengine.plugin import Handler, Registry
 from flowengine.settings import Limits
 from flowengine.template.values import type_name
-from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
 from flowengine.workflow.checking.dependencies import Links, link
 from flowengine.workflow.checking.document_shape import DraftNode, JsonObject, read_draft
 from flowengine.workflow.checking.node_config import check_config
@@ -44,7 +44,7 @@ class Checked(msgspec.Struct, frozen=True):
     malformed: bool = False
 
 
-def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> Checked:
+def check(body: bytes, form: Form, registry: Registry, limits: Limits) -> Checked:
     """Read and check a document as it was sent. Problems carry line and column."""
     limit, name = (
         (limits.max_yaml_bytes, "FLOWENGINE_MAX_YAML_BYTES")
@@ -67,17 +67,17 @@ def check(body: bytes, form: Form, catalog: HandlerCatalog, limits: Limits) -> C
                 code=error.reason, pointer="", message=error.message, line=error.line, column=error.column
             )
         )
-    checked = _check(document, catalog, limits)
+    checked = _check(document, registry, limits)
     placed = _placed(checked.problems, document, positions)
     return msgspec.structs.replace(checked, problems=by_line(placed))
 
 
-def check_document(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Checked:
+def check_document(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
     """Check a document that is already a JSON value. Problems carry no line and column."""
     if _is_too_deep(document):
         message = f"the document is nested more than {MAX_DEPTH} deep"
         return _malformed(Problem(code="too_deep", pointer="", message=message))
-    return _check(document, catalog, limits)
+    return _check(document, registry, limits)
 
 
 def _malformed(problem: Problem) -> Checked:
@@ -108,7 +108,7 @@ def _placed(problems: tuple[Problem, ...], document: JsonValue, positions: Posit
     )
 
 
-def _check(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Checked:
+def _check(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
     report = Report()
     if not isinstance(document, dict):
         report.add(
@@ -123,7 +123,7 @@ def _check(document: JsonValue, catalog: HandlerCatalog, limits: Limits) -> Chec
     links = link(draft.nodes, report)
     templates = TemplateCheck(links, limits, report)
     nodes = [
-        _node(place, node, links, templates, catalog, limits, report)
+        _node(place, node, links, templates, registry, limits, report)
         for place, node in enumerate(draft.nodes)
     ]
     if report:
@@ -137,11 +137,11 @@ def _node(
     node: DraftNode,
     links: Links,
     templates: TemplateCheck,
-    catalog: HandlerCatalog,
+    registry: Registry,
     limits: Limits,
     report: Report,
 ) -> PlanNode | None:
-    handler = _handler(node, catalog, report)
+    handler = _handler(node, registry, report)
     config = node.config
     encoded = None if config is None else _encoded(config, node, limits, report)
     if config is None or encoded is None:
@@ -162,12 +162,12 @@ def _node(
     )
 
 
-def _handler(node: DraftNode, catalog: HandlerCatalog, report: Report) -> HandlerFacts | None:
+def _handler(node: DraftNode, registry: Registry, report: Report) -> Handler | None:
     if node.handler is None:
         return None
-    found = catalog.get(node.handler)
+    found = registry.get(node.handler)
     if found is None:
-        nearest = did_you_mean(report.nearest(node.handler, catalog.names())) or _known(catalog)
+        nearest = did_you_mean(report.nearest(node.handler, registry.names())) or _known(registry)
         report.add(
             "unknown_handler",
             pointer_to(node.pointer, "handler"),
@@ -176,9 +176,9 @@ def _handler(node: DraftNode, catalog: HandlerCatalog, report: Report) -> Handle
     return found
 
 
-def _known(catalog: HandlerCatalog) -> str:
+def _known(registry: Registry) -> str:
     """The end of a message about a name that is like no other."""
-    names = catalog.names()
+    names = registry.names()
     listed = ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
     return f"; there are {listed}. Your own are found through FLOWENGINE_HANDLERS."
 
