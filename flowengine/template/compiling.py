@@ -16,13 +16,13 @@ from jinja2.runtime import Context
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
+from flowengine.template.field_lookup import look_up
 from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, variable
-from flowengine.template.lookup import look_up
-from flowengine.template.plain_reads import Path, read_simple
+from flowengine.template.json_values import to_text
 from flowengine.template.reference import PLAIN, Analysis, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
 from flowengine.template.secret_use import refuse_altered_secrets
-from flowengine.template.values import to_text
+from flowengine.template.simple_templates import Path, read_simple
 
 MAX_BRACKETS = 24
 CACHED_TEXTS = 2048

@@ -17,10 +17,10 @@ from jinja2 import nodes
 
 from flowengine.template.errors import TemplateForbiddenError
 from flowengine.template.functions.filters import FILTERS
-from flowengine.template.functions.tests import TESTS
+from flowengine.template.functions.predicates import TESTS
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 from flowengine.template.reference import NODES, SECRETS, Reference
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
 
 MAX_DEPTH = 24
 STATEMENTS_FORBIDDEN = (

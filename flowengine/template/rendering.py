@@ -20,8 +20,8 @@ from flowengine.template.errors import (
     TemplateEvaluationError,
     TemplateUndefinedError,
 )
+from flowengine.template.json_values import json_size
 from flowengine.template.reference import Reference
-from flowengine.template.values import json_size
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,12 +16,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.functions.arithmetic import binary, concatenate, unary
+from flowengine.template.field_lookup import look_up
 from flowengine.template.functions.comparison import compare
 from flowengine.template.functions.filters import FILTERS, TAKES_UNDEFINED
-from flowengine.template.functions.tests import TESTS
-from flowengine.template.lookup import look_up
-from flowengine.template.values import to_text, type_name
+from flowengine.template.functions.operators import binary, concatenate, unary
+from flowengine.template.functions.predicates import TESTS
+from flowengine.template.json_values import to_text, type_name
 
 BUDGET: Final = "budget"
 CONCATENATE: Final = "~"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowengine.workflow import Graph
+from flowengine.workflow.graph import Graph
 from tests.support.documents import accepted, checked, codes, node, workflow
 
 Parents = tuple[tuple[int, ...], ...]

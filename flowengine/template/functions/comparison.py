@@ -14,7 +14,7 @@ from jinja2 import Undefined
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import json_size, type_name
+from flowengine.template.json_values import json_size, type_name
 
 
 def compare(budget: Budget, operands: Sequence[object], symbols: Sequence[str]) -> bool:

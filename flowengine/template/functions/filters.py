@@ -13,7 +13,7 @@ from jinja2 import Undefined
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import (
+from flowengine.template.json_values import (
     checked_number,
     is_number,
     to_json,

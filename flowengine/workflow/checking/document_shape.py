@@ -10,7 +10,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import RESERVED_ROOTS
-from flowengine.template.values import is_number, type_name
+from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,

@@ -10,7 +10,7 @@ import math
 import re
 from typing import Final
 
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 
 _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),

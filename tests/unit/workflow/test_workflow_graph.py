@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowengine.workflow import Graph
+from flowengine.workflow.graph import Graph
 
 DIAMOND = Graph(((), (0,), (0,), (1, 2), ()))
 

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow import document_schema
-from flowengine.workflow.reading.json_form import parse_json
-from flowengine.workflow.reading.yaml_form import parse_yaml
+from flowengine.workflow.reading.json_parser import parse_json
+from flowengine.workflow.reading.yaml_parser import parse_yaml
+from flowengine.workflow.schema import document_schema
 from tests.support.documents import catalog, node, reading, workflow
 
 EXAMPLES = sorted(Path("workflows").iterdir())

@@ -13,7 +13,7 @@ from jinja2 import Undefined
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.functions.comparison import is_in, present
-from flowengine.template.values import is_number, type_name
+from flowengine.template.json_values import is_number, type_name
 
 
 def _whole(name: str, value: object) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 from flowengine.workflow.checking.problem_report import MAX_QUOTED_CHARS, escaped
 from flowengine.workflow.reading.malformed import (
     MAX_CONTAINERS,

@@ -6,7 +6,7 @@ from itertools import islice
 
 from jinja2 import StrictUndefined, Undefined
 
-from flowengine.template.values import type_name
+from flowengine.template.json_values import type_name
 
 MAX_FIELDS_NAMED = 10
 MAX_NAME_CHARS = 40

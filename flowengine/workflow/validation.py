@@ -13,7 +13,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin import Handler, Registry
 from flowengine.settings import Limits
-from flowengine.template.values import type_name
+from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.dependencies import Links, link
 from flowengine.workflow.checking.document_shape import DraftNode, JsonObject, read_draft
 from flowengine.workflow.checking.node_config import check_config
@@ -22,10 +22,10 @@ from flowengine.workflow.checking.problem_report import Report, did_you_mean, qu
 from flowengine.workflow.checking.template_references import TemplateCheck
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.reading.json_form import parse_json
+from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
-from flowengine.workflow.reading.yaml_form import parse_yaml
+from flowengine.workflow.reading.yaml_parser import parse_yaml
 
 Form: TypeAlias = Literal["json", "yaml"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import checked_number, is_number, to_text, type_name
+from flowengine.template.json_values import checked_number, is_number, to_text, type_name
 
 _OPERATIONS: dict[str, Callable[[int | float, int | float], int | float]] = {
     "+": operator.add,
