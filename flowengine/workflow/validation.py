@@ -18,10 +18,10 @@ from flowengine.workflow.checking.dependencies import Links, link
 from flowengine.workflow.checking.document_shape import DraftNode, JsonObject, read_draft
 from flowengine.workflow.checking.node_config import check_config
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
+from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.template_references import TemplateCheck
 from flowengine.workflow.plan import Plan, PlanNode
-from flowengine.workflow.problems import Problem
+from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions

@@ -9,9 +9,10 @@ import msgspec
 
 from flowengine.jsonvalue import pointer_to
 from flowengine.workflow.checking.document_shape import DraftNode
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.graph import Graph
+from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 MAX_NAMED_IN_CYCLE: Final = 50
 

@@ -11,7 +11,7 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import RESERVED_ROOTS
 from flowengine.template.json_values import is_number, type_name
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
+from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_DESCRIPTION_CHARS,
@@ -23,6 +23,7 @@ from flowengine.workflow.document import (
     NODE_ID,
     WORKFLOW_FIELDS,
 )
+from flowengine.workflow.problems import did_you_mean, quoted
 
 JsonObject = dict[str, JsonValue]
 

@@ -17,7 +17,8 @@ from flowengine.plugin.literals import LiteralCheck
 from flowengine.template import is_template
 from flowengine.workflow.checking.document_shape import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 MAX_MESSAGE_CHARS: Final = 300
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")

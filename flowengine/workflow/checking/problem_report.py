@@ -6,11 +6,9 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
-from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
 
 MAX_PROBLEMS: Final = 200
-MAX_QUOTED_CHARS: Final = 60
 _COMPARED_CHARS: Final = 64
 _COMPARISON_COST: Final = 100
 _MAX_COMPARISON_WORK: Final = 2_000_000
@@ -69,25 +67,3 @@ class Report:
             return None
         found = get_close_matches(word, names, n=1, cutoff=0.0 if always else _LIKELY)
         return names[found[0]] if found else None
-
-
-def quoted(text: str) -> str:
-    """The text as messages show it: quoted, control characters escaped, never long."""
-    return repr(_cut(text))
-
-
-def escaped(text: str, most: int = MAX_QUOTED_CHARS) -> str:
-    """The same without quotes: one line, whatever characters are in it."""
-    return plain_text(_cut(text, most))
-
-
-def did_you_mean(name: str | None) -> str:
-    """The end of a message that names the nearest known name, if there is one.
-
-    Names it whole, so that it can be copied: `name` is short and plain.
-    """
-    return "" if name is None else f"; did you mean '{name}'?"
-
-
-def _cut(text: str, most: int = MAX_QUOTED_CHARS) -> str:
-    return text if len(text) <= most else text[:most] + "..."

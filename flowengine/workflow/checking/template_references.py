@@ -13,7 +13,8 @@ from flowengine.settings import Limits
 from flowengine.template import Analysis, TemplateError, analyse, is_template
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.document_shape import DraftNode, JsonObject
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.problems import did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
 """The pointer to an object or list, and the key or place in it: a pointer is only made for a problem."""

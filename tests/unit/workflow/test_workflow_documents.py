@@ -6,7 +6,8 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.reading.json_parser import parse_json
-from flowengine.workflow.reading.malformed import MalformedError, places_of
+from flowengine.workflow.reading.malformed import MalformedError
+from flowengine.workflow.reading.positions import places_of
 from flowengine.workflow.reading.yaml_parser import parse_yaml
 
 

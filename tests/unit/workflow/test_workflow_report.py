@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report, escaped, quoted
+from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
+from flowengine.workflow.problems import escaped, quoted
 
 
 def full() -> Report:
