@@ -14,4 +14,3 @@ MIN_TIMEOUT_S: Final = 1
 MAX_TIMEOUT_S: Final = 3600
 
 WORKFLOW_FIELDS: Final = ("name", "description", "nodes")
-NODE_FIELDS: Final = ("id", "handler", "config", "dependencies", "timeout_seconds")

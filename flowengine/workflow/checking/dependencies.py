@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import pointer_to
-from flowengine.workflow.checking.document_shape import DraftNode
+from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.graph import Graph
@@ -28,7 +28,7 @@ class Links(msgspec.Struct, frozen=True):
     graph: Graph
 
 
-def link(nodes: Sequence[DraftNode], report: Report) -> Links:
+def link(nodes: Sequence[NodeFields], report: Report) -> Links:
     """Resolve every dependency; reports duplicate ids, dependencies that lead nowhere, and cycles."""
     index: dict[str, int] = {}
     for place, node in enumerate(nodes):
@@ -49,7 +49,7 @@ def link(nodes: Sequence[DraftNode], report: Report) -> Links:
 
 
 def _parents(
-    node: DraftNode, index: dict[str, int], nameable: Sequence[str], report: Report
+    node: NodeFields, index: dict[str, int], nameable: Sequence[str], report: Report
 ) -> tuple[int, ...]:
     found: dict[int, None] = {}
     seen: set[str] = set()
@@ -67,7 +67,7 @@ def _parents(
 
 
 def _report_dependency(
-    node: DraftNode, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
+    node: NodeFields, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
 ) -> None:
     pointer = pointer_to(pointer_to(node.pointer, "dependencies"), place)
     if is_repeated:
@@ -79,7 +79,7 @@ def _report_dependency(
         report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
 
 
-def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:
+def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[NodeFields], report: Report) -> None:
     names = [escaped(nodes[place].id or "") for place in (*cycle, cycle[0])]
     if len(names) > MAX_NAMED_IN_CYCLE:
         half = MAX_NAMED_IN_CYCLE // 2

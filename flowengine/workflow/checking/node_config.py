@@ -12,11 +12,12 @@ from typing import Final
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin.literals import LiteralCheck
+from flowengine.settings import Limits
 from flowengine.template import is_template
-from flowengine.workflow.checking.document_shape import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
+from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
@@ -27,6 +28,24 @@ _TEXT_NOT_TAKEN: Final = (
     "text around an expression makes text, which is not what this field takes: "
     "make the whole string one expression"
 )
+
+
+def encode_config(config: JsonObject, pointer: str, limits: Limits, report: Report) -> bytes | None:
+    """The config as JSON; None, which is reported, where it cannot be written as JSON or is too large."""
+    try:
+        encoded = encode(config)
+    except UnencodableError as error:
+        report.add("invalid_config", pointer, f"the config cannot be written as JSON: {error}")
+        return None
+    if len(encoded) <= limits.max_config_bytes:
+        return encoded
+    report.add(
+        "config_too_large",
+        pointer,
+        f"the config takes {len(encoded)} bytes of JSON, the limit is {limits.max_config_bytes} "
+        "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
+    )
+    return None
 
 
 def check_config(

@@ -12,7 +12,8 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import Analysis, TemplateError, analyse, is_template
 from flowengine.workflow.checking.dependencies import Links
-from flowengine.workflow.checking.document_shape import DraftNode, JsonObject
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import did_you_mean, quoted
 
@@ -47,19 +48,19 @@ class TemplateCheck:
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(
-        self, place: int, node: DraftNode, config: JsonObject, *, secrets: bool = True
+        self, node: NodeFields, config: JsonObject, pointer: str, no_secrets: str | None
     ) -> tuple[int, ...]:
-        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead.
+        """The nodes whose outputs the node's config reads, ascending. Wrong templates are reported.
 
-        `secrets`: whether the node's handler may be given any.
+        `pointer` leads to the config. `no_secrets` is why the node may read no secret; None: it may.
         """
         judged: dict[str, int] = {}
-        for where, text in _templates(config, pointer_to(node.pointer, "config")):
+        for where, text in _templates(config, pointer):
             if self._work < 0:
                 break
             wrong = judged.get(text)
             if wrong is None or (wrong and not self._report.is_full):
-                judged[text] = self._judge(text, place, node, where, secrets=secrets)
+                judged[text] = self._judge(text, node, where, no_secrets)
             elif wrong:
                 self._report.leave_out(wrong)
         fine = [self._known[text] for text, wrong in judged.items() if not wrong]
@@ -71,7 +72,7 @@ class TemplateCheck:
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
 
-    def _judge(self, text: str, place: int, node: DraftNode, where: Where, *, secrets: bool) -> int:
+    def _judge(self, text: str, node: NodeFields, where: Where, no_secrets: str | None) -> int:
         """Report what is wrong with the text here; returns how many problems that makes."""
         limit = self._limits.max_template_chars
         if len(text) > limit:
@@ -88,12 +89,12 @@ class TemplateCheck:
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
-        allowed = self._links.graph.ancestor_bits(place) & ~(1 << place)
+        allowed = self._links.graph.ancestor_bits(node.place) & ~(1 << node.place)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown
         if wrong:
-            self._refuse_sources(wrong, known.analysis.nodes, place, node, where)
-        if known.analysis.secrets and not secrets:
-            self._refuse("secret_not_allowed", where, _no_secrets(node))
+            self._refuse_sources(wrong, known.analysis.nodes, node, where)
+        if known.analysis.secrets and no_secrets is not None:
+            self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
         return wrong
 
@@ -128,9 +129,7 @@ class TemplateCheck:
         else:
             self._report.add(code, pointer_to(*where), message)
 
-    def _refuse_sources(
-        self, wrong: int, names: tuple[str, ...], place: int, node: DraftNode, where: Where
-    ) -> None:
+    def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
         """Report each of the names that cannot be read here: so many are `wrong`."""
         if self._report.is_full:
             self._report.leave_out(wrong)
@@ -143,10 +142,10 @@ class TemplateCheck:
                 )
                 message = f"the template reads {quoted(name)}, which is no node{hint}"
                 self._refuse("unknown_node_reference", where, message)
-            elif source == place:
+            elif source == node.place:
                 message = f"the template reads its own node's output, {quoted(name)}"
                 self._refuse("not_an_ancestor", where, message)
-            elif not self._links.graph.is_ancestor(source, place):
+            elif not self._links.graph.is_ancestor(source, node.place):
                 message = (
                     f"the template reads {quoted(name)}, which may not have run by then: "
                     f"add it to the dependencies of {quoted(node.id or '')}"
@@ -156,13 +155,6 @@ class TemplateCheck:
     def _hyphen_hint(self, name: str) -> str:
         node_id = self._hyphenated.get(name)
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
-
-
-def _no_secrets(node: DraftNode) -> str:
-    return (
-        f"the handler {quoted(node.handler or '')} takes no secrets: its result is made of its config, "
-        "and would show them altered; read the secret in the config of the node that sends it"
-    )
 
 
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
