@@ -1,4 +1,4 @@
-"""The bounds and field names of the workflow document (SPEC section 3)."""
+"""What the workflow document allows (SPEC section 3): ids, lengths, timeouts, its own fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the ids that nodes name to a graph; whatever is wrong with ids and dependencies is reported."""
+"""Turns the ids that nodes name into a graph, and reports what is wrong with ids and dependencies."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ MAX_NAMED_IN_CYCLE: Final = 50
 
 
 class Links(msgspec.Struct, frozen=True):
-    """The graph, and which number each id has (of two nodes with one id, the first).
+    """The graph of a document, and the number of the node behind each id.
 
-    `index` holds ids that were refused too; `nameable` are those that a message may propose.
+    `index` also holds ids that were refused; of two nodes with one id it has the first. `nameable` are the
+    ids that a message may propose.
     """
 
     index: dict[str, int]
@@ -29,13 +30,13 @@ class Links(msgspec.Struct, frozen=True):
 
 
 def link(nodes: Sequence[NodeFields], report: Report) -> Links:
-    """Resolve every dependency; reports duplicate ids, dependencies that lead nowhere, and cycles."""
+    """Resolve every dependency. Reports duplicate ids, dependencies that lead nowhere, and cycles."""
     index: dict[str, int] = {}
-    for place, node in enumerate(nodes):
+    for node in nodes:
         if node.id is None:
             continue
-        first = index.setdefault(node.id, place)
-        if first != place:
+        first = index.setdefault(node.id, node.place)
+        if first != node.place:
             report.add(
                 "duplicate_id",
                 pointer_to(node.pointer, "id"),

@@ -1,4 +1,4 @@
-"""The templates of a node's config, checked before anything runs: syntax, and what they read."""
+"""Checks the templates of a node's config before anything runs: their syntax, and what they read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
-"""The pointer to an object or list, and the key or place in it: a pointer is only made for a problem."""
+"""The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
 
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
@@ -27,8 +27,11 @@ _COMPLEX_FACTOR: Final = 16
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """A right template in this document: the nodes it reads, as numbers and as a set of bits, and how many
-    of its names are no node's."""
+    """A template of this document that is right in itself, and the nodes it reads.
+
+    `sources` are the nodes' numbers, `bits` has bit `n` set for node `n`, and `unknown` counts the names that
+    are no node's.
+    """
 
     analysis: Analysis
     sources: tuple[int, ...]
@@ -37,7 +40,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class TemplateCheck:
-    """Checks the templates of one document's nodes, each distinct text once, within a bound on work."""
+    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK."""
 
     def __init__(self, links: Links, limits: Limits, report: Report) -> None:
         self._links = links
@@ -68,12 +71,12 @@ class TemplateCheck:
         return tuple(sorted(found))
 
     def is_sole(self, text: str) -> bool:
-        """Whether a template is one whole expression; true as well of one that `reads` did not accept."""
+        """Whether a template is one whole expression. Also true of a template that `reads` did not accept."""
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
 
     def _judge(self, text: str, node: NodeFields, where: Where, no_secrets: str | None) -> int:
-        """Report what is wrong with the text here; returns how many problems that makes."""
+        """Report what is wrong with the text in this place; returns how many problems that makes."""
         limit = self._limits.max_template_chars
         if len(text) > limit:
             message = (
@@ -99,6 +102,7 @@ class TemplateCheck:
         return wrong
 
     def _looked_up(self, text: str) -> _Read | TemplateError:
+        """What the text reads, or what is wrong with it wherever it stands."""
         try:
             analysis = analyse(text)
         except TemplateError as error:
@@ -111,6 +115,7 @@ class TemplateCheck:
         return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources))
 
     def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
+        """Take the cost of analysing the text from the work that is left, and report when none is left."""
         inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
         simple = isinstance(known, _Read) and known.analysis.is_simple
         self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
@@ -130,7 +135,7 @@ class TemplateCheck:
             self._report.add(code, pointer_to(*where), message)
 
     def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
-        """Report each of the names that cannot be read here: so many are `wrong`."""
+        """Report each of the names that cannot be read here. `wrong` is their number."""
         if self._report.is_full:
             self._report.leave_out(wrong)
             return
@@ -158,7 +163,7 @@ class TemplateCheck:
 
 
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
-    """Every templated string in the config, in order, and where. Flat: there may be 60 levels to each."""
+    """Every templated string in the config, in order, and where it is. Does not recurse at any depth."""
     levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
     while levels:
         pointer, members = levels[-1]
