@@ -19,23 +19,14 @@ from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.field_lookup import look_up
 from flowengine.template.functions.comparison import compare
 from flowengine.template.functions.filters import FILTERS, TAKES_UNDEFINED
-from flowengine.template.functions.operators import binary, concatenate, unary
+from flowengine.template.functions.operators import binary, concatenate, take_slice, unary
 from flowengine.template.functions.predicates import TESTS
-from flowengine.template.json_values import to_text, type_name
+from flowengine.template.json_values import to_text
 
 BUDGET: Final = "budget"
 CONCATENATE: Final = "~"
 SLICE: Final = "[:]"
 COMPARE: Final = "<=>"
-
-
-def _slice(budget: Budget, value: object, *bounds: object) -> object:
-    if not isinstance(value, str | list):
-        raise TemplateEvaluationError(f"a slice is taken of text or a list, not of {type_name(value)}")
-    if any(bound is not None and type(bound) is not int for bound in bounds) or bounds[-1] == 0:
-        raise TemplateEvaluationError("the bounds of a slice are integers, its step is not 0")
-    budget.spend_work(len(value))
-    return value[slice(*bounds)]  # type: ignore[arg-type]  # just checked
 
 
 def budget_of(context: Context) -> Budget:
@@ -80,7 +71,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         own: dict[str, Callable[..., object]] = {
             **FILTERS,
             CONCATENATE: concatenate,
-            SLICE: _slice,
+            SLICE: take_slice,
             COMPARE: compare,
         }
         self.filters = {
