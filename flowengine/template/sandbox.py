@@ -1,7 +1,7 @@
-"""The Jinja2 environment that expressions run in: immutable, strict, and with nothing to reach for.
+"""The Jinja2 environment that expressions run in: immutable, strict, and empty but for what is listed.
 
-On top of Jinja's own sandbox nothing here ever reads a Python attribute, calls what a template names,
-or makes a value without asking the budget. Values are plain JSON, so `x.items` can only be a field.
+It goes further than Jinja2's own sandbox: nothing here ever reads a Python attribute, calls what a template
+names, or makes a value without asking the budget. Values are plain JSON, so `x.items` can only be a field.
 """
 
 from __future__ import annotations

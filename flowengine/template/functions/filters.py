@@ -1,6 +1,6 @@
 """The filters that templates may use: each bounded before it makes anything.
 
-Jinja's own are not used: several format, call, look up attributes, or grow without limit (`center`,
+Jinja2's own filters are not used: several format, call, look up attributes, or grow without limit (`center`,
 `indent`, `format`, `attr`, `map`). A filter takes the budget, the value, then its arguments.
 """
 
@@ -22,7 +22,7 @@ from flowengine.template.json_values import (
 )
 
 MAX_ROUND_DIGITS = 15
-_CHARACTER_COST = 8  # a list of one-character texts takes that much more than the text
+_CHARACTER_COST = 8  # a list of one-character texts takes so many times the memory of the text
 _MISSING = object()
 
 

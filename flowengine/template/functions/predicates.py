@@ -1,7 +1,7 @@
-"""The tests that templates may use (`x is defined`): pure, total, and never formatting anything.
+"""The predicates that templates may use after `is` (Jinja2 calls them tests): `x is defined`.
 
-They replace Jinja's own, of which `odd`, `even` and `divisibleby` use `%` on whatever they get. A test takes
-the budget, the value, then its argument.
+None of them formats anything. They replace Jinja2's own, of which `odd`, `even` and `divisibleby` use `%` on
+whatever they get. A predicate takes the budget, the value, then its argument.
 """
 
 from __future__ import annotations
