@@ -1,8 +1,8 @@
 """Reading a document in YAML, hostile or not: JSON's values, written in YAML.
 
-One pass over the parser's events, building as it goes and stopping at the first thing that is not wanted:
-PyYAML's own composer dies of 30,000 nested brackets, and its constructor expands merge keys without limit.
-Keys are always text, as written.
+One pass over the parser's events builds the value, and stops at the first thing that is not allowed. PyYAML's
+own composer dies of 30,000 nested brackets, and its constructor expands merge keys without limit. Keys are
+always text, as written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow.checking.problem_report import quoted
+from flowengine.workflow.problems import quoted
 from flowengine.workflow.reading.malformed import (
     MAX_CONTAINERS,
     MAX_DEPTH,
@@ -29,7 +29,7 @@ MAX_YAML_VALUES: Final = 100_000
 _DIRECTIVE: Final = re.compile(rb"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+%")
 _REST: Final = re.compile(r"(?:\s|#[^\n]*+|\.\.\.(?=\s|$))*+")
 _TOO_DEEP: Final = "exceeded maximum nesting depth"
-"""What libyaml says from 0.2.6 on, whose scanner stops at 1000 levels before the first event comes out."""
+"""What libyaml says from 0.2.6 on: its scanner stops at 1000 levels, before the first event comes out."""
 _TOO_DEEP_MESSAGE: Final = f"the document is nested more than {MAX_DEPTH} deep"
 _TEMPLATE_HINT: Final = (
     '; if this is a template, quote it: key: "{{ ... }}" (unquoted, a brace begins an object)'
@@ -39,8 +39,9 @@ _TEMPLATE_HINT: Final = (
 def parse_yaml(body: bytes) -> tuple[JsonValue, Positions]:
     """The value of a YAML document, and where its parts are. The caller bounds the size of the body.
 
-    Raises MalformedError: no YAML, no UTF-8, depth, number of values, aliases, anchors, tags, merge keys,
-    directives, repeated keys, several documents, a scalar that JSON has no value for.
+    Raises MalformedError for what is no YAML or no UTF-8, for too much depth, too many values, aliases,
+    anchors, tags, merge keys, directives, repeated keys, several documents, and a scalar that JSON has no
+    value for.
     """
     source = plain_utf8(body)
     if _DIRECTIVE.match(source):
@@ -82,7 +83,7 @@ def _line_holds(text: str, index: int, part: str) -> bool:
 
 
 class _Level:
-    """A list or object that is being built."""
+    """A list or object that is being built. `key` waits for its value; `key_mark` is where it stands."""
 
     __slots__ = ("key", "key_mark", "value")
 
@@ -93,7 +94,7 @@ class _Level:
 
 
 class _Builder:
-    """Builds the value from events, one after the other."""
+    """Builds the value of a document from the parser's events, one after the other."""
 
     def __init__(self, text: str) -> None:
         self.root: JsonValue = None

@@ -1,4 +1,4 @@
-"""JSON values inside an expression: their text, their type's name, which numbers are allowed."""
+"""JSON values inside an expression: their size, text and type's name, and which numbers are allowed."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def type_name(value: object) -> str:
 def json_size(value: object, limit: int) -> int:
     """Bytes of the value as JSON, or some number over `limit` once that is passed.
 
-    Made of many references to one large value, it may be far larger than what is in memory: so nothing is
-    encoded but numbers, and no more is looked at than `limit` allows and one slice of items.
-    Raises jinja2.UndefinedError when the value holds one.
+    A value made of many references to one large value may be far larger as JSON than in memory. So only
+    numbers are encoded, and no more is looked at than `limit` allows and one slice of items.
+    Raises jinja2.UndefinedError when the value holds something undefined.
     """
     if type(value) is str:
         return len(value) + 2
@@ -73,7 +73,7 @@ def _own_size(kind: type, alike: list[Any]) -> int:
 
 
 def _parts(kind: type, alike: list[Any]) -> Iterator[Iterator[object]]:
-    """What the lists and objects hold, one after the other: a million small ones cost no more than data."""
+    """What the lists and objects hold, one after the other. A million small ones cost no more than data."""
     if kind in (list, dict):
         yield chain.from_iterable(alike)
     if kind is dict:

@@ -1,7 +1,7 @@
 """Reading a document in JSON (RFC 8259), hostile or not.
 
-One scan over the tokens bounds depth and number of values and finds repeated keys and numbers that do not
-fit, before a decoder makes anything. It believes the input to be JSON: the decoder says where it is not.
+One scan over the tokens bounds depth and number of values, and finds repeated keys and numbers that do not
+fit, before a decoder makes anything. The scan takes its input for JSON; the decoder finds where it is not.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
-from flowengine.workflow.checking.problem_report import MAX_QUOTED_CHARS, escaped
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
+from flowengine.workflow.problems import MAX_QUOTED_CHARS, escaped
 from flowengine.workflow.reading.malformed import (
     MAX_CONTAINERS,
     MAX_DEPTH,
     MalformedError,
-    characters,
     malformed_at,
-    places_of,
     plain_utf8,
 )
-from flowengine.workflow.reading.positions import Positions
+from flowengine.workflow.reading.positions import Positions, characters, places_of
 
 MAX_JSON_VALUES: Final = 300_000
 MAX_TEXT_MIB: Final = 26
-"""So that a document stays under 50 MiB: texts beyond ASCII are held as UTF-8 too, configs as JSON too."""
+"""Keeps a document under 50 MiB: its texts beyond ASCII are held as UTF-8 too, its configs as JSON too."""
 
-# Possessive throughout, and it matches wherever it starts (at the end, nothing): no input makes it go back.
-# A member of an object is one match, key and beginning of the value: there are some hundred thousand.
+# Every repetition is possessive, and the pattern matches at every place (at the end: nothing), so that no
+# input makes it backtrack. A member of an object is one match, its key and the beginning of its value: a
+# document has some hundred thousand members.
 _TOKEN: Final = re.compile(
     rb"""[\s,:]*+(?:
         ("(?:[^"\\]++|\\.)*+"?) (?: (\s*+:) \s*+ (?:
@@ -45,7 +44,7 @@ _TOKEN: Final = re.compile(
     )?""",
     re.VERBOSE | re.DOTALL,
 )
-# The groups of _TOKEN. A text may turn out to be a key; then the others are those of its value.
+# The groups of _TOKEN. A text that is a key has the colon, and one of the groups of its value, after it.
 _TEXT, _COLON, _VALUE_TEXT, _VALUE_OPEN, _VALUE_BARE, _OPEN, _CLOSE, _BARE = range(1, 9)
 _OPENS: Final = (_OPEN, _VALUE_OPEN)
 _BARES: Final = (_BARE, _VALUE_BARE)
@@ -60,25 +59,25 @@ _BYTE: Final = re.compile(r" \(byte (\d+)\)$")
 def parse_json(body: bytes) -> tuple[JsonValue, Positions]:
     """The value of a JSON document, and where its parts are. The caller bounds the size of the body.
 
-    Raises MalformedError: no JSON, depth, number of values, a repeated key, a number that does not fit, no
-    UTF-8.
+    Raises MalformedError for what is no JSON or no UTF-8, for too much depth, too many values, a repeated
+    key, and a number that does not fit.
     """
     source = plain_utf8(body)
     if not source.strip():
         raise MalformedError("empty_document", "the document is empty", line=1, column=1)
-    offsets, doubt = _scan(source)
+    positions, fault = _scan(source)
     try:
         value: JsonValue = msgspec.json.decode(source)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _not_json(source, error, doubt) from error
-    if doubt is not None:
-        raise doubt
-    return value, offsets
+        raise _not_json(source, error, fault) from error
+    if fault is not None:
+        raise fault
+    return value, positions
 
 
-def _not_json(source: bytes, error: Exception, doubt: MalformedError | None) -> MalformedError:
-    if doubt is not None and doubt.reason == "number_out_of_range":
-        return doubt
+def _not_json(source: bytes, error: Exception, fault: MalformedError | None) -> MalformedError:
+    if fault is not None and fault.reason == "number_out_of_range":
+        return fault
     text = str(error)
     found = _BYTE.search(text)
     offset = int(found[1]) if found else len(source)
@@ -87,35 +86,35 @@ def _not_json(source: bytes, error: Exception, doubt: MalformedError | None) -> 
 
 
 def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
-    """Where the values are, and what is wrong with the document if it is JSON at all.
+    """Where the values are, and the first fault of the document, which counts only if it is JSON at all.
 
     Raises MalformedError for what must not reach a decoder.
     """
     positions = Positions(lambda offsets: places_of(source, offsets))
     marks = positions.marks
-    doubt: MalformedError | None = None
+    fault: MalformedError | None = None
     levels: list[set[bytes] | None] = []
     containers = 0
-    room = MAX_TEXT_MIB << 20
+    text_bytes_left = MAX_TEXT_MIB << 20
     is_plain = source.isascii() and b"\\u" not in source
     for match in _TOKEN.finditer(source):
         kind = match.lastindex
         if kind is None:
             continue
         if not is_plain and kind <= _VALUE_BARE:
-            room -= _bytes_as_texts(match)
-            _refuse_wide_texts(room, source, match.start(_TEXT))
+            text_bytes_left -= _bytes_as_texts(match)
+            _refuse_much_text(text_bytes_left, source, match.start(_TEXT))
         if _COLON <= kind <= _VALUE_BARE:
             key, keys = match[_TEXT], levels[-1] if levels else None
             if keys is not None and (key in keys or b"\\" in key):
-                doubt = doubt or _repeated(keys, key, source, match.start(_TEXT))
+                fault = fault or _repeated(keys, key, source, match.start(_TEXT))
             elif keys is not None:
                 keys.add(key)
             if kind == _COLON:
                 continue
         elif kind == _CLOSE:
             if not levels:
-                break  # no JSON: the decoder says so
+                break  # this is no JSON, and the decoder will say so
             levels.pop()
             continue
         start = match.start(kind)
@@ -123,7 +122,7 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
         if kind in _BARES:
             token = match[kind]
             if not (token.isdigit() and len(token) <= _SHORT_INTEGER):
-                doubt = doubt or _unfit(token, source, start)
+                fault = fault or _unfit_number(token, source, start)
         elif kind in _OPENS:
             containers += 1
             levels.append(set() if match[kind] == b"{" else None)
@@ -131,7 +130,7 @@ def _scan(source: bytes) -> tuple[Positions, MalformedError | None]:
         if len(marks) > MAX_JSON_VALUES:
             message = f"the document holds more than {MAX_JSON_VALUES} values"
             raise malformed_at("too_many_values", message, source, start)
-    return positions, doubt
+    return positions, fault
 
 
 def _refuse_excess(depth: int, containers: int, source: bytes, offset: int) -> None:
@@ -146,8 +145,8 @@ def _refuse_excess(depth: int, containers: int, source: bytes, offset: int) -> N
         )
 
 
-def _refuse_wide_texts(room: int, source: bytes, offset: int) -> None:
-    if room < 0:
+def _refuse_much_text(text_bytes_left: int, source: bytes, offset: int) -> None:
+    if text_bytes_left < 0:
         message = (
             f"the texts of the document take more than {MAX_TEXT_MIB} MiB of memory: 2 bytes a character "
             "beyond ASCII, 4 in a text that holds any beyond U+FFFF (an emoji): split the document"
@@ -156,12 +155,12 @@ def _refuse_wide_texts(room: int, source: bytes, offset: int) -> None:
 
 
 def _bytes_as_texts(match: re.Match[bytes]) -> int:
-    """What Python needs at most for a text, and for the one whose key it is."""
+    """How much memory Python needs at most for a text and, if the text is a key, for its value."""
     return sum(_bytes_as_text(token) for token in match.group(_TEXT, _VALUE_TEXT) if token)
 
 
 def _bytes_as_text(token: bytes) -> int:
-    """As much for each of its characters as for the widest."""
+    """Python gives each character of a text as many bytes as the widest needs."""
     escapes = token.replace(b"\\\\", b"").count(b"\\u") if b"\\u" in token else 0
     if not escapes and token.isascii():
         return len(token)
@@ -182,7 +181,7 @@ def _repeated(keys: set[bytes], token: bytes, source: bytes, offset: int) -> Mal
     return malformed_at("duplicate_key", f"the key {name} appears twice in one object", source, offset)
 
 
-def _unfit(token: bytes, source: bytes, offset: int) -> MalformedError | None:
+def _unfit_number(token: bytes, source: bytes, offset: int) -> MalformedError | None:
     if token in _WORDS:
         return None
     if token in _NOT_FINITE:
@@ -190,7 +189,7 @@ def _unfit(token: bytes, source: bytes, offset: int) -> MalformedError | None:
     try:
         fits = _fits(token)
     except ValueError:
-        return None  # no number: the decoder says what it is
+        return None  # this is no number, and the decoder will say what it is
     return (
         None
         if fits

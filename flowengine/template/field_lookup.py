@@ -1,4 +1,4 @@
-"""Reading a field or an item of a JSON value: never a Python attribute, never an error."""
+"""Reads a field or an item of a JSON value: never a Python attribute, and never with an error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import islice
 
 from jinja2 import StrictUndefined, Undefined
 
-from flowengine.template.values import type_name
+from flowengine.template.json_values import type_name
 
 MAX_FIELDS_NAMED = 10
 MAX_NAME_CHARS = 40
@@ -15,8 +15,8 @@ MAX_NAME_CHARS = 40
 def look_up(owner: object, key: object, label: str | None) -> object:
     """`owner[key]`, or a StrictUndefined that says what is there instead.
 
-    `label` is what the template calls the owner; None when the key was computed: it may then hold a
-    secret, and is not shown. An undefined owner or key is returned as it is, so that the first cause is told.
+    `label` is what the template calls the owner. It is None when the key was computed: the key may then hold
+    a secret, and is not shown. An undefined owner or key is returned as it is: it names the first cause.
     """
     if isinstance(owner, dict) and isinstance(key, str) and key in owner:
         return owner[key]

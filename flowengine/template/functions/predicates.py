@@ -1,7 +1,7 @@
-"""The tests that templates may use (`x is defined`): pure, total, and never formatting anything.
+"""The predicates that templates may use after `is` (Jinja2 calls them tests): `x is defined`.
 
-They replace Jinja's own, of which `odd`, `even` and `divisibleby` use `%` on whatever they get. A test takes
-the budget, the value, then its argument.
+None of them formats anything. They replace Jinja2's own, of which `odd`, `even` and `divisibleby` use `%` on
+whatever they get. A predicate takes the budget, the value, then its argument.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from jinja2 import Undefined
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.functions.comparison import is_in, present
-from flowengine.template.values import is_number, type_name
+from flowengine.template.json_values import is_number, type_name
 
 
 def _whole(name: str, value: object) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow.reading.json_form import parse_json
-from flowengine.workflow.reading.malformed import MalformedError, places_of
-from flowengine.workflow.reading.yaml_form import parse_yaml
+from flowengine.workflow.reading.json_parser import parse_json
+from flowengine.workflow.reading.malformed import MalformedError
+from flowengine.workflow.reading.positions import places_of
+from flowengine.workflow.reading.yaml_parser import parse_yaml
 
 
 @pytest.mark.parametrize(

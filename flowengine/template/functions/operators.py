@@ -1,6 +1,7 @@
-"""`+ - * / // %` in templates: on numbers that stay within 64 bits; `+` also joins two texts or two lists.
+"""`+ - * / // %`, `~` and `[:]` in templates, each bounded before it makes anything.
 
-Python's own operators are not offered: `'a' * 10**9` and `'%1000000000d' % 1` would each fill the memory.
+Arithmetic is on numbers that stay within 64 bits; `+` also joins two texts or two lists. Templates do not get
+Python's own operators: `'a' * 10**9` and `'%1000000000d' % 1` would each fill the memory.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import checked_number, is_number, to_text, type_name
+from flowengine.template.json_values import checked_number, is_number, to_text, type_name
 
 _OPERATIONS: dict[str, Callable[[int | float, int | float], int | float]] = {
     "+": operator.add,
@@ -54,6 +55,16 @@ def concatenate(budget: Budget, items: list[object]) -> str:
         budget.spend_work(len(text))
         texts.append(text)
     return "".join(texts)
+
+
+def take_slice(budget: Budget, value: object, *bounds: object) -> object:
+    """The value of `value[start:stop:step]`. Raises TemplateEvaluationError, TemplateTooLargeError."""
+    if not isinstance(value, str | list):
+        raise TemplateEvaluationError(f"a slice is taken of text or a list, not of {type_name(value)}")
+    if any(bound is not None and type(bound) is not int for bound in bounds) or bounds[-1] == 0:
+        raise TemplateEvaluationError("the bounds of a slice are integers, its step is not 0")
+    budget.spend_work(len(value))
+    return value[slice(*bounds)]  # type: ignore[arg-type]  # just checked
 
 
 def _calculate(symbol: str, left: int | float, right: int | float) -> int | float:

@@ -1,7 +1,7 @@
 """Templates that only read: `{{ fetch.data.id }}`, alone or inside a text. Most are.
 
-They need no compiler, which costs a thousand times as much. What is not plainly simple is left to Jinja2;
-a property test holds both to the same answers.
+They need no compiler, which costs a thousand times as much. What is not plainly simple is left to Jinja2. A
+property test checks that both give the same answers.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ class Path(msgspec.Struct, frozen=True):
 
 
 def read_simple(text: str) -> list[str | Path] | None:
-    """The pieces of the text, or None when it needs more than reading paths. There is at least one,
-    and none is empty."""
+    """The pieces of the text, or None when it needs more than reading paths.
+
+    There is at least one piece, and none is empty.
+    """
     pieces: list[str | Path] = []
     end = 0
     for match in _READ.finditer(text):
