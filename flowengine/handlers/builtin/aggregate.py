@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from flowengine.execution.error_codes import EMPTY_INPUTS, WRONG_INPUT_TYPE
 from flowengine.handlers.builtin.bounded_text import join_texts
 from flowengine.handlers.builtin.compute import divide
 from flowengine.handlers.builtin.numbers import Number, as_number, checked, describe, too_large
@@ -70,7 +71,9 @@ def _average(config: AggregateConfig) -> Number:
 
 def _some(config: AggregateConfig) -> None:
     if not config.inputs:
-        raise HandlerError("empty_inputs", f"{config.aggregate_type} needs at least one input, there is none")
+        raise HandlerError(
+            EMPTY_INPUTS.code, f"{config.aggregate_type} needs at least one input, there is none"
+        )
 
 
 def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[[AggregateConfig], object]:
@@ -100,7 +103,7 @@ def _merge(config: AggregateConfig) -> dict[str, Any]:
     for position, item in enumerate(config.inputs):
         if not isinstance(item, dict):
             raise HandlerError(
-                "wrong_input_type", f"merge needs objects; inputs[{position}] is {describe(item)}"
+                WRONG_INPUT_TYPE.code, f"merge needs objects; inputs[{position}] is {describe(item)}"
             )
         merged.update(item)
     return merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from flowengine.execution.error_codes import RESULT_TOO_LARGE, WRONG_INPUT_TYPE
 from flowengine.handlers.builtin.numbers import describe
 from flowengine.jsonvalue import encode
 from flowengine.plugin.errors import HandlerError
@@ -17,7 +18,7 @@ def refuse_long(length: int, operation: str) -> None:
     """Raises HandlerError `result_too_large` when a text of `length` characters is too long to make."""
     if length > MAX_TEXT_CHARS:
         raise HandlerError(
-            "result_too_large",
+            RESULT_TOO_LARGE.code,
             f"{operation} would make a text of {length} characters; the limit is {MAX_TEXT_CHARS}",
         )
 
@@ -31,7 +32,7 @@ def join_texts(items: Sequence[Any], separator: str, operation: str) -> str:
     for position, item in enumerate(items):
         if isinstance(item, list | dict) or item is None:
             raise HandlerError(
-                "wrong_input_type", f"{operation} needs texts; item {position} is {describe(item)}"
+                WRONG_INPUT_TYPE.code, f"{operation} needs texts; item {position} is {describe(item)}"
             )
         parts.append(item if isinstance(item, str) else encode(item).decode())
     refuse_long(sum(map(len, parts)) + len(separator) * len(parts), operation)

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from flowengine.execution.error_codes import DIVISION_BY_ZERO
 from flowengine.handlers.builtin.numbers import MAX_BITS, Number, as_number, checked, too_large
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
@@ -43,7 +44,7 @@ def compute(config: ComputeConfig, context: Context) -> NumberResult:
         return NumberResult(checked(_OPERATIONS[config.operation](a, b), what))
     except ZeroDivisionError as error:
         raise HandlerError(
-            "division_by_zero", f"{config.operation}: cannot divide by zero (a = {a}, b = {b})"
+            DIVISION_BY_ZERO.code, f"{config.operation}: cannot divide by zero (a = {a}, b = {b})"
         ) from error
     except OverflowError as error:
         raise too_large(what) from error

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARGE
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
@@ -74,19 +75,15 @@ def _request(config: HttpConfig, context: Context) -> HttpOutput:
     from flowengine.handlers.json_text import NotJsonError
 
     request = outgoing(
-        method=config.method,
-        url=config.url,
-        headers=config.headers,
-        params=config.params,
-        body=config.body,
+        method=config.method, url=config.url, headers=config.headers, params=config.params, body=config.body
     )
     answer = call(request, context)
     try:
         data = data_of(answer, max_result_bytes(context))
     except AnswerTooLargeError as error:
-        raise HandlerError("response_too_large", f"{request.label}: {error}") from error
+        raise HandlerError(RESPONSE_TOO_LARGE.code, f"{request.label}: {error}") from error
     except NotJsonError as error:
         raise HandlerError(
-            "invalid_response", f"{request.label}: the answer says it is JSON and is not: {error}"
+            INVALID_RESPONSE.code, f"{request.label}: the answer says it is JSON and is not: {error}"
         ) from error
     return HttpOutput(status_code=answer.status_code, headers=answer.headers, data=data)

@@ -10,6 +10,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from flowengine.execution.error_codes import (
+    INVALID_RESPONSE,
+    LLM_NO_CONTENT,
+    LLM_NOT_CONFIGURED,
+    RESPONSE_TOO_LARGE,
+)
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
@@ -92,7 +98,7 @@ def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
     limit = max_result_bytes(context)
     if marks(body) > limit:
         raise HandlerError(
-            "response_too_large",
+            RESPONSE_TOO_LARGE.code,
             f"{request.label}: the answer holds more than {limit} brackets, commas and quotes, and no result "
             "may (FLOWENGINE_MAX_RESULT_BYTES): ask for less",
         )
@@ -100,7 +106,7 @@ def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
         return _output(msgspec.json.decode(body, type=_Completion), payload["model"])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise HandlerError(
-            "invalid_response", f"{request.label}: the answer is no chat completion: {error}"
+            INVALID_RESPONSE.code, f"{request.label}: the answer is no chat completion: {error}"
         ) from error
 
 
@@ -108,7 +114,7 @@ def _endpoint(context: Context) -> str:
     base = (context.environment("LLM_BASE_URL") or "").strip().rstrip("/")
     if not base:
         raise HandlerError(
-            "llm_not_configured",
+            LLM_NOT_CONFIGURED.code,
             "LLM_BASE_URL is not set on the worker; set it to an OpenAI-compatible API, "
             "for example https://api.openai.com/v1",
         )
@@ -124,7 +130,7 @@ def _payload(config: LlmConfig, context: Context) -> dict[str, Any]:
     model = config.model or context.environment("LLM_MODEL")
     if not model:
         raise HandlerError(
-            "llm_not_configured", "no model: set `model` in the node's config, or LLM_MODEL on the worker"
+            LLM_NOT_CONFIGURED.code, "no model: set `model` in the node's config, or LLM_MODEL on the worker"
         )
     system = [] if config.system is None else [ChatMessage("system", config.system)]
     conversation = config.messages or [ChatMessage("user", config.prompt or "")]
@@ -149,7 +155,7 @@ def _output(completion: _Completion, asked_model: str) -> LlmOutput:
         content = "".join(part["text"] for part in content if isinstance(part.get("text"), str))
     if content is None:
         raise HandlerError(
-            "llm_no_content",
+            LLM_NO_CONTENT.code,
             f"the model gave no text: {choice.message.refusal or f'finish_reason {choice.finish_reason}'}",
         )
     return LlmOutput(

@@ -10,6 +10,7 @@ import math
 import re
 from typing import Final, TypeAlias
 
+from flowengine.execution.error_codes import NOT_A_NUMBER, RESULT_TOO_LARGE
 from flowengine.plugin.errors import HandlerError
 
 Number: TypeAlias = int | float
@@ -42,7 +43,7 @@ def checked(number: object, what: str) -> Number:
     Raises HandlerError: `not_a_number` (a complex result), `result_too_large`.
     """
     if isinstance(number, complex):
-        raise HandlerError("not_a_number", f"{what} is not a real number")
+        raise HandlerError(NOT_A_NUMBER.code, f"{what} is not a real number")
     if isinstance(number, float):
         if not math.isfinite(number):
             raise too_large(what)
@@ -56,7 +57,7 @@ def checked(number: object, what: str) -> Number:
 
 def too_large(what: str) -> HandlerError:
     """The error for a number outside the range of a double."""
-    return HandlerError("result_too_large", f"{what} is outside the range of ±2**{MAX_BITS}")
+    return HandlerError(RESULT_TOO_LARGE.code, f"{what} is outside the range of ±2**{MAX_BITS}")
 
 
 def _spelled(text: str, where: str) -> Number:
@@ -69,7 +70,7 @@ def _spelled(text: str, where: str) -> Number:
 
 
 def _not_a_number(value: object, where: str) -> HandlerError:
-    return HandlerError("not_a_number", f"{where} must be a number, it is {describe(value)}")
+    return HandlerError(NOT_A_NUMBER.code, f"{where} must be a number, it is {describe(value)}")
 
 
 def describe(value: object) -> str:

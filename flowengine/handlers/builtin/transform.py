@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from flowengine.execution.error_codes import MISSING_PARAMETER
 from flowengine.handlers.builtin.transform_types import TRANSFORMS
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
@@ -69,5 +70,5 @@ def transform(config: TransformConfig, context: Context) -> TransformResult:
     `result_too_large`.
     """
     if config.transform_type == "replace" and not config.old:
-        raise HandlerError("missing_parameter", "replace needs 'old', the text to look for")
+        raise HandlerError(MISSING_PARAMETER.code, "replace needs 'old', the text to look for")
     return TransformResult(TRANSFORMS[config.transform_type](config))

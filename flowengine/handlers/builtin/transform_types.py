@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from flowengine.execution.error_codes import INVALID_JSON, WRONG_INPUT_TYPE
 from flowengine.handlers.builtin.bounded_text import join_texts, refuse_long
 from flowengine.handlers.builtin.numbers import Number, as_number, describe
 from flowengine.handlers.json_text import NotJsonError, parse_json
@@ -38,7 +39,7 @@ class Parameters(Protocol):
 
 def _wrong(parameters: Parameters, needed: str) -> HandlerError:
     return HandlerError(
-        "wrong_input_type",
+        WRONG_INPUT_TYPE.code,
         f"{parameters.transform_type} needs {needed} as input, it got {describe(parameters.input)}",
     )
 
@@ -81,14 +82,14 @@ def _parsed(parameters: Parameters) -> object:
     try:
         return parse_json(_text(parameters))
     except NotJsonError as error:
-        raise HandlerError("invalid_json", f"json_parse: the input is not JSON: {error}") from error
+        raise HandlerError(INVALID_JSON.code, f"json_parse: the input is not JSON: {error}") from error
 
 
 def _stringified(parameters: Parameters) -> str:
     try:
         encoded = encode(parameters.input)
     except UnencodableError as error:
-        raise HandlerError("invalid_json", f"json_stringify: {error}") from error
+        raise HandlerError(INVALID_JSON.code, f"json_stringify: {error}") from error
     return (msgspec.json.format(encoded, indent=parameters.indent) if parameters.indent else encoded).decode()
 
 
@@ -135,7 +136,7 @@ def _sorted(parameters: Parameters) -> list[Any]:
     texts = all(isinstance(item, str) for item in items)
     numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in items)
     if not (texts or numbers):
-        raise HandlerError("wrong_input_type", "sort needs a list of texts only or of numbers only")
+        raise HandlerError(WRONG_INPUT_TYPE.code, "sort needs a list of texts only or of numbers only")
     return sorted(items, reverse=parameters.descending)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import stamina
 
+from flowengine.execution.error_codes import HTTP_CLIENT_ERROR, HTTP_SERVER_ERROR, REQUEST_TIMEOUT
 from flowengine.handlers.http.answer import Answer, excerpt_of
 from flowengine.handlers.http.exchange import TryFailedError, exchange
 from flowengine.handlers.http.outgoing_request import Outgoing
@@ -32,7 +33,7 @@ class _RefusedAnswerError(TryFailedError):
 
     def __init__(self, answer: Answer) -> None:
         status = answer.status_code
-        code = "http_client_error" if status < 500 else "http_server_error"
+        code = HTTP_CLIENT_ERROR if status < 500 else HTTP_SERVER_ERROR
         super().__init__(code, f"answered {answer.status_line}", retryable=status == 429 or status >= 500)
         self.excerpt = excerpt_of(answer)
         now = http_date(answer.headers.get("date")) or datetime.now(UTC)
@@ -100,7 +101,7 @@ class _Tries:
         tried = f" ({len(self.errors)} attempts)" if len(self.errors) > 1 else ""
         message = f"{self._request.label}: {error.message}{tried}"
         left_s = self._context.remaining_seconds()
-        if error.code == "request_timeout" and left_s <= _CLOCK_MARGIN_S:
+        if error.code == REQUEST_TIMEOUT and left_s <= _CLOCK_MARGIN_S:
             return HandlerTimeoutError(
                 f"{message}; the node's timeout_seconds are over", errors=tuple(self.errors)
             )
@@ -109,13 +110,13 @@ class _Tries:
                 f"; the next attempt would have to wait {self._refused_wait_s:.3g} s, but only "
                 f"{left_s:.3g} s of the node's timeout_seconds are left"
             )
-        return HandlerError(error.code, message, errors=tuple(self.errors))
+        return HandlerError(error.code.code, message, errors=tuple(self.errors))
 
     def _remember(self, error: TryFailedError) -> None:
         excerpt = error.excerpt if isinstance(error, _RefusedAnswerError) else ""
         self.errors.append(
             AttemptError(
-                code=error.code,
+                code=error.code.code,
                 message=f"{error.message}: {excerpt}" if excerpt else error.message,
                 after_s=round(time.monotonic() - self._started, 3),
             )

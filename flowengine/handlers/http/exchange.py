@@ -11,6 +11,17 @@ from typing import Final
 
 import httpx
 
+from flowengine.execution.error_codes import (
+    CONNECTION_FAILED,
+    EGRESS_REFUSED,
+    INVALID_REQUEST,
+    INVALID_RESPONSE,
+    REDIRECT_REFUSED,
+    REQUEST_TIMEOUT,
+    RESPONSE_TOO_LARGE,
+    TOO_MANY_REDIRECTS,
+    ErrorCode,
+)
 from flowengine.handlers.http.answer import Answer
 from flowengine.handlers.http.clients import ResponseTooLargeError
 from flowengine.handlers.http.guarded_network import EgressRefusedError
@@ -41,7 +52,7 @@ _SAFE_ELSEWHERE: Final = frozenset(
 class TryFailedError(Exception):
     """This try gave no answer. `retryable`: another one may."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -86,7 +97,7 @@ def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer
             request = redirected(request, response.next_request)
         finally:
             response.close()
-    raise TryFailedError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects were answered")
+    raise TryFailedError(TOO_MANY_REDIRECTS, f"more than {MAX_REDIRECTS} redirects were answered")
 
 
 def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
@@ -96,15 +107,15 @@ def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Reques
     """
     here, there = request.url, following.url
     if there.scheme not in ("http", "https"):
-        raise TryFailedError("redirect_refused", f"a redirect to a {there.scheme}: address is not followed")
+        raise TryFailedError(REDIRECT_REFUSED, f"a redirect to a {there.scheme}: address is not followed")
     if here.scheme == "https" and there.scheme == "http":
         raise TryFailedError(
-            "redirect_refused", f"a redirect from https to {public_url(str(there))} is not followed"
+            REDIRECT_REFUSED, f"a redirect from https to {public_url(str(there))} is not followed"
         )
     if not _same_service(here, there):
         if _has_body(following):
             raise TryFailedError(
-                "redirect_refused",
+                REDIRECT_REFUSED,
                 f"a redirect that sends the request's body on to {public_url(str(there))}, another service, "
                 "is not followed; call that address itself if it may see the body",
             )
@@ -139,16 +150,16 @@ def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
     """The failure that an httpx error stands for."""
     match error:
         case EgressRefusedError():
-            return TryFailedError("egress_refused", str(error))
+            return TryFailedError(EGRESS_REFUSED, str(error))
         case ResponseTooLargeError():
-            return TryFailedError("response_too_large", str(error))
+            return TryFailedError(RESPONSE_TOO_LARGE, str(error))
         case httpx.DecodingError():
-            return TryFailedError("invalid_response", str(error))
+            return TryFailedError(INVALID_RESPONSE, str(error))
         case httpx.TimeoutException():
-            return TryFailedError("request_timeout", _described(error), retryable=True)
+            return TryFailedError(REQUEST_TIMEOUT, _described(error), retryable=True)
         case httpx.NetworkError() | httpx.RemoteProtocolError() | httpx.ProxyError():
-            return TryFailedError("connection_failed", _described(error), retryable=True)
-    return TryFailedError("invalid_request", _described(error))
+            return TryFailedError(CONNECTION_FAILED, _described(error), retryable=True)
+    return TryFailedError(INVALID_REQUEST, _described(error))
 
 
 _WORDS: Final = {

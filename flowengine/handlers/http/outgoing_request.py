@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from flowengine.execution.error_codes import INVALID_REQUEST
 from flowengine.jsonvalue import UnencodableError, encode
 from flowengine.plugin.errors import HandlerError
 
@@ -167,4 +168,4 @@ def _content(body: Any) -> tuple[bytes | None, str]:
 
 
 def _invalid(message: str) -> HandlerError:
-    return HandlerError("invalid_request", message)
+    return HandlerError(INVALID_REQUEST.code, message)

@@ -9,6 +9,18 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from flowengine.execution.error_codes import (
+    CONNECTION_FAILED,
+    EGRESS_REFUSED,
+    HANDLER_ERROR,
+    HANDLER_EXITED,
+    HTTP_STATUS,
+    INVALID_REQUEST,
+    INVALID_RESPONSE,
+    REQUEST_TIMEOUT,
+    RESPONSE_TOO_LARGE,
+    ErrorCode,
+)
 from flowengine.handlers.invoking.traceback_frames import place_of
 from flowengine.plugin.errors import HandlerError
 
@@ -16,13 +28,13 @@ MAX_MESSAGE_CHARS: Final = 2000
 _CUT: Final = "..."
 
 _HTTP_CODES: Final = (
-    ("EgressRefusedError", "egress_refused"),
-    ("ResponseTooLargeError", "response_too_large"),
-    ("HTTPStatusError", "http_status"),
-    ("DecodingError", "invalid_response"),
-    ("TimeoutException", "request_timeout"),
-    ("TransportError", "connection_failed"),
-    ("InvalidURL", "invalid_request"),
+    ("EgressRefusedError", EGRESS_REFUSED),
+    ("ResponseTooLargeError", RESPONSE_TOO_LARGE),
+    ("HTTPStatusError", HTTP_STATUS),
+    ("DecodingError", INVALID_RESPONSE),
+    ("TimeoutException", REQUEST_TIMEOUT),
+    ("TransportError", CONNECTION_FAILED),
+    ("InvalidURL", INVALID_REQUEST),
 )
 
 
@@ -35,11 +47,11 @@ def failure_of(error: BaseException) -> HandlerError:
     if isinstance(error, HandlerError):
         return error
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        return HandlerError("handler_exited", f"the handler tried to end its process ({described(error)})")
+        return HandlerError(HANDLER_EXITED.code, f"the handler tried to end its process ({described(error)})")
     if code := _http_code(error):
-        return HandlerError(code, described(error))
+        return HandlerError(code.code, described(error))
     place = place_of(error)
-    return HandlerError("handler_error", described(error, MAX_MESSAGE_CHARS - len(place)) + place)
+    return HandlerError(HANDLER_ERROR.code, described(error, MAX_MESSAGE_CHARS - len(place)) + place)
 
 
 def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
@@ -56,7 +68,7 @@ def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
     return whole if len(whole) <= most else f"{whole[: most - len(_CUT)]}{_CUT}"
 
 
-def _http_code(error: BaseException) -> str | None:
+def _http_code(error: BaseException) -> ErrorCode | None:
     if "httpx" not in sys.modules:
         return None
     names = {kind.__name__ for kind in type(error).__mro__ if _is_http(kind)}

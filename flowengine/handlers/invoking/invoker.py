@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
 from flowengine.handlers.http import time_limit
 from flowengine.handlers.http.egress import Policy
 from flowengine.handlers.invoking.event_loop import EventLoopThread
@@ -101,7 +102,7 @@ class Invoker:
             return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
         except concurrent.futures.CancelledError as error:
             raise HandlerError(
-                "handler_cancelled",
+                HANDLER_CANCELLED.code,
                 f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
             ) from error
         except TimeoutError as error:
@@ -126,9 +127,9 @@ class Invoker:
 
     def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
         failure = failure_of(error)
-        if failure.code == "handler_error":  # a defect of the handler: its author needs the traceback
+        if failure.code == HANDLER_ERROR.code:  # a defect of the handler: its author needs the traceback
             context.logger.error("handler.raised", exc_info=error)
-        if failure.code == "request_timeout" and context.remaining_seconds() <= 0:
+        if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
             return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
         return failure
 
@@ -140,9 +141,9 @@ def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
         message, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".")
         where = f"config.{field}" if field and not field.startswith("[") else f"config{field}"
-        raise HandlerError("invalid_config", f"{where}: {message}") from error
+        raise HandlerError(INVALID_CONFIG.code, f"{where}: {message}") from error
     except Exception as error:
-        raise HandlerError("invalid_config", f"config: {failure_of(error).message}") from error
+        raise HandlerError(INVALID_CONFIG.code, f"config: {failure_of(error).message}") from error
 
 
 def _over(handler: Handler) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
 from flowengine.handlers.http.outgoing_request import public_url
 from flowengine.handlers.secrets.spellings import Spellings
 from flowengine.jsonvalue import UnencodableError, decode, encode
@@ -63,14 +64,14 @@ class Secrets:
         Raises HandlerError: `secret_missing`, `secret_unusable`.
         """
         if not _NAME.match(name):
-            raise HandlerError("secret_missing", f"{name[:60]!r} cannot be the name of a secret")
+            raise HandlerError(SECRET_MISSING.code, f"{name[:60]!r} cannot be the name of a secret")
         for candidate in dict.fromkeys((name, name.upper())):
             value = self._read(candidate)
             if value is not None:
                 self._remember(name, value)
                 return value
         raise HandlerError(
-            "secret_missing",
+            SECRET_MISSING.code,
             f"the worker has no secret '{name}'; set {_PREFIX}{name.upper()} or "
             f"{_PREFIX}{name.upper()}_FILE on it",
         )
@@ -149,13 +150,13 @@ class Secrets:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text of at most 64 KiB"
             raise HandlerError(
-                "secret_unusable", f"the file that {_PREFIX}{name}_FILE names cannot be read: {reason}"
+                SECRET_UNUSABLE.code, f"the file that {_PREFIX}{name}_FILE names cannot be read: {reason}"
             ) from error
 
     def _remember(self, name: str, value: str) -> None:
         if len(value.strip()) < MIN_CHARS:
             raise HandlerError(
-                "secret_unusable",
+                SECRET_UNUSABLE.code,
                 f"secret '{name}' is shorter than {MIN_CHARS} characters, white space around it not counted: "
                 "it could not be kept out of results and errors",
             )

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowengine.execution.error_codes import REDIRECT_REFUSED
 from flowengine.handlers.http.answer import Answer, AnswerTooLargeError, data_of, excerpt_of
 from flowengine.handlers.http.bounded_body import (
     MAX_PIECES,
@@ -377,4 +378,4 @@ def test_a_body_follows_only_to_the_same_service(there: str, content: bytes | No
     else:
         with pytest.raises(TryFailedError, match="body on to") as caught:
             redirected(here, following)
-        assert (caught.value.code, caught.value.retryable) == ("redirect_refused", False)
+        assert (caught.value.code, caught.value.retryable) == (REDIRECT_REFUSED, False)
