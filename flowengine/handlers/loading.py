@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from flowengine.errors import SettingsError
-from flowengine.handlers.invoking.traceback_frames import place_of
+from flowengine.handlers.invoking.failures import place_of
 from flowengine.plugin.registry import Handler, Registry, marked
 
 ENTRY_POINT_GROUP: Final = "flowengine.handlers"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.json_text import marks
+from flowengine.handlers.http.answer import marks
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded

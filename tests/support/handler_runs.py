@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.http.egress import Policy
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler
+from flowengine.settings.model import Egress
 
 FAST_RETRIES = {"FLOWENGINE_RETRY_BASE_SECONDS": "0.01"}
 
@@ -82,7 +82,7 @@ class Runs:
 
 
 @contextmanager
-def running(egress: Policy = "any", environment: Mapping[str, str] = FAST_RETRIES) -> Iterator[Runs]:
+def running(egress: Egress = "any", environment: Mapping[str, str] = FAST_RETRIES) -> Iterator[Runs]:
     """Handlers that may call loopback and retry at once, for the length of a with block."""
     invoker = Invoker(egress=egress)
     try:

@@ -9,9 +9,15 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from flowengine.execution.error_codes import EMPTY_INPUTS, WRONG_INPUT_TYPE
-from flowengine.handlers.builtin.bounded_text import join_texts
+from flowengine.handlers.builtin.checked_values import (
+    Number,
+    as_number,
+    checked,
+    describe,
+    join_texts,
+    too_large,
+)
 from flowengine.handlers.builtin.compute import divide
-from flowengine.handlers.builtin.numbers import Number, as_number, checked, describe, too_large
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler

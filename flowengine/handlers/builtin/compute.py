@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from flowengine.execution.error_codes import DIVISION_BY_ZERO
-from flowengine.handlers.builtin.numbers import MAX_BITS, Number, as_number, checked, too_large
+from flowengine.handlers.builtin.checked_values import MAX_BITS, Number, as_number, checked, too_large
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARGE
-from flowengine.jsonvalue import JsonValue
+from flowengine.jsonvalue import JsonValue, NotJsonError
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.literals import LiteralCheck
@@ -70,11 +70,10 @@ def _request(config: HttpConfig, context: Context) -> HttpOutput:
     # Imported on the first call: processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import AnswerTooLargeError, data_of
     from flowengine.handlers.http.answer_limit import max_result_bytes
-    from flowengine.handlers.http.call_with_retries import call
-    from flowengine.handlers.http.outgoing_request import outgoing
-    from flowengine.handlers.json_text import NotJsonError
+    from flowengine.handlers.http.outgoing_request import prepare_request
+    from flowengine.handlers.http.retries import call
 
-    request = outgoing(
+    request = prepare_request(
         method=config.method, url=config.url, headers=config.headers, params=config.params, body=config.body
     )
     answer = call(request, context)

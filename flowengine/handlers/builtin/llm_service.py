@@ -85,13 +85,13 @@ class _Completion(msgspec.Struct):
 def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
     # Imported on the first call: processes that only validate workflows need no HTTP client.
+    from flowengine.handlers.http.answer import marks
     from flowengine.handlers.http.answer_limit import max_result_bytes
-    from flowengine.handlers.http.call_with_retries import call
-    from flowengine.handlers.http.outgoing_request import outgoing
-    from flowengine.handlers.json_text import marks
+    from flowengine.handlers.http.outgoing_request import prepare_request
+    from flowengine.handlers.http.retries import call
 
     payload = _payload(config, context)
-    request = outgoing(
+    request = prepare_request(
         method="POST", url=_endpoint(context), headers=_headers(context), params={}, body=payload
     )
     body = call(request, context).body

@@ -17,20 +17,20 @@ import httpcore
 import httpx
 
 from flowengine import __version__
-from flowengine.handlers.http.bounded_body import (
+from flowengine.handlers.http.body_decoder import (
     ACCEPTED_ENCODINGS,
     BodyDecoder,
     BodyEncodingError,
     BodyTooLargeError,
 )
-from flowengine.handlers.http.egress import Policy
-from flowengine.handlers.http.guarded_network import (
+from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     GuardedBackend,
+    HeadLimit,
     Resolver,
     system_resolver,
 )
-from flowengine.handlers.http.head_limit import HeadLimit
+from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 _KEPT_CONNECTIONS: Final = 32
@@ -42,7 +42,7 @@ class ResponseTooLargeError(httpx.TransportError):
 
 
 def make_client(
-    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
 ) -> httpx.Client:
     """A client for threads. Close it when the process ends."""
     _quiet()
@@ -66,7 +66,7 @@ def make_client(
 
 
 def make_async_client(
-    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
 ) -> httpx.AsyncClient:
     """A client for one event loop. Close it there."""
     _quiet()

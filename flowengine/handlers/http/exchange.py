@@ -24,8 +24,8 @@ from flowengine.execution.error_codes import (
 )
 from flowengine.handlers.http.answer import Answer
 from flowengine.handlers.http.clients import ResponseTooLargeError
-from flowengine.handlers.http.guarded_network import EgressRefusedError
-from flowengine.handlers.http.outgoing_request import Outgoing, public_url
+from flowengine.handlers.http.guarded_connections import EgressRefusedError
+from flowengine.handlers.http.outgoing_request import OutgoingRequest, public_url
 from flowengine.plugin.context import Context
 
 MAX_REDIRECTS: Final = 5
@@ -59,7 +59,7 @@ class TryFailedError(Exception):
         self.retryable = retryable
 
 
-def exchange(request: Outgoing, context: Context) -> Answer:
+def exchange(request: OutgoingRequest, context: Context) -> Answer:
     """The answer, whatever its status, once redirects are followed. Raises TryFailedError."""
     client = context.http()
     try:

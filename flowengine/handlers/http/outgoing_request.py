@@ -28,7 +28,7 @@ _FRAMING: Final = frozenset(
 _MAX_URL: Final = 16 * 1024
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request. Header names are as written; `content` is None where there is no body."""
 
     method: str
@@ -41,28 +41,28 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         """`GET https://host/path`, for messages and logs: no query, no credentials."""
         return f"{self.method} {public_url(self.url)}"
 
-    def with_defaults(self, defaults: Mapping[str, str]) -> Outgoing:
+    def with_defaults(self, defaults: Mapping[str, str]) -> OutgoingRequest:
         """The same with those headers added that it does not have."""
         present = {name.lower() for name, _ in self.headers}
         added = tuple(pair for pair in defaults.items() if pair[0].lower() not in present)
         return msgspec.structs.replace(self, headers=self.headers + added)
 
 
-def outgoing(
+def prepare_request(
     *,
     method: str,
     url: str,
     headers: Mapping[str, Scalar],
     params: Mapping[str, Scalar | Sequence[Scalar] | None],
     body: Any = None,
-) -> Outgoing:
+) -> OutgoingRequest:
     """The request. Text is sent as it is, any other body as JSON, null is no body.
 
     Raises HandlerError `invalid_request`, naming what is wrong.
     """
     content, content_type = _content(body)
     try:
-        request = Outgoing(
+        request = OutgoingRequest(
             method=_method(method),
             url=_with_params(_checked_url(url), params),
             headers=tuple(_header(name, value) for name, value in headers.items()),

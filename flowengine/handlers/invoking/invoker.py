@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
-from flowengine.handlers.http import time_limit
-from flowengine.handlers.http.egress import Policy
+from flowengine.handlers.http import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import failure_of
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
 from flowengine.plugin.registry import Handler
+from flowengine.settings.model import Egress
 
 if TYPE_CHECKING:
     import httpx
@@ -37,9 +37,9 @@ _CLEAN_UP_SECONDS: Final = 2.0
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
-    def __init__(self, *, egress: Policy = "private") -> None:
+    def __init__(self, *, egress: Egress = "private") -> None:
         """Starts nothing; clients and loop are made when first asked for."""
-        self._egress: Policy = egress
+        self._egress: Egress = egress
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -73,7 +73,7 @@ class Invoker:
         if handler.is_async:
             return self._wait(handler.function(typed, context), handler, context)
         try:
-            with time_limit.until(context.deadline):
+            with network_deadline.until(context.deadline):
                 output = handler.function(typed, context)
         except BaseException as error:
             raise self._failed(error, handler, context) from error

@@ -1,7 +1,7 @@
 """Secrets for `{{ secrets.NAME }}`: read in the worker only, and taken out of whatever leaves it.
 
 What was handed out once, and the worker's own credentials, are replaced by `***` in texts and results:
-as they are, in either case, inside base64, and in every spelling that `spellings` knows. Of a URL, what
+as they are, in either case, inside base64, and in every escaped form that `escaped_forms` knows. Of a URL, what
 may be shown of it elsewhere goes too. A value shorter than 4 characters is not handed out: to replace it
 would garble every result, and not to would show it. Where a text was cut short (`...`), the start of a
 secret before the cut goes too. Not replaced: other encryptions or encodings of a value, and other parts
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
 from flowengine.handlers.http.outgoing_request import public_url
-from flowengine.handlers.secrets.spellings import Spellings
+from flowengine.handlers.secrets.escaped_forms import EscapedForms
 from flowengine.jsonvalue import UnencodableError, decode, encode
 from flowengine.plugin.errors import HandlerError
 
@@ -51,7 +51,7 @@ class Secrets:
         self._environ = environ
         self._lock = threading.Lock()
         self._known: set[str] = set()
-        self._spellings: tuple[Spellings, ...] = ()
+        self._forms: tuple[EscapedForms, ...] = ()
         for value in own:
             if len(value.strip()) >= MIN_CHARS:
                 self._keep_out(value)
@@ -104,22 +104,22 @@ class Secrets:
         redacted = _TEXT_OR_NUMBER.sub(replaced, text).encode()
         return _with_keys_once(redacted) if keys_changed else redacted
 
-    def _near(self, text: str) -> Sequence[Spellings]:
+    def _near(self, text: str) -> Sequence[EscapedForms]:
         """The spellings that may be in the text, longest first."""
-        if not self._spellings:
+        if not self._forms:
             return ()
         lowered = text.lower()
-        return [spelling for spelling in self._spellings if spelling.may_be_in(lowered)]
+        return [spelling for spelling in self._forms if spelling.may_be_in(lowered)]
 
-    def _redacted(self, text: str, near: Sequence[Spellings]) -> str:
+    def _redacted(self, text: str, near: Sequence[EscapedForms]) -> str:
         for spelling in near:
             text = spelling.replaced(text, MASK)
-        if not self._spellings or not _is_cut(text):
+        if not self._forms or not _is_cut(text):
             return text
         *before, last = text.split(CUT)
         return CUT.join([*(self._without_start(piece) for piece in before), last])
 
-    def _redacted_token(self, token: str, near: Sequence[Spellings]) -> str:
+    def _redacted_token(self, token: str, near: Sequence[EscapedForms]) -> str:
         """A text or number of a JSON document; a number that holds a secret becomes a text."""
         if token[0] != '"':
             redacted = self._redacted(token, near)
@@ -133,7 +133,7 @@ class Secrets:
     def _without_start(self, piece: str) -> str:
         """A text that was cut short, less the start of a secret at its end."""
         kept = piece.rstrip("'\"")
-        starts = [at for item in self._spellings if (at := item.begun_at_end_of(kept)) is not None]
+        starts = [at for item in self._forms if (at := item.begun_at_end_of(kept)) is not None]
         return f"{kept[: min(starts)]}{MASK}{piece[len(kept) :]}" if starts else piece
 
     def _read(self, name: str) -> str | None:
@@ -166,8 +166,8 @@ class Secrets:
         with self._lock:
             if value in self._known:
                 return
-            known = {spelling.text: spelling for spelling in (*self._spellings, *_written(value))}
-            self._spellings = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
+            known = {spelling.text: spelling for spelling in (*self._forms, *_written(value))}
+            self._forms = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
             self._known.add(value)
 
 
@@ -183,14 +183,14 @@ def _with_keys_once(data: bytes) -> bytes:
         raise UnencodableError("nested too deeply") from error
 
 
-def _written(value: str) -> Iterator[Spellings]:
+def _written(value: str) -> Iterator[EscapedForms]:
     """Everything by which `value` may be known elsewhere."""
     bare = value.strip()
     texts = [bare, *(line for line in bare.splitlines() if len(line) >= _MIN_LINE_CHARS), *_url_parts(bare)]
     for text in texts:
-        yield Spellings(text, head=MIN_CHARS)
+        yield EscapedForms(text, head=MIN_CHARS)
     for text in _base64_forms(bare.encode(errors="surrogatepass")):
-        yield Spellings(text, head=MIN_CHARS, alike=_URL_SAFE)
+        yield EscapedForms(text, head=MIN_CHARS, alike=_URL_SAFE)
 
 
 def _url_parts(value: str) -> Iterator[str]:

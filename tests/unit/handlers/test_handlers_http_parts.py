@@ -15,19 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowengine.execution.error_codes import REDIRECT_REFUSED
-from flowengine.handlers.http.answer import Answer, AnswerTooLargeError, data_of, excerpt_of
-from flowengine.handlers.http.bounded_body import (
+from flowengine.handlers.http.answer import Answer, AnswerTooLargeError, data_of, excerpt_of, least_size
+from flowengine.handlers.http.body_decoder import (
     MAX_PIECES,
     BodyDecoder,
     BodyEncodingError,
     BodyTooLargeError,
 )
 from flowengine.handlers.http.exchange import TryFailedError, attempt_timeout, redirected
-from flowengine.handlers.http.outgoing_request import outgoing, public_url
-from flowengine.handlers.http.retry_after import retry_after_seconds
-from flowengine.handlers.json_text import NotJsonError, least_size
+from flowengine.handlers.http.outgoing_request import prepare_request, public_url
+from flowengine.handlers.http.retries import retry_after_seconds
 from flowengine.handlers.secrets.redaction import Secrets
-from flowengine.jsonvalue import JsonValue, encode
+from flowengine.jsonvalue import JsonValue, NotJsonError, encode
 from flowengine.plugin import HandlerError
 from tests.support.http_server import gzip_bomb
 
@@ -77,7 +76,7 @@ def test_no_retry_after_header_breaks_the_reader(value: str) -> None:
 def request_of(url: str = "http://a.test/", **parts: object) -> tuple[str, dict[str, str], bytes | None]:
     """URL, headers and body that a config leads to."""
     config: dict[str, object] = {"method": "post", "headers": {}, "params": {}, "body": None, **parts}
-    made = outgoing(url=url, **config)  # type: ignore[arg-type]  # the cases below are typed by eye
+    made = prepare_request(url=url, **config)  # type: ignore[arg-type]  # the cases below are typed by eye
     return made.url, dict(made.headers), made.content
 
 
@@ -194,7 +193,7 @@ def test_a_body_that_cannot_become_a_result_is_not_parsed(
     body: bytes, content_type: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Parsed, it would take forty times its size."""
-    monkeypatch.setattr("flowengine.handlers.http.answer.parse_json", None)
+    monkeypatch.setattr("flowengine.handlers.http.answer.decode_bounded", None)
     with pytest.raises(AnswerTooLargeError, match="the limit is 1048576"):
         data_of(answer(body, content_type), LIMIT)
 

@@ -19,15 +19,17 @@ from typing import Any, Final, TypeAlias
 import httpcore
 import httpx
 
-from flowengine.handlers.http import time_limit
-from flowengine.handlers.http.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http.head_limit import HeadLimit
+from flowengine.handlers.http import network_deadline
+from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.settings.model import Egress
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 SocketOptions: TypeAlias = Iterable[Any]
 
 # For a resolution that nothing else bounds; glibc gives up by itself after about this long.
 _RESOLVE_SECONDS: Final = 30.0
+# h11 takes 100 KB for one head; the read in which the head ends may bring 64 KB of the body along.
+MAX_HEAD_BYTES: Final = 512 * 1024
 
 
 class EgressRefusedError(httpx.TransportError):
@@ -40,7 +42,7 @@ def system_resolver(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def allowed_addresses(host: str, addresses: Sequence[str], policy: Policy) -> list[str]:
+def allowed_addresses(host: str, addresses: Sequence[str], policy: Egress) -> list[str]:
     """Those that may be called. Raises EgressRefusedError when none may."""
     reasons = {address: refusal(address, policy) for address in addresses}
     allowed = [address for address, reason in reasons.items() if reason is None]
@@ -63,7 +65,7 @@ def _refuse_name(host: str) -> None:
 
 
 def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    left = time_limit.bounded(timeout)
+    left = network_deadline.bounded(timeout)
     if left is not None and left <= 0:
         raise error("the node's deadline has passed")
     return left
@@ -72,8 +74,8 @@ def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> floa
 class GuardedBackend(httpcore.NetworkBackend):
     """httpcore's sockets, behind the egress rules and the node's deadline."""
 
-    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
-        self._policy: Policy = policy
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
         self._resolver = resolver
         self._sockets = httpcore.SyncBackend()
 
@@ -124,6 +126,31 @@ class GuardedBackend(httpcore.NetworkBackend):
         return answer
 
 
+class HeadLimit:
+    """What a connection's stream is, besides: it counts what comes between a request and its answer."""
+
+    def __init__(self) -> None:
+        self._left: int | None = MAX_HEAD_BYTES
+
+    def expect_head(self) -> None:
+        """A request is being sent: what comes next is the head of an answer."""
+        self._left = MAX_HEAD_BYTES
+
+    def end_head(self) -> None:
+        """The head has come; what follows is the body, which others count."""
+        self._left = None
+
+    def counted(self, data: bytes) -> bytes:
+        """`data`, as it is. Raises httpcore.RemoteProtocolError when the head does not end."""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise httpcore.RemoteProtocolError(
+                    f"more than {MAX_HEAD_BYTES} bytes came, but no answer, only 1xx ones or headers"
+                )
+        return data
+
+
 class DeadlineStream(HeadLimit, httpcore.NetworkStream):
     """A connection whose every read and write also ends at the node's deadline."""
 
@@ -159,8 +186,8 @@ class DeadlineStream(HeadLimit, httpcore.NetworkStream):
 class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     """The same for async handlers; their deadline is kept by cancelling them."""
 
-    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
-        self._policy: Policy = policy
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
         self._resolver = resolver
         self._sockets = httpcore.AnyIOBackend()
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, TypeAlias
 
-Policy: TypeAlias = Literal["public", "private", "any"]
+from flowengine.settings.model import Egress
+
 Address: TypeAlias = IPv4Address | IPv6Address
-POLICIES: Final[tuple[str, ...]] = get_args(Policy)
 
 _FORBIDDEN: Final = (
     (IPv4Network("0.0.0.0/8"), "an unspecified address"),
@@ -77,7 +77,7 @@ def host_refusal(host: str) -> str | None:
     return None
 
 
-def refusal(address: str | Address, policy: Policy) -> str | None:
+def refusal(address: str | Address, policy: Egress) -> str | None:
     """Why `address` may not be called under `policy`, or None when it may.
 
     An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64, Teredo) is judged by it.
@@ -90,7 +90,7 @@ def refusal(address: str | Address, policy: Policy) -> str | None:
     return None
 
 
-def _reason(address: Address, policy: Policy) -> str | None:
+def _reason(address: Address, policy: Egress) -> str | None:
     for network, what in _FORBIDDEN:
         if address in network:
             return what

@@ -37,7 +37,7 @@ _SPACES: Final = " \t\n\r\f\v\xa0"
 _BEGUN_ESCAPE: Final = re.compile(r"\\+(?:[uUxX][0-9a-fA-F{]*)?|%(?:25)*[0-9a-fA-F]?|&[#0-9A-Za-z;]*")
 
 
-class Spellings:
+class EscapedForms:
     """All ways in which one text may be written. Cheap to make: nothing is compiled before it is needed."""
 
     def __init__(self, text: str, *, alike: Mapping[str, str] | None = None, head: int = 4) -> None:

@@ -8,8 +8,10 @@ begun: the call fails at once and says so. Query strings, bodies and header valu
 from __future__ import annotations
 
 import math
+import re
 import time
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import stamina
@@ -17,15 +19,16 @@ import stamina
 from flowengine.execution.error_codes import HTTP_CLIENT_ERROR, HTTP_SERVER_ERROR, REQUEST_TIMEOUT
 from flowengine.handlers.http.answer import Answer, excerpt_of
 from flowengine.handlers.http.exchange import TryFailedError, exchange
-from flowengine.handlers.http.outgoing_request import Outgoing
-from flowengine.handlers.http.retry_after import MAX_WAIT_SECONDS, http_date, retry_after_seconds
+from flowengine.handlers.http.outgoing_request import OutgoingRequest
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
 
 MAX_TRIES: Final = 3
+MAX_WAIT_SECONDS: Final = 60.0
 RETRY_BASE: Final = "FLOWENGINE_RETRY_BASE_SECONDS"
 
 _CLOCK_MARGIN_S: Final = 0.01
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?\Z")
 
 
 class _RefusedAnswerError(TryFailedError):
@@ -40,7 +43,7 @@ class _RefusedAnswerError(TryFailedError):
         self.wait_s = retry_after_seconds(answer.headers.get("retry-after"), now=now)
 
 
-def call(request: Outgoing, context: Context) -> Answer:
+def call(request: OutgoingRequest, context: Context) -> Answer:
     """The answer of a service that did not refuse: its status is below 400.
 
     Sends X-Correlation-ID and Idempotency-Key unless the request sets them. Raises HandlerError:
@@ -66,7 +69,7 @@ def call(request: Outgoing, context: Context) -> Answer:
 class _Tries:
     """The tries of one call, and what became of each."""
 
-    def __init__(self, request: Outgoing, context: Context) -> None:
+    def __init__(self, request: OutgoingRequest, context: Context) -> None:
         self.errors: list[AttemptError] = []
         self._request = request
         self._context = context
@@ -130,3 +133,28 @@ def _retry_base(context: Context) -> float:
     except ValueError:
         return 1.0
     return base_s if math.isfinite(base_s) and base_s >= 0 else 1.0
+
+
+def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
+    """Seconds to wait, 0 to 60, for a header in seconds or as an HTTP date; None if there is none.
+
+    `now` is the server's own time (its `Date` header) where it is known: clocks differ.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if _SECONDS.match(text):
+        return min(float(text), MAX_WAIT_SECONDS)
+    when = http_date(text)
+    return None if when is None else min(max(0.0, (when - now).total_seconds()), MAX_WAIT_SECONDS)
+
+
+def http_date(value: str | None) -> datetime | None:
+    """An HTTP date as an aware datetime, or None when it cannot be read."""
+    if value is None:
+        return None
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
