@@ -26,7 +26,7 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     """All handlers of this process.
 
     Raises SettingsError, naming the culprit: a module or entry point that cannot be imported, one
-    without a handler, a config type that msgspec cannot use, two handlers of one name.
+    without a handler, a config or settings type that msgspec cannot use, two handlers of one name.
     """
     registry = Registry()
     registry.collect(importlib.import_module(_BUILT_IN))
@@ -36,7 +36,9 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     for name in extra_modules:
         _collect(registry, _imported(name), f"module '{name}' in FLOWENGINE_HANDLERS")
     for item in registry:
-        _check_config_type(item)
+        _check_type(item, "config", item.config_type)
+        if item.settings_type is not None:
+            _check_type(item, "settings", item.settings_type)
     return registry
 
 
@@ -52,13 +54,13 @@ def _collect(registry: Registry, found: object, where: str) -> None:
         raise SettingsError(f"{where}: {error}") from error
 
 
-def _check_config_type(item: Handler) -> None:
-    """Fail at the start, not at the first node, where msgspec cannot use a config's annotations."""
+def _check_type(item: Handler, what: str, kind: type[msgspec.Struct]) -> None:
+    """Fail at the start, not at the first node, where msgspec cannot use a struct's annotations."""
     try:
-        msgspec.json.Decoder(item.config_type)
+        msgspec.json.Decoder(kind)
     except (TypeError, NameError) as error:
         raise SettingsError(
-            f"handler '{item.name}': its config {item.config_type.__name__} cannot be used: {_said(error)}"
+            f"handler '{item.name}': its {what} {kind.__name__} cannot be used: {_said(error)}"
         ) from error
 
 

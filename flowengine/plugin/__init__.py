@@ -16,6 +16,7 @@ from flowengine.plugin.context import Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
 from flowengine.plugin.literals import LiteralCheck
 from flowengine.plugin.registry import Handler, Registry, handler
+from flowengine.settings.model import HttpSettings, LlmSettings
 
 __all__ = [
     "AttemptError",
@@ -23,7 +24,9 @@ __all__ = [
     "Handler",
     "HandlerError",
     "HandlerTimeoutError",
+    "HttpSettings",
     "LiteralCheck",
+    "LlmSettings",
     "Log",
     "Registry",
     "handler",

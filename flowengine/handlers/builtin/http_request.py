@@ -12,6 +12,7 @@ from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.literals import LiteralCheck
 from flowengine.plugin.registry import handler
+from flowengine.settings.model import HttpSettings
 
 Scalar = str | int | float | bool
 
@@ -55,30 +56,29 @@ class HttpOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @handler("http_request", primary="data")
-def http_request(config: HttpConfig, context: Context) -> HttpOutput:
+def http_request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Makes one HTTP request; retries 5xx, 429, timeouts and connection failures by itself."""
-    return _request(config, context)
+    return _request(config, context, settings)
 
 
 @handler("call_external_service", primary="data")
-def call_external_service(config: HttpConfig, context: Context) -> HttpOutput:
+def call_external_service(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Calls an external HTTP service; retries 5xx, 429, timeouts and connection failures by itself."""
-    return _request(config, context)
+    return _request(config, context, settings)
 
 
-def _request(config: HttpConfig, context: Context) -> HttpOutput:
+def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     # Imported on the first call: processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import AnswerTooLargeError, data_of
-    from flowengine.handlers.http.answer_limit import max_result_bytes
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.retries import call
 
     request = prepare_request(
         method=config.method, url=config.url, headers=config.headers, params=config.params, body=config.body
     )
-    answer = call(request, context)
+    answer = call(request, context, retry_base_s=settings.retry_base_s)
     try:
-        data = data_of(answer, max_result_bytes(context))
+        data = data_of(answer, settings.max_result_bytes)
     except AnswerTooLargeError as error:
         raise HandlerError(RESPONSE_TOO_LARGE.code, f"{request.label}: {error}") from error
     except NotJsonError as error:

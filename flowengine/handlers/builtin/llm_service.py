@@ -20,6 +20,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
+from flowengine.settings.model import LlmSettings
 
 
 class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,20 +83,19 @@ class _Completion(msgspec.Struct):
 
 
 @handler("llm_service", primary="content")
-def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
+def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
     # Imported on the first call: processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import marks
-    from flowengine.handlers.http.answer_limit import max_result_bytes
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.retries import call
 
-    payload = _payload(config, context)
+    payload = _payload(config, settings)
     request = prepare_request(
-        method="POST", url=_endpoint(context), headers=_headers(context), params={}, body=payload
+        method="POST", url=_endpoint(settings), headers=_headers(settings), params={}, body=payload
     )
-    body = call(request, context).body
-    limit = max_result_bytes(context)
+    body = call(request, context, retry_base_s=settings.http.retry_base_s).body
+    limit = settings.http.max_result_bytes
     if marks(body) > limit:
         raise HandlerError(
             RESPONSE_TOO_LARGE.code,
@@ -110,24 +110,23 @@ def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
         ) from error
 
 
-def _endpoint(context: Context) -> str:
-    base = (context.environment("LLM_BASE_URL") or "").strip().rstrip("/")
-    if not base:
+def _endpoint(settings: LlmSettings) -> str:
+    if not settings.base_url:
         raise HandlerError(
             LLM_NOT_CONFIGURED.code,
             "LLM_BASE_URL is not set on the worker; set it to an OpenAI-compatible API, "
             "for example https://api.openai.com/v1",
         )
+    base = settings.base_url.rstrip("/")
     return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
 
 
-def _headers(context: Context) -> dict[str, str | int | float | bool]:
-    key = (context.environment("LLM_API_KEY") or "").strip()
-    return {"Authorization": f"Bearer {key}"} if key else {}
+def _headers(settings: LlmSettings) -> dict[str, str | int | float | bool]:
+    return {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
 
 
-def _payload(config: LlmConfig, context: Context) -> dict[str, Any]:
-    model = config.model or context.environment("LLM_MODEL")
+def _payload(config: LlmConfig, settings: LlmSettings) -> dict[str, Any]:
+    model = config.model or settings.model
     if not model:
         raise HandlerError(
             LLM_NOT_CONFIGURED.code, "no model: set `model` in the node's config, or LLM_MODEL on the worker"

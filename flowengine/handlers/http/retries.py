@@ -7,7 +7,6 @@ begun: the call fails at once and says so. Query strings, bodies and header valu
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from datetime import UTC, datetime
@@ -25,7 +24,6 @@ from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutE
 
 MAX_TRIES: Final = 3
 MAX_WAIT_SECONDS: Final = 60.0
-RETRY_BASE: Final = "FLOWENGINE_RETRY_BASE_SECONDS"
 
 _CLOCK_MARGIN_S: Final = 0.01
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?\Z")
@@ -43,8 +41,10 @@ class _RefusedAnswerError(TryFailedError):
         self.wait_s = retry_after_seconds(answer.headers.get("retry-after"), now=now)
 
 
-def call(request: OutgoingRequest, context: Context) -> Answer:
+def call(request: OutgoingRequest, context: Context, *, retry_base_s: float) -> Answer:
     """The answer of a service that did not refuse: its status is below 400.
+
+    `retry_base_s`: the wait before the second try, doubled before each later one.
 
     Sends X-Correlation-ID and Idempotency-Key unless the request sets them. Raises HandlerError:
     `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`, `invalid_request`,
@@ -54,7 +54,7 @@ def call(request: OutgoingRequest, context: Context) -> Answer:
     prepared = request.with_defaults(
         {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
     )
-    tries = _Tries(prepared, context)
+    tries = _Tries(prepared, context, retry_base_s)
     try:
         for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=MAX_TRIES, timeout=None):
             with attempt:
@@ -69,11 +69,11 @@ def call(request: OutgoingRequest, context: Context) -> Answer:
 class _Tries:
     """The tries of one call, and what became of each."""
 
-    def __init__(self, request: OutgoingRequest, context: Context) -> None:
+    def __init__(self, request: OutgoingRequest, context: Context, base_s: float) -> None:
         self.errors: list[AttemptError] = []
         self._request = request
         self._context = context
-        self._base_s = _retry_base(context)
+        self._base_s = base_s
         self._started = time.monotonic()
         self._refused_wait_s: float | None = None
 
@@ -124,15 +124,6 @@ class _Tries:
                 after_s=round(time.monotonic() - self._started, 3),
             )
         )
-
-
-def _retry_base(context: Context) -> float:
-    """Seconds before the second try: 1, unless the environment says otherwise (for tests)."""
-    try:
-        base_s = float(context.environment(RETRY_BASE) or 1.0)
-    except ValueError:
-        return 1.0
-    return base_s if math.isfinite(base_s) and base_s >= 0 else 1.0
 
 
 def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:

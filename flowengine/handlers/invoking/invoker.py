@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
+from flowengine.handlers.handler_settings import HandlerSettings
 from flowengine.handlers.http import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import failure_of
@@ -37,9 +38,13 @@ _CLEAN_UP_SECONDS: Final = 2.0
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
-    def __init__(self, *, egress: Egress = "private") -> None:
-        """Starts nothing; clients and loop are made when first asked for."""
+    def __init__(self, *, egress: Egress, settings: HandlerSettings) -> None:
+        """Starts nothing; clients and loop are made when first asked for.
+
+        `settings` has an entry for every struct that a handler takes as its settings.
+        """
         self._egress: Egress = egress
+        self._settings = settings
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -71,10 +76,10 @@ class Invoker:
         """
         typed = _typed(handler, config)
         if handler.is_async:
-            return self._wait(handler.function(typed, context), handler, context)
+            return self._wait(self._call(handler, typed, context), handler, context)
         try:
             with network_deadline.until(context.deadline):
-                output = handler.function(typed, context)
+                output = self._call(handler, typed, context)
         except BaseException as error:
             raise self._failed(error, handler, context) from error
         return self._wait(output, handler, context) if inspect.isawaitable(output) else output
@@ -91,6 +96,11 @@ class Invoker:
             with contextlib.suppress(RuntimeError, TimeoutError):
                 self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
         self._loop.close()
+
+    def _call(self, handler: Handler, config: msgspec.Struct, context: Context) -> object:
+        if handler.settings_type is None:
+            return handler.function(config, context)
+        return handler.function(config, context, self._settings[handler.settings_type])
 
     def _wait(self, output: object, handler: Handler, context: Context) -> object:
         """The result of an async handler, or its failure, at the deadline and a moment at the latest."""
