@@ -1,6 +1,6 @@
 """The settings that handlers take as structs: FlowEngine's own, and those of users from the environment.
 
-A worker makes them once, when it starts, so that a wrong value stops the start and no node meets it.
+A worker makes them once, when it starts, so that a wrong value stops the start and fails no node.
 """
 
 from __future__ import annotations

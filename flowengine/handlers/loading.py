@@ -1,6 +1,6 @@
-"""Finding handlers: built in, installed as entry points, named in FLOWENGINE_HANDLERS.
+"""Finds the handlers of a process: built in, installed as entry points, named in FLOWENGINE_HANDLERS.
 
-Every service loads the same set, so that a workflow which the API accepts is one that workers can run.
+Every service loads the same set, so that workers can run every workflow that the API accepts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _BUILT_IN: Final = "flowengine.handlers"
 def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     """All handlers of this process.
 
-    Raises SettingsError, naming the culprit: a module or entry point that cannot be imported, one
-    without a handler, a config or settings type that msgspec cannot use, two handlers of one name.
+    Raises SettingsError, which names the culprit: a module or entry point that cannot be imported or has
+    no handler, a config or settings type that msgspec cannot use, a name that two handlers have.
     """
     registry = Registry()
     registry.collect(importlib.import_module(_BUILT_IN))
@@ -43,7 +43,7 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
 
 
 def _collect(registry: Registry, found: object, where: str) -> None:
-    """Register what `found` is or holds: a handler function, a module or any other namespace."""
+    """Register a handler function, or every one that a module or other namespace holds."""
     try:
         item = marked(found)
         if item is not None:
@@ -55,7 +55,7 @@ def _collect(registry: Registry, found: object, where: str) -> None:
 
 
 def _check_type(item: Handler, what: str, kind: type[msgspec.Struct]) -> None:
-    """Fail at the start, not at the first node, where msgspec cannot use a struct's annotations."""
+    """Refuse a struct whose annotations msgspec cannot use, at the start and not at the first node."""
     try:
         msgspec.json.Decoder(kind)
     except (TypeError, NameError) as error:
@@ -75,7 +75,7 @@ def _loaded(entry: EntryPoint) -> object:
 
 
 def _imported(name: str) -> object:
-    """The module, looked for in the working directory last, so that a script beside the workflow does."""
+    """The module. The working directory is searched last, so that a module beside the workflow is found."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)

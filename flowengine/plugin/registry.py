@@ -1,4 +1,4 @@
-"""Handlers by name. No I/O; loading entry points and modules is the caller's (`flowengine.handlers`)."""
+"""Handlers by name. Does no I/O: `flowengine.handlers` loads entry points and modules."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Registry:
         self._handlers[item.name] = item
 
     def collect(self, namespace: object) -> int:
-        """Register every marked function of a module (or any object); returns how many it found."""
+        """Register every marked function of a module or other object; returns how many it found."""
         found = [item for value in vars(namespace).values() if (item := marked(value)) is not None]
         for item in found:
             self.add(item)

@@ -1,4 +1,4 @@
-"""`aggregate`: many values into one. Knows nothing of where the values come from."""
+"""`aggregate`: makes one value out of many. Knows nothing of where the values come from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from flowengine.plugin.registry import handler
 
 
 class AggregateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to put together, and how."""
+    """Which values to combine, and how."""
 
     inputs: Annotated[
         list[Any], msgspec.Meta(description="The values, or one template that gives a list of them.")
@@ -60,7 +60,7 @@ def _numbers(config: AggregateConfig) -> list[Number]:
 
 
 def _sum(config: AggregateConfig) -> Number:
-    """Exact for integers, correctly rounded once for floats. The sum of nothing is 0."""
+    """Exact for integers, rounded once for floats. The sum of nothing is 0."""
     numbers = _numbers(config)
     if all(isinstance(number, int) for number in numbers):
         return checked(sum(numbers), "the sum")
@@ -71,11 +71,11 @@ def _sum(config: AggregateConfig) -> Number:
 
 
 def _average(config: AggregateConfig) -> Number:
-    _some(config)
+    _refuse_empty(config)
     return checked(divide(_sum(config), len(config.inputs)), "the average")
 
 
-def _some(config: AggregateConfig) -> None:
+def _refuse_empty(config: AggregateConfig) -> None:
     if not config.inputs:
         raise HandlerError(
             EMPTY_INPUTS.code, f"{config.aggregate_type} needs at least one input, there is none"
@@ -84,7 +84,7 @@ def _some(config: AggregateConfig) -> None:
 
 def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[[AggregateConfig], object]:
     def find(config: AggregateConfig) -> object:
-        _some(config)
+        _refuse_empty(config)
         texts = all(isinstance(item, str) for item in config.inputs)
         return choose(config.inputs if texts and not _spell_numbers(config) else _numbers(config))
 

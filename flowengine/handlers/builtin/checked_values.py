@@ -17,10 +17,10 @@ from flowengine.plugin.errors import HandlerError
 
 Number: TypeAlias = int | float
 
-# The range of a double: an integer of this size can still meet a float without overflowing.
+# The range of a double, so that an integer of this size can meet a float without overflowing.
 MAX_BITS: Final = 1024
 
-# A separator or replacement can multiply its input: sizes are worked out before the text is made.
+# A separator or replacement can multiply its input, so sizes are worked out before the text is made.
 MAX_TEXT_CHARS: Final = 16 * 1024 * 1024
 
 _TEXT_LIMIT: Final = 400
@@ -86,7 +86,7 @@ def describe(value: object) -> str:
 
 
 def refuse_long(length: int, operation: str) -> None:
-    """Raises HandlerError `result_too_large` when a text of `length` characters is too long to make."""
+    """Raises HandlerError `result_too_large` if a text of `length` characters is too long to make."""
     if length > MAX_TEXT_CHARS:
         raise HandlerError(
             RESULT_TOO_LARGE.code,
@@ -97,7 +97,7 @@ def refuse_long(length: int, operation: str) -> None:
 def join_texts(items: Sequence[Any], separator: str, operation: str) -> str:
     """Texts, numbers and booleans as one text.
 
-    Raises HandlerError: `wrong_input_type` names the item that is none of these; `result_too_large`.
+    Raises HandlerError: `wrong_input_type`, which names the item that is none of these; `result_too_large`.
     """
     parts = []
     for position, item in enumerate(items):

@@ -51,14 +51,14 @@ def compute(config: ComputeConfig, context: Context) -> NumberResult:
 
 
 def divide(a: Number, b: Number) -> Number:
-    """a / b, an integer when both are integers and it divides. Raises ZeroDivisionError."""
+    """a / b; an integer if both are integers and b divides a. Raises ZeroDivisionError."""
     if isinstance(a, int) and isinstance(b, int) and a % b == 0:
         return a // b
     return a / b
 
 
 def _power(a: Number, b: Number) -> object:
-    """a ** b. The size of an integer result is known before the work is done: it may be huge."""
+    """a ** b. An integer result that would be too large is refused before it is worked out."""
     if isinstance(a, int) and isinstance(b, int) and b > 0 and (a.bit_length() - 1) * b > MAX_BITS:
         raise OverflowError
     return a**b

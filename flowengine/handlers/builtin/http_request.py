@@ -1,4 +1,4 @@
-"""`http_request` and `call_external_service`: one HTTP call and its answer as data."""
+"""`http_request` and `call_external_service`: one HTTP call, and its answer as data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARG
 from flowengine.jsonvalue import JsonValue, NotJsonError
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import handler
 from flowengine.settings.model import HttpSettings
 
@@ -68,7 +68,7 @@ def call_external_service(config: HttpConfig, context: Context, settings: HttpSe
 
 
 def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
-    # Imported on the first call: processes that only validate workflows need no HTTP client.
+    # Imported at the first call, since processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import AnswerTooLargeError, data_of
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.retries import call

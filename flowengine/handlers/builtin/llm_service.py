@@ -1,7 +1,7 @@
 """`llm_service`: one answer of a language model, over the OpenAI-compatible chat completions API.
 
-The base URL and the key are the worker's (`LLM_BASE_URL`, `LLM_API_KEY`, and `LLM_MODEL` for nodes
-that name no model); a workflow cannot redirect them. Retries are those of every HTTP call.
+The base URL, the key and the default model are the worker's (LLM_BASE_URL, LLM_API_KEY, LLM_MODEL), so that
+no workflow can send the key elsewhere. Retries are those of every HTTP call.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class _Completion(msgspec.Struct):
 @handler("llm_service", primary="content")
 def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
-    # Imported on the first call: processes that only validate workflows need no HTTP client.
+    # Imported at the first call, since processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import marks
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.retries import call

@@ -1,4 +1,4 @@
-"""`transform`: one value into another. Knows nothing of where the value comes from."""
+"""`transform`: makes one value out of another. Knows nothing of where the value comes from."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _sorted(config: TransformConfig) -> list[Any]:
 
 
 def _flattened(config: TransformConfig) -> list[Any]:
-    """One level only, as users of array methods expect."""
+    """One level only, as the array methods of other languages do."""
     flat: list[Any] = []
     for item in _list(config):
         flat.extend(item if isinstance(item, list) else [item])

@@ -1,8 +1,8 @@
 """One try at an HTTP call: send, follow redirects safely, read the answer. Knows nothing of retries.
 
-On a redirect to another origin only headers on a short list go along: `Authorization` and cookies
-are not the only credentials, every custom header may be one. Nor does a body: a redirect that would
-send it there (307, 308) is refused, and so is one from https to http.
+A redirect to another origin gets only the headers of a short list, since every custom header may be a
+credential, and not only `Authorization` and cookies. It never gets a body: a redirect that would send one
+there (307, 308) is refused, and so is one from https to http.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _SAFE_ELSEWHERE: Final = frozenset(
 
 
 class TryFailedError(Exception):
-    """This try gave no answer. `retryable`: another one may."""
+    """This try gave no usable answer. `retryable`: another one may."""
 
     def __init__(self, code: ErrorCode, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ class TryFailedError(Exception):
 
 
 def exchange(request: OutgoingRequest, context: Context) -> Answer:
-    """The answer, whatever its status, once redirects are followed. Raises TryFailedError."""
+    """The answer after all redirects, whatever its status. Raises TryFailedError."""
     client = context.http()
     try:
         sent = client.build_request(
@@ -76,11 +76,11 @@ def exchange(request: OutgoingRequest, context: Context) -> Answer:
 
 
 def attempt_timeout(remaining_s: float) -> httpx.Timeout:
-    """How long one try may wait for the network, of the seconds that are left to the node.
+    """How long one try may wait for the network, if the node has `remaining_s` left.
 
-    A service may be silent for half of what is left, so that a try that hangs leaves time for
-    another; but always for 30 s, so that a slow service needs no longer `timeout_seconds` than
-    it takes. The node's deadline bounds all of it.
+    A service may be silent for half of that time, so that a try that hangs leaves time for another. It may
+    always be silent for 30 s, so that a slow service needs no more `timeout_seconds` than it takes. The
+    node's deadline bounds all of it.
     """
     left = max(remaining_s, 0.001)
     return httpx.Timeout(
@@ -101,7 +101,7 @@ def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer
 
 
 def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
-    """The next request of a redirect, without what only the first service may see.
+    """The next request of a redirect, without the headers that only the first service may see.
 
     Raises TryFailedError `redirect_refused`.
     """
@@ -125,7 +125,7 @@ def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Reques
 
 
 def _has_body(request: httpx.Request) -> bool:
-    """Whether httpx sends a body with it: where it drops one (303), it drops these headers too."""
+    """Whether httpx sends a body with it. If httpx drops the body (303), it drops these headers too."""
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
@@ -147,7 +147,7 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
-    """The failure that an httpx error stands for."""
+    """An httpx error as the failure of this try."""
     match error:
         case EgressRefusedError():
             return TryFailedError(EGRESS_REFUSED, str(error))

@@ -1,8 +1,11 @@
-"""Connections that go only where the egress rules allow, and end when the node's time does.
+"""Connections that go only where the egress rules allow, and end at the node's deadline.
 
-A name is resolved once, its addresses are judged, and the connection is made to a judged address:
-a resolver that changes its answer between check and connect changes nothing. TLS still verifies the
-name, since httpcore passes that on by itself. Knows nothing of HTTP.
+A name is resolved once, its addresses are checked, and the connection is made to a checked address. So a
+resolver that changes its answer between check and connect gains nothing. TLS still verifies the name,
+since httpcore passes that on by itself.
+
+What comes before an answer is bounded too. A server may send interim answers (1xx, RFC 9110 section 15.2)
+before the real one; h11 bounds the head of each, and nothing but us bounds their number.
 """
 
 from __future__ import annotations
@@ -26,9 +29,9 @@ from flowengine.settings.model import Egress
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 SocketOptions: TypeAlias = Iterable[Any]
 
-# For a resolution that nothing else bounds; glibc gives up by itself after about this long.
+# Bounds a resolution that has no other limit; glibc itself gives up after about this long.
 _RESOLVE_SECONDS: Final = 30.0
-# h11 takes 100 KB for one head; the read in which the head ends may bring 64 KB of the body along.
+# h11 accepts 100 KB for one head; the read that ends the head may bring 64 KB of the body with it.
 MAX_HEAD_BYTES: Final = 512 * 1024
 
 
@@ -43,7 +46,7 @@ def system_resolver(host: str, port: int) -> list[str]:
 
 
 def allowed_addresses(host: str, addresses: Sequence[str], policy: Egress) -> list[str]:
-    """Those that may be called. Raises EgressRefusedError when none may."""
+    """The addresses that may be called, in the order given. Raises EgressRefusedError if none may."""
     reasons = {address: refusal(address, policy) for address in addresses}
     allowed = [address for address, reason in reasons.items() if reason is None]
     if not allowed:
@@ -127,21 +130,21 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 
 class HeadLimit:
-    """What a connection's stream is, besides: it counts what comes between a request and its answer."""
+    """The part of a connection that bounds what comes between a request and the body of its answer."""
 
     def __init__(self) -> None:
         self._left: int | None = MAX_HEAD_BYTES
 
     def expect_head(self) -> None:
-        """A request is being sent: what comes next is the head of an answer."""
+        """Start counting: a request is being sent, so the head of an answer comes next."""
         self._left = MAX_HEAD_BYTES
 
     def end_head(self) -> None:
-        """The head has come; what follows is the body, which others count."""
+        """Stop counting: the head has come, and the body is counted elsewhere."""
         self._left = None
 
     def counted(self, data: bytes) -> bytes:
-        """`data`, as it is. Raises httpcore.RemoteProtocolError when the head does not end."""
+        """`data`, unchanged. Raises httpcore.RemoteProtocolError if the head is over its limit."""
         if self._left is not None:
             self._left -= len(data)
             if self._left < 0:
@@ -152,7 +155,7 @@ class HeadLimit:
 
 
 class DeadlineStream(HeadLimit, httpcore.NetworkStream):
-    """A connection whose every read and write also ends at the node's deadline."""
+    """A connection whose reads and writes also end at the node's deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         super().__init__()
@@ -184,7 +187,7 @@ class DeadlineStream(HeadLimit, httpcore.NetworkStream):
 
 
 class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
-    """The same for async handlers; their deadline is kept by cancelling them."""
+    """The same for async handlers, whose deadline is kept by cancelling them."""
 
     def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
         self._policy: Egress = policy

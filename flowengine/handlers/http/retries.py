@@ -1,8 +1,8 @@
-"""A whole HTTP call: tries, waits between them, and the record of each. Tells nothing of its content.
+"""A whole HTTP call: at most three tries, the waits between them, and the record of each.
 
-Retried are 5xx, 429, timeouts and connection failures: after 1, 2, 4 s, or what `Retry-After` asks,
-60 s at most; three tries in all, inside the node's time. A wait that would pass the deadline is not
-begun: the call fails at once and says so. Query strings, bodies and header values never reach a log.
+A try is repeated after a 5xx or 429 answer, a timeout or a connection failure. The waits are 1, 2, 4 s, or
+what `Retry-After` asks for, and 60 s at most. If a wait would pass the node's deadline, the call fails at
+once and says so. Query strings, bodies and header values never reach a log.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class _RefusedAnswerError(TryFailedError):
 def call(request: OutgoingRequest, context: Context, *, retry_base_s: float) -> Answer:
     """The answer of a service that did not refuse: its status is below 400.
 
-    `retry_base_s`: the wait before the second try, doubled before each later one.
+    `retry_base_s` is the wait before the second try; it is doubled before each later one. X-Correlation-ID
+    and Idempotency-Key are sent unless the request sets them.
 
-    Sends X-Correlation-ID and Idempotency-Key unless the request sets them. Raises HandlerError:
-    `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`, `invalid_request`,
-    `invalid_response`, `response_too_large`, `egress_refused`, `redirect_refused`,
-    `too_many_redirects`; HandlerTimeoutError when the node's time is over. `errors` lists each try.
+    Raises HandlerError: `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`,
+    `invalid_request`, `invalid_response`, `response_too_large`, `egress_refused`, `redirect_refused`,
+    `too_many_redirects`. Raises HandlerTimeoutError when the node's time is over. `errors` lists each try.
     """
     prepared = request.with_defaults(
         {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
@@ -78,6 +78,7 @@ class _Tries:
         self._refused_wait_s: float | None = None
 
     def once(self) -> Answer:
+        """One try. Raises TryFailedError, after noting it in `errors`."""
         try:
             answer = exchange(self._request, self._context)
             if answer.status_code >= 400:
@@ -88,7 +89,7 @@ class _Tries:
         return answer
 
     def wait_before_next(self, error: Exception) -> bool | float:
-        """The back-off hook: seconds until the next try, or False when there is to be none."""
+        """Stamina's back-off hook: seconds until the next try, or False for no further try."""
         if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= MAX_TRIES:
             return False
         wait_s = min(self._base_s * 2.0 ** (len(self.errors) - 1), MAX_WAIT_SECONDS)
@@ -127,9 +128,10 @@ class _Tries:
 
 
 def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
-    """Seconds to wait, 0 to 60, for a header in seconds or as an HTTP date; None if there is none.
+    """Seconds that a `Retry-After` header asks to wait, 0 to 60 (RFC 9110, section 10.2.3).
 
-    `now` is the server's own time (its `Date` header) where it is known: clocks differ.
+    The header gives seconds or an HTTP date. None if there is no header, or one that cannot be read. `now`
+    is the server's own time (its `Date` header) where it is known, because clocks differ.
     """
     if value is None:
         return None

@@ -1,7 +1,7 @@
-"""What an exception out of a handler says about its node: a HandlerError with a stable code. Pure.
+"""Any exception of a handler as a HandlerError: its code, its message, the line it came from. Pure.
 
-Handlers are users' code: anything may come out of them, `SystemExit` included, and no stack trace
-may reach a user. Knows httpx's errors without importing httpx.
+Handlers are users' code, so they may raise anything, `SystemExit` included. No stack trace may reach a user.
+Knows httpx's errors without importing httpx.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ _HTTP_CODES: Final = (
 
 
 def failure_of(error: BaseException) -> HandlerError:
-    """The error as a HandlerError; one that is already comes back as it is.
+    """The error as a HandlerError; a HandlerError comes back as it is.
 
-    Codes: `handler_error` for anything (the message names the line it came from), `handler_exited` for
-    SystemExit and KeyboardInterrupt, and those of the HTTP handlers for what httpx raises.
+    Codes: `handler_exited` for SystemExit and KeyboardInterrupt, those of the HTTP handlers for httpx's
+    errors, and `handler_error` for everything else (the message names the line it came from).
     """
     if isinstance(error, HandlerError):
         return error
@@ -60,9 +60,9 @@ def failure_of(error: BaseException) -> HandlerError:
 
 
 def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
-    """Type and message of an exception in at most so many characters; never fails.
+    """Type and message of an exception in at most `most` characters; never fails.
 
-    `...` says where it was cut: the start of a secret is looked for there.
+    A longer one ends in `...`, where redaction looks for the start of a secret.
     """
     try:
         text = str(error)
@@ -71,6 +71,25 @@ def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
     name = type(error).__name__
     whole = f"{name}: {text}" if text else name
     return whole if len(whole) <= most else f"{whole[: most - len(_CUT)]}{_CUT}"
+
+
+def place_of(error: BaseException) -> str:
+    """` (my_handlers.py:42)`: the last line of the user's own files, or else of the package they installed.
+
+    Lines of FlowEngine do not count; empty if there is no other. The file is named without its folder, since
+    messages reach the callers of the API.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return _written(error.filename, error.lineno)
+    frames = [
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith((_OURS, "<frozen "))
+    ]
+    own = [found for found in frames if not found[0].startswith(_INSTALLED)]
+    # An installed package of handlers has no files of the user's: its own frames are the best there are.
+    best = own[-1] if own else next(iter(_of_first_package(frames)), None)
+    return "" if best is None else _written(*best)
 
 
 def _http_code(error: BaseException) -> ErrorCode | None:
@@ -84,26 +103,8 @@ def _is_http(kind: type) -> bool:
     return kind.__module__.split(".")[0] in ("httpx", "flowengine")
 
 
-def place_of(error: BaseException) -> str:
-    """` (my_handlers.py:42)`: the last line outside of FlowEngine, in the user's files before libraries'.
-
-    Empty when there is none.
-    """
-    if isinstance(error, SyntaxError) and error.filename:
-        return _written(error.filename, error.lineno)
-    frames = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith((_OURS, "<frozen "))
-    ]
-    own = [found for found in frames if not found[0].startswith(_INSTALLED)]
-    # An installed package of handlers has only library frames: its own come first.
-    best = own[-1] if own else next(iter(_of_first_package(frames)), None)
-    return "" if best is None else _written(*best)
-
-
 def _of_first_package(frames: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The frames of the package that was called first, the last of them first."""
+    """The frames of the first package that was called, in reverse order."""
     outside_python = [found for found in frames if not _is_standard(found[0])]
     if not outside_python:
         return []

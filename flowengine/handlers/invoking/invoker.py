@@ -1,8 +1,8 @@
-"""Calling a handler: its config made typed, its deadline kept, whatever it raises made a HandlerError.
+"""Calls a handler: makes its config typed, keeps its deadline, turns whatever it raises into a HandlerError.
 
-Sync handlers run in the calling thread, async ones on the process's event loop. A sync handler that
-does not return cannot be stopped from here: its network calls end at the deadline, and what does
-not end is the caller's to give up on. Decides nothing about nodes.
+Sync handlers run in the calling thread, async ones on the process's event loop. A sync handler that does
+not return cannot be stopped from here: its network calls end at the deadline, and the caller has to give up
+on everything else. Decides nothing about nodes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from flowengine.settings.model import Egress
 if TYPE_CHECKING:
     import httpx
 
-# How long a cancelled handler may take to clean up before it is left behind.
+# How long a cancelled handler may take to clean up before nobody waits for it any more.
 _CLEAN_UP_SECONDS: Final = 2.0
 
 
@@ -39,9 +39,9 @@ class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
     def __init__(self, *, egress: Egress, settings: HandlerSettings) -> None:
-        """Starts nothing; clients and loop are made when first asked for.
+        """Starts nothing; clients and loop are made when they are first needed.
 
-        `settings` has an entry for every struct that a handler takes as its settings.
+        `settings` holds one struct for each type that a handler takes as its settings.
         """
         self._egress: Egress = egress
         self._settings = settings
@@ -69,10 +69,10 @@ class Invoker:
             return self._async_http
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
-        """What the handler returns for an already rendered config.
+        """What the handler returns for a rendered config.
 
-        Raises HandlerError (`invalid_config` names the field; any other exception of the handler
-        becomes `handler_error`), HandlerTimeoutError when an async handler passes the deadline.
+        Raises HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of an
+        exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
         """
         typed = _typed(handler, config)
         if handler.is_async:
@@ -85,14 +85,14 @@ class Invoker:
         return self._wait(output, handler, context) if inspect.isawaitable(output) else output
 
     def close(self) -> None:
-        """Close the clients and stop the loop; handlers that still run are cancelled."""
+        """Close the clients and stop the loop; async handlers that still run are cancelled."""
         with self._lock:
             client, async_client = self._http, self._async_http
             self._http = self._async_http = None
         if client is not None:
             client.close()
         if async_client is not None:
-            # Where the loop is gone or stuck the process ends anyway, and its sockets with it.
+            # If the loop is gone or stuck, the sockets end with the process, which is about to end.
             with contextlib.suppress(RuntimeError, TimeoutError):
                 self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
         self._loop.close()
@@ -103,7 +103,7 @@ class Invoker:
         return handler.function(config, context, self._settings[handler.settings_type])
 
     def _wait(self, output: object, handler: Handler, context: Context) -> object:
-        """The result of an async handler, or its failure, at the deadline and a moment at the latest."""
+        """The result or failure of an async handler, at the latest shortly after the deadline."""
         if not inspect.isawaitable(output):
             return output
         remaining_s = context.remaining_seconds()
@@ -116,7 +116,7 @@ class Invoker:
                 f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
             ) from error
         except TimeoutError as error:
-            # It did not heed its cancellation, or it blocks the event loop.
+            # The handler ignored its cancellation, or it blocks the event loop.
             future.cancel()
             context.logger.warning("handler.left_behind", handler=handler.name)
             raise _timed_out(handler) from error
@@ -137,7 +137,7 @@ class Invoker:
 
     def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
         failure = failure_of(error)
-        if failure.code == HANDLER_ERROR.code:  # a defect of the handler: its author needs the traceback
+        if failure.code == HANDLER_ERROR.code:  # a defect of the handler; its author needs the traceback
             context.logger.error("handler.raised", exc_info=error)
         if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
             return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)

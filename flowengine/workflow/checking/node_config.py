@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.template import is_template
 from flowengine.workflow.checking.document_shape import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
