@@ -285,13 +285,13 @@ def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, h
 
 
 def test_a_name_without_any_address_is_not_called(get: Get) -> None:
-    """An empty answer is no permission."""
+    """An answer without addresses allows nothing."""
     with pytest.raises(EgressRefusedError):
         get("any", "http://empty.test/", resolver=ChangingResolver([]))
 
 
 def test_unix_sockets_are_refused() -> None:
-    """No way past the rules by another kind of address."""
+    """Another kind of address is no way past the rules."""
     with pytest.raises(EgressRefusedError):
         GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
     with pytest.raises(EgressRefusedError):

@@ -86,7 +86,7 @@ class _Completion(msgspec.Struct):
 def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
     # Imported at the first call, since processes that only validate workflows need no HTTP client.
-    from flowengine.handlers.http.answer import marks
+    from flowengine.handlers.http.answer import count_marks
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.retries import call
 
@@ -96,7 +96,7 @@ def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> L
     )
     body = call(request, context, retry_base_s=settings.http.retry_base_s).body
     limit = settings.http.max_result_bytes
-    if marks(body) > limit:
+    if count_marks(body) > limit:
         raise HandlerError(
             RESPONSE_TOO_LARGE.code,
             f"{request.label}: the answer holds more than {limit} brackets, commas and quotes, and no result "

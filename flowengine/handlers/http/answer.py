@@ -93,7 +93,7 @@ def data_of(answer: Answer, max_bytes: int) -> JsonValue:
     return body.decode(errors="replace")
 
 
-def marks(data: bytes) -> int:
+def count_marks(data: bytes) -> int:
     """How many brackets, commas, colons and quotes there are.
 
     The memory that a parsed document takes grows with them, up to 40 bytes each, and not with its length:
@@ -109,7 +109,7 @@ def least_size(data: bytes) -> int:
     Repeated keys are lost too, but are counted.
     """
     dense = len(data.translate(None, _MAY_VANISH)) - _ESCAPE_SAVES * data.count(b"\\")
-    return max(dense, marks(data))
+    return max(dense, count_marks(data))
 
 
 def excerpt_of(answer: Answer) -> str:

@@ -63,7 +63,7 @@ def test_a_body_becomes_json_where_it_is_json_else_text(
 
 @pytest.mark.parametrize("body", [b"<html>", b"{", b"NaN", b'{"a": Infinity}', b"[" * 100_000])
 def test_an_answer_that_claims_to_be_json_must_be(body: bytes) -> None:
-    """Else a broken service would look like one that answers text."""
+    """Otherwise a broken service would look like one that answers with text."""
     with pytest.raises(NotJsonError):
         data_of(answer(body), LIMIT)
 
@@ -82,7 +82,7 @@ LARGE = [
 def test_a_body_that_cannot_become_a_result_is_not_parsed(
     body: bytes, content_type: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Parsed, it would take forty times its size."""
+    """A parsed one may take forty times its size."""
     monkeypatch.setattr("flowengine.handlers.http.answer.decode_bounded", None)
     with pytest.raises(AnswerTooLargeError, match="the limit is 1048576"):
         data_of(answer(body, content_type), LIMIT)
@@ -123,7 +123,7 @@ def test_an_excerpt_is_short_and_one_line() -> None:
     ],
 )
 def test_an_excerpt_says_where_it_was_cut(body: bytes) -> None:
-    """Only where a text says so is the start of a secret looked for."""
+    """Redaction looks for the start of a secret only before a `...`."""
     secrets = Secrets({}, own=["canary-secret-value"])
     cut = answer(body, "text/plain; charset=utf-16" if body[:2] == b"\xff\xfe" else "text/plain")
     excerpt = excerpt_of(cut)

@@ -39,7 +39,7 @@ def test_bodies_are_decoded_in_any_chunking() -> None:
 
 
 def test_a_gzip_bomb_ends_at_the_limit() -> None:
-    """No more than a piece beyond the limit is ever decompressed."""
+    """At most one piece beyond the limit is decompressed."""
     bomb = gzip_bomb(50).body
     with pytest.raises(BodyTooLargeError):
         decoded("gzip", bomb)
@@ -51,7 +51,7 @@ def test_a_gzip_bomb_ends_at_the_limit() -> None:
     ids=["chunks", "empty members", "several to a chunk"],
 )
 def test_a_body_in_very_many_pieces_is_refused(encoding: str, chunk: bytes) -> None:
-    """Each costs time and memory of its own, however little is in it."""
+    """Each piece costs time and memory, even if it is nearly empty."""
     with pytest.raises(BodyTooLargeError, match="more than 100000 pieces"):
         decoded(encoding, *itertools.repeat(chunk, MAX_PIECES + 1), limit=1_000_000_000)
 

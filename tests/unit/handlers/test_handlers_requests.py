@@ -73,7 +73,7 @@ def test_what_is_shown_of_a_url_has_no_query_and_no_credentials() -> None:
 
 @pytest.mark.parametrize("method", ["canary-secret-value of a token", "canary-secret-value" * 3])
 def test_a_method_that_is_none_is_not_quoted(method: str) -> None:
-    """It may be a secret that was put into the wrong field, and be cut."""
+    """It may be a secret that was put into the wrong field."""
     with pytest.raises(HandlerError, match="method is not") as caught:
         request_of(method=method)
     assert "canary" not in caught.value.message
@@ -89,7 +89,7 @@ def test_a_header_name_that_is_quoted_in_part_is_marked_as_cut() -> None:
     ("left", "silence", "connect"), [(5, 5, 5), (40, 30, 10), (300, 150, 10), (3600, 1800, 10)]
 )
 def test_a_try_may_be_silent_for_half_of_the_time_left(left: float, silence: float, connect: float) -> None:
-    """A hanging try leaves time for another; a short timeout is given whole to the first."""
+    """A try that hangs leaves time for another; the first try gets all of a short timeout."""
     timeout = attempt_timeout(left)
     assert (timeout.read, timeout.connect) == (silence, connect)
 
@@ -113,7 +113,7 @@ def test_a_credential_follows_only_to_the_same_service(here: str, there: str, ke
 
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
-    """Neither the request nor its answer may go in the clear all of a sudden."""
+    """Neither the request nor its answer may suddenly go unencrypted."""
     with pytest.raises(TryFailedError, match=r"from https to http://a\.test/x is not followed"):
         redirected(httpx.Request("GET", "https://a.test/"), httpx.Request("GET", "http://a.test/x?q=1"))
 
@@ -130,7 +130,7 @@ def test_a_redirect_from_https_to_http_is_refused() -> None:
     ],
 )
 def test_a_body_follows_only_to_the_same_service(there: str, content: bytes | None, followed: bool) -> None:
-    """A body may hold a secret as a header may, and nothing of it can be left out."""
+    """A body may hold a secret, as a header may, but no part of a body can be left out."""
     here = httpx.Request("POST", "http://a.test/", content=content)
     following = httpx.Request("POST", there, content=content)
     if followed:

@@ -34,7 +34,7 @@ NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after_is_read_in_seconds_and_as_a_date(value: str | None, expected: float | None) -> None:
-    """Seconds or an HTTP date, never below 0 nor above 60; nonsense is as good as no header."""
+    """Seconds or an HTTP date, never below 0 nor above 60; nonsense counts as no header."""
     assert retry_after_seconds(value, now=NOW) == expected
 
 
