@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from flowengine.handlers.http.clients import make_async_client, make_client
-from flowengine.handlers.http.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http.guarded_network import (
+from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     EgressRefusedError,
     GuardedBackend,
@@ -22,6 +22,7 @@ from flowengine.handlers.http.guarded_network import (
     system_resolver,
 )
 from flowengine.plugin import HandlerError
+from flowengine.settings.model import Egress
 from tests.support.handler_runs import running
 from tests.support.http_server import Reply, serving
 
@@ -77,11 +78,11 @@ PRIVATE = [
     "64:ff9b::a00:1",
 ]
 PUBLIC = ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
-POLICIES: tuple[Policy, ...] = ("public", "private", "any")
+POLICIES: tuple[Egress, ...] = ("public", "private", "any")
 
 
 @pytest.mark.parametrize(("address", "policy"), list(itertools.product(NEVER, POLICIES)))
-def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy: Policy) -> None:
+def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy: Egress) -> None:
     """Metadata, link-local, multicast, unspecified, broadcast and reserved, IPv6 wrappings included."""
     assert refusal(address, policy)
 
@@ -93,7 +94,7 @@ def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy
 )
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_policy_allows_what_it_names(
-    addresses: list[str], allowing: tuple[Policy, ...], policy: Policy
+    addresses: list[str], allowing: tuple[Egress, ...], policy: Egress
 ) -> None:
     """`public` the internet, `private` internal networks too, `any` loopback too."""
     allowed = [address for address in addresses if refusal(address, policy) is None]
@@ -186,7 +187,7 @@ class Get(Protocol):
 
     def __call__(
         self,
-        policy: Policy,
+        policy: Egress,
         *urls: str,
         resolver: Resolver = system_resolver,
         keep: bool = True,
@@ -195,7 +196,7 @@ class Get(Protocol):
 
 
 def get_sync(
-    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+    policy: Egress, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
 ) -> list[httpx.Response]:
     """As a handler's `context.http()` does."""
     with make_client(policy, resolver=resolver) as client:
@@ -203,7 +204,7 @@ def get_sync(
 
 
 def get_async(
-    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+    policy: Egress, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
 ) -> list[httpx.Response]:
     """As a handler's `context.async_http()` does."""
 
@@ -284,13 +285,13 @@ def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, h
 
 
 def test_a_name_without_any_address_is_not_called(get: Get) -> None:
-    """An empty answer is no permission."""
+    """An answer without addresses allows nothing."""
     with pytest.raises(EgressRefusedError):
         get("any", "http://empty.test/", resolver=ChangingResolver([]))
 
 
 def test_unix_sockets_are_refused() -> None:
-    """No way past the rules by another kind of address."""
+    """Another kind of address is no way past the rules."""
     with pytest.raises(EgressRefusedError):
         GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
     with pytest.raises(EgressRefusedError):

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.json_text import marks
+from flowengine.handlers.http.answer import count_marks
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded
@@ -118,7 +118,7 @@ def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer,
 def test_a_hostile_input_fails_its_node_cheaply(
     runs: Runs, name: str, config: dict[str, JsonValue], code: str
 ) -> None:
-    """What would take gigabytes or years is refused before it is begun."""
+    """An operation that would take gigabytes or years is refused before it begins."""
     assert failing_cheaply(runs, name, config) == code
 
 
@@ -136,9 +136,9 @@ AS_LARGE_AS_CAN_BE = {
 def test_the_largest_answer_that_is_parsed_stays_within_bounds(
     runs: Runs, server: HttpServer, case: str
 ) -> None:
-    """What just passes the look at its brackets and commas becomes a value and JSON again in 50 MB."""
+    """The largest answer that is still parsed takes at most 50 MB, as a value and as JSON again."""
     item = AS_LARGE_AS_CAN_BE[case]
-    count = MEGABYTE // marks(item) - 2
+    count = MEGABYTE // count_marks(item) - 2
     server.answers("/x", json_body(b"[" + item * count + b"0]"))
     handler = load_registry().get("http_request")
     assert handler is not None
@@ -153,7 +153,7 @@ def test_the_largest_answer_that_is_parsed_stays_within_bounds(
 def test_the_bound_on_an_answer_is_the_setting_of_the_worker(
     runs: Runs, server: HttpServer, text: str
 ) -> None:
-    """Not a number of the handler's own."""
+    """The limit is FLOWENGINE_MAX_RESULT_BYTES, and no number of the handler's own."""
     server.answers("/x", json_body(text.encode()))
     config: dict[str, JsonValue] = {"url": server.url("/x")}
     assert runs.run("http_request", config, environment={"FLOWENGINE_MAX_RESULT_BYTES": "20"})

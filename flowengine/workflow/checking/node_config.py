@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.settings import Limits
 from flowengine.template import is_template
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of

@@ -59,7 +59,7 @@ def test_a_call_sends_what_the_config_says_and_returns_the_answer(
 
 
 def test_correlation_id_and_idempotency_key_are_sent(runs: Runs, server: HttpServer) -> None:
-    """So that the called service can join its logs to ours, and do nothing twice."""
+    """The called service can join its logs to ours, and avoids doing things twice."""
     runs.run("http_request", {"url": server.url("/x")})
     headers = server.called("/x")[0].headers
     assert headers["x-correlation-id"] == "correlation-1"

@@ -9,7 +9,16 @@ import uuid
 import msgspec
 import pytest
 
-from flowengine.jsonvalue import UnencodableError, decode, encode
+from flowengine.jsonvalue import (
+    MAX_DEPTH,
+    JsonValue,
+    NotJsonError,
+    UnencodableError,
+    decode,
+    decode_bounded,
+    depth,
+    encode,
+)
 
 NAN = float("nan")
 
@@ -104,3 +113,21 @@ def test_deepest_that_can_be_written_can_be_read() -> None:
     for _ in range(500):
         value = [value]
     assert decode(encode(value)) == value
+
+
+def test_depth_counts_containers() -> None:
+    """A scalar has depth 0, each array or object around it adds one."""
+    values: list[JsonValue] = [1, [], [1], [{"a": []}], {"a": {"b": 1}}]
+    assert [depth(value) for value in values] == [0, 1, 1, 3, 2]
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 5000, 100_000])
+def test_json_nested_too_deeply_is_refused(levels: int) -> None:
+    """Depth is bounded long before the interpreter's stack is."""
+    with pytest.raises(NotJsonError, match="deeper than 200"):
+        decode_bounded("[" * levels + "]" * levels)
+
+
+def test_json_at_the_depth_limit_is_accepted() -> None:
+    """The limit itself is allowed."""
+    assert depth(decode_bounded("[" * MAX_DEPTH + "]" * MAX_DEPTH)) == MAX_DEPTH

@@ -1,20 +1,19 @@
-"""Which addresses a handler may call. Pure: judges an address, resolves and connects to nothing.
+"""Which addresses a handler may call. Pure: judges an address, and resolves or connects to nothing.
 
-The tables are written out instead of asking `ipaddress` whether an address is global: its answers
-changed between patch releases of Python. Sources: the IANA special-purpose address registries (RFC
-6890), RFC 6052 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' metadata
-documentation.
+The tables are written out because `ipaddress` changed its answers about global addresses between patch
+releases of Python. Sources: the IANA special-purpose address registries (RFC 6890), RFC 6052 and RFC 8215
+(NAT64), RFC 3056 (6to4), RFC 4380 (Teredo), and the clouds' documentation of their metadata services.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, TypeAlias
 
-Policy: TypeAlias = Literal["public", "private", "any"]
+from flowengine.settings.model import Egress
+
 Address: TypeAlias = IPv4Address | IPv6Address
-POLICIES: Final[tuple[str, ...]] = get_args(Policy)
 
 _FORBIDDEN: Final = (
     (IPv4Network("0.0.0.0/8"), "an unspecified address"),
@@ -28,7 +27,7 @@ _FORBIDDEN: Final = (
     (IPv6Network("::/128"), "an unspecified address"),
     (IPv6Network("fe80::/10"), "a link-local address"),
     (IPv6Network("ff00::/8"), "a multicast address"),
-    # Private addresses by their form: AWS (instance metadata and container credentials), Google, Scaleway,
+    # These look like private addresses: AWS (instance metadata and container credentials), Google, Scaleway,
     # Oracle, Akamai, Alibaba.
     (IPv6Network("fd00:ec2::/32"), "a cloud metadata address"),
     (IPv6Network("fd20:ce::254/128"), "a cloud metadata address"),
@@ -77,11 +76,11 @@ def host_refusal(host: str) -> str | None:
     return None
 
 
-def refusal(address: str | Address, policy: Policy) -> str | None:
-    """Why `address` may not be called under `policy`, or None when it may.
+def refusal(address: str | Address, policy: Egress) -> str | None:
+    """Why `address` may not be called under `policy`, or None if it may.
 
-    An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64, Teredo) is judged by it.
-    Raises ValueError when the text is no address.
+    An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64, Teredo) is judged by that one.
+    Raises ValueError if the text is no address.
     """
     parsed = ip_address(address.split("%")[0]) if isinstance(address, str) else address
     for judged in _carried(parsed):
@@ -90,7 +89,7 @@ def refusal(address: str | Address, policy: Policy) -> str | None:
     return None
 
 
-def _reason(address: Address, policy: Policy) -> str | None:
+def _reason(address: Address, policy: Egress) -> str | None:
     for network, what in _FORBIDDEN:
         if address in network:
             return what
@@ -104,7 +103,7 @@ def _reason(address: Address, policy: Policy) -> str | None:
 
 
 def _carried(address: Address) -> Iterator[Address]:
-    """The addresses that decide: those inside `address`, or itself."""
+    """The addresses to judge: those that `address` carries, or itself."""
     if isinstance(address, IPv4Address) or int(address) <= 1:
         yield address
     elif address.ipv4_mapped is not None:

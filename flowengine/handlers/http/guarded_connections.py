@@ -1,8 +1,11 @@
-"""Connections that go only where the egress rules allow, and end when the node's time does.
+"""Connections that go only where the egress rules allow, and end at the node's deadline.
 
-A name is resolved once, its addresses are judged, and the connection is made to a judged address:
-a resolver that changes its answer between check and connect changes nothing. TLS still verifies the
-name, since httpcore passes that on by itself. Knows nothing of HTTP.
+A name is resolved once, its addresses are checked, and the connection is made to a checked address. So a
+resolver that changes its answer between check and connect gains nothing. TLS still verifies the name,
+since httpcore passes that on by itself.
+
+What comes before an answer is bounded too. A server may send interim answers (1xx, RFC 9110 section 15.2)
+before the real one; h11 bounds the head of each, and nothing but us bounds their number.
 """
 
 from __future__ import annotations
@@ -19,15 +22,17 @@ from typing import Any, Final, TypeAlias
 import httpcore
 import httpx
 
-from flowengine.handlers.http import time_limit
-from flowengine.handlers.http.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http.head_limit import HeadLimit
+from flowengine.handlers.http import network_deadline
+from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.settings.model import Egress
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 SocketOptions: TypeAlias = Iterable[Any]
 
-# For a resolution that nothing else bounds; glibc gives up by itself after about this long.
+# Bounds a resolution that has no other limit; glibc itself gives up after about this long.
 _RESOLVE_SECONDS: Final = 30.0
+# h11 accepts 100 KB for one head; the read that ends the head may bring 64 KB of the body with it.
+MAX_HEAD_BYTES: Final = 512 * 1024
 
 
 class EgressRefusedError(httpx.TransportError):
@@ -40,8 +45,8 @@ def system_resolver(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def allowed_addresses(host: str, addresses: Sequence[str], policy: Policy) -> list[str]:
-    """Those that may be called. Raises EgressRefusedError when none may."""
+def allowed_addresses(host: str, addresses: Sequence[str], policy: Egress) -> list[str]:
+    """The addresses that may be called, in the order given. Raises EgressRefusedError if none may."""
     reasons = {address: refusal(address, policy) for address in addresses}
     allowed = [address for address, reason in reasons.items() if reason is None]
     if not allowed:
@@ -63,7 +68,7 @@ def _refuse_name(host: str) -> None:
 
 
 def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    left = time_limit.bounded(timeout)
+    left = network_deadline.bounded(timeout)
     if left is not None and left <= 0:
         raise error("the node's deadline has passed")
     return left
@@ -72,8 +77,8 @@ def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> floa
 class GuardedBackend(httpcore.NetworkBackend):
     """httpcore's sockets, behind the egress rules and the node's deadline."""
 
-    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
-        self._policy: Policy = policy
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
         self._resolver = resolver
         self._sockets = httpcore.SyncBackend()
 
@@ -124,8 +129,33 @@ class GuardedBackend(httpcore.NetworkBackend):
         return answer
 
 
+class HeadLimit:
+    """The part of a connection that bounds what comes between a request and the body of its answer."""
+
+    def __init__(self) -> None:
+        self._left: int | None = MAX_HEAD_BYTES
+
+    def expect_head(self) -> None:
+        """Start counting: a request is being sent, so the head of an answer comes next."""
+        self._left = MAX_HEAD_BYTES
+
+    def end_head(self) -> None:
+        """Stop counting: the head has come, and the body is counted elsewhere."""
+        self._left = None
+
+    def counted(self, data: bytes) -> bytes:
+        """`data`, unchanged. Raises httpcore.RemoteProtocolError if the head is over its limit."""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise httpcore.RemoteProtocolError(
+                    f"more than {MAX_HEAD_BYTES} bytes came, but no answer, only 1xx ones or headers"
+                )
+        return data
+
+
 class DeadlineStream(HeadLimit, httpcore.NetworkStream):
-    """A connection whose every read and write also ends at the node's deadline."""
+    """A connection whose reads and writes also end at the node's deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         super().__init__()
@@ -157,10 +187,10 @@ class DeadlineStream(HeadLimit, httpcore.NetworkStream):
 
 
 class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
-    """The same for async handlers; their deadline is kept by cancelling them."""
+    """The same for async handlers, whose deadline is kept by cancelling them."""
 
-    def __init__(self, policy: Policy, resolver: Resolver = system_resolver) -> None:
-        self._policy: Policy = policy
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
         self._resolver = resolver
         self._sockets = httpcore.AnyIOBackend()
 

@@ -1,9 +1,9 @@
-r"""The ways in which a text may be written elsewhere: escaped for JSON, HTML, URLs or Python, in any case.
+r"""All the forms of one text: as it is, or escaped for JSON, HTML, URLs or Python, in either case.
 
-A service repeats what it is sent in whatever form its framework writes: `\/` (PHP), `\u002B` (.NET),
-`\u0026` (Go), `&#x27;`, `%2b`, JSON inside JSON. A list of whole forms misses the next one and every
-mixture, so each character may be written in any of its ways. No encoding touches ASCII letters and
-digits: their longest run tells at once where a text cannot be. Pure.
+A service repeats what it is sent in the form that its framework writes: `\/` (PHP), `\u002B` (.NET),
+`\u0026` (Go), `&#x27;`, `%2b`, JSON inside JSON. A list of whole forms would miss the next framework and
+every mixture, so the pattern lets each character be written in any of its ways. No encoding changes ASCII
+letters and digits, so their longest run tells quickly where a text cannot be. Pure.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import cache, cached_property, lru_cache
 from html.entities import html5
 from typing import Final
 
-# Every repetition has an upper bound, so that no text makes the search go over it again and again:
-# five levels of JSON inside JSON, three where that is encoded once more, five of `%25` and `&amp;`.
+# Every repetition has an upper bound, so that no text makes the search quadratic: five levels of JSON inside
+# JSON, three where that is encoded once more, five of `%25` and `&amp;`.
 _MOST_BACKSLASHES: Final = 32
 _MOST_ENCODED: Final = 8
 _MOST_SPACES: Final = 64
@@ -37,12 +37,12 @@ _SPACES: Final = " \t\n\r\f\v\xa0"
 _BEGUN_ESCAPE: Final = re.compile(r"\\+(?:[uUxX][0-9a-fA-F{]*)?|%(?:25)*[0-9a-fA-F]?|&[#0-9A-Za-z;]*")
 
 
-class Spellings:
-    """All ways in which one text may be written. Cheap to make: nothing is compiled before it is needed."""
+class EscapedForms:
+    """All forms of one text. Cheap to make: a pattern is compiled when it is first needed."""
 
     def __init__(self, text: str, *, alike: Mapping[str, str] | None = None, head: int = 4) -> None:
-        """`alike`: characters that may stand in place of others. `head`: so many characters of the text
-        count as its beginning."""
+        """`alike`: the character that may stand in place of each key. `head`: how many characters of the
+        text count as its beginning."""
         self.text = text
         self._alike = dict(alike or {})
         self._head = head
@@ -50,15 +50,15 @@ class Spellings:
         self._head_landmark = _landmark(text[:head])
 
     def may_be_in(self, lowered: str) -> bool:
-        """Whether it is worth searching a text, given in lower case. Quick, and never wrongly False."""
+        """Whether a text, given in lower case, may hold a form. Quick; never False if it holds one."""
         return self._landmark in lowered
 
     def replaced(self, text: str, mask: str) -> str:
-        """The text with `mask` in place of every spelling."""
+        """The text with `mask` in place of every form."""
         return self._pattern.sub(lambda _: mask, text)
 
     def begun_at_end_of(self, text: str) -> int | None:
-        """Where the beginning of a spelling starts with which the text ends, if it does."""
+        """Where the beginning of a form starts that the text ends with, or None."""
         if self._head_landmark not in text.lower():
             return None
         for match in self._beginning.finditer(text):
@@ -80,7 +80,7 @@ class Spellings:
         return re.compile(f"(?={''.join(self._units[: self._head])})", re.IGNORECASE)
 
     def _followed(self, text: str, position: int) -> int:
-        """The end of the longest part of a spelling that starts at `position`."""
+        """The end of the longest beginning of a form that starts at `position`."""
         for unit in self._units:
             found = _compiled(unit).match(text, position)
             if found is None:
@@ -99,10 +99,10 @@ def _compiled(unit: str) -> re.Pattern[str]:
 
 
 def _units(text: str, alike: Mapping[str, str]) -> Iterator[str]:
-    """A pattern for each character; for each run of white space or backslashes, one.
+    """A pattern for each character, and one for each run of white space or of backslashes.
 
-    White space may have been collapsed, and a run of backslashes be of any length, if no shorter: those
-    of an escape that follows are part of it.
+    White space may have been collapsed. A run of backslashes may be longer than in the text, since those of
+    an escape that follows are part of it, but not shorter.
     """
     after_backslash = False
     for match in _PIECE.finditer(text):
@@ -141,16 +141,16 @@ def _any_space(characters: str, after_backslash: bool) -> str:
 def _character(character: str, alike: str, after_backslash: bool) -> str:
     if _PLAIN.fullmatch(character):
         return character
-    # Itself last: of `&amp;` all is to go.
+    # The character itself comes last, so that all of `&amp;` is matched and not only its `&`.
     plain = [*_without_backslash(character), *map(re.escape, alike), re.escape(character)]
     if character == "+":
-        plain.append(r"\s")  # as a form is read that was not encoded
+        plain.append(r"\s")  # a reader of URL-encoded forms takes a bare `+` for a space
     escaped = _with_backslash(character, _MAYBE_BACKSLASHES if after_backslash else _BACKSLASHES)
     return f"(?:{_MAYBE_BACKSLASHES}(?:{'|'.join(plain)})|{'|'.join(escaped)})"
 
 
 def _without_backslash(character: str) -> Iterator[str]:
-    """URL and HTML."""
+    """The ways of URLs and HTML to write a character."""
     code = ord(character)
     yield "".join(f"{_PERCENT}{octet:02x}" for octet in _octets(character))
     names = [f"{_HASH}0{{0,5}}{code}", f"{_HASH}x0{{0,5}}{code:x}", *_entities().get(character, ())]
@@ -158,7 +158,7 @@ def _without_backslash(character: str) -> Iterator[str]:
 
 
 def _with_backslash(character: str, backslashes: str) -> Iterator[str]:
-    """JSON, JavaScript, Python; `backslashes`: the pattern of those that come before."""
+    """The ways of JSON, JavaScript and Python; `backslashes` is the pattern that each of them starts with."""
     code = ord(character)
     units = character.encode("utf-16-be", "surrogatepass").hex()
     yield "".join(f"{backslashes}u{units[at : at + 4]}" for at in range(0, len(units), 4))
@@ -177,7 +177,7 @@ def _octets(character: str) -> bytes:
 
 @cache
 def _entities() -> Mapping[str, Sequence[str]]:
-    """The names that HTML has for a character: `amp`, `AMP` for `&`."""
+    """HTML's names for each character: `amp` and `AMP` for `&`."""
     names: dict[str, list[str]] = {}
     for name, character in html5.items():
         if name.endswith(";") and len(character) == 1:

@@ -1,9 +1,9 @@
-"""Response bodies decoded in bounded pieces: ten megabytes come out at most, and go in at most.
+"""Response bodies decoded in bounded pieces: at most ten megabytes go in, and at most ten come out.
 
-httpx decodes a whole network read at once, so that 64 KB of gzip may become 64 MB before anybody
-can count them; stacked encodings multiply that. Here zlib is asked for a limited output each time.
-What comes in is counted too, in bytes and in pieces: a million chunks of two bytes, empty gzip
-members and padding without end cost time and memory, and no output shows it. Pure: bytes in, bytes out.
+httpx decodes a whole network read at once, so that 64 KB of gzip may become 64 MB before anybody can count
+them, and stacked encodings multiply that. Here zlib is asked for a limited output each time. The input is
+counted too, in bytes and in pieces: a million chunks of two bytes, empty gzip members and endless padding
+cost time and memory but make no output. Pure: bytes in, bytes out.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class BodyTooLargeError(ValueError):
 
 
 class BodyEncodingError(ValueError):
-    """The body is not what its Content-Encoding says, or the encoding is unknown."""
+    """The body is not in the encoding that it names, or the encoding is not supported."""
 
 
 class _Decompressor(Protocol):
-    """What zlib.decompressobj returns."""
+    """What zlib.decompressobj returns; its type has no public name."""
 
     @property
     def eof(self) -> bool: ...
@@ -89,7 +89,7 @@ class BodyDecoder:
             self._step()
             if self._decompressor is None:
                 if self._ended and not data.startswith(_GZIP_MEMBER):
-                    return  # padding after the end, which every client ignores
+                    return  # every client ignores padding after the end
                 self._decompressor = self._start(data)
             decompressor = self._decompressor
             try:
@@ -107,6 +107,6 @@ class BodyDecoder:
     def _start(self, data: bytes) -> _Decompressor:
         if self._encoding != "deflate":
             return zlib.decompressobj(zlib.MAX_WBITS | 16)
-        # RFC 9110 means the zlib format; some servers send bare deflate, as browsers tolerate.
+        # By "deflate" RFC 9110 means the zlib format; some servers send bare deflate, which browsers accept.
         wrapped = data[0] & 0x0F == 8
         return zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)

@@ -1,21 +1,27 @@
-"""What counts as a number in a config, and what a result may be. Pure.
+"""Numbers and texts made from a config's values, checked, and never larger than a result may be. Pure.
 
 Integers stay integers where the result is exact. Every refusal is a HandlerError whose code says
-which rule was broken: `not_a_number`, `result_too_large`.
+which rule was broken: `not_a_number`, `wrong_input_type`, `result_too_large`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
+from flowengine.execution.error_codes import NOT_A_NUMBER, RESULT_TOO_LARGE, WRONG_INPUT_TYPE
+from flowengine.jsonvalue import encode
 from flowengine.plugin.errors import HandlerError
 
 Number: TypeAlias = int | float
 
-# The range of a double: an integer of this size can still meet a float without overflowing.
+# The range of a double, so that an integer of this size can meet a float without overflowing.
 MAX_BITS: Final = 1024
+
+# A separator or replacement can multiply its input, so sizes are worked out before the text is made.
+MAX_TEXT_CHARS: Final = 16 * 1024 * 1024
 
 _TEXT_LIMIT: Final = 400
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+\Z")
@@ -42,7 +48,7 @@ def checked(number: object, what: str) -> Number:
     Raises HandlerError: `not_a_number` (a complex result), `result_too_large`.
     """
     if isinstance(number, complex):
-        raise HandlerError("not_a_number", f"{what} is not a real number")
+        raise HandlerError(NOT_A_NUMBER.code, f"{what} is not a real number")
     if isinstance(number, float):
         if not math.isfinite(number):
             raise too_large(what)
@@ -56,20 +62,7 @@ def checked(number: object, what: str) -> Number:
 
 def too_large(what: str) -> HandlerError:
     """The error for a number outside the range of a double."""
-    return HandlerError("result_too_large", f"{what} is outside the range of ±2**{MAX_BITS}")
-
-
-def _spelled(text: str, where: str) -> Number:
-    stripped = text.strip() if len(text) <= _TEXT_LIMIT else ""
-    if _INTEGER.match(stripped):
-        return int(stripped)
-    if _DECIMAL.match(stripped):
-        return float(stripped)
-    raise _not_a_number(text, where)
-
-
-def _not_a_number(value: object, where: str) -> HandlerError:
-    return HandlerError("not_a_number", f"{where} must be a number, it is {describe(value)}")
+    return HandlerError(RESULT_TOO_LARGE.code, f"{what} is outside the range of ±2**{MAX_BITS}")
 
 
 def describe(value: object) -> str:
@@ -90,3 +83,41 @@ def describe(value: object) -> str:
         case dict():
             return f"an object of {len(value)} keys"
     return f"a {type(value).__name__}"
+
+
+def refuse_long(length: int, operation: str) -> None:
+    """Raises HandlerError `result_too_large` if a text of `length` characters is too long to make."""
+    if length > MAX_TEXT_CHARS:
+        raise HandlerError(
+            RESULT_TOO_LARGE.code,
+            f"{operation} would make a text of {length} characters; the limit is {MAX_TEXT_CHARS}",
+        )
+
+
+def join_texts(items: Sequence[Any], separator: str, operation: str) -> str:
+    """Texts, numbers and booleans as one text.
+
+    Raises HandlerError: `wrong_input_type`, which names the item that is none of these; `result_too_large`.
+    """
+    parts = []
+    for position, item in enumerate(items):
+        if isinstance(item, list | dict) or item is None:
+            raise HandlerError(
+                WRONG_INPUT_TYPE.code, f"{operation} needs texts; item {position} is {describe(item)}"
+            )
+        parts.append(item if isinstance(item, str) else encode(item).decode())
+    refuse_long(sum(map(len, parts)) + len(separator) * len(parts), operation)
+    return separator.join(parts)
+
+
+def _spelled(text: str, where: str) -> Number:
+    stripped = text.strip() if len(text) <= _TEXT_LIMIT else ""
+    if _INTEGER.match(stripped):
+        return int(stripped)
+    if _DECIMAL.match(stripped):
+        return float(stripped)
+    raise _not_a_number(text, where)
+
+
+def _not_a_number(value: object, where: str) -> HandlerError:
+    return HandlerError(NOT_A_NUMBER.code, f"{where} must be a number, it is {describe(value)}")

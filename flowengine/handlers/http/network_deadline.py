@@ -1,7 +1,8 @@
-"""The deadline that this thread's (or task's) network calls must keep.
+"""The deadline that all network calls of this thread or task must keep.
 
-A read timeout bounds the silence between two bytes, not the call: a server that sends one byte a
-second is never silent. The sockets of the shared clients therefore look here before every read.
+A read timeout bounds the silence between two bytes, not the whole call: a server that sends one byte a
+second is never silent. So the connections of the shared clients look here before every read and write.
+Needs no HTTP library, so that a worker that makes no call does not load one.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def until(deadline: float) -> Iterator[None]:
 
 
 def bounded(timeout: float | None) -> float | None:
-    """`timeout`, in seconds, or less where the deadline is nearer; None: there is no limit.
+    """`timeout` in seconds, or the time until the deadline if that is shorter; None is no limit.
 
-    0.0 or less: the deadline has passed.
+    The result is 0.0 or less when the deadline has passed.
     """
     deadline = _deadline.get()
     if deadline is None:
