@@ -108,6 +108,7 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
+@pytest.mark.proves("hostile-corpus")
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures through Linux's /proc")
 def test_the_api_outlives_the_hostile_corpus(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

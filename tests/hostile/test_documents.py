@@ -329,6 +329,7 @@ CASES = [("yaml", name, *case) for name, case in YAML.items()] + [
 ]
 
 
+@pytest.mark.proves("hostile-document")
 @pytest.mark.parametrize(
     ("form", "make", "code"),
     [(form, make, code) for form, _, make, code in CASES],

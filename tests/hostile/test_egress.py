@@ -233,6 +233,7 @@ def test_no_notation_gets_past_either_client(get: Get, url: str) -> None:
         get("any", url)
 
 
+@pytest.mark.proves("address-changes")
 def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> None:
     """A resolver that changes its answer between check and connect is asked once."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
@@ -252,6 +253,7 @@ def test_a_later_answer_is_checked_again(get: Get) -> None:
         assert server.count("/x") == 1
 
 
+@pytest.mark.proves("address-forbidden")
 def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
     """A name that mixes a good and a bad address reaches the good one only."""
     resolver = ChangingResolver(["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1"])
@@ -260,6 +262,7 @@ def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
         assert response.status_code == 200
 
 
+@pytest.mark.proves("address-forbidden")
 def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
     """However many there are, and whatever each is refused for."""
     resolver = ChangingResolver(["169.254.169.254", "127.0.0.1"])
@@ -269,6 +272,7 @@ def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
         assert server.calls == []
 
 
+@pytest.mark.proves("address-forbidden")
 @pytest.mark.parametrize("host", ["169.254.169.254", "metadata.google.internal", "rebinding.test"])
 def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, host: str) -> None:
     """By address and by name: a client that follows redirects by itself is held to the rules as well."""

@@ -46,6 +46,7 @@ def runs() -> Iterator[Runs]:
         yield made
 
 
+@pytest.mark.proves("response-endless")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_an_endless_answer_ends_in_an_error(runs: Runs, case: str) -> None:
     """Its bytes, its pieces and what comes before it are bounded, not only what it is decoded to."""
@@ -57,6 +58,7 @@ def test_an_endless_answer_ends_in_an_error(runs: Runs, case: str) -> None:
     assert time.thread_time() - started < 10
 
 
+@pytest.mark.proves("response-endless")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_an_endless_answer_to_an_async_handler_ends_too(runs: Runs, case: str) -> None:
     """The shared client of async handlers has the same bounds."""

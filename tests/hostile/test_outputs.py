@@ -80,6 +80,7 @@ def failing_cheaply(runs: Runs, name: str, config: dict[str, JsonValue]) -> str:
     return bounded(fail, clock=time.process_time)
 
 
+@pytest.mark.proves("hostile-output")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer, case: str) -> None:
     """Within a second of CPU and 50 MB."""
@@ -132,6 +133,7 @@ AS_LARGE_AS_CAN_BE = {
 }
 
 
+@pytest.mark.proves("response-large")
 @pytest.mark.parametrize("case", AS_LARGE_AS_CAN_BE)
 def test_the_largest_answer_that_is_parsed_stays_within_bounds(
     runs: Runs, server: HttpServer, case: str

@@ -141,6 +141,7 @@ def no_secret(name: str) -> str:
     raise LookupError(name)
 
 
+@pytest.mark.proves("template-escapes")
 @pytest.mark.parametrize("template", ESCAPES)
 def test_sandbox_escapes_are_refused(template: str) -> None:
     """Refused when the workflow is accepted, or reading nothing but missing data when it runs."""
@@ -148,6 +149,7 @@ def test_sandbox_escapes_are_refused(template: str) -> None:
     assert outcome(template) in {"template_forbidden", "template_syntax", "template_undefined"}
 
 
+@pytest.mark.proves("template-grows")
 @pytest.mark.parametrize(
     ("template", "code"),
     [
@@ -208,6 +210,7 @@ def test_templates_that_grow_are_stopped(template: str, code: str) -> None:
     assert bounded(lambda: outcome(template)) == code
 
 
+@pytest.mark.proves("template-grows")
 def test_many_templates_in_one_config_share_one_bound() -> None:
     """A config of a thousand strings cannot make a thousand times the limit."""
     texts: JsonValue = ["{{ x.result }}!"] * 1000

@@ -39,6 +39,7 @@ def new_key() -> tuple[str, str]:
     return found[1], found[2]
 
 
+@pytest.mark.proves("key-missing")
 @pytest.mark.parametrize("as_file", [False, True], ids=["variable", "file"])
 def test_key_that_the_tool_makes_opens_the_api(stack: Stack, tmp_path: Path, as_file: bool) -> None:
     """401 with a challenge without it, 201 with it; the log names its id and never the key itself."""
@@ -69,6 +70,7 @@ def test_key_that_the_tool_makes_opens_the_api(stack: Stack, tmp_path: Path, as_
     assert [line for line in api.lines if any(secret in line for secret in secrets)] == []
 
 
+@pytest.mark.proves("api-open-to-all")
 def test_api_without_keys_does_not_listen_to_everyone(stack: Stack) -> None:
     """Exit code 3 and one line that says what to do; nothing has listened."""
     api = stack.launch("open-api", [FLOWENGINE, "api", "--host", "0.0.0.0", "--port", "0"])

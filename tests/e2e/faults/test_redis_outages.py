@@ -147,6 +147,7 @@ def _post(stack: Stack) -> httpx.Response:
     return stack.client.post("/workflow", json=workflow(add("sum", 1, 1)))
 
 
+@pytest.mark.proves("redis-killed")
 def test_killed_server_comes_back_and_nothing_is_lost(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -166,6 +167,7 @@ def test_killed_server_comes_back_and_nothing_is_lost(
     assert stack.ended(waiting).results == {"sum": {"result": 42}}
 
 
+@pytest.mark.proves("redis-stalls")
 def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_service: HttpServer) -> None:
     """It accepts and does not answer: the API keeps to its limit, and the execution goes on afterwards.
 
@@ -185,6 +187,7 @@ def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_ser
     assert own_service.count("/step") == 7
 
 
+@pytest.mark.proves("redis-memory-low")
 def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -212,6 +215,7 @@ def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
         assert stack.ended(waiting).status["status"] == "completed"
 
 
+@pytest.mark.proves("redis-memory-full")
 def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -269,6 +273,7 @@ def _saves(server: redis.Redis) -> bool:
     return False
 
 
+@pytest.mark.proves("redis-disk-full")
 def test_server_that_refuses_writes_for_lack_of_disk_loses_nothing(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -310,6 +315,7 @@ def limited_api(stack: Stack, room: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.proves("backlog-full")
 def test_too_many_waiting_executions_are_answered_429(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:

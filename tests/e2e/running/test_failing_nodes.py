@@ -70,6 +70,7 @@ FAILURES: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.proves("hostile-output")
 @pytest.mark.parametrize("case", FAILURES)
 def test_failure_is_told_clearly_and_stays_in_its_branch(stack: Stack, case: str) -> None:
     """FAILED with a code and a message that says what happened."""

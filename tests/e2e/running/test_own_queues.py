@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.documents import add, node, workflow
 from tests.support.stack_processes import START_S, Stack, node_of
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.proves("queue-unserved")
 def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
     """It stays queued beside an idle worker, /health says why; a worker of its queue runs it, once."""
     stack = narrow_stack

@@ -11,6 +11,7 @@ from tests.support.stack_processes import Stack
 OUTPUT = {"size": 100_000}
 
 
+@pytest.mark.proves("inputs-too-large")
 @pytest.mark.parametrize(("size", "width"), [(100_000, 4), (20_000, 18)])
 def test_node_that_reads_too_much_fails(narrow_stack: Stack, size: int, width: int) -> None:
     """The limit and the figure are named; what reads less goes on. Few and many inputs are read apart."""
@@ -33,6 +34,7 @@ def test_node_that_reads_too_much_fails(narrow_stack: Stack, size: int, width: i
     assert ended.status["counts"]["completed"] == width + 1
 
 
+@pytest.mark.proves("results-too-large")
 def test_execution_that_keeps_too_much_fails(narrow_stack: Stack) -> None:
     """A chain stops at the node whose result no longer fits, again and again; small ones still do."""
     names = [f"n{at}" for at in range(7)]

@@ -152,6 +152,7 @@ def test_secret_reaches_the_services_that_need_it(ended: Ended, own_service: Htt
     assert set(ended.results) == {"result", "read", "echoed", "filed", "given", "wrapped"} | accepted
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: Ended) -> None:
     """What a handler returns, raises or is answered shows `***` in its place."""
     execution = ended.status["execution_id"]
@@ -170,6 +171,7 @@ def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: En
     assert "NOT_THERE" in ended.errors["unknown"]["message"]
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_in_no_key(secret_stack: Stack, ended: Ended) -> None:
     """Every key and value of the server, queues and dead letters included."""
     with secret_stack.valkey.connect() as server:
@@ -178,6 +180,7 @@ def test_secret_is_in_no_key(secret_stack: Stack, ended: Ended) -> None:
     assert [line for line in stored.splitlines() if tells(line)] == []
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_was_never_sent_to_the_server(secret_stack: Stack, ended: Ended) -> None:
     """The append-only file holds every write that there ever was, messages long gone included."""
     files = [path for path in Path(secret_stack.valkey.folder).rglob("*") if path.is_file()]
@@ -186,6 +189,7 @@ def test_secret_was_never_sent_to_the_server(secret_stack: Stack, ended: Ended) 
     assert not tells(written)
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_in_no_log_line(secret_stack: Stack, ended: Ended) -> None:
     """At the level that tells most, tracebacks included."""
     worker: Process = secret_stack.only("worker")
@@ -211,6 +215,7 @@ ALTERED = [
 ]
 
 
+@pytest.mark.proves("secret-altered")
 @pytest.mark.parametrize("altering", ALTERED, ids=lambda item: f"{item['handler']} {item['config']}"[:60])
 def test_workflow_that_would_alter_a_secret_is_refused(secret_stack: Stack, altering: dict[str, Any]) -> None:
     """Before anything is stored: what is made of it could not be found in the results."""

@@ -33,6 +33,7 @@ def executions(valkey: Valkey) -> Iterator[RedisExecutions]:
     client.close()
 
 
+@pytest.mark.proves("two-triggers")
 def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
     executions: RedisExecutions, harness: Harness
 ) -> None:
@@ -55,6 +56,7 @@ def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
     assert harness.client.xlen("fe:q:orchestrator") == 100
 
 
+@pytest.mark.proves("two-triggers")
 def test_of_two_retries_at_once_exactly_one_starts_it(
     executions: RedisExecutions, harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -87,6 +89,7 @@ def test_the_events_of_an_execution_do_not_grow_with_each_retry(
     assert sizes[2] < sizes[1]
 
 
+@pytest.mark.proves("trigger-cut")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_retry_cut_anywhere_starts_once_or_not_at_all(
     harness: Harness, check_invariants: CheckEverything, way: Way
