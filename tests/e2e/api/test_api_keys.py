@@ -1,4 +1,4 @@
-"""API keys as an operator meets them: made by the tool, given to the process, asked for over HTTP."""
+"""API keys as an operator uses them: made by the tool, set for the process, required over HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENT = workflow(add("sum", 1, 1))
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A server, and nobody on it yet."""
+    """A server without services."""
     valkey = Valkey()
     with Stack(valkey, {"FLOWENGINE_LOG_LEVEL": "debug"}) as made:
         valkey.start()
@@ -82,7 +82,7 @@ def test_api_without_keys_does_not_listen_to_everyone(stack: Stack) -> None:
 
 
 def test_insecure_api_listens_to_everyone(stack: Stack) -> None:
-    """Where the operator says that something else keeps strangers out, under any name."""
+    """`--insecure` says that something else keeps strangers out. Any host name is served."""
     api = stack.launch("insecure-api", [FLOWENGINE, "api", "--host", "0.0.0.0", "--port", "0", "--insecure"])
     wait_until(lambda: api.records("api.started"), within_s=START_S, what="the API's start")
     (started,) = api.records("api.started")

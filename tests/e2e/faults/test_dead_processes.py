@@ -28,7 +28,7 @@ QUICK = {
 }
 FOREVER = Reply(delay_s=60)
 BUSY_S = 8.0
-"""By how much a machine that is busy with other tests may be late."""
+"""A machine that is busy with other tests may be late by this much."""
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def quick_stack() -> Iterator[Stack]:
 @pytest.mark.proves("worker-killed")
 @pytest.mark.slow
 def test_node_of_a_killed_worker_runs_elsewhere_within_15_seconds(own_service: HttpServer) -> None:
-    """With the settings that everyone has: a lease of 12 s, and 3 s to notice that it has lapsed.
+    """The default settings give a lease of 12 s, and 3 s to notice that it has lapsed.
 
-    The service can tell that it is the same piece of work.
+    Both calls carry the same idempotency key.
     """
     own_service.answers("/work", FOREVER, json_reply("done"))
     document = workflow(
@@ -103,7 +103,7 @@ def test_node_that_kills_its_worker_each_time_fails_after_three_starts(
 
 
 def test_node_that_kills_its_worker_twice_completes(quick_stack: Stack, tmp_path: Path) -> None:
-    """The third start is as good as the first."""
+    """The third start still counts."""
     ended = quick_stack.run(workflow(node("killer", "test_die", folder=str(tmp_path), deaths=2)), within_s=30)
     assert ended.results["killer"] == {"result": 3}
     assert ended.node("killer")["attempt"] == 1
@@ -145,13 +145,13 @@ def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stac
 
 @pytest.mark.proves("worker-killed-at-unnoted-node")
 def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stack: Stack) -> None:
-    """Noted or not, its message comes back when the lease lapses."""
+    """Its message comes back when the lease lapses, whether the start was noted or not."""
     stack = quick_stack
     get_quick(stack)
     wait_until(lambda: len(stack.only("worker").children()) == 1, what="the worker")
     (victim,) = stack.only("worker").children()
     execution = stack.start(workflow(node("lasts", "test_hang", timeout=30, seconds=0.4)))
-    # Not yet noted, but surely begun.
+    # By now the node has begun, but its start is not yet noted.
     time.sleep(0.2)
     os.kill(victim, signal.SIGKILL)
     ended = stack.ended(execution, within_s=20)
@@ -164,7 +164,7 @@ def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stac
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
     own_service.answers("/endless", FOREVER)
-    # Nobody is left to take the task away.
+    # No worker is left to remove the task from its queue.
     with running_stack(settings=QUICK, settles=False) as stack:
         execution = stack.start(
             workflow(node("call", "http_request", timeout=10, url=own_service.url("/endless")))
@@ -238,7 +238,7 @@ def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
 
 @pytest.mark.proves("orchestrator-killed")
 def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) -> None:
-    """One of two is killed with a callback in its hands, supervisor and all, and none takes its place."""
+    """One of two is killed with its supervisor while it holds a callback. It is not started again."""
     stack = quick_stack
     survivor = stack.only("orchestrator")
     with stack.valkey.connect() as server:
@@ -250,7 +250,7 @@ def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) 
         executions: list[str] = []
 
         def stopped_with_a_message() -> bool:
-            """Stopped while its read was open: only then is it given one."""
+            """Whether it was stopped while it waited for messages: only then does Redis give it one."""
             os.kill(child, signal.SIGSTOP)
             begun = len(executions)
             executions.extend(
@@ -280,7 +280,7 @@ def _held_by(server: redis.Redis) -> dict[bytes, int]:
 
 @pytest.mark.proves("api-killed")
 def test_killed_api_does_not_stop_an_execution(own_service: HttpServer) -> None:
-    """Another API tells of it."""
+    """Another API process reports on it."""
     own_service.answers("/slow", Reply(delay_s=0.5))
     with running_stack() as stack:
         execution = stack.start(workflow(node("call", "http_request", url=own_service.url("/slow"))))
