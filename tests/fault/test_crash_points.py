@@ -207,6 +207,7 @@ def count_commands(url: str, scene: Scene) -> int:
     return gate.count
 
 
+@pytest.mark.proves("crash-at-any-command")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", ["noted", "unnoted", "overdue"])

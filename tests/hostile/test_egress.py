@@ -1,4 +1,4 @@
-"""Addresses that no workflow may reach: under every name, in every notation, on every way there."""
+"""Addresses that no workflow may reach, under any name, in any notation, by any route."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class ChangingResolver:
 
 
 class Get(Protocol):
-    """Requests one address after the other with one client; the answers."""
+    """Requests the URLs one after the other with one client, and returns the responses."""
 
     def __call__(
         self,
@@ -192,7 +192,7 @@ class Get(Protocol):
         resolver: Resolver = system_resolver,
         keep: bool = True,
     ) -> list[httpx.Response]:
-        """`keep`: on one connection, where that may be. Redirects are followed."""
+        """`keep`: use one connection again where possible. Redirects are followed."""
 
 
 def get_sync(
@@ -234,6 +234,7 @@ def test_no_notation_gets_past_either_client(get: Get, url: str) -> None:
         get("any", url)
 
 
+@pytest.mark.proves("address-changes")
 def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> None:
     """A resolver that changes its answer between check and connect is asked once."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
@@ -244,7 +245,7 @@ def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> Non
 
 
 def test_a_later_answer_is_checked_again(get: Get) -> None:
-    """A new connection is a new decision."""
+    """A name is resolved and checked again for each new connection."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
     with serving() as server:
         url = server.url("/x", host="rebinding.test")
@@ -253,6 +254,7 @@ def test_a_later_answer_is_checked_again(get: Get) -> None:
         assert server.count("/x") == 1
 
 
+@pytest.mark.proves("address-forbidden")
 def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
     """A name that mixes a good and a bad address reaches the good one only."""
     resolver = ChangingResolver(["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1"])
@@ -261,8 +263,9 @@ def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
         assert response.status_code == 200
 
 
+@pytest.mark.proves("address-forbidden")
 def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
-    """However many there are, and whatever each is refused for."""
+    """Each address is refused for a reason of its own, and none is left."""
     resolver = ChangingResolver(["169.254.169.254", "127.0.0.1"])
     with serving() as server:
         with pytest.raises(EgressRefusedError):
@@ -270,9 +273,10 @@ def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
         assert server.calls == []
 
 
+@pytest.mark.proves("address-forbidden")
 @pytest.mark.parametrize("host", ["169.254.169.254", "metadata.google.internal", "rebinding.test"])
 def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, host: str) -> None:
-    """By address and by name: a client that follows redirects by itself is held to the rules as well."""
+    """A client that follows redirects by itself keeps the rules for addresses and for names."""
 
     def resolver(name: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"] if name == "first.test" else ["169.254.169.254"]
@@ -285,13 +289,13 @@ def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, h
 
 
 def test_a_name_without_any_address_is_not_called(get: Get) -> None:
-    """An answer without addresses allows nothing."""
+    """A name that resolves to nothing is refused."""
     with pytest.raises(EgressRefusedError):
         get("any", "http://empty.test/", resolver=ChangingResolver([]))
 
 
 def test_unix_sockets_are_refused() -> None:
-    """Another kind of address is no way past the rules."""
+    """A socket in the file system has no address that the rules could check."""
     with pytest.raises(EgressRefusedError):
         GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
     with pytest.raises(EgressRefusedError):

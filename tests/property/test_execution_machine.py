@@ -394,6 +394,7 @@ def _failed(entry: Entry) -> bool:
     return not isinstance(msgspec.json.decode(entry.payload, type=Callback).outcome, Completed)
 
 
+@pytest.mark.proves("random-order")
 @pytest.mark.slow
 @pytest.mark.timeout(max(120, EXAMPLES * 3))
 def test_an_execution_under_everything_that_can_happen(valkey: Valkey) -> None:

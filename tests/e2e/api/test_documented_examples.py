@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document are what the API answers: asked, and compared word for word."""
+"""The examples of the OpenAPI document are compared word for word with the API's responses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ YAML = {"Content-Type": "application/yaml"}
 
 @pytest.fixture(scope="module")
 def seen_running() -> threading.Event:
-    """Until when the language model does not answer."""
+    """Set once a node was seen running. The language model does not answer before."""
     return threading.Event()
 
 
@@ -44,7 +44,7 @@ def service(seen_running: threading.Event) -> Iterator[HttpServer]:
 
 @pytest.fixture(scope="module")
 def example_stack(service: HttpServer) -> Iterator[Stack]:
-    """A stack whose language model waits to be seen running."""
+    """A stack whose language model answers once `seen_running` is set."""
     settings = {
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
         "LLM_BASE_URL": service.url("/v1"),
@@ -69,7 +69,7 @@ class Asked:
         self.id = self.created.json()["execution_id"]
 
     def told(self, response: httpx.Response) -> Any:
-        """The answer, as it would be for the example's address and id."""
+        """The response, with the example's address and id in place of this test's."""
         text = response.text.replace(self._service, DOCUMENTED).replace(self.id, examples.ID)
         return told(msgspec.json.decode(text))
 
@@ -84,7 +84,7 @@ class Asked:
 
 
 def told(value: Any) -> Any:
-    """A JSON value with what differs each time replaced by its type."""
+    """A JSON value. Whatever differs from run to run is replaced by its type."""
     if isinstance(value, dict):
         return {
             name: type(item).__name__ if VOLATILE.search(name) else told(item) for name, item in value.items()
@@ -100,7 +100,7 @@ def shown(view: object) -> Any:
 def test_examples_of_an_execution_that_completes(
     example_stack: Stack, service: HttpServer, seen_running: threading.Event
 ) -> None:
-    """Created, triggered, running, completed, its results, and a trigger too many."""
+    """Created, triggered, running, completed, its results, and a second trigger, which is refused."""
     asked = Asked(example_stack, service, "fine")
     assert asked.told(asked.created) == shown(examples.CREATED)
     assert asked.trigger() == shown(examples.TRIGGERED)
@@ -124,7 +124,7 @@ def test_examples_of_an_execution_that_fails(example_stack: Stack, service: Http
 
 
 def test_examples_of_health(example_stack: Stack) -> None:
-    """The names of the parts are those that a stack without handlers of its own has."""
+    """The parts are those of a stack without handlers of the user's own."""
     health = told(example_stack.client.get("/health").json())
     assert health["status"] == "ok"
     assert health["checks"] == examples.HEALTHY.checks
@@ -156,7 +156,7 @@ def test_examples_of_refusals(example_stack: Stack, path: str, kind: str, ask: A
 
 
 def test_nothing_is_documented_that_an_open_route_never_answers(example_stack: Stack) -> None:
-    """/health asks for no key."""
+    """/health is open, so no 401 is documented for it."""
     document = example_stack.client.get("/openapi.json").json()
     assert "401" not in document["paths"]["/health"]["get"]["responses"]
 

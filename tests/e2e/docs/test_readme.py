@@ -1,4 +1,4 @@
-"""README's commands, run as they are written (`uv run` aside), and its example handler."""
+"""README's commands, run as they are written but for `uv run`, and its example handler."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ def begun(harness: Harness, graph: dict[str, tuple[str, ...]]) -> str:
     return execution
 
 
+@pytest.mark.proves("callback-twice-in-one-batch")
 def test_a_callback_twice_in_one_batch_counts_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -49,6 +50,7 @@ def test_a_callback_twice_in_one_batch_counts_once(
     check_invariants()
 
 
+@pytest.mark.proves("callback-in-two-batches")
 def test_a_callback_in_two_batches_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
     """A copy that comes later finds the node out of flight."""
     execution = begun(harness, JOIN)
@@ -66,6 +68,7 @@ def test_a_callback_in_two_batches_counts_once(harness: Harness, check_invariant
     check_invariants()
 
 
+@pytest.mark.proves("callback-at-two-orchestrators")
 def test_a_callback_under_two_orchestrators_at_once_counts_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -96,6 +99,7 @@ def test_the_last_two_parents_of_a_join_may_finish_under_two_orchestrators(
     check_invariants()
 
 
+@pytest.mark.proves("parents-fail-at-once")
 def test_two_parents_that_fail_at_once_under_two_orchestrators_end_the_execution(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -144,6 +148,7 @@ def test_the_end_is_not_missed_when_two_orchestrators_settle_at_once(
     check_invariants()
 
 
+@pytest.mark.proves("callback-of-earlier-run")
 def test_a_callback_of_the_first_run_changes_nothing_in_the_second(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -186,6 +191,7 @@ def test_a_late_copy_beside_a_callback_of_the_second_run_does_not_hold_up_its_en
     check_invariants()
 
 
+@pytest.mark.proves("start-delayed")
 def test_a_start_that_was_held_up_dispatches_in_the_run_it_finds(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -209,6 +215,7 @@ def test_a_start_that_was_held_up_dispatches_in_the_run_it_finds(
     assert [stored.status for stored in check_invariants()] == ["completed"]
 
 
+@pytest.mark.proves("worker-frozen")
 def test_a_worker_that_comes_back_too_late_overwrites_nothing(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -270,6 +277,7 @@ def test_several_executions_are_started_together(harness: Harness, check_invaria
     check_invariants()
 
 
+@pytest.mark.proves("start-cannot-be-applied")
 def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -376,6 +384,7 @@ def test_only_what_failed_runs_again(harness: Harness, check_invariants: CheckEv
     check_invariants()
 
 
+@pytest.mark.proves("callback-cannot-be-applied")
 @pytest.mark.corrupts("a record that no command fits")
 def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
     """What cannot be applied is taken one by one, and only the bad one stays."""
@@ -403,6 +412,7 @@ def test_an_absent_counter_is_never_ready(harness: Harness) -> None:
     assert harness.statuses(execution)["j"] == "pending"
 
 
+@pytest.mark.proves("callback-cannot-be-applied")
 def test_a_callback_that_can_never_be_applied_fails_its_node(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
 ) -> None:

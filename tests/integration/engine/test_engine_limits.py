@@ -62,6 +62,7 @@ def test_a_result_over_the_limit_fails_its_node(
     check_invariants()
 
 
+@pytest.mark.proves("results-too-large")
 @pytest.mark.parametrize("quick", [False, True], ids=["noted", "unnoted"])
 def test_results_together_stay_within_the_executions_limit(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch, quick: bool

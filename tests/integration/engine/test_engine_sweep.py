@@ -38,6 +38,7 @@ def test_nothing_is_repaired_at_any_step_of_a_sound_execution(harness: Harness) 
     assert harness.results(execution) == expected_values(diamond())
 
 
+@pytest.mark.proves("orchestrators-behind")
 def test_executions_that_wait_behind_others_are_left_alone(harness: Harness) -> None:
     """A backlog is no damage."""
     for _ in range(5):
@@ -46,6 +47,7 @@ def test_executions_that_wait_behind_others_are_left_alone(harness: Harness) -> 
     assert not harness.tasks()
 
 
+@pytest.mark.proves("start-lost")
 def test_a_lost_start_is_made_up_for(harness: Harness, check_invariants: CheckEverything) -> None:
     """Nodes that are ready and pending are dispatched."""
     execution = harness.begin(plan_of(diamond()))
@@ -56,6 +58,7 @@ def test_a_lost_start_is_made_up_for(harness: Harness, check_invariants: CheckEv
     check_invariants()
 
 
+@pytest.mark.proves("callback-lost")
 def test_a_lost_callback_is_made_up_for(harness: Harness, check_invariants: CheckEverything) -> None:
     """A queued node without any message is dispatched again: the same attempt, another dispatch."""
     execution = harness.begin(plan_of(diamond()))
@@ -70,6 +73,7 @@ def test_a_lost_callback_is_made_up_for(harness: Harness, check_invariants: Chec
     check_invariants()
 
 
+@pytest.mark.proves("task-lost")
 def test_a_task_older_than_its_whole_queue_has_vanished(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -164,6 +168,7 @@ def test_an_execution_whose_keys_are_gone_leaves_the_index(harness: Harness) -> 
     assert not harness.client.exists(keys.of().index("running"))
 
 
+@pytest.mark.proves("counter-wrong")
 def test_a_wrong_counter_is_corrected(harness: Harness, check_invariants: CheckEverything) -> None:
     """Counters are made to say what the node records say."""
     execution = harness.begin(plan_of(diamond()))
@@ -177,6 +182,7 @@ def test_a_wrong_counter_is_corrected(harness: Harness, check_invariants: CheckE
     check_invariants()
 
 
+@pytest.mark.proves("counter-wrong")
 def test_a_correction_does_not_overwrite_a_completion_meanwhile(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def is_armed(harness: Harness) -> bool:
     return bool(due > seconds * 1000)
 
 
+@pytest.mark.proves("deadline-in-queue")
 @pytest.mark.parametrize("deliveries", [0, 2])
 def test_a_node_that_waits_to_be_delivered_again_is_not_overdue(
     harness: Harness, check_invariants: CheckEverything, deliveries: int
@@ -121,6 +122,7 @@ def test_a_lapsed_node_waits_as_long_as_there_is_a_worker(
     assert [stored.status for stored in check_invariants()] == ["completed"]
 
 
+@pytest.mark.proves("worker-gone")
 def test_a_lapsed_node_fails_where_no_worker_is_left(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +136,7 @@ def test_a_lapsed_node_fails_where_no_worker_is_left(
     assert [stored.status for stored in check_invariants()] == ["failed"]
 
 
+@pytest.mark.proves("deadline-before-callback")
 def test_an_outcome_that_waits_to_be_applied_was_in_time(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -190,6 +193,7 @@ def test_a_timer_that_cannot_be_dealt_with_is_let_go_of(
     assert not fired(harness)
 
 
+@pytest.mark.proves("timer-twice")
 def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
     """Two timer loops may both send it."""
     execution = hanging(harness)
@@ -208,6 +212,7 @@ def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: Chec
     check_invariants()
 
 
+@pytest.mark.proves("timer-early")
 def test_a_timer_whose_time_has_moved_is_armed_again(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:

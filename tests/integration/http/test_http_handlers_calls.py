@@ -148,6 +148,7 @@ def test_credentials_are_dropped_on_a_redirect_to_another_origin(runs: Runs, ser
     assert arrived.headers["host"] == f"127.0.0.1:{elsewhere.port}"
 
 
+@pytest.mark.proves("redirect-with-body")
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_body_is_not_sent_on_to_another_origin(runs: Runs, server: HttpServer, status: int) -> None:
     """The other service is not called at all; one that takes the answer of a GET (303) is."""

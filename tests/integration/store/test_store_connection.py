@@ -81,6 +81,7 @@ def test_a_unit_left_open_does_not_disturb_the_next_unit(
     assert session.transact([("SET", "other", "1")], session.epoch) is not None
 
 
+@pytest.mark.proves("watch-lost")
 def test_nothing_is_written_on_a_connection_that_lost_its_watch(
     sessions: Sessions, redis_client: redis.Redis
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_write_that_may_be_repeated_is_tried_again_on_a_new_connection(
     assert redis_client.get("k") == b"1"
 
 
+@pytest.mark.proves("redis-refuses-transaction")
 def test_a_refused_transaction_does_nothing_and_says_why(
     sessions: Sessions, redis_client: redis.Redis
 ) -> None:

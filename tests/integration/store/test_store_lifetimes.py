@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flowengine.store.encode_changes import CONTROL_LEAD_S
 from tests.support.harness import Harness, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
@@ -41,6 +43,7 @@ def test_no_key_of_a_running_execution_expires_at_any_step(
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
 
 
+@pytest.mark.proves("execution-ended")
 def test_every_key_of_an_ended_execution_expires_control_first(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -67,6 +70,7 @@ def test_every_key_of_an_ended_execution_expires_control_first(
     check_invariants()
 
 
+@pytest.mark.proves("execution-ended")
 def test_a_retry_takes_the_expiry_off(harness: Harness, check_invariants: CheckEverything) -> None:
     """Of every key, those of completed nodes too; and its end puts it back on."""
     harness.script = failing_in(1, "b")
@@ -80,6 +84,7 @@ def test_a_retry_takes_the_expiry_off(harness: Harness, check_invariants: CheckE
     check_invariants()
 
 
+@pytest.mark.proves("start-noted-after-end")
 def test_a_start_written_after_the_end_does_not_stay(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:

@@ -34,6 +34,7 @@ def executions(valkey: Valkey) -> Iterator[StoredExecutions]:
     client.close()
 
 
+@pytest.mark.proves("two-triggers")
 def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
     executions: StoredExecutions, harness: Harness
 ) -> None:
@@ -56,6 +57,7 @@ def test_of_two_triggers_at_once_exactly_one_starts_it_a_hundred_times(
     assert harness.client.xlen("fe:q:orchestrator") == 100
 
 
+@pytest.mark.proves("two-triggers")
 def test_of_two_retries_at_once_exactly_one_starts_it(
     executions: StoredExecutions, harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -89,6 +91,7 @@ def test_the_events_of_an_execution_do_not_grow_with_each_retry(
     assert sizes[2] < sizes[1]
 
 
+@pytest.mark.proves("trigger-cut")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_retry_cut_anywhere_starts_once_or_not_at_all(
     harness: Harness, check_invariants: CheckEverything, way: Way

@@ -79,6 +79,7 @@ def test_a_body_without_length_is_cut_at_the_limit(api: ServedApi) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
+@pytest.mark.proves("large-bodies")
 def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
     """What does not fit beside the others is told to come again; once they are gone there is room."""
     part = b" " * (LIMITS.max_body_bytes - 1)
@@ -99,6 +100,7 @@ def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
     wait_until(lambda: post(api, part, "application/json").status_code == 400, within_s=10)
 
 
+@pytest.mark.proves("endless-bodies")
 def test_large_bodies_that_do_not_come_to_an_end_keep_no_small_one_out(api: ServedApi) -> None:
     """Where large ones have used up all the room there is, one of up to 64 KiB is read all the same."""
     beyond_small = b" " * (64 * 1024 + 1)

@@ -47,6 +47,7 @@ def asking(api: ServedApi, target: str) -> Iterator[socket.socket]:
         yield connection
 
 
+@pytest.mark.proves("unread-results")
 def test_large_answers_that_nobody_reads_have_limited_room() -> None:
     """Those that do not fit beside the others are told to come again; small ones are answered."""
     with served_api(SMALL_RESULTS) as api, contextlib.ExitStack() as stack:
@@ -63,6 +64,7 @@ def test_large_answers_that_nobody_reads_have_limited_room() -> None:
         wait_until(lambda: api.client.get(large).status_code == 200)
 
 
+@pytest.mark.proves("unread-results")
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
     """The connection is closed before it has all of it, and what it held is free."""
     connections = Connections(stalled_s=60.0)

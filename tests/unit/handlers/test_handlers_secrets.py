@@ -136,6 +136,7 @@ plausible: SearchStrategy[str] = st.text(
 ).filter(lambda text: len(text.strip()) >= 4)
 
 
+@pytest.mark.proves("secret-rewritten")
 @given(plausible, st.lists(st.sampled_from(ENCODERS), max_size=2))
 def test_a_secret_is_redacted_after_any_two_encoders(
     secret: str, encoders: list[Callable[[str], str]]

@@ -44,7 +44,7 @@ class Colour(enum.Enum):
 
 
 class Name(enum.StrEnum):
-    """Text, as far as Python is concerned."""
+    """An enum whose members are text."""
 
     ADA = "ada"
 
@@ -88,7 +88,7 @@ def test_number_that_is_not_finite_is_refused_wherever_it_hides(number: float) -
 
 
 def test_value_that_holds_itself_is_refused() -> None:
-    """It would have no end."""
+    """Its JSON would have no end."""
     endless: list[object] = []
     endless.append({"a": endless})
     with pytest.raises(UnencodableError):
@@ -96,13 +96,13 @@ def test_value_that_holds_itself_is_refused() -> None:
 
 
 def test_text_that_only_claims_to_be_json_is_refused() -> None:
-    """msgspec.Raw goes out unread: whatever it holds would be stored."""
+    """msgspec.Raw is written unread, so anything in it would be stored."""
     with pytest.raises(UnencodableError):
         encode({"a": msgspec.Raw(b"{not json")})
 
 
 def test_unpaired_surrogates_are_refused() -> None:
-    """They have no UTF-8."""
+    """UTF-8 has no form for them."""
     with pytest.raises(UnencodableError):
         encode(["\ud800"])
 
