@@ -17,6 +17,7 @@ import click
 from flowengine import __version__
 from flowengine.cli.commands.dev import dev
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
+from flowengine.cli.commands.help import show_help
 from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
@@ -88,7 +89,7 @@ def tool(ctx: click.Context) -> None:
         _warn_of_unknown_settings()
 
 
-for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key):
+for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key, show_help):
     tool.add_command(_command)
 
 

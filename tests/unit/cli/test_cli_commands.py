@@ -61,7 +61,7 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
-        "run", "dev", "validate", "api", "orchestrator", "worker", "handlers", "schema", "key",
+        "run", "dev", "validate", "api", "orchestrator", "worker", "handlers", "schema", "key", "help",
     ]  # fmt: skip
 
 

@@ -219,9 +219,10 @@ def test_parsers_give_the_types_of_their_fields() -> None:
         msgspec.convert(setting.parser.parse(sample), hints[setting.field], strict=True)
 
 
-def test_readme_is_in_step_with_the_table() -> None:
-    """README's settings section, between its two marks, is exactly what the table renders."""
-    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", (ROOT / "README.md").read_text(), re.S)
+def test_reference_is_in_step_with_the_table() -> None:
+    """The page on settings has, between its two marks, exactly what the table renders."""
+    page = (ROOT / "flowengine" / "reference" / "settings.md").read_text()
+    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", page, re.DOTALL)
     assert found is not None
     assert found[1] == markdown()
 
