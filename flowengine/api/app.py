@@ -16,7 +16,7 @@ from flowengine.api.access.keys import KeyRing
 from flowengine.api.edge.blocking_calls import Calls
 from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
 from flowengine.api.edge.problem_documents import RefusalError, answer, refusal_for
-from flowengine.api.edge.responses import room_for
+from flowengine.api.edge.responses import response_budget
 from flowengine.api.openapi.docs_page import documentation_routes
 from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Executions
@@ -45,7 +45,7 @@ class _Application(Litestar):
         self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: Calls
     ) -> None:
         self._is_served = served_hosts_only(settings)
-        self._room = room_for(settings.limits)
+        self._budget = response_budget(settings.limits)
         super().__init__(
             routes,
             guards=[key_guard(keys)],
@@ -64,7 +64,7 @@ class _Application(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await handle_request(super().__call__, self._is_served, self._room, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
+            await handle_request(super().__call__, self._is_served, self._budget, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
         else:
             await super().__call__(scope, receive, send)
 

@@ -15,7 +15,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from flowengine.api.access.admission import KEY_ID
 from flowengine.api.edge.correlation_id import correlation_id_of
-from flowengine.api.edge.memory_budget import Room
+from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import KINDS, RefusalError
 from flowengine.api.edge.responses import Outgoing
 
@@ -34,19 +34,19 @@ log = structlog.stdlib.get_logger()
 async def handle_request(
     inner: Inner,
     is_served: Callable[[str], bool],
-    room: Room,
+    budget: MemoryBudget,
     scope: HTTPScope,
     receive: Receive,
     send: Send,
 ) -> None:
-    """Answer one request through `inner`, whatever happens in there, the answer's body within `room`."""
+    """Answer one request through `inner`, whatever happens in there, with a response body within `budget`."""
     correlation_id = correlation_id_of(scope["headers"])
     inside: Any = {**scope, "state": {**scope.get("state", {}), CORRELATION_ID: correlation_id}}
     is_head = scope["method"] == "HEAD"
     if is_head:
         inside["method"] = "GET"
     started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id), room.share() as share:
+    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id), budget.share() as share:
         response = Outgoing(send, share, path=path_of(scope), correlation_id=correlation_id, is_head=is_head)
         try:
             refusal = _refuse_early(scope, is_served)

@@ -1,7 +1,7 @@
 """Request bodies: which media types are taken, how many bytes, for how long. Says nothing about content.
 
 The limits hold while the body arrives, so that a caller who lies about its length, or gives none,
-costs no more memory than one who keeps to it, and many callers at once no more than the process has room for.
+costs no more memory than one who keeps to it. What many callers send at once stays within a budget.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, Final, Literal
 import msgspec
 from litestar import Request
 
-from flowengine.api.edge.memory_budget import Room, Share
+from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.settings import Limits
 
 JSON_TYPES: Final = ("application/json",)
 YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 ARRIVAL_S: Final = 30.0
-ROOM_BYTES: Final = 64 * 1024 * 1024
-"""What the bodies that a process holds at once may take together."""
+BUDGET_BYTES: Final = 64 * 1024 * 1024
+"""What the large bodies that a process reads at once may take together."""
 
 _UTF8: Final = {"utf-8", "utf8", "us-ascii"}
 
@@ -32,14 +32,14 @@ class Body(msgspec.Struct, frozen=True):
     form: Literal["json", "yaml"]
 
 
-def room_for(limits: Limits) -> Room:
-    """Room for several bodies of the largest size."""
-    size = max(ROOM_BYTES, 4 * limits.max_body_bytes)
-    return Room(size, "Too many large bodies are being read at once; try again.")
+def request_budget(limits: Limits) -> MemoryBudget:
+    """Enough for several bodies of the largest size."""
+    size = max(BUDGET_BYTES, 4 * limits.max_body_bytes)
+    return MemoryBudget(size, "Too many large bodies are being read at once; try again.")
 
 
 async def read_document(
-    request: Request[Any, Any, Any], limits: Limits, share: Share, *, arrival_s: float = ARRIVAL_S
+    request: Request[Any, Any, Any], limits: Limits, share: BudgetShare, *, arrival_s: float = ARRIVAL_S
 ) -> Body:
     """The request's body, within `share`.
 
@@ -86,7 +86,7 @@ def _is_utf8(parameters: str) -> bool:
     )
 
 
-async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: Share) -> bytes:
+async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: BudgetShare) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit, form, f"it has {declared[:30]}")

@@ -1,7 +1,7 @@
 """What goes out: our headers on every response, no body on HEAD, large bodies in pieces and within limits.
 
-A server writes what it is given into a buffer that has no bound. Given a piece at a time, it waits until
-the caller has taken it, so that a large body is held once, and its room until nearly all of it has gone.
+A server writes what it is given into a buffer that has no bound. If it is given a piece at a time, it waits
+until the caller has taken it: a large body is held once, and counts until nearly all of it has gone.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
 
 from flowengine.api.edge.correlation_id import HEADER
-from flowengine.api.edge.memory_budget import Room, Share
+from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError, allow, answer
 from flowengine.settings import Limits
 
-ROOM_BYTES: Final = 128 * 1024 * 1024
-"""What the bodies of the responses that a process holds at once may take together."""
+BUDGET_BYTES: Final = 128 * 1024 * 1024
+"""What the large bodies that a process sends at once may take together."""
 
 _PIECE: Final = 256 * 1024
 _FIXED_HEADERS: Final = {
@@ -29,16 +29,18 @@ _FIXED_HEADERS: Final = {
 }
 
 
-def room_for(limits: Limits) -> Room:
-    """Room for the results of several executions, or for those of the largest."""
-    size = max(ROOM_BYTES, 2 * limits.max_execution_result_bytes)
-    return Room(size, "Too many large answers are being sent at once; try again.")
+def response_budget(limits: Limits) -> MemoryBudget:
+    """Enough for the results of several executions, or for those of the two largest."""
+    size = max(BUDGET_BYTES, 2 * limits.max_execution_result_bytes)
+    return MemoryBudget(size, "Too many large answers are being sent at once; try again.")
 
 
 class Outgoing:
     """One response. `status` is what the caller was sent, None before that."""
 
-    def __init__(self, send: Send, share: Share, *, path: str, correlation_id: str, is_head: bool) -> None:
+    def __init__(
+        self, send: Send, share: BudgetShare, *, path: str, correlation_id: str, is_head: bool
+    ) -> None:
         self.status: int | None = None
         self._send = send
         self._share = share

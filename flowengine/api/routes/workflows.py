@@ -16,7 +16,7 @@ from flowengine.api.access.admission import OPEN
 from flowengine.api.edge.blocking_calls import Calls
 from flowengine.api.edge.envelope import CORRELATION_ID, EXECUTION_ID
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.edge.request_bodies import Body, read_document, room_for
+from flowengine.api.edge.request_bodies import Body, read_document, request_budget
 from flowengine.api.ports import Executions
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError
 from flowengine.execution.views import HealthView
@@ -35,11 +35,11 @@ def execution_routes(
     executions: Executions, catalog: Registry, limits: Limits, calls: Calls
 ) -> list[HTTPRouteHandler]:
     """The routes that concern executions, and `/health`."""
-    room = room_for(limits)
+    budget = request_budget(limits)
 
     @post("/workflow", status_code=201)
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
-        with room.share() as share:
+        with budget.share() as share:
             body = await read_document(request, limits, share)
             plan = await calls.check(lambda: _plan_of(body, catalog, limits))
         correlation_id = request.scope["state"][CORRELATION_ID]

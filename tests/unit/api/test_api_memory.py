@@ -16,7 +16,7 @@ from flowengine.errors import FlowEngineError
 
 PROBE = """
 from pathlib import Path
-from flowengine.api.edge.memory_release import give_large_blocks_back
+from flowengine.api.edge.large_body_memory import give_large_blocks_back
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -34,7 +34,7 @@ print(resident() - before)
 
 
 class Body:
-    """Something that takes room."""
+    """Something that takes memory."""
 
 
 def test_a_failed_check_keeps_nothing_alive() -> None:
