@@ -11,8 +11,9 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from flowengine.api.access.admission import key_guard, may_read_docs, served_hosts_only
-from flowengine.api.access.keys import KeyRing
+from flowengine.api.access.api_keys import KeyRing
+from flowengine.api.access.host_rules import served_hosts_only
+from flowengine.api.access.key_guard import key_guard, may_read_docs
 from flowengine.api.edge.blocking_calls import Calls
 from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
 from flowengine.api.edge.problem_documents import RefusalError, answer, refusal_for

@@ -21,7 +21,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
-from flowengine.api.access.admission import check_binding
+from flowengine.api.access.host_rules import check_binding
 from flowengine.api.edge.connections import Connections
 from flowengine.errors import CannotRunError
 from flowengine.settings import Settings

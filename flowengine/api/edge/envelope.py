@@ -13,7 +13,7 @@ from urllib.parse import quote
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
-from flowengine.api.access.admission import KEY_ID
+from flowengine.api.access.key_guard import KEY_ID
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import KINDS, RefusalError

@@ -12,7 +12,7 @@ from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from flowengine.api.access.admission import OPEN
+from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge.blocking_calls import Calls
 from flowengine.api.edge.envelope import CORRELATION_ID, EXECUTION_ID
 from flowengine.api.edge.problem_documents import RefusalError
@@ -74,7 +74,7 @@ def execution_routes(
         )
         return _json(data)
 
-    @get("/health", opt={OPEN: True})
+    @get("/health", opt={NEEDS_NO_KEY: True})
     async def show_health() -> Response[bytes]:
         view = await _health(executions, calls)
         return _json(_encoder.encode(view), 503 if view.status == "down" else 200)
