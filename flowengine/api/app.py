@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
@@ -16,7 +15,7 @@ from flowengine.api.access.host_rules import served_hosts_only
 from flowengine.api.access.key_guard import key_guard, may_read_docs
 from flowengine.api.edge.blocking_calls import Calls
 from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
-from flowengine.api.edge.problem_documents import RefusalError, answer, refusal_for
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
 from flowengine.api.edge.responses import response_budget
 from flowengine.api.openapi.docs_page import documentation_routes
 from flowengine.api.openapi.document import openapi_document
@@ -24,8 +23,6 @@ from flowengine.api.ports import Executions
 from flowengine.api.routes.workflows import execution_routes
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
-
-log = structlog.stdlib.get_logger()
 
 
 def create_app(executions: Executions, catalog: Registry, settings: Settings) -> Litestar:
@@ -75,17 +72,8 @@ def _refusing(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Re
         refusal = refusal_for(error)
         if refusal.kind == "route_not_found" and not may_read_docs(keys, request):
             refusal = RefusalError(refusal.kind, "There is nothing here.")
-        return _refuse(request, error, refusal)
+        correlation_id = request.scope["state"][CORRELATION_ID]
+        sent = problem_response(refusal, path=path_of(request.scope), correlation_id=correlation_id)
+        return Response(sent.body, status_code=sent.status, headers=sent.headers, media_type=MEDIA_TYPE)
 
     return refuse
-
-
-def _refuse(request: Request[Any, Any, Any], error: Exception, refusal: RefusalError) -> Response[bytes]:
-    if refusal.kind == "internal_error":
-        log.error("http.request_failed", exc_info=error)
-    correlation_id = request.scope["state"][CORRELATION_ID]
-    sent = answer(refusal, path=path_of(request.scope), correlation_id=correlation_id)
-    headers = {name: value for name, value in sent.headers.items() if name != "Content-Type"}
-    return Response(
-        sent.body, status_code=sent.status, headers=headers, media_type=sent.headers["Content-Type"]
-    )

@@ -12,7 +12,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from flowengine.api.access.api_keys import KeyRing
-from flowengine.api.edge.problem_documents import KINDS, RefusalError
+from flowengine.api.edge.problem_documents import RefusalError
 
 NEEDS_NO_KEY: Final = "needs_no_key"
 """In the `opt` of a route that is open to everyone."""
@@ -35,9 +35,7 @@ def key_guard(keys: KeyRing) -> Guard:
         owner = keys.owner(credential) if credential else None
         if owner is None:
             challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
-            raise RefusalError(
-                "unauthorized", KINDS["unauthorized"].example, headers={"WWW-Authenticate": challenge}
-            )
+            raise RefusalError("unauthorized", headers={"WWW-Authenticate": challenge})
         connection.scope["state"][KEY_ID] = owner
 
     return guard

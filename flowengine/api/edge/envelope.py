@@ -16,7 +16,7 @@ from litestar.types import HTTPScope, Receive, Send
 from flowengine.api.access.key_guard import KEY_ID
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.large_body_memory import MemoryBudget
-from flowengine.api.edge.problem_documents import KINDS, RefusalError
+from flowengine.api.edge.problem_documents import RefusalError, refusal_for
 from flowengine.api.edge.responses import Outgoing
 
 Inner: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
@@ -49,15 +49,10 @@ async def handle_request(
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id), budget.share() as share:
         response = Outgoing(send, share, path=path_of(scope), correlation_id=correlation_id, is_head=is_head)
         try:
-            refusal = _refuse_early(scope, is_served)
-            if refusal is None:
-                await inner(inside, receive, response.send)
-            else:
-                await response.refuse(refusal)
-        except Exception:  # the API's edge
-            log.error("http.request_failed", exc_info=True)
-            if response.status is None:
-                await response.refuse(RefusalError("internal_error", KINDS["internal_error"].example))
+            _check_address(scope, is_served)
+            await inner(inside, receive, response.send)
+        except Exception as error:  # noqa: BLE001 - the API's edge; `refusal_for` logs what nobody expected
+            await response.refuse(refusal_for(error))
         finally:
             _log_finished(scope, inside, response.status, time.perf_counter() - started)
 
@@ -68,12 +63,12 @@ def path_of(scope: Any) -> str:
     return raw.partition(b"?")[0].decode("ascii", "replace")
 
 
-def _refuse_early(scope: HTTPScope, is_served: Callable[[str], bool]) -> RefusalError | None:
+def _check_address(scope: HTTPScope, is_served: Callable[[str], bool]) -> None:
+    """Raises RefusalError for a host name that is not served, and for a path that is too long."""
     if not is_served(_header(scope["headers"], b"host")):
-        return RefusalError("misdirected_request", KINDS["misdirected_request"].example)
+        raise RefusalError("misdirected_request")
     if len(scope["path"]) > _MAX_PATH_CHARS:
-        return RefusalError("route_not_found", f"No path here has more than {_MAX_PATH_CHARS} characters.")
-    return None
+        raise RefusalError("route_not_found", f"No path here has more than {_MAX_PATH_CHARS} characters.")
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:

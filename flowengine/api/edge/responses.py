@@ -13,7 +13,7 @@ from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Messag
 
 from flowengine.api.edge.correlation_id import HEADER
 from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
-from flowengine.api.edge.problem_documents import RefusalError, allow, answer
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, allow_header, problem_response
 from flowengine.settings import Limits
 
 BUDGET_BYTES: Final = 128 * 1024 * 1024
@@ -67,9 +67,12 @@ class Outgoing:
             await self._send(message)
 
     async def refuse(self, refusal: RefusalError) -> None:
-        """Answer with this refusal; nothing may have been sent before."""
-        refused = answer(refusal, path=self._path, correlation_id=self._correlation_id)
-        headers = {**refused.headers, "Content-Length": str(len(refused.body))}
+        """Answer with this refusal, unless a part of another answer has been sent."""
+        if self.status is not None:
+            return
+        refused = problem_response(refusal, path=self._path, correlation_id=self._correlation_id)
+        length = str(len(refused.body))
+        headers = {"Content-Type": MEDIA_TYPE, **refused.headers, "Content-Length": length}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._start = {"type": "http.response.start", "status": refused.status, "headers": raw}
         await self._send_body(b"" if self._is_head else refused.body, more=False)
@@ -93,7 +96,10 @@ class Outgoing:
 def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Litestar's own answer to OPTIONS knows nothing of HEAD, which is answered here."""
     return [
-        (name, value if name.lower() != b"allow" else allow(value.decode("latin-1").split(",")).encode())
+        (
+            name,
+            value if name.lower() != b"allow" else allow_header(value.decode("latin-1").split(",")).encode(),
+        )
         for name, value in headers
     ]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.problem_documents import RefusalError
 
 _FILES: Final = {
     "swagger-ui.css": "text/css",
@@ -78,7 +78,7 @@ def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HT
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
         if file not in _FILES:
-            raise NotFoundException
+            raise RefusalError("route_not_found")
         data = await calls.check((swagger_ui_folder() / file).read_bytes)
         return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
 

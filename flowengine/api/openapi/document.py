@@ -11,7 +11,8 @@ from typing import Final
 import msgspec
 
 from flowengine.api.edge.correlation_id import HEADER
-from flowengine.api.edge.problem_documents import KINDS, MEDIA_TYPE, ProblemDocument
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, ProblemDocument, RefusalError, problem_document
+from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.openapi import examples
 from flowengine.api.openapi.docs_page import service_version
@@ -187,43 +188,32 @@ def _answer(description: str, view: type[msgspec.Struct], shown: Mapping[str, ms
 def _refusals(kinds: tuple[str, ...], instance: str) -> Json:
     by_status: dict[str, list[str]] = {}
     for kind in kinds:
-        by_status.setdefault(str(KINDS[kind].status), []).append(kind)
+        by_status.setdefault(str(PROBLEM_KINDS[kind].status), []).append(kind)
     return {status: _refusal(by_status[status], instance) for status in sorted(by_status)}
 
 
 def _refusal(kinds: list[str], instance: str) -> Json:
     headers = _headers()
-    if any(KINDS[kind].retry_after_s is not None for kind in kinds):
+    if any(PROBLEM_KINDS[kind].retry_after_s is not None for kind in kinds):
         headers["Retry-After"] = {"description": "Seconds to wait", "schema": {"type": "integer"}}
     if "unauthorized" in kinds:
         headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
     content: Json = {
         "schema": {"$ref": _REF.format(name="ProblemDocument")},
         "examples": {
-            kind: {"summary": KINDS[kind].title, "value": _problem(kind, instance)} for kind in kinds
+            kind: {"summary": PROBLEM_KINDS[kind].title, "value": _problem(kind, instance)} for kind in kinds
         },
     }
     return {
-        "description": "; ".join(KINDS[kind].title for kind in kinds),
+        "description": "; ".join(PROBLEM_KINDS[kind].title for kind in kinds),
         "headers": headers,
         "content": {MEDIA_TYPE: content},
     }
 
 
 def _problem(kind: str, instance: str) -> JsonValue:
-    row = KINDS[kind]
-    return _plain(
-        ProblemDocument(
-            type=f"urn:flowengine:problem:{kind}",
-            title=row.title,
-            status=row.status,
-            detail=row.example,
-            instance=instance,
-            code=kind,
-            correlation_id=examples.CORRELATION_ID,
-            problems=(examples.PROBLEMS[kind],) if kind in examples.PROBLEMS else (),
-        )
-    )
+    refusal = RefusalError(kind, problems=PROBLEM_KINDS[kind].problems)
+    return _plain(problem_document(refusal, path=instance, correlation_id=examples.CORRELATION_ID))
 
 
 def _workflow_body() -> Json:

@@ -23,7 +23,6 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.plugin.errors import AttemptError
-from flowengine.workflow.problems import Problem
 
 YAML: Final = """\
 name: Analyse a user
@@ -217,22 +216,6 @@ DEGRADED: Final = HealthView(
 )
 DOWN: Final = HealthView(status="down", checks={"redis": "does not answer"})
 
+# MALFORMED and MISSPELT are answered what the problem table shows.
 MALFORMED: Final = '{"name": "Analyse a user",\n "nodes": [}'
 MISSPELT: Final = YAML.replace("llm_service", "llm_servce")
-PROBLEMS: Final = {
-    "malformed_document": Problem(
-        code="malformed_json",
-        pointer="",
-        message="this is not JSON: invalid character",
-        line=2,
-        column=12,
-    ),
-    "invalid_workflow": Problem(
-        code="unknown_handler",
-        pointer="/nodes/1/handler",
-        message="no handler called 'llm_servce'; did you mean 'llm_service'? See: flowengine handlers",
-        line=7,
-        column=14,
-    ),
-}
-"""What MALFORMED and MISSPELT are answered."""

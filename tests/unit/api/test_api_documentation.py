@@ -11,7 +11,8 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from flowengine.api.app import create_app
-from flowengine.api.edge.problem_documents import KINDS, ProblemDocument
+from flowengine.api.edge.problem_documents import ProblemDocument
+from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.api.openapi.document import openapi_document
 from flowengine.execution.views import CreatedView, ExecutionView, HealthView, ResultsView, TriggeredView
 from flowengine.handlers import load_registry
@@ -90,7 +91,7 @@ def test_every_kind_of_problem_is_shown_somewhere(document: dict[str, Any]) -> N
         for content in answer["content"].values()
         for name in content["examples"]
     }
-    assert set(KINDS) - shown == {"route_not_found", "method_not_allowed", "bad_request", "conflict"}
+    assert set(PROBLEM_KINDS) - shown == {"route_not_found", "method_not_allowed", "bad_request", "conflict"}
 
 
 def test_the_body_is_documented_in_every_media_type(document: dict[str, Any]) -> None:
