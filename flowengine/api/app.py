@@ -1,4 +1,4 @@
-"""The API, put together: routes, keys and problem documents inside Litestar, the envelope around it."""
+"""The API, put together: Litestar with our routes, keys and problem documents, inside our middleware."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from flowengine.api.access.api_keys import KeyRing
 from flowengine.api.access.host_rules import served_hosts_only
 from flowengine.api.access.key_guard import key_guard, may_read_docs
 from flowengine.api.edge.blocking_calls import Calls
-from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
+from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
 from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
 from flowengine.api.edge.responses import response_budget
 from flowengine.api.openapi.docs_page import documentation_routes
@@ -37,13 +38,12 @@ def create_app(executions: Executions, catalog: Registry, settings: Settings) ->
 
 
 class _Application(Litestar):
-    """Litestar with the envelope around its router: Litestar's middleware sees matched routes only."""
+    """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
         self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: Calls
     ) -> None:
-        self._is_served = served_hosts_only(settings)
-        self._budget = response_budget(settings.limits)
+        self._outer = OuterMiddleware(served_hosts_only(settings), response_budget(settings.limits))
         super().__init__(
             routes,
             guards=[key_guard(keys)],
@@ -62,7 +62,7 @@ class _Application(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await handle_request(super().__call__, self._is_served, self._budget, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
+            await self._outer(super().__call__, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
         else:
             await super().__call__(scope, receive, send)
 
@@ -72,8 +72,9 @@ def _refusing(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Re
         refusal = refusal_for(error)
         if refusal.kind == "route_not_found" and not may_read_docs(keys, request):
             refusal = RefusalError(refusal.kind, "There is nothing here.")
-        correlation_id = request.scope["state"][CORRELATION_ID]
-        sent = problem_response(refusal, path=path_of(request.scope), correlation_id=correlation_id)
+        sent = problem_response(
+            refusal, path=path_of(request.scope), correlation_id=correlation_id_of(request.scope)
+        )
         return Response(sent.body, status_code=sent.status, headers=sent.headers, media_type=MEDIA_TYPE)
 
     return refuse

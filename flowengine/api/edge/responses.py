@@ -1,4 +1,4 @@
-"""What goes out: our headers on every response, no body on HEAD, large bodies in pieces and within limits.
+"""What goes out: our headers on every response, no body for HEAD, large bodies in pieces and within a budget.
 
 A server writes what it is given into a buffer that has no bound. If it is given a piece at a time, it waits
 until the caller has taken it: a large body is held once, and counts until nearly all of it has gone.
@@ -35,18 +35,18 @@ def response_budget(limits: Limits) -> MemoryBudget:
     return MemoryBudget(size, "Too many large answers are being sent at once; try again.")
 
 
-class Outgoing:
-    """One response. `status` is what the caller was sent, None before that."""
+class OutgoingResponse:
+    """One response. `status` is what the caller was sent, None before that. `has_body`: False for HEAD."""
 
     def __init__(
-        self, send: Send, share: BudgetShare, *, path: str, correlation_id: str, is_head: bool
+        self, send: Send, share: BudgetShare, *, path: str, correlation_id: str, has_body: bool
     ) -> None:
         self.status: int | None = None
         self._send = send
         self._share = share
         self._path = path
         self._correlation_id = correlation_id
-        self._is_head = is_head
+        self._has_body = has_body
         self._start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: Message) -> None:
@@ -54,7 +54,7 @@ class Outgoing:
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
-            body = b"" if self._is_head else message["body"]
+            body = message["body"] if self._has_body else b""
             try:
                 self._share.take(len(body))
             except RefusalError as refusal:
@@ -75,7 +75,7 @@ class Outgoing:
         headers = {"Content-Type": MEDIA_TYPE, **refused.headers, "Content-Length": length}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._start = {"type": "http.response.start", "status": refused.status, "headers": raw}
-        await self._send_body(b"" if self._is_head else refused.body, more=False)
+        await self._send_body(refused.body if self._has_body else b"", more=False)
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         if self._start is not None:
@@ -86,15 +86,15 @@ class Outgoing:
             await self._send(message)
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        sent = _with_head(headers)
+        sent = _allowing_head(headers)
         names = {name.lower() for name, _ in sent}
         sent.extend((name, value) for name, value in _FIXED_HEADERS.items() if name not in names)
         sent.append((HEADER.lower().encode(), self._correlation_id.encode()))
         return sent
 
 
-def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Litestar's own answer to OPTIONS knows nothing of HEAD, which is answered here."""
+def _allowing_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Litestar's own response to OPTIONS leaves HEAD out, because HEAD is answered here."""
     return [
         (
             name,

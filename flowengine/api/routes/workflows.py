@@ -14,7 +14,8 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge.blocking_calls import Calls
-from flowengine.api.edge.envelope import CORRELATION_ID, EXECUTION_ID
+from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.outer_middleware import EXECUTION_ID
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.request_bodies import Body, read_document, request_budget
 from flowengine.api.ports import Executions
@@ -42,7 +43,7 @@ def execution_routes(
         with budget.share() as share:
             body = await read_document(request, limits, share)
             plan = await calls.check(lambda: _plan_of(body, catalog, limits))
-        correlation_id = request.scope["state"][CORRELATION_ID]
+        correlation_id = correlation_id_of(request.scope)
         view = await calls.store(lambda: executions.create(plan, correlation_id=correlation_id))
         request.scope["state"][EXECUTION_ID] = view.execution_id
         return _json(_encoder.encode(view), 201, {"Location": f"/workflows/{view.execution_id}"})
@@ -51,7 +52,7 @@ def execution_routes(
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        correlation_id = request.scope["state"][CORRELATION_ID]
+        correlation_id = correlation_id_of(request.scope)
         data = await _about(
             request,
             execution_id,
