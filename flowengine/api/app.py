@@ -13,35 +13,41 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 from flowengine.api.access.api_keys import KeyRing
 from flowengine.api.access.host_rules import served_hosts_only
 from flowengine.api.access.key_guard import key_guard, may_read_docs
-from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
 from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
+from flowengine.api.edge.request_bodies import request_budget
 from flowengine.api.edge.responses import response_budget
-from flowengine.api.openapi.docs_page import documentation_routes
 from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Executions
-from flowengine.api.routes.workflows import execution_routes
+from flowengine.api.routes.all_routes import ROUTES
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.service.documentation_pages import documentation_routes
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 
 
-def create_app(executions: Executions, catalog: Registry, settings: Settings) -> Litestar:
+def create_app(executions: Executions, registry: Registry, settings: Settings) -> Litestar:
     """The API over a store and the handlers that workflows may name. Starts nothing."""
-    calls = Calls(store_timeout_s=settings.api_timeout_s)
-    keys = KeyRing(settings.api_keys)
-    routes = [
-        *execution_routes(executions, catalog, settings.limits, calls),
-        *documentation_routes(lambda: openapi_document(catalog, settings), calls),
-    ]
-    return _Application(routes, keys, settings, calls)
+    calls = BlockingCalls(store_timeout_s=settings.api_timeout_s)
+    backend = Backend(
+        executions=executions,
+        registry=registry,
+        limits=settings.limits,
+        calls=calls,
+        request_budget=request_budget(settings.limits),
+    )
+    routes = [make(backend) for make in ROUTES]
+    documentation = documentation_routes(lambda: openapi_document(routes, registry, settings), calls)
+    return _Application([*routes, *documentation], KeyRing(settings.api_keys), settings, calls)
 
 
 class _Application(Litestar):
     """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
-        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: Calls
+        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: BlockingCalls
     ) -> None:
         self._outer = OuterMiddleware(served_hosts_only(settings), response_budget(settings.limits))
         super().__init__(

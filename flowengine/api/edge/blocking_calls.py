@@ -18,7 +18,7 @@ CHECK_THREADS: Final = 2
 CHECK_S: Final = 30.0
 
 
-class Calls:
+class BlockingCalls:
     """Three pools: one for the store, one for results, which may be large, one for checking workflows,
     which costs CPU and memory.
 

@@ -6,9 +6,10 @@ until the caller has taken it: a large body is held once, and counts until nearl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from litestar import Response
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
 
 from flowengine.api.edge.correlation_id import HEADER
@@ -33,6 +34,13 @@ def response_budget(limits: Limits) -> MemoryBudget:
     """Enough for the results of several executions, or for those of the two largest."""
     size = max(BUDGET_BYTES, 2 * limits.max_execution_result_bytes)
     return MemoryBudget(size, "Too many large answers are being sent at once; try again.")
+
+
+def json_response(
+    data: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """A response of JSON, encoded already."""
+    return Response(data, status_code=status, headers=headers, media_type="application/json")
 
 
 class OutgoingResponse:

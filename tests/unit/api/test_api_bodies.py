@@ -137,7 +137,7 @@ def test_a_body_that_stops_arriving_is_given_up(api: ServedApi, monkeypatch: pyt
     """408 when the promised bytes do not come."""
     original = bodies.read_document
     monkeypatch.setattr(
-        "flowengine.api.routes.workflows.read_document",
+        "flowengine.api.routes.executions.workflow_body.read_document",
         lambda request, limits, share: original(request, limits, share, arrival_s=0.2),
     )
     answer = stream(api, f"{HEAD}Content-Length: 100\r\n\r\n", b"{", 1)

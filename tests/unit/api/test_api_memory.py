@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.errors import FlowEngineError
 
 PROBE = """
@@ -41,7 +41,7 @@ def test_a_failed_check_keeps_nothing_alive() -> None:
     """No circle of error, traceback and future: what the check held is gone without the collector."""
 
     async def fail() -> weakref.ref[Body]:
-        calls, body = Calls(store_timeout_s=5), Body()
+        calls, body = BlockingCalls(store_timeout_s=5), Body()
 
         def refuse(body: Body = body) -> None:
             raise FlowEngineError(f"refused {type(body).__name__}")
