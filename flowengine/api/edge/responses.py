@@ -58,7 +58,7 @@ class OutgoingResponse:
         self._start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: Message) -> None:
-        """ASGI's `send` for the application inside; the head waits until the body is known to fit."""
+        """ASGI's `send` for the application. The head waits until the body is known to fit the budget."""
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
