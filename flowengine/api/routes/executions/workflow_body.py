@@ -41,10 +41,10 @@ nodes:
 """
 
 
-def _examples(arithmetic: JsonValue, calls: JsonValue) -> dict[str, BodyExample]:
+def _examples(arithmetic: JsonValue, http_and_llm: JsonValue) -> dict[str, BodyExample]:
     return {
         "arithmetic": BodyExample("Runs anywhere", arithmetic),
-        "http_and_llm": BodyExample("Calls an HTTP service and a model", calls),
+        "http_and_llm": BodyExample("Calls an HTTP service and a model", http_and_llm),
     }
 
 
