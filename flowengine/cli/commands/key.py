@@ -18,7 +18,7 @@ def new(key_id: str) -> None:
     Prints the key, which only its user should hold, and the entry for FLOWENGINE_API_KEYS, which
     holds only the key's digest.
     """
-    from flowengine.api.access.keys import new_key
+    from flowengine.api.access.api_keys import new_key
 
     secret, entry = new_key(key_id)
     click.echo(f"key:    {secret}")

@@ -22,7 +22,7 @@ def main() -> int:
     import msgspec
 
     from flowengine.api.app import create_app
-    from flowengine.api.edge.memory_release import give_large_blocks_back
+    from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, read_settings
     from flowengine.errors import FlowEngineError

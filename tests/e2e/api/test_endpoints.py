@@ -84,7 +84,7 @@ def test_status_of_a_pending_execution_lists_untouched_nodes(stack: Stack) -> No
 
 
 def test_trigger_answers_202_with_the_run(stack: Stack) -> None:
-    """The response names the status and the number of the run."""
+    """The answer says that it runs, and which run this is."""
     execution = stack.create(ONE_NODE)
     response = stack.client.post(f"/workflow/trigger/{execution}")
     assert response.status_code == 202

@@ -25,7 +25,7 @@ SMALL_RESULTS = Settings(limits=Limits(max_execution_result_bytes=8 * MEGABYTE))
 @pytest.fixture(autouse=True)
 def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowengine.api.server._TICK_S", 0.05)
-    monkeypatch.setattr("flowengine.api.edge.responses.ROOM_BYTES", 0)
+    monkeypatch.setattr("flowengine.api.edge.responses.BUDGET_BYTES", 0)
 
 
 def execution_with(api: ServedApi, size: int) -> str:
@@ -48,7 +48,7 @@ def asking(api: ServedApi, target: str) -> Iterator[socket.socket]:
 
 
 @pytest.mark.proves("unread-results")
-def test_large_answers_that_nobody_reads_have_limited_room() -> None:
+def test_large_answers_that_nobody_reads_share_a_budget() -> None:
     """Those that do not fit beside the others are told to come again; small ones are answered."""
     with served_api(SMALL_RESULTS) as api, contextlib.ExitStack() as stack:
         large = f"/workflows/{execution_with(api, ANSWER)}/results"

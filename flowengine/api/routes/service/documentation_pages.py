@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from litestar import Response, get
-from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
-from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.blocking_calls import BlockingCalls
+from flowengine.api.edge.problem_documents import RefusalError
 
 _FILES: Final = {
     "swagger-ui.css": "text/css",
@@ -61,7 +60,7 @@ _POLICY: Final = (
 )
 
 
-def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HTTPRouteHandler]:
+def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) -> list[HTTPRouteHandler]:
     """The page, its files and the OpenAPI document, which is built when first asked for."""
     built = cache(document)
 
@@ -78,7 +77,7 @@ def documentation_routes(document: Callable[[], bytes], calls: Calls) -> list[HT
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
         if file not in _FILES:
-            raise NotFoundException
+            raise RefusalError("route_not_found")
         data = await calls.check((swagger_ui_folder() / file).read_bytes)
         return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
 
@@ -95,8 +94,3 @@ def swagger_ui_folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError("the package swagger-ui-py is not installed")
     return Path(spec.submodule_search_locations[0]) / "static"
-
-
-def service_version() -> str:
-    """The version of FlowEngine that runs."""
-    return version("flowengine")

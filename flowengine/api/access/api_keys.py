@@ -1,6 +1,6 @@
 """API keys: how they are made and recognised. Only their SHA-256 is ever kept.
 
-A key is 256 random bits, so a plain digest is enough: there is nothing to guess, and nothing to slow down.
+A key has 256 random bits. Nobody can guess it, so a plain digest is enough and need not be slow.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _PREFIX = "fe_"
 
 
 def new_key(key_id: str) -> tuple[str, str]:
-    """A new key and the entry for FLOWENGINE_API_KEYS that admits it: (secret text, "id.sha256").
+    """A new key and the entry for FLOWENGINE_API_KEYS that makes it valid: (secret text, "id.sha256").
 
-    Raises SettingsError when the id has other characters than letters, digits, _ and -, or over 64.
+    Raises SettingsError when the id is not 1 to 64 letters, digits, _ and -.
     """
     if not _ID.fullmatch(key_id):
         raise SettingsError(f"{key_id!r} is no key id: use 1 to 64 letters, digits, _ and -")
@@ -28,7 +28,7 @@ def new_key(key_id: str) -> tuple[str, str]:
 
 
 class KeyRing:
-    """The keys that are admitted."""
+    """The keys that open the API."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
         self._digests = tuple((key_id, digest) for key_id, _, digest in (e.partition(".") for e in entries))
