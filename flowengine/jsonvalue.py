@@ -1,7 +1,8 @@
 """JSON values: the one alias for data whose shape is arbitrary, and its codec.
 
 Pure: no I/O. `encode` refuses what JSON cannot carry (NaN and infinities included), so that what is
-stored can always be read back by any JSON parser.
+stored can always be read back by any JSON parser. `decode` reads what we wrote, `decode_bounded` what
+others wrote.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, J
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises over bytes that it cannot read: bad UTF-8 and deep nesting are no DecodeError."""
 
+MAX_DEPTH: Final = 200
+"""The deepest that text of unknown origin may be nested: every later reader of the value walks it."""
+
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
 
@@ -27,6 +31,10 @@ _ALWAYS_FINE: Final = frozenset((str, int, bool, type(None), *_BYTES))
 
 class UnencodableError(ValueError):
     """The value cannot be written as JSON; the message says where and why."""
+
+
+class NotJsonError(ValueError):
+    """The text is not JSON that we accept; the message says why."""
 
 
 def encode(value: object) -> bytes:
@@ -46,6 +54,42 @@ def encode(value: object) -> bytes:
 def decode(data: bytes | str) -> JsonValue:
     """The JSON value of UTF-8 bytes. Raises msgspec.DecodeError."""
     return _decoder.decode(data)
+
+
+def decode_bounded(data: bytes | str) -> JsonValue:
+    """The JSON value of text of unknown origin.
+
+    Raises NotJsonError: malformed, NaN or infinite, or nested deeper than 200 levels.
+    """
+    try:
+        value = decode(data)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise NotJsonError(str(error)) from error
+    except RecursionError as error:
+        raise NotJsonError(f"nested deeper than {MAX_DEPTH} levels") from error
+    if _may_be_deep(data) and depth(value) > MAX_DEPTH:
+        raise NotJsonError(f"nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def depth(value: object) -> int:
+    """How many arrays and objects are inside one another: 0 for a scalar. Does not recurse."""
+    found = 0
+    level = [value] if isinstance(value, list | dict) else []
+    while level:
+        found += 1
+        level = [item for parent in level for item in _members(parent) if isinstance(item, list | dict)]
+    return found
+
+
+def _members(parent: list[object] | dict[str, object]) -> Iterable[object]:
+    return parent.values() if isinstance(parent, dict) else parent
+
+
+def _may_be_deep(data: bytes | str) -> bool:
+    if isinstance(data, bytes):
+        return data.count(b"[") + data.count(b"{") > MAX_DEPTH
+    return data.count("[") + data.count("{") > MAX_DEPTH
 
 
 def _refuse_what_changed(value: object) -> None:

@@ -1,51 +1,55 @@
-"""The API, put together: routes, keys and problem documents inside Litestar, the envelope around it."""
+"""The API, put together: Litestar with our routes, keys and problem documents, inside our middleware."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
 from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from flowengine.api.access.admission import key_guard, may_read_docs, served_hosts_only
-from flowengine.api.access.keys import KeyRing
-from flowengine.api.edge.blocking_calls import Calls
-from flowengine.api.edge.envelope import CORRELATION_ID, handle_request, path_of
-from flowengine.api.edge.problem_documents import RefusalError, answer, refusal_for
-from flowengine.api.edge.responses import room_for
-from flowengine.api.openapi.docs_page import documentation_routes
+from flowengine.api.access.api_keys import KeyRing
+from flowengine.api.access.host_rules import served_hosts_only
+from flowengine.api.access.key_guard import key_guard, may_read_docs
+from flowengine.api.edge.blocking_calls import BlockingCalls
+from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
+from flowengine.api.edge.request_bodies import request_budget
+from flowengine.api.edge.responses import response_budget
 from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Executions
-from flowengine.api.routes.workflows import execution_routes
+from flowengine.api.routes.all_routes import ROUTES
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.service.documentation_pages import documentation_routes
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 
-log = structlog.stdlib.get_logger()
 
-
-def create_app(executions: Executions, catalog: Registry, settings: Settings) -> Litestar:
+def create_app(executions: Executions, registry: Registry, settings: Settings) -> Litestar:
     """The API over a store and the handlers that workflows may name. Starts nothing."""
-    calls = Calls(store_timeout_s=settings.api_timeout_s)
-    keys = KeyRing(settings.api_keys)
-    routes = [
-        *execution_routes(executions, catalog, settings.limits, calls),
-        *documentation_routes(lambda: openapi_document(catalog, settings), calls),
-    ]
-    return _Application(routes, keys, settings, calls)
+    calls = BlockingCalls(store_timeout_s=settings.api_timeout_s)
+    backend = Backend(
+        executions=executions,
+        registry=registry,
+        limits=settings.limits,
+        calls=calls,
+        request_budget=request_budget(settings.limits),
+    )
+    routes = [make(backend) for make in ROUTES]
+    documentation = documentation_routes(lambda: openapi_document(routes, registry, settings), calls)
+    return _Application([*routes, *documentation], KeyRing(settings.api_keys), settings, calls)
 
 
 class _Application(Litestar):
-    """Litestar with the envelope around its router: Litestar's middleware sees matched routes only."""
+    """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
-        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: Calls
+        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: BlockingCalls
     ) -> None:
-        self._is_served = served_hosts_only(settings)
-        self._room = room_for(settings.limits)
+        self._outer = OuterMiddleware(served_hosts_only(settings), response_budget(settings.limits))
         super().__init__(
             routes,
             guards=[key_guard(keys)],
@@ -64,7 +68,7 @@ class _Application(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
-            await handle_request(super().__call__, self._is_served, self._room, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
+            await self._outer(super().__call__, scope, receive, send)  # type: ignore[arg-type]  # an http scope comes with an http receive and send
         else:
             await super().__call__(scope, receive, send)
 
@@ -74,17 +78,9 @@ def _refusing(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Re
         refusal = refusal_for(error)
         if refusal.kind == "route_not_found" and not may_read_docs(keys, request):
             refusal = RefusalError(refusal.kind, "There is nothing here.")
-        return _refuse(request, error, refusal)
+        sent = problem_response(
+            refusal, path=path_of(request.scope), correlation_id=correlation_id_of(request.scope)
+        )
+        return Response(sent.body, status_code=sent.status, headers=sent.headers, media_type=MEDIA_TYPE)
 
     return refuse
-
-
-def _refuse(request: Request[Any, Any, Any], error: Exception, refusal: RefusalError) -> Response[bytes]:
-    if refusal.kind == "internal_error":
-        log.error("http.request_failed", exc_info=error)
-    correlation_id = request.scope["state"][CORRELATION_ID]
-    sent = answer(refusal, path=path_of(request.scope), correlation_id=correlation_id)
-    headers = {name: value for name, value in sent.headers.items() if name != "Content-Type"}
-    return Response(
-        sent.body, status_code=sent.status, headers=headers, media_type=sent.headers["Content-Type"]
-    )

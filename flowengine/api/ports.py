@@ -17,7 +17,8 @@ from flowengine.workflow.plan import Plan
 class Executions(Protocol):
     """Executions as the API needs them.
 
-    Every method may raise StoreUnavailableError; those that take an id raise ExecutionNotFoundError.
+    Every method but `health` may raise StoreUnavailableError. Those that take an id raise
+    ExecutionNotFoundError when there is no such execution.
     """
 
     def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
@@ -30,7 +31,7 @@ class Executions(Protocol):
         """The state of the execution and of all its nodes."""
 
     def results(self, execution_id: str) -> ResultsView:
-        """Outputs and errors."""
+        """The outputs and errors of the nodes that have ended."""
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

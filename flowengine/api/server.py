@@ -1,7 +1,7 @@
-"""The API's HTTP server: uvicorn, in this process, stopped gently.
+"""The API's HTTP server: uvicorn, in this process, which finishes what runs before it stops.
 
-uvicorn with h11 takes less memory than granian and bounds a request's headers (64 KiB), which its
-httptools protocol does not; the figures are in DESIGN.md.
+uvicorn with h11 takes less memory than granian. h11 bounds a request's headers (64 KiB), which uvicorn's
+httptools protocol does not. The figures are in DESIGN.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
-from flowengine.api.access.admission import check_binding
+from flowengine.api.access.host_rules import check_binding
 from flowengine.api.edge.connections import Connections
 from flowengine.errors import CannotRunError
 from flowengine.settings import Settings
@@ -30,11 +30,12 @@ log = structlog.stdlib.get_logger()
 
 _STOP_S: Final = 5
 _TICK_S: Final = 1.0
-_WAITING: Final = 1024
+_BACKLOG: Final = 1024
 """Connections that the system may hold until they are accepted."""
 _ACCEPTED_AT_ONCE: Final = 16
-_SENT_AT_ONCE: Final = 256 * 1024
-"""Bytes of a response that the system may hold: more would hide for minutes whether a slow caller reads."""
+"""Connections that asyncio accepts before it lets any of them be counted, or one too many be closed."""
+_SEND_BUFFER_BYTES: Final = 256 * 1024
+"""What the system may hold of a response: more would hide for minutes whether a slow caller reads."""
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -48,9 +49,9 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs, for 5 seconds at most.
 
-    `host` and `port` default to the settings'; `ready` gets the address and port that were bound.
-    Raises SettingsError when the address is open to others and nothing keeps them out, CannotRunError
-    when it cannot be listened on.
+    `host` and `port` are the settings' by default. `ready` gets the address and port that were bound.
+    Raises SettingsError when the address is open to others and nothing keeps them out. Raises
+    CannotRunError when it cannot be listened on.
     """
     server = Server(app, settings, host=host, port=port)
     if ready is not None:
@@ -59,7 +60,7 @@ def serve(
 
 
 class Server:
-    """A server that listens from the start and answers while `run` runs. Raises as `serve`."""
+    """A server that listens once it is made, and answers while `run` runs. Raises as `serve`."""
 
     def __init__(
         self,
@@ -98,7 +99,7 @@ class Server:
 def _config(app: Litestar, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=connections.protocol,  # type: ignore[arg-type]  # what makes a protocol will do: it is only called
+        http=connections.protocol,  # type: ignore[arg-type]  # uvicorn only calls it, so that a function will do
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -107,7 +108,6 @@ def _config(app: Litestar, connections: Connections) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_S,
-        # asyncio accepts so many before it lets any of them be counted, or one too many be closed.
         backlog=_ACCEPTED_AT_ONCE,
     )
 
@@ -116,19 +116,19 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
-        listener = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=_WAITING)
+        listener = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=_BACKLOG)
     except (OSError, UnicodeError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         reason = "another program listens there; choose another --port" if taken else str(error)
         raise CannotRunError(f"cannot listen on {host}:{port}: {reason}") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AT_ONCE)
-    # asyncio sets this on sockets of its own only; without it the second request waits 40 ms for an ACK.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    # asyncio sets this only on sockets of its own. Without it the second request waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn's server, woken once a second instead of ten times, ended without a signal of its own."""
+    """uvicorn's server. It wakes once a second, not ten times, and can be stopped without a signal."""
 
     _wake: Callable[[], object] | None = None
 
@@ -139,10 +139,10 @@ class _Uvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.listen(_WAITING)  # asyncio has made it as few as it accepts at once
+            listener.listen(_BACKLOG)  # asyncio has set it to _ACCEPTED_AT_ONCE
 
     async def on_tick(self, counter: int) -> bool:
-        self._connections.close_late(asyncio.get_running_loop().time())
+        self._connections.close_overdue(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def main_loop(self) -> None:

@@ -1,4 +1,4 @@
-"""The `flowengine` command. Importing this imports nothing else: each command loads what it needs."""
+"""The `flowengine` command. Importing this imports nothing else; each command loads what it needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its code. Ctrl-C ends any command with 130 and one word."""
+    """Run the command line and exit with its code. Ctrl-C ends any command with code 130 and one word."""
     try:
         from flowengine.cli.tool import run_tool
 

@@ -1,4 +1,4 @@
-"""The command line's outermost layer: which commands there are, and what becomes of their errors.
+"""The tool's outermost layer: which commands there are, and what becomes of their errors.
 
 Exit codes: 0 done, 1 the workflow failed, 2 invalid input, 3 could not run, 130 interrupted, 141 the
 reader of the output went away.
@@ -17,6 +17,7 @@ import click
 from flowengine import __version__
 from flowengine.cli.commands.dev import dev
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
+from flowengine.cli.commands.help import show_help
 from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
@@ -26,7 +27,7 @@ from flowengine.plaintext import plain_text
 
 INTERRUPTED = 130
 READER_GONE = 141
-"""What a shell sees of a program that SIGPIPE ended: `flowengine run file | head -1`."""
+"""The exit code that a shell sees when SIGPIPE has ended a program: `flowengine run file | head -1`."""
 
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _LOG_UNKNOWN_SETTINGS = frozenset({"api", "orchestrator", "worker"})
@@ -44,7 +45,7 @@ class CouldNotRun(click.ClickException):
 
 
 class ReaderGone(click.ClickException):
-    """Nobody reads the output any more: there is nobody to tell."""
+    """Nobody reads the output any more, so there is nobody to tell."""
 
     exit_code = READER_GONE
 
@@ -88,7 +89,7 @@ def tool(ctx: click.Context) -> None:
         _warn_of_unknown_settings()
 
 
-for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key):
+for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key, show_help):
     tool.add_command(_command)
 
 
@@ -105,14 +106,14 @@ def run_tool() -> int:
 
 
 def _warn_of_unknown_settings() -> None:
-    from flowengine.cli.configuration import unknown_settings
+    from flowengine.cli.tool_settings import unknown_settings
 
     for name in unknown_settings():
         click.echo(plain_text(f"warning: there is no setting {name}: it is ignored"), err=True)
 
 
 def _discard_output() -> None:
-    """What is still in the buffer cannot be written either, and Python would complain of it at its end."""
+    """Send what is still in the buffer nowhere: Python would complain at its end that it cannot write it."""
     with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

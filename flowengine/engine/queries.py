@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -13,10 +11,10 @@ from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.records import ExecutionRecord, NodeError
 from flowengine.execution.status import NodeStatus, counts_as_success, is_in_flight
 from flowengine.execution.views import (
-    CountsView,
     ExecutionView,
     NodeView,
     ResultsView,
+    counts_of,
     moment,
     moment_or_none,
 )
@@ -37,7 +35,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         started_at=moment_or_none(record.started_at),
         finished_at=moment_or_none(record.finished_at),
         correlation_id=record.correlation_id,
-        counts=_counts(nodes),
+        counts=counts_of(node.status for node in nodes),
         nodes=nodes,
     )
 
@@ -91,18 +89,3 @@ def _handler(node: PlanNode) -> str:
             return handler
         case _ as never:
             assert_never(never)
-
-
-def _counts(nodes: Sequence[NodeView]) -> CountsView:
-    counted = Counter(node.status for node in nodes)
-    return CountsView(
-        total=len(nodes),
-        pending=counted["pending"],
-        queued=counted["queued"],
-        running=counted["running"],
-        waiting=counted["waiting"],
-        completed=counted["completed"],
-        failed=counted["failed"],
-        skipped=counted["skipped"],
-        cancelled=counted["cancelled"],
-    )

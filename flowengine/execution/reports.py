@@ -25,10 +25,14 @@ Outcome: TypeAlias = Completed | Failed
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):
-    """The worker that ran this delivery (1: the first). `started_at` in milliseconds since the epoch."""
+    """The worker that ran this delivery (1: the first). `started_at` in milliseconds since the epoch.
+
+    `noted`: whether its start is written down, so that there is something to remove.
+    """
 
     number: int
     started_at: int
+    noted: bool = True
 
 
 class ByDeadline(msgspec.Struct, frozen=True, array_like=True, tag="deadline"):
@@ -58,6 +62,15 @@ def delivery_of(reporter: Reporter) -> int:
             return starts
         case ByDeadline():
             return 0
+
+
+def may_be_noted(reporter: Reporter) -> bool:
+    """Whether a start of what is reported may be written down.
+
+    One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
+    report, or its timer, removes what it wrote.
+    """
+    return not isinstance(reporter, ByDelivery) or reporter.noted
 
 
 def started_at_of(reporter: Reporter) -> int | None:

@@ -5,6 +5,8 @@ Pure data; times are RFC 3339 in UTC with milliseconds, so that as texts they so
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
@@ -58,6 +60,22 @@ class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     skipped: int
     cancelled: int
+
+
+def counts_of(statuses: Iterable[NodeStatus]) -> CountsView:
+    """How many of these statuses are of each kind."""
+    counted = Counter(statuses)
+    return CountsView(
+        total=counted.total(),
+        pending=counted["pending"],
+        queued=counted["queued"],
+        running=counted["running"],
+        waiting=counted["waiting"],
+        completed=counted["completed"],
+        failed=counted["failed"],
+        skipped=counted["skipped"],
+        cancelled=counted["cancelled"],
+    )
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
-"""The built-in handlers, and where a process gets all of its handlers from.
+"""The built-in handlers, and `load_registry`, which finds all handlers of a process.
 
-Importing this creates no HTTP client and imports no HTTP library: a process that only validates
-workflows needs the handlers' names and schemas.
+Importing this imports no HTTP library: a process that only validates workflows needs the handlers' names and
+schemas, and no client.
 """
 
 from flowengine.handlers.builtin.aggregate import aggregate

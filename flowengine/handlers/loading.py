@@ -1,6 +1,6 @@
-"""Finding handlers: built in, installed as entry points, named in FLOWENGINE_HANDLERS.
+"""Finds the handlers of a process: built in, installed as entry points, named in FLOWENGINE_HANDLERS.
 
-Every service loads the same set, so that a workflow which the API accepts is one that workers can run.
+Every service loads the same set, so that workers can run every workflow that the API accepts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from flowengine.errors import SettingsError
-from flowengine.handlers.invoking.traceback_frames import place_of
+from flowengine.handlers.invoking.failures import place_of
 from flowengine.plugin.registry import Handler, Registry, marked
 
 ENTRY_POINT_GROUP: Final = "flowengine.handlers"
@@ -25,8 +25,8 @@ _BUILT_IN: Final = "flowengine.handlers"
 def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     """All handlers of this process.
 
-    Raises SettingsError, naming the culprit: a module or entry point that cannot be imported, one
-    without a handler, a config type that msgspec cannot use, two handlers of one name.
+    Raises SettingsError, which names the culprit: a module or entry point that cannot be imported or has
+    no handler, a config or settings type that msgspec cannot use, a name that two handlers have.
     """
     registry = Registry()
     registry.collect(importlib.import_module(_BUILT_IN))
@@ -36,12 +36,14 @@ def load_registry(extra_modules: Sequence[str] = ()) -> Registry:
     for name in extra_modules:
         _collect(registry, _imported(name), f"module '{name}' in FLOWENGINE_HANDLERS")
     for item in registry:
-        _check_config_type(item)
+        _check_type(item, "config", item.config_type)
+        if item.settings_type is not None:
+            _check_type(item, "settings", item.settings_type)
     return registry
 
 
 def _collect(registry: Registry, found: object, where: str) -> None:
-    """Register what `found` is or holds: a handler function, a module or any other namespace."""
+    """Register a handler function, or every one that a module or other namespace holds."""
     try:
         item = marked(found)
         if item is not None:
@@ -52,13 +54,13 @@ def _collect(registry: Registry, found: object, where: str) -> None:
         raise SettingsError(f"{where}: {error}") from error
 
 
-def _check_config_type(item: Handler) -> None:
-    """Fail at the start, not at the first node, where msgspec cannot use a config's annotations."""
+def _check_type(item: Handler, what: str, kind: type[msgspec.Struct]) -> None:
+    """Refuse a struct whose annotations msgspec cannot use, at the start and not at the first node."""
     try:
-        msgspec.json.Decoder(item.config_type)
+        msgspec.json.Decoder(kind)
     except (TypeError, NameError) as error:
         raise SettingsError(
-            f"handler '{item.name}': its config {item.config_type.__name__} cannot be used: {_said(error)}"
+            f"handler '{item.name}': its {what} {kind.__name__} cannot be used: {_said(error)}"
         ) from error
 
 
@@ -73,7 +75,7 @@ def _loaded(entry: EntryPoint) -> object:
 
 
 def _imported(name: str) -> object:
-    """The module, looked for in the working directory last, so that a script beside the workflow does."""
+    """The module. The working directory is searched last, so that a module beside the workflow is found."""
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)

@@ -1,4 +1,4 @@
-"""What a running process tells about itself: log lines. Who reads them is not known here."""
+"""What a running process says about itself: log lines. Knows nothing of who reads them."""
 
 from flowengine.observability.logs import configure_logs, set_redactor
 

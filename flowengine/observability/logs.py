@@ -1,7 +1,7 @@
 """One log of one process: structlog's events and the standard library's records, in one form.
 
-Lines go to stderr: JSON where nobody watches, readable on a terminal. Fields bound with
-`structlog.contextvars` are on every line. What is below the level costs one attribute look-up.
+Lines go to stderr: readable text on a terminal, JSON elsewhere. Fields bound with
+`structlog.contextvars` are on every line. An event below the level costs one attribute look-up.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from flowengine.observability.rendering import console_renderer, escape_controls, json_line, traceback_text
+from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
+
+if TYPE_CHECKING:
+    from flowengine.settings.model import LogFormat, LogLevel
 
 Redactor: TypeAlias = Callable[[str], str]
 
-_LEVELS: Final = {
+_LEVELS: Final[dict[LogLevel, int]] = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
     "warning": logging.WARNING,
@@ -31,7 +34,7 @@ _NEVER_BELOW_WARNING: Final = ("httpx", "httpcore")
 
 
 class _Redaction:
-    """The redactor in force; last of all processors, so that it sees the whole line."""
+    """Holds the redactor. The last of all processors, so that it sees the whole line."""
 
     redact: Redactor | None = None
 
@@ -44,21 +47,21 @@ _redaction = _Redaction()
 
 
 def set_redactor(redact: Redactor | None) -> None:
-    """From now on every finished line passes through `redact` (None: as it is)."""
+    """From now on every finished line passes through `redact`. None: lines stay as they are."""
     _redaction.redact = redact
 
 
 def configure_logs(
     service: str,
     *,
-    level: Literal["debug", "info", "warning", "error"] = "info",
-    log_format: Literal["auto", "json", "console"] = "auto",
+    level: LogLevel = "info",
+    log_format: LogFormat = "auto",
     stream: TextIO | None = None,
 ) -> None:
     """Send all logs of this process to `stream` (default stderr), each line naming `service`.
 
-    Called once, when a process starts; loggers that have been used keep an earlier configuration.
-    `auto` is console on a terminal, else JSON; colours follow NO_COLOR (https://no-color.org).
+    Call it once, when a process starts: loggers that have been used keep an earlier configuration.
+    `auto` is `console` on a terminal, else `json`. Colours follow NO_COLOR (https://no-color.org).
     """
     sink = sys.stderr if stream is None else stream
     terminal = sink.isatty()
@@ -107,7 +110,7 @@ def _route_standard_logging(
 
 
 class _Lines:
-    """Writes each line whole. A reader that went away must not fail the work that is logged."""
+    """Writes each line whole. If the reader has gone, the line is lost and the logged work goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""What the author of a handler imports. Stable: the built-in handlers use this and nothing more.
+"""All that the author of a handler imports. Stable; the built-in handlers use the same interface.
 
 import msgspec
 from flowengine.plugin import Context, handler
@@ -14,8 +14,9 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 
 from flowengine.plugin.context import Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import Handler, Registry, handler
+from flowengine.settings.model import HttpSettings, LlmSettings
 
 __all__ = [
     "AttemptError",
@@ -23,7 +24,9 @@ __all__ = [
     "Handler",
     "HandlerError",
     "HandlerTimeoutError",
+    "HttpSettings",
     "LiteralCheck",
+    "LlmSettings",
     "Log",
     "Registry",
     "handler",

@@ -1,4 +1,4 @@
-"""What a handler is told besides its config."""
+"""What a handler is told besides its config and its settings."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Log(Protocol):
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One delivery of one attempt at one node.
 
-    `deadline` is on the clock of `time.monotonic`, in seconds. `idempotency_key` stays the same when
-    a crash makes the engine run the same attempt again; send it to services that can deduplicate.
-    `http` and `async_http` return the process's shared httpx clients, which enforce the egress rules.
-    `environment` reads a setting of this process (environment variable or `.env`), or None.
+    `deadline` is on the clock of `time.monotonic`, in seconds. `idempotency_key` stays the same when a crash
+    makes the engine run the same attempt again; send it to services that can deduplicate. `http` and
+    `async_http` return the process's shared httpx clients, which enforce the egress rules. `environment`
+    gives an environment variable (or a line of `.env`) as text, or None; settings with types are a handler's
+    third argument.
     """
 
     execution_id: str

@@ -1,4 +1,4 @@
-"""How a handler says that its node failed, and what it tried."""
+"""The errors by which a handler says that its node failed, and what it tried."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import msgspec
 
 
 class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
-    """One try inside a handler that did not succeed (an HTTP call that was retried, for example).
+    """A try inside a handler that did not succeed, for example an HTTP call that was retried.
 
-    `after_s`: seconds from the handler's start to this failure.
+    `after_s`: seconds from the start of the handler's work to this failure.
     """
 
     code: str

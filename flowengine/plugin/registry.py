@@ -1,28 +1,31 @@
-"""Handlers by name. No I/O; loading entry points and modules is the caller's (`flowengine.handlers`)."""
+"""Handlers by name. Does no I/O: `flowengine.handlers` loads entry points and modules."""
 
 from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Concatenate, TypeVar
 
 import msgspec
 
 from flowengine.plugin.context import Context
 from flowengine.queues import WORKER_QUEUE
 
-ConfigT = TypeVar("ConfigT", bound=msgspec.Struct)
-HandlerFunction = Callable[[Any, Context], object | Awaitable[object]]
+HandlerFunction = Callable[Concatenate[Any, Context, ...], object]
+FunctionT = TypeVar("FunctionT", bound=HandlerFunction)
 
 _MARK = "__flowengine_handler__"
+_WITHOUT_SETTINGS = 2
+_WITH_SETTINGS = 3
 
 
 class Handler(msgspec.Struct, frozen=True, kw_only=True):
     """A handler and what the engine knows of it.
 
-    `primary` names the field of the output that `X.result` means in a template ("result", "data",
-    "content"); None: the output itself, unless it has a `result` of its own.
+    `settings_type` is the struct of the settings that the function takes as its third argument, if it
+    takes one. `primary` names the field of the output that `X.result` means in a template ("result",
+    "data", "content"); None: the output itself, unless it has a `result` of its own.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     config_type: type[msgspec.Struct]
     summary: str
     is_async: bool
+    settings_type: type[msgspec.Struct] | None = None
     queue: str = WORKER_QUEUE
     primary: str | None = None
     secrets: bool = True
@@ -37,23 +41,28 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 
 def handler(
     name: str, *, queue: str = WORKER_QUEUE, primary: str | None = None, secrets: bool = True
-) -> Callable[[Callable[[ConfigT, Context], object]], Callable[[ConfigT, Context], object]]:
+) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
-    The function takes (config, context); the annotation of its first parameter is the msgspec
-    struct that the node's config must match. Sync functions run in a worker thread, `async def`
-    functions on the worker's event loop. Nothing is registered at import: a Registry collects marks.
-    `secrets=False` refuses workflows in which the node's config reads a secret.
-    Raises TypeError when the annotation is missing or is no struct.
+    The function takes (config, context), or (config, context, settings). The annotation of `config` is the
+    msgspec struct that the node's config must match; that of `settings` is the struct of what the worker
+    was started with: `HttpSettings`, `LlmSettings`, or one of your own, whose fields are read from the
+    environment variables of their names in capitals and checked when a worker starts.
+
+    Sync functions run in a worker thread, `async def` functions on the worker's event loop. Nothing is
+    registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's
+    config reads a secret. Raises TypeError when an annotation is missing or is no struct.
     """
 
-    def mark(function: Callable[[ConfigT, Context], object]) -> Callable[[ConfigT, Context], object]:
+    def mark(function: FunctionT) -> FunctionT:
+        config_type, settings_type = _argument_types(function)
         described = Handler(
             name=name,
             function=function,
-            config_type=_config_type(function),
+            config_type=config_type,
             summary=(inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " "),
             is_async=inspect.iscoroutinefunction(function),
+            settings_type=settings_type,
             queue=queue,
             primary=primary,
             secrets=secrets,
@@ -70,15 +79,26 @@ def marked(value: object) -> Handler | None:
     return found if isinstance(found, Handler) else None
 
 
-def _config_type(function: Callable[..., object]) -> type[msgspec.Struct]:
-    parameters = list(inspect.signature(function).parameters)
-    if len(parameters) != 2:
-        raise TypeError(f"{function.__qualname__} must take (config, context), it takes {parameters}")
-    annotation = typing.get_type_hints(function).get(parameters[0])
-    if not (isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)):
+def _argument_types(
+    function: HandlerFunction,
+) -> tuple[type[msgspec.Struct], type[msgspec.Struct] | None]:
+    """The structs of the function's config and, if it takes them, its settings."""
+    called = getattr(function, "__qualname__", repr(function))
+    names = list(inspect.signature(function).parameters)
+    if len(names) not in (_WITHOUT_SETTINGS, _WITH_SETTINGS):
         raise TypeError(
-            f"{function.__qualname__}: annotate '{parameters[0]}' with the msgspec.Struct of its config"
+            f"{called} must take (config, context) or (config, context, settings), it takes {names}"
         )
+    hints = typing.get_type_hints(function)
+    config_type = _struct_of(hints.get(names[0]), f"{called}: annotate '{names[0]}'", "config")
+    if len(names) == _WITHOUT_SETTINGS:
+        return config_type, None
+    return config_type, _struct_of(hints.get(names[2]), f"{called}: annotate '{names[2]}'", "settings")
+
+
+def _struct_of(annotation: object, advice: str, what: str) -> type[msgspec.Struct]:
+    if not (isinstance(annotation, type) and issubclass(annotation, msgspec.Struct)):
+        raise TypeError(f"{advice} with the msgspec.Struct of its {what}")
     return annotation
 
 
@@ -96,7 +116,7 @@ class Registry:
         self._handlers[item.name] = item
 
     def collect(self, namespace: object) -> int:
-        """Register every marked function of a module (or any object); returns how many it found."""
+        """Register every marked function of a module or other object; returns how many it found."""
         found = [item for value in vars(namespace).values() if (item := marked(value)) is not None]
         for item in found:
             self.add(item)

@@ -1,4 +1,4 @@
-"""Every setting, in one typed place: environment variables and `.env`."""
+"""Every setting, in one typed place. Values come from environment variables and `.env`."""
 
 from flowengine.settings.dotenv import environment
 from flowengine.settings.loading import load_settings

@@ -1,7 +1,7 @@
 """The environment and a `.env` file as one mapping; the environment wins.
 
-The file is lines of `NAME=value`, with an optional `export`, comments, and quotes: single quotes keep
-text as it is, double quotes know \\n, \\t, \\" and \\\\. Nothing is expanded.
+The file has lines of `NAME=value`, with an optional `export`, comments and quotes. Single quotes keep
+text as it is; double quotes know \\n, \\t, \\r, \\" and \\\\. Nothing is expanded.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def environment(environ: Mapping[str, str], dotenv: Path | None) -> Mapping[str, str]:
-    """Every variable of `.env` and the environment, the environment first.
+    """Every variable of the environment and of `.env`. The environment wins.
 
-    Where a setting may come from a file and only NAME_FILE is set, NAME is that file's text, without
-    the spaces and lines around it. A missing `.env` is no error; a missing or empty NAME_FILE is: a secret
+    If a setting may come from a file and only NAME_FILE is set, NAME is that file's text, without the
+    spaces and lines around it. A missing `.env` is no error. A missing or empty NAME_FILE is one: a secret
     that was not mounted must not count as none. Raises SettingsError, naming the line or the variable.
     """
     merged = {**(_read_dotenv(dotenv) if dotenv is not None else {}), **environ}

@@ -1,4 +1,4 @@
-"""From the environment and `.env` to Settings, or one message that names every wrong setting."""
+"""Makes Settings of the environment and `.env`, or one message that names every wrong setting."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _SECRETS = "FLOWENGINE_SECRET_"
 
 
 def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
-    """The settings of this process; the environment wins over `.env`, an empty value counts as not set
-    (one of spaces only too, but not where it would have held a secret: something has failed to put it there).
+    """The settings of this process. The environment wins over `.env`.
 
-    Names that look like ours and are not known land in `Settings.unknown`, each with the nearest known
-    name, for the caller to log. Raises SettingsError with every wrong setting and what it allows; the
-    wrong value itself is not repeated, since it may be a secret.
+    An empty value counts as not set, and so does one of spaces only. But a secret of spaces only is
+    wrong: something has failed to fill it in.
+
+    Names that look like ours and are not known are in `Settings.unknown`, each with the nearest known
+    name, for the caller to log. Raises SettingsError with every wrong setting and what it allows. The
+    wrong value itself is not repeated: it may be a secret.
     """
     variables = environment(environ, dotenv)
     values: dict[str, Value] = {}

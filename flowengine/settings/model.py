@@ -27,6 +27,32 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_rendered_chars: int = 1024 * 1024
 
 
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What handlers that call services over HTTP go by.
+
+    `retry_base_s` is the wait before the second try; `max_result_bytes` is the most that a node's result
+    may take as JSON.
+    """
+
+    retry_base_s: float
+    max_result_bytes: int
+
+
+class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The worker's language model service, as far as it is set. Its repr does not show the key."""
+
+    base_url: str | None
+    api_key: str | None
+    model: str | None
+    http: HttpSettings
+
+    def __repr__(self) -> str:
+        key = "***" if self.api_key else None
+        return (
+            f"LlmSettings(base_url={self.base_url!r}, api_key={key}, model={self.model!r}, http={self.http})"
+        )
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings of one process. Durations are seconds unless the name says otherwise.
 
@@ -57,6 +83,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     unknown: tuple[str, ...] = ()
+
+    @property
+    def http(self) -> HttpSettings:
+        """The part of handlers that call services."""
+        return HttpSettings(retry_base_s=self.retry_base_s, max_result_bytes=self.limits.max_result_bytes)
+
+    @property
+    def llm(self) -> LlmSettings:
+        """The part of handlers that ask language models."""
+        return LlmSettings(
+            base_url=self.llm_base_url, api_key=self.llm_api_key, model=self.llm_model, http=self.http
+        )
 
     def __repr__(self) -> str:
         shown = ", ".join(

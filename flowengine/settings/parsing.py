@@ -1,7 +1,7 @@
-"""Text to typed value, one small parser per kind of setting.
+"""One parser for each kind of setting: from text to a typed value.
 
 Each parser carries the words that say what it allows, so that a refusal and the documentation cannot
-differ. Raises ValueError, always without the text itself: a setting may be a secret.
+differ. A parser raises ValueError without the text itself: a setting may be a secret.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The documentation of the settings, made from their table: README's section and `.env.example`."""
+"""The documentation of the settings, made from their table: the reference's page and `.env.example`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from flowengine.settings.table import SETTINGS, Setting
 
 _HEADER = """\
 # Copy to .env and change what you need. Variables of the environment win over this file.
-# Every line is the default, commented out.
+# Every line is the default, commented out. More about them: flowengine help settings
 """
 
 
 def markdown() -> str:
-    """The table of README's settings section."""
+    """The table in the reference's page on settings."""
     rows = [
         f"| `{setting.name}`{' (or `_FILE`)' if setting.from_file else ''} | {_code(setting)} | "
         f"{setting.summary} | {setting.parser.allowed} |"

@@ -1,4 +1,4 @@
-"""The table of settings: one row each. Loading, README and `.env.example` all come from it."""
+"""The table of settings: one row each. Loading, the reference and `.env.example` all come from it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Templates: `{{ fetch_user.data }}`, `{{ nodes["my-node"].result }}`, `{{ secrets.NAME }}`.
 
-Jinja2's expressions in its sandbox, less everything that can loop, call, or grow without limit. Pure: no
+Jinja2's expressions in its sandbox, without everything that can loop, call, or grow without limit. Pure: no
 I/O, no clock, no randomness.
 """
 

@@ -1,4 +1,4 @@
-"""How much one rendering may make. Counts; knows nothing of templates."""
+"""How much one rendering may make. It only counts, and knows nothing of templates."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Budget:
     """What is left to one rendering of one config.
 
     `max_chars` bounds the text that comes out, over all templated strings of the config together.
-    Intermediate values (the input of a filter, both sides of `~`) may take WORK_FACTOR times as much,
-    values that are passed on whole WHOLE_VALUE_FACTOR times as much, counted as bytes of JSON: they
-    already exist and cost nothing to pass on, but whoever encodes them again pays.
+    Intermediate values (the input of a filter, both sides of `~`) may take WORK_FACTOR times as much.
+    Values that are passed on whole may take WHOLE_VALUE_FACTOR times as much, counted as bytes of JSON. They
+    cost nothing to pass on, because they already exist, but someone encodes them again later.
     """
 
     __slots__ = ("_max_chars", "_output", "_whole", "_work")

@@ -1,7 +1,7 @@
-"""From a template's text to what it reads and to a program that can be run. Evaluates nothing.
+"""From a template's text to what it reads, and to a program that can be run. Evaluates nothing.
 
-Both answers are kept for the texts seen last, so that a workflow posted again and a node of a running
-workflow cost one look-up.
+Both answers are cached for the texts seen last: a workflow that is posted again, and a node of a running
+workflow, cost one look-up.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jinja2.runtime import Context
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
+from flowengine.template.field_lookup import look_up
 from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, variable
-from flowengine.template.lookup import look_up
-from flowengine.template.plain_reads import Path, read_simple
+from flowengine.template.json_values import to_text
 from flowengine.template.reference import PLAIN, Analysis, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
 from flowengine.template.secret_use import refuse_altered_secrets
-from flowengine.template.values import to_text
+from flowengine.template.simple_templates import Path, read_simple
 
 MAX_BRACKETS = 24
 CACHED_TEXTS = 2048
@@ -36,8 +36,8 @@ Pieces = Callable[[Sequence[object], Budget], Iterator[str]]
 class Program(msgspec.Struct, frozen=True):
     """A template that can be run.
 
-    Both functions take the values of `references`, in order, and the budget. `value` is set for a template
-    that is one whole expression, `pieces` (of text) for any other.
+    `value` is set for a template that is one whole expression, `pieces` (of text) for any other. Both
+    functions take the values of `references`, in order, and the budget.
     """
 
     references: tuple[Reference, ...]
@@ -46,15 +46,14 @@ class Program(msgspec.Struct, frozen=True):
 
 
 def is_template(text: str) -> bool:
-    """Whether the text holds template marks. Quick; says nothing of their being right."""
+    """Whether the text holds template marks, right or wrong. Quick."""
     return "{{" in text or "{%" in text or "{#" in text
 
 
 def analyse(text: str) -> Analysis:
-    """What the text reads, if it is a template.
+    """What the text reads, if it is a template. The caller bounds the length of the text.
 
-    Raises TemplateSyntaxError, TemplateForbiddenError, SecretNotAllowedError. The caller bounds the length of
-    the text.
+    Raises TemplateSyntaxError, TemplateForbiddenError, SecretNotAllowedError.
     """
     return _analysed(text) if is_template(text) else PLAIN
 
@@ -67,7 +66,7 @@ def compiled(text: str) -> Program:
 
 
 def compile_expressions(text: str) -> Program:
-    """The template as a program of Jinja2's, whether or not it is simple."""
+    """The template as a program that Jinja2 compiles, whether or not it is simple. Raises as `compiled`."""
     parts, references = _read(text)
     is_sole = _is_sole(parts)
     body: nodes.Node = (
@@ -169,7 +168,7 @@ def _has_statement(text: str) -> bool:
 
 
 def _refuse_deep_brackets(text: str) -> None:
-    """Parsing recurses with every bracket: bound that by a number, not by the stack that is left."""
+    """Raises TemplateSyntaxError for more than MAX_BRACKETS: parsing recurses with every bracket."""
     if text.count("(") + text.count("[") + text.count("{") - 2 * text.count("{{") <= MAX_BRACKETS:
         return
     depth = 0

@@ -1,6 +1,6 @@
-"""What is wrong with a template, or went wrong in it.
+"""What is wrong with a template, or went wrong while it was rendered.
 
-Messages may be stored and shown, so they never quote a value: only the template's own words, the names
+Messages may be stored and shown, so they never quote a value. They quote the template's own words, the names
 of fields that exist, and types.
 """
 
@@ -65,6 +65,6 @@ class SecretMissingError(TemplateError):
 
 
 class SecretNotAllowedError(TemplateError):
-    """The template does with a secret what would hide it from those who look for it."""
+    """The template would alter a secret, so that it could not be found in results and logs."""
 
     code = "secret_not_allowed"

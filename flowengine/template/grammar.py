@@ -1,9 +1,9 @@
 """Which expressions templates may use, and what they read: an allow-list over Jinja2's syntax tree.
 
-Whatever is not listed is refused, so a new construct of Jinja2 is refused until someone looks at it. The tree
-is rewritten on the way: every root becomes a numbered variable (a template's own names never reach the
-generated code), field access carries a label for messages, `~`, slices and comparisons become bounded
-filters. Evaluates nothing.
+What is not listed is refused, so a new construct of Jinja2 is refused until someone looks at it. The tree is
+rewritten on the way: every root becomes a numbered variable (a template's own names never reach the generated
+code), field access gets a label for messages, and `~`, slices and comparisons become bounded filters.
+Evaluates nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from jinja2 import nodes
 
 from flowengine.template.errors import TemplateForbiddenError
 from flowengine.template.functions.filters import FILTERS
-from flowengine.template.functions.tests import TESTS
+from flowengine.template.functions.predicates import TESTS
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 from flowengine.template.reference import NODES, SECRETS, Reference
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
 
 MAX_DEPTH = 24
 STATEMENTS_FORBIDDEN = (
@@ -38,9 +38,9 @@ _REFUSED: dict[type[nodes.Node], str] = {
 
 
 class Expressions:
-    """One template's expressions being read: checks, rewrites and collects references.
+    """Reads the expressions of one template: checks and rewrites them, and collects what they refer to.
 
-    `references` gives each root its number, in order: `i` is what the rewritten tree calls `variable(i)`.
+    `references` gives each root its number: the rewritten tree calls number `i` `variable(i)`.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Expressions:
         return nodes.Name(variable(position), "load")
 
     def all(self, items: list[nodes.Expr]) -> list[nodes.Expr]:
-        """All of them, rewritten."""
+        """All the expressions, checked and rewritten."""
         return [self.rewrite(item) for item in items]
 
 

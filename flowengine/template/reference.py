@@ -1,4 +1,4 @@
-"""What a template reads: nodes' outputs and secrets. Pure data."""
+"""What a template reads: outputs of nodes, and secrets. Pure data."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Reference(msgspec.Struct, frozen=True):
 class Analysis(msgspec.Struct, frozen=True):
     """What can be known of a string before anything has run.
 
-    `is_template`: it holds template marks at all. `is_sole`: it is one whole expression, so its value
-    keeps its type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it
-    reads, each once, in order of appearance.
+    `is_template`: it holds template marks. `is_sole`: it is one whole expression, so its value keeps its
+    type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each
+    once, in order of appearance.
     """
 
     is_template: bool

@@ -1,6 +1,6 @@
-"""A node's config with its templates filled in: bounded, strict, and never rendered twice.
+"""Fills in the templates of a node's config: bounded and strict. What comes out is never rendered again.
 
-Knows where values come from only as far as a Scope says. Dictionary keys are not templates.
+A Scope says where values come from. The keys of objects are not templates.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from flowengine.template.errors import (
     TemplateEvaluationError,
     TemplateUndefinedError,
 )
+from flowengine.template.json_values import json_size
 from flowengine.template.reference import Reference
-from flowengine.template.values import json_size
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What the templates of one node may read.
 
     `outputs`: node id -> output, for every node that the config reads. `primaries`: node id -> the field
-    that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError;
-    it is asked only for secrets that a template names.
+    that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError. It
+    is called only with names that a template reads.
     """
 
     outputs: Mapping[str, JsonValue]
@@ -40,11 +40,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 def render(config: JsonValue, scope: Scope, *, max_chars: int, pointer: str = "/config") -> JsonValue:
     """The config with every templated string replaced by what it gives.
 
-    A string that is one whole expression gives its value, of whatever type; any other gives text, in which
-    objects, lists, booleans and null appear as JSON. The answer may share parts with the scope's outputs:
+    A string that is one whole expression gives its value, of any type. Any other string gives text, in which
+    objects, lists, booleans and null appear as JSON. The answer may share parts with the scope's outputs, so
     do not change it in place. `max_chars` bounds the text made for the whole config (see Budget).
 
-    Raises a TemplateError whose `pointer` is that of the string, prefixed with `pointer`.
+    Raises TemplateError; its `pointer` leads to the string, and begins with `pointer`.
     """
     return _render(config, scope, Budget(max_chars), pointer)
 

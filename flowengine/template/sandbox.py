@@ -1,7 +1,7 @@
-"""The Jinja2 environment that expressions run in: immutable, strict, and with nothing to reach for.
+"""The Jinja2 environment that expressions run in: immutable, strict, and empty but for what is listed.
 
-On top of Jinja's own sandbox nothing here ever reads a Python attribute, calls what a template names,
-or makes a value without asking the budget. Values are plain JSON, so `x.items` can only be a field.
+It goes further than Jinja2's own sandbox: nothing here ever reads a Python attribute, calls what a template
+names, or makes a value without asking the budget. Values are plain JSON, so `x.items` can only be a field.
 """
 
 from __future__ import annotations
@@ -16,26 +16,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.functions.arithmetic import binary, concatenate, unary
+from flowengine.template.field_lookup import look_up
 from flowengine.template.functions.comparison import compare
 from flowengine.template.functions.filters import FILTERS, TAKES_UNDEFINED
-from flowengine.template.functions.tests import TESTS
-from flowengine.template.lookup import look_up
-from flowengine.template.values import to_text, type_name
+from flowengine.template.functions.operators import binary, concatenate, take_slice, unary
+from flowengine.template.functions.predicates import TESTS
+from flowengine.template.json_values import to_text
 
 BUDGET: Final = "budget"
 CONCATENATE: Final = "~"
 SLICE: Final = "[:]"
 COMPARE: Final = "<=>"
-
-
-def _slice(budget: Budget, value: object, *bounds: object) -> object:
-    if not isinstance(value, str | list):
-        raise TemplateEvaluationError(f"a slice is taken of text or a list, not of {type_name(value)}")
-    if any(bound is not None and type(bound) is not int for bound in bounds) or bounds[-1] == 0:
-        raise TemplateEvaluationError("the bounds of a slice are integers, its step is not 0")
-    budget.spend_work(len(value))
-    return value[slice(*bounds)]  # type: ignore[arg-type]  # just checked
 
 
 def budget_of(context: Context) -> Budget:
@@ -80,7 +71,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         own: dict[str, Callable[..., object]] = {
             **FILTERS,
             CONCATENATE: concatenate,
-            SLICE: _slice,
+            SLICE: take_slice,
             COMPARE: compare,
         }
         self.filters = {

@@ -1,8 +1,8 @@
 """What a template may do with a secret: hand it on as it is, and nothing that makes another text of it.
 
-Secrets are taken out of results and errors by looking for them. What was cut, turned round or put into
-capitals is another text, which nobody can look for. Allowed is what hands a secret on whole, in a
-spelling that is looked for. Evaluates nothing.
+Secrets are taken out of results and errors by a search for them. A secret that was cut, reversed or put into
+capitals is another text, which no search finds. So a template may only hand a secret on whole, in a spelling
+that is searched for. Evaluates nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILTERS_FOR_SECRETS: Final = ("d", "default", "tojson", "trim", "urlencode")
 
 
 def refuse_altered_secrets(tree: nodes.Template) -> None:
-    """Raises SecretNotAllowedError where an expression makes something else of a secret.
+    """Raises SecretNotAllowedError where an expression makes another text of a secret.
 
     The tree has been read by `grammar`, which bounds its depth.
     """
@@ -41,7 +41,7 @@ def _check(node: nodes.Node) -> None:
 
 
 def _handed_on(node: nodes.Node) -> Iterable[nodes.Node]:
-    """The parts that are in the value of an expression as they are."""
+    """The parts of an expression that are in its value unchanged."""
     match node:
         case nodes.Concat() | nodes.List():
             return node.nodes if isinstance(node, nodes.Concat) else node.items

@@ -18,6 +18,7 @@ from flowengine.engine.running.runner import Environment, Runner
 from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
+from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability import configure_logs, set_redactor
@@ -65,7 +66,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     state = build_state(settings)
     secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
     set_redactor(secrets.redact)
-    invoker = Invoker(egress=settings.egress)
+    invoker = Invoker(egress=settings.egress, settings=load_handler_settings(registry, settings, environ))
     worker_state = RedisWorkerState(state)
     speed = HandlerSpeed()
     runner = Runner(

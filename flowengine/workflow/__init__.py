@@ -1,7 +1,6 @@
 """Workflow documents: reading them, finding every problem in them, compiling them. Pure.
 
-`check` is the one validator that the API, the tool and the tests share. What reads documents is imported
-when it is first asked for: processes that only run workflows need their plans, not YAML.
+`check` is the one validator that the API, the tool and the tests share.
 """
 
 from __future__ import annotations
@@ -9,45 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.problems import Problem
 
 if TYPE_CHECKING:
-    from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
-    from flowengine.workflow.checking.validation import TOO_LARGE, Checked, Form, check, check_document
-    from flowengine.workflow.document import Node, Workflow
-    from flowengine.workflow.graph import Graph
-    from flowengine.workflow.schema import document_schema
+    from flowengine.workflow.validation import Checked, Form, check, check_document
 
-__all__ = [
-    "TOO_LARGE",
-    "Checked",
-    "Form",
-    "Graph",
-    "HandlerCatalog",
-    "HandlerFacts",
-    "Node",
-    "Plan",
-    "PlanNode",
-    "Problem",
-    "Workflow",
-    "check",
-    "check_document",
-    "document_schema",
-]
-
-_HOMES = {
-    "Graph": "graph",
-    "HandlerCatalog": "catalog",
-    "HandlerFacts": "catalog",
-    "Node": "document",
-    "Workflow": "document",
-    "document_schema": "schema",
-}
+__all__ = ["Checked", "Form", "Problem", "check", "check_document"]
 
 
 def __getattr__(name: str) -> object:
+    """Imports the validator when it is first asked for: a process that only runs plans needs no YAML."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"{__name__}.{_HOMES.get(name, 'checking.validation')}")
-    return getattr(home, name)
+    return getattr(import_module(f"{__name__}.validation"), name)

@@ -1,4 +1,4 @@
-"""The graph of a workflow: order, layers, ancestors, cycles. Nodes are numbers; knows nothing else.
+"""The graph of a workflow: layers, ancestors, cycles. Nodes are numbers; it knows nothing else of them.
 
 Linear in nodes and edges, and never recursive: a chain of a thousand nodes is an ordinary workflow.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
-    """`parents[n]` are the nodes that must complete before `n`; each once, and never `n` itself."""
+    """`parents[n]` are the nodes that must complete before `n`: each once, and never `n` itself."""
 
     parents: tuple[tuple[int, ...], ...]
 
@@ -28,7 +28,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def layers(self) -> tuple[tuple[int, ...], ...]:
-        """Nodes by the length of the longest path to them; those on or after a cycle are in none."""
+        """The nodes by the length of the longest path to them. Nodes on or after a cycle are in no layer."""
         waiting = [len(parents) for parents in self.parents]
         layer = [node for node, count in enumerate(waiting) if not count]
         layers: list[tuple[int, ...]] = []
@@ -45,7 +45,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _blocked_groups(self) -> list[list[int]]:
-        """The nodes on or after a cycle, in groups that wait for each other; no group before its parents."""
+        """The nodes on or after a cycle, in groups that wait for each other. Parents' groups come first."""
         ordered = {node for layer in self.layers for node in layer}
         blocked = [node for node in range(len(self.parents)) if node not in ordered]
         return _strong_components(blocked, self.successors)[::-1]
@@ -68,23 +68,21 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
                 bits |= found.get(parent, 0) | 1 << parent
         return bits
 
-    def ancestors(self, node: int) -> frozenset[int]:
-        """Every node upstream of `node`. On a cycle, a node is upstream of itself."""
-        bits = self.ancestor_bits(node)
-        return frozenset(place for place in range(bits.bit_length()) if bits >> place & 1)
-
     def ancestor_bits(self, node: int) -> int:
-        """The same as a number with bit `n` set for node `n`. Found for all nodes at once, and kept."""
+        """Every node upstream of `node`, as a number in which bit `n` stands for node `n`.
+
+        On a cycle, a node is upstream of itself. Found for all nodes at once, and kept.
+        """
         return self._ancestors[node]
 
     def is_ancestor(self, upstream: int, node: int) -> bool:
-        """Whether `upstream` completes before `node` starts, whatever happens."""
+        """Whether `upstream` always completes before `node` starts."""
         return bool(self._ancestors[node] >> upstream & 1)
 
     def cycles(self) -> tuple[tuple[int, ...], ...]:
-        """One cycle, a shortest, through the first node of every group of nodes that wait for each other.
+        """For each group of nodes that wait for each other, a shortest cycle through its first node.
 
-        Each is in the order of the edges, from a parent to its child, without its first node repeated.
+        A cycle goes along the edges, from a parent to its child. Its first node is not repeated at the end.
         """
         groups = [group for group in self._blocked_groups if len(group) > 1]
         return tuple(sorted(self._shortest_cycle(group) for group in groups))
@@ -112,7 +110,7 @@ def _path_back(node: int, start: int, came_from: dict[int, int]) -> tuple[int, .
 
 
 def _strong_components(nodes: Sequence[int], successors: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The groups of nodes that reach each other (Tarjan 1972, with a stack of its own)."""
+    """The groups of nodes that reach each other (Tarjan 1972, without recursion)."""
     number: dict[int, int] = {}
     lowest: dict[int, int] = {}
     open_nodes: dict[int, None] = {}

@@ -1,17 +1,16 @@
 """The JSON Schema (draft 2020-12) of the workflow document, for editors.
 
-It says what can be said without looking across nodes; the validator decides. Wherever a handler's config
-takes something else than free text, a templated string is admitted beside it.
+It says what can be said without a look across nodes; the validator decides. Each kind of node describes its
+own part.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
+from flowengine.plugin import Registry
 from flowengine.settings import Limits
-from flowengine.workflow.catalog import HandlerCatalog, HandlerFacts
+from flowengine.template import RESERVED_ROOTS
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_DESCRIPTION_CHARS,
@@ -21,31 +20,16 @@ from flowengine.workflow.document import (
     MIN_TIMEOUT_S,
     NODE_ID,
 )
-
-Schema = dict[str, Any]
+from flowengine.workflow.kinds.all_kinds import work_schema
+from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_TEMPLATE: Final = "Template"
-_TEMPLATE_REF: Final[Schema] = {"$ref": f"#/$defs/{_TEMPLATE}"}
 
 
-def document_schema(catalog: HandlerCatalog, limits: Limits | None = None) -> Schema:
-    """The schema of a whole document, every handler's config in it. `limits`: default, the defaults."""
+def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
+    """The schema of a whole document, every handler's config in it. Without `limits`, the defaults hold."""
     bounds = limits or Limits()
-    handlers = [found for name in catalog.names() if (found := catalog.get(name)) is not None]
-    configs, components = msgspec.json.schema_components(
-        [handler.config_type for handler in handlers],
-        schema_hook=_any_schema,
-        ref_template="#/$defs/{name}",
-    )
-    definitions = {name: _admitting_fields(schema) for name, schema in components.items()}
-    definitions[_TEMPLATE] = {
-        "type": "string",
-        "pattern": r"\{\{",
-        "maxLength": bounds.max_template_chars,
-        "description": "A template. One whole expression, {{ node.result }}, keeps its value's type.",
-    }
-    definitions["Node"] = _node(handlers, list(configs))
+    work = work_schema(registry)
     return {
         "$schema": _DIALECT,
         "title": "FlowEngine workflow",
@@ -73,32 +57,33 @@ def document_schema(catalog: HandlerCatalog, limits: Limits | None = None) -> Sc
                 "description": "The steps, in any order.",
             },
         },
-        "$defs": definitions,
+        "$defs": {**work.definitions, TEMPLATE: _template(bounds), "Node": _node(work)},
     }
 
 
-def _any_schema(kind: type) -> Schema:
-    return {"description": f"A {kind.__name__}."}
+def _template(limits: Limits) -> Schema:
+    return {
+        "type": "string",
+        "pattern": r"\{\{",
+        "maxLength": limits.max_template_chars,
+        "description": "A template. One whole expression, {{ node.result }}, keeps its value's type.",
+    }
 
 
-def _node(handlers: list[HandlerFacts], configs: list[Schema]) -> Schema:
+def _node(work: WorkSchema) -> Schema:
     return {
         "type": "object",
-        "required": ["id", "handler"],
+        "required": ["id", *work.required],
         "additionalProperties": False,
         "properties": {
             "id": {
                 "type": "string",
                 "pattern": f"^{NODE_ID.pattern}$",
                 "maxLength": MAX_ID_CHARS,
-                "not": {"enum": ["nodes", "secrets"]},
+                "not": {"enum": sorted(RESERVED_ROOTS)},
                 "description": "Unique in the workflow. Other nodes read the output as {{ id.result }}.",
             },
-            "handler": {
-                "enum": [handler.name for handler in handlers],
-                "description": "\n".join(f"{handler.name}: {handler.summary}" for handler in handlers),
-            },
-            "config": {"type": "object", "description": "What the handler is told.", "default": {}},
+            **work.properties,
             "dependencies": {
                 "type": "array",
                 "uniqueItems": True,
@@ -114,60 +99,5 @@ def _node(handlers: list[HandlerFacts], configs: list[Schema]) -> Schema:
                 "description": "The node fails when it has run for longer.",
             },
         },
-        "allOf": [_for_handler(*pair) for pair in zip(handlers, configs, strict=True)],
+        "allOf": work.conditions,
     }
-
-
-def _for_handler(handler: HandlerFacts, config: Schema) -> Schema:
-    required = any(field.required for field in msgspec.structs.fields(handler.config_type))
-    then: Schema = {"properties": {"config": config}}
-    if required:
-        then["required"] = ["config"]
-    return {
-        "if": {"properties": {"handler": {"const": handler.name}}, "required": ["handler"]},
-        "then": then,
-    }
-
-
-def _admitting_fields(schema: Schema) -> Schema:
-    """A struct's schema, in which every field admits a template and no field is unknown."""
-    if "properties" not in schema:
-        return schema
-    fields = {name: _admitting(field) for name, field in schema["properties"].items()}
-    return {**schema, "properties": fields, "additionalProperties": False}
-
-
-def _admitting(schema: Schema) -> Schema:
-    inner = dict(schema)
-    for key in ("items", "additionalProperties"):
-        if isinstance(inner.get(key), dict):
-            inner[key] = _admitting(inner[key])
-    if isinstance(inner.get("prefixItems"), list):
-        inner["prefixItems"] = [_admitting(item) for item in inner["prefixItems"]]
-    if "anyOf" in inner:
-        inner["anyOf"] = [_admitting_parts(item) for item in inner["anyOf"]]
-    if _takes_any_text(schema):
-        return inner
-    outer: Schema = {key: inner.pop(key) for key in ("default", "description", "title") if key in inner}
-    if set(inner) == {"anyOf"}:
-        return {**outer, "anyOf": [*inner["anyOf"], _TEMPLATE_REF]}
-    return {**outer, "anyOf": [inner, _TEMPLATE_REF]}
-
-
-def _admitting_parts(schema: Schema) -> Schema:
-    """An alternative: its parts admit templates; that it may be one itself is said beside it."""
-    inner = dict(schema)
-    for key in ("items", "additionalProperties"):
-        if isinstance(inner.get(key), dict):
-            inner[key] = _admitting(inner[key])
-    return inner
-
-
-def _takes_any_text(schema: Schema) -> bool:
-    if not set(schema) - {"description", "default", "title"}:
-        return True
-    if "anyOf" in schema:
-        return any(_takes_any_text(item) for item in schema["anyOf"])
-    kinds = schema.get("type")
-    bounded = {"enum", "pattern", "format", "minLength", "maxLength"} & set(schema)
-    return not bounded and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds))

@@ -43,7 +43,7 @@ class CliProcess:
 
     @property
     def stderr(self) -> str:
-        """What it has complained of so far."""
+        """What it has printed to standard error so far."""
         return (self.folder / "stderr").read_text()
 
     def wait(self, *, within_s: float = 60.0) -> int:

@@ -34,7 +34,7 @@ def shared_service() -> Iterator[HttpServer]:
 
 @pytest.fixture(scope="session")
 def shared_stack(shared_service: HttpServer) -> Iterator[Stack]:
-    """A stack for the whole session. Whatever is thrown at it, no process of it ever ends."""
+    """A stack for the whole session. Fails at the end if a test has ended any of its processes."""
     settings = {
         "FLOWENGINE_HANDLERS": ODD_HANDLERS,
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",

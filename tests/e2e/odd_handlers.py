@@ -1,4 +1,4 @@
-"""Handlers that do what handlers should not: hang, die, return what nobody can carry, tell secrets.
+"""Handlers that do what handlers should not: hang, die, return what JSON cannot hold, leak secrets.
 
 Loaded by the processes under test through FLOWENGINE_HANDLERS.
 """
@@ -32,7 +32,7 @@ class Seconds(msgspec.Struct, frozen=True):
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """Something that must not get out."""
+    """A secret."""
 
     secret: str
 
@@ -148,7 +148,7 @@ def leak_error(config: Secret, context: Context) -> object:
 
 @handler("test_leak_crash")
 def leak_crash(config: Secret, context: Context) -> object:
-    """Fails with an exception that was not meant for anyone."""
+    """Fails with an exception that shows the secret."""
     raise ValueError({"token": config.secret, "reversed": config.secret[::-1]})
 
 
@@ -176,5 +176,5 @@ def return_given(config: Given, context: Context) -> object:
 
 @handler("test_pure", secrets=False)
 def pure(config: Given, context: Context) -> object:
-    """Says of itself that it has no use for secrets."""
+    """Declares that it takes no secrets."""
     return {"result": None}

@@ -1,4 +1,4 @@
-"""The `flowengine` command on a terminal of its own, as a person in front of it sees it."""
+"""The `flowengine` command on a terminal of its own, as a person sees it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 ROWS, COLUMNS = 24, 80
 
 _CONTROLLING = 'exec "$@" <"$0"'
-"""A terminal becomes that of the session whose leader opens it, if it has none."""
+"""A session without a terminal gets the one that its leader opens."""
 
 
 class Terminal:
@@ -68,7 +68,7 @@ class Terminal:
         assert text in self.shown, self.shown
 
     def press_ctrl_c(self) -> None:
-        """The key itself: the terminal's driver makes a signal of it."""
+        """Send the key. The terminal's driver turns it into a signal."""
         os.write(self._ours, b"\x03")
 
     def wait(self, within_s: float = 60.0) -> int:
@@ -91,7 +91,7 @@ class Terminal:
             try:
                 chunk = os.read(self._ours, 65536)
             except OSError as error:
-                # Linux says so when the last writer has gone.
+                # Linux raises EIO here once the last writer has gone.
                 if error.errno != errno.EIO:
                     raise
                 return

@@ -170,7 +170,7 @@ class Overdue:
                 process.reborn()
             for entry in harness.waiting("orchestrator"):
                 harness.deliver(process, entry)
-            if not harness.waiting("orchestrator") and not harness.client.exists(keys.TIMERS):
+            if not harness.waiting("orchestrator") and not harness.client.exists(keys.of().deadlines):
                 break
         harness.gate = harness.orchestrators[0].line.gate = Gate()
 
@@ -207,6 +207,7 @@ def count_commands(url: str, scene: Scene) -> int:
     return gate.count
 
 
+@pytest.mark.proves("crash-at-any-command")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", ["noted", "unnoted", "overdue"])

@@ -191,6 +191,7 @@ def count_commands(server: str, scene: Scene) -> int:
     return gate.count
 
 
+@pytest.mark.proves("broker-crash-at-any-command")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("scene", SCENES)

@@ -18,6 +18,7 @@ from tests.support.waiting import wait_until
 SETTINGS = {"FLOWENGINE_LEASE_SECONDS": "1", "FLOWENGINE_LOG_LEVEL": "info"}
 
 
+@pytest.mark.proves("worker-frozen")
 @pytest.mark.slow
 def test_a_worker_stopped_for_longer_than_its_lease_overwrites_nothing() -> None:
     """SIGSTOP while its node calls a service, SIGCONT when another worker has done the work: its late

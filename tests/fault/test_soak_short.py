@@ -13,6 +13,7 @@ SECONDS = 22.0
 SEED = 7
 
 
+@pytest.mark.proves("random-faults")
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_in_a_short_soak(capsys: pytest.CaptureFixture[str]) -> None:

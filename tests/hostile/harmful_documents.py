@@ -1,4 +1,4 @@
-"""Makes documents that hurt whoever reads them without care."""
+"""Builds documents that harm a careless reader."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def document(*nodes: object) -> bytes:
 
 
 def reading_much(copies: int, *parents: Callable[[int], int]) -> bytes:
-    """A thousand nodes; each has so many copies of a template that reads 160 others, and these parents."""
+    """A thousand nodes, each with these parents and `copies` copies of a template that reads 160 others."""
     names = ["".join(pair) for pair in islice(product(ascii_letters, "abcdefghijklmnopqrst"), 1000)]
     text = "{{[" + ",".join(names[:160]) + "]}}"
     return document(
@@ -50,7 +50,7 @@ def like_each_other() -> bytes:
 
 
 def calling(handler: str, count: int, config: JsonObject) -> bytes:
-    """So many nodes with this config."""
+    """`count` nodes, each with this config."""
     return document(*[node(f"n{place}", handler=handler, config=config) for place in range(count)])
 
 

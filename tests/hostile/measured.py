@@ -25,10 +25,11 @@ def bounded(
     cpu_s: float = CPU_SECONDS,
     memory_bytes: int = MEMORY_BYTES,
 ) -> T:
-    """What `act` returns; fails when it takes more than its bounds. `cpu_s`: for what is not refused.
+    """The result of `act`. Fails if `act` takes more than `cpu_s` or `memory_bytes`.
 
-    Time is CPU, the best of a few tries: other processes slow the machine down, not the code. It is this
-    thread's, or with `clock=time.process_time` all threads', where others do the work.
+    `cpu_s` is compared with the best of a few tries, because other processes slow the machine down.
+    The clock counts this thread's CPU; `time.process_time` counts that of all threads, for work that other
+    threads do.
     """
     result, peak, seconds = _measured(act, clock)
     assert peak < memory_bytes, f"took {peak / 1e6:.0f} MB"

@@ -33,8 +33,9 @@ MEDIA_TYPES: Final = {"json": "application/json", "yaml": "application/yaml"}
 GROWTH_BYTES: Final = 50 * 1024 * 1024
 PEAK_BYTES: Final = 50 * 1024 * 1024
 CPU_SECONDS: Final = 2.0
-"""A second is the promise, to which `measured.py` holds the validator alone. This is the whole process, on a
-machine whose cores are shared: the dearest cases have taken 0.9 s, and 1.7 s with six programs to a core."""
+"""The promise is one second; `measured.py` holds the validator alone to it. This bound is for the whole
+process, on a machine with shared cores: the most expensive cases took 0.9 s, and 1.7 s with six programs to
+a core."""
 TRIES: Final = 4
 ANSWER_S: Final = 20.0
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3}) ")
@@ -100,7 +101,7 @@ class Watched:
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    """A server and an API on it, and nobody who would run anything."""
+    """A server and an API on it, without worker and orchestrator."""
     valkey = Valkey()
     with Stack(valkey, {}) as started:
         valkey.start()
@@ -108,6 +109,7 @@ def stack() -> Iterator[Stack]:
         yield started
 
 
+@pytest.mark.proves("hostile-corpus")
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures through Linux's /proc")
 def test_the_api_outlives_the_hostile_corpus(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,8 +144,10 @@ def _templates(client: httpx.Client, watched: Watched) -> Iterator[Outcome]:
 
 
 def _cheapest(ask: Callable[P, Outcome], *args: P.args, **options: P.kwargs) -> Outcome:
-    """The first outcome within the bounds, or the last of a few: what shares the machine's cores and caches
-    makes the same work dearer, and is none of the API's doing."""
+    """The first outcome within the bounds, or the last of a few.
+
+    Other programs share the machine's cores and caches, which makes the same work more expensive.
+    """
     outcome = ask(*args, **options)
     for _ in range(TRIES - 1):
         if outcome.refused:
@@ -186,7 +190,7 @@ def _sent(port: int, data: bytes) -> bytes:
     """The first answer to these bytes; what is sent after it may be cut off."""
     received = bytearray()
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S) as connection:
-        # Refused before it was all sent, or left open after the answer.
+        # The API may refuse before all is sent, or leave the connection open after its response.
         with contextlib.suppress(ConnectionError, TimeoutError):
             connection.sendall(data)
         with contextlib.suppress(ConnectionError, TimeoutError):

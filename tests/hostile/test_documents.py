@@ -60,7 +60,7 @@ YAML: dict[str, tuple[Make, str]] = {
     "a huge hexadecimal": (lambda: b"a: 0x" + b"f" * 1_000_000, "invalid_scalar"),
     "a huge exponent": (lambda: b"a: 1e" + b"9" * 1_000_000, "invalid_scalar"),
     "60 KB of opening brackets": (lambda: b"[" * 60_000, "too_deep"),
-    # Which is said first depends on libyaml: from 0.2.6 on it stops at 1000 levels before it says anything.
+    # libyaml decides which comes first: from 0.2.6 on, it stops at 1000 levels before its first event.
     "60 KB of opening braces": (lambda: b"{" * 60_000, "yaml_key or too_deep"),
     "900 opening braces": (lambda: b"{" * 900, "yaml_key"),
     "2 MiB of opening brackets": (lambda: b"[" * YAML_BYTES, "too_deep"),
@@ -329,6 +329,7 @@ CASES = [("yaml", name, *case) for name, case in YAML.items()] + [
 ]
 
 
+@pytest.mark.proves("hostile-document")
 @pytest.mark.parametrize(
     ("form", "make", "code"),
     [(form, make, code) for form, _, make, code in CASES],
@@ -378,7 +379,7 @@ RIGHT_CONFIGS: dict[str, tuple[str, JsonObject]] = {
 
 @pytest.mark.parametrize("case", RIGHT_CONFIGS)
 def test_the_fullest_right_configs_are_accepted_cheaply(case: str) -> None:
-    """A thousand nodes with as much in their configs as these may hold."""
+    """A thousand nodes whose configs are as full as the limits allow."""
     handler, config = RIGHT_CONFIGS[case]
     nodes = [node("a"), *[node(f"n{place}", "a", handler=handler, config=config) for place in range(999)]]
     body = json.dumps({"name": "x", "nodes": nodes}, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""Addresses that no workflow may reach: under every name, in every notation, on every way there."""
+"""Addresses that no workflow may reach, under any name, in any notation, by any route."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from flowengine.handlers.http.clients import make_async_client, make_client
-from flowengine.handlers.http.egress import Policy, host_refusal, refusal
-from flowengine.handlers.http.guarded_network import (
+from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     EgressRefusedError,
     GuardedBackend,
@@ -22,6 +22,7 @@ from flowengine.handlers.http.guarded_network import (
     system_resolver,
 )
 from flowengine.plugin import HandlerError
+from flowengine.settings.model import Egress
 from tests.support.handler_runs import running
 from tests.support.http_server import Reply, serving
 
@@ -77,11 +78,11 @@ PRIVATE = [
     "64:ff9b::a00:1",
 ]
 PUBLIC = ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
-POLICIES: tuple[Policy, ...] = ("public", "private", "any")
+POLICIES: tuple[Egress, ...] = ("public", "private", "any")
 
 
 @pytest.mark.parametrize(("address", "policy"), list(itertools.product(NEVER, POLICIES)))
-def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy: Policy) -> None:
+def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy: Egress) -> None:
     """Metadata, link-local, multicast, unspecified, broadcast and reserved, IPv6 wrappings included."""
     assert refusal(address, policy)
 
@@ -93,7 +94,7 @@ def test_dangerous_addresses_are_refused_under_every_policy(address: str, policy
 )
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_policy_allows_what_it_names(
-    addresses: list[str], allowing: tuple[Policy, ...], policy: Policy
+    addresses: list[str], allowing: tuple[Egress, ...], policy: Egress
 ) -> None:
     """`public` the internet, `private` internal networks too, `any` loopback too."""
     allowed = [address for address in addresses if refusal(address, policy) is None]
@@ -182,20 +183,20 @@ class ChangingResolver:
 
 
 class Get(Protocol):
-    """Requests one address after the other with one client; the answers."""
+    """Requests the URLs one after the other with one client, and returns the responses."""
 
     def __call__(
         self,
-        policy: Policy,
+        policy: Egress,
         *urls: str,
         resolver: Resolver = system_resolver,
         keep: bool = True,
     ) -> list[httpx.Response]:
-        """`keep`: on one connection, where that may be. Redirects are followed."""
+        """`keep`: use one connection again where possible. Redirects are followed."""
 
 
 def get_sync(
-    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+    policy: Egress, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
 ) -> list[httpx.Response]:
     """As a handler's `context.http()` does."""
     with make_client(policy, resolver=resolver) as client:
@@ -203,7 +204,7 @@ def get_sync(
 
 
 def get_async(
-    policy: Policy, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
+    policy: Egress, *urls: str, resolver: Resolver = system_resolver, keep: bool = True
 ) -> list[httpx.Response]:
     """As a handler's `context.async_http()` does."""
 
@@ -233,6 +234,7 @@ def test_no_notation_gets_past_either_client(get: Get, url: str) -> None:
         get("any", url)
 
 
+@pytest.mark.proves("address-changes")
 def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> None:
     """A resolver that changes its answer between check and connect is asked once."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
@@ -243,7 +245,7 @@ def test_the_connection_is_made_to_the_address_that_was_checked(get: Get) -> Non
 
 
 def test_a_later_answer_is_checked_again(get: Get) -> None:
-    """A new connection is a new decision."""
+    """A name is resolved and checked again for each new connection."""
     resolver = ChangingResolver(["127.0.0.1"], ["169.254.169.254"])
     with serving() as server:
         url = server.url("/x", host="rebinding.test")
@@ -252,6 +254,7 @@ def test_a_later_answer_is_checked_again(get: Get) -> None:
         assert server.count("/x") == 1
 
 
+@pytest.mark.proves("address-forbidden")
 def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
     """A name that mixes a good and a bad address reaches the good one only."""
     resolver = ChangingResolver(["169.254.169.254", "::ffff:169.254.169.254", "127.0.0.1"])
@@ -260,8 +263,9 @@ def test_of_several_addresses_only_allowed_ones_are_tried(get: Get) -> None:
         assert response.status_code == 200
 
 
+@pytest.mark.proves("address-forbidden")
 def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
-    """However many there are, and whatever each is refused for."""
+    """Each address is refused for a reason of its own, and none is left."""
     resolver = ChangingResolver(["169.254.169.254", "127.0.0.1"])
     with serving() as server:
         with pytest.raises(EgressRefusedError):
@@ -269,9 +273,10 @@ def test_a_name_whose_addresses_are_all_refused_is_not_called(get: Get) -> None:
         assert server.calls == []
 
 
+@pytest.mark.proves("address-forbidden")
 @pytest.mark.parametrize("host", ["169.254.169.254", "metadata.google.internal", "rebinding.test"])
 def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, host: str) -> None:
-    """By address and by name: a client that follows redirects by itself is held to the rules as well."""
+    """A client that follows redirects by itself keeps the rules for addresses and for names."""
 
     def resolver(name: str, port: int) -> Sequence[str]:
         return ["127.0.0.1"] if name == "first.test" else ["169.254.169.254"]
@@ -284,13 +289,13 @@ def test_a_redirect_to_a_refused_address_is_refused_by_either_client(get: Get, h
 
 
 def test_a_name_without_any_address_is_not_called(get: Get) -> None:
-    """An empty answer is no permission."""
+    """A name that resolves to nothing is refused."""
     with pytest.raises(EgressRefusedError):
         get("any", "http://empty.test/", resolver=ChangingResolver([]))
 
 
 def test_unix_sockets_are_refused() -> None:
-    """No way past the rules by another kind of address."""
+    """A socket in the file system has no address that the rules could check."""
     with pytest.raises(EgressRefusedError):
         GuardedBackend("any").connect_unix_socket("/var/run/docker.sock")
     with pytest.raises(EgressRefusedError):

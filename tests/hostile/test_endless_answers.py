@@ -1,4 +1,4 @@
-"""Answers that never get anywhere: each ends in an error by itself, long before the node's deadline."""
+"""Responses that never end: each fails its node long before the node's deadline."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def runs() -> Iterator[Runs]:
         yield made
 
 
+@pytest.mark.proves("response-endless")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_an_endless_answer_ends_in_an_error(runs: Runs, case: str) -> None:
-    """Its bytes, its pieces and what comes before it are bounded, not only what it is decoded to."""
+    """Its decoded size is bounded, and so are its bytes, its pieces and what comes before it."""
     first, again, code = ANSWERS[case]
     started = time.thread_time()
     with answering(first, again=again) as url, pytest.raises(HandlerError) as caught:
@@ -57,6 +58,7 @@ def test_an_endless_answer_ends_in_an_error(runs: Runs, case: str) -> None:
     assert time.thread_time() - started < 10
 
 
+@pytest.mark.proves("response-endless")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_an_endless_answer_to_an_async_handler_ends_too(runs: Runs, case: str) -> None:
     """The shared client of async handlers has the same bounds."""
@@ -69,7 +71,7 @@ def test_an_endless_answer_to_an_async_handler_ends_too(runs: Runs, case: str) -
 
 
 def test_interim_answers_before_the_real_one_are_passed_over(runs: Runs) -> None:
-    """A few are what RFC 9110 allows; their bytes do not count against the body."""
+    """RFC 9110 allows a few of them. Their bytes do not count as bytes of the body."""
     head = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 20 + b"HTTP/1.1 200 OK\r\n\r\n"
     with answering(head, again=b"x" * 1000, times=900) as url:
         assert runs.run("http_request", {"url": url})["data"] == "x" * 900_000

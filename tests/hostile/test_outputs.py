@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.json_text import marks
+from flowengine.handlers.http.answer import count_marks
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded
@@ -80,6 +80,7 @@ def failing_cheaply(runs: Runs, name: str, config: dict[str, JsonValue]) -> str:
     return bounded(fail, clock=time.process_time)
 
 
+@pytest.mark.proves("hostile-output")
 @pytest.mark.parametrize("case", ANSWERS)
 def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer, case: str) -> None:
     """Within a second of CPU and 50 MB."""
@@ -118,7 +119,7 @@ def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer,
 def test_a_hostile_input_fails_its_node_cheaply(
     runs: Runs, name: str, config: dict[str, JsonValue], code: str
 ) -> None:
-    """What would take gigabytes or years is refused before it is begun."""
+    """An operation that would take gigabytes or years is refused before it begins."""
     assert failing_cheaply(runs, name, config) == code
 
 
@@ -132,13 +133,14 @@ AS_LARGE_AS_CAN_BE = {
 }
 
 
+@pytest.mark.proves("response-large")
 @pytest.mark.parametrize("case", AS_LARGE_AS_CAN_BE)
 def test_the_largest_answer_that_is_parsed_stays_within_bounds(
     runs: Runs, server: HttpServer, case: str
 ) -> None:
-    """What just passes the look at its brackets and commas becomes a value and JSON again in 50 MB."""
+    """A response that just passes the count of its brackets and commas is parsed and encoded within 50 MB."""
     item = AS_LARGE_AS_CAN_BE[case]
-    count = MEGABYTE // marks(item) - 2
+    count = MEGABYTE // count_marks(item) - 2
     server.answers("/x", json_body(b"[" + item * count + b"0]"))
     handler = load_registry().get("http_request")
     assert handler is not None
@@ -153,7 +155,7 @@ def test_the_largest_answer_that_is_parsed_stays_within_bounds(
 def test_the_bound_on_an_answer_is_the_setting_of_the_worker(
     runs: Runs, server: HttpServer, text: str
 ) -> None:
-    """Not a number of the handler's own."""
+    """The handler has no limit of its own."""
     server.answers("/x", json_body(text.encode()))
     config: dict[str, JsonValue] = {"url": server.url("/x")}
     assert runs.run("http_request", config, environment={"FLOWENGINE_MAX_RESULT_BYTES": "20"})
@@ -166,7 +168,7 @@ def test_the_bound_on_an_answer_is_the_setting_of_the_worker(
 def test_a_language_models_answer_is_bounded_before_it_is_parsed(
     runs: Runs, server: HttpServer, part: str
 ) -> None:
-    """The same for the parts of it that are read whole."""
+    """The parts of the response that are read whole are bounded too."""
     many = b"[" + b"{}," * 3_400_000 + b"{}]"
     parts = {"usage": b"{}", "choices": b'[{"message":{"content":"x"}}]'}
     parts[part] = b'{"a":' + many + b"}" if part == "usage" else many
@@ -179,7 +181,7 @@ def test_a_language_models_answer_is_bounded_before_it_is_parsed(
 
 
 def test_duplicate_keys_in_an_answer_keep_the_last(runs: Runs, server: HttpServer) -> None:
-    """As every JSON parser of the field does; nothing is stored twice."""
+    """Other JSON parsers do the same. Nothing is stored twice."""
     server.answers("/x", json_body(b'{"a": 1, "a": 2}'))
     assert runs.run("http_request", {"url": server.url("/x")})["data"] == {"a": 2}
 
@@ -189,7 +191,7 @@ def test_duplicate_keys_in_an_answer_keep_the_last(runs: Runs, server: HttpServe
     [{"X-A": "1\r\nX-Evil: 1"}, {"X-A\r\nX-Evil": "1"}, {"X-A": "1\n\nGET /evil HTTP/1.1"}, {"X-A": "\x00"}],
 )
 def test_no_header_smuggles_another(runs: Runs, server: HttpServer, headers: dict[str, JsonValue]) -> None:
-    """A value rendered from an upstream answer may hold anything; nothing is sent then."""
+    """A header may hold what an upstream service returned. A header with a line break is not sent."""
     config: dict[str, JsonValue] = {"url": server.url("/x"), "headers": headers}
     assert failing_cheaply(runs, "http_request", config) == "invalid_request"
     assert server.calls == []
@@ -197,13 +199,13 @@ def test_no_header_smuggles_another(runs: Runs, server: HttpServer, headers: dic
 
 @pytest.mark.parametrize("path", ["/a\r\nX-Evil: 1", "/a b", "/a\x00", "/\ud800"])
 def test_no_address_smuggles_a_header(runs: Runs, server: HttpServer, path: str) -> None:
-    """The same for the address."""
+    """An address with a space, a control character or a lone surrogate is not called."""
     assert failing_cheaply(runs, "http_request", {"url": server.url(path)}) == "invalid_request"
     assert server.calls == []
 
 
 def test_an_answer_with_a_line_of_markup_in_its_charset_is_text(runs: Runs, server: HttpServer) -> None:
-    """A charset is a server's word, never code that we run."""
+    """A charset that is not one of text is not used to decode: the body is read as UTF-8."""
     content_type = 'text/plain; charset="rot13; <script>"'
     server.answers("/x", Reply(headers={"Content-Type": content_type}, body=msgspec.json.encode("x")))
     assert runs.run("http_request", {"url": server.url("/x")})["data"] == '"x"'

@@ -141,13 +141,15 @@ def no_secret(name: str) -> str:
     raise LookupError(name)
 
 
+@pytest.mark.proves("template-escapes")
 @pytest.mark.parametrize("template", ESCAPES)
 def test_sandbox_escapes_are_refused(template: str) -> None:
-    """Refused when the workflow is accepted, or reading nothing but missing data when it runs."""
+    """Each is refused when the workflow is validated, or finds only missing data when it runs."""
     assert analysed(template) in {"template_forbidden", "template_syntax", "accepted"}
     assert outcome(template) in {"template_forbidden", "template_syntax", "template_undefined"}
 
 
+@pytest.mark.proves("template-grows")
 @pytest.mark.parametrize(
     ("template", "code"),
     [
@@ -208,6 +210,7 @@ def test_templates_that_grow_are_stopped(template: str, code: str) -> None:
     assert bounded(lambda: outcome(template)) == code
 
 
+@pytest.mark.proves("template-grows")
 def test_many_templates_in_one_config_share_one_bound() -> None:
     """A config of a thousand strings cannot make a thousand times the limit."""
     texts: JsonValue = ["{{ x.result }}!"] * 1000
@@ -235,7 +238,7 @@ def test_many_comparisons_in_one_config_share_one_bound(expression: str) -> None
 
 
 def test_one_comparison_of_large_values_is_cheap_enough() -> None:
-    """What a workflow that means well compares fits; unequal lengths cost nothing."""
+    """Honest workflows stay within the bound. Values of unequal length cost nothing to compare."""
     config: JsonValue = [
         "{{ x.object == x.same and x.list != [] }}",
         "{{ 'k59999' in x.object and 'ab' in x.list and 'b' not in x.result }}",
@@ -246,7 +249,7 @@ def test_one_comparison_of_large_values_is_cheap_enough() -> None:
 
 @pytest.mark.parametrize("template", ["{{ %s }}", "{{ (%s)|tojson|length }}", "{{ [%s] }}"])
 def test_lists_joined_into_something_huge_are_refused_before_it_is_made(template: str) -> None:
-    """Sixty-four times one megabyte, by reference: measured without being encoded."""
+    """A list that holds one megabyte 64 times by reference is measured without being encoded."""
     joined = "t"
     for _ in range(6):
         joined = f"({joined}+{joined})"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits
 from flowengine.workflow import check
-from flowengine.workflow.reading.json_form import parse_json
-from flowengine.workflow.reading.yaml_form import parse_yaml
+from flowengine.workflow.reading.json_parser import parse_json
+from flowengine.workflow.reading.yaml_parser import parse_yaml
 from tests.property.examples import share_of_examples
 from tests.support.documents import catalog, checked
 

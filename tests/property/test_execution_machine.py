@@ -29,8 +29,9 @@ from hypothesis.stateful import (
 )
 
 from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
-from flowengine.execution import rules
-from flowengine.execution.records import Callback, Completed, StartExecution, TimerFired
+from flowengine.execution.messages import Callback, Deadline, StartExecution
+from flowengine.execution.reports import Completed
+from flowengine.execution.rules.dispatching import Sizes
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -71,6 +72,13 @@ def struck(process: Process, crash: Crash) -> Iterator[None]:
         process.line.gate = Gate()
 
 
+class _About(msgspec.Struct):
+    """Which dispatch a callback or a timer speaks of."""
+
+    node: str
+    dispatch: int
+
+
 class ExecutionMachine(RuleBasedStateMachine):
     """One execution, from its creation to its last end."""
 
@@ -78,14 +86,14 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.chunk = rules.CHUNK_NODES
-        rules.CHUNK_NODES = SMALL_CHUNK
         self.quiet = silence()
         self.quiet.__enter__()
         with connect(self.url) as client:
             client.flushall()
         # So long a lease that none lapses unless a rule says so.
-        self.harness = Harness(self.url, settings=Settings(lease_s=60.0))
+        self.harness = Harness(
+            self.url, settings=Settings(lease_s=60.0), sizes=Sizes(chunk_nodes=SMALL_CHUNK)
+        )
         self.harness.second_orchestrator()
         self.outcomes: list[bool] = []
         self.harness.script = self.work
@@ -117,7 +125,7 @@ class ExecutionMachine(RuleBasedStateMachine):
                 run = self.harness.trigger(self.execution)
             except StoreUnavailableError:
                 assert crash is not None
-        stored = int(self.harness.client.hget(keys.meta(self.execution), "run"))
+        stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
         assert run in (None, stored)
         if crash is None or stored != self.model.run:
             self.model.trigger()
@@ -199,7 +207,7 @@ class ExecutionMachine(RuleBasedStateMachine):
 
         first.state.between, first.state.skipped = meanwhile, skipped
         # What the model hears first does not matter unless both report on one attempt.
-        if self.attempts(mine) & self.attempts(theirs):
+        if self.dispatches(mine) & self.dispatches(theirs):
             first.state.skipped = 0
         assert self.deliver(mine, None, first)
         if first.state.hooked:
@@ -211,9 +219,9 @@ class ExecutionMachine(RuleBasedStateMachine):
     @rule(data=st.data(), hangs=st.booleans(), crash=crashes(30), loop=crashes(8))
     def time_out(self, data: st.DataObject, hangs: bool, crash: Crash, loop: Crash) -> None:
         """A node's deadline passes: its worker hangs, and may still report, too late; or it waits for one."""
-        node, attempt = data.draw(st.sampled_from(self.begun()))
-        self.harness.make_overdue(self.execution, node, attempt)
-        begun = self.harness.begun(self.execution, node, attempt)
+        node, dispatch = data.draw(st.sampled_from(self.begun()))
+        self.harness.make_overdue(self.execution, node, dispatch)
+        begun = self.harness.begun(self.execution, node, dispatch)
         for task in self.harness.tasks():
             if task.id.decode() == begun.place.partition("/")[0]:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
@@ -263,12 +271,11 @@ class ExecutionMachine(RuleBasedStateMachine):
                 if self.model.execution_status == "pending":
                     self.trigger()
                 self.harness.drain()
-                assert not self.harness.client.zrange(keys.index("running"), 0, -1)
+                assert not self.harness.client.zrange(keys.of().index("running"), 0, -1)
                 check_everything(self.harness.client)
         finally:
             self.harness.close()
             self.quiet.__exit__(None, None, None)
-            rules.CHUNK_NODES = self.chunk
 
     # -- helpers of the rules
 
@@ -277,7 +284,7 @@ class ExecutionMachine(RuleBasedStateMachine):
         """Whether a trigger is accepted: not while the end that the model sees is still to be written."""
         if not self.model.may_trigger:
             return False
-        status = self.harness.client.hget(keys.meta(self.execution), "status").decode()
+        status = self.harness.client.hget(keys.of().control(self.execution), "status").decode()
         assert status == self.model.execution_status or (status == "running" and self.owed())
         return bool(status == self.model.execution_status)
 
@@ -316,16 +323,16 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     def expire(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """A timer's message is delivered; it fails its node if whoever began it still has it."""
-        timer = msgspec.json.decode(entry.payload, type=TimerFired)
+        timer = msgspec.json.decode(entry.payload, type=Deadline)
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
-            self.model.report(timer.node, timer.attempt, completed=False)
+            self.model.report(timer.node, timer.dispatch, completed=False)
 
     def is_applied(self, entry: Entry) -> bool:
         """Whether the attempt that a callback or a timer speaks of is over, by what is stored."""
-        about = msgspec.json.decode(entry.payload, type=TimerFired)
+        about = msgspec.json.decode(entry.payload, type=_About)
         record = check(self.harness.client, self.execution, settled=False).record(about.node)
-        return record.attempt != about.attempt or record.status in ("completed", "failed")
+        return record.dispatch != about.dispatch or record.status in ("completed", "failed")
 
     def pick(self, data: st.DataObject) -> OrchestratorProcess:
         """One of the orchestrators."""
@@ -347,14 +354,14 @@ class ExecutionMachine(RuleBasedStateMachine):
         return data.draw(st.lists(st.sampled_from(self.orders("node_finished")), min_size=1, max_size=5))
 
     def begun(self) -> list[tuple[str, int]]:
-        """The attempts that a worker has begun."""
-        fields = self.harness.client.hkeys(keys.started(self.execution))
+        """The dispatches that a worker has begun."""
+        fields = self.harness.client.hkeys(keys.of().started(self.execution))
         parts = [field.decode().split(":") for field in fields]
-        return sorted((node, int(attempt)) for node, attempt in parts)
+        return sorted((node, int(dispatch)) for node, dispatch in parts)
 
-    def has_hung(self, timer: TimerFired) -> bool:
+    def has_hung(self, timer: Deadline) -> bool:
         """Whether whoever began an attempt an hour ago still has it."""
-        begun = self.harness.begun(self.execution, timer.node, timer.attempt)
+        begun = self.harness.begun(self.execution, timer.node, timer.dispatch)
         at = begun.place.partition("/")[0]
         counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]
         return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
@@ -373,12 +380,12 @@ class ExecutionMachine(RuleBasedStateMachine):
         """The engine applies completions first, then failures. A record tells which of two counted."""
         for entry in sorted(batch, key=_failed):
             callback = msgspec.json.decode(entry.payload, type=Callback)
-            self.model.report(callback.node, callback.attempt, isinstance(callback.outcome, Completed))
+            self.model.report(callback.node, callback.dispatch, isinstance(callback.outcome, Completed))
 
-    def attempts(self, batch: Sequence[Entry]) -> set[tuple[str, int]]:
-        """The attempts that a batch reports on."""
+    def dispatches(self, batch: Sequence[Entry]) -> set[tuple[str, int]]:
+        """The dispatches that a batch reports on."""
         callbacks = [msgspec.json.decode(entry.payload, type=Callback) for entry in batch]
-        return {(callback.node, callback.attempt) for callback in callbacks}
+        return {(callback.node, callback.dispatch) for callback in callbacks}
 
 
 def _failed(entry: Entry) -> bool:
@@ -387,6 +394,7 @@ def _failed(entry: Entry) -> bool:
     return not isinstance(msgspec.json.decode(entry.payload, type=Callback).outcome, Completed)
 
 
+@pytest.mark.proves("random-order")
 @pytest.mark.slow
 @pytest.mark.timeout(max(120, EXAMPLES * 3))
 def test_an_execution_under_everything_that_can_happen(valkey: Valkey) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 
 from flowengine.handlers import load_registry
-from flowengine.handlers.http.egress import Policy
+from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler
+from flowengine.settings import load_settings
+from flowengine.settings.model import Egress
 
 FAST_RETRIES = {"FLOWENGINE_RETRY_BASE_SECONDS": "0.01"}
 
@@ -30,11 +32,12 @@ class RecordedLog:
 class Runs:
     """Runs handlers, and keeps what they logged."""
 
-    def __init__(self, invoker: Invoker, environment: Mapping[str, str]) -> None:
-        self.invoker = invoker
+    def __init__(self, egress: Egress, environment: Mapping[str, str]) -> None:
+        self._egress: Egress = egress
         self.log = RecordedLog()
         self._environment = dict(environment)
         self._registry = load_registry()
+        self.invoker = self._invoker(environment)
 
     def context(self, *, timeout_s: float = 10.0, environment: Mapping[str, str] | None = None) -> Context:
         """A context whose deadline is `timeout_s` from now."""
@@ -76,16 +79,23 @@ class Runs:
     ) -> dict[str, JsonValue]:
         """The output of any handler, as JSON would carry it."""
         context = self.context(timeout_s=timeout_s, environment=environment)
-        output = decode(encode(self.invoker.invoke(handler, dict(config), context)))
+        own = closing(self._invoker({**self._environment, **environment})) if environment else None
+        with own or nullcontext(self.invoker) as invoker:
+            output = decode(encode(invoker.invoke(handler, dict(config), context)))
         assert isinstance(output, dict), f"the output is {type(output).__name__}, not an object"
         return output
 
+    def _invoker(self, environment: Mapping[str, str]) -> Invoker:
+        """An invoker as a worker of this environment would make it."""
+        settings = load_settings(environment, None)
+        return Invoker(
+            egress=self._egress, settings=load_handler_settings(self._registry, settings, environment)
+        )
+
 
 @contextmanager
-def running(egress: Policy = "any", environment: Mapping[str, str] = FAST_RETRIES) -> Iterator[Runs]:
+def running(egress: Egress = "any", environment: Mapping[str, str] = FAST_RETRIES) -> Iterator[Runs]:
     """Handlers that may call loopback and retry at once, for the length of a with block."""
-    invoker = Invoker(egress=egress)
-    try:
-        yield Runs(invoker, environment)
-    finally:
-        invoker.close()
+    runs = Runs(egress, environment)
+    with closing(runs.invoker):
+        yield runs

@@ -35,7 +35,7 @@ from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.api_state import RedisApiState
+from flowengine.store.api_state import AdmittingUnit, RedisApiState
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.sweep_reads import RedisSweepState
@@ -209,11 +209,29 @@ class HookedState(RedisSweepState):
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """As ever, and then what the test wants, once: after `skipped` other units."""
         unit = super().begin(reading, commits=commits, exact_time=exact_time)
+        self.call_hook()
+        return unit
+
+    def call_hook(self) -> None:
+        """What the test wants, if it is time."""
         if self.between is not None and self.skipped > 0:
             self.skipped -= 1
         elif self.between is not None:
             hook, self.between = self.between, None
             hook()
+
+
+class HookedApiState(RedisApiState):
+    """The same between a trigger's reads and its writes."""
+
+    def __init__(self, state: HookedState) -> None:
+        super().__init__(state)
+        self._hooked = state
+
+    def begin_admitting(self, execution: str) -> AdmittingUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin_admitting(execution)
+        self._hooked.call_hook()
         return unit
 
 
@@ -305,7 +323,7 @@ class ApiProcess(Process):
     def assemble(self) -> None:
         """The executions."""
         health = HealthView(status="ok", checks={})
-        self.executions = StoredExecutions(RedisApiState(self.state), lambda: health)
+        self.executions = StoredExecutions(HookedApiState(self.state), lambda: health)
 
 
 class Harness:
@@ -342,6 +360,12 @@ class Harness:
         for process in (self.api, *self.orchestrators, *self.workers):
             process.close()
         self.client.close()
+
+    def resize(self, sizes: Sizes) -> None:
+        """From now on the orchestrators' transactions do so much."""
+        self.sizes = sizes
+        for orchestrator in self.orchestrators:
+            orchestrator.assemble()
 
     def be_quick(self) -> None:
         """From now on the workers take every handler for quick: what reads nothing begins unnoted."""

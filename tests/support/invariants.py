@@ -29,6 +29,7 @@ OTHERWISE: Final = 1_000_000
 """What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
 DEAD: Final = b":dead"
+PAYLOAD: Final = b"p2"
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|node:.+)"): b"hash",
@@ -306,7 +307,7 @@ def _histories(stored: Stored) -> Iterable[str]:
             yield f"events fold {node} to {folded.get(node)}, stored is {is_stored}"
     for node, dispatches in started.items():
         if max(dispatches) > stored.record(node).dispatch:
-            yield f"{node} has started in dispatches {dispatches}, the last was {stored.record(node).dispatch}"
+            yield f"{node} has started in {dispatches}, its last dispatch is {stored.record(node).dispatch}"
     for node in set(folded) - set(stored.nodes):
         yield f"events tell of {node}, nothing is stored of it"
 
@@ -369,17 +370,17 @@ def _leftovers(client: Client, stored: Stored, queues: Sequence[bytes]) -> Itera
         yield f"left in timers: {timers}"
     for queue in queues:
         for _, fields in client.xrange(queue):
-            if stored.id.encode() in fields.get(b"p", b""):
+            if stored.id.encode() in fields.get(PAYLOAD, b""):
                 yield f"left in {queue.decode()}: {fields}"
 
 
 def _stuck(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
     messages = [
-        fields.get(b"p", b"")
+        fields.get(PAYLOAD, b"")
         for queue in queues
         for _, fields in client.xrange(queue)
-        if stored.id.encode() in fields.get(b"p", b"")
+        if stored.id.encode() in fields.get(PAYLOAD, b"")
     ]
     timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
     if not messages and not timers:

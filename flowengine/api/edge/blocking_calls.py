@@ -1,4 +1,4 @@
-"""Blocking work in threads, with a time limit, so that nothing that hangs can hang the API."""
+"""Blocking work in threads, with a time limit, so that a call that hangs does not hang the API."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ CHECK_THREADS: Final = 2
 CHECK_S: Final = 30.0
 
 
-class Calls:
-    """Three pools: one for the store, one for results, which may be large, one for checking workflows,
-    which costs CPU and memory.
+class BlockingCalls:
+    """Three pools of threads: for the store, for results, which may be large, and for checking workflows,
+    which takes CPU and memory.
 
-    Threads are started when first needed. A call that ran out of time is abandoned: its thread goes
-    on until the store's own time limit, and what it changes stays changed.
+    Threads are started when first needed. A call that runs out of time is abandoned: its thread goes on
+    until the store's own time limit, and what it changes stays changed.
     """
 
     def __init__(self, *, store_timeout_s: float) -> None:
@@ -37,15 +37,15 @@ class Calls:
         return await self._call(self._store, work)
 
     async def results(self, work: Callable[[], T]) -> T:
-        """Run a call that reads megabytes from the store, few at once. Raises as `store`."""
+        """Run a call that may read megabytes from the store; few run at once. Raises as `store`."""
         return await self._call(self._results, work)
 
     async def check(self, work: Callable[[], T]) -> T:
-        """Run a check of a workflow. Raises StoreUnavailableError when too many others wait for theirs."""
+        """Run a check of a workflow. Raises StoreUnavailableError when too many other checks wait."""
         return await _run(self._check, work, CHECK_S, "Too many workflows wait to be checked.")
 
     def close(self) -> None:
-        """Start nothing more; does not wait."""
+        """Start nothing more. Does not wait for what runs."""
         for pool in (self._store, self._results, self._check):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -61,16 +61,16 @@ async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, 
         done, _ = await asyncio.wait([running], timeout=limit_s)
         if done:
             return running.result()
-        running.add_done_callback(_ignore)
+        running.add_done_callback(_take_error)
         running.cancel()
         raise StoreUnavailableError(late)
     finally:
-        # Its error's traceback holds this frame: a circle that would keep the body, 12 MiB, until the
-        # collector comes by.
+        # The call's error has a traceback, which holds this frame, which holds the error. That circle would
+        # keep the request's body, up to 12 MiB, until the garbage collector runs.
         done = set()
         del running
 
 
-def _ignore(future: asyncio.Future[T]) -> None:
+def _take_error(future: asyncio.Future[T]) -> None:
     if not future.cancelled():
         future.exception()

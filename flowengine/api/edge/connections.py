@@ -1,8 +1,8 @@
-"""Connections: how many there may be, and how long callers may keep one waiting.
+"""Connections: how many there may be, and how long one may wait for its caller.
 
-uvicorn and h11 bound what a request's head may hold, but not how long it may take to arrive, nor how long
-a response may lie unread, nor how many connections there are. Without such limits a few hundred half-open
-ones use up the process's file descriptors, and nobody else is answered, the health check included.
+uvicorn and h11 bound the size of a request's head. They bound neither the time in which it arrives, nor the
+time for which a response lies unread, nor the number of connections. Without such limits a few hundred
+half-open connections use up the process's file descriptors, and nobody is answered, not even /health.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESERVED_FILES: Final = 128
 
 HEAD_S: Final = 10.0
 STALLED_S: Final = 30.0
-_TELL_EVERY_S: Final = 60.0
+_LOG_EVERY_S: Final = 60.0
 
 log = structlog.stdlib.get_logger()
 
@@ -37,8 +37,8 @@ def connection_limit() -> int:
 class Connections:
     """The open connections of one server. Used from its event loop only.
 
-    A caller gets `head_s` for a request's head, from its first byte, or from the connection's start; and
-    may leave a response lie for `stalled_s` without taking any of it.
+    `head_s`: how long a request's head may take, from its first byte, or from the connection's start.
+    `stalled_s`: how long a response may lie unread.
     """
 
     def __init__(
@@ -49,54 +49,54 @@ class Connections:
         self._stalled_s = stalled_s
         self._open: set[Connection] = set()
         self._waiting: list[Connection] = []
-        self._told_at = -_TELL_EVERY_S
+        self._logged_at = -_LOG_EVERY_S
 
     def __len__(self) -> int:
         return len(self._open)
 
     def protocol(self, *args: Any, **kwargs: Any) -> Connection:
-        """What uvicorn makes for each connection."""
+        """Makes the protocol of a new connection; uvicorn calls it."""
         return Connection(self, *args, **kwargs)
 
     def admit(self, newcomer: Connection) -> None:
-        """Count it in. Above the limit the one that has kept us waiting longest goes, else the newcomer."""
+        """Count it in. Above the limit drop the one that waits longest for its caller, else the newcomer."""
         self._open.add(newcomer)
         if len(self._open) <= self.limit:
             return
-        self._tell(newcomer.loop.time())
-        (self._longest_waiting() or self._longest_waiting(anew=True) or newcomer).drop()
+        self._log_full(newcomer.loop.time())
+        (self._longest_waiting() or self._longest_waiting(search=True) or newcomer).drop()
 
     def forget(self, connection: Connection) -> None:
-        """It is closed."""
+        """Take it out of the count: it is closed."""
         self._open.discard(connection)
 
-    def close_late(self, now: float) -> None:
-        """Close those that have used up their time. To be called every second or so."""
+    def close_overdue(self, now: float) -> None:
+        """Close those that have used up their time. Call it about once a second."""
         for connection in list(self._open):
             if connection.is_stalled(now, self._stalled_s):
                 connection.drop()
             elif connection.is_head_late(now, self._head_s):
                 connection.timeout_keep_alive_handler()
 
-    def _longest_waiting(self, *, anew: bool = False) -> Connection | None:
-        """The next of those found waiting last time: in a flood, to look at all for each takes seconds."""
-        if anew:
-            waiting = [found for found in self._open if found.is_caller_due]
-            self._waiting = sorted(waiting, key=lambda found: found.dispensability, reverse=True)
+    def _longest_waiting(self, *, search: bool = False) -> Connection | None:
+        """The next of those that the last search found: in a flood, a search for each would take seconds."""
+        if search:
+            waiting = [found for found in self._open if found.waits_for_caller]
+            self._waiting = sorted(waiting, key=lambda found: found.drop_order, reverse=True)
         while self._waiting:
             found = self._waiting.pop()
-            if found in self._open and found.is_caller_due:
+            if found in self._open and found.waits_for_caller:
                 return found
         return None
 
-    def _tell(self, now: float) -> None:
-        if now - self._told_at >= _TELL_EVERY_S:
-            self._told_at = now
+    def _log_full(self, now: float) -> None:
+        if now - self._logged_at >= _LOG_EVERY_S:
+            self._logged_at = now
             log.warning("http.connections_full", limit=self.limit)
 
 
 class Connection(H11Protocol):
-    """uvicorn's protocol, which also knows for how long it has been the caller's turn."""
+    """uvicorn's protocol, which also knows since when it has been the caller's turn."""
 
     def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,13 +106,13 @@ class Connection(H11Protocol):
         self._taken_at = 0.0
 
     @property
-    def is_caller_due(self) -> bool:
-        """Whether only the caller can bring it on: by a request, the rest of one, or by reading."""
+    def waits_for_caller(self) -> bool:
+        """Whether only the caller can go on: send a request, or the rest of one, or read."""
         return self._is_idle or self._is_body_due or self._has_unsent
 
     @property
-    def dispensability(self) -> tuple[bool, float]:
-        """The lowest is to go first: without a request before with one, then the oldest."""
+    def drop_order(self) -> tuple[bool, float]:
+        """The lowest is dropped first: those without a request before those with one, then the oldest."""
         return (not self._is_idle or self._has_unsent, self._begun_at)
 
     @property
@@ -128,14 +128,14 @@ class Connection(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
     def is_head_late(self, now: float, limit_s: float) -> bool:
-        """Whether a request, or what is left of a refused one, has taken too long to come.
+        """Whether a request, or the rest of a refused one, has taken too long to arrive.
 
-        Not while uvicorn's own timer for idle connections runs: a request's first byte ends that.
+        False while uvicorn's own timer for idle connections runs: a request's first byte ends that timer.
         """
         return self._is_idle and self.timeout_keep_alive_task is None and now - self._begun_at > limit_s
 
     def is_stalled(self, now: float, limit_s: float) -> bool:
-        """Whether the caller has taken nothing of what lies unsent, as far as this was asked before."""
+        """Whether the caller has read nothing of what lies unsent for so long. Ask it regularly."""
         unsent = self.transport.get_write_buffer_size()
         if unsent == 0 or unsent < self._unsent:
             self._taken_at = now
@@ -143,7 +143,7 @@ class Connection(H11Protocol):
         return now - self._taken_at > limit_s
 
     def drop(self) -> None:
-        """Close at once, whatever has not been sent."""
+        """Close at once, and throw away what has not been sent."""
         self._all.forget(self)
         self.transport.abort()
 
@@ -166,5 +166,5 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def resume_writing(self) -> None:
-        self._unsent = sys.maxsize  # the caller has taken some, whatever has been written since
+        self._unsent = sys.maxsize  # the caller has read some; what was written since does not matter
         super().resume_writing()

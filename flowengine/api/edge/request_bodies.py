@@ -1,26 +1,27 @@
-"""Request bodies: which media types are taken, how many bytes, for how long. Says nothing about content.
+"""Request bodies: which media types are taken, how many bytes, for how long. Content is not looked at.
 
 The limits hold while the body arrives, so that a caller who lies about its length, or gives none,
-costs no more memory than one who keeps to it, and many callers at once no more than the process has room for.
+costs no more memory than one who keeps to it. What many callers send at once stays within a budget.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from litestar import Request
 
-from flowengine.api.edge.memory_budget import Room, Share
+from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.settings import Limits
+from flowengine.workflow import Form
 
 JSON_TYPES: Final = ("application/json",)
 YAML_TYPES: Final = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 ARRIVAL_S: Final = 30.0
-ROOM_BYTES: Final = 64 * 1024 * 1024
-"""What the bodies that a process holds at once may take together."""
+BUDGET_BYTES: Final = 64 * 1024 * 1024
+"""What the large bodies that a process reads at once may take together."""
 
 _UTF8: Final = {"utf-8", "utf8", "us-ascii"}
 
@@ -29,22 +30,22 @@ class Body(msgspec.Struct, frozen=True):
     """A body and what it is written in."""
 
     data: bytes
-    form: Literal["json", "yaml"]
+    form: Form
 
 
-def room_for(limits: Limits) -> Room:
-    """Room for several bodies of the largest size."""
-    size = max(ROOM_BYTES, 4 * limits.max_body_bytes)
-    return Room(size, "Too many large bodies are being read at once; try again.")
+def request_budget(limits: Limits) -> MemoryBudget:
+    """Enough for several bodies of the largest size."""
+    size = max(BUDGET_BYTES, 4 * limits.max_body_bytes)
+    return MemoryBudget(size, "Too many large bodies are being read at once; try again.")
 
 
 async def read_document(
-    request: Request[Any, Any, Any], limits: Limits, share: Share, *, arrival_s: float = ARRIVAL_S
+    request: Request[Any, Any, Any], limits: Limits, share: BudgetShare, *, arrival_s: float = ARRIVAL_S
 ) -> Body:
     """The request's body, within `share`.
 
-    Raises RefusalError: 408, 413, 415, 503 when too many others are being read, 400 when the caller
-    went away.
+    Raises RefusalError: 408, 413 or 415 for this body, 503 when too many others are being read, 400 when
+    the caller went away.
     """
     form = _form(request)
     limit = limits.max_body_bytes if form == "json" else min(limits.max_yaml_bytes, limits.max_body_bytes)
@@ -55,7 +56,7 @@ async def read_document(
         raise RefusalError("request_timeout", f"The body did not arrive within {arrival_s:g} s.") from None
 
 
-def _form(request: Request[Any, Any, Any]) -> Literal["json", "yaml"]:
+def _form(request: Request[Any, Any, Any]) -> Form:
     accepted = ", ".join((*JSON_TYPES, *YAML_TYPES))
     encodings = request.headers.getall("content-encoding", [])
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
@@ -86,7 +87,7 @@ def _is_utf8(parameters: str) -> bool:
     )
 
 
-async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: Share) -> bytes:
+async def _read(request: Request[Any, Any, Any], limit: int, form: Form, share: BudgetShare) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > limit):
         raise _too_large(limit, form, f"it has {declared[:30]}")
@@ -104,5 +105,5 @@ async def _read(request: Request[Any, Any, Any], limit: int, form: str, share: S
                 return bytes(body)
 
 
-def _too_large(limit: int, form: str, actual: str) -> RefusalError:
+def _too_large(limit: int, form: Form, actual: str) -> RefusalError:
     return RefusalError("body_too_large", f"A body in {form.upper()} may have {limit} bytes; {actual}.")

@@ -1,23 +1,24 @@
-"""What goes out: our headers on every response, no body on HEAD, large bodies in pieces and within limits.
+"""What goes out: our headers on every response, no body for HEAD, large bodies in pieces and within a budget.
 
-A server writes what it is given into a buffer that has no bound. Given a piece at a time, it waits until
-the caller has taken it, so that a large body is held once, and its room until nearly all of it has gone.
+A server writes what it is given into a buffer that has no bound. If it is given a piece at a time, it waits
+until the caller has taken it: a large body is held once, and counts until nearly all of it has gone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from litestar import Response
 from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
 
 from flowengine.api.edge.correlation_id import HEADER
-from flowengine.api.edge.memory_budget import Room, Share
-from flowengine.api.edge.problem_documents import RefusalError, allow, answer
+from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, allow_header, problem_response
 from flowengine.settings import Limits
 
-ROOM_BYTES: Final = 128 * 1024 * 1024
-"""What the bodies of the responses that a process holds at once may take together."""
+BUDGET_BYTES: Final = 128 * 1024 * 1024
+"""What the large bodies that a process sends at once may take together."""
 
 _PIECE: Final = 256 * 1024
 _FIXED_HEADERS: Final = {
@@ -29,30 +30,39 @@ _FIXED_HEADERS: Final = {
 }
 
 
-def room_for(limits: Limits) -> Room:
-    """Room for the results of several executions, or for those of the largest."""
-    size = max(ROOM_BYTES, 2 * limits.max_execution_result_bytes)
-    return Room(size, "Too many large answers are being sent at once; try again.")
+def response_budget(limits: Limits) -> MemoryBudget:
+    """Enough for the results of several executions, or for those of the two largest."""
+    size = max(BUDGET_BYTES, 2 * limits.max_execution_result_bytes)
+    return MemoryBudget(size, "Too many large answers are being sent at once; try again.")
 
 
-class Outgoing:
-    """One response. `status` is what the caller was sent, None before that."""
+def json_response(
+    data: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """A response of JSON, encoded already."""
+    return Response(data, status_code=status, headers=headers, media_type="application/json")
 
-    def __init__(self, send: Send, share: Share, *, path: str, correlation_id: str, is_head: bool) -> None:
+
+class OutgoingResponse:
+    """One response. `status` is what the caller was sent, None before that. `has_body`: False for HEAD."""
+
+    def __init__(
+        self, send: Send, share: BudgetShare, *, path: str, correlation_id: str, has_body: bool
+    ) -> None:
         self.status: int | None = None
         self._send = send
         self._share = share
         self._path = path
         self._correlation_id = correlation_id
-        self._is_head = is_head
+        self._has_body = has_body
         self._start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: Message) -> None:
-        """ASGI's `send` for the application inside; the head waits until the body is known to fit."""
+        """ASGI's `send` for the application. The head waits until the body is known to fit the budget."""
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
-            body = b"" if self._is_head else message["body"]
+            body = message["body"] if self._has_body else b""
             try:
                 self._share.take(len(body))
             except RefusalError as refusal:
@@ -65,12 +75,15 @@ class Outgoing:
             await self._send(message)
 
     async def refuse(self, refusal: RefusalError) -> None:
-        """Answer with this refusal; nothing may have been sent before."""
-        refused = answer(refusal, path=self._path, correlation_id=self._correlation_id)
-        headers = {**refused.headers, "Content-Length": str(len(refused.body))}
+        """Answer with this refusal, unless a part of another answer has been sent."""
+        if self.status is not None:
+            return
+        refused = problem_response(refusal, path=self._path, correlation_id=self._correlation_id)
+        length = str(len(refused.body))
+        headers = {"Content-Type": MEDIA_TYPE, **refused.headers, "Content-Length": length}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._start = {"type": "http.response.start", "status": refused.status, "headers": raw}
-        await self._send_body(b"" if self._is_head else refused.body, more=False)
+        await self._send_body(refused.body if self._has_body else b"", more=False)
 
     async def _send_body(self, body: bytes, *, more: bool) -> None:
         if self._start is not None:
@@ -81,17 +94,20 @@ class Outgoing:
             await self._send(message)
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        sent = _with_head(headers)
+        sent = _allowing_head(headers)
         names = {name.lower() for name, _ in sent}
         sent.extend((name, value) for name, value in _FIXED_HEADERS.items() if name not in names)
         sent.append((HEADER.lower().encode(), self._correlation_id.encode()))
         return sent
 
 
-def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Litestar's own answer to OPTIONS knows nothing of HEAD, which is answered here."""
+def _allowing_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Litestar's own response to OPTIONS leaves HEAD out, because HEAD is answered here."""
     return [
-        (name, value if name.lower() != b"allow" else allow(value.decode("latin-1").split(",")).encode())
+        (
+            name,
+            value if name.lower() != b"allow" else allow_header(value.decode("latin-1").split(",")).encode(),
+        )
         for name, value in headers
     ]
 

@@ -1,4 +1,4 @@
-"""`flowengine dev`: the whole stack in one terminal. The command's options only."""
+"""`flowengine dev`: the whole stack in one terminal. Only the options are here."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowengine.cli.output.json_output import print_json
+from flowengine.cli.tool_settings import read_settings
 from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ def handlers(as_json: bool) -> None:
     """List the handlers that nodes can name."""
     registry = _registry()
     if as_json:
-        _print_json([_describe(item) for item in registry])
+        print_json([_describe(item) for item in registry])
     else:
         _print_table(registry)
 
@@ -34,11 +36,10 @@ def schema() -> None:
     """
     from flowengine.workflow.schema import document_schema
 
-    _print_json(document_schema(_registry()))
+    print_json(document_schema(_registry()))
 
 
 def _registry() -> Registry:
-    from flowengine.bootstrap import read_settings
     from flowengine.handlers import load_registry
 
     return load_registry(read_settings().handlers)
@@ -53,13 +54,6 @@ def _describe(item: Handler) -> dict[str, object]:
         "queue": item.queue,
         "config": msgspec.json.schema(item.config_type),
     }
-
-
-def _print_json(value: object) -> None:
-    import msgspec
-
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    click.echo(plain_text(text, keep_lines=True))
 
 
 def _print_table(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""`flowengine key new`: makes an API key. Stores nothing."""
+"""`flowengine key new`: makes an API key and stores nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def new(key_id: str) -> None:
     """Make a new API key called ID.
 
     Prints the key, which only its user should hold, and the entry for FLOWENGINE_API_KEYS, which
-    holds no secret but its digest.
+    holds only the key's digest.
     """
-    from flowengine.api.access.keys import new_key
+    from flowengine.api.access.api_keys import new_key
 
     secret, entry = new_key(key_id)
     click.echo(f"key:    {secret}")

@@ -1,4 +1,4 @@
-"""`flowengine run`: one workflow, from its file to its results. The command's options only."""
+"""`flowengine run`: one workflow, from its file to its results. Only the options are here."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from flowengine.cli.document_path import DocumentPath
-from flowengine.cli.output.starting_notice import Starting
+from flowengine.cli.output.starting_notice import StartingNotice
+from flowengine.cli.workflow_files import WorkflowPath
 from flowengine.errors import FlowEngineError
 
 
 @click.command()
-@click.argument("file", type=DocumentPath())
+@click.argument("file", type=WorkflowPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
 @click.option(
     "--timeout",
@@ -31,14 +31,14 @@ def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) 
     Exit code 0: completed, 1: failed, 2: invalid, 3: could not run or ran out of time,
     130: interrupted. With --json, 2 and 3 print a JSON object that says why.
     """
-    with Starting(quiet=as_json) as starting:
-        from flowengine.cli.processes.single_run import run_file
+    with StartingNotice(quiet=as_json) as starting:
+        from flowengine.cli.processes.workflow_run import run_file
 
         try:
             ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting))
         except FlowEngineError as error:
             if as_json:
-                from flowengine.cli.output.outcome import encode_refusal
+                from flowengine.cli.output.results import encode_refusal
 
                 click.echo(encode_refusal(error.code, str(error)))
             raise

@@ -1,8 +1,8 @@
 """The commands that run one service each: `api`, `orchestrator`, `worker`.
 
-They only understand the options. This process then becomes another program (exec, so the pid that a
-container or systemd knows stays): the supervisor, which needs neither click nor any library of the
-service, or the API itself.
+They only read the options. Then this process becomes another program: the supervisor, which needs neither
+click nor any library of the service, or the API itself. It does so by exec, so that the pid stays that a
+container or systemd knows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowengine.cli.configuration import read_settings
-from flowengine.cli.output.event_lines import EventLines
 from flowengine.cli.processes.command_lines import api_program, service_program, supervisor_program
+from flowengine.cli.tool_settings import read_settings
 
 if TYPE_CHECKING:
     from flowengine.settings import Settings
@@ -95,10 +94,12 @@ def _supervise(
 
 
 def _checked_settings(service: str) -> Settings:
-    """The settings, refused here once rather than by each process."""
+    """The settings. Wrong ones are refused here, once, and not by each process."""
     settings = read_settings()
     if settings.unknown:
-        EventLines(service)("settings.unknown_ignored", names=list(settings.unknown))
+        from flowengine.cli.output.supervisor_log import SupervisorLog
+
+        SupervisorLog(service)("settings.unknown_ignored", names=list(settings.unknown))
     return settings
 
 

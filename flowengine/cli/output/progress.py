@@ -1,4 +1,4 @@
-"""How an execution that runs looks: a live table on a terminal, a line for each change elsewhere."""
+"""Shows an execution that runs: a live table on a terminal, a line for each change elsewhere."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from flowengine.plaintext import plain_text
 
 STYLES = {"pending": "dim", "queued": "dim", "running": "yellow", "completed": "green", "failed": "red"}
 REFRESH_PER_SECOND = 12
-_TELLING = frozenset({"running", "completed", "failed"})
+_SHOWN = frozenset({"running", "completed", "failed"})
 _LINES_AROUND = 6
 
 
 class Progress(Protocol):
-    """Shows each state that it is given. A context manager: what it draws ends with it."""
+    """Shows each state that it is given. A context manager: leaving it ends what it draws."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> None: ...
@@ -30,7 +30,7 @@ class Progress(Protocol):
 
 
 def choose_progress(console: Console) -> Progress:
-    """A live table where the console is a terminal that can redraw, else lines."""
+    """A live table if the console is a terminal that can redraw, else lines."""
     return LiveTable(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
 
 
@@ -64,16 +64,16 @@ class Lines:
         """Print what has changed."""
         for node in view.nodes:
             state = (node.status, node.attempt)
-            if node.status in _TELLING and self._seen.get(node.id) != state:
+            if node.status in _SHOWN and self._seen.get(node.id) != state:
                 self._seen[node.id] = state
                 status = (f"{node.status:<9}", STYLES[node.status])
                 line = Text.assemble(status, " ", plain_text(node.id))
-                line.append(_suffix(node, with_error=False))  # the outcome tells it
+                line.append(_suffix(node, with_error=False))  # the results have it
                 self._console.print(line, soft_wrap=True)
 
 
 class LiveTable:
-    """A table of all nodes, or of those that matter most where the terminal is too short."""
+    """A table of all nodes, or of the most important ones if the terminal is too short."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -91,22 +91,22 @@ class LiveTable:
         self._live.update(self._draw(view))
 
     def _draw(self, view: ExecutionView) -> RenderableType:
-        room = max(3, self._console.height - _LINES_AROUND)
-        nodes = view.nodes if len(view.nodes) <= room else _most_telling(view.nodes, room - 1)
+        rows = max(3, self._console.height - _LINES_AROUND)
+        nodes = view.nodes if len(view.nodes) <= rows else _most_important(view.nodes, rows - 1)
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(no_wrap=True, width=max(map(len, STYLES)))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, self._console.width // 3))
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for node in nodes:
-            told = Text.assemble((plain_text(node.handler), "dim"), _suffix(node))
-            table.add_row(Text(node.status, STYLES[node.status]), Text(plain_text(node.id)), told)
+            details = Text.assemble((plain_text(node.handler), "dim"), _suffix(node))
+            table.add_row(Text(node.status, STYLES[node.status]), Text(plain_text(node.id)), details)
         if len(nodes) < len(view.nodes):
             table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
         return Group(_headline(view), table)
 
 
 def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
-    """The time between, for people; empty while unknown. Until now when it has not ended."""
+    """The time between the two, for people: until now if it has not ended, empty if it has not started."""
     if started_at is None:
         return ""
     until = datetime.now(UTC) if finished_at is None else datetime.fromisoformat(finished_at)
@@ -132,14 +132,15 @@ def _headline(view: ExecutionView) -> RenderableType:
     return line
 
 
-def _most_telling(nodes: tuple[NodeView, ...], room: int) -> list[NodeView]:
+def _most_important(nodes: tuple[NodeView, ...], count: int) -> list[NodeView]:
+    """So many of the nodes, in the document's order."""
     order = {"failed": 0, "running": 1, "queued": 2, "pending": 3, "completed": 4}
-    chosen = sorted(range(len(nodes)), key=lambda position: order[nodes[position].status])[:room]
+    chosen = sorted(range(len(nodes)), key=lambda position: order[nodes[position].status])[:count]
     return [nodes[position] for position in sorted(chosen)]
 
 
 def _suffix(node: NodeView, *, with_error: bool = True) -> str:
-    time = elapsed(node.started_at, node.finished_at) if node.status in _TELLING else ""
+    time = elapsed(node.started_at, node.finished_at) if node.status in _SHOWN else ""
     attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
     error = plain_text(f"{node.error.code}: {node.error.message}") if node.error and with_error else ""
     return "".join(f"  {part}" for part in (time, attempt, error) if part)

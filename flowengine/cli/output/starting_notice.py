@@ -1,6 +1,6 @@
-"""A word while `flowengine run` is still starting, gone once there is something to see.
+"""The line `starting ...` that `flowengine run` shows until there is something else to see.
 
-Standard error only: what is printed there never mixes with results.
+On standard error, so that it never mixes with results.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import click
 TEXT = "starting ..."
 
 
-class Starting:
-    """On a terminal a line that is wiped out again; elsewhere a line like any other.
+class StartingNotice:
+    """On a terminal the line is wiped out again; elsewhere it is a line like any other.
 
-    A context manager: whatever ends the start wipes it. `quiet`: nothing where nobody watches.
+    A context manager: leaving it wipes the line. `quiet`: no line where there is no terminal.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -34,12 +34,12 @@ class Starting:
         self.end()
 
     def end(self) -> None:
-        """Wipe it out, if it is still there."""
+        """Wipe the line out, if it is still there."""
         if self._shown:
             self._shown = False
             click.echo(f"\r{' ' * len(TEXT)}\r", err=True, nl=False)
 
     def say(self, line: str) -> None:
-        """A line on standard error, after wiping."""
+        """Print another line on standard error instead."""
         self.end()
         click.echo(line, err=True)

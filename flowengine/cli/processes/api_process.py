@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.devstack.lifeline import end_with_supervisor
-from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.cli.processes.command_lines import parse_options
+from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
+from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_supervisor
 
 
 def main() -> int:
@@ -18,12 +17,12 @@ def main() -> int:
     if supervised:
         end_with_supervisor()
 
-    import_lean("structlog")
+    import_without_rich("structlog")
 
     import msgspec
 
     from flowengine.api.app import create_app
-    from flowengine.api.edge.memory_release import give_large_blocks_back
+    from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, read_settings
     from flowengine.errors import FlowEngineError

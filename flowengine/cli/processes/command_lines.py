@@ -1,4 +1,4 @@
-"""The command lines of the processes that the tool starts.
+"""The command lines of the programs in this folder: how the tool writes them and they read them.
 
 Each is a Python program of its own, without click. `-P` keeps the current directory from standing in
 for installed packages; it comes last on the path, and only once a module of FLOWENGINE_HANDLERS is loaded.
@@ -7,16 +7,17 @@ for installed packages; it comes last on the path, and only once a module of FLO
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
 def service_program(
-    service: str, *, threads: int | None = None, queues: str = "", grace_s: float | None = None
+    service: str, *, threads: int | None = None, queues: str = "", grace_s: float
 ) -> list[str]:
     """One orchestrator or worker process. It ends when its standard input does."""
     return [
         *_python("flowengine.cli.processes.service_process"),
         service,
-        *_given(threads=threads, queues=queues, grace=grace_s),
+        *_options(threads=threads, queues=queues, grace=grace_s),
     ]
 
 
@@ -25,7 +26,7 @@ def api_program(
 ) -> list[str]:
     """The API. `supervised`: it ends when its standard input does."""
     flags = [name for name, wanted in (("--insecure", insecure), ("--supervised", supervised)) if wanted]
-    return [*_python("flowengine.cli.processes.api_process"), *_given(host=host, port=port), *flags]
+    return [*_python("flowengine.cli.processes.api_process"), *_options(host=host, port=port), *flags]
 
 
 def supervisor_program(service: str, processes: int, grace_s: float, child: list[str]) -> list[str]:
@@ -34,20 +35,37 @@ def supervisor_program(service: str, processes: int, grace_s: float, child: list
         *_python("flowengine.cli.processes.supervisor_process"),
         service,
         str(processes),
-        *_given(grace=grace_s),
+        *_options(grace=grace_s),
         "--",
         *child,
     ]
+
+
+def parse_options(arguments: Sequence[str]) -> dict[str, str]:
+    """`--name value` pairs by name; a flag, which has no value, maps to the empty text.
+
+    Refuses nothing: only the functions above write these options.
+    """
+    options: dict[str, str] = {}
+    name = ""
+    for argument in arguments:
+        if argument.startswith("--"):
+            name = argument.removeprefix("--")
+            options[name] = ""
+        else:
+            options[name] = argument
+    return options
 
 
 def _python(module: str) -> list[str]:
     return [sys.executable, "-P", "-m", module]
 
 
-def _given(**options: str | float | None) -> list[str]:
+def _options(**values: str | float | None) -> list[str]:
+    """The options that have a value."""
     return [
         part
-        for name, value in options.items()
+        for name, value in values.items()
         if value not in (None, "")
         for part in (f"--{name}", str(value))
     ]

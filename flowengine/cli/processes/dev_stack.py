@@ -1,4 +1,4 @@
-"""The development stack: starts it, mixes its logs into one stream, says where it is, ends it."""
+"""The development stack: starts it, joins its logs in one stream, prints where it listens, ends it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import click
 
 from flowengine import __version__
-from flowengine.cli.configuration import chosen_server, defaults_for_development, read_settings
 from flowengine.cli.processes.command_lines import api_program, service_program
-from flowengine.devstack.embedded import EmbeddedServer
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import Service, Supervisor
+from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
+from flowengine.supervision.embedded_server import EmbeddedServer
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 
 HOST = "127.0.0.1"
 GRACE_S = 3.0
@@ -27,19 +27,19 @@ COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green"}
 
 
 def run_stack(*, port: int | None, data: Path | None) -> int:
-    """Run it until a signal asks to end; returns the exit code.
+    """Run the stack until a signal asks to end; returns the exit code.
 
     Raises CannotRunError, EmbeddedServerError, SettingsError.
     """
     given = chosen_server()
-    # On a server of others the worker takes their work too: its egress is what the settings say.
+    # On a server that others use, the worker runs their nodes too: the settings say what it may call.
     egress = {"FLOWENGINE_EGRESS": "any"} if given is None else {}
     environment = defaults_for_development(FLOWENGINE_LOG_FORMAT="console", **egress)
     if given is not None and data is not None:
         raise CannotRunError(
             "--data is for the embedded server, but REDIS_URL names another: unset one of them"
         )
-    port = _free(read_settings(environment).api_port if port is None else port)
+    port = _free_port(read_settings(environment).api_port if port is None else port)
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         server = None
         if given is None:
@@ -97,8 +97,8 @@ def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
     return "\n".join([f"FlowEngine {__version__} is up. Ctrl-C stops everything.", *lines])
 
 
-def _free(port: int) -> int:
-    """The port, or a free one for 0. Raises CannotRunError when it is taken."""
+def _free_port(port: int) -> int:
+    """The port, or a free one for 0. Raises CannotRunError if it is taken."""
     try:
         with socket.create_server((HOST, port)) as listener:
             return int(listener.getsockname()[1])

@@ -1,8 +1,8 @@
 """The health check of an orchestrator's or worker's container: does anything here read its queue?
 
-Asks Redis, since only Redis sees that, by hand in one short exchange: a client library would take
-longer to import than all the rest. It looks at connections and not at the queue's consumers, whose
-`idle` Redis before 7.2 moves only when there is a message. Understands `redis://` only, as compose.yaml has.
+Asks Redis, since only Redis sees that. Speaks its protocol itself, in one short exchange: a client library
+would take longer to import than all the rest. Looks at connections, not at the queue's consumers: before
+7.2, Redis moves their `idle` only when there is a message. Understands `redis://` only, as compose.yaml has.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TIMEOUT_S = 3.0
 
 
 def main() -> int:
-    """0 when a connection from this host waits for messages or did so just now, else 1."""
+    """0 if a connection from this host waits for messages or did so just now, else 1."""
     try:
         address, reply = _ask(os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
     except (OSError, ValueError) as error:
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def reads(client_list: str, *, address: str) -> bool:
-    """Whether CLIENT LIST's reply has a connection of that address that has read a stream lately."""
+    """Whether CLIENT LIST's reply has a connection of that address that read a stream within SILENT_S."""
     for line in client_list.splitlines():
         fields = dict(word.partition("=")[::2] for word in line.split())
         host = fields.get("addr", "").rpartition(":")[0].strip("[]")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.cli.processes.lean_imports import import_lean
-from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
-from flowengine.devstack.supervision import FATAL_EXIT
+from flowengine.cli.processes.command_lines import parse_options
+from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
+from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, take_lifeline
 
 
 def main() -> int:
-    """Run until told to stop; returns the exit code, FATAL_EXIT when starting again would not help."""
+    """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
-    import_lean("structlog", *(["httpx"] if service == "worker" else []))
+    import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 
@@ -33,7 +32,7 @@ def main() -> int:
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
         threads = int(options.get("threads", DEFAULT_THREADS))
-        # Until here SIGTERM ends this process at once: it has taken no work yet.
+        # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(settings, threads=threads, queues=queues, stop=stop)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from flowengine.cli.output.event_lines import EventLines
-from flowengine.cli.processes.command_line_options import parse_options
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import Service, Supervisor
+from flowengine.cli.output.supervisor_log import SupervisorLog
+from flowengine.cli.processes.command_lines import parse_options
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 
 
 def main() -> int:
-    """Supervise until a signal says stop; returns the exit code: 3 when a child cannot run at all."""
+    """Supervise until a signal asks to end; returns the exit code, 3 if a child cannot run at all."""
     separator = sys.argv.index("--")
     service, processes = sys.argv[1], int(sys.argv[2])
     options, child = parse_options(sys.argv[3:separator]), sys.argv[separator + 1 :]
@@ -20,7 +20,7 @@ def main() -> int:
             [Service(service, child)] * processes,
             interrupts=interrupts,
             grace_s=float(options["grace"]),
-            report=EventLines(service),
+            report=SupervisorLog(service),
         )
         return 0 if supervisor.run() else 3
 

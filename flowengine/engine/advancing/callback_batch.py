@@ -14,14 +14,14 @@ import structlog
 from flowengine.engine.advancing.follow_up import Follow
 from flowengine.engine.held import Held
 from flowengine.engine.ports import NodeKey, Reading, Unit
-from flowengine.execution.changes import Change, Dispatch, ForgetStart, Write
+from flowengine.execution.changes import Change, Dispatch, Write
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
 from flowengine.execution.reports import ByDeadline, Failed, delivery_of
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.deadlines import is_awaited
 from flowengine.execution.rules.dispatching import Run, Sizes, weight_of
-from flowengine.execution.rules.finishing import Decision, Verdict, finish, unread_below
+from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start, unread_below
 from flowengine.execution.rules.readiness import Records, is_due
 from flowengine.workflow.plan import Plan
 
@@ -66,7 +66,7 @@ class CallbackBatch:
         plan, control = self._plans[execution], self._unit.controls.get(execution)
         if plan is None or control is None:
             log.warning("callback.orphaned", node_id=callback.node, attempt=callback.attempt)
-            self.changes[execution].append(ForgetStart(callback.node, callback.run, callback.dispatch))
+            self.changes[execution] += forget_start(callback)
             self.settled.append(held)
             return
         if isinstance(callback.outcome, Failed):

@@ -141,7 +141,7 @@ class Runner:
             node=hand.task.node,
             dispatch=hand.task.dispatch,
             attempt=hand.task.attempt,
-            by=ByDelivery(hand.delivery, hand.started_at),
+            by=ByDelivery(hand.delivery, hand.started_at, hand.noted),
             finished_at=self._clock(),
             outcome=outcome,
             correlation_id=hand.task.correlation_id,

@@ -24,6 +24,7 @@ class TaskInHand:
         self.started_at = start.now
         self.began = time.monotonic()
         self._noted = start.noted
+        self._tried_to_note = False
         self._guard = threading.Lock()
         self._taken = False
 
@@ -43,6 +44,11 @@ class TaskInHand:
         """Whether someone has reported, or is about to."""
         return self._taken
 
+    @property
+    def noted(self) -> bool:
+        """Whether its start may be written down. Final once it is taken."""
+        return self._noted or self._tried_to_note
+
     def untake(self) -> None:
         """Reporting failed: someone may try again."""
         with self._guard:
@@ -58,10 +64,11 @@ class TaskInHand:
             return
         with self._guard:
             if not self._taken:
+                self._tried_to_note = True
                 store.note_start(self.task, Begun(self.delivery, self.started_at, self.held.place))
                 self._noted = True
 
     def forget_start(self, store: RunningStore) -> None:
         """Take back what was noted. Raises StoreUnavailableError."""
-        if self._noted:
+        if self.noted:
             store.forget_start(self.task)

@@ -12,7 +12,7 @@ from flowengine.execution.changes import Change, CountDown, ForgetStart, Happene
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, NodeError, NodeRecord
-from flowengine.execution.reports import Completed, Failed, delivery_of, started_at_of
+from flowengine.execution.reports import Completed, Failed, delivery_of, may_be_noted, started_at_of
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch, fits
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import after, counts_as_success, is_final, lets_dispatch, may, takes_reports
@@ -60,22 +60,22 @@ def finish(
     may have been written after the node had ended.
     """
     position = plan.index.get(callback.node)
-    forget = ForgetStart(callback.node, callback.run, callback.dispatch)
+    forget = forget_start(callback)
     if position is None:
-        return Decision("stale", (forget,))
+        return Decision("stale", forget)
     record = records(callback.node)
     if record.dispatch != callback.dispatch or not (
         is_final(record.status) or may(record.status, "complete")
     ):
-        return Decision("stale", (forget,))
+        return Decision("stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
         if not counts_as_success(record.status):
-            return Decision(verdict, (forget,), again=True)
+            return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
-        return Decision(verdict, (forget,), joins, plan.only_children[position], again=True)
+        return Decision(verdict, forget, joins, plan.only_children[position], again=True)
     if not takes_reports(control.status):
-        return Decision("stale", (forget,))
+        return Decision("stale", forget)
     match callback.outcome:
         case Completed(result=result):
             return _complete(plan, position, control, records, callback, result, now, sizes, room)
@@ -83,6 +83,13 @@ def finish(
             return _fail(plan, position, records, callback, error, now)
         case _ as never:
             assert_never(never)
+
+
+def forget_start(callback: Callback) -> tuple[Change, ...]:
+    """Remove what the reporter wrote when it began, if it wrote something."""
+    if not may_be_noted(callback.by):
+        return ()
+    return (ForgetStart(callback.node, callback.run, callback.dispatch),)
 
 
 def children_with_it(plan: Plan, position: int, sizes: Sizes, room: int) -> tuple[int, ...]:
@@ -146,7 +153,7 @@ def _complete(
     joins = [plan.nodes[child].id for child in plan.joins_below[position]]
     changes: list[Change] = [
         Write(callback.node, record, result),
-        ForgetStart(callback.node, callback.run, callback.dispatch),
+        *forget_start(callback),
         tally,
         Happened(Event("node_completed", now, callback.node, record.attempt, record.dispatch)),
         *[CountDown(join, completed=True) for join in joins],
@@ -171,7 +178,7 @@ def _fail(
     record = replace(_ended(before, callback, now), status=after(before.status, "fail"), error=error)
     changes: list[Change] = [
         Write(callback.node, record),
-        ForgetStart(callback.node, callback.run, callback.dispatch),
+        *forget_start(callback),
         Happened(Event("node_failed", now, callback.node, record.attempt, record.dispatch, error.code)),
     ]
     marked = _pending_below(plan, position, records)

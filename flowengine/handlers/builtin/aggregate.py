@@ -1,4 +1,4 @@
-"""`aggregate`: many values into one. Knows nothing of where the values come from."""
+"""`aggregate`: makes one value out of many. Knows nothing of where the values come from."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from flowengine.handlers.builtin.bounded_text import join_texts
+from flowengine.execution.error_codes import EMPTY_INPUTS, WRONG_INPUT_TYPE
+from flowengine.handlers.builtin.checked_values import (
+    Number,
+    as_number,
+    checked,
+    describe,
+    join_texts,
+    too_large,
+)
 from flowengine.handlers.builtin.compute import divide
-from flowengine.handlers.builtin.numbers import Number, as_number, checked, describe, too_large
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
 
 
 class AggregateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to put together, and how."""
+    """Which values to combine, and how."""
 
     inputs: Annotated[
         list[Any], msgspec.Meta(description="The values, or one template that gives a list of them.")
@@ -53,7 +60,7 @@ def _numbers(config: AggregateConfig) -> list[Number]:
 
 
 def _sum(config: AggregateConfig) -> Number:
-    """Exact for integers, correctly rounded once for floats. The sum of nothing is 0."""
+    """Exact for integers, rounded once for floats. The sum of nothing is 0."""
     numbers = _numbers(config)
     if all(isinstance(number, int) for number in numbers):
         return checked(sum(numbers), "the sum")
@@ -64,18 +71,20 @@ def _sum(config: AggregateConfig) -> Number:
 
 
 def _average(config: AggregateConfig) -> Number:
-    _some(config)
+    _refuse_empty(config)
     return checked(divide(_sum(config), len(config.inputs)), "the average")
 
 
-def _some(config: AggregateConfig) -> None:
+def _refuse_empty(config: AggregateConfig) -> None:
     if not config.inputs:
-        raise HandlerError("empty_inputs", f"{config.aggregate_type} needs at least one input, there is none")
+        raise HandlerError(
+            EMPTY_INPUTS.code, f"{config.aggregate_type} needs at least one input, there is none"
+        )
 
 
 def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[[AggregateConfig], object]:
     def find(config: AggregateConfig) -> object:
-        _some(config)
+        _refuse_empty(config)
         texts = all(isinstance(item, str) for item in config.inputs)
         return choose(config.inputs if texts and not _spell_numbers(config) else _numbers(config))
 
@@ -100,7 +109,7 @@ def _merge(config: AggregateConfig) -> dict[str, Any]:
     for position, item in enumerate(config.inputs):
         if not isinstance(item, dict):
             raise HandlerError(
-                "wrong_input_type", f"merge needs objects; inputs[{position}] is {describe(item)}"
+                WRONG_INPUT_TYPE.code, f"merge needs objects; inputs[{position}] is {describe(item)}"
             )
         merged.update(item)
     return merged

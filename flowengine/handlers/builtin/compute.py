@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from flowengine.handlers.builtin.numbers import MAX_BITS, Number, as_number, checked, too_large
+from flowengine.execution.error_codes import DIVISION_BY_ZERO
+from flowengine.handlers.builtin.checked_values import MAX_BITS, Number, as_number, checked, too_large
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
@@ -43,21 +44,21 @@ def compute(config: ComputeConfig, context: Context) -> NumberResult:
         return NumberResult(checked(_OPERATIONS[config.operation](a, b), what))
     except ZeroDivisionError as error:
         raise HandlerError(
-            "division_by_zero", f"{config.operation}: cannot divide by zero (a = {a}, b = {b})"
+            DIVISION_BY_ZERO.code, f"{config.operation}: cannot divide by zero (a = {a}, b = {b})"
         ) from error
     except OverflowError as error:
         raise too_large(what) from error
 
 
 def divide(a: Number, b: Number) -> Number:
-    """a / b, an integer when both are integers and it divides. Raises ZeroDivisionError."""
+    """a / b; an integer if both are integers and b divides a. Raises ZeroDivisionError."""
     if isinstance(a, int) and isinstance(b, int) and a % b == 0:
         return a // b
     return a / b
 
 
 def _power(a: Number, b: Number) -> object:
-    """a ** b. The size of an integer result is known before the work is done: it may be huge."""
+    """a ** b. An integer result that would be too large is refused before it is worked out."""
     if isinstance(a, int) and isinstance(b, int) and b > 0 and (a.bit_length() - 1) * b > MAX_BITS:
         raise OverflowError
     return a**b

@@ -1,4 +1,4 @@
-"""`http_request` and `call_external_service`: one HTTP call and its answer as data."""
+"""`http_request` and `call_external_service`: one HTTP call, and its answer as data."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue
+from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARGE
+from flowengine.jsonvalue import JsonValue, NotJsonError
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import handler
+from flowengine.settings.model import HttpSettings
 
 Scalar = str | int | float | bool
 
@@ -54,39 +56,33 @@ class HttpOutput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @handler("http_request", primary="data")
-def http_request(config: HttpConfig, context: Context) -> HttpOutput:
+def http_request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Makes one HTTP request; retries 5xx, 429, timeouts and connection failures by itself."""
-    return _request(config, context)
+    return _request(config, context, settings)
 
 
 @handler("call_external_service", primary="data")
-def call_external_service(config: HttpConfig, context: Context) -> HttpOutput:
+def call_external_service(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Calls an external HTTP service; retries 5xx, 429, timeouts and connection failures by itself."""
-    return _request(config, context)
+    return _request(config, context, settings)
 
 
-def _request(config: HttpConfig, context: Context) -> HttpOutput:
-    # Imported on the first call: processes that only validate workflows need no HTTP client.
+def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
+    # Imported at the first call, since processes that only validate workflows need no HTTP client.
     from flowengine.handlers.http.answer import AnswerTooLargeError, data_of
-    from flowengine.handlers.http.answer_limit import max_result_bytes
-    from flowengine.handlers.http.call_with_retries import call
-    from flowengine.handlers.http.outgoing_request import outgoing
-    from flowengine.handlers.json_text import NotJsonError
+    from flowengine.handlers.http.outgoing_request import prepare_request
+    from flowengine.handlers.http.retries import call
 
-    request = outgoing(
-        method=config.method,
-        url=config.url,
-        headers=config.headers,
-        params=config.params,
-        body=config.body,
+    request = prepare_request(
+        method=config.method, url=config.url, headers=config.headers, params=config.params, body=config.body
     )
-    answer = call(request, context)
+    answer = call(request, context, retry_base_s=settings.retry_base_s)
     try:
-        data = data_of(answer, max_result_bytes(context))
+        data = data_of(answer, settings.max_result_bytes)
     except AnswerTooLargeError as error:
-        raise HandlerError("response_too_large", f"{request.label}: {error}") from error
+        raise HandlerError(RESPONSE_TOO_LARGE.code, f"{request.label}: {error}") from error
     except NotJsonError as error:
         raise HandlerError(
-            "invalid_response", f"{request.label}: the answer says it is JSON and is not: {error}"
+            INVALID_RESPONSE.code, f"{request.label}: the answer says it is JSON and is not: {error}"
         ) from error
     return HttpOutput(status_code=answer.status_code, headers=answer.headers, data=data)

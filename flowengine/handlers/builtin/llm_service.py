@@ -1,7 +1,7 @@
 """`llm_service`: one answer of a language model, over the OpenAI-compatible chat completions API.
 
-The base URL and the key are the worker's (`LLM_BASE_URL`, `LLM_API_KEY`, and `LLM_MODEL` for nodes
-that name no model); a workflow cannot redirect them. Retries are those of every HTTP call.
+The base URL, the key and the default model are the worker's (LLM_BASE_URL, LLM_API_KEY, LLM_MODEL), so that
+no workflow can send the key elsewhere. Retries are those of every HTTP call.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from flowengine.execution.error_codes import (
+    INVALID_RESPONSE,
+    LLM_NO_CONTENT,
+    LLM_NOT_CONFIGURED,
+    RESPONSE_TOO_LARGE,
+)
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
+from flowengine.settings.model import LlmSettings
 
 
 class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,23 +83,22 @@ class _Completion(msgspec.Struct):
 
 
 @handler("llm_service", primary="content")
-def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
+def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
-    # Imported on the first call: processes that only validate workflows need no HTTP client.
-    from flowengine.handlers.http.answer_limit import max_result_bytes
-    from flowengine.handlers.http.call_with_retries import call
-    from flowengine.handlers.http.outgoing_request import outgoing
-    from flowengine.handlers.json_text import marks
+    # Imported at the first call, since processes that only validate workflows need no HTTP client.
+    from flowengine.handlers.http.answer import count_marks
+    from flowengine.handlers.http.outgoing_request import prepare_request
+    from flowengine.handlers.http.retries import call
 
-    payload = _payload(config, context)
-    request = outgoing(
-        method="POST", url=_endpoint(context), headers=_headers(context), params={}, body=payload
+    payload = _payload(config, settings)
+    request = prepare_request(
+        method="POST", url=_endpoint(settings), headers=_headers(settings), params={}, body=payload
     )
-    body = call(request, context).body
-    limit = max_result_bytes(context)
-    if marks(body) > limit:
+    body = call(request, context, retry_base_s=settings.http.retry_base_s).body
+    limit = settings.http.max_result_bytes
+    if count_marks(body) > limit:
         raise HandlerError(
-            "response_too_large",
+            RESPONSE_TOO_LARGE.code,
             f"{request.label}: the answer holds more than {limit} brackets, commas and quotes, and no result "
             "may (FLOWENGINE_MAX_RESULT_BYTES): ask for less",
         )
@@ -100,31 +106,30 @@ def llm_service(config: LlmConfig, context: Context) -> LlmOutput:
         return _output(msgspec.json.decode(body, type=_Completion), payload["model"])
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise HandlerError(
-            "invalid_response", f"{request.label}: the answer is no chat completion: {error}"
+            INVALID_RESPONSE.code, f"{request.label}: the answer is no chat completion: {error}"
         ) from error
 
 
-def _endpoint(context: Context) -> str:
-    base = (context.environment("LLM_BASE_URL") or "").strip().rstrip("/")
-    if not base:
+def _endpoint(settings: LlmSettings) -> str:
+    if not settings.base_url:
         raise HandlerError(
-            "llm_not_configured",
+            LLM_NOT_CONFIGURED.code,
             "LLM_BASE_URL is not set on the worker; set it to an OpenAI-compatible API, "
             "for example https://api.openai.com/v1",
         )
+    base = settings.base_url.rstrip("/")
     return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
 
 
-def _headers(context: Context) -> dict[str, str | int | float | bool]:
-    key = (context.environment("LLM_API_KEY") or "").strip()
-    return {"Authorization": f"Bearer {key}"} if key else {}
+def _headers(settings: LlmSettings) -> dict[str, str | int | float | bool]:
+    return {"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {}
 
 
-def _payload(config: LlmConfig, context: Context) -> dict[str, Any]:
-    model = config.model or context.environment("LLM_MODEL")
+def _payload(config: LlmConfig, settings: LlmSettings) -> dict[str, Any]:
+    model = config.model or settings.model
     if not model:
         raise HandlerError(
-            "llm_not_configured", "no model: set `model` in the node's config, or LLM_MODEL on the worker"
+            LLM_NOT_CONFIGURED.code, "no model: set `model` in the node's config, or LLM_MODEL on the worker"
         )
     system = [] if config.system is None else [ChatMessage("system", config.system)]
     conversation = config.messages or [ChatMessage("user", config.prompt or "")]
@@ -149,7 +154,7 @@ def _output(completion: _Completion, asked_model: str) -> LlmOutput:
         content = "".join(part["text"] for part in content if isinstance(part.get("text"), str))
     if content is None:
         raise HandlerError(
-            "llm_no_content",
+            LLM_NO_CONTENT.code,
             f"the model gave no text: {choice.message.refusal or f'finish_reason {choice.finish_reason}'}",
         )
     return LlmOutput(

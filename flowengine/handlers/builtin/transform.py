@@ -1,15 +1,21 @@
-"""`transform`: one value into another. `transform_types` says what each type does."""
+"""`transform`: makes one value out of another. Knows nothing of where the value comes from."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from flowengine.handlers.builtin.transform_types import TRANSFORMS
+from flowengine.execution.error_codes import INVALID_JSON, MISSING_PARAMETER, WRONG_INPUT_TYPE
+from flowengine.handlers.builtin.checked_values import Number, as_number, describe, join_texts, refuse_long
+from flowengine.jsonvalue import NotJsonError, UnencodableError, decode_bounded, encode
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 from flowengine.plugin.registry import handler
+
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 TransformType = Literal[
     "uppercase",
@@ -69,5 +75,141 @@ def transform(config: TransformConfig, context: Context) -> TransformResult:
     `result_too_large`.
     """
     if config.transform_type == "replace" and not config.old:
-        raise HandlerError("missing_parameter", "replace needs 'old', the text to look for")
-    return TransformResult(TRANSFORMS[config.transform_type](config))
+        raise HandlerError(MISSING_PARAMETER.code, "replace needs 'old', the text to look for")
+    return TransformResult(_TRANSFORMS[config.transform_type](config))
+
+
+def _wrong(config: TransformConfig, needed: str) -> HandlerError:
+    return HandlerError(
+        WRONG_INPUT_TYPE.code,
+        f"{config.transform_type} needs {needed} as input, it got {describe(config.input)}",
+    )
+
+
+def _text(config: TransformConfig) -> str:
+    if not isinstance(config.input, str):
+        raise _wrong(config, "text")
+    return config.input
+
+
+def _list(config: TransformConfig) -> list[Any]:
+    if not isinstance(config.input, list):
+        raise _wrong(config, "a list")
+    return config.input
+
+
+def _object(config: TransformConfig) -> dict[str, Any]:
+    if not isinstance(config.input, dict):
+        raise _wrong(config, "an object")
+    return config.input
+
+
+def _titled(config: TransformConfig) -> str:
+    return _WORD.sub(lambda word: word[0].capitalize(), _text(config))
+
+
+def _reversed(config: TransformConfig) -> str | list[Any]:
+    if isinstance(config.input, str | list):
+        return config.input[::-1]
+    raise _wrong(config, "text or a list")
+
+
+def _length(config: TransformConfig) -> int:
+    if isinstance(config.input, str | list | dict):
+        return len(config.input)
+    raise _wrong(config, "text, a list or an object")
+
+
+def _parsed(config: TransformConfig) -> object:
+    try:
+        return decode_bounded(_text(config))
+    except NotJsonError as error:
+        raise HandlerError(INVALID_JSON.code, f"json_parse: the input is not JSON: {error}") from error
+
+
+def _stringified(config: TransformConfig) -> str:
+    try:
+        encoded = encode(config.input)
+    except UnencodableError as error:
+        raise HandlerError(INVALID_JSON.code, f"json_stringify: {error}") from error
+    return (msgspec.json.format(encoded, indent=config.indent) if config.indent else encoded).decode()
+
+
+def _as_text(config: TransformConfig) -> str:
+    return config.input if isinstance(config.input, str) else _stringified(config)
+
+
+def _as_number(config: TransformConfig) -> Number:
+    return as_number(config.input, "input")
+
+
+def _split(config: TransformConfig) -> list[str]:
+    return _text(config).split(config.separator or None)
+
+
+def _joined(config: TransformConfig) -> str:
+    return join_texts(_list(config), config.separator or "", "join")
+
+
+def _replaced(config: TransformConfig) -> str:
+    text, old = _text(config), config.old or ""
+    refuse_long(len(text) + text.count(old) * (len(config.new) - len(old)), "replace")
+    return text.replace(old, config.new)
+
+
+def _end(position: int) -> Callable[[TransformConfig], object]:
+    def take(config: TransformConfig) -> object:
+        if not isinstance(config.input, str | list):
+            raise _wrong(config, "text or a list")
+        return config.input[position] if config.input else None
+
+    return take
+
+
+def _unique(config: TransformConfig) -> list[Any]:
+    seen: dict[bytes, Any] = {}
+    for item in _list(config):
+        seen.setdefault(msgspec.json.encode(item, order="deterministic"), item)
+    return list(seen.values())
+
+
+def _sorted(config: TransformConfig) -> list[Any]:
+    items = _list(config)
+    texts = all(isinstance(item, str) for item in items)
+    numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in items)
+    if not (texts or numbers):
+        raise HandlerError(WRONG_INPUT_TYPE.code, "sort needs a list of texts only or of numbers only")
+    return sorted(items, reverse=config.descending)
+
+
+def _flattened(config: TransformConfig) -> list[Any]:
+    """One level only, as the array methods of other languages do."""
+    flat: list[Any] = []
+    for item in _list(config):
+        flat.extend(item if isinstance(item, list) else [item])
+    return flat
+
+
+_TRANSFORMS: Final[Mapping[str, Callable[[TransformConfig], object]]] = {
+    "uppercase": lambda config: _text(config).upper(),
+    "lowercase": lambda config: _text(config).lower(),
+    "title": _titled,
+    "capitalize": lambda config: _text(config).capitalize(),
+    "trim": lambda config: _text(config).strip(),
+    "reverse": _reversed,
+    "length": _length,
+    "json_parse": _parsed,
+    "json_stringify": _stringified,
+    "split": _split,
+    "join": _joined,
+    "replace": _replaced,
+    "to_number": _as_number,
+    "to_text": _as_text,
+    "first": _end(0),
+    "last": _end(-1),
+    "unique": _unique,
+    "sort": _sorted,
+    "flatten": _flattened,
+    "keys": lambda config: list(_object(config)),
+    "values": lambda config: list(_object(config).values()),
+}

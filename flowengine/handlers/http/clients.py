@@ -1,7 +1,7 @@
 """The shared httpx clients of a process: egress rules, bounded bodies, no cookies, no proxies.
 
-Proxy variables and `.netrc` are not read (a proxy would resolve names behind our back); SSL_CERT_FILE
-and SSL_CERT_DIR are. Knows nothing of retries, which belong to a call and not to a client.
+Proxy variables and `.netrc` are not read, since a proxy would resolve names without our checks;
+SSL_CERT_FILE and SSL_CERT_DIR are read. Knows nothing of retries, which belong to a call.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import httpcore
 import httpx
 
 from flowengine import __version__
-from flowengine.handlers.http.bounded_body import (
+from flowengine.handlers.http.body_decoder import (
     ACCEPTED_ENCODINGS,
     BodyDecoder,
     BodyEncodingError,
     BodyTooLargeError,
 )
-from flowengine.handlers.http.egress import Policy
-from flowengine.handlers.http.guarded_network import (
+from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     GuardedBackend,
+    HeadLimit,
     Resolver,
     system_resolver,
 )
-from flowengine.handlers.http.head_limit import HeadLimit
+from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 _KEPT_CONNECTIONS: Final = 32
@@ -42,7 +42,7 @@ class ResponseTooLargeError(httpx.TransportError):
 
 
 def make_client(
-    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
 ) -> httpx.Client:
     """A client for threads. Close it when the process ends."""
     _quiet()
@@ -66,7 +66,7 @@ def make_client(
 
 
 def make_async_client(
-    policy: Policy, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
 ) -> httpx.AsyncClient:
     """A client for one event loop. Close it there."""
     _quiet()
@@ -93,12 +93,12 @@ def _headers() -> Mapping[str, str]:
 
 
 def _no_cookies() -> CookieJar:
-    """A jar that keeps nothing: one node's session must not leak into another's request."""
+    """A jar that keeps nothing, so that no node's session leaks into another node's request."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _quiet() -> None:
-    """httpx logs whole URLs at INFO and httpcore header values at DEBUG: secrets, both."""
+    """Silence httpx, which logs whole URLs, and httpcore, which logs header values: both may hold secrets."""
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -114,7 +114,7 @@ def _as_httpx_errors() -> Iterator[None]:
 
 
 def _end_head(response: httpx.Response) -> None:
-    """Tell the connection that the answer's head has come."""
+    """Tell the connection that the head of the answer has come."""
     stream = response.extensions.get("network_stream")
     if isinstance(stream, HeadLimit):
         stream.end_head()
@@ -145,7 +145,7 @@ class _BoundedStream(httpx.SyncByteStream):
 
 
 class _BoundedTransport(httpx.BaseTransport):
-    """Answers whose bodies come decoded, and end with an error at the limit."""
+    """Answers with decoded bodies, which end with an error at the limit."""
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self._transport = transport

@@ -1,8 +1,8 @@
 """One try at an HTTP call: send, follow redirects safely, read the answer. Knows nothing of retries.
 
-On a redirect to another origin only headers on a short list go along: `Authorization` and cookies
-are not the only credentials, every custom header may be one. Nor does a body: a redirect that would
-send it there (307, 308) is refused, and so is one from https to http.
+A redirect to another origin gets only the headers of a short list, since every custom header may be a
+credential, and not only `Authorization` and cookies. It never gets a body: a redirect that would send one
+there (307, 308) is refused, and so is one from https to http.
 """
 
 from __future__ import annotations
@@ -11,10 +11,21 @@ from typing import Final
 
 import httpx
 
+from flowengine.execution.error_codes import (
+    CONNECTION_FAILED,
+    EGRESS_REFUSED,
+    INVALID_REQUEST,
+    INVALID_RESPONSE,
+    REDIRECT_REFUSED,
+    REQUEST_TIMEOUT,
+    RESPONSE_TOO_LARGE,
+    TOO_MANY_REDIRECTS,
+    ErrorCode,
+)
 from flowengine.handlers.http.answer import Answer
 from flowengine.handlers.http.clients import ResponseTooLargeError
-from flowengine.handlers.http.guarded_network import EgressRefusedError
-from flowengine.handlers.http.outgoing_request import Outgoing, public_url
+from flowengine.handlers.http.guarded_connections import EgressRefusedError
+from flowengine.handlers.http.outgoing_request import OutgoingRequest, public_url
 from flowengine.plugin.context import Context
 
 MAX_REDIRECTS: Final = 5
@@ -39,17 +50,17 @@ _SAFE_ELSEWHERE: Final = frozenset(
 
 
 class TryFailedError(Exception):
-    """This try gave no answer. `retryable`: another one may."""
+    """This try gave no usable answer. `retryable`: another one may."""
 
-    def __init__(self, code: str, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.retryable = retryable
 
 
-def exchange(request: Outgoing, context: Context) -> Answer:
-    """The answer, whatever its status, once redirects are followed. Raises TryFailedError."""
+def exchange(request: OutgoingRequest, context: Context) -> Answer:
+    """The answer after all redirects, whatever its status. Raises TryFailedError."""
     client = context.http()
     try:
         sent = client.build_request(
@@ -65,11 +76,11 @@ def exchange(request: Outgoing, context: Context) -> Answer:
 
 
 def attempt_timeout(remaining_s: float) -> httpx.Timeout:
-    """How long one try may wait for the network, of the seconds that are left to the node.
+    """How long one try may wait for the network, if the node has `remaining_s` left.
 
-    A service may be silent for half of what is left, so that a try that hangs leaves time for
-    another; but always for 30 s, so that a slow service needs no longer `timeout_seconds` than
-    it takes. The node's deadline bounds all of it.
+    A service may be silent for half of that time, so that a try that hangs leaves time for another. It may
+    always be silent for 30 s, so that a slow service needs no more `timeout_seconds` than it takes. The
+    node's deadline bounds all of it.
     """
     left = max(remaining_s, 0.001)
     return httpx.Timeout(
@@ -86,25 +97,25 @@ def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer
             request = redirected(request, response.next_request)
         finally:
             response.close()
-    raise TryFailedError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects were answered")
+    raise TryFailedError(TOO_MANY_REDIRECTS, f"more than {MAX_REDIRECTS} redirects were answered")
 
 
 def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Request:
-    """The next request of a redirect, without what only the first service may see.
+    """The next request of a redirect, without the headers that only the first service may see.
 
     Raises TryFailedError `redirect_refused`.
     """
     here, there = request.url, following.url
     if there.scheme not in ("http", "https"):
-        raise TryFailedError("redirect_refused", f"a redirect to a {there.scheme}: address is not followed")
+        raise TryFailedError(REDIRECT_REFUSED, f"a redirect to a {there.scheme}: address is not followed")
     if here.scheme == "https" and there.scheme == "http":
         raise TryFailedError(
-            "redirect_refused", f"a redirect from https to {public_url(str(there))} is not followed"
+            REDIRECT_REFUSED, f"a redirect from https to {public_url(str(there))} is not followed"
         )
     if not _same_service(here, there):
         if _has_body(following):
             raise TryFailedError(
-                "redirect_refused",
+                REDIRECT_REFUSED,
                 f"a redirect that sends the request's body on to {public_url(str(there))}, another service, "
                 "is not followed; call that address itself if it may see the body",
             )
@@ -114,7 +125,7 @@ def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Reques
 
 
 def _has_body(request: httpx.Request) -> bool:
-    """Whether httpx sends a body with it: where it drops one (303), it drops these headers too."""
+    """Whether httpx sends a body with it. If httpx drops the body (303), it drops these headers too."""
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
@@ -136,19 +147,19 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
-    """The failure that an httpx error stands for."""
+    """An httpx error as the failure of this try."""
     match error:
         case EgressRefusedError():
-            return TryFailedError("egress_refused", str(error))
+            return TryFailedError(EGRESS_REFUSED, str(error))
         case ResponseTooLargeError():
-            return TryFailedError("response_too_large", str(error))
+            return TryFailedError(RESPONSE_TOO_LARGE, str(error))
         case httpx.DecodingError():
-            return TryFailedError("invalid_response", str(error))
+            return TryFailedError(INVALID_RESPONSE, str(error))
         case httpx.TimeoutException():
-            return TryFailedError("request_timeout", _described(error), retryable=True)
+            return TryFailedError(REQUEST_TIMEOUT, _described(error), retryable=True)
         case httpx.NetworkError() | httpx.RemoteProtocolError() | httpx.ProxyError():
-            return TryFailedError("connection_failed", _described(error), retryable=True)
-    return TryFailedError("invalid_request", _described(error))
+            return TryFailedError(CONNECTION_FAILED, _described(error), retryable=True)
+    return TryFailedError(INVALID_REQUEST, _described(error))
 
 
 _WORDS: Final = {

@@ -1,7 +1,7 @@
 """An HTTP request as a node's config describes it: checked, and ready to be sent. Pure.
 
-Refuses what could smuggle a second request or header into the first one, with an error that names
-the part at fault. Addresses are not judged here: that happens where the connection is made.
+Refuses everything that could smuggle a second request or header into the first one, with an error that
+names the part at fault. Addresses are judged elsewhere, where the connection is made.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from flowengine.execution.error_codes import INVALID_REQUEST
 from flowengine.jsonvalue import UnencodableError, encode
 from flowengine.plugin.errors import HandlerError
 
@@ -27,8 +28,8 @@ _FRAMING: Final = frozenset(
 _MAX_URL: Final = 16 * 1024
 
 
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. Header names are as written; `content` is None where there is no body."""
+class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request. Header names are as written; `content` is None if there is no body."""
 
     method: str
     url: str
@@ -40,28 +41,28 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         """`GET https://host/path`, for messages and logs: no query, no credentials."""
         return f"{self.method} {public_url(self.url)}"
 
-    def with_defaults(self, defaults: Mapping[str, str]) -> Outgoing:
+    def with_defaults(self, defaults: Mapping[str, str]) -> OutgoingRequest:
         """The same with those headers added that it does not have."""
         present = {name.lower() for name, _ in self.headers}
         added = tuple(pair for pair in defaults.items() if pair[0].lower() not in present)
         return msgspec.structs.replace(self, headers=self.headers + added)
 
 
-def outgoing(
+def prepare_request(
     *,
     method: str,
     url: str,
     headers: Mapping[str, Scalar],
     params: Mapping[str, Scalar | Sequence[Scalar] | None],
     body: Any = None,
-) -> Outgoing:
-    """The request. Text is sent as it is, any other body as JSON, null is no body.
+) -> OutgoingRequest:
+    """The request. A text body is sent as it is, any other body as JSON; None is no body.
 
-    Raises HandlerError `invalid_request`, naming what is wrong.
+    Raises HandlerError `invalid_request`, which names the part that is wrong.
     """
     content, content_type = _content(body)
     try:
-        request = Outgoing(
+        request = OutgoingRequest(
             method=_method(method),
             url=_with_params(_checked_url(url), params),
             headers=tuple(_header(name, value) for name, value in headers.items()),
@@ -94,7 +95,7 @@ def public_url(url: str) -> str:
 
 def _method(method: str) -> str:
     if not _TOKEN.match(method) or len(method) > 32:
-        # Not the text itself: it may be a secret that was put into the wrong field.
+        # The text is not repeated: it may be a secret that was put into the wrong field.
         raise _invalid("method is not an HTTP method: write GET, POST, PUT, PATCH, DELETE, ...")
     if method.upper() == "CONNECT":
         raise _invalid("method CONNECT cannot be used: it opens a tunnel")
@@ -113,7 +114,7 @@ def _checked_url(url: str) -> SplitResult:
     except ValueError as error:
         raise _invalid(f"url cannot be read: {error}") from error
     if parts.scheme.lower() not in ("http", "https"):
-        # Not the text itself: a part of a secret is not recognised as one.
+        # The text is not repeated: redaction does not recognise a part of a secret.
         given = f"{parts.scheme}:// cannot be called" if "://" in stripped else "it names no scheme"
         raise _invalid(f"url must start with http:// or https://; {given}")
     if not parts.hostname or port == 0:
@@ -122,7 +123,7 @@ def _checked_url(url: str) -> SplitResult:
 
 
 def _with_params(parts: SplitResult, params: Mapping[str, Scalar | Sequence[Scalar] | None]) -> str:
-    """The URL with `params` added to the query that it has. A null is left out."""
+    """The URL with `params` added to its query. A null is left out."""
     pairs = [
         (name, _text(item))
         for name, value in params.items()
@@ -167,4 +168,4 @@ def _content(body: Any) -> tuple[bytes | None, str]:
 
 
 def _invalid(message: str) -> HandlerError:
-    return HandlerError("invalid_request", message)
+    return HandlerError(INVALID_REQUEST.code, message)

@@ -1,4 +1,4 @@
-"""One event loop for all async handlers of a process, on a thread of its own, started when needed."""
+"""One event loop for all async handlers of a process, on a thread of its own that starts when needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ResultT = TypeVar("ResultT")
 
 
 class EventLoopThread:
-    """Runs coroutines for other threads. Context variables of the submitting thread go along."""
+    """Runs coroutines for other threads, with the context variables of the submitting thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,7 +22,7 @@ class EventLoopThread:
         self._stopping = False
 
     def submit(self, coroutine: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
-        """Start it on the loop; the future is done when it is. Raises RuntimeError once closed."""
+        """Start a coroutine on the loop; the future has its result. Raises RuntimeError once closed."""
         try:
             loop = self._running_loop()
         except RuntimeError:
@@ -31,7 +31,7 @@ class EventLoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Cancel what runs, stop the loop and wait for its thread, `timeout_s` at most."""
+        """Cancel everything that runs, stop the loop, and wait at most `timeout_s` for its thread."""
         with self._lock:
             self._stopping = True
             loop, thread = self._loop, self._thread
@@ -56,7 +56,7 @@ class EventLoopThread:
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         while not self._stopping:
-            # A task of a handler's own that calls sys.exit breaks the loop out of here: go on.
+            # A task of a handler's own that calls sys.exit ends run_forever; the other handlers go on.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 loop.run_forever()
         tasks = asyncio.all_tasks(loop)

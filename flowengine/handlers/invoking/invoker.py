@@ -1,8 +1,8 @@
-"""Calling a handler: its config made typed, its deadline kept, whatever it raises made a HandlerError.
+"""Calls a handler: makes its config typed, keeps its deadline, turns whatever it raises into a HandlerError.
 
-Sync handlers run in the calling thread, async ones on the process's event loop. A sync handler that
-does not return cannot be stopped from here: its network calls end at the deadline, and what does
-not end is the caller's to give up on. Decides nothing about nodes.
+Sync handlers run in the calling thread, async ones on the process's event loop. A sync handler that does
+not return cannot be stopped from here: its network calls end at the deadline, and the caller has to give up
+on everything else. Decides nothing about nodes.
 """
 
 from __future__ import annotations
@@ -17,28 +17,34 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from flowengine.handlers.http import time_limit
-from flowengine.handlers.http.egress import Policy
+from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
+from flowengine.handlers.handler_settings import HandlerSettings
+from flowengine.handlers.http import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import failure_of
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
 from flowengine.plugin.registry import Handler
+from flowengine.settings.model import Egress
 
 if TYPE_CHECKING:
     import httpx
 
-# How long a cancelled handler may take to clean up before it is left behind.
+# How long a cancelled handler may take to clean up before nobody waits for it any more.
 _CLEAN_UP_SECONDS: Final = 2.0
 
 
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
-    def __init__(self, *, egress: Policy = "private") -> None:
-        """Starts nothing; clients and loop are made when first asked for."""
-        self._egress: Policy = egress
+    def __init__(self, *, egress: Egress, settings: HandlerSettings) -> None:
+        """Starts nothing; clients and loop are made when they are first needed.
+
+        `settings` holds one struct for each type that a handler takes as its settings.
+        """
+        self._egress: Egress = egress
+        self._settings = settings
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -63,36 +69,41 @@ class Invoker:
             return self._async_http
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
-        """What the handler returns for an already rendered config.
+        """What the handler returns for a rendered config.
 
-        Raises HandlerError (`invalid_config` names the field; any other exception of the handler
-        becomes `handler_error`), HandlerTimeoutError when an async handler passes the deadline.
+        Raises HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of an
+        exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
         """
         typed = _typed(handler, config)
         if handler.is_async:
-            return self._wait(handler.function(typed, context), handler, context)
+            return self._wait(self._call(handler, typed, context), handler, context)
         try:
-            with time_limit.until(context.deadline):
-                output = handler.function(typed, context)
+            with network_deadline.until(context.deadline):
+                output = self._call(handler, typed, context)
         except BaseException as error:
             raise self._failed(error, handler, context) from error
         return self._wait(output, handler, context) if inspect.isawaitable(output) else output
 
     def close(self) -> None:
-        """Close the clients and stop the loop; handlers that still run are cancelled."""
+        """Close the clients and stop the loop; async handlers that still run are cancelled."""
         with self._lock:
             client, async_client = self._http, self._async_http
             self._http = self._async_http = None
         if client is not None:
             client.close()
         if async_client is not None:
-            # Where the loop is gone or stuck the process ends anyway, and its sockets with it.
+            # If the loop is gone or stuck, the sockets end with the process, which is about to end.
             with contextlib.suppress(RuntimeError, TimeoutError):
                 self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
         self._loop.close()
 
+    def _call(self, handler: Handler, config: msgspec.Struct, context: Context) -> object:
+        if handler.settings_type is None:
+            return handler.function(config, context)
+        return handler.function(config, context, self._settings[handler.settings_type])
+
     def _wait(self, output: object, handler: Handler, context: Context) -> object:
-        """The result of an async handler, or its failure, at the deadline and a moment at the latest."""
+        """The result or failure of an async handler, at the latest shortly after the deadline."""
         if not inspect.isawaitable(output):
             return output
         remaining_s = context.remaining_seconds()
@@ -101,11 +112,11 @@ class Invoker:
             return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
         except concurrent.futures.CancelledError as error:
             raise HandlerError(
-                "handler_cancelled",
+                HANDLER_CANCELLED.code,
                 f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
             ) from error
         except TimeoutError as error:
-            # It did not heed its cancellation, or it blocks the event loop.
+            # The handler ignored its cancellation, or it blocks the event loop.
             future.cancel()
             context.logger.warning("handler.left_behind", handler=handler.name)
             raise _timed_out(handler) from error
@@ -126,9 +137,9 @@ class Invoker:
 
     def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
         failure = failure_of(error)
-        if failure.code == "handler_error":  # a defect of the handler: its author needs the traceback
+        if failure.code == HANDLER_ERROR.code:  # a defect of the handler; its author needs the traceback
             context.logger.error("handler.raised", exc_info=error)
-        if failure.code == "request_timeout" and context.remaining_seconds() <= 0:
+        if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
             return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
         return failure
 
@@ -140,9 +151,9 @@ def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
         message, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".")
         where = f"config.{field}" if field and not field.startswith("[") else f"config{field}"
-        raise HandlerError("invalid_config", f"{where}: {message}") from error
+        raise HandlerError(INVALID_CONFIG.code, f"{where}: {message}") from error
     except Exception as error:
-        raise HandlerError("invalid_config", f"config: {failure_of(error).message}") from error
+        raise HandlerError(INVALID_CONFIG.code, f"config: {failure_of(error).message}") from error
 
 
 def _over(handler: Handler) -> str:

@@ -1,11 +1,12 @@
-"""Secrets for `{{ secrets.NAME }}`: read in the worker only, and taken out of whatever leaves it.
+"""Secrets for `{{ secrets.NAME }}`: read in the worker only, and taken out of everything that leaves it.
 
-What was handed out once, and the worker's own credentials, are replaced by `***` in texts and results:
-as they are, in either case, inside base64, and in every spelling that `spellings` knows. Of a URL, what
-may be shown of it elsewhere goes too. A value shorter than 4 characters is not handed out: to replace it
-would garble every result, and not to would show it. Where a text was cut short (`...`), the start of a
-secret before the cut goes too. Not replaced: other encryptions or encodings of a value, and other parts
-of it.
+Every secret that was handed out, and the worker's own credentials, are replaced by `***` in texts and
+results: as they are, in either case, inside base64, and in every form that `escaped_forms` knows. Of a secret
+that is a URL, the parts that are shown elsewhere are replaced too. In a text that was cut short (`...`), the
+start of a secret before the cut is replaced too.
+
+A value shorter than 4 characters is not handed out: replacing it would garble every result, and keeping it
+would show it. Other encodings, encryptions and parts of a value are not recognised.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
 from flowengine.handlers.http.outgoing_request import public_url
-from flowengine.handlers.secrets.spellings import Spellings
+from flowengine.handlers.secrets.escaped_forms import EscapedForms
 from flowengine.jsonvalue import UnencodableError, decode, encode
 from flowengine.plugin.errors import HandlerError
 
@@ -45,12 +47,12 @@ class Secrets:
     """The secrets of one process. Safe to use from several threads."""
 
     def __init__(self, environ: Mapping[str, str], *, own: Iterable[str] = ()) -> None:
-        """`own`: credentials that no template can name, which a service may repeat in its answer all the
-        same. One shorter than 4 characters is left where it is."""
+        """`own`: credentials that no template can name, but that a service may repeat in its answer. One
+        shorter than 4 characters is not replaced."""
         self._environ = environ
         self._lock = threading.Lock()
         self._known: set[str] = set()
-        self._spellings: tuple[Spellings, ...] = ()
+        self._forms: tuple[EscapedForms, ...] = ()
         for value in own:
             if len(value.strip()) >= MIN_CHARS:
                 self._keep_out(value)
@@ -58,19 +60,19 @@ class Secrets:
     def lookup(self, name: str) -> str:
         """The value of FLOWENGINE_SECRET_<name>, or of the file that FLOWENGINE_SECRET_<name>_FILE names.
 
-        The name is tried as written, then in capitals. Files are read each time, so that a secret
-        can be changed while the worker runs; white space at the end of a file is not part of it.
+        The name is tried as written, then in capitals. Files are read each time, so that a secret can be
+        changed while the worker runs; white space at the end of a file does not count.
         Raises HandlerError: `secret_missing`, `secret_unusable`.
         """
         if not _NAME.match(name):
-            raise HandlerError("secret_missing", f"{name[:60]!r} cannot be the name of a secret")
+            raise HandlerError(SECRET_MISSING.code, f"{name[:60]!r} cannot be the name of a secret")
         for candidate in dict.fromkeys((name, name.upper())):
             value = self._read(candidate)
             if value is not None:
                 self._remember(name, value)
                 return value
         raise HandlerError(
-            "secret_missing",
+            SECRET_MISSING.code,
             f"the worker has no secret '{name}'; set {_PREFIX}{name.upper()} or "
             f"{_PREFIX}{name.upper()}_FILE on it",
         )
@@ -80,15 +82,15 @@ class Secrets:
         return self._redacted(text, self._near(text))
 
     def redact_json(self, data: bytes) -> bytes:
-        """The same for a JSON document, in keys, texts and numbers. What holds no secret comes back as is.
+        """The same for a JSON document, in keys, texts and numbers; without a secret in it, the same bytes.
 
-        Takes a few times the document's length, not what it would take as a value. Raises
-        UnencodableError when a key was replaced in a document nested too deeply to be read.
+        Takes memory for a few copies of the document, not for its value. Raises UnencodableError if a key
+        was replaced in a document that is nested too deeply to be read.
         """
         text = data.decode(errors="replace")
         near = self._near(text)
         if "\\u" in text:
-            # Letters and digits may be escaped too, though our own encoder escapes none.
+            # Our own encoder escapes no letters and digits, but a handler's may.
             near = self._near(f"{text}\n{_ESCAPED_CHARACTER.sub(lambda code: chr(int(code[1], 16)), text)}")
         if not near and not _is_cut(text):
             return data
@@ -103,22 +105,22 @@ class Secrets:
         redacted = _TEXT_OR_NUMBER.sub(replaced, text).encode()
         return _with_keys_once(redacted) if keys_changed else redacted
 
-    def _near(self, text: str) -> Sequence[Spellings]:
-        """The spellings that may be in the text, longest first."""
-        if not self._spellings:
+    def _near(self, text: str) -> Sequence[EscapedForms]:
+        """The forms that may be in the text, longest first."""
+        if not self._forms:
             return ()
         lowered = text.lower()
-        return [spelling for spelling in self._spellings if spelling.may_be_in(lowered)]
+        return [form for form in self._forms if form.may_be_in(lowered)]
 
-    def _redacted(self, text: str, near: Sequence[Spellings]) -> str:
-        for spelling in near:
-            text = spelling.replaced(text, MASK)
-        if not self._spellings or not _is_cut(text):
+    def _redacted(self, text: str, near: Sequence[EscapedForms]) -> str:
+        for form in near:
+            text = form.replaced(text, MASK)
+        if not self._forms or not _is_cut(text):
             return text
         *before, last = text.split(CUT)
         return CUT.join([*(self._without_start(piece) for piece in before), last])
 
-    def _redacted_token(self, token: str, near: Sequence[Spellings]) -> str:
+    def _redacted_token(self, token: str, near: Sequence[EscapedForms]) -> str:
         """A text or number of a JSON document; a number that holds a secret becomes a text."""
         if token[0] != '"':
             redacted = self._redacted(token, near)
@@ -130,9 +132,9 @@ class Secrets:
         return token if redacted == value else encode(redacted).decode()
 
     def _without_start(self, piece: str) -> str:
-        """A text that was cut short, less the start of a secret at its end."""
+        """A text that was cut short, with the start of a secret at its end replaced."""
         kept = piece.rstrip("'\"")
-        starts = [at for item in self._spellings if (at := item.begun_at_end_of(kept)) is not None]
+        starts = [at for item in self._forms if (at := item.begun_at_end_of(kept)) is not None]
         return f"{kept[: min(starts)]}{MASK}{piece[len(kept) :]}" if starts else piece
 
     def _read(self, name: str) -> str | None:
@@ -149,13 +151,13 @@ class Secrets:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text of at most 64 KiB"
             raise HandlerError(
-                "secret_unusable", f"the file that {_PREFIX}{name}_FILE names cannot be read: {reason}"
+                SECRET_UNUSABLE.code, f"the file that {_PREFIX}{name}_FILE names cannot be read: {reason}"
             ) from error
 
     def _remember(self, name: str, value: str) -> None:
         if len(value.strip()) < MIN_CHARS:
             raise HandlerError(
-                "secret_unusable",
+                SECRET_UNUSABLE.code,
                 f"secret '{name}' is shorter than {MIN_CHARS} characters, white space around it not counted: "
                 "it could not be kept out of results and errors",
             )
@@ -165,8 +167,8 @@ class Secrets:
         with self._lock:
             if value in self._known:
                 return
-            known = {spelling.text: spelling for spelling in (*self._spellings, *_written(value))}
-            self._spellings = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
+            known = {form.text: form for form in (*self._forms, *_forms_of(value))}
+            self._forms = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
             self._known.add(value)
 
 
@@ -175,25 +177,25 @@ def _is_cut(text: str) -> bool:
 
 
 def _with_keys_once(data: bytes) -> bytes:
-    """Two keys that held secrets may be the same now: the last one stays."""
+    """The document with each key once; redaction may have made two alike. The last one stays."""
     try:
         return encode(decode(data))
     except RecursionError as error:
         raise UnencodableError("nested too deeply") from error
 
 
-def _written(value: str) -> Iterator[Spellings]:
-    """Everything by which `value` may be known elsewhere."""
+def _forms_of(value: str) -> Iterator[EscapedForms]:
+    """Everything that shows `value` elsewhere: itself, its long lines, parts of a URL, its base64."""
     bare = value.strip()
     texts = [bare, *(line for line in bare.splitlines() if len(line) >= _MIN_LINE_CHARS), *_url_parts(bare)]
     for text in texts:
-        yield Spellings(text, head=MIN_CHARS)
+        yield EscapedForms(text, head=MIN_CHARS)
     for text in _base64_forms(bare.encode(errors="surrogatepass")):
-        yield Spellings(text, head=MIN_CHARS, alike=_URL_SAFE)
+        yield EscapedForms(text, head=MIN_CHARS, alike=_URL_SAFE)
 
 
 def _url_parts(value: str) -> Iterator[str]:
-    """What is left of a URL where it is shown without its credentials or its query, and these alone."""
+    """A URL without its credentials and query, as it is shown elsewhere, and each of these alone."""
     try:
         parts = urlsplit(value)
     except ValueError:
@@ -213,7 +215,7 @@ def _base64_forms(data: bytes) -> Iterator[str]:
     """`data` as it appears inside the base64 of something longer: at each of three alignments."""
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + data).decode()
-        # Characters that also hold bits of the neighbours differ from case to case.
+        # The outer characters also hold bits of the neighbours, so they differ from case to case.
         first = (before * 8 + 5) // 6
         last = (before + len(data)) * 8 // 6
         core = encoded[first:last]

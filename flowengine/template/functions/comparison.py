@@ -1,6 +1,6 @@
-"""`==`, `<`, `in` and their like in templates: what comparing costs is taken from the budget first.
+"""`==`, `<`, `in` and the like in templates: the cost of a comparison is taken from the budget first.
 
-Python compares two equal objects of 60,000 keys in 2 ms, and a template has room for a hundred of those.
+Python compares two equal objects of 60,000 keys in 2 ms, and a template can hold a hundred such comparisons.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from jinja2 import Undefined
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import json_size, type_name
+from flowengine.template.json_values import json_size, type_name
 
 
 def compare(budget: Budget, operands: Sequence[object], symbols: Sequence[str]) -> bool:
@@ -68,7 +68,7 @@ def _equal(budget: Budget, left: object, right: object) -> bool:
 
 
 def _cost(budget: Budget, left: object, right: object) -> int:
-    """What walking through both at most takes: the size of the shorter one."""
+    """What a walk through both takes at most: the size of the shorter one."""
     if isinstance(left, str) and isinstance(right, str):
         return min(len(left), len(right))
     if isinstance(left, list | dict) and isinstance(right, list | dict):

@@ -1,6 +1,6 @@
 """The filters that templates may use: each bounded before it makes anything.
 
-Jinja's own are not used: several format, call, look up attributes, or grow without limit (`center`,
+Jinja2's own filters are not used: several format, call, look up attributes, or grow without limit (`center`,
 `indent`, `format`, `attr`, `map`). A filter takes the budget, the value, then its arguments.
 """
 
@@ -13,7 +13,7 @@ from jinja2 import Undefined
 
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
-from flowengine.template.values import (
+from flowengine.template.json_values import (
     checked_number,
     is_number,
     to_json,
@@ -22,7 +22,7 @@ from flowengine.template.values import (
 )
 
 MAX_ROUND_DIGITS = 15
-_CHARACTER_COST = 8  # a list of one-character texts takes that much more than the text
+_CHARACTER_COST = 8  # a list of one-character texts takes so many times the memory of the text
 _MISSING = object()
 
 

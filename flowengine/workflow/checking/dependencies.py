@@ -1,4 +1,4 @@
-"""From the ids that nodes name to a graph; whatever is wrong with ids and dependencies is reported."""
+"""Turns the ids that nodes name into a graph, and reports what is wrong with ids and dependencies."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import pointer_to
-from flowengine.workflow.checking.document_shape import DraftNode
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.graph import Graph
+from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 MAX_NAMED_IN_CYCLE: Final = 50
 
 
 class Links(msgspec.Struct, frozen=True):
-    """The graph, and which number each id has (of two nodes with one id, the first).
+    """The graph of a document, and the number of the node behind each id.
 
-    `index` holds ids that were refused too; `nameable` are those that a message may propose.
+    `index` also holds ids that were refused; of two nodes with one id it has the first. `nameable` are the
+    ids that a message may propose.
     """
 
     index: dict[str, int]
@@ -27,14 +29,14 @@ class Links(msgspec.Struct, frozen=True):
     graph: Graph
 
 
-def link(nodes: Sequence[DraftNode], report: Report) -> Links:
-    """Resolve every dependency; reports duplicate ids, dependencies that lead nowhere, and cycles."""
+def link(nodes: Sequence[NodeFields], report: Report) -> Links:
+    """Resolve every dependency. Reports duplicate ids, dependencies that lead nowhere, and cycles."""
     index: dict[str, int] = {}
-    for place, node in enumerate(nodes):
+    for node in nodes:
         if node.id is None:
             continue
-        first = index.setdefault(node.id, place)
-        if first != place:
+        first = index.setdefault(node.id, node.place)
+        if first != node.place:
             report.add(
                 "duplicate_id",
                 pointer_to(node.pointer, "id"),
@@ -48,7 +50,7 @@ def link(nodes: Sequence[DraftNode], report: Report) -> Links:
 
 
 def _parents(
-    node: DraftNode, index: dict[str, int], nameable: Sequence[str], report: Report
+    node: NodeFields, index: dict[str, int], nameable: Sequence[str], report: Report
 ) -> tuple[int, ...]:
     found: dict[int, None] = {}
     seen: set[str] = set()
@@ -66,7 +68,7 @@ def _parents(
 
 
 def _report_dependency(
-    node: DraftNode, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
+    node: NodeFields, place: int, name: str, is_repeated: bool, nameable: Sequence[str], report: Report
 ) -> None:
     pointer = pointer_to(pointer_to(node.pointer, "dependencies"), place)
     if is_repeated:
@@ -78,7 +80,7 @@ def _report_dependency(
         report.add("unknown_dependency", pointer, f"no node has the id {quoted(name)}{nearest}")
 
 
-def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[DraftNode], report: Report) -> None:
+def _report_cycle(cycle: tuple[int, ...], nodes: Sequence[NodeFields], report: Report) -> None:
     names = [escaped(nodes[place].id or "") for place in (*cycle, cycle[0])]
     if len(names) > MAX_NAMED_IN_CYCLE:
         half = MAX_NAMED_IN_CYCLE // 2

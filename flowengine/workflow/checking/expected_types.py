@@ -1,6 +1,6 @@
-"""What a field of a config takes, read off its type: as much as is needed to say what is wrong with a value.
+"""What a field of a config takes, as its type says: as much as is needed to say what is wrong with a value.
 
-Found out once a type and kept: a document may hold some hundred thousand values.
+Found out once for each type and kept, because a document may hold some hundred thousand values.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _SCALARS: Final = (str, int, float, bool, type(None))
 
 
 class Expected(msgspec.Struct, frozen=True, dict=True):
-    """One type. What is None or empty is not known of it."""
+    """One type of a field. A property that is None or empty is not known of this type."""
 
-    kind: Any
+    annotation: Any
 
     @cached_property
     def list_of(self) -> Any:
         """The type of a list of these."""
-        return types.GenericAlias(list, (self.kind,))
+        return types.GenericAlias(list, (self.annotation,))
 
     @cached_property
     def takes_text(self) -> bool:
@@ -34,7 +34,7 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The values of a type that is a choice of a few, as text."""
+        """The values of a type that is a choice of literals, as text."""
         if not all(typing.get_origin(option) is typing.Literal for option in self._options):
             return ()
         return tuple(str(value) for option in self._options for value in typing.get_args(option))
@@ -57,25 +57,25 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def fields(self) -> Fields | None:
-        """What an object must hold: there is one struct that it can be, and it cannot be a mapping."""
+        """What an object must hold, where it can be of one struct only and cannot be a mapping."""
         structs, mappings = self._structs, self._of(dict)
         return fields_of(structs[0]) if len(structs) == 1 and not mappings else None
 
     @cached_property
     def values(self) -> Expected | None:
-        """What each value of an object must be: there is one mapping that it can be, and no struct."""
+        """What each value of an object must be, where it can be one mapping only and no struct."""
         mappings = self._of(dict)
         return Expected(typing.get_args(mappings[0])[1]) if len(mappings) == 1 and not self._structs else None
 
     @cached_property
     def items(self) -> Expected | None:
-        """What each item of a list must be, however many there are."""
+        """What each item of a list must be, where the number of items is free."""
         lists = self._of(*_LISTS)
         return Expected(typing.get_args(lists[0])[0]) if len(lists) == 1 and not _is_fixed(lists[0]) else None
 
     @cached_property
     def places(self) -> tuple[Expected, ...] | None:
-        """What the items of a list must be, one by one: their number is fixed."""
+        """What each item of a list must be in turn, where their number is fixed."""
         lists = self._of(*_LISTS)
         if len(lists) != 1 or not _is_fixed(lists[0]):
             return None
@@ -94,9 +94,9 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _options(self) -> tuple[Any, ...]:
-        """The plain types that it stands for: unions, annotations and aliases taken apart."""
+        """The plain types that it stands for, with unions, annotations and aliases taken apart."""
         options: list[Any] = []
-        pending = [self.kind]
+        pending = [self.annotation]
         while pending:
             item = pending.pop()
             origin = typing.get_origin(item)
@@ -132,7 +132,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """The fields of a struct by their names in JSON. `known` and `names` have the tag's name as well."""
+    """The fields of a struct by their names in JSON. `known` and `names` also have the name of the tag."""
 
     known: tuple[str, ...]
     names: frozenset[str]
@@ -141,7 +141,7 @@ class Fields(msgspec.Struct, frozen=True):
 
 @lru_cache(256)
 def fields_of(struct: type[msgspec.Struct]) -> Fields:
-    """Remembered: msgspec evaluates the annotations anew each time."""
+    """The fields of a struct. Cached, because msgspec evaluates the annotations anew each time."""
     found = {
         field.encode_name: Field(field.required, Expected(field.type))
         for field in msgspec.structs.fields(struct)

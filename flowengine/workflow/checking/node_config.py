@@ -1,7 +1,7 @@
-"""A node's config against its handler's struct, as far as that can be known before templates are rendered.
+"""Checks a node's config against its handler's struct, as far as possible before templates are rendered.
 
-A string that is one whole expression may become any value and stands for all; a text with expressions in it
-is text; everything else is held to the type, and everything wrong is reported, not only the first.
+A string that is one whole expression may become a value of any type, so it is accepted everywhere. A text
+with expressions in it is text. Everything else must match its type, and each value that does not is reported.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Final
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue, pointer_to
-from flowengine.plugin.literals import LiteralCheck
+from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
+from flowengine.plugin.literal_check import LiteralCheck
+from flowengine.settings import Limits
 from flowengine.template import is_template
-from flowengine.workflow.checking.document_shape import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, escaped, quoted
+from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 MAX_MESSAGE_CHARS: Final = 300
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
@@ -26,6 +28,24 @@ _TEXT_NOT_TAKEN: Final = (
     "text around an expression makes text, which is not what this field takes: "
     "make the whole string one expression"
 )
+
+
+def encode_config(config: JsonObject, pointer: str, limits: Limits, report: Report) -> bytes | None:
+    """The config as JSON; None, which is reported, where it cannot be written as JSON or is too large."""
+    try:
+        encoded = encode(config)
+    except UnencodableError as error:
+        report.add("invalid_config", pointer, f"the config cannot be written as JSON: {error}")
+        return None
+    if len(encoded) <= limits.max_config_bytes:
+        return encoded
+    report.add(
+        "config_too_large",
+        pointer,
+        f"the config takes {len(encoded)} bytes of JSON, the limit is {limits.max_config_bytes} "
+        "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
+    )
+    return None
 
 
 def check_config(
@@ -37,7 +57,7 @@ def check_config(
 ) -> None:
     """Report everything in the config that the handler would refuse, until the report is full.
 
-    `is_sole` says of a template whether it is one whole expression.
+    `is_sole` says whether a template is one whole expression.
     """
     has_templates = _holds_template(config)
     check = _Check(report, is_sole, has_templates)
@@ -51,7 +71,7 @@ def check_config(
 
 
 class _Member(msgspec.Struct, frozen=True):
-    """A value in a list or object: `key` is its place or name there."""
+    """A value in a list or object. `key` is its place or name there."""
 
     key: str | int
     value: JsonValue
@@ -68,7 +88,7 @@ class _Check:
         self.found = False
 
     def struct(self, value: JsonObject, fields: Fields, pointer: str) -> None:
-        """Every field of an object that a struct is made from."""
+        """Check every field of an object that a struct is made from."""
         if not fields.names.issuperset(value):
             self.found = True
             refuse_unknown_fields(value, fields.known, pointer, self._report)
@@ -79,7 +99,7 @@ class _Check:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
-        """Report what msgspec says, where it says."""
+        """Report msgspec's error at the place that it names."""
         text = str(error)
         found = _PATH.search(text)
         for step in _STEP.finditer(found["path"]) if found else ():
@@ -91,7 +111,7 @@ class _Check:
         self._report.add(code, pointer, message)
 
     def _leave_out(self) -> None:
-        """Something does not fit; how much of it is wrong is not looked at."""
+        """Count something that does not fit, without a look at how much of it is wrong."""
         self.found = True
         self._report.leave_out(at_least=True)
 
@@ -102,7 +122,7 @@ class _Check:
             self._plain(value, expected, owner, key)
 
     def _templated(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
-        """A template, or a list or object with templates in it."""
+        """Check a template, or a list or object with templates in it."""
         if isinstance(value, str):
             if not expected.takes_text and not self._is_sole(value):
                 self._add("invalid_config", pointer_to(owner, key), _TEXT_NOT_TAKEN)
@@ -115,7 +135,7 @@ class _Check:
         if isinstance(value, str) and value in expected.texts:
             return
         try:
-            msgspec.convert(value, expected.kind)
+            msgspec.convert(value, expected.annotation)
         except msgspec.ValidationError as error:
             if self._report.is_full:
                 self._leave_out()
@@ -126,8 +146,8 @@ class _Check:
                 self._literal(value, expected, owner, key)
 
     def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
-        for annotation in getattr(expected.kind, "__metadata__", ()):
-            if isinstance(annotation, LiteralCheck) and (wrong := annotation.check(text)):
+        for extra in getattr(expected.annotation, "__metadata__", ()):
+            if isinstance(extra, LiteralCheck) and (wrong := extra.check(text)):
                 self._add("invalid_config", pointer_to(owner, key), escaped(wrong, MAX_MESSAGE_CHARS))
 
     def _refuse_plain(
@@ -143,7 +163,7 @@ class _Check:
             self.refuse(error, pointer)
 
     def _descend(self, value: JsonValue, expected: Expected, pointer: str) -> None:
-        """Look at the parts of a list or object, where the type says what they must be."""
+        """Check the parts of a list or object, where the type says what they must be."""
         if isinstance(value, dict):
             if expected.fields is not None:
                 self.struct(value, expected.fields, pointer)
@@ -163,7 +183,7 @@ class _Check:
         return [_Member(key, item, self._has_templates and _holds_template(item)) for key, item in items]
 
     def _members(self, members: Sequence[_Member], expected: Expected, pointer: str) -> None:
-        """Values that are held to one type: all at once and, where one does not fit, half by half."""
+        """Check values that must have one type: all at once and, where one does not fit, half by half."""
         if len(members) == 1 and not members[0].holds_template:
             self._plain(members[0].value, expected, pointer, members[0].key)
         elif _fit([member.value for member in members if not member.holds_template], expected):

@@ -1,4 +1,4 @@
-"""Problems in the order in which a reader of the document meets their places. Pure."""
+"""Sorts problems into the order in which a reader of the document meets their places. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LAST: Final = "more_problems"
 
 
 def in_document_order(problems: Iterable[Problem], document: JsonValue) -> tuple[Problem, ...]:
-    """By the place of what the pointers name: keys as they stand, what is missing after its siblings."""
+    """The problems by what their pointers name. What is missing comes after the fields that are there."""
     places = _Places()
     return tuple(
         sorted(problems, key=lambda problem: (problem.code == _LAST, places.of(problem.pointer, document)))
@@ -20,7 +20,7 @@ def in_document_order(problems: Iterable[Problem], document: JsonValue) -> tuple
 
 
 def by_line(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By line and column, where all of them are known; else as they come."""
+    """The problems by line and column. Where one of them has no line, they stay in the given order."""
     given = tuple(problems)
     if any(problem.line is None and problem.code != _LAST for problem in given):
         return given
@@ -30,7 +30,7 @@ def by_line(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 class _Places:
-    """Where keys stand in their objects; remembered, since finding a key's place reads the object."""
+    """Where keys stand in their objects. Kept, because finding one key's place reads the whole object."""
 
     def __init__(self) -> None:
         self._known: dict[int, dict[str, int]] = {}

@@ -1,4 +1,4 @@
-"""Gathers the problems of one document: all of them, up to a number that a person would read."""
+"""Collects the problems of one document, up to a number that a person would read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
-from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
 
 MAX_PROBLEMS: Final = 200
-MAX_QUOTED_CHARS: Final = 60
 _COMPARED_CHARS: Final = 64
 _COMPARISON_COST: Final = 100
 _MAX_COMPARISON_WORK: Final = 2_000_000
@@ -18,7 +16,7 @@ _LIKELY: Final = 0.6
 
 
 class Report:
-    """The problems found so far. Past MAX_PROBLEMS they are only counted."""
+    """The problems found so far. Those past MAX_PROBLEMS are only counted."""
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
@@ -27,7 +25,7 @@ class Report:
         self._comparison_work = _MAX_COMPARISON_WORK
 
     def add(self, code: str, pointer: str, message: str) -> None:
-        """One more problem."""
+        """Add a problem, or count it if the report is full."""
         if self.is_full:
             self._left_out += 1
         else:
@@ -35,11 +33,11 @@ class Report:
 
     @property
     def is_full(self) -> bool:
-        """Whether further problems are only counted: no need to word them."""
+        """Whether further problems are only counted, so that nobody needs to word them."""
         return len(self._problems) >= MAX_PROBLEMS
 
     def leave_out(self, count: int = 1, *, at_least: bool = False) -> None:
-        """So many more problems, not worded; `at_least`: there may be more, for nobody looked."""
+        """Count problems without words. `at_least`: there may be more, because the rest was not checked."""
         self._left_out += count
         self._is_cut_short |= at_least
 
@@ -47,18 +45,18 @@ class Report:
         return bool(self._problems)
 
     def problems(self) -> tuple[Problem, ...]:
-        """All problems in the order found; the last says how many were left out, if any were."""
+        """All problems in the order found. If some were left out, the last one says how many."""
         if not self._left_out and not self._is_cut_short:
             return tuple(self._problems)
         count = f"at least {self._left_out}" if self._is_cut_short else str(self._left_out)
-        message = f"and {count if self._left_out else 'perhaps'} more: mend these first"
+        message = f"and {count if self._left_out else 'perhaps'} more: fix these first"
         return (*self._problems, Problem(code="more_problems", pointer="", message=message))
 
     def nearest(self, word: str, known: Collection[str], *, always: bool = False) -> str | None:
-        """The known name most like `word`: one that is likely meant or, with `always`, any.
+        """The known name that is most like `word`, if it is likely meant; with `always`, in any case.
 
-        None as well once the document has asked too often: comparing is slow, and takes the product of
-        both lengths.
+        None for the rest of a document that has asked too often: a comparison takes time in proportion to the
+        product of both lengths.
         """
         if self.is_full:
             return None
@@ -69,25 +67,3 @@ class Report:
             return None
         found = get_close_matches(word, names, n=1, cutoff=0.0 if always else _LIKELY)
         return names[found[0]] if found else None
-
-
-def quoted(text: str) -> str:
-    """The text as messages show it: quoted, control characters escaped, never long."""
-    return repr(_cut(text))
-
-
-def escaped(text: str, most: int = MAX_QUOTED_CHARS) -> str:
-    """The same without quotes: one line, whatever characters are in it."""
-    return plain_text(_cut(text, most))
-
-
-def did_you_mean(name: str | None) -> str:
-    """The end of a message that names the nearest known name, if there is one.
-
-    Names it whole, so that it can be copied: `name` is short and plain.
-    """
-    return "" if name is None else f"; did you mean '{name}'?"
-
-
-def _cut(text: str, most: int = MAX_QUOTED_CHARS) -> str:
-    return text if len(text) <= most else text[:most] + "..."

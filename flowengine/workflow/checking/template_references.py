@@ -1,4 +1,4 @@
-"""The templates of a node's config, checked before anything runs: syntax, and what they read."""
+"""Checks the templates of a node's config before anything runs: their syntax, and what they read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import Analysis, TemplateError, analyse, is_template
 from flowengine.workflow.checking.dependencies import Links
-from flowengine.workflow.checking.document_shape import DraftNode, JsonObject
-from flowengine.workflow.checking.problem_report import Report, did_you_mean, quoted
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.problems import did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
-"""The pointer to an object or list, and the key or place in it: a pointer is only made for a problem."""
+"""The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
 
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
@@ -25,8 +27,11 @@ _COMPLEX_FACTOR: Final = 16
 
 
 class _Read(msgspec.Struct, frozen=True):
-    """A right template in this document: the nodes it reads, as numbers and as a set of bits, and how many
-    of its names are no node's."""
+    """A template of this document that is right in itself, and the nodes it reads.
+
+    `sources` are the nodes' numbers, `bits` has bit `n` set for node `n`, and `unknown` counts the names that
+    are no node's.
+    """
 
     analysis: Analysis
     sources: tuple[int, ...]
@@ -35,7 +40,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 
 class TemplateCheck:
-    """Checks the templates of one document's nodes, each distinct text once, within a bound on work."""
+    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK."""
 
     def __init__(self, links: Links, limits: Limits, report: Report) -> None:
         self._links = links
@@ -46,19 +51,19 @@ class TemplateCheck:
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(
-        self, place: int, node: DraftNode, config: JsonObject, *, secrets: bool = True
+        self, node: NodeFields, config: JsonObject, pointer: str, no_secrets: str | None
     ) -> tuple[int, ...]:
-        """The nodes whose outputs the config reads, ascending; wrong templates are reported instead.
+        """The nodes whose outputs the node's config reads, ascending. Wrong templates are reported.
 
-        `secrets`: whether the node's handler may be given any.
+        `pointer` leads to the config. `no_secrets` is why the node may read no secret; None: it may.
         """
         judged: dict[str, int] = {}
-        for where, text in _templates(config, pointer_to(node.pointer, "config")):
+        for where, text in _templates(config, pointer):
             if self._work < 0:
                 break
             wrong = judged.get(text)
             if wrong is None or (wrong and not self._report.is_full):
-                judged[text] = self._judge(text, place, node, where, secrets=secrets)
+                judged[text] = self._judge(text, node, where, no_secrets)
             elif wrong:
                 self._report.leave_out(wrong)
         fine = [self._known[text] for text, wrong in judged.items() if not wrong]
@@ -66,12 +71,12 @@ class TemplateCheck:
         return tuple(sorted(found))
 
     def is_sole(self, text: str) -> bool:
-        """Whether a template is one whole expression; true as well of one that `reads` did not accept."""
+        """Whether a template is one whole expression. Also true of a template that `reads` did not accept."""
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
 
-    def _judge(self, text: str, place: int, node: DraftNode, where: Where, *, secrets: bool) -> int:
-        """Report what is wrong with the text here; returns how many problems that makes."""
+    def _judge(self, text: str, node: NodeFields, where: Where, no_secrets: str | None) -> int:
+        """Report what is wrong with the text in this place; returns how many problems that makes."""
         limit = self._limits.max_template_chars
         if len(text) > limit:
             message = (
@@ -87,16 +92,17 @@ class TemplateCheck:
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
-        allowed = self._links.graph.ancestor_bits(place) & ~(1 << place)
+        allowed = self._links.graph.ancestor_bits(node.place) & ~(1 << node.place)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown
         if wrong:
-            self._refuse_sources(wrong, known.analysis.nodes, place, node, where)
-        if known.analysis.secrets and not secrets:
-            self._refuse("secret_not_allowed", where, _no_secrets(node))
+            self._refuse_sources(wrong, known.analysis.nodes, node, where)
+        if known.analysis.secrets and no_secrets is not None:
+            self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
         return wrong
 
     def _looked_up(self, text: str) -> _Read | TemplateError:
+        """What the text reads, or what is wrong with it wherever it stands."""
         try:
             analysis = analyse(text)
         except TemplateError as error:
@@ -109,6 +115,7 @@ class TemplateCheck:
         return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources))
 
     def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
+        """Take the cost of analysing the text from the work that is left, and report when none is left."""
         inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
         simple = isinstance(known, _Read) and known.analysis.is_simple
         self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
@@ -127,10 +134,8 @@ class TemplateCheck:
         else:
             self._report.add(code, pointer_to(*where), message)
 
-    def _refuse_sources(
-        self, wrong: int, names: tuple[str, ...], place: int, node: DraftNode, where: Where
-    ) -> None:
-        """Report each of the names that cannot be read here: so many are `wrong`."""
+    def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
+        """Report each of the names that cannot be read here. `wrong` is their number."""
         if self._report.is_full:
             self._report.leave_out(wrong)
             return
@@ -142,10 +147,10 @@ class TemplateCheck:
                 )
                 message = f"the template reads {quoted(name)}, which is no node{hint}"
                 self._refuse("unknown_node_reference", where, message)
-            elif source == place:
+            elif source == node.place:
                 message = f"the template reads its own node's output, {quoted(name)}"
                 self._refuse("not_an_ancestor", where, message)
-            elif not self._links.graph.is_ancestor(source, place):
+            elif not self._links.graph.is_ancestor(source, node.place):
                 message = (
                     f"the template reads {quoted(name)}, which may not have run by then: "
                     f"add it to the dependencies of {quoted(node.id or '')}"
@@ -157,15 +162,8 @@ class TemplateCheck:
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
 
 
-def _no_secrets(node: DraftNode) -> str:
-    return (
-        f"the handler {quoted(node.handler or '')} takes no secrets: its result is made of its config, "
-        "and would show them altered; read the secret in the config of the node that sends it"
-    )
-
-
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
-    """Every templated string in the config, in order, and where. Flat: there may be 60 levels to each."""
+    """Every templated string in the config, in order, and where it is. Does not recurse at any depth."""
     levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
     while levels:
         pointer, members = levels[-1]

@@ -1,7 +1,7 @@
-"""Where in the source each value of a document is.
+"""Where in the source each value of a document begins.
 
 Kept as one number a value, in the order in which values begin, so that a large document's positions take
-8 bytes each; turned into lines and columns only for the pointers that problems name.
+8 bytes each. They become lines and columns only for the pointers that problems name.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 
 _CONTAINERS: Final = (dict, list)
+_CHUNK: Final = 65_536
+_CONTINUATIONS: Final = bytes(range(0x80, 0xC0))
 
 Place = tuple[int, int]
 Trie = dict[str, "Trie"]
@@ -23,8 +25,8 @@ Trie = dict[str, "Trie"]
 class Positions:
     """Where every value of one document begins, keys not counted, in document order.
 
-    `marks` is for the loader to append to; `places_of` turns marks into lines and columns, both from 1: all
-    at once, so that the source is gone through once.
+    The parser appends to `marks`. `places_of` turns marks into lines and columns, which count from 1; it gets
+    all marks at once, so that it goes through the source once.
     """
 
     __slots__ = ("_places_of", "marks")
@@ -34,7 +36,7 @@ class Positions:
         self._places_of = places_of
 
     def locate(self, root: JsonValue, pointers: Iterable[str]) -> dict[str, Place]:
-        """Line and column for each pointer; what a pointer names but is not there is where its owner is."""
+        """Line and column for each pointer. A pointer to what is not there has the place of its owner."""
         wanted: Trie = {}
         for pointer in pointers:
             branch = wanted
@@ -47,7 +49,38 @@ class Positions:
         return {pointer: places[mark] for pointer, mark in found.items()}
 
 
+def places_of(source: bytes, offsets: Iterable[int]) -> dict[int, Place]:
+    """Line and column, counted from 1, of bytes of UTF-8 text. Columns count characters.
+
+    Goes through the source once, however many offsets there are.
+    """
+    places: dict[int, Place] = {}
+    line, column, done = 1, 1, 0
+    for offset in sorted(set(offsets)):
+        start = source.rfind(b"\n", done, offset) + 1
+        if start:
+            line += source.count(b"\n", done, offset)
+            column, done = 1, start
+        column += characters(source, done, offset)
+        done = offset
+        places[offset] = line, column
+    return places
+
+
+def characters(source: bytes, start: int, end: int) -> int:
+    """How many characters UTF-8 text has between two bytes.
+
+    Counts in pieces and decodes nothing: a whole document as text may take four times its bytes.
+    """
+    return sum(
+        len(source[place : min(place + _CHUNK, end)].translate(None, _CONTINUATIONS))
+        for place in range(start, end, _CHUNK)
+    )
+
+
 class _Walk(msgspec.Struct):
+    """One walk over a document, which counts values as it goes and keeps the marks that are wanted."""
+
     marks: array[int]
     found: dict[str, int]
 

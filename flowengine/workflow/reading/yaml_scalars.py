@@ -1,7 +1,7 @@
 """What a plain YAML scalar means: the core schema of YAML 1.2, which is JSON's, and no more.
 
-`yes`, `no`, `on` and `off` are text, as are dates and times of day (YAML 1.1 reads them otherwise). `012` is
-refused: 1.1 reads ten, 1.2 reads twelve.
+`yes`, `no`, `on` and `off` are text, and so are dates and times of day (YAML 1.1 reads them otherwise).
+`012` is refused: YAML 1.1 reads it as ten, YAML 1.2 as twelve.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import re
 from typing import Final
 
-from flowengine.template.values import MAX_INTEGER, MIN_INTEGER
+from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 
 _WORDS: Final[dict[str, bool | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -25,7 +25,7 @@ _MAX_DIGITS: Final = 24
 
 
 def resolve(text: str) -> bool | int | float | str | None:
-    """The value of a plain scalar. Raises ValueError, whose text says what to write instead."""
+    """The value of a plain scalar. Raises ValueError, whose text says what is wrong with it."""
     if text in _WORDS:
         return _WORDS[text]
     first = text[0]

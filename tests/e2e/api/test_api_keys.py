@@ -1,4 +1,4 @@
-"""API keys as an operator meets them: made by the tool, given to the process, asked for over HTTP."""
+"""API keys as an operator uses them: made by the tool, set for the process, required over HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENT = workflow(add("sum", 1, 1))
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A server, and nobody on it yet."""
+    """A server without services."""
     valkey = Valkey()
     with Stack(valkey, {"FLOWENGINE_LOG_LEVEL": "debug"}) as made:
         valkey.start()
@@ -39,6 +39,7 @@ def new_key() -> tuple[str, str]:
     return found[1], found[2]
 
 
+@pytest.mark.proves("key-missing")
 @pytest.mark.parametrize("as_file", [False, True], ids=["variable", "file"])
 def test_key_that_the_tool_makes_opens_the_api(stack: Stack, tmp_path: Path, as_file: bool) -> None:
     """401 with a challenge without it, 201 with it; the log names its id and never the key itself."""
@@ -69,6 +70,7 @@ def test_key_that_the_tool_makes_opens_the_api(stack: Stack, tmp_path: Path, as_
     assert [line for line in api.lines if any(secret in line for secret in secrets)] == []
 
 
+@pytest.mark.proves("api-open-to-all")
 def test_api_without_keys_does_not_listen_to_everyone(stack: Stack) -> None:
     """Exit code 3 and one line that says what to do; nothing has listened."""
     api = stack.launch("open-api", [FLOWENGINE, "api", "--host", "0.0.0.0", "--port", "0"])
@@ -80,7 +82,7 @@ def test_api_without_keys_does_not_listen_to_everyone(stack: Stack) -> None:
 
 
 def test_insecure_api_listens_to_everyone(stack: Stack) -> None:
-    """Where the operator says that something else keeps strangers out, under any name."""
+    """`--insecure` says that something else keeps strangers out. Any host name is served."""
     api = stack.launch("insecure-api", [FLOWENGINE, "api", "--host", "0.0.0.0", "--port", "0", "--insecure"])
     wait_until(lambda: api.records("api.started"), within_s=START_S, what="the API's start")
     (started,) = api.records("api.started")

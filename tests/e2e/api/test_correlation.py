@@ -30,7 +30,7 @@ def lines_of(stack: Stack, service: str, correlation_id: str, event: str) -> lis
 def await_lines(
     stack: Stack, service: str, correlation_id: str, event: str, *, count: int
 ) -> list[Mapping[str, Any]]:
-    """Those of one event, once there are so many: they are written after what they tell of."""
+    """Wait for `count` lines of one event. A line is written after what it reports."""
     wait_until(
         lambda: len(lines_of(stack, service, correlation_id, event)) >= count, what=f"{count} of {event}"
     )
@@ -100,7 +100,7 @@ def test_every_line_about_an_execution_names_it(stack: Stack) -> None:
 
 
 def test_nodes_that_run_together_are_told_apart(stack: Stack) -> None:
-    """Quick nodes come several to a delivery: each one's lines are its own."""
+    """Several quick nodes come in one delivery. Each line names the node that it is about."""
     names = [f"n{at}" for at in range(40)]
     for given in ("together-1", "together-2"):
         stack.run(workflow(*(node(name, "test_say") for name in names)), correlation_id=given)
@@ -110,7 +110,7 @@ def test_nodes_that_run_together_are_told_apart(stack: Stack) -> None:
 
 
 def test_request_without_an_id_gets_one(stack: Stack, service: HttpServer) -> None:
-    """It is made up, returned, stored and sent on."""
+    """A new id is generated, returned, stored and sent on."""
     response = stack.client.post(
         "/workflow", json=workflow(node("call", "http_request", url=service.url("/made-up")))
     )
@@ -123,7 +123,7 @@ def test_request_without_an_id_gets_one(stack: Stack, service: HttpServer) -> No
 
 @pytest.mark.parametrize("given", ["x" * 129, "a\tb", "caf\u00e9"])
 def test_invalid_id_is_replaced(stack: Stack, given: str) -> None:
-    """Too long, or with characters that a log line should not hold: not trusted."""
+    """An id that is too long or holds control characters is not trusted."""
     response = stack.client.get("/health", headers={b"X-Correlation-ID": given.encode("latin-1")})
     assert re.fullmatch(r"[0-9a-f]{32}", response.headers["X-Correlation-ID"])
 

@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document are what the API answers: asked, and compared word for word."""
+"""The examples of the OpenAPI document are compared word for word with the API's responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import httpx
 import msgspec
 import pytest
 
-from flowengine.api.openapi import examples
+from flowengine.api.routes.executions import (
+    create_execution,
+    show_execution,
+    show_results,
+    trigger_execution,
+)
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.service import show_health
 from flowengine.settings import Settings
 from tests.support.http_server import HttpServer, Reply, json_reply, serving
 from tests.support.stack_processes import Stack, running_stack
@@ -21,11 +28,13 @@ DOCUMENTED = "https://api.example.com"
 VOLATILE = re.compile(r"(_at|_s|correlation_id|headers|length|consumers)$")
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
+MALFORMED = '{"name": "Analyse a user",\n "nodes": [}'
+MISSPELT = example.WORKFLOW_YAML.replace("llm_service", "llm_servce")
 
 
 @pytest.fixture(scope="module")
 def seen_running() -> threading.Event:
-    """Until when the language model does not answer."""
+    """Set once a node was seen running. The language model does not answer before."""
     return threading.Event()
 
 
@@ -35,7 +44,7 @@ def service(seen_running: threading.Event) -> Iterator[HttpServer]:
     with serving() as server:
         server.answers("/fine/users/123", json_reply({"id": 123, "name": "Ada"}))
         server.answers("/broken/users/123", Reply(status=500))
-        results = msgspec.json.decode(examples.COMPLETED.results["analyze_with_llm"])
+        results = msgspec.json.decode(show_results.COMPLETED.results["analyze_with_llm"])
         answer = {"message": {"content": results["content"]}, "finish_reason": "stop"}
         reply = json_reply({"model": results["model"], "choices": [answer], "usage": results["usage"]})
         server.answers("/v1/chat/completions", msgspec.structs.replace(reply, until=seen_running))
@@ -44,7 +53,7 @@ def service(seen_running: threading.Event) -> Iterator[HttpServer]:
 
 @pytest.fixture(scope="module")
 def example_stack(service: HttpServer) -> Iterator[Stack]:
-    """A stack whose language model waits to be seen running."""
+    """A stack whose language model answers once `seen_running` is set."""
     settings = {
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
         "LLM_BASE_URL": service.url("/v1"),
@@ -60,17 +69,17 @@ class Asked:
     def __init__(self, stack: Stack, service: HttpServer, kind: str) -> None:
         self._stack = stack
         self._service = service.url(f"/{kind}")
-        document = msgspec.json.encode(examples.WORKFLOW).decode().replace(DOCUMENTED, self._service)
+        document = msgspec.json.encode(example.WORKFLOW).decode().replace(DOCUMENTED, self._service)
         self.created = stack.client.post(
             "/workflow",
             content=document.encode(),
-            headers={**JSON, "X-Correlation-ID": examples.CORRELATION_ID},
+            headers={**JSON, "X-Correlation-ID": example.CORRELATION_ID},
         )
         self.id = self.created.json()["execution_id"]
 
     def told(self, response: httpx.Response) -> Any:
-        """The answer, as it would be for the example's address and id."""
-        text = response.text.replace(self._service, DOCUMENTED).replace(self.id, examples.ID)
+        """The response, with the example's address and id in place of this test's."""
+        text = response.text.replace(self._service, DOCUMENTED).replace(self.id, example.ID)
         return told(msgspec.json.decode(text))
 
     def get(self, suffix: str = "") -> Any:
@@ -84,7 +93,7 @@ class Asked:
 
 
 def told(value: Any) -> Any:
-    """A JSON value with what differs each time replaced by its type."""
+    """A JSON value. Whatever differs from run to run is replaced by its type."""
     if isinstance(value, dict):
         return {
             name: type(item).__name__ if VOLATILE.search(name) else told(item) for name, item in value.items()
@@ -100,17 +109,17 @@ def shown(view: object) -> Any:
 def test_examples_of_an_execution_that_completes(
     example_stack: Stack, service: HttpServer, seen_running: threading.Event
 ) -> None:
-    """Created, triggered, running, completed, its results, and a trigger too many."""
+    """Created, triggered, running, completed, its results, and a second trigger, which is refused."""
     asked = Asked(example_stack, service, "fine")
-    assert asked.told(asked.created) == shown(examples.CREATED)
-    assert asked.trigger() == shown(examples.TRIGGERED)
+    assert asked.told(asked.created) == shown(create_execution.CREATED)
+    assert asked.trigger() == shown(trigger_execution.TRIGGERED)
     asked.await_node(1, "running")
-    assert asked.get() == shown(examples.RUNNING_STATUS)
+    assert asked.get() == shown(show_execution.RUNNING)
     seen_running.set()
     asked.await_node(1, "completed")
     wait_until(lambda: asked.get()["status"] == "completed", what="the end")
-    assert asked.get() == shown(examples.COMPLETED_STATUS)
-    assert asked.get("/results") == shown(examples.COMPLETED)
+    assert asked.get() == shown(show_execution.COMPLETED)
+    assert asked.get("/results") == shown(show_results.COMPLETED)
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
 
 
@@ -119,31 +128,31 @@ def test_examples_of_an_execution_that_fails(example_stack: Stack, service: Http
     asked = Asked(example_stack, service, "broken")
     asked.trigger()
     wait_until(lambda: asked.get()["status"] == "failed", what="the failure", within_s=30)
-    assert asked.get() == shown(examples.FAILED_STATUS)
-    assert asked.get("/results") == shown(examples.FAILED)
+    assert asked.get() == shown(show_execution.FAILED)
+    assert asked.get("/results") == shown(show_results.FAILED)
 
 
 def test_examples_of_health(example_stack: Stack) -> None:
-    """The names of the parts are those that a stack without handlers of its own has."""
+    """The parts are those of a stack without handlers of the user's own."""
     health = told(example_stack.client.get("/health").json())
     assert health["status"] == "ok"
-    assert health["checks"] == examples.HEALTHY.checks
-    assert health["queues"].keys() == examples.HEALTHY.queues.keys()
+    assert health["checks"] == show_health.HEALTHY.checks
+    assert health["queues"].keys() == show_health.HEALTHY.queues.keys()
 
 
 Ask = Callable[[httpx.Client], httpx.Response]
 REFUSALS: list[tuple[str, str, Ask]] = [
     ("/workflow", "malformed_document",
-     lambda client: client.post("/workflow", content=examples.MALFORMED.encode(), headers=JSON)),
+     lambda client: client.post("/workflow", content=MALFORMED.encode(), headers=JSON)),
     ("/workflow", "invalid_workflow",
-     lambda client: client.post("/workflow", content=examples.MISSPELT.encode(), headers=YAML)),
+     lambda client: client.post("/workflow", content=MISSPELT.encode(), headers=YAML)),
     ("/workflow", "unsupported_media_type",
      lambda client: client.post("/workflow", content=b"x", headers={"Content-Type": "text/plain"})),
     ("/workflow", "body_too_large",
      lambda client: client.post(
          "/workflow", content=b" " * (Settings().limits.max_yaml_bytes + 1), headers=YAML)),
     ("/workflows/{execution_id}", "execution_not_found",
-     lambda client: client.get(f"/workflows/{examples.ID}")),
+     lambda client: client.get(f"/workflows/{example.ID}")),
     ("/health", "misdirected_request",
      lambda client: client.get("/health", headers={"Host": "service.example"})),
 ]  # fmt: skip
@@ -156,7 +165,7 @@ def test_examples_of_refusals(example_stack: Stack, path: str, kind: str, ask: A
 
 
 def test_nothing_is_documented_that_an_open_route_never_answers(example_stack: Stack) -> None:
-    """/health asks for no key."""
+    """/health is open, so no 401 is documented for it."""
     document = example_stack.client.get("/openapi.json").json()
     assert "401" not in document["paths"]["/health"]["get"]["responses"]
 

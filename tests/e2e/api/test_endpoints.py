@@ -84,7 +84,7 @@ def test_status_of_a_pending_execution_lists_untouched_nodes(stack: Stack) -> No
 
 
 def test_trigger_answers_202_with_the_run(stack: Stack) -> None:
-    """The answer says that it runs, and for the how manieth time."""
+    """The answer says that it runs, and which run this is."""
     execution = stack.create(ONE_NODE)
     response = stack.client.post(f"/workflow/trigger/{execution}")
     assert response.status_code == 202
@@ -93,7 +93,7 @@ def test_trigger_answers_202_with_the_run(stack: Stack) -> None:
 
 
 def test_status_of_a_completed_execution_has_every_field(stack: Stack) -> None:
-    """Exactly the promised keys, and times that are in order."""
+    """The response has exactly the promised keys, and its times are in order."""
     status = stack.run(ONE_NODE, correlation_id="order-2").status
     assert set(status) == {
         "execution_id",
@@ -124,7 +124,7 @@ def test_status_of_a_completed_execution_has_every_field(stack: Stack) -> None:
 
 
 def test_nodes_come_in_the_order_of_the_document(stack: Stack) -> None:
-    """Neither by name nor by dependency: as they were written."""
+    """Nodes are sorted neither by name nor by dependency."""
     document = workflow(
         add("zeta", "{{ mid.result }}", 1, after=["mid"]), add("alpha", 1, 1), add("mid", 2, 2)
     )
@@ -147,7 +147,7 @@ def test_results_hold_outputs_and_errors(stack: Stack) -> None:
 
 
 def test_results_of_a_pending_execution_are_empty(stack: Stack) -> None:
-    """Asking early is no error."""
+    """A request before the trigger is no error."""
     response = stack.client.get(f"/workflows/{stack.create(ONE_NODE)}/results")
     assert response.status_code == 200
     assert (response.json()["results"], response.json()["errors"]) == ({}, {})
@@ -201,17 +201,17 @@ def test_head_answers_as_get_without_a_body(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["/workflows/01ARZ3NDEKTSV4RRFFQ69G5FAV", "/workflows/nope/results"])
 def test_unknown_execution_is_404(stack: Stack, path: str) -> None:
-    """Whether the id could be one or not."""
+    """A well-formed id and a malformed one get the same answer."""
     assert_problem(stack.client.get(path), 404, "execution_not_found")
 
 
 def test_trigger_of_an_unknown_execution_is_404(stack: Stack) -> None:
-    """Nothing is made of it."""
+    """No execution is created."""
     assert_problem(stack.client.post("/workflow/trigger/nope"), 404, "execution_not_found")
 
 
 def test_unknown_route_and_method_are_problems_too(stack: Stack) -> None:
-    """404 and 405 are told in the same form, and 405 says what is allowed."""
+    """404 and 405 are problem documents, and 405 says what is allowed."""
     assert_problem(stack.client.get("/nothing/here"), 404, "route_not_found")
     response = stack.client.delete("/workflow")
     assert_problem(response, 405, "method_not_allowed")

@@ -1,4 +1,4 @@
-"""What bad input gets: the status and problem document of SPEC, nothing stored, the processes alive."""
+"""Bad input gets the status and problem document of SPEC. Nothing is stored, and the processes live on."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_invalid_workflow_is_422_and_says_where(unchanged: Stack, case: str) -> 
 
 
 def test_cycle_is_named_as_a_closed_walk(unchanged: Stack) -> None:
-    """`a -> b -> c -> a`: an actual cycle, not only the fact."""
+    """The message shows an actual cycle: `a -> b -> c -> a`."""
     document = INVALID["cycle"][0]
     refusal: Any = assert_problem(post(unchanged, json.dumps(document).encode()), 422, "invalid_workflow")
     message = next(problem["message"] for problem in refusal["problems"] if problem["code"] == "cycle")
@@ -210,7 +210,7 @@ def test_yaml_beyond_plain_data_is_refused(unchanged: Stack, body: bytes) -> Non
 
 
 def test_body_of_100_megabytes_is_413(unchanged: Stack) -> None:
-    """It is refused by its announced length, and read no further than the limit where none is announced."""
+    """A body with a length is refused by it. A body without one is read up to the limit."""
     refusal = assert_problem(post(unchanged, b"x" * 100_000_000), 413, "body_too_large")
     assert "12582912" in str(refusal["detail"])
 

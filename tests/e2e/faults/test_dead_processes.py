@@ -28,7 +28,7 @@ QUICK = {
 }
 FOREVER = Reply(delay_s=60)
 BUSY_S = 8.0
-"""By how much a machine that is busy with other tests may be late."""
+"""A machine that is busy with other tests may be late by this much."""
 
 
 @pytest.fixture
@@ -46,11 +46,12 @@ def quick_stack() -> Iterator[Stack]:
         yield stack
 
 
+@pytest.mark.proves("worker-killed")
 @pytest.mark.slow
 def test_node_of_a_killed_worker_runs_elsewhere_within_15_seconds(own_service: HttpServer) -> None:
-    """With the settings that everyone has: a lease of 12 s, and 3 s to notice that it has lapsed.
+    """The default settings give a lease of 12 s, and 3 s to notice that it has lapsed.
 
-    The service can tell that it is the same piece of work.
+    Both calls carry the same idempotency key.
     """
     own_service.answers("/work", FOREVER, json_reply("done"))
     document = workflow(
@@ -72,6 +73,7 @@ def test_node_of_a_killed_worker_runs_elsewhere_within_15_seconds(own_service: H
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
 
 
+@pytest.mark.proves("node-kills-workers")
 def test_node_that_kills_its_worker_each_time_fails_after_three_starts(
     quick_stack: Stack, tmp_path: Path
 ) -> None:
@@ -101,12 +103,13 @@ def test_node_that_kills_its_worker_each_time_fails_after_three_starts(
 
 
 def test_node_that_kills_its_worker_twice_completes(quick_stack: Stack, tmp_path: Path) -> None:
-    """The third start is as good as the first."""
+    """The third start still counts."""
     ended = quick_stack.run(workflow(node("killer", "test_die", folder=str(tmp_path), deaths=2)), within_s=30)
     assert ended.results["killer"] == {"result": 3}
     assert ended.node("killer")["attempt"] == 1
 
 
+@pytest.mark.proves("handler-hangs")
 def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     """A sync handler cannot be stopped: its node fails in time, its process is replaced, others go on."""
     stack = quick_stack
@@ -127,6 +130,7 @@ def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
 
 
+@pytest.mark.proves("quick-handler-slow")
 def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stack) -> None:
     """Its start is not noted at first: it still shows as running, and fails at its deadline."""
     stack = quick_stack
@@ -139,14 +143,15 @@ def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stac
     assert 8.0 <= took < 30.0
 
 
+@pytest.mark.proves("worker-killed-at-unnoted-node")
 def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stack: Stack) -> None:
-    """Noted or not, its message comes back when the lease lapses."""
+    """Its message comes back when the lease lapses, whether the start was noted or not."""
     stack = quick_stack
     get_quick(stack)
     wait_until(lambda: len(stack.only("worker").children()) == 1, what="the worker")
     (victim,) = stack.only("worker").children()
     execution = stack.start(workflow(node("lasts", "test_hang", timeout=30, seconds=0.4)))
-    # Not yet noted, but surely begun.
+    # By now the node has begun, but its start is not yet noted.
     time.sleep(0.2)
     os.kill(victim, signal.SIGKILL)
     ended = stack.ended(execution, within_s=20)
@@ -154,11 +159,12 @@ def test_quick_handlers_node_runs_elsewhere_when_its_worker_is_killed(quick_stac
     assert ended.node("lasts")["attempt"] == 1
 
 
+@pytest.mark.proves("worker-gone")
 @pytest.mark.slow
 def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service: HttpServer) -> None:
     """No worker is left to keep the deadline: the backstop fires a lease and five seconds later."""
     own_service.answers("/endless", FOREVER)
-    # Nobody is left to take the task away.
+    # No worker is left to remove the task from its queue.
     with running_stack(settings=QUICK, settles=False) as stack:
         execution = stack.start(
             workflow(node("call", "http_request", timeout=10, url=own_service.url("/endless")))
@@ -170,6 +176,7 @@ def test_node_whose_worker_is_gone_fails_by_the_orchestrators_timer(own_service:
     assert "gone" in ended.errors["call"]["message"]
 
 
+@pytest.mark.proves("service-stopped")
 def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: HttpServer) -> None:
     """All three services are told to stop in the middle: nothing runs twice, nothing is lost."""
     own_service.answers("/slow", Reply(delay_s=5.0), Reply(delay_s=5.0), Reply())
@@ -195,6 +202,7 @@ def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: Http
     assert own_service.count("/slow") == 8
 
 
+@pytest.mark.proves("grace-exceeded")
 def test_what_outlasts_the_grace_is_handed_back_at_once(own_service: HttpServer) -> None:
     """The process ends within the grace; the start does not count as a crash, of which one is allowed."""
     own_service.answers("/long", FOREVER, json_reply("done"))
@@ -209,6 +217,7 @@ def test_what_outlasts_the_grace_is_handed_back_at_once(own_service: HttpServer)
         assert stack.ended(execution, within_s=30).results["call"]["data"] == "done"
 
 
+@pytest.mark.proves("orchestrator-killed")
 def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
     """SIGKILL in the middle of a chain, three times: the chain adds up, each node once."""
     stack = quick_stack
@@ -227,8 +236,9 @@ def test_killed_orchestrator_loses_nothing(quick_stack: Stack) -> None:
     assert {item["attempt"] for item in ended.status["nodes"]} == {1}
 
 
+@pytest.mark.proves("orchestrator-killed")
 def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) -> None:
-    """One of two is killed with a callback in its hands, supervisor and all, and none takes its place."""
+    """One of two is killed with its supervisor while it holds a callback. It is not started again."""
     stack = quick_stack
     survivor = stack.only("orchestrator")
     with stack.valkey.connect() as server:
@@ -240,7 +250,7 @@ def test_what_a_killed_orchestrator_held_another_takes_over(quick_stack: Stack) 
         executions: list[str] = []
 
         def stopped_with_a_message() -> bool:
-            """Stopped while its read was open: only then is it given one."""
+            """Whether it was stopped while it waited for messages: only then does Redis give it one."""
             os.kill(child, signal.SIGSTOP)
             begun = len(executions)
             executions.extend(
@@ -268,8 +278,9 @@ def _held_by(server: redis.Redis) -> dict[bytes, int]:
     return {consumer["name"]: int(consumer["pending"]) for consumer in consumers}
 
 
+@pytest.mark.proves("api-killed")
 def test_killed_api_does_not_stop_an_execution(own_service: HttpServer) -> None:
-    """Another API tells of it."""
+    """Another API process reports on it."""
     own_service.answers("/slow", Reply(delay_s=0.5))
     with running_stack() as stack:
         execution = stack.start(workflow(node("call", "http_request", url=own_service.url("/slow"))))

@@ -1,6 +1,6 @@
-"""Redis gone, standing still, or full; too much work waiting: told truthfully, and nothing is lost.
+"""Redis is gone, stands still or is full, or too much work waits: the API says so, and nothing is lost.
 
-The services' processes live through all of it: the same ones serve before and afterwards.
+The same processes of each service serve before and afterwards.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tests.support.waiting import wait_until
 API_LIMIT_S = 2.0
 QUICK_LIMIT_S = 0.4
 AT_ONCE_S = 4.0
-"""An answer within the API's limit: a connection to Redis gives up by itself only after five seconds."""
+"""Shows that the API's limit ended the wait: a connection to Redis gives up only after five seconds."""
 
 LEASE_S: Final = 20
-"""Of which a worker tries to report for eight tenths: no outage of these tests lasts longer."""
+"""A worker tries to report for eight tenths of a lease. No outage in these tests lasts longer."""
 
 SETTINGS = {
     "FLOWENGINE_LEASE_SECONDS": str(LEASE_S),
@@ -58,7 +58,7 @@ def same_processes(persistent_stack: Stack) -> Iterator[None]:
 
 
 def _pids(stack: Stack) -> list[list[int]]:
-    """Of the orchestrator's and the worker's processes, by service."""
+    """The pids of the orchestrator's and the worker's processes, by service."""
     return [stack.only(name).children() for name in ("orchestrator", "worker")]
 
 
@@ -111,7 +111,7 @@ def assert_down(stack: Stack) -> str:
 
 
 def assert_still(count: Callable[[], int], *, for_s: float) -> None:
-    """The count does not change in that time, in which it would if anything went on."""
+    """Fails if the count changes within `for_s`, which is long enough for the chain to go on."""
     before, until = count(), time.monotonic() + for_s
     wait_until(lambda: count() != before or time.monotonic() > until, within_s=for_s + 5)
     assert count() == before
@@ -138,7 +138,7 @@ def limited_memory(stack: Stack) -> Iterator[redis.Redis]:
             yield server
         finally:
             server.config_set("maxmemory", 0)
-            # How much is used is looked at twice a second.
+            # The API checks memory twice a second.
             wait_until(lambda: _post(stack).status_code == 201, what="the acceptance of new work")
 
 
@@ -147,6 +147,7 @@ def _post(stack: Stack) -> httpx.Response:
     return stack.client.post("/workflow", json=workflow(add("sum", 1, 1)))
 
 
+@pytest.mark.proves("redis-killed")
 def test_killed_server_comes_back_and_nothing_is_lost(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -166,6 +167,7 @@ def test_killed_server_comes_back_and_nothing_is_lost(
     assert stack.ended(waiting).results == {"sum": {"result": 42}}
 
 
+@pytest.mark.proves("redis-stalls")
 def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_service: HttpServer) -> None:
     """It accepts and does not answer: the API keeps to its limit, and the execution goes on afterwards.
 
@@ -185,6 +187,7 @@ def test_server_that_stands_still_is_waited_for(persistent_stack: Stack, own_ser
     assert own_service.count("/step") == 7
 
 
+@pytest.mark.proves("redis-memory-low")
 def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -212,6 +215,7 @@ def test_new_work_is_refused_near_the_memory_limit_and_what_runs_ends(
         assert stack.ended(waiting).status["status"] == "completed"
 
 
+@pytest.mark.proves("redis-memory-full")
 def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -223,7 +227,7 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
         execution = stack.start(chain(own_service, 6, on=on))
         wait_until(lambda: own_service.count("/step") >= 3, what="the middle of the chain")
         server.config_set("maxmemory", 1)
-        # How much is used is looked at twice a second; until then the transaction itself is refused.
+        # The API checks memory twice a second. Until then, Redis refuses the transaction itself.
         assert _post(stack).json()["code"] in ("store_unavailable", "store_full")
         wait_until(lambda: _post(stack).json()["code"] == "store_full", what="the refusal of new work")
         assert_problem(_post(stack), 503, "store_full")
@@ -245,7 +249,7 @@ def test_server_that_refuses_writes_for_lack_of_memory_loses_nothing(
 
 @contextlib.contextmanager
 def full_disk(stack: Stack) -> Iterator[None]:
-    """The server cannot save, and refuses every write for it (MISCONF), until the block ends."""
+    """The server cannot save and so refuses every write (MISCONF) until the block ends."""
     in_the_way = stack.valkey.folder / "dump.rdb" / "x"
     with stack.valkey.connect() as server:
         server.config_set("save", "1 1")
@@ -261,7 +265,7 @@ def full_disk(stack: Stack) -> Iterator[None]:
 
 
 def _saves(server: redis.Redis) -> bool:
-    """Whether the server takes writes, having been asked to save."""
+    """Ask the server to save, and return whether it takes writes."""
     with contextlib.suppress(redis.ResponseError):  # one save at a time
         server.bgsave()
     with contextlib.suppress(redis.ResponseError):
@@ -269,6 +273,7 @@ def _saves(server: redis.Redis) -> bool:
     return False
 
 
+@pytest.mark.proves("redis-disk-full")
 def test_server_that_refuses_writes_for_lack_of_disk_loses_nothing(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:
@@ -310,6 +315,7 @@ def limited_api(stack: Stack, room: int) -> Iterator[None]:
         yield
 
 
+@pytest.mark.proves("backlog-full")
 def test_too_many_waiting_executions_are_answered_429(
     persistent_stack: Stack, own_service: HttpServer
 ) -> None:

@@ -1,4 +1,4 @@
-"""Many executions wait: what each process takes does not grow with their number."""
+"""The memory of each process does not grow with the number of executions that wait."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tests.support.waiting import wait_until
 
 FIRST, MORE = 2_000, 4_000
 GROWTH_BYTES = 12 * 1024 * 1024
-"""Of a process of ours, from 2,000 to 6,000 that wait. An orchestrator remembers whose plan is whose, of
-10,000 at most; whatever kept a document, a plan or a message of each would take twice as much and more."""
+"""The allowed growth of a process from 2,000 to 6,000 waiting executions. An orchestrator remembers which
+plan belongs to which execution, for 10,000 at most. To keep a document, a plan or a message of each would
+take at least twice as much."""
 SERVER_BYTES = 10 * 1024
-"""Of the server, for each execution that waits."""
+"""The allowed growth of the server for each waiting execution."""
 
 WAITING = workflow(
     node("first", "test_wait", timeout=3600, seconds=3600),
@@ -31,7 +32,7 @@ WAITING = workflow(
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures through Linux's /proc")
 def test_memory_of_no_process_grows_with_what_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    """The API has accepted them, the orchestrator dispatched them, the worker is busy with others."""
+    """The API has accepted them, the orchestrator has dispatched them, and the worker is busy."""
     with running_stack(settings={"FLOWENGINE_HANDLERS": ODD_HANDLERS}, settles=False) as stack:
         with stack.valkey.connect() as server:
             taken = []

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 
 def beside_good_ones(bad: dict[str, Any]) -> dict[str, Any]:
-    """A document with the node `bad`, two generations below it, and a branch that has no part in it."""
+    """A document with the node `bad`, two generations below it, and a branch that does not depend on it."""
     return workflow(
         bad,
         add("child", 1, 1, after=["bad"]),
@@ -25,7 +25,7 @@ def beside_good_ones(bad: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_beside_good_ones(stack: Stack, handler: str, **config: Any) -> dict[str, Any]:
-    """The error of such a node, once everything around it is as it should be."""
+    """The error of such a node, after a check that only its own branch failed."""
     ended = stack.run(beside_good_ones(node("bad", handler, **config)))
     assert_only_branch_failed(ended)
     error: dict[str, Any] = ended.errors["bad"]
@@ -33,7 +33,7 @@ def run_beside_good_ones(stack: Stack, handler: str, **config: Any) -> dict[str,
 
 
 def assert_only_branch_failed(ended: Ended) -> None:
-    """The failure went down its own branch, with its cause, and nowhere else."""
+    """Fails unless exactly the nodes below have failed, with the cause named."""
     assert ended.status["status"] == "failed"
     assert ended.results == {"good": {"result": 21}, "better": {"result": 42}}
     assert set(ended.errors) == {"bad", "child", "grandchild"}
@@ -70,6 +70,7 @@ FAILURES: dict[str, tuple[str, dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.proves("hostile-output")
 @pytest.mark.parametrize("case", FAILURES)
 def test_failure_is_told_clearly_and_stays_in_its_branch(stack: Stack, case: str) -> None:
     """FAILED with a code and a message that says what happened."""
@@ -118,7 +119,7 @@ def test_404_fails_after_one_attempt(stack: Stack, service: HttpServer) -> None:
 
 
 def test_answer_that_lies_about_being_json_fails(stack: Stack, service: HttpServer) -> None:
-    """It claims JSON and is not: that is no text to go on with."""
+    """A response that claims to be JSON and is not fails the node. It is not kept as text."""
     service.answers("/lies", Reply(body=b"<html>", headers={"Content-Type": "application/json"}))
     error = run_beside_good_ones(stack, "http_request", url=service.url("/lies"))
     assert error["code"] == "invalid_response"
@@ -135,7 +136,7 @@ def test_500_thrice_fails_after_three_attempts(stack: Stack, service: HttpServer
 
 
 def test_connection_refused_is_tried_three_times(stack: Stack) -> None:
-    """Nobody listens: three attempts, then failed."""
+    """Nobody listens: the node fails after three attempts."""
     error = run_beside_good_ones(stack, "http_request", url=f"http://127.0.0.1:{free_port()}/")
     assert error["code"] == "connection_failed"
     assert error["attempts"] == 3

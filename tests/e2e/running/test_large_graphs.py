@@ -21,7 +21,7 @@ def test_fan_out_of_500_and_back_is_right_everywhere(stack: Stack) -> None:
     }
     assert ended.results["last"]["result"] == 2 + 2 + 499
     joined = ended.node("join")
-    # Not as texts: a time without a fraction would come after all others of its second.
+    # Times are not compared as text: one without a fraction would sort after all others of its second.
     began = datetime.fromisoformat(joined["started_at"])
     assert all(datetime.fromisoformat(ended.node(name)["finished_at"]) <= began for name in names)
 

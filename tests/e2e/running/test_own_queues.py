@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.documents import add, node, workflow
 from tests.support.stack_processes import START_S, Stack, node_of
 from tests.support.waiting import wait_until
 
 
+@pytest.mark.proves("queue-unserved")
 def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
     """It stays queued beside an idle worker, /health says why; a worker of its queue runs it, once."""
     stack = narrow_stack
@@ -38,7 +41,7 @@ def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
 
 
 def test_unknown_queue_is_refused(narrow_stack: Stack) -> None:
-    """A name with a slip in it would serve nothing for ever: the ones there are are named instead."""
+    """A worker of a misspelt queue would wait for ever. The error names the queues that exist."""
     worker = narrow_stack.start_service("worker", "--queues", "worker,gpus")
     assert worker.wait(START_S) == 3
     said = "--queues: no handler uses the queue 'gpus'; the ones in use are gpu, worker"

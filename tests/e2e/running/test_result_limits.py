@@ -1,4 +1,4 @@
-"""Limits on what nodes read from others, and on all that an execution keeps."""
+"""Limits on what a node reads from others, and on the results that an execution keeps."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tests.support.stack_processes import Stack
 OUTPUT = {"size": 100_000}
 
 
+@pytest.mark.proves("inputs-too-large")
 @pytest.mark.parametrize(("size", "width"), [(100_000, 4), (20_000, 18)])
 def test_node_that_reads_too_much_fails(narrow_stack: Stack, size: int, width: int) -> None:
-    """The limit and the figure are named; what reads less goes on. Few and many inputs are read apart."""
+    """The error names the limit and the figure. Nodes that read less go on. Covers few and many inputs."""
     names = [f"n{at}" for at in range(width)]
     read = [f"{{{{ {name}.result }}}}" for name in names]
     ended = narrow_stack.run(
@@ -33,8 +34,9 @@ def test_node_that_reads_too_much_fails(narrow_stack: Stack, size: int, width: i
     assert ended.status["counts"]["completed"] == width + 1
 
 
+@pytest.mark.proves("results-too-large")
 def test_execution_that_keeps_too_much_fails(narrow_stack: Stack) -> None:
-    """A chain stops at the node whose result no longer fits, again and again; small ones still do."""
+    """A chain stops at the node whose result no longer fits, in each run. Small results still fit."""
     names = [f"n{at}" for at in range(7)]
     chain = [
         node(name, "test_big", after=names[max(0, at - 1) : at], **OUTPUT) for at, name in enumerate(names)

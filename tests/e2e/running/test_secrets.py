@@ -22,8 +22,8 @@ from tests.support.waiting import wait_until
 CANARY = 'canary-8f14e45f"ceea167a'
 SECRET = "{{ secrets.CANARY }}"
 FILED = "filed-8f14e45f+ceea167a"
-"""Kept in a file."""
-# A token such as services echo in spellings of their own, and an address that is a secret as a whole.
+"""A secret that is kept in a file."""
+# A token that services repeat in their own spellings, and an address that is a secret as a whole.
 TOKEN = "canary+8f14e45f/&<ceea167a>'"
 HOOK = "http://hook-8f14e45f:pw-ceea167a@127.0.0.1:1/services/8f14e45f?key=ceea167a"
 
@@ -37,7 +37,7 @@ def own_service() -> Iterator[HttpServer]:
 
 @pytest.fixture(scope="module")
 def secret_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose worker alone knows the secrets, which logs all it can, on a server that keeps all."""
+    """Only the worker knows the secrets. The services log at debug, and the server keeps all writes."""
     file = tmp_path_factory.mktemp("secrets") / "filed"
     file.write_text(f"{FILED}\n")
     settings = {"FLOWENGINE_HANDLERS": ODD_HANDLERS, "FLOWENGINE_LOG_LEVEL": "debug"}
@@ -55,7 +55,7 @@ def secret_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def leaking(service: HttpServer) -> dict[str, Any]:
-    """Every way in which a node could tell what it was given."""
+    """Nodes that leak the secret in every way that a node can."""
     service.answers("/refuses", Reply(status=403, body=f"bad token {CANARY}".encode()))
     service.answers("/fails", Reply(status=500, body=f"cannot parse {CANARY}".encode()))
     echo, headers = service.url("/echo"), {"Authorization": f"Bearer {SECRET}"}
@@ -87,7 +87,7 @@ def leaking(service: HttpServer) -> dict[str, Any]:
 
 
 def echoes(service: HttpServer) -> list[str]:
-    """Paths that answer with the token as frameworks write it, refused and accepted."""
+    """Paths that respond with the token as frameworks write it, with success and with error statuses."""
     spelled = [
         json.dumps({"error": TOKEN}).replace("/", r"\/"),
         json.dumps({"error": TOKEN}).replace("+", r"\u002B").replace("&", r"\u0026").replace("<", r"\u003c"),
@@ -152,6 +152,7 @@ def test_secret_reaches_the_services_that_need_it(ended: Ended, own_service: Htt
     assert set(ended.results) == {"result", "read", "echoed", "filed", "given", "wrapped"} | accepted
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: Ended) -> None:
     """What a handler returns, raises or is answered shows `***` in its place."""
     execution = ended.status["execution_id"]
@@ -170,6 +171,7 @@ def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: En
     assert "NOT_THERE" in ended.errors["unknown"]["message"]
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_in_no_key(secret_stack: Stack, ended: Ended) -> None:
     """Every key and value of the server, queues and dead letters included."""
     with secret_stack.valkey.connect() as server:
@@ -178,16 +180,18 @@ def test_secret_is_in_no_key(secret_stack: Stack, ended: Ended) -> None:
     assert [line for line in stored.splitlines() if tells(line)] == []
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_was_never_sent_to_the_server(secret_stack: Stack, ended: Ended) -> None:
-    """The append-only file holds every write that there ever was, messages long gone included."""
+    """The append-only file holds every write, including messages that are gone by now."""
     files = [path for path in Path(secret_stack.valkey.folder).rglob("*") if path.is_file()]
     written = b"".join(path.read_bytes() for path in files)
     assert ended.status["execution_id"].encode() in written
     assert not tells(written)
 
 
+@pytest.mark.proves("secret-in-output")
 def test_secret_is_in_no_log_line(secret_stack: Stack, ended: Ended) -> None:
-    """At the level that tells most, tracebacks included."""
+    """The log level is debug, and tracebacks are logged."""
     worker: Process = secret_stack.only("worker")
     assert worker.records("secret.leaked"), "the handler's own line is there"
     assert any(ended.status["execution_id"] in line for line in worker.lines)
@@ -211,9 +215,10 @@ ALTERED = [
 ]
 
 
+@pytest.mark.proves("secret-altered")
 @pytest.mark.parametrize("altering", ALTERED, ids=lambda item: f"{item['handler']} {item['config']}"[:60])
 def test_workflow_that_would_alter_a_secret_is_refused(secret_stack: Stack, altering: dict[str, Any]) -> None:
-    """Before anything is stored: what is made of it could not be found in the results."""
+    """An altered secret could not be found in the results, so nothing is stored."""
     answer = secret_stack.client.post("/workflow", json=workflow(altering))
     assert answer.status_code == 422
     assert [problem["code"] for problem in answer.json()["problems"]] == ["secret_not_allowed"]

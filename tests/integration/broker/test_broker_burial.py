@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import redis
 
 from flowengine.broker.dead_letters import bury
@@ -33,6 +34,7 @@ def buried(rig: Rig, gate: Gate) -> bool:
     return True
 
 
+@pytest.mark.proves("process-killed-at-burial")
 def test_a_burial_cut_anywhere_happens_whole_or_not_at_all(rig: Rig) -> None:
     """Its callback is sent, its dead letter written and its message gone, or none of the three."""
     broker = rig.engine_broker()

@@ -346,6 +346,7 @@ def redis_ms(client: redis.Redis) -> int:
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
+@pytest.mark.proves("message-undecodable")
 @pytest.mark.parametrize("unreadable", [b"{", b'"\xff"', b"[" * 100_000])
 def test_payload_that_nobody_can_read_goes_to_the_dead_letters(rig: Rig, unreadable: bytes) -> None:
     """It is set aside alone; the messages that were joined with it come again and are processed."""

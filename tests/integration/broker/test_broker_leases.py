@@ -209,6 +209,7 @@ def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
     return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
+@pytest.mark.proves("redis-data-lost")
 def test_groups_are_made_again_after_data_loss(rig: Rig) -> None:
     """FLUSHALL under a blocked consumer: the next message is processed as if nothing had been."""
     broker, seen = rig.engine_broker(), Seen()
@@ -284,6 +285,7 @@ def test_worker_survives_an_outage_and_says_so_once(own_rig: Rig, capsys: pytest
     assert printed.count("broker.connection_recovered") == 1
 
 
+@pytest.mark.proves("redis-killed")
 def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each wait is drawn from the upper half of a limit that doubles up to 2 s; a recovery begins anew."""
     rig = own_rig

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.engine.running import quick_group as together
 from flowengine.errors import WrongStateError
-from flowengine.execution import rules
 from flowengine.execution.events import decode_events
-from flowengine.execution.records import Callback
+from flowengine.execution.messages import Callback
+from flowengine.execution.reports import delivery_of
+from flowengine.execution.rules import finishing
 from flowengine.plugin import Context
 from flowengine.store import keys
 from tests.support.harness import Harness, failing_in, plan_of
@@ -29,6 +30,7 @@ def begun(harness: Harness, graph: dict[str, tuple[str, ...]]) -> str:
     return execution
 
 
+@pytest.mark.proves("callback-twice-in-one-batch")
 def test_a_callback_twice_in_one_batch_counts_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -48,6 +50,7 @@ def test_a_callback_twice_in_one_batch_counts_once(
     check_invariants()
 
 
+@pytest.mark.proves("callback-in-two-batches")
 def test_a_callback_in_two_batches_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
     """A copy that comes later finds the node out of flight."""
     execution = begun(harness, JOIN)
@@ -65,6 +68,7 @@ def test_a_callback_in_two_batches_counts_once(harness: Harness, check_invariant
     check_invariants()
 
 
+@pytest.mark.proves("callback-at-two-orchestrators")
 def test_a_callback_under_two_orchestrators_at_once_counts_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -95,6 +99,7 @@ def test_the_last_two_parents_of_a_join_may_finish_under_two_orchestrators(
     check_invariants()
 
 
+@pytest.mark.proves("parents-fail-at-once")
 def test_two_parents_that_fail_at_once_under_two_orchestrators_end_the_execution(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -143,6 +148,7 @@ def test_the_end_is_not_missed_when_two_orchestrators_settle_at_once(
     check_invariants()
 
 
+@pytest.mark.proves("callback-of-earlier-run")
 def test_a_callback_of_the_first_run_changes_nothing_in_the_second(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -185,6 +191,7 @@ def test_a_late_copy_beside_a_callback_of_the_second_run_does_not_hold_up_its_en
     check_invariants()
 
 
+@pytest.mark.proves("start-delayed")
 def test_a_start_that_was_held_up_dispatches_in_the_run_it_finds(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -208,6 +215,7 @@ def test_a_start_that_was_held_up_dispatches_in_the_run_it_finds(
     assert [stored.status for stored in check_invariants()] == ["completed"]
 
 
+@pytest.mark.proves("worker-frozen")
 def test_a_worker_that_comes_back_too_late_overwrites_nothing(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -226,7 +234,7 @@ def test_a_worker_that_comes_back_too_late_overwrites_nothing(
     assert harness.deliver(slow, task)
     before = harness.results(execution), harness.statuses(execution)
     late = harness.callback_of("a")
-    assert msgspec.json.decode(late.payload, type=Callback).delivery == 1
+    assert delivery_of(msgspec.json.decode(late.payload, type=Callback).by) == 1
     with capture_logs() as logs:
         assert harness.deliver(harness.orchestrators[0], late)
     assert [line["event"] for line in logs] == ["callback.stale"]
@@ -249,7 +257,7 @@ def test_a_worker_that_was_overtaken_leaves_no_start_behind(
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
         decoded = msgspec.json.decode(task.payload)
         harness.client.hset(f"fe:x:{execution}:started", "a:1", "2:1")
-        harness.client.zadd("fe:timers", {f"{execution}|{decoded['run']}|a|1": 9e15})
+        harness.client.zadd(keys.of().deadlines, {f"{execution}|{decoded['run']}|a|1": 9e15})
 
     harness.script = applied_meanwhile
     assert harness.deliver(harness.workers[0], msgspec.structs.replace(task, deliveries=2))
@@ -269,14 +277,15 @@ def test_several_executions_are_started_together(harness: Harness, check_invaria
     check_invariants()
 
 
+@pytest.mark.proves("start-cannot-be-applied")
 def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
     """Its neighbours are started one by one: those before it now, those after it when they come again."""
     first, broken, last = (harness.begin(plan_of(JOIN)) for _ in range(3))
     starts = harness.waiting("orchestrator")
-    harness.client.rename(f"fe:x:{broken}:meta", "aside")
-    harness.client.set(f"fe:x:{broken}:meta", "not a hash")
+    harness.client.rename(f"fe:x:{broken}:control", "aside")
+    harness.client.set(f"fe:x:{broken}:control", "not a hash")
     with pytest.raises(Exception, match="WRONGTYPE"):
         harness.deliver(harness.orchestrators[0], *starts)
     assert harness.statuses(first) == {"a": "queued", "b": "queued", "j": "pending", "after": "pending"}
@@ -284,7 +293,7 @@ def test_one_execution_that_cannot_be_started_does_not_hold_up_the_others(
     assert [msgspec.json.decode(e.payload)["execution"] for e in left] == [broken, last]
     assert harness.deliver(harness.orchestrators[0], left[1])
     assert harness.statuses(last)["a"] == "queued"
-    harness.client.rename("aside", f"fe:x:{broken}:meta")
+    harness.client.rename("aside", f"fe:x:{broken}:control")
     harness.drain()
     assert harness.results(broken) == expected_values(JOIN)
     check_invariants()
@@ -298,11 +307,11 @@ def test_completions_are_applied_together_and_failures_alone_after_them(
     harness.script = failing_in(1, "f", "g")
     execution = begun(harness, {"a": (), "b": (), "f": (), "g": (), "waits": (), "below": ("f", "g")})
     harness.run_tasks("a", "b", "f", "g")
-    before = harness.client.xlen(keys.events(execution))
+    before = harness.client.xlen(keys.of().events(execution))
     assert harness.deliver(harness.orchestrators[0], *[harness.callback_of(node) for node in order])
     transactions = [
         [(event.kind, event.node) for event in decode_events(fields[b"e"])]
-        for _, fields in harness.client.xrange(keys.events(execution))[before:]
+        for _, fields in harness.client.xrange(keys.of().events(execution))[before:]
     ]
     completed = [("node_completed", node) for node in order if node in "ab"]
     first, second = [node for node in order if node in "fg"]
@@ -325,7 +334,7 @@ def test_a_group_of_nodes_acknowledges_only_what_it_reports(
 
     def relieved(context: Context) -> None:
         if context.node_id == "b":
-            worker.together.relieve()
+            worker.groups.relieve()
             left.extend(msgspec.json.decode(task.payload)["node"] for task in harness.tasks())
             worker.line.dead = True
 
@@ -375,13 +384,14 @@ def test_only_what_failed_runs_again(harness: Harness, check_invariants: CheckEv
     check_invariants()
 
 
+@pytest.mark.proves("callback-cannot-be-applied")
 @pytest.mark.corrupts("a record that no command fits")
 def test_one_bad_callback_does_not_hold_up_the_others(harness: Harness) -> None:
     """What cannot be applied is taken one by one, and only the bad one stays."""
     execution = begun(harness, {"a": (), "b": ()})
     broken = begun(harness, {"a": ()})
     harness.run_tasks()
-    harness.client.set(f"fe:x:{broken}:meta", "not a hash")
+    harness.client.set(f"fe:x:{broken}:control", "not a hash")
     entries = harness.callbacks()
     assert len(entries) == 3
     with pytest.raises(Exception, match="WRONGTYPE"):
@@ -402,24 +412,25 @@ def test_an_absent_counter_is_never_ready(harness: Harness) -> None:
     assert harness.statuses(execution)["j"] == "pending"
 
 
+@pytest.mark.proves("callback-cannot-be-applied")
 def test_a_callback_that_can_never_be_applied_fails_its_node(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is tried again a few times, and then its node fails instead of holding up the execution."""
     execution = begun(harness, {"a": (), "b": ("a",)})
     harness.run_tasks()
-    complete = rules._complete
+    complete = finishing._complete
 
-    def broken(*anything: object) -> rules.Decision:
+    def broken(*anything: object) -> finishing.Decision:
         raise RuntimeError("a bug in the rules")
 
-    monkeypatch.setattr(rules, "_complete", broken)
+    monkeypatch.setattr(finishing, "_complete", broken)
     entry = harness.callback_of("a")
     for delivery in range(1, LAST_DELIVERY):
         with pytest.raises(RuntimeError):
             harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=delivery))
     assert harness.deliver(harness.orchestrators[0], msgspec.structs.replace(entry, deliveries=LAST_DELIVERY))
-    monkeypatch.setattr(rules, "_complete", complete)
+    monkeypatch.setattr(finishing, "_complete", complete)
     errors = harness.api.executions.results(execution).errors
     assert (errors["a"].code, errors["b"].caused_by) == ("internal_error", "a")
     check_invariants()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from flowengine.execution import rules
+from flowengine.execution.rules.dispatching import Sizes
+from flowengine.execution.rules.readiness import ready
 from flowengine.plugin import Context
 from tests.support.faults import Gate, Way
 from tests.support.harness import Harness, diamond, failing_in, plan_of
@@ -124,7 +125,7 @@ def test_a_message_cut_anywhere_is_made_good_when_it_comes_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, situation: Callable[[Harness], str], way: Way
 ) -> None:
     """By this message alone, before anything else happens; then the execution goes on to its right end."""
-    monkeypatch.setattr(rules, "CHUNK_NODES", 2)
+    harness.resize(Sizes(chunk_nodes=2))
     for at in range(1, POINTS_AT_MOST):
         execution = situation(harness)
         queue = "worker" if situation is a_task else "orchestrator"
@@ -137,8 +138,8 @@ def test_a_message_cut_anywhere_is_made_good_when_it_comes_again(
         stored = check(harness.client, execution, settled=False)
         for running in harness.client.zrange("fe:index:running", 0, -1):
             other = check(harness.client, running.decode(), settled=False)
-            ready = rules.ready(other.plan, other.record)
-            assert not ready, f"left undispatched by {way} at {at} ({gate.struck})"
+            left = ready(other.plan, other.record)
+            assert not left, f"left undispatched by {way} at {at} ({gate.struck})"
         if situation is the_last_node or situation in FAILING:
             assert stored.status != "running", f"not ended by {way} at {at} ({gate.struck})"
         harness.drain()

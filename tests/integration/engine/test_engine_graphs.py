@@ -9,9 +9,8 @@ from unittest.mock import patch
 import hiredis
 import pytest
 
-from flowengine.execution import rules
-from flowengine.execution.rules import CHUNK_BYTES, CHUNK_NODES, TRANSACTION_BYTES
-from flowengine.store.connection.sessions import Command, Reading
+from flowengine.execution.rules.dispatching import SIZES, Sizes
+from flowengine.store.connection.sessions import Command, WatchedReads
 from tests.support.faults import Gate
 from tests.support.harness import Entry, Harness, Process, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
@@ -43,8 +42,8 @@ SHAPES = {
     "chain": chain(30),
     "diamond": diamond(),
     "fan": fan(500),
-    "just one chunk": fan(CHUNK_NODES),
-    "a chunk and one": fan(CHUNK_NODES + 1),
+    "just one chunk": fan(SIZES.chunk_nodes),
+    "a chunk and one": fan(SIZES.chunk_nodes + 1),
     "layers": layers(4, 6),
     "apart": {f"n{number}": () for number in range(300)},
 }
@@ -127,7 +126,7 @@ def sent_bytes(harness: Harness, process: Process, *entries: Entry) -> list[int]
     session, sizes = process.state.sessions.here(), []
     transact = session.transact
 
-    def measured(commands: Sequence[Command], epoch: int, ahead: Reading | None) -> list[Any] | None:
+    def measured(commands: Sequence[Command], epoch: int, ahead: WatchedReads | None) -> list[Any] | None:
         sizes.append(sum(len(hiredis.pack_command(tuple(command))) for command in commands))
         return transact(commands, epoch, ahead)
 
@@ -146,7 +145,7 @@ def test_a_batch_whose_children_are_large_is_written_in_parts(
     harness.run_tasks()
     sizes = sent_bytes(harness, harness.orchestrators[0], *harness.callbacks())
     assert sum(sizes) > 12 * 100 * 9_000
-    assert max(sizes) < TRANSACTION_BYTES + CHUNK_BYTES
+    assert max(sizes) < SIZES.transaction_bytes + SIZES.chunk_bytes
     harness.drain()
     assert all(harness.results(execution) == expected_values(graph) for execution in executions)
     check_invariants()
@@ -154,17 +153,17 @@ def test_a_batch_whose_children_are_large_is_written_in_parts(
 
 @pytest.mark.parametrize("at", range(1, 12))
 def test_an_orchestrator_that_dies_between_the_parts_leaves_none_out(
-    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch, at: int
+    harness: Harness, check_invariants: CheckEverything, at: int
 ) -> None:
     """Whatever was put off for lack of room is found when the callback comes again."""
-    monkeypatch.setattr(rules, "TRANSACTION_BYTES", 1)
+    harness.resize(Sizes(transaction_bytes=1))
     execution = harness.begin(plan_of({"a": (), "b": ("a",), "c": ("a",)}))
     harness.start_executions()
     harness.run_tasks("a")
     process = harness.orchestrators[0]
     process.line.gate = Gate(at=at, way="die_after")
     harness.deliver(process, *harness.callbacks())
-    monkeypatch.setattr(rules, "TRANSACTION_BYTES", 4 * 1024 * 1024)
+    harness.resize(SIZES)
     harness.drain()
     assert harness.statuses(execution) == dict.fromkeys("abc", "completed")
     check_invariants()
@@ -176,7 +175,7 @@ def dispatched(harness: Harness, process: Process, *entries: Entry) -> list[tupl
     session, found = process.state.sessions.here(), []
     transact = session.transact
 
-    def noted(commands: Sequence[Command], epoch: int, ahead: Reading | None) -> list[Any] | None:
+    def noted(commands: Sequence[Command], epoch: int, ahead: WatchedReads | None) -> list[Any] | None:
         tasks = [command for command in commands if command[:2] == ("XADD", "fe:q:worker")]
         found.append((len(tasks), sum(len(hiredis.pack_command(tuple(task))) for task in tasks)))
         return transact(commands, epoch, ahead)
@@ -196,7 +195,7 @@ def test_large_configs_are_dispatched_in_parts(
     harness.run_tasks("first")
     found = dispatched(harness, harness.orchestrators[0], *harness.callbacks())
     assert [tasks for tasks, _ in found] == parts
-    assert max(size for _, size in found) < TRANSACTION_BYTES + CHUNK_BYTES / 10
+    assert max(size for _, size in found) < SIZES.transaction_bytes + SIZES.chunk_bytes / 10
     harness.drain()
     assert harness.results(execution) == expected_values(fan(120))
     check_invariants()

@@ -62,6 +62,7 @@ def test_a_result_over_the_limit_fails_its_node(
     check_invariants()
 
 
+@pytest.mark.proves("results-too-large")
 @pytest.mark.parametrize("quick", [False, True], ids=["noted", "unnoted"])
 def test_results_together_stay_within_the_executions_limit(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch, quick: bool
@@ -82,4 +83,4 @@ def test_results_together_stay_within_the_executions_limit(
         "last": 4095,
     }
     assert found.errors["over"].code == "results_too_large"
-    assert [stored.meta["bytes"] for stored in check_invariants()] == ["9000"]
+    assert [stored.counts["bytes"] for stored in check_invariants()] == ["9000"]

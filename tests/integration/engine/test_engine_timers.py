@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.engine.maintenance import timer_loop as timers
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.rules import BACKSTOP_MARGIN_MS
+from flowengine.execution.rules.deadlines import BACKSTOP_MARGIN_MS
 from flowengine.queues import stream_key
-from flowengine.store import keys
-from flowengine.store import task_standing as standing
+from flowengine.store import keys, task_states
 from tests.support.faults import Gate
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 
+DEADLINES = keys.of().deadlines
 CHAIN = {"a": (), "b": ("a",)}
 
 
@@ -47,9 +49,9 @@ def fired(harness: Harness) -> list[bytes]:
 def test_a_start_arms_the_deadline(harness: Harness) -> None:
     """The backstop fires a lease and a margin after the timeout, counted from the start of the delivery."""
     execution = hanging(harness)
-    ((member, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    ((member, due),) = harness.client.zrange(DEADLINES, 0, -1, withscores=True)
     assert member.decode() == f"{execution}|1|a|1"
-    begun = int(harness.client.hget(keys.started(execution), "a:1").split(b":")[1])
+    begun = int(harness.client.hget(keys.of().started(execution), "a:1").split(b":")[1])
     assert due - begun == 2000 + int(harness.settings.lease_s * 1000) + BACKSTOP_MARGIN_MS
 
 
@@ -85,11 +87,12 @@ def let_time_pass(harness: Harness, execution: str) -> None:
 
 def is_armed(harness: Harness) -> bool:
     """Whether the one timer will fire, and not before a lease has passed."""
-    ((_, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    ((_, due),) = harness.client.zrange(DEADLINES, 0, -1, withscores=True)
     seconds, _ = harness.client.time()
     return bool(due > seconds * 1000)
 
 
+@pytest.mark.proves("deadline-in-queue")
 @pytest.mark.parametrize("deliveries", [0, 2])
 def test_a_node_that_waits_to_be_delivered_again_is_not_overdue(
     harness: Harness, check_invariants: CheckEverything, deliveries: int
@@ -119,19 +122,21 @@ def test_a_lapsed_node_waits_as_long_as_there_is_a_worker(
     assert [stored.status for stored in check_invariants()] == ["completed"]
 
 
+@pytest.mark.proves("worker-gone")
 def test_a_lapsed_node_fails_where_no_worker_is_left(
     harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its worker is gone, and so is everyone who could take it over."""
     execution = hanging(harness)
     harness.lapse(harness.task_of("a"))
-    monkeypatch.setattr(standing, "ALIVE_MS", -1)
+    monkeypatch.setattr(task_states, "ALIVE_MS", -1)
     let_time_pass(harness, execution)
     assert harness.api.executions.results(execution).errors["a"].code == "timeout"
     harness.drain()
     assert [stored.status for stored in check_invariants()] == ["failed"]
 
 
+@pytest.mark.proves("deadline-before-callback")
 def test_an_outcome_that_waits_to_be_applied_was_in_time(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
@@ -150,9 +155,9 @@ def test_a_timer_whose_start_was_taken_back_is_dropped(
 ) -> None:
     """The next delivery arms one of its own."""
     execution = hanging(harness)
-    harness.client.delete(keys.started(execution))
+    harness.client.delete(keys.of().started(execution))
     let_time_pass(harness, execution)
-    assert not harness.client.exists(keys.TIMERS)
+    assert not harness.client.exists(DEADLINES)
     assert harness.statuses(execution)["a"] == "queued"
     harness.drain()
     assert [stored.status for stored in check_invariants()] == ["completed"]
@@ -180,7 +185,7 @@ def test_a_timer_that_cannot_be_dealt_with_is_let_go_of(
         raise ValueError("on purpose")
 
     process = harness.orchestrators[0]
-    monkeypatch.setattr(process.state, "standing", fail)
+    monkeypatch.setattr(process.state, "task_state", fail)
     (entry,) = (e for e in harness.waiting("orchestrator") if e.actor == "timer_fired")
     with pytest.raises(ValueError, match="on purpose"):
         harness.deliver(process, entry)
@@ -188,6 +193,7 @@ def test_a_timer_that_cannot_be_dealt_with_is_let_go_of(
     assert not fired(harness)
 
 
+@pytest.mark.proves("timer-twice")
 def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
     """Two timer loops may both send it."""
     execution = hanging(harness)
@@ -206,18 +212,19 @@ def test_a_timer_sent_twice_counts_once(harness: Harness, check_invariants: Chec
     check_invariants()
 
 
+@pytest.mark.proves("timer-early")
 def test_a_timer_whose_time_has_moved_is_armed_again(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
     """A newer delivery has begun meanwhile: it has its whole time."""
     execution = hanging(harness)
-    harness.client.zadd(keys.TIMERS, {f"{execution}|1|a|1": 1})
+    harness.client.zadd(DEADLINES, {f"{execution}|1|a|1": 1})
     harness.fire_timers()
     assert len(fired(harness)) == 1
     for entry in harness.waiting("orchestrator"):
         assert harness.deliver(harness.orchestrators[0], entry)
     assert harness.statuses(execution)["a"] == "queued"
-    ((_, due),) = harness.client.zrange(keys.TIMERS, 0, -1, withscores=True)
+    ((_, due),) = harness.client.zrange(DEADLINES, 0, -1, withscores=True)
     assert due > 1
     harness.drain()
     assert [stored.status for stored in check_invariants()] == ["completed"]
@@ -258,12 +265,19 @@ def test_a_timer_of_an_expired_execution_is_harmless(harness: Harness) -> None:
     assert not fired(harness)
 
 
-def test_a_member_that_is_no_timer_is_dropped(harness: Harness) -> None:
-    """What cannot be read does not come back for ever."""
-    harness.client.zadd(keys.TIMERS, {"nonsense": 1})
-    harness.fire_timers()
-    assert not harness.client.exists(keys.TIMERS)
-    assert not fired(harness)
+@pytest.mark.parametrize("member", ["nonsense", "x|²|n|1", "x|1|n|", b"\xff|1|n|1", "x|1|n|1|1"])
+def test_a_member_that_is_no_timer_is_set_aside_alone(harness: Harness, member: str | bytes) -> None:
+    """What cannot be read does not come back for ever, and holds up no other."""
+    execution = hanging(harness)
+    harness.make_overdue(execution, "a", 1)
+    harness.client.zadd(DEADLINES, {member: 0})
+    with capture_logs() as logs:
+        harness.fire_timers()
+    assert not harness.client.exists(DEADLINES)
+    assert len(fired(harness)) == 1
+    assert harness.client.zcard(keys.of().odd_timers) == harness.orchestrators[0].timers.set_aside == 1
+    assert [line["event"] for line in logs] == ["timers.set_aside"]
+    harness.client.delete(keys.of().odd_timers)
 
 
 def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -> None:
@@ -277,49 +291,53 @@ def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -
             process.timers.fire_due()
         except SystemExit:
             process.reborn()
-        armed = harness.client.zcard(keys.TIMERS)
+        armed = harness.client.zcard(DEADLINES)
         assert armed + len(fired(harness)) == 1
     process.line.gate = Gate()
     harness.fire_timers()
     assert [msgspec.json.decode(payload)["node"] for payload in fired(harness)] == ["a"]
 
 
-def test_the_loop_fires_nothing_at_first_nor_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those who hold what is overdue may have been cut off too."""
-    stop = threading.Event()
-    waits: list[float | None] = []
-    monkeypatch.setattr(stop, "wait", waits.append)
+class Turns:
+    """A store of timers whose turns are told: what each holds back, and what it raises."""
 
-    class Away:
-        turns = 0
+    def __init__(self, stop: threading.Event, *raised: Exception) -> None:
+        self.held: list[frozenset[str]] = []
+        self._stop = stop
+        self._raised = list(raised)
 
-        def fire_due(self) -> float | None:
-            self.turns += 1
-            if self.turns == 1:
-                raise StoreUnavailableError("away")
-            stop.set()
-            return 0.5
+    def fire_due(self, *, holding: Collection[str] = ()) -> float | None:
+        self.held.append(frozenset(holding))
+        if self._raised:
+            raise self._raised.pop(0)
+        self._stop.set()
+        return None
 
-    timers.TimerLoop(Away(), stop, hold_s=12.0).run()
-    assert waits == [12.0, 12.0, 0.5]
+    def on_armed(self, tell: Callable[[int], None]) -> None:
+        """Nothing is armed here."""
+
+    def now(self) -> int:
+        return 0
+
+
+def test_deadlines_are_held_back_at_first_and_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds what is overdue may have been cut off too. Other kinds of timers fire."""
+    monkeypatch.setattr(timers, "AFTER_ERROR_S", 0.0)
+    for raised in ((), (StoreUnavailableError("away"),)):
+        store = Turns(stop := threading.Event(), *raised)
+        timers.TimerLoop(store, stop, hold_s=12.0).run()
+        assert store.held == [frozenset({"deadline"})] * (1 + len(raised))
+    store = Turns(stop := threading.Event(), StoreUnavailableError("away"))
+    loop = timers.TimerLoop(store, stop, hold_s=0.0)
+    loop.run()
+    assert store.held == [frozenset(), frozenset()]
 
 
 def test_the_loop_goes_on_after_a_turn_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it was: without its timers an orchestrator would fail no node that hangs."""
     monkeypatch.setattr(timers, "AFTER_ERROR_S", 0.0)
-    stop = threading.Event()
-
-    class Failing:
-        turns = 0
-
-        def fire_due(self) -> float | None:
-            self.turns += 1
-            if self.turns == 1:
-                raise ValueError("a timer that cannot be read")
-            stop.set()
-            return None
-
-    loop = timers.TimerLoop(Failing(), stop)
+    store = Turns(stop := threading.Event(), ValueError("a timer that cannot be read"))
+    loop = timers.TimerLoop(store, stop)
     loop.start()
     loop.join(5)
     assert stop.is_set()

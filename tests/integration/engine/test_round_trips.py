@@ -12,13 +12,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-import msgspec
 import pytest
 
 from flowengine.broker import recoverer as takeover
-from flowengine.engine.running.handler_speed import HandlerSpeed
-from flowengine.engine.running.quick_group import QuickGroups
-from flowengine.execution.records import RunNode, StartExecution
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from tests.support.faults import Gate
@@ -28,11 +24,12 @@ from tests.support.valkey import Valkey
 
 WORKER_NODE = Counter(
     {
-        **dict.fromkeys(("time", "hset", "zadd", "multi", "xadd", "xack", "xdel", "exec"), 1),
+        **dict.fromkeys(("hset", "zadd", "multi", "xack", "xdel", "exec"), 1),
+        "xadd": 2,
         "hget": 2,
     }
 )
-"""Start: is it wanted, how much room is there, `started`, its timer. Report: the callback."""
+"""Start: `started`, its timer, its event; is it wanted, how much may it store. Report: the callback."""
 
 
 class Cost:
@@ -146,14 +143,16 @@ def test_worker_reads_the_outputs_of_parents_in_the_same_round_trip(harness: Har
 
 CHAIN_NODE = Counter(
     {
-        **dict.fromkeys(("watch", "hget", "time", "multi", "exec"), 1),
+        **dict.fromkeys(("watch", "hmget", "multi", "exec"), 1),
         **dict.fromkeys(("hincrby", "hdel", "zrem", "xack", "xdel"), 1),
+        "hget": 2,
         "hset": 2,
         "xadd": 2,
     }
 )
-"""Read under WATCH, then write all of it: outcome, counters, event, next node, acknowledgement."""
-READ_AHEAD = Counter(("watch", "hget", "time"))
+"""Read the node, its child and control under WATCH, then write: outcome, counts, event, next node,
+acknowledgement."""
+READ_AHEAD = Counter({"watch": 1, "hget": 2, "hmget": 1})
 
 
 def test_orchestrator_makes_one_round_trip_for_a_node_of_a_chain(harness: Harness, cost: Measure) -> None:
@@ -164,6 +163,15 @@ def test_orchestrator_makes_one_round_trip_for_a_node_of_a_chain(harness: Harnes
         found = cost(harness.orchestrators[0], *harness.callbacks())
         assert found.round_trips == 1
         assert found.commands == CHAIN_NODE
+
+
+def test_a_node_that_began_unnoted_leaves_nothing_to_remove(harness: Harness, cost: Measure) -> None:
+    """Its callback says so: no mark and no timer are looked for."""
+    harness.be_quick()
+    started(harness, unread(chain(4)))
+    harness.run_tasks()
+    found = cost(harness.orchestrators[0], *harness.callbacks())
+    assert found.commands == CHAIN_NODE - Counter(("hdel", "zrem"))
 
 
 def test_orchestrator_that_did_not_dispatch_the_node_makes_two(harness: Harness, cost: Measure) -> None:
@@ -188,7 +196,8 @@ def test_reading_ahead_stops_where_it_does_not_pay(harness: Harness, cost: Measu
         found.append(cost(processes[turn % 2], *harness.callbacks()))
     assert found[0].round_trips == 1  # it has also started the execution
     assert [one.round_trips for one in found[1:]] == [2] * 11
-    assert [one.commands for one in found[8:]] == [CHAIN_NODE] * 4
+    unnoted = CHAIN_NODE - Counter(("hdel", "zrem"))  # the handler has shown itself quick
+    assert [one.commands for one in found[8:]] == [unnoted] * 4
 
 
 def test_a_node_costs_the_same_in_a_graph_of_any_size(harness: Harness, cost: Measure) -> None:
@@ -258,11 +267,11 @@ def test_small_executions_are_started_together(harness: Harness, monkeypatch: py
     for _ in range(10):
         harness.begin(unread(chain(3)))
     entries = harness.waiting("orchestrator")
-    orchestrator, receipt = harness.orchestrators[0], HeldEntries(entries)
+    orchestrator, receipt = harness.orchestrators[0], HeldEntries(entries, "")
     warm(orchestrator)
-    messages = [msgspec.json.decode(entry.payload, type=StartExecution) for entry in entries]
+    held = receipt.held()
     with counted(harness, monkeypatch) as found:
-        orchestrator.engine.start_together(messages, receipt)
+        orchestrator.engine.start_together(held)
     assert found.round_trips == 3
     assert receipt.confirmed == set(range(10))
     assert len(harness.tasks()) == 10
@@ -272,12 +281,11 @@ def test_quick_nodes_are_run_together(harness: Harness, monkeypatch: pytest.Monk
     """Eight nodes in one delivery: two round trips, as for one."""
     started(harness, unread({f"n{at}": () for at in range(8)}))
     entries = harness.tasks()
-    worker, receipt = harness.workers[0], HeldEntries(entries)
+    worker, receipt = harness.workers[0], HeldEntries(entries, "")
     warm(worker)
-    together = QuickGroups(worker.state, worker.runner, HandlerSpeed())
-    tasks = [msgspec.json.decode(entry.payload, type=RunNode) for entry in entries]
+    held = receipt.held()
     with counted(harness, monkeypatch) as found:
-        together.run(tasks, receipt, lambda at: None)
+        worker.groups.run(held)
     assert found.round_trips == 2
     assert found.commands["exec"] == 1
     assert len(harness.callbacks()) == 8
@@ -295,10 +303,11 @@ def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch:
 
 LIVE_NODE = Counter(
     {
-        **dict.fromkeys(("watch", "hincrby", "hdel", "zadd", "zrem", "expireat"), 1),
-        **dict.fromkeys(("xreadgroup", "multi", "exec", "time", "xack", "xdel"), 2),
-        **dict.fromkeys(("xadd", "hset"), 3),
-        "hget": 4,
+        **dict.fromkeys(("watch", "hmget", "hincrby", "hdel", "zadd", "zrem", "expireat"), 1),
+        **dict.fromkeys(("xreadgroup", "multi", "exec", "xack", "xdel"), 2),
+        "hset": 3,
+        "xadd": 4,
+        "hget": 5,
     }
 )
 """Fetch a task and a callback; a worker's transaction and an orchestrator's; what each reads before."""
@@ -323,7 +332,7 @@ def test_a_node_costs_the_same_under_real_workers(
         def ended(execution: str) -> bool:
             nonlocal looks
             looks += 1
-            return bool(client.hget(f"fe:x:{execution}:meta", "status") == b"completed")
+            return bool(client.hget(f"fe:x:{execution}:control", "status") == b"completed")
 
         try:
             # The first makes connections and groups, and shows how quick the handler is.

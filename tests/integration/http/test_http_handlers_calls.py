@@ -59,7 +59,7 @@ def test_a_call_sends_what_the_config_says_and_returns_the_answer(
 
 
 def test_correlation_id_and_idempotency_key_are_sent(runs: Runs, server: HttpServer) -> None:
-    """So that the called service can join its logs to ours, and do nothing twice."""
+    """The called service can join its logs to ours, and avoids doing things twice."""
     runs.run("http_request", {"url": server.url("/x")})
     headers = server.called("/x")[0].headers
     assert headers["x-correlation-id"] == "correlation-1"
@@ -148,6 +148,7 @@ def test_credentials_are_dropped_on_a_redirect_to_another_origin(runs: Runs, ser
     assert arrived.headers["host"] == f"127.0.0.1:{elsewhere.port}"
 
 
+@pytest.mark.proves("redirect-with-body")
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_body_is_not_sent_on_to_another_origin(runs: Runs, server: HttpServer, status: int) -> None:
     """The other service is not called at all; one that takes the answer of a GET (303) is."""

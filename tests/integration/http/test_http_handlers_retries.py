@@ -78,7 +78,7 @@ def test_three_refusals_fail_the_node(runs: Runs, server: HttpServer, status: in
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
 def test_other_refusals_fail_at_once(runs: Runs, server: HttpServer, status: int) -> None:
-    """A 4xx will not change its mind."""
+    """A second try would be refused as well."""
     server.answers("/x", Reply(status=status))
     found = failure(runs, server.url("/x"))
     assert server.count("/x") == 1
@@ -121,7 +121,7 @@ def test_a_name_that_does_not_resolve_is_a_connection_failure(runs: Runs) -> Non
 
 
 def test_waits_double(runs: Runs, server: HttpServer) -> None:
-    """1, 2 times the base; here the base is 0.2 s."""
+    """The waits are one and two times the base, which is 0.2 s here."""
     server.answers("/x", Reply(status=500))
     failure(runs, server.url("/x"), environment={"FLOWENGINE_RETRY_BASE_SECONDS": "0.2"})
     first, second, third = (call.at for call in server.called("/x"))
@@ -174,7 +174,7 @@ def test_no_server_can_hold_a_node_beyond_its_time(runs: Runs, server: HttpServe
 
 
 def test_a_silent_host_does_not_hold_a_node_beyond_its_time(runs: Runs) -> None:
-    """No connection comes about at an address that drops everything (TEST-NET-1, RFC 5737)."""
+    """An address that drops everything (TEST-NET-1, RFC 5737) accepts no connection."""
     found, beyond_s = overrun(runs, "http://192.0.2.1/", 0.4)
     assert found.code in ("timeout", "connection_failed")
     assert beyond_s < 15

@@ -8,13 +8,14 @@ from contextlib import ExitStack
 import msgspec
 import pytest
 
-from flowengine.bootstrap import send
+from flowengine.broker.streams.wire import post
+from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, StoreFullError, TooManyExecutionsError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import admission
+from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
-from flowengine.engine.executions import StoredExecutions
 from flowengine.store.state import RedisState
 from tests.support.harness import plan_of
 from tests.support.valkey import Valkey
@@ -34,9 +35,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         def made(settings: Settings) -> StoredExecutions:
             client = connect(settings.redis_url)
             opened.callback(client.close)
-            state = RedisState(client, send, settings)
+            state = RedisState(client, post, settings)
             opened.callback(lambda: state.sessions.here().discard())
-            return StoredExecutions(state, lambda: HealthView(status="ok", checks={}))
+            return StoredExecutions(RedisApiState(state), lambda: HealthView(status="ok", checks={}))
 
         yield made
 

@@ -11,7 +11,7 @@ import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.store.connection import sessions as connection
-from flowengine.store.connection.sessions import Reading, Session, Sessions, connect
+from flowengine.store.connection.sessions import Session, Sessions, WatchedReads, connect
 from tests.support.valkey import Valkey, free_port
 
 
@@ -81,6 +81,7 @@ def test_a_unit_left_open_does_not_disturb_the_next_unit(
     assert session.transact([("SET", "other", "1")], session.epoch) is not None
 
 
+@pytest.mark.proves("watch-lost")
 def test_nothing_is_written_on_a_connection_that_lost_its_watch(
     sessions: Sessions, redis_client: redis.Redis
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_write_that_may_be_repeated_is_tried_again_on_a_new_connection(
     assert redis_client.get("k") == b"1"
 
 
+@pytest.mark.proves("redis-refuses-transaction")
 def test_a_refused_transaction_does_nothing_and_says_why(
     sessions: Sessions, redis_client: redis.Redis
 ) -> None:
@@ -139,7 +141,7 @@ def test_each_thread_has_a_session_of_its_own(sessions: Sessions) -> None:
     assert theirs[0] is not sessions.here()
 
 
-NEXT = Reading(("k",), (("GET", "k"),))
+NEXT = WatchedReads(("k",), (("GET", "k"),))
 
 
 def test_what_comes_next_is_read_with_a_transaction(sessions: Sessions, redis_client: redis.Redis) -> None:
@@ -176,7 +178,7 @@ def test_other_or_older_readings_are_not_given(sessions: Sessions, monkeypatch: 
     """Only exactly what was asked for, and only for a while."""
     session = sessions.here()
     session.transact([("SET", "other", "1")], session.epoch, NEXT)
-    assert session.watched_ahead(Reading(("k",), (("GET", "k"), ("TIME",)))) is None
+    assert session.watched_ahead(WatchedReads(("k",), (("GET", "k"), ("TIME",)))) is None
     session.transact([("SET", "other", "1")], session.epoch, NEXT)
     monkeypatch.setattr(connection, "AHEAD_FOR_S", 0.0)
     assert session.watched_ahead(NEXT) is None
@@ -212,7 +214,7 @@ def test_a_refused_transaction_reads_ahead_all_the_same(
 def test_an_error_among_what_is_read_ahead_is_nobodys_error(sessions: Sessions) -> None:
     """The transaction is done; what could not be read is read again, and then complained about."""
     session = sessions.here()
-    wrong = Reading(("k",), (("HGET", "k", "field"),))
+    wrong = WatchedReads(("k",), (("HGET", "k", "field"),))
     assert session.transact([("SET", "k", "1")], session.epoch, wrong) == [b"OK"]
     assert session.watched_ahead(wrong) is None
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):

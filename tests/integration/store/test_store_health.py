@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from flowengine.bootstrap import send
+from flowengine.broker.streams.wire import post
 from flowengine.execution.views import HealthView
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings
@@ -21,7 +21,7 @@ def asking(url: str) -> Iterator[Health]:
     with ExitStack() as opened:
         client = connect(url)
         opened.callback(client.close)
-        state = RedisState(client, send, Settings(redis_url=url))
+        state = RedisState(client, post, Settings(redis_url=url))
         opened.callback(lambda: state.sessions.here().discard())
         yield Health(state, (ORCHESTRATOR_QUEUE, "worker"))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flowengine.store.state import META_LEAD_S
+import pytest
+
+from flowengine.store.encode_changes import CONTROL_LEAD_S
 from tests.support.harness import Harness, diamond, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 
@@ -21,8 +23,8 @@ def test_an_execution_never_triggered_expires(harness: Harness, check_invariants
     execution = harness.create(plan_of(diamond()))
     left = lifetimes(harness, execution)
     retention = harness.settings.retention_s
-    assert retention - 5 <= left["meta"] <= retention
-    assert left["plan"] > left["meta"]
+    assert retention - 5 <= left["control"] <= retention
+    assert left["plan"] > left["control"]
     check_invariants()
 
 
@@ -41,20 +43,34 @@ def test_no_key_of_a_running_execution_expires_at_any_step(
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
 
 
-def test_every_key_of_an_ended_execution_expires_meta_first(
+@pytest.mark.proves("execution-ended")
+def test_every_key_of_an_ended_execution_expires_control_first(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """So that whoever finds meta finds the rest."""
+    """So that whoever finds control finds the rest."""
     execution = harness.begin(plan_of(diamond()))
     harness.drain()
     left = lifetimes(harness, execution)
-    assert set(left) == {"meta", "plan", "deps", "events", "node:a", "node:b", "node:c", "node:d"}
-    meta = left.pop("meta")
-    assert harness.settings.retention_s - 5 <= meta <= harness.settings.retention_s
-    assert all(meta + META_LEAD_S - 2 <= other <= meta + META_LEAD_S + 2 for other in left.values())
+    assert set(left) == {
+        "control",
+        "counts",
+        "plan",
+        "deps",
+        "events",
+        "node:a",
+        "node:b",
+        "node:c",
+        "node:d",
+    }
+    control = left.pop("control")
+    assert harness.settings.retention_s - 5 <= control <= harness.settings.retention_s
+    assert all(
+        control + CONTROL_LEAD_S - 2 <= other <= control + CONTROL_LEAD_S + 2 for other in left.values()
+    )
     check_invariants()
 
 
+@pytest.mark.proves("execution-ended")
 def test_a_retry_takes_the_expiry_off(harness: Harness, check_invariants: CheckEverything) -> None:
     """Of every key, those of completed nodes too; and its end puts it back on."""
     harness.script = failing_in(1, "b")
@@ -68,6 +84,7 @@ def test_a_retry_takes_the_expiry_off(harness: Harness, check_invariants: CheckE
     check_invariants()
 
 
+@pytest.mark.proves("start-noted-after-end")
 def test_a_start_written_after_the_end_does_not_stay(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:

@@ -79,8 +79,9 @@ def test_a_body_without_length_is_cut_at_the_limit(api: ServedApi) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
-def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
-    """What does not fit beside the others is told to come again; once they are gone there is room."""
+@pytest.mark.proves("large-bodies")
+def test_many_large_bodies_at_once_share_a_budget(api: ServedApi) -> None:
+    """What does not fit beside the others is told to come again; once they are gone it fits."""
     part = b" " * (LIMITS.max_body_bytes - 1)
     answers: list[httpx.Response] = []
     with contextlib.ExitStack() as stack:
@@ -99,8 +100,9 @@ def test_many_large_bodies_at_once_have_limited_room(api: ServedApi) -> None:
     wait_until(lambda: post(api, part, "application/json").status_code == 400, within_s=10)
 
 
+@pytest.mark.proves("endless-bodies")
 def test_large_bodies_that_do_not_come_to_an_end_keep_no_small_one_out(api: ServedApi) -> None:
-    """Where large ones have used up all the room there is, one of up to 64 KiB is read all the same."""
+    """While large ones use up the budget, one of up to 64 KiB is still read."""
     beyond_small = b" " * (64 * 1024 + 1)
     with contextlib.ExitStack() as stack:
 
@@ -114,7 +116,7 @@ def test_large_bodies_that_do_not_come_to_an_end_keep_no_small_one_out(api: Serv
 
         for _ in range(5):
             hold(LIMITS.max_body_bytes - 1)
-        hold(bodies.ROOM_BYTES - 5 * LIMITS.max_body_bytes - 8 * len(beyond_small))
+        hold(bodies.BUDGET_BYTES - 5 * LIMITS.max_body_bytes - 8 * len(beyond_small))
         wait_until(is_full_with_one_more, within_s=20)
         assert code_of(post(api, beyond_small[1:], "application/json")) == (400, "malformed_document")
     wait_until(lambda: post(api, beyond_small, "application/json").status_code == 400, within_s=10)
@@ -137,7 +139,7 @@ def test_a_body_that_stops_arriving_is_given_up(api: ServedApi, monkeypatch: pyt
     """408 when the promised bytes do not come."""
     original = bodies.read_document
     monkeypatch.setattr(
-        "flowengine.api.routes.workflows.read_document",
+        "flowengine.api.routes.executions.workflow_body.read_document",
         lambda request, limits, share: original(request, limits, share, arrival_s=0.2),
     )
     answer = stream(api, f"{HEAD}Content-Length: 100\r\n\r\n", b"{", 1)

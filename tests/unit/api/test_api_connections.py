@@ -58,6 +58,7 @@ def drip(connection: socket.socket) -> bool:
     return is_closed(connection)
 
 
+@pytest.mark.proves("idle-connections")
 @pytest.mark.parametrize(
     "begun", [b"", b"G", HALF, HEALTH + b"GET /hea"], ids=["none", "byte", "half", "second"]
 )
@@ -95,6 +96,7 @@ def test_a_body_has_a_time_of_its_own(serve: Serve) -> None:
         assert read_answer(connection).startswith(b"HTTP/1.1 422 ")
 
 
+@pytest.mark.proves("idle-connections")
 @pytest.mark.parametrize("begun", [b"", HALF, HALF_BODY], ids=["none", "head", "body"])
 def test_above_the_limit_the_one_that_waited_longest_goes(serve: Serve, begun: bytes) -> None:
     """Whoever has a whole request is answered at once, however many wait with half a one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.correlation_id import choose_correlation_id
 from tests.support.served_api import ServedApi, served_api
 
 GENERATED = re.compile(r"[0-9a-f]{32}")
@@ -22,7 +22,7 @@ def api() -> Iterator[ServedApi]:
 @pytest.mark.parametrize("value", ["a", "order 4711/x", "~" * 128])
 def test_a_printable_id_is_kept(value: str) -> None:
     """1 to 128 printable ASCII characters are the caller's own business."""
-    assert correlation_id_of([(b"x-correlation-id", value.encode())]) == value
+    assert choose_correlation_id([(b"x-correlation-id", value.encode())]) == value
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,14 @@ def test_a_printable_id_is_kept(value: str) -> None:
 )
 def test_an_invalid_id_is_replaced(value: bytes) -> None:
     """Too long, empty, control or non-ASCII characters: never trusted, never repaired."""
-    assert GENERATED.fullmatch(correlation_id_of([(b"x-correlation-id", value)]))
+    assert GENERATED.fullmatch(choose_correlation_id([(b"x-correlation-id", value)]))
 
 
 def test_two_ids_are_replaced_by_one() -> None:
     """Which of two is meant cannot be known."""
-    assert GENERATED.fullmatch(correlation_id_of([(b"x-correlation-id", b"a"), (b"x-correlation-id", b"b")]))
+    assert GENERATED.fullmatch(
+        choose_correlation_id([(b"x-correlation-id", b"a"), (b"x-correlation-id", b"b")])
+    )
 
 
 @pytest.mark.parametrize(

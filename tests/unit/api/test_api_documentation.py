@@ -10,20 +10,16 @@ import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 
+from flowengine.api.access.api_keys import new_key
 from flowengine.api.app import create_app
-from flowengine.api.edge.problem_documents import KINDS, ProblemDocument
-from flowengine.api.openapi.document import openapi_document
-from flowengine.execution.views import CreatedView, ExecutionView, HealthView, ResultsView, TriggeredView
+from flowengine.api.edge.problem_documents import ProblemDocument
+from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.api.openapi.operation import OPERATION
 from flowengine.handlers import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow import check
 from tests.support.fake_executions import FakeExecutions
 from tests.support.served_api import ServedApi, catalog, served_api
-
-VIEWS = {
-    view.__name__: view
-    for view in (CreatedView, TriggeredView, ExecutionView, ResultsView, HealthView, ProblemDocument)
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +32,20 @@ def api() -> Iterator[ServedApi]:
 def document(api: ServedApi) -> dict[str, Any]:
     found: dict[str, Any] = api.client.get("/openapi.json").json()
     return found
+
+
+def views() -> dict[str, type[msgspec.Struct]]:
+    """The structs that responses carry, by name, as the app's routes name them."""
+    app = create_app(FakeExecutions(), catalog(), Settings())
+    found = {
+        response.view
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if OPERATION in handler.opt
+        for response in handler.opt[OPERATION].responses.values()
+    }
+    return {view.__name__: view for view in (*found, ProblemDocument)}
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -57,6 +67,16 @@ def test_every_route_is_documented_and_nothing_else(document: dict[str, Any]) ->
     assert documented == served
 
 
+def test_every_parameter_of_a_path_is_described(document: dict[str, Any]) -> None:
+    """A path names no parameter that the operation does not describe, nor the other way round."""
+    components = document["components"]["parameters"]
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            named = [components[item["$ref"].rpartition("/")[2]] for item in operation["parameters"]]
+            described = {parameter["name"] for parameter in named if parameter["in"] == "path"}
+            assert described == set(re.findall(r"\{(\w+)\}", path))
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     """Each $ref names a component that exists, the workflow document's own definitions included."""
     text = msgspec.json.encode(document).decode()
@@ -70,11 +90,11 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_answer_has_examples_of_its_own_type(document: dict[str, Any]) -> None:
     """Examples decode as the struct that the schema was made of."""
-    count = 0
+    known, count = views(), 0
     for operation in operations(document):
         for answer in operation["responses"].values():
             for content in answer["content"].values():
-                view = VIEWS[content["schema"]["$ref"].rpartition("/")[2]]
+                view = known[content["schema"]["$ref"].rpartition("/")[2]]
                 for example in content["examples"].values():
                     msgspec.json.decode(msgspec.json.encode(example["value"]), type=view)
                     count += 1
@@ -90,7 +110,7 @@ def test_every_kind_of_problem_is_shown_somewhere(document: dict[str, Any]) -> N
         for content in answer["content"].values()
         for name in content["examples"]
     }
-    assert set(KINDS) - shown == {"route_not_found", "method_not_allowed", "bad_request", "conflict"}
+    assert set(PROBLEM_KINDS) - shown == {"route_not_found", "method_not_allowed", "bad_request", "conflict"}
 
 
 def test_the_body_is_documented_in_every_media_type(document: dict[str, Any]) -> None:
@@ -114,13 +134,14 @@ def test_the_example_workflows_are_valid_and_both_forms_say_the_same(document: d
         assert plans[0] == plans[1]
 
 
-def test_the_key_is_documented_once_one_is_set() -> None:
+def test_the_key_is_documented_once_one_is_set(document: dict[str, Any]) -> None:
     """`security` is empty without keys, names the bearer scheme with them, and leaves /health open."""
-    entry = "a." + "0" * 64
-    closed = msgspec.json.decode(openapi_document(catalog(), Settings(api_keys=(entry,))))
+    secret, entry = new_key("a")
+    with served_api(Settings(api_keys=(entry,))) as api:
+        closed = api.client.get("/openapi.json", headers={"Authorization": f"Bearer {secret}"}).json()
     assert closed["security"] == [{"key": []}]
     assert closed["paths"]["/health"]["get"]["security"] == []
-    assert msgspec.json.decode(openapi_document(catalog(), Settings()))["security"] == []
+    assert document["security"] == []
 
 
 def test_the_page_and_its_files_come_from_this_service_only(api: ServedApi) -> None:

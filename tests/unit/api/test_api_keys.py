@@ -11,8 +11,9 @@ import structlog
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from flowengine.api.access.admission import OPEN, check_binding, is_loopback, served_hosts_only
-from flowengine.api.access.keys import KeyRing, new_key
+from flowengine.api.access.api_keys import KeyRing, new_key
+from flowengine.api.access.host_rules import check_binding, is_loopback, served_hosts_only
+from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.app import create_app
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings, load_settings
@@ -180,7 +181,7 @@ def test_only_health_is_marked_open() -> None:
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for served in route.route_handlers
-        if served.opt.get(OPEN)
+        if served.opt.get(NEEDS_NO_KEY)
     }
     assert opened == {"/health"}
 

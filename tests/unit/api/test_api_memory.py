@@ -11,12 +11,12 @@ import weakref
 
 import pytest
 
-from flowengine.api.edge.blocking_calls import Calls
+from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.errors import FlowEngineError
 
 PROBE = """
 from pathlib import Path
-from flowengine.api.edge.memory_release import give_large_blocks_back
+from flowengine.api.edge.large_body_memory import give_large_blocks_back
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -34,14 +34,14 @@ print(resident() - before)
 
 
 class Body:
-    """Something that takes room."""
+    """Something that takes memory."""
 
 
 def test_a_failed_check_keeps_nothing_alive() -> None:
     """No circle of error, traceback and future: what the check held is gone without the collector."""
 
     async def fail() -> weakref.ref[Body]:
-        calls, body = Calls(store_timeout_s=5), Body()
+        calls, body = BlockingCalls(store_timeout_s=5), Body()
 
         def refuse(body: Body = body) -> None:
             raise FlowEngineError(f"refused {type(body).__name__}")

@@ -25,7 +25,7 @@ SMALL_RESULTS = Settings(limits=Limits(max_execution_result_bytes=8 * MEGABYTE))
 @pytest.fixture(autouse=True)
 def _limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flowengine.api.server._TICK_S", 0.05)
-    monkeypatch.setattr("flowengine.api.edge.responses.ROOM_BYTES", 0)
+    monkeypatch.setattr("flowengine.api.edge.responses.BUDGET_BYTES", 0)
 
 
 def execution_with(api: ServedApi, size: int) -> str:
@@ -47,7 +47,8 @@ def asking(api: ServedApi, target: str) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_large_answers_that_nobody_reads_have_limited_room() -> None:
+@pytest.mark.proves("unread-results")
+def test_large_answers_that_nobody_reads_share_a_budget() -> None:
     """Those that do not fit beside the others are told to come again; small ones are answered."""
     with served_api(SMALL_RESULTS) as api, contextlib.ExitStack() as stack:
         large = f"/workflows/{execution_with(api, ANSWER)}/results"
@@ -63,6 +64,7 @@ def test_large_answers_that_nobody_reads_have_limited_room() -> None:
         wait_until(lambda: api.client.get(large).status_code == 200)
 
 
+@pytest.mark.proves("unread-results")
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
     """The connection is closed before it has all of it, and what it held is free."""
     connections = Connections(stalled_s=60.0)

@@ -33,7 +33,7 @@ def api() -> Iterator[ServedApi]:
 
 
 @pytest.fixture(autouse=True)
-def mended(api: ServedApi) -> Iterator[None]:
+def repaired(api: ServedApi) -> Iterator[None]:
     yield
     api.store.broken = None
     api.store.before = lambda: None

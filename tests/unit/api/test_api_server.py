@@ -93,6 +93,7 @@ def test_a_request_in_flight_is_answered_before_it_ends() -> None:
         assert running.wait(60) == 0
 
 
+@pytest.mark.proves("more-connections-than-files")
 def test_half_open_connections_do_not_use_up_the_files() -> None:
     """With 256 files and 400 callers who send half a request, others are answered, and the process lives."""
     with process(each_call_s=0, files=256) as (running, port), contextlib.ExitStack() as stack:

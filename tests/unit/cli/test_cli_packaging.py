@@ -1,4 +1,4 @@
-"""What is promised of compose.yaml, the Dockerfile, the justfile and CI."""
+"""What is promised of the wheel, compose.yaml, the Dockerfile, the justfile and CI."""
 
 from __future__ import annotations
 
@@ -7,16 +7,39 @@ import re
 import shutil
 import subprocess
 import sysconfig
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from flowengine.cli.commands.help import TOPICS
 from flowengine.settings.table import SETTINGS
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 RECIPES = {"up", "down", "logs", "dev", "run", "test", "check", "fmt", "bench", "validate"}
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv, which builds it, is not installed here")
+def test_wheel_holds_the_package_and_its_reference(tmp_path: Path) -> None:
+    """Every topic of the reference is in it, and nothing but the package and what describes it."""
+    command = ["uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, timeout=100, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    folders = {name.split("/")[0].removesuffix(".dist-info").partition("-")[0] for name in names}
+    assert folders == {"flowengine"}
+    shipped = {name for name in names if name.startswith("flowengine/") and not name.endswith(".py")}
+    assert shipped == {"flowengine/py.typed", *(f"flowengine/reference/{topic}.md" for topic in TOPICS)}
+
+
+def test_image_is_built_from_all_that_the_wheel_needs() -> None:
+    """What Docker may see includes the package as a whole, README and the license."""
+    admitted = (ROOT / ".dockerignore").read_text().split()
+    assert {"!flowengine", "!pyproject.toml", "!README.md", "!LICENSE"} <= set(admitted)
+    assert not [pattern for pattern in admitted if pattern.endswith(".md") and pattern[0] != "!"]
 
 
 def test_only_the_api_is_published_and_on_loopback_only() -> None:

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from flowengine.cli.output.outcome import encode_outcome, print_outcome
 from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed
-from flowengine.cli.output.starting_notice import Starting
+from flowengine.cli.output.results import encode_results, print_results
+from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus
 from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView, moment
@@ -102,7 +102,7 @@ def test_pipe_gets_whole_messages_once() -> None:
         lines.show(failed)
     assert printed(target) == "failed    a  120 ms\n"
     results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": ERROR})
-    print_outcome(target, failed, results)
+    print_results(target, failed, results)
     assert printed(target).count("http_status: [bold]no[/bold] such user: long long") == 1
 
 
@@ -113,7 +113,7 @@ def test_only_try_is_not_told_twice() -> None:
         AttemptError(code="http_client_error", message="answered 404"),
     ))  # fmt: skip
     results = ResultsView(execution_id="x", status="failed", results={}, errors={"a": error})
-    print_outcome(target, view(node("a", "failed", error=error), status="failed"), results)
+    print_results(target, view(node("a", "failed", error=error), status="failed"), results)
     assert "tried:" not in printed(target)
 
 
@@ -153,7 +153,7 @@ def test_outcome_has_every_result_and_every_error() -> None:
         results={f"n{position}": msgspec.Raw(b'{"result":"' + b"x" * 100 + b'"}') for position in range(60)},
         errors={"bad": ERROR},
     )
-    print_outcome(target, view(node("bad", "failed", error=ERROR), status="failed"), results)
+    print_results(target, view(node("bad", "failed", error=ERROR), status="failed"), results)
     text = printed(target)
     assert text.count('"result":"' + "x" * 100) == 60
     assert "tried: timeout: too slow" in text
@@ -167,7 +167,7 @@ def test_outcome_is_cut_to_the_terminal() -> None:
     results = ResultsView(
         execution_id="x", status="completed", results={f"n{n}": raw for n in range(60)}, errors={}
     )
-    print_outcome(target, view(node("a", "completed"), status="completed"), results)
+    print_results(target, view(node("a", "completed"), status="completed"), results)
     lines = printed(target).splitlines()
     assert all(len(line) <= 30 for line in lines if line.startswith("n"))
     assert any("10 more" in line for line in lines)
@@ -178,11 +178,12 @@ def test_json_outcome_is_the_apis_shape() -> None:
     results = ResultsView(
         execution_id="x", status="failed", results={"a": msgspec.Raw(b"[1]")}, errors={"b": ERROR}
     )
-    decoded = msgspec.json.decode(encode_outcome(results))
+    decoded = msgspec.json.decode(encode_results(results))
     assert decoded["results"] == {"a": [1]}
     assert decoded["errors"]["b"]["attempts"] == 2
 
 
+@pytest.mark.proves("escape-sequences")
 def test_nothing_that_a_server_said_acts_on_the_terminal() -> None:
     """Names, messages and outputs come out spelt, one line each, in a pipe and on a terminal."""
     error = NodeError(
@@ -198,7 +199,7 @@ def test_nothing_that_a_server_said_acts_on_the_terminal() -> None:
     for target in (console(width=400), console(terminal=True, width=400)):
         with Lines(target) as lines:
             lines.show(seen)
-        print_outcome(target, seen, results)
+        print_results(target, seen, results)
         target.print(LiveTable(target)._draw(seen))
         shown = printed(target)
         assert shown.replace("\n", "").isprintable()
@@ -210,7 +211,7 @@ def test_json_outcome_holds_no_control_either() -> None:
     """It may be looked at on a terminal; what it says is the same."""
     raw = msgspec.Raw(msgspec.json.encode(HOSTILE))
     results = ResultsView(execution_id="x", status="completed", results={"a": raw}, errors={})
-    encoded = encode_outcome(results)
+    encoded = encode_results(results)
     assert encoded.isprintable()
     assert msgspec.json.decode(encoded)["results"] == {"a": HOSTILE}
 
@@ -231,6 +232,6 @@ def test_start_is_told_and_wiped_out(
     stream = io.StringIO()
     monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr("sys.stderr", stream)
-    with Starting(quiet=quiet) as starting:
+    with StartingNotice(quiet=quiet) as starting:
         starting.say("done")
     assert stream.getvalue() == printed

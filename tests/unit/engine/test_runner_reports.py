@@ -96,6 +96,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "LONGEST_PAUSE_S", 0.002)
 
 
+@pytest.mark.proves("redis-away-at-report")
 def test_outcome_is_reported_once_the_outage_is_over() -> None:
     """Work that is done is not done again because Redis was away for a moment."""
     store = Outage(failures=5)
@@ -103,6 +104,7 @@ def test_outcome_is_reported_once_the_outage_is_over() -> None:
     assert (store.failures, store.reports) == (0, 1)
 
 
+@pytest.mark.proves("redis-away-at-report")
 def test_patience_ends() -> None:
     """After most of a lease the message is left to be handed back."""
     store = Outage(failures=10_000)

@@ -41,7 +41,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UnprintableError(Exception):
-    """An exception whose message cannot be had."""
+    """An exception whose message cannot be read."""
 
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -171,7 +171,7 @@ def test_a_config_that_does_not_fit_names_the_field(
 def test_whatever_a_handler_raises_fails_its_node_only(
     runs: Runs, function: object, what: str, code: str, message: str
 ) -> None:
-    """Any exception, sys.exit included, becomes a HandlerError; the next handler runs as if nothing was."""
+    """Any exception, sys.exit included, becomes a HandlerError and leaves the next handler alone."""
     found = failure(runs, function, {"what": what})
     assert found.code == code
     text, _, place = found.message.partition(" (test_handlers_invocation.py:")
@@ -184,14 +184,14 @@ def test_whatever_a_handler_raises_fails_its_node_only(
 def test_an_unexpected_exception_is_logged_with_its_traceback(
     runs: Runs, what: str, logged: list[str]
 ) -> None:
-    """Its author finds it in the worker's log; a failure on purpose is none of that."""
+    """The author finds a defect in the worker's log; a failure on purpose is not logged there."""
     failure(runs, act, {"what": what})
     assert [event for event, _ in runs.log.events] == logged
     assert [fields["exc_info"] for _, fields in runs.log.events] == [RAISED[what]][: len(logged)]
 
 
 def test_the_line_named_is_the_users_and_not_a_librarys(runs: Runs) -> None:
-    """Deep inside json it is the caller who has to look."""
+    """An error deep inside json is shown with the line of the handler that called it."""
 
     @handler("parse")
     def parse(config: Config, context: Context) -> object:
@@ -209,7 +209,7 @@ def test_a_huge_error_message_is_cut(runs: Runs) -> None:
 
 
 def test_an_async_handler_is_cancelled_at_its_deadline(runs: Runs) -> None:
-    """The node's time is kept although nothing in the handler ends."""
+    """The node fails at its deadline, although the handler does not end."""
     started = time.monotonic()
     found = failure(runs, act_async, {"what": "hang"}, timeout_s=0.1)
     assert isinstance(found, HandlerTimeoutError)

@@ -89,6 +89,13 @@ def test_a_module_beside_the_workflow_brings_handlers(here: Path) -> None:
         (GREET.format(name="compute"), "two handlers are called 'compute'"),
         (GREET.format(name="greet").replace("name: str", "name: 'Missing'"), "'greet': its config Greet"),
         (GREET.format(name="greet").replace("config: Greet", "config: dict"), "annotate 'config'"),
+        (
+            GREET.format(name="greet")
+            .replace("name: str", "name: 'Missing'")
+            .replace("config: Greet, context: Context", "config: Fine, context: Context, settings: Greet")
+            .replace("class Greet", "class Fine(msgspec.Struct): pass\n\n    class Greet"),
+            "'greet': its settings Greet cannot be used",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_used_is_named(here: Path, source: str, message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from flowengine.handlers.json_text import MAX_DEPTH, NotJsonError, depth, parse_json
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
 from tests.support.handler_runs import running
@@ -139,21 +138,3 @@ def test_an_error_names_the_input_at_fault() -> None:
     """A user with a hundred inputs must not search for the bad one."""
     with pytest.raises(HandlerError, match=r"inputs\[1\] must be a number, it is the text 'x'"):
         run("aggregate", {"inputs": [1, "x"], "aggregate_type": "sum"})
-
-
-def test_depth_counts_containers() -> None:
-    """A scalar has depth 0, each array or object around it adds one."""
-    values: list[JsonValue] = [1, [], [1], [{"a": []}], {"a": {"b": 1}}]
-    assert [depth(value) for value in values] == [0, 1, 1, 3, 2]
-
-
-@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 5000, 100_000])
-def test_json_nested_too_deeply_is_refused(levels: int) -> None:
-    """Depth is bounded long before the interpreter's stack is."""
-    with pytest.raises(NotJsonError, match="deeper than 200"):
-        parse_json("[" * levels + "]" * levels)
-
-
-def test_json_at_the_depth_limit_is_accepted() -> None:
-    """The limit itself is allowed."""
-    assert depth(parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)) == MAX_DEPTH

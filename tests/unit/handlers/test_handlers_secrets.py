@@ -136,11 +136,12 @@ plausible: SearchStrategy[str] = st.text(
 ).filter(lambda text: len(text.strip()) >= 4)
 
 
+@pytest.mark.proves("secret-rewritten")
 @given(plausible, st.lists(st.sampled_from(ENCODERS), max_size=2))
 def test_a_secret_is_redacted_after_any_two_encoders(
     secret: str, encoders: list[Callable[[str], str]]
 ) -> None:
-    """Whatever the secret is made of: the mixtures are not on a list."""
+    """Whatever the secret is made of, since no list holds all mixtures."""
     shown = secret.strip()
     for encode_once in encoders:
         shown = encode_once(shown)
@@ -267,7 +268,7 @@ def test_start_of_a_secret_before_a_cut_is_replaced(cut: str) -> None:
 
 
 def test_a_cut_without_a_secret_stays_as_it_is() -> None:
-    """Nothing but the start of a secret is taken out before a cut."""
+    """Before a cut, only the start of a secret is replaced."""
     secrets = Secrets({"FLOWENGINE_SECRET_KEY": "canary-secret-value"})
     secrets.lookup("KEY")
     text = "an answer of can... and more ... characters"
@@ -281,7 +282,7 @@ def test_two_keys_that_held_secrets_become_one() -> None:
 
 
 def test_a_deep_result_is_searched_as_any_other() -> None:
-    """Once it was refused for its depth as an internal error."""
+    """Such a result once failed as an internal error."""
     value: list[object] = ["a\\b canary"]
     for _ in range(900):
         value = [value]
@@ -298,7 +299,7 @@ def test_a_deep_result_is_searched_as_any_other() -> None:
     ],
 )
 def test_what_holds_no_secret_comes_back_as_it_is(document: object) -> None:
-    """Byte for byte."""
+    """The result is the same, byte for byte."""
     assert handed_out("canary").redact_json(encode(document)) == encode(document)
 
 
@@ -341,7 +342,7 @@ def test_many_secrets_cost_little_where_none_is() -> None:
 
 @pytest.mark.parametrize("text", ["\\", "%5c", "%25", "&amp;", " ", "+", '"', "%"])
 def test_no_text_makes_the_search_slow(text: str) -> None:
-    """Escapes of escapes without end are gone over once, not again from every place."""
+    """Endless escapes of escapes are searched once, and not again from every position."""
     secrets = handed_out('"a b\\c" %&+')
     started = time.thread_time()
     secrets.redact(text * (300_000 // len(text)) + " a b c")

@@ -9,7 +9,16 @@ import uuid
 import msgspec
 import pytest
 
-from flowengine.jsonvalue import UnencodableError, decode, encode
+from flowengine.jsonvalue import (
+    MAX_DEPTH,
+    JsonValue,
+    NotJsonError,
+    UnencodableError,
+    decode,
+    decode_bounded,
+    depth,
+    encode,
+)
 
 NAN = float("nan")
 
@@ -35,7 +44,7 @@ class Colour(enum.Enum):
 
 
 class Name(enum.StrEnum):
-    """Text, as far as Python is concerned."""
+    """An enum whose members are text."""
 
     ADA = "ada"
 
@@ -79,7 +88,7 @@ def test_number_that_is_not_finite_is_refused_wherever_it_hides(number: float) -
 
 
 def test_value_that_holds_itself_is_refused() -> None:
-    """It would have no end."""
+    """Its JSON would have no end."""
     endless: list[object] = []
     endless.append({"a": endless})
     with pytest.raises(UnencodableError):
@@ -87,13 +96,13 @@ def test_value_that_holds_itself_is_refused() -> None:
 
 
 def test_text_that_only_claims_to_be_json_is_refused() -> None:
-    """msgspec.Raw goes out unread: whatever it holds would be stored."""
+    """msgspec.Raw is written unread, so anything in it would be stored."""
     with pytest.raises(UnencodableError):
         encode({"a": msgspec.Raw(b"{not json")})
 
 
 def test_unpaired_surrogates_are_refused() -> None:
-    """They have no UTF-8."""
+    """UTF-8 has no form for them."""
     with pytest.raises(UnencodableError):
         encode(["\ud800"])
 
@@ -104,3 +113,21 @@ def test_deepest_that_can_be_written_can_be_read() -> None:
     for _ in range(500):
         value = [value]
     assert decode(encode(value)) == value
+
+
+def test_depth_counts_containers() -> None:
+    """A scalar has depth 0, each array or object around it adds one."""
+    values: list[JsonValue] = [1, [], [1], [{"a": []}], {"a": {"b": 1}}]
+    assert [depth(value) for value in values] == [0, 1, 1, 3, 2]
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 5000, 100_000])
+def test_json_nested_too_deeply_is_refused(levels: int) -> None:
+    """Depth is bounded long before the interpreter's stack is."""
+    with pytest.raises(NotJsonError, match="deeper than 200"):
+        decode_bounded("[" * levels + "]" * levels)
+
+
+def test_json_at_the_depth_limit_is_accepted() -> None:
+    """The limit itself is allowed."""
+    assert depth(decode_bounded("[" * MAX_DEPTH + "]" * MAX_DEPTH)) == MAX_DEPTH

@@ -101,7 +101,7 @@ def test_what_is_below_the_level_is_not_written(start: Start) -> None:
 
 
 def test_an_exception_is_one_line_of_json(start: Start) -> None:
-    """A traceback is a field, not lines that a log collector would take for events."""
+    """A log collector would take each line of a traceback for an event, so it is one field."""
     sink = start()
     for log in (structlog.get_logger(), logging.getLogger("std")):
         try:
@@ -182,7 +182,7 @@ def test_a_traceback_does_not_act_on_the_terminal(start: Start) -> None:
 
 
 def test_a_terminal_without_no_color_gets_colours(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Colours are on where somebody watches and did not refuse them."""
+    """A terminal gets colours unless NO_COLOR is set."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     sink = start(Terminal())
     structlog.get_logger().info("node.started")

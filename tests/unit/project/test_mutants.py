@@ -23,7 +23,7 @@ ENDINGS: dict[str, tuple[int, str, Verdict, str | None]] = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_only_a_test_that_failed_has_noticed_a_broken_rule(ending: str) -> None:
-    """Code that cannot be imported, and runs that break or never end, prove nothing of the rule."""
+    """Code that cannot be imported proves nothing, nor does a run that breaks or never ends."""
     exit_code, printed, verdict, by = ENDINGS[ending]
     ran = judge(exit_code, printed)
     assert (ran.verdict, ran.failed or ran.broken) == (verdict, by)

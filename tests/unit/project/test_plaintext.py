@@ -22,7 +22,7 @@ def test_what_acts_is_spelt_out_and_the_rest_left_alone() -> None:
 
 
 def test_newlines_stay_where_they_are_meant() -> None:
-    """A message of several lines keeps them when asked, and nothing else."""
+    """`keep_lines` keeps line breaks and no other control."""
     assert plain_text("a\r\nb") == "a\\x0d\\x0ab"
     assert plain_text("a\r\nb", keep_lines=True) == "a\\x0d\nb"
 
@@ -41,6 +41,6 @@ def test_no_control_gets_through(text: str) -> None:
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_json_stays_the_same_value(text: str) -> None:
-    """Programs that read the output of `--json` get what they got."""
+    """Programs that read the output of `--json` still get the value that was printed."""
     encoded = msgspec.json.encode({"a": text}).decode()
     assert msgspec.json.decode(plain_text(encoded)) == {"a": text}

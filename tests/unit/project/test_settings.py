@@ -51,7 +51,7 @@ def test_an_empty_value_counts_as_not_set() -> None:
 @pytest.mark.parametrize("blank", [" ", "\n", "\t \n"])
 @pytest.mark.parametrize("name", ["FLOWENGINE_API_KEYS", "REDIS_URL", "LLM_API_KEY"])
 def test_a_secret_that_is_there_but_blank_stops_the_start(tmp_path: Path, name: str, blank: str) -> None:
-    """A secret that could not be mounted or filled in does not silently mean that there is none."""
+    """A secret that was not mounted or filled in is an error. It does not mean "no secret"."""
     file = tmp_path / "secret"
     file.write_text(blank)
     with pytest.raises(SettingsError, match=f"^{name} is set to spaces only"):
@@ -219,9 +219,10 @@ def test_parsers_give_the_types_of_their_fields() -> None:
         msgspec.convert(setting.parser.parse(sample), hints[setting.field], strict=True)
 
 
-def test_readme_is_in_step_with_the_table() -> None:
-    """README's settings section, between its two marks, is exactly what the table renders."""
-    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", (ROOT / "README.md").read_text(), re.S)
+def test_reference_is_in_step_with_the_table() -> None:
+    """The page on settings has, between its two marks, exactly what the table renders."""
+    page = (ROOT / "flowengine" / "reference" / "settings.md").read_text()
+    found = re.search(r"<!-- settings -->\n(.*?)<!-- /settings -->", page, re.DOTALL)
     assert found is not None
     assert found[1] == markdown()
 

@@ -69,14 +69,14 @@ def proxy(echo: Echo) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 def client(proxy: TcpProxy) -> Iterator[socket.socket]:
-    """A connection through the proxy, over which one exchange has gone."""
+    """A connection through the proxy that has carried one exchange."""
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as connection:
         assert exchanged(connection, b"hello") == b"hello"
         yield connection
 
 
 def exchanged(connection: socket.socket, data: bytes) -> bytes:
-    """The answer to this; nothing when the connection ends or stays silent instead."""
+    """The reply to this, or no bytes if the connection ends or stays silent."""
     try:
         connection.sendall(data)
         return connection.recv(65536)
@@ -85,7 +85,7 @@ def exchanged(connection: socket.socket, data: bytes) -> bytes:
 
 
 def test_a_cut_ends_the_connection_and_not_the_next_one(proxy: TcpProxy, client: socket.socket) -> None:
-    """The client learns at once; a new connection is a good one."""
+    """The client notices at once. A new connection works."""
     assert proxy.cut(1.0, RNG) == 1
     assert exchanged(client, b"again") == b""
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as other:
@@ -138,7 +138,7 @@ def test_a_stall_holds_everything_up_and_loses_nothing(
 
 
 def test_a_server_side_that_comes_too_late_is_ended(echo: Echo) -> None:
-    """Its client has gone while it was being connected; nobody else would ever close it."""
+    """Its client left while the proxy was still connecting. Nobody else would close it."""
     with proxying(echo.port) as proxy:
         late = mock.Mock(spec=asyncio.Transport)
         _Side(proxy, _Link(), is_client=False).connection_made(late)

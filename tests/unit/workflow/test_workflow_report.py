@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report, escaped, quoted
+from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
+from flowengine.workflow.problems import escaped, quoted
 
 
 def full() -> Report:
@@ -43,16 +44,16 @@ def test_what_is_left_out_is_counted() -> None:
     report = full()
     report.add("code", "", "one more")
     report.leave_out(2)
-    assert report.problems()[-1].message == "and 3 more: mend these first"
+    assert report.problems()[-1].message == "and 3 more: fix these first"
 
 
 def test_a_count_that_is_cut_short_says_so() -> None:
     """What was not looked at may be wrong or right."""
     report = full()
     report.leave_out(0, at_least=True)
-    assert report.problems()[-1].message == "and perhaps more: mend these first"
+    assert report.problems()[-1].message == "and perhaps more: fix these first"
     report.leave_out(3)
-    assert report.problems()[-1].message == "and at least 3 more: mend these first"
+    assert report.problems()[-1].message == "and at least 3 more: fix these first"
 
 
 def test_the_nearest_name_is_proposed_until_comparing_has_cost_too_much() -> None:

@@ -8,10 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow import document_schema
-from flowengine.workflow.reading.json_form import parse_json
-from flowengine.workflow.reading.yaml_form import parse_yaml
-from tests.support.documents import catalog, node, reading, workflow
+from flowengine.workflow.reading.json_parser import parse_json
+from flowengine.workflow.reading.yaml_parser import parse_yaml
+from flowengine.workflow.schema import document_schema
+from tests.support.documents import catalog, checked, node, only, reading, workflow
 
 EXAMPLES = sorted(Path("workflows").iterdir())
 
@@ -26,6 +26,13 @@ def test_it_is_a_schema() -> None:
     schema = document_schema(catalog())
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_it_knows_the_fields_of_a_node_that_the_validator_knows() -> None:
+    """Those that every node has, and those of its kind, in the same order."""
+    fields = document_schema(catalog())["$defs"]["Node"]["properties"]
+    problem = only(checked(workflow(node("a", zz=1))))
+    assert problem.message.endswith(f"Known fields: {', '.join(fields)}")
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -403,7 +403,7 @@ def test_a_wrong_template_is_reported_wherever_it_stands() -> None:
 def test_templates_past_the_report_are_counted_one_by_one() -> None:
     """Each name that cannot be read is a problem, worded or not."""
     document = workflow(*[reading(f"n{place}", ["{{ [x, y, z] }}"] * 10) for place in range(30)])
-    assert checked(document).problems[-1].message == "and 700 more: mend these first"
+    assert checked(document).problems[-1].message == "and 700 more: fix these first"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Where the API may listen, and to which host names it answers. Without keys: this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+from flowengine.errors import SettingsError
+from flowengine.settings import Settings
+
+
+def check_binding(settings: Settings, host: str, *, insecure: bool) -> None:
+    """Raises SettingsError when the API would listen beyond this machine and nothing keeps strangers out."""
+    if settings.api_keys or insecure or is_loopback(host):
+        return
+    raise SettingsError(
+        f"without keys the API listens on loopback only, not on {host or 'all addresses'}: "
+        "set FLOWENGINE_API_KEYS (see `flowengine key new`), or say --insecure where something else "
+        "keeps strangers out"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address literal can only mean this machine."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
+def served_hosts_only(settings: Settings) -> Callable[[str], bool]:
+    """Tells which values of the Host header are served.
+
+    Without keys the only protection is that nobody else reaches loopback. A web page reaches it if it
+    points a name of its own at 127.0.0.1 (DNS rebinding), but it cannot change the Host header.
+    """
+    if settings.served_hosts:
+        named = frozenset(name.lower().strip("[]") for name in settings.served_hosts)
+        return lambda host: _without_port(host).lower().strip("[]") in named
+    if settings.api_keys or settings.insecure:
+        return lambda _: True
+    return lambda host: is_loopback(_without_port(host))
+
+
+def _without_port(host: str) -> str:
+    name, _, port = host.rpartition(":")
+    return name if port.isdecimal() and ":" in host else host

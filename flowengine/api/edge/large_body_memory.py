@@ -1,0 +1,79 @@
+"""The memory of large bodies: how much of it a process holds at once, and that it goes back to the system.
+
+A budget is shared by all callers of the process. Small bodies do not count: there are no more of them than
+connections, and a caller who holds much would otherwise keep out those who need little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from flowengine.api.edge.problem_documents import RefusalError
+
+SMALL_BODY_BYTES: Final = 64 * 1024
+"""A body of so many bytes or fewer does not count."""
+
+MMAP_THRESHOLD_BYTES: Final = 256 * 1024
+"""Blocks of this size and more are mapped, and unmapped when they are freed."""
+
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+
+
+class MemoryBudget:
+    """The bytes that large bodies may take together. `refusal` is what a caller is told who does not fit."""
+
+    def __init__(self, limit: int, refusal: str) -> None:
+        self._left = limit
+        self._refusal = refusal
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[BudgetShare]:
+        """One caller's share, empty at first; what it has taken is given back at the end."""
+        share = BudgetShare(self)
+        try:
+            yield share
+        finally:
+            self._left += share.taken
+
+    def take(self, count: int) -> None:
+        """Raises RefusalError when fewer bytes are left."""
+        if count > self._left:
+            raise RefusalError("too_busy", self._refusal)
+        self._left -= count
+
+
+class BudgetShare:
+    """What one caller has taken of a budget."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._size = 0
+        self.taken = 0
+
+    def take(self, count: int) -> None:
+        """Hold so many bytes more. Raises RefusalError when the body is no longer small and does not fit."""
+        self._size += count
+        if self._size > SMALL_BODY_BYTES:
+            self._budget.take(self._size - self.taken)
+            self.taken = self._size
+
+
+def give_large_blocks_back() -> bool:
+    """Set up the allocator of this process, before it has threads; False where that is not possible.
+
+    glibc keeps large blocks for later once the first of them was freed, and it keeps a heap for each
+    thread: after a few hundred bodies of megabytes, each refused, the process stayed 80 MB larger for good.
+    With the threshold pinned and one heap for all threads, which the interpreter lock keeps apart anyway,
+    it stays 30 MB larger. See mallopt(3).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES) and mallopt(_M_ARENA_MAX, 1))

@@ -1,0 +1,97 @@
+"""What surrounds every request: its correlation id, its log line, and an answer whatever goes wrong inside.
+
+Routing, keys and handlers are inside. So a request that none of them ever sees is treated alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, TypeAlias
+from urllib.parse import quote
+
+import structlog
+from litestar.types import HTTPScope, Receive, Send
+
+from flowengine.api.access.key_guard import KEY_ID
+from flowengine.api.edge.correlation_id import choose_correlation_id, with_correlation_id
+from flowengine.api.edge.large_body_memory import MemoryBudget
+from flowengine.api.edge.problem_documents import RefusalError, refusal_for
+from flowengine.api.edge.responses import OutgoingResponse
+
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+EXECUTION_ID: Final = "execution_id"
+"""In the state of a request: the id of the execution that it is about, for the log line."""
+
+_QUIET_ROUTES: Final = frozenset({"/health"})
+_UNMATCHED: Final = "unmatched"
+_MAX_PATH_CHARS: Final = 1024
+_MAX_LOGGED_CHARS: Final = 200
+
+log = structlog.stdlib.get_logger()
+
+
+class OuterMiddleware:
+    """`is_served`: whether a Host header may be answered. `budget`: of large response bodies."""
+
+    def __init__(self, is_served: Callable[[str], bool], budget: MemoryBudget) -> None:
+        self._is_served = is_served
+        self._budget = budget
+
+    async def __call__(
+        self, application: Application, scope: HTTPScope, receive: Receive, send: Send
+    ) -> None:
+        """Answer one request through `application`."""
+        correlation_id = choose_correlation_id(scope["headers"])
+        inside: Any = {**scope, "state": with_correlation_id(scope.get("state", {}), correlation_id)}
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            inside["method"] = "GET"
+        started = time.perf_counter()
+        with (
+            structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
+            self._budget.share() as share,
+        ):
+            response = OutgoingResponse(
+                send, share, path=path_of(scope), correlation_id=correlation_id, has_body=not is_head
+            )
+            try:
+                self._check_address(scope)
+                await application(inside, receive, response.send)
+            except Exception as error:  # noqa: BLE001 - the API's edge; `refusal_for` logs what nobody expected
+                await response.refuse(refusal_for(error))
+            finally:
+                _log_finished(scope, inside, response.status, time.perf_counter() - started)
+
+    def _check_address(self, scope: HTTPScope) -> None:
+        """Raises RefusalError for a host name that is not served, and for a path that is too long."""
+        if not self._is_served(_header(scope["headers"], b"host")):
+            raise RefusalError("misdirected_request")
+        if len(scope["path"]) > _MAX_PATH_CHARS:
+            raise RefusalError("route_not_found", f"No path here has more than {_MAX_PATH_CHARS} characters.")
+
+
+def path_of(scope: Any) -> str:
+    """The path as it was sent, percent-encoded, without the query string."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return raw.partition(b"?")[0].decode("ascii", "replace")
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
+    return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
+
+
+def _log_finished(scope: HTTPScope, inside: Any, status: int | None, seconds: float) -> None:
+    template = inside.get("path_template", _UNMATCHED)
+    requested = {"requested": path_of(scope)[:_MAX_LOGGED_CHARS]} if template == _UNMATCHED else {}
+    write = log.debug if template in _QUIET_ROUTES else log.info
+    write(
+        "http.request_finished",
+        method=scope["method"][:16],
+        path=template,
+        **requested,
+        status=status,
+        duration_ms=round(seconds * 1000, 2),
+        **{name: inside["state"][name] for name in (EXECUTION_ID, KEY_ID) if name in inside["state"]},
+    )

@@ -1,0 +1,120 @@
+"""Every kind of refusal that the API gives: one row for each `code`.
+
+What a refusal means to a caller is decided here and nowhere else. A row also holds what the OpenAPI document
+shows for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from flowengine.workflow.problems import Problem
+
+
+class ProblemKind(msgspec.Struct, frozen=True):
+    """One row.
+
+    `detail`: what is said where the refusal has no words of its own, and the published example.
+    `retry_after_s`: when to come again, where that helps. `problems`: an example, for refused documents.
+    """
+
+    status: int
+    title: str
+    detail: str
+    retry_after_s: int | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
+    "bad_request": ProblemKind(400, "The request cannot be understood", "The request is malformed."),
+    "malformed_document": ProblemKind(
+        400,
+        "The body is no well-formed JSON or YAML",
+        "line 2, column 12: this is not JSON: invalid character",
+        problems=(
+            Problem(
+                code="malformed_json",
+                pointer="",
+                message="this is not JSON: invalid character",
+                line=2,
+                column=12,
+            ),
+        ),
+    ),
+    "unauthorized": ProblemKind(
+        401, "A key is needed", "Send a key in the header `Authorization: Bearer KEY`."
+    ),
+    "route_not_found": ProblemKind(404, "No such route", "There is nothing here; see /docs."),
+    "execution_not_found": ProblemKind(
+        404,
+        "No such execution",
+        "no execution has the id '19b7ca98f2ef2c4d1b3a9e87f60'; it never existed, or it has expired",
+    ),
+    "method_not_allowed": ProblemKind(
+        405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
+    ),
+    "request_timeout": ProblemKind(408, "The body took too long", "The body did not arrive within 30 s."),
+    "wrong_state": ProblemKind(
+        409,
+        "The execution's state does not allow this",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only a pending or failed one can be triggered",
+    ),
+    "body_too_large": ProblemKind(
+        413, "The body is too large", "A body in YAML may have 2097152 bytes; it has 2097153."
+    ),
+    "unsupported_media_type": ProblemKind(
+        415,
+        "The body's media type is not accepted",
+        "Content-Type must be one of application/json, application/yaml, application/x-yaml, text/yaml, "
+        "text/x-yaml; not 'text/plain'.",
+    ),
+    "misdirected_request": ProblemKind(
+        421,
+        "The host name is not this service's",
+        "Without keys only loopback host names are served: set FLOWENGINE_API_KEYS, or start the API "
+        "with --insecure where something else keeps strangers out.",
+    ),
+    "invalid_workflow": ProblemKind(
+        422,
+        "The workflow has problems",
+        "1 problem: see `problems`. The first: line 7, column 14: no handler called 'llm_servce'; "
+        "did you mean 'llm_service'? See: flowengine handlers",
+        problems=(
+            Problem(
+                code="unknown_handler",
+                pointer="/nodes/1/handler",
+                message="no handler called 'llm_servce'; did you mean 'llm_service'? "
+                "See: flowengine handlers",
+                line=7,
+                column=14,
+            ),
+        ),
+    ),
+    "too_many_executions": ProblemKind(
+        429,
+        "Too many executions wait or run",
+        "100000 executions have not ended, the limit is 100000 (FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): "
+        "try again later",
+        5,
+    ),
+    "internal_error": ProblemKind(
+        500, "Something went wrong here", "The log tells more under this correlation id."
+    ),
+    "store_unavailable": ProblemKind(503, "Redis cannot be used", "Redis did not answer within 6 s.", 5),
+    "store_full": ProblemKind(
+        503,
+        "Redis is close to its memory limit",
+        "Redis uses 931234567 of 1073741824 bytes, more than 85%: new work is refused so that what runs "
+        "can end; raise maxmemory or wait",
+        30,
+    ),
+    "too_busy": ProblemKind(
+        503, "Too much at once", "Too many large bodies are being read at once; try again.", 1
+    ),
+    "conflict": ProblemKind(
+        503, "Too many changes at once", "Others changed the same execution; try again.", 1
+    ),
+}

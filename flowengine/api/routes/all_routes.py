@@ -1,0 +1,28 @@
+"""Every route of the API. A new one is a module beside the others and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from litestar.handlers import HTTPRouteHandler
+
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import (
+    create_execution,
+    show_execution,
+    show_results,
+    trigger_execution,
+)
+from flowengine.api.routes.service import show_health
+
+MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
+
+ROUTES: Final[tuple[MakeRoute, ...]] = (
+    create_execution.route,
+    trigger_execution.route,
+    show_execution.route,
+    show_results.route,
+    show_health.route,
+)
+"""All but the pages of the documentation, which shows what stands here."""

@@ -1,0 +1,21 @@
+"""What the routes work with. Made once for the app; every route gets it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flowengine.api.edge.blocking_calls import BlockingCalls
+from flowengine.api.edge.large_body_memory import MemoryBudget
+from flowengine.api.ports import Executions
+from flowengine.plugin import Registry
+from flowengine.settings import Limits
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies."""
+
+    executions: Executions
+    registry: Registry
+    limits: Limits
+    calls: BlockingCalls
+    request_budget: MemoryBudget

@@ -1,0 +1,60 @@
+"""`POST /workflow`: checks a workflow document and stores a pending execution of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.outer_middleware import EXECUTION_ID
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_plan
+from flowengine.execution.views import CreatedView
+
+CREATED: Final = CreatedView(
+    execution_id=example.ID,
+    name=example.NAME,
+    status="pending",
+    created_at=example.moment(0),
+    correlation_id=example.CORRELATION_ID,
+)
+CREATE_EXECUTION: Final = Operation(
+    summary="Accept a workflow",
+    description="Validates the document, reports all its problems at once, and stores a pending execution.",
+    body=WORKFLOW_BODY,
+    responses={201: ViewResponse("Stored, not yet started", CreatedView, {"created": CREATED})},
+    refusals=(
+        "malformed_document",
+        "request_timeout",
+        "body_too_large",
+        "unsupported_media_type",
+        "invalid_workflow",
+        "too_busy",
+        "too_many_executions",
+        "store_unavailable",
+        "store_full",
+    ),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+
+    @post("/workflow", opt={OPERATION: CREATE_EXECUTION})
+    async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
+        plan = await read_plan(request, backend)
+        correlation_id = correlation_id_of(request.scope)
+        view = await backend.calls.store(
+            lambda: backend.executions.create(plan, correlation_id=correlation_id)
+        )
+        request.scope["state"][EXECUTION_ID] = view.execution_id
+        location = {"Location": f"/workflows/{view.execution_id}"}
+        return json_response(msgspec.json.encode(view), 201, location)
+
+    return create_execution

@@ -1,0 +1,42 @@
+"""The execution id in a path: what can be one, how it is documented, and calls about that execution."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from litestar import Request
+
+from flowengine.api.edge.outer_middleware import EXECUTION_ID
+from flowengine.api.openapi.operation import Parameter
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.errors import ExecutionNotFoundError
+
+EXECUTION_ID_PARAMETER: Final = Parameter(
+    component="ExecutionId",
+    name="execution_id",
+    location="path",
+    description="The id that POST /workflow answered.",
+    schema={"type": "string"},
+    example=example.ID,
+)
+_POSSIBLE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+async def call_about(
+    request: Request[Any, Any, Any],
+    execution_id: str,
+    call: Callable[[Callable[[], bytes]], Awaitable[bytes]],
+    work: Callable[[], bytes],
+) -> bytes:
+    """What `work` returns when `call` has run it in a thread. Log lines meanwhile name the execution.
+
+    Raises ExecutionNotFoundError, without a call, for what cannot be an id.
+    """
+    if not _POSSIBLE.fullmatch(execution_id):
+        raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
+    request.scope["state"][EXECUTION_ID] = execution_id
+    with structlog.contextvars.bound_contextvars(execution_id=execution_id):
+        return await call(work)

@@ -1,0 +1,105 @@
+"""`GET /workflows/{execution_id}`: the status of an execution and of every node."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from msgspec.structs import replace
+
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.execution.views import ExecutionView, NodeView, counts_of
+
+_FETCHED: Final = NodeView(
+    id="fetch_data",
+    handler="call_external_service",
+    status="completed",
+    attempt=1,
+    dependencies=(),
+    queued_at=example.moment(1.002),
+    started_at=example.moment(1.004),
+    finished_at=example.moment(1.25),
+    error=None,
+)
+_ANALYSING: Final = NodeView(
+    id="analyze_with_llm",
+    handler="llm_service",
+    status="running",
+    attempt=1,
+    dependencies=("fetch_data",),
+    queued_at=example.moment(1.252),
+    started_at=example.moment(1.254),
+    finished_at=None,
+    error=None,
+)
+RUNNING: Final = ExecutionView(
+    execution_id=example.ID,
+    name=example.NAME,
+    status="running",
+    run=1,
+    created_at=example.moment(0),
+    started_at=example.moment(1),
+    finished_at=None,
+    correlation_id=example.CORRELATION_ID,
+    counts=counts_of(["completed", "running"]),
+    nodes=(_FETCHED, _ANALYSING),
+)
+COMPLETED: Final = replace(
+    RUNNING,
+    status="completed",
+    finished_at=example.moment(3.5),
+    counts=counts_of(["completed", "completed"]),
+    nodes=(_FETCHED, replace(_ANALYSING, status="completed", finished_at=example.moment(3.49))),
+)
+FAILED: Final = replace(
+    RUNNING,
+    status="failed",
+    finished_at=example.moment(4.7),
+    counts=counts_of(["failed", "failed"]),
+    nodes=(
+        replace(_FETCHED, status="failed", finished_at=example.moment(4.66), error=example.CALL_FAILED),
+        replace(
+            _ANALYSING,
+            status="failed",
+            attempt=0,
+            queued_at=None,
+            started_at=None,
+            finished_at=example.moment(4.69),
+            error=example.UPSTREAM_FAILED,
+        ),
+    ),
+)
+SHOW_EXECUTION: Final = Operation(
+    summary="Status of an execution and of every node",
+    description="Nodes come in the document's order.",
+    parameters=(EXECUTION_ID_PARAMETER,),
+    responses={
+        200: ViewResponse(
+            "The state", ExecutionView, {"running": RUNNING, "completed": COMPLETED, "failed": FAILED}
+        )
+    },
+    refusals=("execution_not_found", "store_unavailable", "too_busy"),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+
+    @get("/workflows/{execution_id:str}", opt={OPERATION: SHOW_EXECUTION})
+    async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
+        data = await call_about(
+            request,
+            execution_id,
+            backend.calls.store,
+            lambda: msgspec.json.encode(backend.executions.status(execution_id)),
+        )
+        return json_response(data)
+
+    return show_execution

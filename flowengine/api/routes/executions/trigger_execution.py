@@ -1,0 +1,54 @@
+"""`POST /workflow/trigger/{execution_id}`: starts an execution, or runs again what failed in it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.execution.views import TriggeredView
+
+TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
+TRIGGER_EXECUTION: Final = Operation(
+    summary="Start an execution",
+    description="Starts a pending execution; on a failed one retries only what failed. Of two at once "
+    "exactly one starts it.",
+    parameters=(EXECUTION_ID_PARAMETER,),
+    responses={202: ViewResponse("Started", TriggeredView, {"started": TRIGGERED})},
+    refusals=(
+        "execution_not_found",
+        "wrong_state",
+        "too_many_executions",
+        "store_unavailable",
+        "store_full",
+    ),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+    executions = backend.executions
+
+    @post("/workflow/trigger/{execution_id:str}", opt={OPERATION: TRIGGER_EXECUTION})
+    async def trigger_execution(
+        request: Request[Any, Any, Any], execution_id: FromPath[str]
+    ) -> Response[bytes]:
+        correlation_id = correlation_id_of(request.scope)
+        data = await call_about(
+            request,
+            execution_id,
+            backend.calls.store,
+            lambda: msgspec.json.encode(executions.trigger(execution_id, correlation_id=correlation_id)),
+        )
+        return json_response(data, 202, {"Location": f"/workflows/{execution_id}"})
+
+    return trigger_execution

@@ -1,0 +1,96 @@
+"""`/docs`: Swagger UI from the files of a package on this machine, and the OpenAPI document it shows.
+
+Works without internet: the page names nothing outside this service, and its policy forbids the browser
+to load anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from flowengine.api.edge.blocking_calls import BlockingCalls
+from flowengine.api.edge.problem_documents import RefusalError
+
+_FILES: Final = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+}
+_START: Final = b"""\
+window.addEventListener("load", () => {
+  SwaggerUIBundle({
+    url: "/openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null,
+    tryItOutEnabled: true, displayRequestDuration: true, defaultModelsExpandDepth: 0,
+  });
+});
+"""
+_ICON: Final = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath d='M4 4L12 8L4 12' fill='none' stroke='%232563eb' stroke-width='2'/%3E"
+    "%3Cg fill='%232563eb'%3E%3Ccircle cx='4' cy='4' r='2.5'/%3E%3Ccircle cx='12' cy='8' r='2.5'/%3E"
+    "%3Ccircle cx='4' cy='12' r='2.5'/%3E%3C/g%3E%3C/svg%3E"
+)
+_PAGE: Final = f"""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>FlowEngine API</title>
+<link rel="icon" href="{_ICON}">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="docs"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+""".encode()
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+
+
+def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) -> list[HTTPRouteHandler]:
+    """The page, its files and the OpenAPI document, which is built when first asked for."""
+    built = cache(document)
+
+    @get("/")
+    async def show_root() -> Response[bytes]:
+        return Response(b"", status_code=307, headers={"Location": "/docs"}, media_type="text/plain")
+
+    @get("/docs")
+    async def show_docs() -> Response[bytes]:
+        return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
+
+    @get("/docs/{file:str}")
+    async def show_docs_file(file: FromPath[str]) -> Response[bytes]:
+        if file == "start.js":
+            return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
+        if file not in _FILES:
+            raise RefusalError("route_not_found")
+        data = await calls.check((swagger_ui_folder() / file).read_bytes)
+        return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
+
+    @get("/openapi.json")
+    async def show_openapi() -> Response[bytes]:
+        return Response(await calls.check(built), media_type="application/json")
+
+    return [show_root, show_docs, show_docs_file, show_openapi]
+
+
+def swagger_ui_folder() -> Path:
+    """Where the package swagger-ui-py keeps Swagger UI's files; its code is not loaded."""
+    spec = find_spec("swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("the package swagger-ui-py is not installed")
+    return Path(spec.submodule_search_locations[0]) / "static"

@@ -1,0 +1,80 @@
+"""Prints an execution that has ended: its outputs, its errors, one closing line.
+
+Outputs and errors hold what servers and handlers said, so they reach the terminal only as plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from flowengine.cli.output.progress import STYLES, elapsed
+from flowengine.execution.views import ExecutionView, ResultsView
+from flowengine.plaintext import plain_text
+from flowengine.workflow.problems import Problem
+
+MOST_RESULTS = 50
+
+
+class OutputConsole(Console):
+    """A console that lets the tool decide what follows when the reader of its output has gone."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise BrokenPipeError: rich would exit with 1, which says that the workflow failed."""
+        self.quiet = True
+        raise BrokenPipeError
+
+
+def print_results(console: Console, view: ExecutionView, results: ResultsView) -> None:
+    """Print every output (on a terminal: the first fifty, each cut to a line) and every error."""
+    names = list(results.results)
+    shown = names[:MOST_RESULTS] if console.is_terminal else names
+    if shown:
+        console.print()
+    for name in shown:
+        output = plain_text(bytes(results.results[name]).decode())
+        _print_line(console, Text.assemble((plain_text(name), "bold"), "  ", output))
+    if len(shown) < len(names):
+        console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
+    if results.errors:
+        console.print()
+    for name, error in results.errors.items():
+        message = plain_text(f"  {error.code}: {error.message}")
+        console.print(Text.assemble((plain_text(name), "bold red"), message), soft_wrap=True)
+        for tried in error.errors:
+            if len(error.errors) == 1 and tried.message in error.message:
+                continue
+            line = plain_text(f"    tried: {tried.code}: {tried.message}")
+            console.print(Text(line, "dim"), soft_wrap=True)
+    console.print()
+    console.print(_closing_line(view), soft_wrap=True)
+
+
+def encode_results(results: ResultsView) -> str:
+    """The results as one line of JSON, in the API's shape."""
+    return plain_text(msgspec.json.encode(results).decode())
+
+
+def encode_refusal(code: str, detail: str, problems: Sequence[Problem] = ()) -> str:
+    """Why there are no results, as one line of JSON: members of the API's problem documents."""
+    members = {"code": code, "detail": detail, **({"problems": problems} if problems else {})}
+    return plain_text(msgspec.json.encode(members).decode())
+
+
+def _closing_line(view: ExecutionView) -> Text:
+    nodes = "1 node" if view.counts.total == 1 else f"{view.counts.total} nodes"
+    failed = f", {view.counts.failed} failed" if view.counts.failed else ""
+    time = elapsed(view.started_at, view.finished_at)
+    return Text.assemble(
+        (view.status, f"bold {STYLES[view.status]}"), f": {plain_text(view.name)}, {nodes}{failed}, {time}"
+    )
+
+
+def _print_line(console: Console, line: Text) -> None:
+    if console.is_terminal:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    console.print(line, soft_wrap=not console.is_terminal)

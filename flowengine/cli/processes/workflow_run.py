@@ -1,0 +1,209 @@
+"""One run of one workflow file: the processes it needs, its execution, its outcome.
+
+The processes start while this one checks the file: both take about as long. Signals are remembered and
+looked at between steps, so that no child is forgotten at any moment; children end with this process in
+any case, since they hold a pipe from it. Nothing is created or triggered after the user has asked to end
+or the time is up.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowengine.cli.output.starting_notice import StartingNotice
+from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.workflow_run_services import (
+    InterruptedRunError,
+    OutOfTimeError,
+    WorkflowRunServices,
+)
+from flowengine.cli.tool_settings import chosen_server, read_settings
+from flowengine.cli.workflow_files import check_file, problem_line, read_file
+from flowengine.errors import CannotRunError, StoreUnavailableError
+from flowengine.supervision.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from flowengine.api.ports import Executions
+    from flowengine.cli.output.progress import Progress
+    from flowengine.execution.views import ExecutionView
+    from flowengine.plugin import Registry
+    from flowengine.workflow.plan import Plan
+
+COMPLETED, FAILED, INVALID = 0, 1, 2
+SHORTEST_POLL_S = 0.03
+LONGEST_POLL_S = 0.2
+OUTAGE_S = 10.0
+READY_S = 15.0
+"""How long the processes may take to read their queues. Then the execution is started without them."""
+
+
+def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: StartingNotice) -> int:
+    """Run the file's workflow to its end; returns the exit code.
+
+    Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    body = read_file(path, read_settings().limits)
+    is_private = chosen_server() is None
+    run = _Run(path, body, starting, as_json=as_json, is_private=is_private)
+    with Interrupts(insist=True) as interrupts:
+        try:
+            with WorkflowRunServices(interrupts, deadline, starting.say, is_private=is_private) as services:
+                code = run.with_services(services, interrupts)
+                services.run_is_over()
+                return code
+        except OutOfTimeError as error:
+            raise CannotRunError(f"the time is up (--timeout): {run.left_behind()}") from error
+        except (InterruptedRunError, KeyboardInterrupt):
+            starting.say("interrupted" if run.is_forgotten else f"interrupted: {run.left_behind()}")
+            return interrupts.exit_code()
+
+
+class _Run:
+    """The steps of one run, and how far it has come."""
+
+    def __init__(
+        self, path: Path, body: bytes, starting: StartingNotice, *, as_json: bool, is_private: bool
+    ) -> None:
+        self._path = path
+        self._body = body
+        self._starting = starting
+        self._as_json = as_json
+        self._execution: str | None = None
+        self._is_triggered = False
+        self._seen: ExecutionView | None = None
+        self._is_private = is_private
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing of the execution is left after the run."""
+        return self._is_private or self._execution is None
+
+    def left_behind(self) -> str:
+        """For the user who gives up the run: what becomes of the execution."""
+        if self._execution is None or (self._is_private and not self._is_triggered):
+            return "nothing was started"
+        counts = None if self._seen is None else self._seen.counts
+        done = "" if counts is None else f"{counts.completed} of {counts.total} nodes were completed; "
+        if self._is_private:
+            return f"{done}the execution ended with its server, nothing of it is kept"
+        state = "goes on" if self._is_triggered else "was not started, but is kept"
+        return f"{done}execution {self._execution} {state} on the server that REDIS_URL names"
+
+    def with_services(self, services: WorkflowRunServices, interrupts: Interrupts) -> int:
+        """Check the file, start its execution, watch it and print its outcome; returns the exit code."""
+        with interrupts.at_once():  # imports and checks may be cut off anywhere
+            executions, plan = self._prepare(services)
+        services.check()
+        if plan is None:
+            return INVALID
+        services.file_is_valid()
+        _await_ready(services, executions)
+        execution = self._start(services, executions, plan)
+        return self._watch(services, executions, execution)
+
+    def _prepare(self, services: WorkflowRunServices) -> tuple[Executions, Plan | None]:
+        import_without_rich("structlog")
+        from flowengine.bootstrap import build_executions
+        from flowengine.handlers import load_registry
+        from flowengine.observability import configure_logs
+
+        settings = services.settings
+        configure_logs("run", level=settings.log_level, log_format=settings.log_format)
+        registry = load_registry(settings.handlers)
+        return build_executions(settings, registry), self._plan(registry, services)
+
+    def _plan(self, registry: Registry, services: WorkflowRunServices) -> Plan | None:
+        checked = check_file(self._path, self._body, registry, services.settings.limits)
+        for problem in checked.problems:
+            self._starting.say(problem_line(self._path, problem))
+        if checked.problems and self._as_json:
+            from flowengine.cli.output.results import encode_refusal
+
+            click.echo(encode_refusal("invalid_workflow", "the workflow has problems", checked.problems))
+        return checked.plan
+
+    def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
+        correlation_id = uuid.uuid4().hex
+        services.check()
+        self._execution = executions.create(plan, correlation_id=correlation_id).execution_id
+        if not self._is_private:
+            self._starting.say(f"execution {self._execution} on the server that REDIS_URL names")
+        services.check()
+        services.execution_starts()
+        self._is_triggered = True
+        executions.trigger(self._execution, correlation_id=correlation_id)
+        return self._execution
+
+    def _watch(self, services: WorkflowRunServices, executions: Executions, execution: str) -> int:
+        from flowengine.cli.output.progress import Silence, choose_progress
+        from flowengine.cli.output.results import OutputConsole, encode_results, print_results
+
+        console = OutputConsole(stderr=self._as_json, highlight=False, emoji=False, markup=False)
+        quiet = self._as_json and not console.is_terminal
+        self._starting.end()
+        with Silence() if quiet else choose_progress(console) as progress:
+            view = self._until_ended(services, executions, execution, progress)
+        results = executions.results(view.execution_id)
+        if self._as_json:
+            click.echo(encode_results(results))
+        else:
+            print_results(console, view, results)
+        return COMPLETED if view.status == "completed" else FAILED
+
+    def _until_ended(
+        self, services: WorkflowRunServices, executions: Executions, execution: str, progress: Progress
+    ) -> ExecutionView:
+        reader = _StatusReader(executions, execution)
+        pause = SHORTEST_POLL_S
+        while True:
+            asked_at = time.monotonic()
+            view = reader.read()
+            if view is not None:
+                progress.show(view)
+                changed = self._seen is None or view.counts != self._seen.counts
+                pause = SHORTEST_POLL_S if changed else min(LONGEST_POLL_S, pause * 1.3)
+                self._seen = view
+                if view.status in ("completed", "failed"):
+                    return view
+            answered_in = time.monotonic() - asked_at
+            services.step(max(pause, 4 * answered_in))  # asking takes a fifth of the time at most
+
+
+class _StatusReader:
+    """Reads the execution's status. Puts up with a server that does not answer, for OUTAGE_S."""
+
+    def __init__(self, executions: Executions, execution: str) -> None:
+        self._executions = executions
+        self._execution = execution
+        self._answered_at = time.monotonic()
+
+    def read(self) -> ExecutionView | None:
+        """The status now; None if the server does not answer. Raises StoreUnavailableError after OUTAGE_S."""
+        try:
+            view = self._executions.status(self._execution)
+        except StoreUnavailableError:
+            if time.monotonic() - self._answered_at > OUTAGE_S:
+                raise
+            return None
+        self._answered_at = time.monotonic()
+        return view
+
+
+def _await_ready(services: WorkflowRunServices, executions: Executions) -> None:
+    """Return when somebody reads every queue, so that the execution's time does not include the start.
+
+    Returns at once if the server is down: `create` says then what is wrong with it.
+    """
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        services.check()
+        health = executions.health()
+        if health.status == "down" or all(queue.consumers for queue in health.queues.values()):
+            return
+        services.step(SHORTEST_POLL_S)

@@ -1,0 +1,87 @@
+"""Workflow files: as arguments of a command, found in folders, read, checked.
+
+`-` is standard input. Importing this loads no library but click: `flowengine --help` needs its argument type.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
+
+if TYPE_CHECKING:
+    from flowengine.plugin import Registry
+    from flowengine.settings import Limits
+    from flowengine.workflow import Checked
+    from flowengine.workflow.problems import Problem
+
+SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+STDIN = Path("-")
+
+
+class WorkflowPath(click.Path):
+    """The type of an argument that is a path or `-`. Whether there is a file is seen when it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path. An empty text would mean the current directory, which nobody meant to say."""
+        if value == "":
+            self.fail("the path is empty: name a workflow file, or - for standard input", param, ctx)
+        return Path(str(value))
+
+
+def find_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out."""
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                found
+                for found in path.rglob("*")
+                if found.suffix.lower() in SUFFIXES and found.is_file() and not _is_hidden(found, path)
+            )
+        else:
+            yield path
+
+
+def read_file(path: Path, limits: Limits) -> bytes:
+    """The file's bytes, one more than the limit at most. Raises CannotRunError if it cannot be read."""
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read(limits.max_body_bytes + 1)
+        with path.open("rb") as file:
+            return file.read(limits.max_body_bytes + 1)
+    except OSError as error:
+        raise CannotRunError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def check_file(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
+    """The file's plan, or its problems with line and column."""
+    from flowengine.workflow import check
+
+    return check(body, "json" if _is_json(path, body) else "yaml", registry, limits)
+
+
+def problem_line(path: Path, problem: Problem) -> str:
+    """`file:line:column: code: message`, as editors read it: one line, whatever the document says."""
+    name = "<stdin>" if path == STDIN else path
+    place = f"{name}:{problem.line or 1}:{problem.column or 1}"
+    return plain_text(f"{place}: {problem.code}: {problem.message}")
+
+
+def _is_json(path: Path, body: bytes) -> bool:
+    """By the name; standard input has none, and no workflow in YAML needs to start with a brace."""
+    if path == STDIN:
+        return body.lstrip()[:1] == b"{"
+    return path.suffix.lower() == ".json"
+
+
+def _is_hidden(found: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in found.relative_to(root).parts)

@@ -1,0 +1,147 @@
+"""Every error code that FlowEngine itself gives a node, with its meaning, and whether another try could help.
+
+A handler of a user's own may fail with codes of its own; they are not listed, and they are not permanent.
+A code is part of the interface: workflows and callers compare it. Codes are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+
+class ErrorCode(msgspec.Struct, frozen=True):
+    """One code. `meaning` is a sentence for users.
+
+    `permanent`: the same node would fail the same way again, so it is not retried unless its `retry.only`
+    names the code.
+    """
+
+    code: str
+    meaning: str
+    permanent: bool = False
+
+
+# The node as the engine sees it.
+TIMEOUT: Final = ErrorCode("timeout", "The node did not end within its timeout_seconds.")
+WORKER_LOST: Final = ErrorCode(
+    "worker_lost", "The worker died each time that it ran the node.", permanent=True
+)
+UPSTREAM_FAILED: Final = ErrorCode(
+    "upstream_failed", "The node was not run, because a node that it depends on failed.", permanent=True
+)
+INTERNAL_ERROR: Final = ErrorCode(
+    "internal_error", "A defect of FlowEngine ended the node; the logs say more."
+)
+UNKNOWN_HANDLER: Final = ErrorCode(
+    "unknown_handler", "The worker has no handler of the name that the node gives."
+)
+INPUTS_TOO_LARGE: Final = ErrorCode(
+    "inputs_too_large",
+    "The outputs that the node's templates read are larger than one node may read.",
+    permanent=True,
+)
+UNENCODABLE_RESULT: Final = ErrorCode(
+    "unencodable_result", "The handler returned something that JSON cannot carry."
+)
+RESULT_TOO_LARGE: Final = ErrorCode("result_too_large", "The node's result is larger than a result may be.")
+RESULTS_TOO_LARGE: Final = ErrorCode(
+    "results_too_large", "The node's result would take the execution's results over their limit."
+)
+
+# The call of a handler.
+INVALID_CONFIG: Final = ErrorCode(
+    "invalid_config", "The node's rendered config is not what its handler takes.", permanent=True
+)
+HANDLER_ERROR: Final = ErrorCode("handler_error", "The handler raised an exception that it did not expect.")
+HANDLER_EXITED: Final = ErrorCode("handler_exited", "The handler tried to end its process.")
+HANDLER_CANCELLED: Final = ErrorCode(
+    "handler_cancelled", "The handler was cancelled, by itself or because its process was stopping."
+)
+
+# Templates and secrets.
+TEMPLATE_SYNTAX: Final = ErrorCode("template_syntax", "The text is no valid template.", permanent=True)
+TEMPLATE_FORBIDDEN: Final = ErrorCode(
+    "template_forbidden", "The template uses something that templates may not use.", permanent=True
+)
+TEMPLATE_UNDEFINED: Final = ErrorCode(
+    "template_undefined", "The template reads something that does not exist.", permanent=True
+)
+TEMPLATE_FAILED: Final = ErrorCode(
+    "template_failed", "An expression failed, for example because of a value's type.", permanent=True
+)
+TEMPLATE_OUTPUT_TOO_LARGE: Final = ErrorCode(
+    "template_output_too_large", "The template makes more than a template may make.", permanent=True
+)
+SECRET_MISSING: Final = ErrorCode(
+    "secret_missing", "The template reads a secret that the worker does not have.", permanent=True
+)
+SECRET_UNUSABLE: Final = ErrorCode(
+    "secret_unusable",
+    "The secret's file cannot be read, or the secret is too short to be hidden.",
+    permanent=True,
+)
+SECRET_NOT_ALLOWED: Final = ErrorCode(
+    "secret_not_allowed", "The template alters a secret, which could then not be hidden.", permanent=True
+)
+
+# HTTP calls. A status decides before the code: 408, 409, 425 and 429 are not permanent, other 4xx are.
+INVALID_REQUEST: Final = ErrorCode(
+    "invalid_request", "The config describes a request that cannot be sent.", permanent=True
+)
+EGRESS_REFUSED: Final = ErrorCode(
+    "egress_refused", "The egress rules (FLOWENGINE_EGRESS) do not allow the address.", permanent=True
+)
+REDIRECT_REFUSED: Final = ErrorCode(
+    "redirect_refused", "The answer redirects to where the request may not go.", permanent=True
+)
+TOO_MANY_REDIRECTS: Final = ErrorCode(
+    "too_many_redirects", "The answers redirect more often than is allowed."
+)
+CONNECTION_FAILED: Final = ErrorCode(
+    "connection_failed", "The service could not be reached, or the connection broke."
+)
+REQUEST_TIMEOUT: Final = ErrorCode("request_timeout", "The service did not answer in time.")
+HTTP_CLIENT_ERROR: Final = ErrorCode(
+    "http_client_error", "The service refused the request with a 4xx status.", permanent=True
+)
+HTTP_SERVER_ERROR: Final = ErrorCode("http_server_error", "The service failed with a 5xx status.")
+HTTP_STATUS: Final = ErrorCode(
+    "http_status", "A handler's own HTTP call was answered with an error status (raise_for_status)."
+)
+RESPONSE_TOO_LARGE: Final = ErrorCode(
+    "response_too_large", "The service's answer is larger than an answer or a result may be."
+)
+INVALID_RESPONSE: Final = ErrorCode(
+    "invalid_response", "The service's answer is not what it says it is, or not what was asked for."
+)
+
+# Language models.
+LLM_NOT_CONFIGURED: Final = ErrorCode(
+    "llm_not_configured", "LLM_BASE_URL or a model is missing on the worker.", permanent=True
+)
+LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without a text.")
+
+# Values that `compute`, `transform` and `aggregate` cannot work with.
+NOT_A_NUMBER: Final = ErrorCode("not_a_number", "A value is no real, finite number.", permanent=True)
+DIVISION_BY_ZERO: Final = ErrorCode("division_by_zero", "The node would divide by zero.", permanent=True)
+WRONG_INPUT_TYPE: Final = ErrorCode(
+    "wrong_input_type", "A value has a type that the operation does not take.", permanent=True
+)
+EMPTY_INPUTS: Final = ErrorCode(
+    "empty_inputs", "The operation needs at least one value, there is none.", permanent=True
+)
+INVALID_JSON: Final = ErrorCode(
+    "invalid_json", "The text is not JSON, or the value cannot be written as JSON.", permanent=True
+)
+MISSING_PARAMETER: Final = ErrorCode(
+    "missing_parameter", "The operation needs a parameter that the config does not give.", permanent=True
+)
+
+TABLE: Final[Mapping[str, ErrorCode]] = MappingProxyType(
+    {row.code: row for row in tuple(globals().values()) if isinstance(row, ErrorCode)}
+)
+"""Every row by its code, in the order above."""

@@ -1,0 +1,263 @@
+"""Connections that go only where the egress rules allow, and end at the node's deadline.
+
+A name is resolved once, its addresses are checked, and the connection is made to a checked address. So a
+resolver that changes its answer between check and connect gains nothing. TLS still verifies the name,
+since httpcore passes that on by itself.
+
+What comes before an answer is bounded too. A server may send interim answers (1xx, RFC 9110 section 15.2)
+before the real one; h11 bounds the head of each, and nothing but us bounds their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from ssl import SSLContext
+from typing import Any, Final, TypeAlias
+
+import httpcore
+import httpx
+
+from flowengine.handlers.http import network_deadline
+from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.settings.model import Egress
+
+Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
+SocketOptions: TypeAlias = Iterable[Any]
+
+# Bounds a resolution that has no other limit; glibc itself gives up after about this long.
+_RESOLVE_SECONDS: Final = 30.0
+# h11 accepts 100 KB for one head; the read that ends the head may bring 64 KB of the body with it.
+MAX_HEAD_BYTES: Final = 512 * 1024
+
+
+class EgressRefusedError(httpx.TransportError):
+    """The egress rules (FLOWENGINE_EGRESS) do not allow calling this address."""
+
+
+def system_resolver(host: str, port: int) -> list[str]:
+    """The addresses of a host name, in the order to try them. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def allowed_addresses(host: str, addresses: Sequence[str], policy: Egress) -> list[str]:
+    """The addresses that may be called, in the order given. Raises EgressRefusedError if none may."""
+    reasons = {address: refusal(address, policy) for address in addresses}
+    allowed = [address for address, reason in reasons.items() if reason is None]
+    if not allowed:
+        why = next(iter(filter(None, reasons.values())), "it has no address")
+        raise EgressRefusedError(f"calling {host} is not allowed: {why}")
+    return allowed
+
+
+def _literal(host: str) -> list[str] | None:
+    try:
+        return [str(ipaddress.ip_address(host.rstrip(".")))]
+    except ValueError:
+        return None
+
+
+def _refuse_name(host: str) -> None:
+    if reason := host_refusal(host):
+        raise EgressRefusedError(f"calling {host} is not allowed: {reason}")
+
+
+def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
+    left = network_deadline.bounded(timeout)
+    if left is not None and left <= 0:
+        raise error("the node's deadline has passed")
+    return left
+
+
+class GuardedBackend(httpcore.NetworkBackend):
+    """httpcore's sockets, behind the egress rules and the node's deadline."""
+
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
+        self._resolver = resolver
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
+        _refuse_name(host)
+        addresses = _literal(host) or self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in allowed_addresses(host, addresses, self._policy):
+            left = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                stream = self._sockets.connect_tcp(address, port, left, local_address, socket_options)
+                return DeadlineStream(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: SocketOptions | None = None
+    ) -> httpcore.NetworkStream:
+        """Always refused."""
+        raise EgressRefusedError("calling a unix socket is not allowed")
+
+    def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        """Resolve in a thread of its own: getaddrinfo takes no timeout."""
+        answers: queue.SimpleQueue[Sequence[str] | OSError | UnicodeError] = queue.SimpleQueue()
+
+        def resolve() -> None:
+            try:
+                answers.put(self._resolver(host, port))
+            except (OSError, UnicodeError) as error:
+                answers.put(error)
+
+        threading.Thread(target=resolve, name="flowengine-resolve", daemon=True).start()
+        try:
+            answer = answers.get(timeout=_RESOLVE_SECONDS if timeout is None else timeout)
+        except queue.Empty:
+            raise httpcore.ConnectTimeout(f"resolving {host} took too long") from None
+        if isinstance(answer, OSError | UnicodeError):
+            raise httpcore.ConnectError(f"cannot resolve {host}: {answer}") from answer
+        return answer
+
+
+class HeadLimit:
+    """The part of a connection that bounds what comes between a request and the body of its answer."""
+
+    def __init__(self) -> None:
+        self._left: int | None = MAX_HEAD_BYTES
+
+    def expect_head(self) -> None:
+        """Start counting: a request is being sent, so the head of an answer comes next."""
+        self._left = MAX_HEAD_BYTES
+
+    def end_head(self) -> None:
+        """Stop counting: the head has come, and the body is counted elsewhere."""
+        self._left = None
+
+    def counted(self, data: bytes) -> bytes:
+        """`data`, unchanged. Raises httpcore.RemoteProtocolError if the head is over its limit."""
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise httpcore.RemoteProtocolError(
+                    f"more than {MAX_HEAD_BYTES} bytes came, but no answer, only 1xx ones or headers"
+                )
+        return data
+
+
+class DeadlineStream(HeadLimit, httpcore.NetworkStream):
+    """A connection whose reads and writes also end at the node's deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        return self.counted(self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
+        self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The same connection, encrypted."""
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know of the socket."""
+        return self._stream.get_extra_info(info)
+
+
+class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
+    """The same for async handlers, whose deadline is kept by cancelling them."""
+
+    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+        self._policy: Egress = policy
+        self._resolver = resolver
+        self._sockets = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
+        _refuse_name(host)
+        addresses = _literal(host) or await self._resolve(host, port, timeout)
+        failure: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in allowed_addresses(host, addresses, self._policy):
+            try:
+                stream = await self._sockets.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+                return AsyncBoundedHeadStream(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: SocketOptions | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """Always refused."""
+        raise EgressRefusedError("calling a unix socket is not allowed")
+
+    async def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS if timeout is None else timeout):
+                return await asyncio.to_thread(self._resolver, host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"cannot resolve {host}: {error}") from error
+
+
+class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
+    """A connection of an async handler."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
+        return self.counted(await self._stream.read(max_bytes, timeout))
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
+        self.expect_head()
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection, encrypted."""
+        return AsyncBoundedHeadStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore wants to know of the socket."""
+        return self._stream.get_extra_info(info)

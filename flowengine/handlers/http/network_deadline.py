@@ -1,0 +1,37 @@
+"""The deadline that all network calls of this thread or task must keep.
+
+A read timeout bounds the silence between two bytes, not the whole call: a server that sends one byte a
+second is never silent. So the connections of the shared clients look here before every read and write.
+Needs no HTTP library, so that a worker that makes no call does not load one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_deadline: ContextVar[float | None] = ContextVar("flowengine_deadline", default=None)
+
+
+@contextmanager
+def until(deadline: float) -> Iterator[None]:
+    """Within the block, network calls of this context end by `deadline` (on `time.monotonic`)."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def bounded(timeout: float | None) -> float | None:
+    """`timeout` in seconds, or the time until the deadline if that is shorter; None is no limit.
+
+    The result is 0.0 or less when the deadline has passed.
+    """
+    deadline = _deadline.get()
+    if deadline is None:
+        return timeout
+    left = deadline - time.monotonic()
+    return left if timeout is None else min(timeout, left)

@@ -1,0 +1,17 @@
+"""A check of a config's field that its type cannot express, made when a workflow is validated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+
+class LiteralCheck(msgspec.Struct, frozen=True):
+    """Stands in `Annotated[str, LiteralCheck(check)]`; the validator asks it about a text without templates.
+
+    `check` returns what is wrong with the text, or None. The handler still has to check what it gets, since
+    a text with templates is not known before it is rendered.
+    """
+
+    check: Callable[[str], str | None]

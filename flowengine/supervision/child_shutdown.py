@@ -1,0 +1,88 @@
+"""The child's side of supervision: when to end, told by SIGTERM or by the supervisor's death.
+
+Standard input is a pipe that the supervisor holds open: the lifeline. Its end of file is the only sign
+of a parent killed by SIGKILL that works on every system.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+FATAL_EXIT = 78
+"""Exit code of a child that would fail again if it were started again (sysexits.h: EX_CONFIG)."""
+
+ORPHAN_GRACE_S = 5.0
+"""How long a process may go on after its supervisor is gone, in seconds."""
+
+
+def stop_on_signal(lifeline: int) -> threading.Event:
+    """An event that SIGTERM, or the end of the supervisor, sets. Call it once, from the main thread.
+
+    `lifeline` is what `take_lifeline` returned.
+
+    A thread sets the event. If the signal handler did, it could deadlock with a main thread that is just
+    entering `wait`. SIGINT is ignored: the supervisor gets it and decides.
+    """
+    stop = threading.Event()
+    wakeup, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _wake)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _start(lambda: _watch(lifeline, wakeup, stop))
+    return stop
+
+
+def end_with_supervisor() -> None:
+    """Send this process SIGTERM when the supervisor is gone: for a program that handles SIGTERM itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifeline = take_lifeline()
+
+    def watch() -> None:
+        _wait_for_end_of_file(lifeline)
+        os.kill(os.getpid(), signal.SIGTERM)
+        _exit_after_grace()
+
+    _start(watch)
+
+
+def take_lifeline() -> int:
+    """Return a descriptor of the lifeline, and leave an empty standard input, so that no handler reads it."""
+    lifeline = os.dup(0)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return lifeline
+
+
+def _watch(lifeline: int, wakeup: int, stop: threading.Event) -> None:
+    while True:
+        ready, _, _ = select.select([lifeline, wakeup], [], [])
+        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
+            stop.set()
+        if lifeline in ready and not os.read(lifeline, 512):
+            stop.set()
+            _exit_after_grace()
+
+
+def _wait_for_end_of_file(lifeline: int) -> None:
+    while os.read(lifeline, 512):
+        pass
+
+
+def _exit_after_grace() -> None:
+    threading.Event().wait(ORPHAN_GRACE_S)
+    os._exit(1)
+
+
+def _start(function: Callable[[], None]) -> None:
+    threading.Thread(target=function, name="lifeline", daemon=True).start()
+
+
+def _wake(number: int, frame: FrameType | None) -> None:
+    """A handler that does nothing: Python has written a byte to the wakeup pipe by then."""

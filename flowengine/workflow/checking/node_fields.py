@@ -1,0 +1,98 @@
+"""Reads the fields that every node has, whatever it does: its id, its dependencies and its timeout.
+
+Looks at one node at a time. `dependencies` looks at all of them together.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.template import RESERVED_ROOTS
+from flowengine.template.json_values import is_number, type_name
+from flowengine.workflow.checking.object_fields import JsonObject, advice_to_quote, read_text
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.document import (
+    DEFAULT_TIMEOUT_S,
+    MAX_ID_CHARS,
+    MAX_TIMEOUT_S,
+    MIN_TIMEOUT_S,
+    NODE_ID,
+)
+from flowengine.workflow.problems import quoted
+
+
+class NodeFields(msgspec.Struct, frozen=True):
+    """What could be read of the fields that every node has.
+
+    `place` is the node's number in the document. `id` is None where it is missing or no text; one that is not
+    allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
+    document's own list; items that are no text have been reported.
+    """
+
+    place: int
+    pointer: str
+    id: str | None
+    dependencies: list[JsonValue]
+    timeout_s: float
+
+
+def read_id(node: JsonObject, pointer: str, report: Report) -> str | None:
+    """The id of the node at `pointer`."""
+    node_id = read_text(node, "id", pointer, report)
+    if node_id is not None:
+        _check_id(node_id, pointer_to(pointer, "id"), report)
+    return node_id
+
+
+def _check_id(node_id: str, pointer: str, report: Report) -> None:
+    if node_id in RESERVED_ROOTS:
+        report.add(
+            "reserved_id", pointer, f"'{node_id}' has a meaning of its own in templates: choose another id"
+        )
+    elif len(node_id) > MAX_ID_CHARS:
+        report.add(
+            "invalid_id", pointer, f"an id has at most {MAX_ID_CHARS} characters, this one {len(node_id)}"
+        )
+    elif NODE_ID.fullmatch(node_id) is None:
+        report.add(
+            "invalid_id",
+            pointer,
+            f"{quoted(node_id)} is no id: letters, digits, _ and -, beginning with a letter or _",
+        )
+
+
+def read_dependencies(node: JsonObject, pointer: str, report: Report) -> list[JsonValue]:
+    """The document's own list of the node's dependencies; empty where there is none."""
+    place = pointer_to(pointer, "dependencies")
+    given = node.get("dependencies", [])
+    if not isinstance(given, list):
+        report.add(
+            "wrong_type", place, f"'dependencies' must be a list of node ids, it is {type_name(given)}"
+        )
+        return []
+    for index, name in enumerate(given):
+        if not isinstance(name, str):
+            report.add(
+                "wrong_type",
+                pointer_to(place, index),
+                f"a dependency is the id of a node, this is {type_name(name)}{advice_to_quote(name)}",
+            )
+    return given
+
+
+def read_timeout(node: JsonObject, pointer: str, report: Report) -> float:
+    """The node's `timeout_seconds`; the default where it is missing or wrong."""
+    place = pointer_to(pointer, "timeout_seconds")
+    given = node.get("timeout_seconds", DEFAULT_TIMEOUT_S)
+    if not is_number(given):
+        report.add(
+            "wrong_type", place, f"'timeout_seconds' must be a number of seconds, it is {type_name(given)}"
+        )
+    elif not MIN_TIMEOUT_S <= given <= MAX_TIMEOUT_S:
+        report.add(
+            "out_of_range", place, f"'timeout_seconds' is {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S}, not {given}"
+        )
+    else:
+        return given
+    return DEFAULT_TIMEOUT_S

@@ -1,0 +1,105 @@
+"""A document as far as it could be read: its own fields one by one, so that every wrong one is reported.
+
+Knows types, limits and names; nothing of graphs, handlers or templates.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.settings import Limits
+from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
+from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.document import (
+    DEFAULT_TIMEOUT_S,
+    MAX_DESCRIPTION_CHARS,
+    MAX_NAME_CHARS,
+    WORKFLOW_FIELDS,
+)
+from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
+
+_NODE_FIELDS: Final = ("id", *WORK_FIELDS, "dependencies", "timeout_seconds")
+
+
+class DraftNode(msgspec.Struct, frozen=True):
+    """What could be read of a node. `work` is None where the node is no object."""
+
+    fields: NodeFields
+    work: DraftWork | None
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """What could be read of a document. `nodes` is None where there is no sense in looking at them."""
+
+    name: str
+    nodes: tuple[DraftNode, ...] | None
+
+
+def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
+    """The document's fields. Whatever is wrong with them is reported."""
+    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report)
+    name = read_text(document, "name", "", report)
+    if name is not None:
+        _check_name(name, report)
+    if document.get("description") is not None:
+        _check_description(read_text(document, "description", "", report) or "", report)
+    return Draft(name or "", _nodes(document, limits, report))
+
+
+def _check_name(name: str, report: Report) -> None:
+    if not name.strip() or len(name) > MAX_NAME_CHARS:
+        report.add(
+            "invalid_name", "/name", f"a name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}"
+        )
+    elif not name.isprintable():
+        report.add("invalid_name", "/name", "a name is one line of printable characters")
+
+
+def _check_description(description: str, report: Report) -> None:
+    if len(description) > MAX_DESCRIPTION_CHARS:
+        report.add(
+            "invalid_description",
+            "/description",
+            f"a description has at most {MAX_DESCRIPTION_CHARS} characters, this one has {len(description)}: "
+            "keep the rest with your documentation",
+        )
+
+
+def _nodes(document: JsonObject, limits: Limits, report: Report) -> tuple[DraftNode, ...] | None:
+    if "nodes" not in document:
+        report.add("missing_field", "/nodes", "the field 'nodes' is required: a list of nodes")
+        return None
+    nodes = document["nodes"]
+    if not isinstance(nodes, list):
+        report.add("wrong_type", "/nodes", f"'nodes' must be a list, it is {type_name(nodes)}")
+        return None
+    if not nodes:
+        report.add("empty_workflow", "/nodes", "a workflow has at least one node")
+        return None
+    if len(nodes) > limits.max_nodes:
+        report.add(
+            "too_many_nodes",
+            "/nodes",
+            f"the workflow has {len(nodes)} nodes, the limit is {limits.max_nodes} "
+            "(FLOWENGINE_MAX_NODES): split it",
+        )
+        return None
+    return tuple(_node(node, place, report) for place, node in enumerate(nodes))
+
+
+def _node(node: JsonValue, place: int, report: Report) -> DraftNode:
+    pointer = pointer_to("/nodes", place)
+    if not isinstance(node, dict):
+        report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
+        return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S), None)
+    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report)
+    node_id = read_id(node, pointer, report)
+    work = read_work(node, pointer, report)
+    dependencies = read_dependencies(node, pointer, report)
+    fields = NodeFields(place, pointer, node_id, dependencies, read_timeout(node, pointer, report))
+    return DraftNode(fields, work)

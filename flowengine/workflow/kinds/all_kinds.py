@@ -1,0 +1,47 @@
+"""The kinds that a node can be of, and who reads, checks and describes each.
+
+Today there is one: a handler's task. A new kind is a module beside `task`, a member of `DraftWork` and of the
+plan's work, and a case in each function here. Type checking fails until `compile_node` has its case.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias, assert_never
+
+from flowengine.plugin import Registry
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.kinds import task
+from flowengine.workflow.kinds.config_schema import WorkSchema
+from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.kinds.task import TaskDraft
+from flowengine.workflow.plan import PlanNode
+
+DraftWork: TypeAlias = TaskDraft
+"""What a node does, as far as it could be read."""
+
+WORK_FIELDS: Final = task.FIELDS
+"""The fields of a node that say what it does."""
+
+
+def read_work(node: JsonObject, pointer: str, report: Report) -> DraftWork:
+    """What the node at `pointer` does. Wrong types of its fields are reported."""
+    return task.read_task(node, pointer, report)
+
+
+def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -> PlanNode | None:
+    """The plan's node; None where something is wrong with what it does, which is then reported."""
+    match work:
+        case TaskDraft():
+            compiled = task.compile_task(node, work, document)
+        case _:
+            assert_never(work)
+    if compiled is None or node.id is None:
+        return None
+    return PlanNode(node.id, document.links.graph.parents[node.place], compiled)
+
+
+def work_schema(registry: Registry) -> WorkSchema:
+    """What the schema of a node says of the work it does."""
+    return task.task_schema(registry)

@@ -1,0 +1,81 @@
+"""Config structs as JSON Schema, in which a template may stand wherever a field takes no free text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+Schema = dict[str, Any]
+
+TEMPLATE: Final = "Template"
+"""The definition of a templated string, which the schema of the document holds."""
+
+_TEMPLATE_REF: Final[Schema] = {"$ref": f"#/$defs/{TEMPLATE}"}
+
+
+class WorkSchema(msgspec.Struct, frozen=True):
+    """What the schema of a node says of the work it does.
+
+    `conditions` are schemas that each node must match. `definitions` are those of all that is referred to.
+    """
+
+    required: tuple[str, ...]
+    properties: Schema
+    conditions: list[Schema]
+    definitions: Schema
+
+
+def config_schemas(types: Iterable[type[msgspec.Struct]]) -> tuple[list[Schema], Schema]:
+    """A schema for each config struct, and the definitions that these schemas refer to."""
+    configs, components = msgspec.json.schema_components(
+        types, schema_hook=_any_schema, ref_template="#/$defs/{name}"
+    )
+    return list(configs), {name: _admitting_fields(schema) for name, schema in components.items()}
+
+
+def _any_schema(kind: type) -> Schema:
+    return {"description": f"A {kind.__name__}."}
+
+
+def _admitting_fields(schema: Schema) -> Schema:
+    """A struct's schema, in which every field admits a template and no field is unknown."""
+    if "properties" not in schema:
+        return schema
+    fields = {name: _admitting(field) for name, field in schema["properties"].items()}
+    return {**schema, "properties": fields, "additionalProperties": False}
+
+
+def _admitting(schema: Schema) -> Schema:
+    """The schema of a value, which may be a template and whose parts may be templates."""
+    inner = _admitting_parts(schema)
+    if isinstance(inner.get("prefixItems"), list):
+        inner["prefixItems"] = [_admitting(item) for item in inner["prefixItems"]]
+    if "anyOf" in inner:
+        inner["anyOf"] = [_admitting_parts(item) for item in inner["anyOf"]]
+    if _takes_any_text(schema):
+        return inner
+    outer: Schema = {key: inner.pop(key) for key in ("default", "description", "title") if key in inner}
+    if set(inner) == {"anyOf"}:
+        return {**outer, "anyOf": [*inner["anyOf"], _TEMPLATE_REF]}
+    return {**outer, "anyOf": [inner, _TEMPLATE_REF]}
+
+
+def _admitting_parts(schema: Schema) -> Schema:
+    """The schema of a value whose parts may be templates; the caller says whether it may be one itself."""
+    inner = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(inner.get(key), dict):
+            inner[key] = _admitting(inner[key])
+    return inner
+
+
+def _takes_any_text(schema: Schema) -> bool:
+    if not set(schema) - {"description", "default", "title"}:
+        return True
+    if "anyOf" in schema:
+        return any(_takes_any_text(item) for item in schema["anyOf"])
+    kinds = schema.get("type")
+    bounded = {"enum", "pattern", "format", "minLength", "maxLength"} & set(schema)
+    return not bounded and (kinds == "string" or (isinstance(kinds, list) and "string" in kinds))

@@ -1,0 +1,120 @@
+"""A node that is a handler's task: all that is particular to its fields `handler` and `config`.
+
+Its handler must be known, and its config must be one that the handler would take, as far as that can be known
+before its templates are rendered.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import pointer_to
+from flowengine.plugin import Handler, Registry
+from flowengine.workflow.checking.node_config import check_config, encode_config
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
+from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.plan import Task
+from flowengine.workflow.problems import did_you_mean, quoted
+
+FIELDS: Final = ("handler", "config")
+MAX_LISTED: Final = 20
+
+
+class TaskDraft(msgspec.Struct, frozen=True):
+    """What could be read of a task; None where the field is missing or of a wrong type."""
+
+    handler: str | None
+    config: JsonObject | None
+
+
+def read_task(node: JsonObject, pointer: str, report: Report) -> TaskDraft:
+    """The task's own fields. Wrong types are reported."""
+    return TaskDraft(
+        read_text(node, "handler", pointer, report), read_object(node, "config", pointer, report)
+    )
+
+
+def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -> Task | None:
+    """The task in the plan, or None. What is wrong with the handler, the config or its templates is reported."""
+    report = document.report
+    pointer = pointer_to(node.pointer, "config")
+    handler = _handler(node, task, document.registry, report)
+    config = task.config
+    encoded = None if config is None else encode_config(config, pointer, document.limits, report)
+    if config is None or encoded is None:
+        return None
+    no_secrets = None if handler is None or handler.secrets else _no_secrets(handler)
+    reads = document.templates.reads(node, config, pointer, no_secrets)
+    if handler is None:
+        return None
+    check_config(config, handler.config_type, pointer, report, document.templates.is_sole)
+    return Task(
+        handler=handler.name,
+        config=msgspec.Raw(encoded),
+        reads=reads,
+        timeout_ms=round(node.timeout_s * 1000),
+        queue=handler.queue,
+        primary=handler.primary,
+    )
+
+
+def task_schema(registry: Registry) -> WorkSchema:
+    """What an editor may know of tasks: the names of the handlers and, by name, what their configs hold."""
+    handlers = list(registry)
+    configs, definitions = config_schemas([handler.config_type for handler in handlers])
+    return WorkSchema(
+        required=("handler",),
+        properties={
+            "handler": {
+                "enum": [handler.name for handler in handlers],
+                "description": "\n".join(f"{handler.name}: {handler.summary}" for handler in handlers),
+            },
+            "config": {"type": "object", "description": "What the handler is told.", "default": {}},
+        },
+        conditions=[_for_handler(*pair) for pair in zip(handlers, configs, strict=True)],
+        definitions=definitions,
+    )
+
+
+def _handler(node: NodeFields, task: TaskDraft, registry: Registry, report: Report) -> Handler | None:
+    if task.handler is None:
+        return None
+    found = registry.get(task.handler)
+    if found is None:
+        nearest = did_you_mean(report.nearest(task.handler, registry.names())) or _all_handlers(registry)
+        report.add(
+            "unknown_handler",
+            pointer_to(node.pointer, "handler"),
+            f"no handler called {quoted(task.handler)}{nearest} See: flowengine handlers",
+        )
+    return found
+
+
+def _all_handlers(registry: Registry) -> str:
+    """The end of a message about a name that is like no other."""
+    names = registry.names()
+    listed = ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
+    return f"; there are {listed}. Your own are found through FLOWENGINE_HANDLERS."
+
+
+def _no_secrets(handler: Handler) -> str:
+    return (
+        f"the handler {quoted(handler.name)} takes no secrets: its result is made of its config, "
+        "and would show them altered; read the secret in the config of the node that sends it"
+    )
+
+
+def _for_handler(handler: Handler, config: Schema) -> Schema:
+    required = any(field.required for field in msgspec.structs.fields(handler.config_type))
+    then: Schema = {"properties": {"config": config}}
+    if required:
+        then["required"] = ["config"]
+    return {
+        "if": {"properties": {"handler": {"const": handler.name}}, "required": ["handler"]},
+        "then": then,
+    }

@@ -1,0 +1,132 @@
+"""The one validator: from bytes to a plan, or to every problem there is.
+
+Serves the API, the tool and the tests alike. Its time is bounded by the limits, whatever the input, and no
+input makes it raise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Registry
+from flowengine.settings import Limits
+from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.dependencies import link
+from flowengine.workflow.checking.problem_order import by_line, in_document_order
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.template_references import TemplateCheck
+from flowengine.workflow.draft import read_draft
+from flowengine.workflow.kinds.all_kinds import compile_node
+from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.problems import Problem
+from flowengine.workflow.reading.json_parser import parse_json
+from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
+from flowengine.workflow.reading.positions import Positions
+from flowengine.workflow.reading.yaml_parser import parse_yaml
+
+Form: TypeAlias = Literal["json", "yaml"]
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What the validator says of a document.
+
+    A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
+    document's parts. A `malformed` one could not be read at all; its one problem says why.
+    """
+
+    plan: Plan | None
+    problems: tuple[Problem, ...]
+    malformed: bool = False
+
+
+def check(body: bytes, form: Form, registry: Registry, limits: Limits) -> Checked:
+    """Read and check a document as it was sent. Problems have line and column."""
+    too_large = _too_large(body, form, limits)
+    if too_large is not None:
+        return _malformed(too_large)
+    try:
+        document, positions = parse_yaml(body) if form == "yaml" else parse_json(body)
+    except MalformedError as error:
+        return _malformed(
+            Problem(
+                code=error.reason, pointer="", message=error.message, line=error.line, column=error.column
+            )
+        )
+    checked = _check(document, registry, limits)
+    placed = _placed(checked.problems, document, positions)
+    return msgspec.structs.replace(checked, problems=by_line(placed))
+
+
+def check_document(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
+    """Check a document that is already a JSON value. Problems have no line and column."""
+    if _is_too_deep(document):
+        message = f"the document is nested more than {MAX_DEPTH} deep"
+        return _malformed(Problem(code="too_deep", pointer="", message=message))
+    return _check(document, registry, limits)
+
+
+def _too_large(body: bytes, form: Form, limits: Limits) -> Problem | None:
+    limit, setting = (
+        (limits.max_yaml_bytes, "FLOWENGINE_MAX_YAML_BYTES")
+        if form == "yaml"
+        else (limits.max_body_bytes, "FLOWENGINE_MAX_BODY_BYTES")
+    )
+    if len(body) <= limit:
+        return None
+    message = f"the document has {len(body)} bytes, the limit is {limit} ({setting}): split it"
+    return Problem(code="body_too_large", pointer="", message=message)
+
+
+def _malformed(problem: Problem) -> Checked:
+    return Checked(None, (problem,), malformed=True)
+
+
+def _is_too_deep(document: JsonValue) -> bool:
+    level: list[JsonValue] = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, dict | list) for value in level)
+
+
+def _placed(problems: tuple[Problem, ...], document: JsonValue, positions: Positions) -> tuple[Problem, ...]:
+    if not problems:
+        return ()
+    places = positions.locate(document, {problem.pointer for problem in problems})
+    return tuple(
+        msgspec.structs.replace(problem, line=places[problem.pointer][0], column=places[problem.pointer][1])
+        for problem in problems
+    )
+
+
+def _check(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
+    report = Report()
+    plan = _compiled(document, registry, limits, report)
+    if report:
+        return Checked(None, in_document_order(report.problems(), document))
+    return Checked(plan, ())
+
+
+def _compiled(document: JsonValue, registry: Registry, limits: Limits, report: Report) -> Plan | None:
+    """The plan of a right document. Whatever is wrong with the document is reported."""
+    if not isinstance(document, dict):
+        message = f"a workflow is an object with 'name' and 'nodes', this is {type_name(document)}"
+        report.add("wrong_type", "", message)
+        return None
+    draft = read_draft(document, limits, report)
+    if draft.nodes is None:
+        return None
+    links = link([node.fields for node in draft.nodes], report)
+    context = DocumentContext(registry, limits, links, TemplateCheck(links, limits, report), report)
+    nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
+    return Plan(draft.name, tuple(node for node in nodes if node is not None))

@@ -1,0 +1,115 @@
+"""README and the reference as a whole: every link leads somewhere, every command is run by a test."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from flowengine.cli.commands import help as help_command
+from tests.e2e.docs.markdown_files import ALL, README, TOPICS, MarkdownFile
+from tests.support.stack_processes import ROOT
+
+LANGUAGES = {"console", "yaml", "json", "python", "toml"}
+STORY = "test_workflow_is_written_checked_run_served_triggered_and_retried"
+SERVICES = "test_three_services_run_as_they_are_started"
+BACKUP = "test_backup_made_while_everything_runs_can_be_restored"
+RUN_BY = {
+    "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
+    "flowengine run greeting.yaml": STORY,
+    "flowengine dev": STORY,
+    "flowengine validate greeting.yaml": STORY,
+    "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
+    "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
+    "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
+    "flowengine key new ci": "test_key_is_made_with_its_entry",
+    "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
+    "flowengine orchestrator --processes 1": SERVICES,
+    "flowengine worker --processes 2 --threads 16": SERVICES,
+    "flowengine worker --queues gpu": "test_worker_serves_the_queue_of_ones_own_handler",
+    "FLOWENGINE_HANDLERS=my_handlers flowengine dev": "test_handler_works",
+    "FLOWENGINE_HANDLERS= flowengine validate .": "test_nothing_of_an_untrusted_folder_is_imported",
+    'echo \'{"name": "ada"}\' > user.json': STORY,
+    "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
+    "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
+    "redis-cli INFO persistence": BACKUP,
+    "cp -r appendonlydir backup": BACKUP,
+    "redis-cli CONFIG SET auto-aof-rewrite-percentage 100": BACKUP,
+    "redis-cli CONFIG SET appendonly yes": "test_snapshot_can_be_restored",
+    'curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8000/openapi.json': (
+        "test_key_gets_the_openapi_document"
+    ),
+}
+"""Every command, and the test that runs it; each `curl -s` is run by a test that takes all of its page's."""
+
+NOT_RUN = re.compile(
+    r"just [a-z-]+( quick)?|uv (sync|run( pytest)?)|pip install .*|source .venv/bin/activate"
+    r"|docker compose up --build|redis-cli --rdb FILE"
+)
+"""What makes the environment that the tests run in, needs containers, or is the tests."""
+
+COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
+NAME = re.compile(r"(flowengine|just)( [a-z]+)?( new)?( [A-Z]+)?( ?\.\.\.)?")
+"""A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
+
+
+@pytest.mark.parametrize("file", ALL, ids=[file.name for file in ALL])
+def test_links_lead_somewhere(file: MarkdownFile) -> None:
+    """To a file that is there, and to a heading in it."""
+    broken = []
+    for link in file.links:
+        target, _, anchor = link.partition("#")
+        if target.startswith("https://"):
+            continue
+        path = (file.path.parent / target).resolve() if target else file.path
+        anchors = MarkdownFile(path).anchors if path.suffix == ".md" and path.is_file() else set()
+        if not path.exists() or (anchor and anchor not in anchors):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_topic_is_in_the_list_that_help_shows() -> None:
+    """No file of the reference is left out, and README lists them in the same order."""
+    assert sorted(help_command.TOPICS) == list(TOPICS)
+    assert tuple(re.findall(r"^\| \[(\w+)\]", README.text, re.MULTILINE)) == help_command.TOPICS
+
+
+@pytest.mark.parametrize("file", ALL, ids=[file.name for file in ALL])
+def test_every_block_is_in_a_language_that_is_tested(file: MarkdownFile) -> None:
+    """README's picture is in none."""
+    assert file.languages - LANGUAGES == ({""} if file is README else set())
+
+
+@pytest.mark.parametrize("file", ALL, ids=[file.name for file in ALL])
+def test_every_command_is_run_by_a_test(file: MarkdownFile) -> None:
+    """A command that is added without a test is noticed."""
+    shown = [re.sub("^uv run flowengine", "flowengine", command) for command in file.commands]
+    curls = [command for command in shown if command.startswith("curl -s ")]
+    named = [code for code in file.inline if COMMAND.match(code) and not NAME.fullmatch(code)]
+    unknown = [
+        command
+        for command in (*shown, *named)
+        if command not in (*RUN_BY, *curls) and not NOT_RUN.fullmatch(command)
+    ]
+    assert unknown == []
+    assert not curls or file in (README, TOPICS["api"])
+
+
+def test_the_tests_that_run_commands_exist() -> None:
+    """Each by its name, in this folder."""
+    sources = (path.read_text() for path in Path(ROOT, "tests", "e2e", "docs").glob("test_*.py"))
+    names = {
+        item.name
+        for source in sources
+        for item in ast.walk(ast.parse(source))
+        if isinstance(item, ast.FunctionDef)
+    }
+    assert set(RUN_BY.values()) - names == set()
+
+
+def test_no_command_is_kept_here_that_is_shown_nowhere() -> None:
+    """The table above names what README and the reference say, and no more."""
+    said = {re.sub("^uv run ", "", code) for file in ALL for code in (*file.commands, *file.inline)}
+    assert set(RUN_BY) - said == set()

@@ -1,0 +1,174 @@
+"""The reference's commands, run as they are written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import redis
+import yaml
+
+from flowengine.queues import stream_key
+from tests.e2e.docs.conftest import WAIT_S, Shell, finished
+from tests.e2e.docs.markdown_files import ALL, TOPICS, agrees, installed
+from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
+from tests.support.valkey import Valkey
+from tests.support.waiting import wait_until
+
+BUILT_IN = ("call_external_service", "http_request", "llm_service", "compute", "transform", "aggregate")
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
+
+
+@needs_curl
+def test_curl_commands_of_the_api_answer_as_shown(dev_url: str, shell: Shell) -> None:
+    """Create, trigger, status, results: with the fields that the page shows or names."""
+    execution, answers = "", list[Any]()
+    for command in TOPICS["api"].commands:
+        command = command.replace("http://127.0.0.1:8000", dev_url).replace("1a20...", execution)
+        answers.append(json.loads(shell(command).stdout))
+        execution = execution or answers[0]["execution_id"]
+        if "/trigger/" in command:
+            finished(dev_url, execution)
+    created, triggered, status, results = answers
+    shown = zip(TOPICS["api"].answers, (created, triggered, results), strict=True)
+    assert [agrees(*pair) for pair in shown] == [True] * 3
+    told = [code for code in TOPICS["api"].inline if re.fullmatch("[a-z_]+", code)]
+    assert [name for name in (*status, *status["nodes"][0]) if name not in told] == []
+
+
+def test_folder_of_workflows_is_valid(shell: Shell) -> None:
+    """The command that the page on documents names."""
+    done = shell("flowengine validate workflows/")
+    assert done.returncode == 0, done.stdout
+
+
+def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> None:
+    """As it is written into a file: it accepts the page's document, and refuses a wrong config."""
+    done = shell("flowengine schema > .flowengine.schema.json", FLOWENGINE_HANDLERS="my_handlers")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    (comment,) = re.findall(r"`# yaml-language-server: \$schema=([^`]+)`", TOPICS["document"].text)
+    schema = json.loads((clone / comment).read_text())
+    (document,) = [yaml.safe_load(block) for block in TOPICS["document"].blocks("yaml")]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert list(validator.iter_errors(document)) == []
+    document["nodes"] = [{"id": "hello", "handler": "greet", "config": {"name": "Ada"}}]
+    assert list(validator.iter_errors(document)) == []
+    document["nodes"][0]["config"] = {"nam": "Ada"}
+    assert list(validator.iter_errors(document)) != []
+
+
+def test_handlers_are_listed_ones_own_included(shell: Shell) -> None:
+    """Every handler that the reference names, with its fields."""
+    done = shell("flowengine handlers", FLOWENGINE_HANDLERS="my_handlers", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    for name in [*BUILT_IN, "greet"]:
+        assert re.search(rf"^ *{name} ", done.stdout, re.MULTILINE), done.stdout
+    (row,) = [line for line in done.stdout.splitlines() if line.split()[:1] == ["greet"]]
+    assert "Says hello." in row
+    assert "name*, loud" in row
+    listed = json.loads(shell("flowengine handlers --json").stdout)
+    assert {item["name"] for item in listed} == set(BUILT_IN)
+
+
+def test_key_is_made_with_its_entry(shell: Shell) -> None:
+    """The key, and the entry for the setting that the reference names."""
+    done = shell("flowengine key new ci")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^key: +fe_\S+$", done.stdout, re.MULTILINE)
+    assert re.search(r"^entry: +ci\.[0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert "FLOWENGINE_API_KEYS" in done.stderr
+
+
+@needs_curl
+def test_key_gets_the_openapi_document(clone: Path, shell: Shell) -> None:
+    """With the key, as the page writes it; without, 401."""
+    (command,) = [code for code in TOPICS["api"].inline if code.startswith("curl -H ")]
+    key, entry = re.findall(r"^(?:key|entry): +(\S+)$", shell("flowengine key new ci").stdout, re.MULTILINE)
+    argv = shlex.split(installed("flowengine api --port 0"))
+    api = Process("api", argv, clean_environment(FLOWENGINE_API_KEYS=entry), clone)
+    try:
+        wait_until(lambda: api.records("api.started"), within_s=WAIT_S, what="the API's start")
+        command = command.replace("8000", str(api.records("api.started")[0]["port"]))
+        assert json.loads(shell(f"{command} -s", KEY=key).stdout)["openapi"]
+        assert json.loads(shell(f"{command} -s", KEY="fe_x").stdout)["code"] == "unauthorized"
+    finally:
+        api.close()
+
+
+def test_nothing_of_an_untrusted_folder_is_imported(tmp_path: Path, shell: Shell) -> None:
+    """Without the empty setting in front, `.env` names a module, which runs."""
+    (tmp_path / ".env").write_text("FLOWENGINE_HANDLERS=evil\n")
+    (tmp_path / "evil.py").write_text("open('imported', 'w')\n")
+    shutil.copy(ROOT / "workflows" / "linear_dag.yaml", tmp_path)
+    assert shell("FLOWENGINE_HANDLERS= flowengine validate .", folder=tmp_path).returncode == 0
+    assert not (tmp_path / "imported").exists()
+    shell("flowengine validate .", folder=tmp_path)
+    assert (tmp_path / "imported").exists()
+
+
+def test_worker_serves_the_queue_of_ones_own_handler(clone: Path, valkey: Valkey) -> None:
+    """The decorator that the reference shows gives the queue that its command serves, and no other."""
+    (decorator,) = re.findall(r"^- `(@handler\([^`]+queue=[^`]+)`", TOPICS["handlers"].text, re.MULTILINE)
+    example = (clone / "my_handlers.py").read_text()
+    (clone / "gpu_handlers.py").write_text(example.replace('@handler("greet")', decorator))
+    settings = clean_environment(REDIS_URL=valkey.url, FLOWENGINE_HANDLERS="gpu_handlers")
+    argv = shlex.split(installed("flowengine worker --queues gpu"))
+    process = Process("worker", argv, settings, clone)
+    try:
+        with valkey.connect() as server:
+            wait_until(lambda: _is_served(server, "gpu"), within_s=WAIT_S, what="a worker of the queue")
+            assert not _is_served(server, "worker")
+    finally:
+        process.close()
+
+
+def _is_served(server: redis.Redis, queue: str) -> bool:
+    """Whether a process reads this queue."""
+    key = stream_key(queue)
+    groups: Any = server.xinfo_groups(key) if server.exists(key) else []
+    return any(group["consumers"] for group in groups)
+
+
+def test_named_recipes_exist() -> None:
+    """Every `just` command names a recipe."""
+    just = Path(FLOWENGINE).with_name("just")
+    summary = subprocess.run([just, "--summary"], cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S)
+    named = [command for file in ALL for command in (*file.commands, *file.inline)]
+    recipes = {command.split()[1] for command in named if re.match("just [a-z]", command)}
+    assert len(recipes) > 5
+    assert recipes <= set(summary.stdout.split())
+
+
+def test_named_commands_and_options_exist(shell: Shell) -> None:
+    """A command with a placeholder in it cannot be run; its `--help` can, and it lists its options."""
+    helped = {
+        name: shell(f"flowengine {name} --help").stdout
+        for name in (
+            "run",
+            "dev",
+            "validate",
+            "api",
+            "orchestrator",
+            "worker",
+            "handlers",
+            "schema",
+            "key",
+            "help",
+        )
+    }
+    inline = [code for file in ALL for code in file.inline]
+    named = {code.split()[1] for code in inline if re.match(r"flowengine [a-z]", code)}
+    assert named - set(helped) == set()
+    options = {option for code in inline for option in re.findall(r"^--[a-z-]+", code)}
+    others = {"--help", "--appendonly"}
+    assert [
+        option for option in options - others if not any(option in text for text in helped.values())
+    ] == []

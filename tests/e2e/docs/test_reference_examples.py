@@ -1,0 +1,82 @@
+"""The reference's examples: documents, templates and handlers do what the text beside them says."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from flowengine.handlers.loading import ENTRY_POINT_GROUP
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import handler
+from flowengine.template import Scope, render
+from tests.e2e.docs.conftest import Shell, finished
+from tests.e2e.docs.markdown_files import ALL, TOPICS, code_of
+
+DOCUMENTS = [
+    (f"{file.name}-{place}.{suffix}", block)
+    for file in ALL
+    for suffix in ("yaml", "json")
+    for place, block in enumerate(file.blocks(suffix))
+    if "nodes" in (yaml.safe_load(block) or {})
+]
+TEMPLATES = [code_of(row[:2]) for row in TOPICS["templates"].rows("template-examples")]
+
+
+@pytest.mark.parametrize(("name", "document"), DOCUMENTS, ids=[name for name, _ in DOCUMENTS])
+def test_documents_are_valid(name: str, document: str, clone: Path, shell: Shell) -> None:
+    """Every workflow that README or the reference shows would be accepted."""
+    (clone / name).write_text(document)
+    done = shell(f"flowengine validate {name}")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("template", "value"), TEMPLATES, ids=[template for template, _ in TEMPLATES])
+def test_templates_give_what_is_shown(template: str, value: str) -> None:
+    """Over the outputs that the page supposes."""
+    (outputs,) = map(json.loads, TOPICS["templates"].blocks("json"))
+    scope = Scope(outputs=outputs, primaries={"fetch_user": "data", "my-node": "result"}, secrets=str)
+    given: JsonValue = render(template, scope, max_chars=1000)
+    assert given == json.loads(value)
+
+
+def test_handler_works(dev_url: str) -> None:
+    """It is validated by the API and run by the worker; its error has its code."""
+    nodes = [
+        {"id": "hello", "handler": "greet", "config": {"name": "Ada", "loud": True}},
+        {"id": "nobody", "handler": "greet", "config": {"name": ""}},
+    ]
+    created = httpx.post(f"{dev_url}/workflow", json={"name": "x", "nodes": nodes}, trust_env=False).json()[
+        "execution_id"
+    ]
+    assert httpx.post(f"{dev_url}/workflow/trigger/{created}", trust_env=False).status_code == 202
+    answer = finished(dev_url, created)
+    assert answer["results"] == {"hello": {"result": "HELLO, ADA"}}
+    assert answer["errors"]["nobody"]["code"] == "no_name"
+
+
+def test_handlers_config_is_checked(dev_url: str) -> None:
+    """The API knows the handler's struct."""
+    wrong = {"name": "x", "nodes": [{"id": "a", "handler": "greet", "config": {"nam": "Ada"}}]}
+    refusal = httpx.post(f"{dev_url}/workflow", json=wrong, trust_env=False)
+    assert refusal.status_code == 422
+    assert "did you mean 'name'" in refusal.text
+
+
+def test_entry_point_is_that_of_handlers() -> None:
+    """A package that says so is found."""
+    (points,) = TOPICS["handlers"].blocks("toml")
+    assert tomllib.loads(points)["project"]["entry-points"][ENTRY_POINT_GROUP]
+
+
+def test_decorators_are_what_the_interface_takes() -> None:
+    """Each `@handler(...)` in the text can be written before a function."""
+    decorators = {code for file in ALL for code in file.inline if re.match(r"@handler\(\"", code)}
+    assert len(decorators) >= 3
+    for decorator in decorators:
+        eval(decorator.removeprefix("@"), {"handler": handler})
