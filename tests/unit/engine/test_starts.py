@@ -185,6 +185,40 @@ def test_what_is_noted_or_reported_is_not_noted_again(store: Store, starts: Star
     assert store.noted == []
 
 
+def test_a_start_that_may_have_been_noted_is_taken_back(store: Store, starts: Starts) -> None:
+    """Its noting failed, which does not say that nothing was written: the report must take it back."""
+    quick, lasting, noted = (
+        hand_of(UNNOTED),
+        hand_of(UNNOTED),
+        hand_of(msgspec.structs.replace(UNNOTED, noted=True)),
+    )
+    lasting.began -= 2 * LASTING_S
+
+    def fail(task: RunNode, begun: Begun) -> None:
+        raise StoreUnavailableError("away")
+
+    store.note_start = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        starts.note_those_that_last([quick, lasting])
+    assert [hand.noted for hand in (quick, lasting, noted)] == [False, True, True]
+
+
+def test_a_start_whose_noting_failed_is_noted_at_the_next_look(store: Store, starts: Starts) -> None:
+    """Once Redis is back, status shows the node running."""
+    hand, note = hand_of(UNNOTED), store.note_start
+    hand.began -= 2 * LASTING_S
+
+    def fail(task: RunNode, begun: Begun) -> None:
+        raise StoreUnavailableError("away")
+
+    store.note_start = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        starts.note_those_that_last([hand])
+    store.note_start = note  # type: ignore[method-assign]
+    starts.note_those_that_last([hand])
+    assert [node for node, _ in store.noted] == ["n"]
+
+
 def test_nobody_reports_while_the_start_is_being_noted(starts: Starts, store: Store) -> None:
     """The outcome must come after it."""
     hand, noting, go_on = hand_of(UNNOTED), threading.Event(), threading.Event()

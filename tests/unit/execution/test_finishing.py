@@ -155,6 +155,22 @@ def test_every_report_takes_back_what_its_worker_wrote_at_the_start(
     assert of_kind(decision.changes, ForgetStart) == [ForgetStart("a", 3, 1)]
 
 
+@pytest.mark.parametrize("outcome", [COMPLETED, FAILED])
+@pytest.mark.parametrize("status", ["pending", "queued", "completed", "failed"])
+def test_a_start_that_was_never_noted_is_not_taken_back(outcome: Outcome, status: StoredNodeStatus) -> None:
+    """The delivery that reports is the first, and has written nothing."""
+    report = callback(by=ByDelivery(1, NOW - 20, noted=False), outcome=outcome)
+    decision = finish(plan_of(CHAIN), RUNNING, being(a=status), report, NOW)
+    assert not of_kind(decision.changes, ForgetStart)
+
+
+@pytest.mark.parametrize("by", [ByDeadline(NOW - 20), ByDeadline(None), ByEngine(4)])
+def test_who_reports_in_place_of_a_worker_takes_its_start_back(by: Reporter) -> None:
+    """The worker may have written it."""
+    decision = finish(plan_of(CHAIN), RUNNING, being(a="queued"), callback(by=by, outcome=FAILED), NOW)
+    assert of_kind(decision.changes, ForgetStart) == [ForgetStart("a", 1, 1)]
+
+
 # -- reports that come again
 
 
