@@ -6,7 +6,6 @@ from typing import Final
 
 from tests.fault.mutations.mutant import GRAPHS, WORKER, Mutant
 
-
 STARTS: Final = ("tests/unit/engine/test_starts.py",)
 TIMER_LOOP: Final = ("tests/unit/engine/test_timer_loop.py",)
 FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)

@@ -149,13 +149,6 @@ MUTANTS: Final = (
         tests=WORKER_STATE,
     ),
     Mutant(
-        "a start is noted before the record is read",
-        _in("worker_state"),
-        "self.commands = [*noted, *state.state_reads(task), *reads]",
-        "self.commands = [*state.state_reads(task), *noted, *reads]",
-        tests=WORKER_STATE,
-    ),
-    Mutant(
         "a timer leaves in the transaction that sends its message",
         _in("timer_store"),
         "self._state.sessions.here().write(commands)",

@@ -39,7 +39,7 @@ HEALTH = HealthView(status="ok", checks={})
 
 @pytest.fixture
 def redis() -> FakeRedis:
-    return FakeRedis()
+    return FakeRedis(protocol=2)
 
 
 def executions(redis: FakeRedis, **settings: int) -> StoredExecutions:
