@@ -12,9 +12,8 @@ import pytest
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, RunningStore, Start
-from flowengine.engine.running import quick_group
 from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
-from flowengine.engine.running.quick_group import READS_AT_MOST, QuickGroup, QuickGroups
+from flowengine.engine.running.quick_group import READS_AT_MOST, UNREPORTED_BYTES, QuickGroup, QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
@@ -126,9 +125,9 @@ class NoSecrets:
 
 
 class Rig:
-    """A QuickGroups over fakes, and one delivery of some nodes."""
+    """A QuickGroups over fakes that takes every node for slow, and one delivery of some nodes."""
 
-    def __init__(self, nodes: str, *, unwanted: str = "") -> None:
+    def __init__(self, nodes: str, *, unwanted: str = "", unreported_bytes: int = UNREPORTED_BYTES) -> None:
         self.store = Store(unwanted=frozenset(unwanted))
         self.script = Script()
         self.speed = HandlerSpeed()
@@ -140,7 +139,7 @@ class Rig:
         runner = Runner(
             store, registry, self.script, NoSecrets(), Limits(), environment, lambda: 7, self.speed
         )
-        self.groups = QuickGroups(store, runner, self.speed)
+        self.groups = QuickGroups(store, runner, self.speed, slow_s=0.0, unreported_bytes=unreported_bytes)
         self.held = [Held(task(node), 1, f"{at}-0/me", self.queue, at) for at, node in enumerate(nodes)]
 
     def run(self) -> None:
@@ -210,9 +209,8 @@ def test_an_unwanted_node_is_dropped_and_the_others_run() -> None:
     assert sorted(rig.queue.confirmed) == [0, 1, 2]
 
 
-def test_nothing_waits_behind_a_node_that_is_slow_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_waits_behind_a_node_that_is_slow_after_all() -> None:
     """What was done is reported and what had not begun is handed back, while the slow one goes on."""
-    monkeypatch.setattr(quick_group, "SLOW_S", 0.0)
     rig, go_on = Rig("abcd"), threading.Event()
     rig.script.acts["b"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
@@ -230,9 +228,8 @@ def test_nothing_waits_behind_a_node_that_is_slow_after_all(monkeypatch: pytest.
     assert rig.queue.confirmed == [0, 1]
 
 
-def test_quick_nodes_that_read_nothing_are_not_noted_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_nodes_that_read_nothing_are_not_noted_at_all() -> None:
     """They are reported, or handed back, as others are; there is nothing to take back."""
-    monkeypatch.setattr(quick_group, "SLOW_S", 0.0)
     rig, go_on = Rig("ab"), threading.Event()
     for _ in range(SEEN_ENOUGH):
         rig.speed.observe("quick", 0.0001)
@@ -257,9 +254,8 @@ def test_outcomes_that_could_not_be_reported_stay_unsettled() -> None:
     assert rig.queue.confirmed == []
 
 
-def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outcome_whose_report_failed_goes_with_the_next() -> None:
     """Whoever tried first has put it back; it is neither lost nor reported twice."""
-    monkeypatch.setattr(quick_group, "SLOW_S", 0.0)
     rig, go_on = Rig("ab"), threading.Event()
     rig.script.acts["b"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
@@ -276,10 +272,9 @@ def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.M
     assert rig.queue.confirmed == [0, 1]
 
 
-def test_large_results_are_reported_before_more_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_results_are_reported_before_more_come() -> None:
     """A report stays small enough for one transaction."""
-    monkeypatch.setattr(quick_group, "UNREPORTED_BYTES", 100)
-    rig = Rig("abc")
+    rig = Rig("abc", unreported_bytes=100)
     rig.script.acts["a"] = lambda: "x" * 200
     rig.run()
     assert rig.reported == [["a"], ["b", "c"]]
@@ -314,7 +309,6 @@ def test_a_task_that_cannot_be_read_runs_alone() -> None:
 
 def test_a_delivery_does_not_end_while_some_of_it_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker would hand the same nodes back once more, as if they had been begun."""
-    monkeypatch.setattr(quick_group, "SLOW_S", 0.0)
     rig, begun, go_on = Rig("ab"), threading.Event(), threading.Event()
     giving, forgotten = threading.Event(), threading.Event()
 
