@@ -14,7 +14,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.runner import Environment, Patience, Runner
 from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
@@ -78,7 +78,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
         state.clock.now,
         speed,
-        patience_s=PATIENCE * settings.lease_s,
+        patience=Patience(PATIENCE * settings.lease_s),
     )
     groups = QuickGroups(worker_state, runner, speed)
     policy = ActorPolicy(

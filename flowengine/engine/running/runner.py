@@ -32,11 +32,20 @@ from flowengine.template import Scope, TemplateError, render
 
 log = structlog.stdlib.get_logger()
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 1.0
 MOST_ERRORS = 10
 MOST_CODE_CHARS = 100
 LOGGED_CHARS = 300
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """For how long a worker tries to report an outcome, and how long it waits between tries, in seconds."""
+
+    in_all_s: float = 0.0
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 1.0
+
+
+ONE_TRY = Patience()
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -61,7 +70,7 @@ class Runner:
         clock: Callable[[], int],
         speed: HandlerSpeed | None = None,
         *,
-        patience_s: float = 0.0,
+        patience: Patience = ONE_TRY,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -71,7 +80,7 @@ class Runner:
         self._environment = environment
         self._clock = clock
         self._speed = speed or HandlerSpeed()
-        self._patience_s = patience_s
+        self._patience = patience
         self.starts = Starts(store, self._speed, clock)
         self.running: dict[int, TaskInHand] = {}
 
@@ -121,7 +130,7 @@ class Runner:
 
         Raises StoreUnavailableError when the patience is over; then the nodes run again.
         """
-        until, pause = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
                 self._store.report(callbacks, acknowledge)
@@ -131,7 +140,7 @@ class Runner:
                     raise
                 log.info("node.report_delayed", error=str(error), retry_in_s=pause)
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            pause = min(2 * pause, self._patience.longest_pause_s)
 
     def callback(self, hand: TaskInHand, outcome: Outcome) -> Callback:
         """What tells the orchestrator."""

@@ -10,8 +10,7 @@ import pytest
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
-from flowengine.engine.running import runner as runner_module
-from flowengine.engine.running.runner import MOST_ERRORS, Environment, Runner
+from flowengine.engine.running.runner import MOST_ERRORS, Environment, Patience, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
@@ -75,7 +74,7 @@ TASK = RunNode(
 
 
 def runner_over(
-    store: Outage, *, patience_s: float = 0, redactor: Redactor | None = None, limits: Limits | None = None
+    store: Outage, *, in_all_s: float = 0, redactor: Redactor | None = None, limits: Limits | None = None
 ) -> Runner:
     """A runner that only reports."""
     return Runner(
@@ -86,21 +85,15 @@ def runner_over(
         limits or Limits(),
         cast(Environment, None),
         lambda: 0,
-        patience_s=patience_s,
+        patience=Patience(in_all_s, first_pause_s=0.001, longest_pause_s=0.002),
     )
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(runner_module, "LONGEST_PAUSE_S", 0.002)
 
 
 @pytest.mark.proves("redis-away-at-report")
 def test_outcome_is_reported_once_the_outage_is_over() -> None:
     """Work that is done is not done again because Redis was away for a moment."""
     store = Outage(failures=5)
-    runner_over(store, patience_s=30).send([], lambda sink: None)
+    runner_over(store, in_all_s=30).send([], lambda sink: None)
     assert (store.failures, store.reports) == (0, 1)
 
 
@@ -109,14 +102,14 @@ def test_patience_ends() -> None:
     """After most of a lease the message is left to be handed back."""
     store = Outage(failures=10_000)
     with pytest.raises(StoreUnavailableError):
-        runner_over(store, patience_s=0.02).send([], lambda sink: None)
+        runner_over(store, in_all_s=0.02).send([], lambda sink: None)
     assert store.reports == 0
 
 
 def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     """By the runner or by the watchdog, whoever comes first; then by nobody else."""
     store, receipt = Outage(failures=1), Settled()
-    runner = runner_over(store, patience_s=0)
+    runner = runner_over(store)
     hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt, 3), Start(True, {}, None, 5))
     outcome = Completed(msgspec.Raw(b"1"))
     with pytest.raises(StoreUnavailableError):
@@ -140,7 +133,7 @@ def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
 def test_error_of_a_node_is_bounded() -> None:
     """Neither the number nor the length of what a handler lists can swell the record."""
     tried = tuple(AttemptError(code="c" * 5000, message="m" * 100_000) for _ in range(50))
-    error = runner_over(Outage(0), patience_s=0)._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
+    error = runner_over(Outage(0))._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
     assert error.attempts == 50
     assert len(error.errors) == MOST_ERRORS
     assert (
