@@ -17,7 +17,7 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.connection.clock import Clock
-from flowengine.store.connection.sessions import Command, Commands, Sessions
+from flowengine.store.connection.sessions import AHEAD_FOR_S, Command, Commands, Sessions
 from flowengine.store.encode_changes import ChangeEncoder, Post
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
@@ -32,8 +32,16 @@ class RedisState:
     `on_armed` is told when a timer of this process is due that was just armed.
     """
 
-    def __init__(self, client: redis.Redis, post: Post, settings: Settings, partition: str = "") -> None:
-        self.sessions = Sessions(client)
+    def __init__(
+        self,
+        client: redis.Redis,
+        post: Post,
+        settings: Settings,
+        partition: str = "",
+        *,
+        ahead_for_s: float = AHEAD_FOR_S,
+    ) -> None:
+        self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
         self.keys = keys.of(partition)
         self.plans = PlanCache()

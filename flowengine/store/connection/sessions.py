@@ -73,11 +73,13 @@ class _Ahead(msgspec.Struct, frozen=True):
 class Session:
     """One connection of one thread.
 
-    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched.
+    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched. What
+    was read ahead is used for `ahead_for_s` seconds.
     """
 
-    def __init__(self, connection: ConnectionInterface) -> None:
+    def __init__(self, connection: ConnectionInterface, *, ahead_for_s: float = AHEAD_FOR_S) -> None:
         self._connection = connection
+        self._ahead_for_s = ahead_for_s
         self._watching = False
         self._ahead: _Ahead | None = None
         self._luck = 1
@@ -163,7 +165,7 @@ class Session:
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
-        current = time.monotonic() - ahead.at < AHEAD_FOR_S and self._connection.is_connected
+        current = time.monotonic() - ahead.at < self._ahead_for_s and self._connection.is_connected
         if not current or ahead.reading != reading:
             self._luck = max(0, self._luck - 1)
             return None
@@ -233,15 +235,17 @@ class Session:
 class Sessions:
     """The sessions of one process: one per thread, made on first use."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, ahead_for_s: float = AHEAD_FOR_S) -> None:
         self._client = client
+        self._ahead_for_s = ahead_for_s
         self._local = threading.local()
 
     def here(self) -> Session:
         """The calling thread's session."""
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._client.connection_pool.make_connection())
+            connection = self._client.connection_pool.make_connection()
+            session = self._local.session = Session(connection, ahead_for_s=self._ahead_for_s)
         return session
 
     def retrying_read(self, commands: Sequence[Command]) -> list[Any]:
