@@ -19,9 +19,9 @@ from flowengine.workflow.plan import Plan
 class RedisApiState:
     """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`."""
 
-    def __init__(self, state: RedisState) -> None:
+    def __init__(self, state: RedisState, admission: Admission | None = None) -> None:
         self._state = state
-        self._admission = Admission(state)
+        self._admission = admission or Admission(state)
 
     # -- commands
 

@@ -172,7 +172,7 @@ MUTANTS: Final = (
     Mutant(
         "the sweep leaves alone what waits its turn",
         _in("maintenance/sweep"),
-        "return oldest is not None and oldest <= max(moved, started_at) + CLOCK_MARGIN_MS",
+        "return oldest is not None and oldest <= max(moved, started_at) + self._clock_margin_ms",
         "return False",
     ),
     Mutant(
