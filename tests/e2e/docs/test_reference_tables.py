@@ -6,13 +6,13 @@ import re
 from typing import get_args
 
 import pytest
+from flowengine.handlers.builtin.transform_types import TRANSFORMS
+from flowengine.template.functions.tests import TESTS
 
 from flowengine.api.edge.problem_documents import KINDS
 from flowengine.execution.records import ExecutionStatus, NodeStatus
-from flowengine.handlers.builtin.transform_types import TRANSFORMS
 from flowengine.settings.table import BY_NAME, READ_ELSEWHERE
 from flowengine.template.functions.filters import FILTERS
-from flowengine.template.functions.tests import TESTS
 from tests.e2e.docs.markdown_files import ALL, README, TOPICS, MarkdownFile, code_of
 from tests.support.stack_processes import ROOT
 

@@ -9,10 +9,10 @@ import pytest
 from fakeredis import FakeRedis
 
 from flowengine.bootstrap import send
+from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, TooManyExecutionsError, WrongStateError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
-from flowengine.engine.executions import StoredExecutions
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, PlanNode
 
