@@ -51,7 +51,7 @@ from tests.support.valkey import Valkey
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
-CONSUMER = "harness"
+CONSUMER = "fe2-harness"
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
