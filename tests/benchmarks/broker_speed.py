@@ -18,11 +18,15 @@ from dramatiq.brokers.redis import RedisBroker
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.streams.wire import post
+from flowengine.execution.messages import Deadline
 from tests.support.valkey import Valkey
 
 THREADS: Final = 8
 ROUNDS: Final = 3
 QUEUE: Final = "bench"
+SMALLEST: Final = Deadline(execution="x", run=1, node="n", dispatch=1)
+"""An engine message that carries next to nothing."""
 
 
 class Count:
@@ -92,22 +96,22 @@ def streams(server: Valkey, messages: int) -> Lap:
 
 def engine(server: Valkey, messages: int, *, join: int) -> Lap:
     """Ours, with engine messages, each list acknowledged in a transaction of its actor."""
-    broker = StreamsBroker(server.connect, policies={"act": ActorPolicy(join=join)})
+    broker = StreamsBroker(server.connect, policies={"timer_fired": ActorPolicy(join=join)})
     client = broker.group.client
     count = Count(messages)
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE)
-    def act(payloads: list[bytes]) -> None:
-        receipt = broker.receipt()
+    def timer_fired(payloads: list[bytes]) -> None:
+        receipt, entries = broker.receipt(), range(len(payloads))
         pipe = client.pipeline(transaction=True)
-        receipt.acknowledge(pipe)
+        receipt.acknowledge(pipe, entries)
         pipe.execute()
-        receipt.confirm()
+        receipt.confirm(entries)
         count.down(len(payloads))
 
     pipe = client.pipeline(transaction=False)
     for _ in range(messages):
-        broker.send(pipe, QUEUE, "act", b"{}")
+        post(pipe, QUEUE, SMALLEST)
     pipe.execute()
     lap = run(broker, count, messages)
     broker.close()

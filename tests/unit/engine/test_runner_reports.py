@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
 import pytest
 
-from flowengine.engine.ports import Invoker, Redactor, Start, StateStore
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
 from flowengine.engine.running import runner as runner_module
 from flowengine.engine.running.runner import MOST_ERRORS, Environment, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import Completed, RunNode
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.jsonvalue import UnencodableError
 from flowengine.plugin import AttemptError, HandlerError, Registry
 from flowengine.settings import Limits
@@ -24,13 +27,15 @@ class Outage:
     def __init__(self, failures: int) -> None:
         self.failures = failures
         self.reports = 0
+        self.callbacks: list[Callback] = []
 
-    def report(self, callbacks: object, acknowledge: object) -> None:
+    def report(self, callbacks: Sequence[Callback], acknowledge: object) -> None:
         """Fails, then succeeds."""
         if self.failures:
             self.failures -= 1
             raise StoreUnavailableError("away")
         self.reports += 1
+        self.callbacks += callbacks
 
     def redact(self, text: str) -> str:
         """As it is."""
@@ -41,23 +46,26 @@ class Settled:
     """A Receipt that remembers."""
 
     def __init__(self) -> None:
-        self.deliveries = (1,)
-        self.places = ("1-0/me",)
-        self.confirmed: list[tuple[int, ...] | None] = []
+        self.confirmed: list[tuple[int, ...]] = []
 
-    def acknowledge(self, sink: object, *, only: tuple[int, ...] | None = None) -> None:
+    def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
 
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+    def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
-        self.confirmed.append(only)
+        self.confirmed.append(tuple(entries))
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Nobody hands back what has run."""
+        raise AssertionError("it has run")
 
 
 TASK = RunNode(
     execution="e",
     run=1,
     node="n",
-    attempt=1,
+    dispatch=4,
+    attempt=2,
     handler="any",
     config=msgspec.Raw(b"{}"),
     reads=(),
@@ -71,7 +79,7 @@ def runner_over(
 ) -> Runner:
     """A runner that only reports."""
     return Runner(
-        cast(StateStore, store),
+        cast(RunningStore, store),
         Registry(),
         cast(Invoker, None),
         redactor or cast(Redactor, store),
@@ -109,14 +117,24 @@ def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     """By the runner or by the watchdog, whoever comes first; then by nobody else."""
     store, receipt = Outage(failures=1), Settled()
     runner = runner_over(store, patience_s=0)
-    hand = TaskInHand(TASK, 1, receipt, Start(True, {}, None, 5))
+    hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt, 3), Start(True, {}, None, 5))
     outcome = Completed(msgspec.Raw(b"1"))
     with pytest.raises(StoreUnavailableError):
         runner.report(hand, outcome)
     assert (hand.taken, receipt.confirmed) == (False, [])
     assert runner.report(hand, outcome)
     assert not runner.report(hand, outcome)
-    assert (store.reports, receipt.confirmed) == (1, [(0,)])
+    assert (store.reports, receipt.confirmed) == (1, [(3,)])
+
+
+def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
+    """The orchestrator goes by the dispatch, and tells repetitions by the delivery."""
+    store = Outage(failures=0)
+    hand = TaskInHand(Held(TASK, 2, "1-0/me", Settled()), Start(True, {}, None, 5))
+    runner_over(store).report(hand, Completed(msgspec.Raw(b"1")))
+    (callback,) = store.callbacks
+    assert (callback.execution, callback.run, callback.node) == ("e", 1, "n")
+    assert (callback.dispatch, callback.attempt, callback.by) == (4, 2, ByDelivery(2, 5))
 
 
 def test_error_of_a_node_is_bounded() -> None:

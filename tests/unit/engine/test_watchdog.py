@@ -24,7 +24,7 @@ class Turns:
         self.count = 0
 
     @property
-    def beginnings(self) -> Turns:
+    def starts(self) -> Turns:
         """These as well."""
         return self
 
