@@ -3,22 +3,70 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dramatiq
+import msgspec
 import pytest
 import redis
 
 from flowengine.broker import in_flight as inflight
+from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.delivery import Entry
+from flowengine.broker.policy import ActorPolicy, Policies
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.execution.messages import RunNode
 from flowengine.queues import GROUP, dead_letter_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9
 QUEUE = "q"
+
+
+def task(node: str = "a") -> RunNode:
+    """A task of this node."""
+    return RunNode(
+        execution="x",
+        run=1,
+        node=node,
+        dispatch=1,
+        attempt=1,
+        handler="h",
+        config=msgspec.Raw(b"{}"),
+        reads=(),
+        timeout_ms=1000,
+        correlation_id="c",
+    )
+
+
+def encoded(node: str = "a") -> bytes:
+    """The payload of this node's task."""
+    return msgspec.json.encode(task(node))
+
+
+def release_nothing(queue: str, entries: Iterable[Entry]) -> None:
+    """For deliveries whose leases nobody keeps."""
+
+
+def make_assembler(
+    policies: Policies,
+    *,
+    queue: str = QUEUE,
+    threads: int = 1,
+    release: Callable[[str, Iterable[Entry]], None] = release_nothing,
+) -> Assembler:
+    """What makes deliveries of raw entries, outside a broker. Three deliveries are allowed."""
+    return Assembler(
+        queue,
+        policies,
+        max_deliveries=3,
+        release=release,
+        return_part=lambda delivery, entries: None,
+        stream=stream_key(queue),
+        threads=lambda: threads,
+    )
 
 
 class Seen:

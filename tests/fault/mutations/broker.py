@@ -63,8 +63,8 @@ MUTANTS: Final = (
     _broker(
         "only what has lapsed is taken over",
         "streams/consumer_group",
-        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids',
-        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids',
+        'b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids',
+        'b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids',
     ),
     _broker(
         "what another has taken over is left to it",

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowengine.broker import recoverer as takeover
-from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.lease_keeper import Keeper
@@ -19,7 +18,7 @@ from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen
+from tests.support.broker_rig import QUEUE, Rig, Seen, make_assembler
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -205,7 +204,7 @@ def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
 
 def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
     """The delivery of one entry, as its consumer makes it."""
-    assembler = Assembler(QUEUE, broker.policies, max_deliveries=3, release=broker.in_flight.release)
+    assembler = make_assembler(broker.policies, release=broker.in_flight.release)
     return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
