@@ -23,12 +23,13 @@ from dramatiq.errors import ActorNotFound
 from flowengine.broker.assembler import Assembler
 from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.errors import UndecodablePayloadError, connection_closed
+from flowengine.broker.errors import connection_closed
 from flowengine.broker.hand_back import return_failed, return_not_understood, return_unstarted
 from flowengine.broker.lone_messages import InPlace
 from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
+from flowengine.broker.streams.wire import UndecodablePayloadError
 
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker

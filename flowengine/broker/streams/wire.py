@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import msgspec
 
-from flowengine.broker.errors import UndecodablePayloadError
 from flowengine.engine.held import Sink
 from flowengine.execution.messages import MESSAGES, Payload, kind_of
 from flowengine.jsonvalue import UNREADABLE
@@ -27,6 +26,11 @@ PAYLOAD: Final = b"p%d" % FORMAT
 MESSAGE: Final = b"m"
 
 READABLE_PAYLOADS: Final = frozenset(b"p%d" % version for version in READABLE)
+
+
+class UndecodablePayloadError(ValueError):
+    """An actor cannot read its payload and never will: alone, the message goes to the dead letters."""
+
 
 _encode = msgspec.json.Encoder().encode
 
