@@ -292,6 +292,14 @@ class StreamsBroker(dramatiq.Broker):
 class _Lifecycle(Middleware):
     """Tells the broker what Dramatiq's worker is doing."""
 
+    @property
+    def actor_options(self) -> set[str]:
+        """`throws`: the exceptions of an actor that Dramatiq does not log as errors.
+
+        Dramatiq's workers read this option, but only its Retries middleware allows actors to have it.
+        """
+        return {"throws"}
+
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).worker = worker
         _streams(broker).in_flight.open(worker.worker_threads)
