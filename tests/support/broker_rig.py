@@ -16,9 +16,9 @@ from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy, Policies
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, Understood
 from flowengine.execution.messages import RunNode
-from flowengine.queues import GROUP, dead_letter_key, stream_key
+from flowengine.queues import GROUP, dead_letter_key, later_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9
@@ -61,6 +61,7 @@ def make_assembler(
     return Assembler(
         queue,
         policies,
+        understood=Understood(policies),
         max_deliveries=3,
         release=release,
         return_part=lambda delivery, entries: None,
@@ -161,11 +162,18 @@ class Rig:
         self._workers.remove(worker)
         worker.stop(timeout=timeout_ms)
 
-    def send(self, broker: StreamsBroker, *payloads: bytes, actor: str = "act", queue: str = QUEUE) -> None:
-        """Send engine messages in one transaction."""
+    def send(
+        self,
+        broker: StreamsBroker,
+        *payloads: bytes,
+        actor: str = "act",
+        queue: str = QUEUE,
+        field: bytes = PAYLOAD,
+    ) -> None:
+        """Send engine messages in one transaction. `field` names their version."""
         pipe = self.client.pipeline(transaction=True)
         for payload in payloads:
-            pipe.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, PAYLOAD, payload)
+            pipe.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, field, payload)
         pipe.execute()
 
     def take_as(
@@ -208,6 +216,10 @@ class Rig:
     def dead(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
         """The queue's dead letters, oldest first."""
         return self._read(dead_letter_key(queue))
+
+    def put_off(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
+        """What has been put off, oldest first."""
+        return self._read(later_key(queue))
 
     def fields(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
         """The queue's entries, oldest first."""

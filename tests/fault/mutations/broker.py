@@ -157,6 +157,37 @@ MUTANTS: Final = (
         "isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:",
         "isinstance(delivery.exception, UndecodablePayloadError):",
     ),
+    # -- what is put off
+    _broker(
+        "what nobody here understands is put off",
+        "assembler",
+        "if entry.payload is not None and not self._understood.covers(entry.fields):",
+        "if False:",
+    ),
+    _broker(
+        "putting off is one transaction",
+        "put_off",
+        "pipe = group.client.pipeline(transaction=True)",
+        "pipe = group.client.pipeline(transaction=False)",
+    ),
+    _broker(
+        "of two processes one moves a message back",
+        "put_off",
+        "pipe.watch(later)",
+        'pipe.watch("another")',
+    ),
+    _broker(
+        "a process goes on behind what it does not understand",
+        "put_off",
+        'start = b"-" if after is None else b"(" + after',
+        'start = b"-"',
+    ),
+    _broker(
+        "every process looks at what was put off",
+        "lease_keeper",
+        "                    self._move_back(queue)\n",
+        "                    pass\n",
+    ),
     # -- what is taken, and what is let go of
     _broker(
         "own lapsed entries are renewed, not taken over",

@@ -325,16 +325,6 @@ def test_late_handler_still_acknowledges_after_its_process_let_go(rig: Rig) -> N
     assert rig.pending() == {}
 
 
-def test_message_for_an_unknown_actor_is_handed_back_uncounted(rig: Rig) -> None:
-    """A message whose actor nobody declared waits for a process that knows it."""
-    broker, seen = rig.engine_broker(), Seen()
-    rig.actor(broker, seen)
-    rig.work(broker)
-    rig.send(broker, b"x", actor="nobody")
-    wait_until(lambda: [count for _, count in rig.pending().values()] == [0])
-    assert (rig.length(), rig.dead(), seen.calls) == (1, [], [])
-
-
 def test_one_actor_serves_several_queues(rig: Rig) -> None:
     """A queue without an actor of its own is served by the others' actors, with the same caution."""
     broker, seen = rig.engine_broker(policy=LIMITED), Seen()

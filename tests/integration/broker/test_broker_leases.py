@@ -165,7 +165,7 @@ def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     wait_until(lambda: seen.calls)
     [entry] = rig.pending()
     rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
-    keeper = Keeper(broker.group, broker.in_flight, lambda: [QUEUE], remove_idle_s=60)
+    keeper = keeper_of(broker, remove_idle_s=60)
     for _ in range(2):
         keeper.renew(QUEUE)
     assert not broker.in_flight.held_ids(QUEUE)
@@ -191,6 +191,12 @@ def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
     assert [entry for (entry, _), _ in taker.take(10)] == [theirs]
     assert rig.pending()[mine] == (own.encode(), 1)
     assert broker.group.lapsed(QUEUE, 10) == []
+
+
+def keeper_of(broker: StreamsBroker, *, remove_idle_s: float) -> Keeper:
+    """What keeps this broker's leases, moved by hand."""
+    in_flight = broker.in_flight
+    return Keeper(broker.group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=remove_idle_s)
 
 
 def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
@@ -241,7 +247,7 @@ def test_a_process_does_not_remove_itself(rig: Rig) -> None:
     rig.make_group()
     for name in (own, b"idle"):
         rig.client.xgroup_createconsumer(stream_key(QUEUE), GROUP, name.decode())
-    Keeper(broker.group, broker.in_flight, lambda: [QUEUE], remove_idle_s=0.0).remove_idle_consumers(QUEUE)
+    keeper_of(broker, remove_idle_s=0).remove_idle_consumers(QUEUE)
     assert consumers(rig) == [own]
 
 
@@ -333,8 +339,8 @@ def test_many_threads_and_processes_settle_each_message_once(rig: Rig) -> None:
 
 
 def test_idle_broker_asks_little_of_the_server(rig: Rig) -> None:
-    """An idle consumer sends no more than three commands a second."""
-    broker, seen = rig.engine_broker(), Seen()
+    """An idle consumer sends no more than three commands a second, its lease being the product's."""
+    broker, seen = rig.engine_broker(lease_s=12.0), Seen()
     rig.actor(broker, seen)
     rig.work(broker)
     rig.send(broker, b"warm")
