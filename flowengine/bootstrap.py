@@ -74,12 +74,10 @@ def build_executions(settings: Settings, registry: Registry) -> StoredExecutions
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
-    from flowengine.broker.expected_errors import ExpectedErrors
 
     return StreamsBroker(
         lambda: open_redis(settings),
         lease_s=settings.lease_s,
         max_deliveries=settings.max_deliveries,
         policies=policies,
-        middleware=[ExpectedErrors()],
     )
