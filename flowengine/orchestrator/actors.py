@@ -9,8 +9,7 @@ import dramatiq
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.errors import UndecodablePayloadError
-from flowengine.broker.streams.wire import decode
+from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError

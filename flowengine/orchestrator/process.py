@@ -16,6 +16,7 @@ from flowengine.engine.maintenance.timer_loop import TimerLoop
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
+from flowengine.store.format_check import FormatCheck
 from flowengine.store.sweep_reads import RedisSweepState
 from flowengine.store.timer_store import RedisTimers
 
@@ -51,7 +52,10 @@ class Loops(Middleware):
 
 def build(settings: Settings) -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
-    state = build_state(settings)
+    return _build(settings, build_state(settings))
+
+
+def _build(settings: Settings, state: RedisSweepState) -> StreamsBroker:
     broker = build_broker(settings, POLICIES)
     declare(broker, Orchestrator(state, lease_s=settings.lease_s))
     broker.add_middleware(Loops(state, settings))
@@ -62,7 +66,9 @@ def setup() -> None:
     """Entry point for `dramatiq flowengine.orchestrator:setup`."""
     settings = read_settings()
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
-    dramatiq.set_broker(build(settings))
+    state = build_state(settings)
+    FormatCheck(state).wait(threading.Event())
+    dramatiq.set_broker(_build(settings, state))
 
 
 def run_process(
@@ -72,7 +78,9 @@ def run_process(
 
     Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
     """
-    broker = build(settings)
+    state = build_state(settings)
+    broker = _build(settings, state)
+    FormatCheck(state).wait(stop)
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
     worker.start()
     stop.wait()

@@ -23,6 +23,7 @@ from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
+from flowengine.store.format_check import FormatCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
@@ -58,6 +59,7 @@ class WorkerParts(msgspec.Struct, frozen=True):
     watchdog: Watchdog
     invoker: Invoker
     queues: tuple[str, ...]
+    format: FormatCheck
 
 
 def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event) -> WorkerParts:
@@ -94,14 +96,16 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         broker.declare_queue(queue)
     watchdog = Watchdog(runner, groups, settings.grace_s, stop)
     broker.add_middleware(Watching(watchdog))
-    return WorkerParts(broker, runner, watchdog, invoker, queues)
+    return WorkerParts(broker, runner, watchdog, invoker, queues, FormatCheck(state, queues))
 
 
 def setup() -> None:
     """Entry point for `dramatiq flowengine.worker:setup`."""
     settings = read_settings()
     configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
-    dramatiq.set_broker(build(settings, read_environment(), threading.Event()).broker)
+    parts = build(settings, read_environment(), threading.Event())
+    parts.format.wait(threading.Event())
+    dramatiq.set_broker(parts.broker)
 
 
 def run_process(
@@ -113,6 +117,7 @@ def run_process(
     """
     parts = build(settings, read_environment(), stop)
     _check_queues(queues or (), parts.queues)
+    parts.format.wait(stop)
     worker = dramatiq.Worker(
         parts.broker,
         queues=set(queues) if queues else None,

@@ -17,6 +17,7 @@ from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed
 
@@ -90,6 +91,6 @@ class Watchdog(threading.Thread):
                 attempt=task.attempt,
                 correlation_id=task.correlation_id,
             ):
-                self._runner.report(hand, Failed(NodeError(code="timeout", message=message)))
+                self._runner.report(hand, Failed(NodeError(TIMEOUT.code, message)))
         except StoreUnavailableError as error:
             log.warning("watchdog.store_unavailable", error=str(error))

@@ -18,15 +18,13 @@ from dramatiq.brokers.redis import RedisBroker
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.streams.wire import post
-from flowengine.execution.messages import Deadline
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.queues import stream_key
 from tests.support.valkey import Valkey
 
 THREADS: Final = 8
 ROUNDS: Final = 3
 QUEUE: Final = "bench"
-SMALLEST: Final = Deadline(execution="x", run=1, node="n", dispatch=1)
-"""An engine message that carries next to nothing."""
 
 
 class Count:
@@ -96,22 +94,23 @@ def streams(server: Valkey, messages: int) -> Lap:
 
 def engine(server: Valkey, messages: int, *, join: int) -> Lap:
     """Ours, with engine messages, each list acknowledged in a transaction of its actor."""
-    broker = StreamsBroker(server.connect, policies={"timer_fired": ActorPolicy(join=join)})
+    broker = StreamsBroker(server.connect, policies={"act": ActorPolicy(join=join)})
     client = broker.group.client
     count = Count(messages)
 
     @dramatiq.actor(broker=broker, queue_name=QUEUE)
-    def timer_fired(payloads: list[bytes]) -> None:
-        receipt, entries = broker.receipt(), range(len(payloads))
+    def act(payloads: list[bytes]) -> None:
+        receipt = broker.receipt()
         pipe = client.pipeline(transaction=True)
-        receipt.acknowledge(pipe, entries)
+        everything = range(len(payloads))
+        receipt.acknowledge(pipe, everything)
         pipe.execute()
-        receipt.confirm(entries)
+        receipt.confirm(everything)
         count.down(len(payloads))
 
     pipe = client.pipeline(transaction=False)
     for _ in range(messages):
-        post(pipe, QUEUE, SMALLEST)
+        pipe.execute_command("XADD", stream_key(QUEUE), "*", ACTOR, "act", PAYLOAD, b"{}")
     pipe.execute()
     lap = run(broker, count, messages)
     broker.close()

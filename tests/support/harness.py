@@ -51,7 +51,7 @@ from tests.support.valkey import Valkey
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
-CONSUMER = "harness"
+CONSUMER = "fe2-harness"
 NO_HURRY_S = 3600.0
 """What a process of the harness has read ahead does not grow old, however slow the machine is."""
 

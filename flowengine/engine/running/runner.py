@@ -21,12 +21,13 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import Context, HandlerError, Registry
+from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, Registry
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, render
 
@@ -170,7 +171,7 @@ class Runner:
         try:
             output = self._output(task, start, delivery, deadline)
             if time.monotonic() > deadline:
-                raise HandlerError("timeout", f"took longer than {task.timeout_ms / 1000:g} s")
+                raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
             return Completed(msgspec.Raw(self._checked(task, output, start.room)))
         except HandlerError as error:
             return Failed(self._error(error))
@@ -178,19 +179,20 @@ class Runner:
             return Failed(self._error(HandlerError(error.code, str(error))))
         except Exception as error:
             log.error("node.crashed", exc_info=True)
-            return Failed(self._error(HandlerError("internal_error", f"{type(error).__name__}: {error}")))
+            text = f"{type(error).__name__}: {error}"
+            return Failed(self._error(HandlerError(codes.INTERNAL_ERROR.code, text)))
 
     def _output(self, task: RunNode, start: Start, delivery: int, deadline: float) -> object:
         if start.oversized:
             raise HandlerError(
-                "inputs_too_large",
+                codes.INPUTS_TOO_LARGE.code,
                 f"the outputs it reads are {start.oversized} bytes, the limit is "
                 f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
             )
         handler = self._registry.get(task.handler)
         if handler is None:
             raise HandlerError(
-                "unknown_handler",
+                codes.UNKNOWN_HANDLER.code,
                 f"this worker knows no handler '{task.handler}': start it with the module that has it "
                 "(FLOWENGINE_HANDLERS)",
             )
@@ -230,12 +232,12 @@ class Runner:
             data = self._secrets.redact_json(data)
         except jsonvalue.UnencodableError as error:
             raise HandlerError(
-                "unencodable_result", f"the handler returned no JSON value: {error}"
+                codes.UNENCODABLE_RESULT.code, f"the handler returned no JSON value: {error}"
             ) from error
         self._refuse_large(data)
         if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
             raise HandlerError(
-                "results_too_large",
+                codes.RESULTS_TOO_LARGE.code,
                 f"this result of {len(data)} bytes would take the execution's results over "
                 f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
             )
@@ -244,7 +246,7 @@ class Runner:
     def _refuse_large(self, data: bytes) -> None:
         if len(data) > self._limits.max_result_bytes:
             raise HandlerError(
-                "result_too_large",
+                codes.RESULT_TOO_LARGE.code,
                 f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
                 "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
             )

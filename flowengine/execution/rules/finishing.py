@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, CountDown, ForgetStart, Happened, Tally, Write
+from flowengine.execution.error_codes import INTERNAL_ERROR, UPSTREAM_FAILED
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, NodeError, NodeRecord
@@ -205,7 +206,7 @@ def _pending_below(plan: Plan, position: int, records: Records) -> list[int]:
 
 def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Change, ...]:
     error = NodeError(
-        code="upstream_failed",
+        code=UPSTREAM_FAILED.code,
         message=f"not run: '{cause}', which it depends on, failed",
         caused_by=cause,
         attempts=0,
@@ -225,4 +226,4 @@ def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Chang
 def internal_error(callback: Callback, error: Exception) -> Callback:
     """The same report as a failure, because the engine cannot apply what it says."""
     message = f"the engine could not apply this node's outcome ({type(error).__name__}); see the logs"
-    return replace(callback, outcome=Failed(NodeError(code="internal_error", message=message)))
+    return replace(callback, outcome=Failed(NodeError(INTERNAL_ERROR.code, message)))

@@ -43,6 +43,7 @@ BROKER: Final = (
     "tests/unit/broker/test_broker_inflight.py",
     "tests/integration/broker/test_broker_ownership.py",
     "tests/integration/broker/test_broker_burial.py",
+    "tests/integration/broker/test_broker_put_off.py",
     "tests/integration/broker/test_broker_ordinary_messages.py",
     "tests/integration/broker/test_broker_leases.py",
     "tests/integration/broker/test_broker_engine_messages.py",

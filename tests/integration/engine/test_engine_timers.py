@@ -260,6 +260,7 @@ def test_a_timer_of_an_expired_execution_is_harmless(harness: Harness) -> None:
     assert not fired(harness)
 
 
+@pytest.mark.proves("timer-odd")
 @pytest.mark.parametrize("member", ["nonsense", "x|²|n|1", "x|1|n|", b"\xff|1|n|1", "x|1|n|1|1"])
 def test_a_member_that_is_no_timer_is_set_aside_alone(harness: Harness, member: str | bytes) -> None:
     """What cannot be read does not come back for ever, and holds up no other."""

@@ -9,8 +9,7 @@ import pytest
 
 from flowengine.bootstrap import build_broker
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.errors import UndecodablePayloadError
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD, decode, post
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, UndecodablePayloadError, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
