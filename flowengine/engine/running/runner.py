@@ -172,7 +172,7 @@ class Runner:
             output = self._output(task, start, delivery, deadline)
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
-            return Completed(msgspec.Raw(self._checked(task, output, start.room)))
+            return Completed(msgspec.Raw(self._checked(task, output, start.storable_bytes)))
         except HandlerError as error:
             return Failed(self._error(error))
         except TemplateError as error:
@@ -224,7 +224,7 @@ class Runner:
             environment=self._environment.setting,
         )
 
-    def _checked(self, task: RunNode, output: object, room: int | None) -> bytes:
+    def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
             data = jsonvalue.encode(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
@@ -235,7 +235,9 @@ class Runner:
                 codes.UNENCODABLE_RESULT.code, f"the handler returned no JSON value: {error}"
             ) from error
         self._refuse_large(data)
-        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
+        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (
+            self._storable_bytes(task) if storable_bytes is None else storable_bytes
+        ):
             raise HandlerError(
                 codes.RESULTS_TOO_LARGE.code,
                 f"this result of {len(data)} bytes would take the execution's results over "
@@ -251,9 +253,9 @@ class Runner:
                 "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
             )
 
-    def _room(self, task: RunNode) -> int:
+    def _storable_bytes(self, task: RunNode) -> int:
         try:
-            return self._store.room(task.execution)
+            return self._store.storable_bytes(task.execution)
         except StoreUnavailableError:
             # The node has run, and may have been dear: the limit is there to stop what goes on and on.
             return self._limits.max_execution_result_bytes

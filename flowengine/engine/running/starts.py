@@ -53,4 +53,4 @@ class Starts:
         return held.delivery == 1 and not task.reads and self._speed.is_quick(task.handler)
 
     def _at_once(self) -> Start:
-        return Start(wanted=True, inputs={}, room=None, now=self._clock(), noted=False)
+        return Start(wanted=True, inputs={}, storable_bytes=None, now=self._clock(), noted=False)

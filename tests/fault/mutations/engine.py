@@ -313,17 +313,17 @@ MUTANTS: Final = (
         tests=WORKER,
     ),
     Mutant(
-        "a small result fits though there is no room",
+        "a small result fits though nothing more may be stored",
         _in("running/runner"),
         "if len(data) >= COUNTED_RESULT_BYTES and len(data) >",
         "if len(data) >",
         tests=WORKER,
     ),
     Mutant(
-        "a node that begins unnoted asks for its room",
+        "a node that begins unnoted asks how much it may store",
         _in("running/runner"),
-        "(self._room(task) if room is None else room)",
-        "(len(data) if room is None else room)",
+        "self._storable_bytes(task) if storable_bytes is None else storable_bytes",
+        "len(data) if storable_bytes is None else storable_bytes",
         tests=WORKER,
     ),
 )

@@ -61,7 +61,7 @@ class Store:
         """One round trip."""
         self.noted.append((task.node, begun))
 
-    def room(self, execution: str) -> int:
+    def storable_bytes(self, execution: str) -> int:
         """One round trip."""
         if self.away:
             raise StoreUnavailableError("away")
@@ -117,7 +117,7 @@ def hand_of(start: Start, one: RunNode | None = None) -> TaskInHand:
     return TaskInHand(held(one or task("n"))[0], start)
 
 
-UNNOTED = Start(wanted=True, inputs={}, room=None, now=7, noted=False)
+UNNOTED = Start(wanted=True, inputs={}, storable_bytes=None, now=7, noted=False)
 
 
 @pytest.fixture
