@@ -19,7 +19,7 @@ from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
-from flowengine.store.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
 
 if TYPE_CHECKING:
     import redis

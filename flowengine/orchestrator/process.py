@@ -17,9 +17,9 @@ from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
-from flowengine.store.format_check import FormatCheck
-from flowengine.store.sweep_reads import RedisSweepState
-from flowengine.store.timer_store import RedisTimers
+from flowengine.store.maintenance.format_check import FormatCheck
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.timer_store import RedisTimers
 
 DEFAULT_THREADS = 2
 IDLE_WAKE_MS = 2_000

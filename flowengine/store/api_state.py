@@ -12,7 +12,7 @@ from flowengine.store import keys
 from flowengine.store.admission import Admission
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
-from flowengine.store.format_check import FormatCheck
+from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan
 

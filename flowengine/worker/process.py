@@ -24,7 +24,7 @@ from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
-from flowengine.store.format_check import FormatCheck
+from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog

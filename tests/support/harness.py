@@ -38,8 +38,8 @@ from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, RedisApiState
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.sweep_reads import RedisSweepState
-from flowengine.store.timer_store import RedisTimers
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task

@@ -150,7 +150,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a timer leaves in the transaction that sends its message",
-        _in("timer_store"),
+        _in("maintenance/timer_store"),
         "self._state.sessions.here().write(commands)",
         "self._state.sessions.here().call(commands)",
     ),
@@ -167,14 +167,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an unreadable timer is set aside alone",
-        _in("timer_store"),
+        _in("maintenance/timer_store"),
         '                commands.append(("ZADD", names.odd_timers, now, member))\n',
         "",
         tests=TIMERS,
     ),
     Mutant(
         "a kind that is held waits",
-        _in("timer_store"),
+        _in("maintenance/timer_store"),
         "kinds = [kind for kind in PARSERS if kind not in holding]",
         "kinds = list(PARSERS)",
         tests=TIMERS,

@@ -13,9 +13,9 @@ from flowengine.broker.streams.wire import post
 from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailableError
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
-from flowengine.store import format_check
 from flowengine.store.connection.sessions import connect
-from flowengine.store.format_check import FormatCheck
+from flowengine.store.maintenance import format_check
+from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from tests.support import stored_formats
 from tests.support.harness import Harness, diamond

@@ -17,8 +17,8 @@ from flowengine.execution.messages import Deadline
 from flowengine.queues import ORCHESTRATOR_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.store.maintenance.timer_store import AT_ONCE, ODD_KEPT, PARSERS, RedisTimers
 from flowengine.store.state import RedisState
-from flowengine.store.timer_store import AT_ONCE, ODD_KEPT, PARSERS, RedisTimers
 
 NAMES = keys.of()
 HOUR_MS = 3_600_000

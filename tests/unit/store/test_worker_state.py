@@ -19,8 +19,8 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import encode_record, format_begun
 from flowengine.store.connection.sessions import Command
+from flowengine.store.maintenance.sweep_reads import ENTRIES, RedisSweepState
 from flowengine.store.state import RedisState
-from flowengine.store.sweep_reads import ENTRIES, RedisSweepState
 from flowengine.store.worker_state import RedisWorkerState
 
 NAMES = keys.of()
