@@ -13,6 +13,7 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
+from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
@@ -21,8 +22,6 @@ from flowengine.store.sweep_reads import RedisSweepState
 from flowengine.store.timer_store import RedisTimers
 
 DEFAULT_THREADS = 2
-JOINED_CALLBACKS = 64
-JOINED_STARTS = 16
 IDLE_WAKE_MS = 2_000
 
 POLICIES = {

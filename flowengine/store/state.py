@@ -13,11 +13,12 @@ from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.connection.clock import Clock
-from flowengine.store.connection.sessions import AHEAD_FOR_S, Command, Commands, Sessions
+from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.encode_changes import ChangeEncoder, Post
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
@@ -39,7 +40,7 @@ class RedisState:
         settings: Settings,
         partition: str = "",
         *,
-        ahead_for_s: float = AHEAD_FOR_S,
+        ahead_for_s: float = READ_AHEAD_FOR_S,
     ) -> None:
         self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings

@@ -21,6 +21,7 @@ from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
+from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, set_redactor
 from flowengine.settings import Settings
 from flowengine.store.format_check import FormatCheck
@@ -29,7 +30,6 @@ from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
 
 DEFAULT_THREADS = 16
-JOINED_TASKS = 8
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 IDLE_WAKE_MS = 2_000
@@ -84,7 +84,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     )
     groups = QuickGroups(worker_state, runner, speed)
     policy = ActorPolicy(
-        join=JOINED_TASKS,
+        join=GROUPED_NODES,
         may_join=groups.is_quick,
         is_quick=groups.is_quick,
         on_dead=lambda task, starts: worker_lost(task, starts, state.now()),

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from structlog.contextvars import bound_contextvars
@@ -24,11 +23,8 @@ from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Completed, Outcome
+from flowengine.heuristics import GROUP_SLOW_S, GROUP_UNREPORTED_BYTES, GROUPED_READS
 from flowengine.jsonvalue import UNREADABLE
-
-SLOW_S: Final = 0.05
-READS_AT_MOST: Final = 2
-UNREPORTED_BYTES: Final = 1024 * 1024
 
 _task = msgspec.json.Decoder(RunNode)
 
@@ -40,7 +36,7 @@ class QuickGroup:
     """
 
     def __init__(
-        self, waiting: Sequence[tuple[TaskInHand, Start]], *, unreported_bytes: int = UNREPORTED_BYTES
+        self, waiting: Sequence[tuple[TaskInHand, Start]], *, unreported_bytes: int = GROUP_UNREPORTED_BYTES
     ) -> None:
         self.since = time.monotonic()
         self.giving = threading.Lock()
@@ -106,8 +102,8 @@ class QuickGroups:
         runner: Runner,
         speed: HandlerSpeed,
         *,
-        slow_s: float = SLOW_S,
-        unreported_bytes: int = UNREPORTED_BYTES,
+        slow_s: float = GROUP_SLOW_S,
+        unreported_bytes: int = GROUP_UNREPORTED_BYTES,
     ) -> None:
         self._store = store
         self._runner = runner
@@ -122,7 +118,7 @@ class QuickGroups:
             task = _task.decode(payload)
         except UNREADABLE:
             return False
-        return len(task.reads) <= READS_AT_MOST and self._speed.is_quick(task.handler)
+        return len(task.reads) <= GROUPED_READS and self._speed.is_quick(task.handler)
 
     def run(self, held: Sequence[Held[RunNode]]) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
-
-LASTING_S: Final = 0.05
-"""A node that has run for longer is noted as started."""
+from flowengine.heuristics import LASTING_S
 
 
 class Starts:

@@ -12,13 +12,14 @@ import pytest
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, RunningStore, Start
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
-from flowengine.engine.running.quick_group import READS_AT_MOST, UNREPORTED_BYTES, QuickGroup, QuickGroups
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroup, QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, Read, RunNode
 from flowengine.execution.reports import Completed, Failed
+from flowengine.heuristics import GROUP_UNREPORTED_BYTES, GROUPED_READS, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.settings import Limits
@@ -127,7 +128,9 @@ class NoSecrets:
 class Rig:
     """A QuickGroups over fakes that takes every node for slow, and one delivery of some nodes."""
 
-    def __init__(self, nodes: str, *, unwanted: str = "", unreported_bytes: int = UNREPORTED_BYTES) -> None:
+    def __init__(
+        self, nodes: str, *, unwanted: str = "", unreported_bytes: int = GROUP_UNREPORTED_BYTES
+    ) -> None:
         self.store = Store(unwanted=frozenset(unwanted))
         self.script = Script()
         self.speed = HandlerSpeed()
@@ -231,7 +234,7 @@ def test_nothing_waits_behind_a_node_that_is_slow_after_all() -> None:
 def test_quick_nodes_that_read_nothing_are_not_noted_at_all() -> None:
     """They are reported, or handed back, as others are; there is nothing to take back."""
     rig, go_on = Rig("ab"), threading.Event()
-    for _ in range(SEEN_ENOUGH):
+    for _ in range(SPEED_KNOWN_AFTER):
         rig.speed.observe("quick", 0.0001)
     rig.script.acts["a"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
@@ -285,7 +288,7 @@ def test_a_handler_is_quick_once_it_has_been_seen_to_be() -> None:
     rig = Rig("a")
     payload = msgspec.json.encode(rig.held[0].payload)
     assert not rig.groups.is_quick(payload)
-    for _ in range(SEEN_ENOUGH):
+    for _ in range(SPEED_KNOWN_AFTER):
         rig.speed.observe("quick", 0.0001)
     assert rig.groups.is_quick(payload)
     rig.speed.observe("quick", 1.0)
@@ -295,10 +298,10 @@ def test_a_handler_is_quick_once_it_has_been_seen_to_be() -> None:
 def test_a_node_that_reads_much_runs_alone() -> None:
     """Several such nodes together could read more than fits into memory."""
     rig = Rig("a")
-    for _ in range(SEEN_ENOUGH):
+    for _ in range(SPEED_KNOWN_AFTER):
         rig.speed.observe("quick", 0.0001)
-    assert rig.groups.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST)))
-    assert not rig.groups.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST + 1)))
+    assert rig.groups.is_quick(msgspec.json.encode(task("a", reads=GROUPED_READS)))
+    assert not rig.groups.is_quick(msgspec.json.encode(task("a", reads=GROUPED_READS + 1)))
 
 
 def test_a_task_that_cannot_be_read_runs_alone() -> None:

@@ -12,14 +12,15 @@ import pytest
 
 from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import Begun, RunningStore, Start
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
+from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Environment, Runner
-from flowengine.engine.running.starts import LASTING_S, Starts
+from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.reports import Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
+from flowengine.heuristics import LASTING_S, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
 from flowengine.settings import Limits
@@ -128,7 +129,7 @@ def store() -> Store:
 def starts(store: Store) -> Starts:
     """They know the handler `quick` to be quick, and nothing of others."""
     speed = HandlerSpeed()
-    for _ in range(SEEN_ENOUGH):
+    for _ in range(SPEED_KNOWN_AFTER):
         speed.observe("quick", 0.0001)
     return Starts(cast(RunningStore, store), speed, lambda: 7)
 

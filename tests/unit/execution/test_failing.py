@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from flowengine.engine.advancing.callback_batch import READ_AT_FIRST, READ_GROWS
 from flowengine.execution.changes import CountDown, Dispatch, Tally
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeError, NodeRecord
 from flowengine.execution.rules.finishing import Decision, finish, unread_below
 from flowengine.execution.rules.readiness import Records, count_of, counter_of, records_of, step_of_counter
 from flowengine.execution.status import StoredNodeStatus
+from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 from tests.support.harness import diamond, plan_of
 from tests.support.reference_model import Graph
@@ -178,7 +178,7 @@ class Reader:
     def read_below(self, node: str) -> Records:
         """All that the failure of a node needs, in a transaction of its own; a lookup that has it."""
         read = {node}
-        most = READ_AT_FIRST
+        most = BELOW_AT_FIRST
         self.asked += 1
 
         def lookup(name: str) -> NodeRecord:
@@ -190,7 +190,7 @@ class Reader:
             read |= set(wanted)
             self.asked += len(wanted)
             self.rounds += 1
-            most *= READ_GROWS
+            most *= BELOW_GROWS
         return lookup
 
     def fail(self, node: str) -> Decision:
@@ -255,7 +255,7 @@ def test_many_failures_above_a_long_chain_read_it_once() -> None:
     assert reader.asked == 500
     for name in above[1:]:
         assert list(failed_nodes(reader.fail(name).changes)) == [name]
-    assert reader.asked <= 500 + 499 * (1 + READ_AT_FIRST)
+    assert reader.asked <= 500 + 499 * (1 + BELOW_AT_FIRST)
     assert count_of(reader.plan, records_of(reader.stored)).unfinished == 0
 
 
@@ -267,4 +267,4 @@ def test_failures_one_below_the_other_read_what_is_left_only() -> None:
     for at in reversed(range(50)):
         reader.fail(f"s{at}")
     assert count_of(reader.plan, records_of(reader.stored)).unfinished == 0
-    assert reader.asked <= 50 * (1 + READ_AT_FIRST)
+    assert reader.asked <= 50 * (1 + BELOW_AT_FIRST)
