@@ -40,16 +40,9 @@ from flowengine.broker.put_off import PutOffMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
 from flowengine.queues import CONSUMER_PREFIX, later_key
-
-DAY_S: Final = 24 * 3600.0
-
-LEAVE_WITHIN_S: Final = 2.0
-"""How long a stop waits for the good manners; a group that is not left forgets its consumer in time."""
-
-STOP_MARGIN_S: Final = 1.0
-"""For the good manners after what runs has ended; a supervisor waits three seconds longer than `grace`."""
 
 ALONE_FROM: Final = 3
 """The delivery from which on a process takes a message alone; sooner where the limit is lower."""
@@ -76,16 +69,16 @@ class StreamsBroker(dramatiq.Broker):
         consumer_name: str | None = None,
         partition: str = "",
         readable: frozenset[bytes] = READABLE_PAYLOADS,
-        remove_idle_s: float = DAY_S,
+        timing: Timing = TIMING,
         middleware: Iterable[Middleware] = (),
     ) -> None:
         self.policies: Policies = dict(policies or {})
         self.max_deliveries = max_deliveries
-        self.in_flight = InFlight(alone_from=min(ALONE_FROM, max(2, max_deliveries)))
+        self.timing = timing
+        self.in_flight = InFlight(timing, alone_from=min(ALONE_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()
-        self._remove_idle_s = remove_idle_s
         self._partition = partition
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
@@ -170,7 +163,7 @@ class StreamsBroker(dramatiq.Broker):
             target=worker.stop, kwargs={"timeout": int(within_s * 1000)}, name="stop", daemon=True
         )
         stopping.start()
-        stopping.join(within_s + STOP_MARGIN_S)
+        stopping.join(within_s + self.timing.stop_margin_s)
         if not stopping.is_alive():
             return True
         for queue in list(self._consumers):
@@ -267,7 +260,7 @@ class StreamsBroker(dramatiq.Broker):
             self._keeper.stop()
         leaving = threading.Thread(target=self._leave_groups, name="leave", daemon=True)
         leaving.start()
-        leaving.join(LEAVE_WITHIN_S)
+        leaving.join(self.timing.leave_within_s)
 
     def _leave_groups(self) -> None:
         try:
@@ -292,7 +285,7 @@ class StreamsBroker(dramatiq.Broker):
                     self.in_flight,
                     lambda: tuple(self._consumers),
                     PutOffMessages(group, self.understood).move_back,
-                    remove_idle_s=self._remove_idle_s,
+                    self.timing,
                 )
             self._keeper.start()
 

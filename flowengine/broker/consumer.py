@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dramatiq
 import redis
@@ -35,13 +35,6 @@ from flowengine.broker.streams.wire import UndecodablePayloadError
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker
 
-BLOCK_AT_MOST_S: Final = 1.0
-BACK_OFF_FROM_S: Final = 0.05
-BACK_OFF_TO_S: Final = 2.0
-STOPPING_REST_S: Final = 0.05
-HANDOVER_S: Final = 0.0001
-"""How long a consumer keeps out of the way of the thread that it has just given a message."""
-
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -55,12 +48,13 @@ class StreamsConsumer(dramatiq.Consumer):
         self._broker = broker
         self._queue = queue
         self._in_flight = broker.in_flight
+        self._timing = broker.timing
         self._join = broker.join_limit(queue)
         # Its own connection: it blocks in reading.
         self._client = OwnConnection(broker.connect_one())
         self._group = broker.group_over(self._client)
         cautious = broker.is_cautious(queue)
-        self._takeover = Takeover(self._group, queue, self._in_flight, cautious=cautious)
+        self._takeover = Takeover(self._group, queue, self._in_flight, self._timing, cautious=cautious)
         self._assembler = Assembler(
             queue,
             broker.policies,
@@ -74,7 +68,7 @@ class StreamsConsumer(dramatiq.Consumer):
         )
         self._fetching = Lock()
         self._closed = False
-        self._in_place = InPlace(queue, broker.policies, self._take_for_others)
+        self._in_place = InPlace(queue, broker.policies, self._take_for_others, self._timing)
         self._ready: deque[Delivery] = deque()
         self._greeted = False
         self._drained = False
@@ -102,7 +96,7 @@ class StreamsConsumer(dramatiq.Consumer):
 
     def _take_for_others(self) -> Delivery | None:
         """For Dramatiq's threads while this consumer's is at work itself: it counts as one of them."""
-        within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
+        within_s = min(self._timing.block_at_most_s, self._in_flight.until_overdue_s())
         self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s)
         with self._fetching:
             if self._closed:
@@ -119,14 +113,14 @@ class StreamsConsumer(dramatiq.Consumer):
             return self._ready.popleft()
         if self._in_flight.stopping:
             self._return_waiting("stopping")
-            time.sleep(STOPPING_REST_S)
+            time.sleep(self._timing.stopping_rest_s)
             return None
         if self._drained:
             # Asking for more at once would take the interpreter lock from the thread just woken.
             self._drained = False
-            time.sleep(HANDOVER_S)
+            time.sleep(self._timing.handover_s)
         self._return_overdue()
-        within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
+        within_s = min(self._timing.block_at_most_s, self._in_flight.until_overdue_s())
         room = self._in_flight.wait_for_room(join=self._join, within_s=within_s)
         if room > 0:
             self._fill(max(1, room // self._broker.consumer_count))
@@ -212,7 +206,9 @@ class StreamsConsumer(dramatiq.Consumer):
         self._greeted = True
 
     def _read(self, room: int) -> list[tuple[RawEntry, int]]:
-        block_s = min(BLOCK_AT_MOST_S, self._takeover.rest_s(), self._in_flight.until_overdue_s())
+        block_s = min(
+            self._timing.block_at_most_s, self._takeover.rest_s(), self._in_flight.until_overdue_s()
+        )
         begun = time.monotonic()
         found = self._group.read(self._queue, room, max(1, int(block_s * 1000)))
         if time.monotonic() - begun > block_s + self._takeover.standstill_s:
@@ -250,7 +246,8 @@ class StreamsConsumer(dramatiq.Consumer):
         if not self._failures:
             log.warning("broker.connection_lost", queue=self._queue, error=str(error) or type(error).__name__)
         self._failures += 1
-        limit = min(BACK_OFF_TO_S, BACK_OFF_FROM_S * 2 ** min(self._failures, 10))
+        doubled_s = self._timing.back_off_from_s * 2 ** min(self._failures, 10)
+        limit = min(self._timing.back_off_to_s, doubled_s)
         self._in_flight.rest(random.uniform(limit / 2, limit))
 
     # -- giving back and settling
@@ -270,7 +267,7 @@ class StreamsConsumer(dramatiq.Consumer):
         unsettled = delivery.unsettled
         self._in_flight.finish(delivery)
         if unsettled:
-            return_failed(self._broker.group, delivery, unsettled)
+            return_failed(self._broker.group, delivery, unsettled, after_s=self._timing.retry_after_s)
 
     def _settle(self, delivery: Delivery) -> None:
         group = self._broker.group

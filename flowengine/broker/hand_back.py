@@ -8,7 +8,6 @@ lapses with its lease.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import redis
 import structlog
@@ -16,9 +15,6 @@ import structlog
 from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
 from flowengine.errors import StoreUnavailableError
-
-RETRY_AFTER_MS: Final = 1000
-"""A message whose actor raised comes back no sooner, or it would come back in a tight loop."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -40,8 +36,8 @@ def return_part(group: ConsumerGroup, delivery: Delivery, entries: Sequence[int]
     _hand_back(group, delivery.queue, counts, lapses_in_ms=0, reason="overtaken")
 
 
-def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry]) -> None:
-    """Hand back what an actor left unsettled; it comes back after a short while.
+def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry], *, after_s: float) -> None:
+    """Hand back what an actor left unsettled; it comes back after so long.
 
     Counted, unless Redis was away and the message came alone: a joined message must count, so that
     its parts come back one by one.
@@ -51,7 +47,7 @@ def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry]
     counts = {entry.id: entry.deliveries - uncounted for entry in entries}
     raised = delivery.exception
     reason = f"{type(raised).__name__}: {raised}" if raised else "not acknowledged"
-    _hand_back(group, delivery.queue, counts, lapses_in_ms=RETRY_AFTER_MS, reason=reason)
+    _hand_back(group, delivery.queue, counts, lapses_in_ms=int(after_s * 1000), reason=reason)
 
 
 def _hand_back(

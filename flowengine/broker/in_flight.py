@@ -18,20 +18,10 @@ from threading import Condition
 from typing import Final
 
 from flowengine.broker.delivery import Delivery, Entry
-
-START_WITHIN_S: Final = 1.0
-"""What has not started so long after it was fetched is given back."""
-
-QUICK_S: Final = 0.02
-"""Messages that take less, on average, are fetched ahead: so much work, or AHEAD_AT_MOST, a thread."""
+from flowengine.broker.timing import TIMING, Timing
 
 AHEAD_AT_MOST: Final = 4
-
-STUCK_S: Final = 0.1
-"""A thread that works on one message for longer is not counted on."""
-
-JOIN_HORIZON_S: Final = 0.25
-"""A joining queue fetches no more than this much work, at the recent pace."""
+"""So many messages are fetched ahead for each thread, or fewer: see `Timing.ahead_s`."""
 
 _PACE_WEIGHT: Final = 0.1
 _PACE_LIMIT_S: Final = 1.0
@@ -43,14 +33,15 @@ class InFlight:
     From its `alone_from`-th delivery on, an entry is suspected of killing its worker.
     """
 
-    def __init__(self, *, alone_from: int = 2) -> None:
+    def __init__(self, timing: Timing = TIMING, *, alone_from: int = 2) -> None:
         self.alone_from = alone_from
+        self._timing = timing
         self._changed = Condition()
         self._sleepers: list[Callable[[], bool]] = []
         self._threads = 1
         self._stopping = False
         # Taken for slow until the first few have shown otherwise.
-        self._pace_s = 2 * QUICK_S
+        self._pace_s = 2 * timing.ahead_s
         self._waiting: dict[Delivery, float] = {}
         self._running: dict[Delivery, float] = {}
         self._held: dict[str, dict[bytes, Entry]] = {}
@@ -189,16 +180,17 @@ class InFlight:
 
     def overdue(self) -> list[Delivery]:
         """Those that have waited for a thread for too long."""
-        limit = time.monotonic() - START_WITHIN_S
+        limit = time.monotonic() - self._timing.start_within_s
         with self._changed:
             return [delivery for delivery, since in self._waiting.items() if since <= limit]
 
     def until_overdue_s(self) -> float:
-        """How long until the oldest waiting delivery must be given back; START_WITHIN_S if none waits."""
+        """How long until the oldest waiting delivery must be given back; `start_within_s` if none waits."""
+        within_s = self._timing.start_within_s
         with self._changed:
             for since in self._waiting.values():
-                return max(0.0, since + START_WITHIN_S - time.monotonic())
-            return START_WITHIN_S
+                return max(0.0, since + within_s - time.monotonic())
+            return within_s
 
     # -- how much more
 
@@ -251,9 +243,9 @@ class InFlight:
 
     def _room(self) -> int:
         idle = self._idle()
-        if self._pace_s > QUICK_S:
+        if self._pace_s > self._timing.ahead_s:
             return max(0, idle)
-        depth = min(AHEAD_AT_MOST, int(QUICK_S / max(self._pace_s, 1e-6)))
+        depth = min(AHEAD_AT_MOST, int(self._timing.ahead_s / max(self._pace_s, 1e-6)))
         ahead = depth * (self._threads - self._stuck())
         room = idle + ahead
         # Half the allowance at a time: fewer, larger fetches.
@@ -264,10 +256,10 @@ class InFlight:
         idle = self._idle()
         if idle <= 0:
             return 0
-        return max(1, min(join, int(JOIN_HORIZON_S * idle / max(self._pace_s, 1e-6))))
+        return max(1, min(join, int(self._timing.join_horizon_s * idle / max(self._pace_s, 1e-6))))
 
     def _stuck(self) -> int:
-        limit = time.monotonic() - STUCK_S
+        limit = time.monotonic() - self._timing.stuck_s
         stuck = 0
         for since in self._running.values():  # in the order in which they started
             if since > limit:

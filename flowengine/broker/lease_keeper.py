@@ -19,10 +19,9 @@ import structlog
 
 from flowengine.broker.in_flight import InFlight
 from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
+from flowengine.broker.timing import TIMING, Timing
 
 RENEWALS_PER_LEASE: Final = 3
-RETRY_S: Final = 0.5
-REMOVAL_CHECK_S: Final = 3600.0
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -39,15 +38,15 @@ class Keeper:
         in_flight: InFlight,
         queues: Callable[[], Iterable[str]],
         move_back: Callable[[str], None],
-        *,
-        remove_idle_s: float,
+        timing: Timing = TIMING,
     ) -> None:
         self._group = group
         self._in_flight = in_flight
         self._queues = queues
         self._move_back = move_back
-        self._remove_idle_s = remove_idle_s
-        self._removal_every_s = min(REMOVAL_CHECK_S, remove_idle_s / 2)
+        self._retry_s = timing.renewal_retry_s
+        self._remove_idle_s = timing.remove_idle_s
+        self._removal_every_s = min(timing.removal_check_s, timing.remove_idle_s / 2)
         self._next_removal = time.monotonic() + min(60.0, self._removal_every_s)
         self._missing: dict[str, set[bytes]] = {}
         self._ended = Event()
@@ -84,10 +83,10 @@ class Keeper:
                     # A replica by now: the same address may lead to the new primary.
                     self._group.client.connection_pool.disconnect()
                 log.warning("broker.renewal_failed", error=str(error) or type(error).__name__)
-                pause_s = min(RETRY_S, every_s)
+                pause_s = min(self._retry_s, every_s)
             except Exception:  # the thread's edge: without it what this process runs would be taken over
                 log.error("broker.renewal_failed", exc_info=True)
-                pause_s = min(RETRY_S, every_s)
+                pause_s = min(self._retry_s, every_s)
 
     def renew(self, queue: str) -> None:
         """Renew this queue's leases once. Raises redis.RedisError."""

@@ -18,15 +18,10 @@ from dramatiq.worker import Worker, WorkerThread
 
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import Policies
+from flowengine.broker.timing import TIMING, Timing
 
 LONE_IN_A_ROW: Final = 4
 """So many messages must have come one at a time: among many, batches and more threads are worth more."""
-
-PATIENCE_S: Final = 0.01
-"""A message that takes longer no longer keeps others from being fetched."""
-
-REST_S: Final = 1.0
-"""After an error that nobody foresaw."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -45,8 +40,15 @@ class InPlace:
     and only while that thread is at a message that takes long.
     """
 
-    def __init__(self, queue: str, policies: Policies, fetch: Callable[[], Delivery | None]) -> None:
+    def __init__(
+        self,
+        queue: str,
+        policies: Policies,
+        fetch: Callable[[], Delivery | None],
+        timing: Timing = TIMING,
+    ) -> None:
         self._queue = queue
+        self._timing = timing
         self._policies = policies
         self._fetch = fetch
         self._lone = 0
@@ -120,17 +122,19 @@ class InPlace:
         seen = -1
         while seen != self._processed and not self._ended:
             seen = self._processed
-            time.sleep(PATIENCE_S)
+            time.sleep(self._timing.fetcher_busy_s)
             try:
                 while self._takes_long():
                     self._fetch_for_others()
             except Exception:  # the thread's edge: without it one slow message would stop the whole queue
                 log.error("broker.standby_failed", queue=self._queue, exc_info=True)
-                time.sleep(REST_S)
+                time.sleep(self._timing.standby_rest_s)
 
     def _takes_long(self) -> bool:
         since = self._since
-        return since is not None and time.monotonic() - since > PATIENCE_S and not self._ended
+        if since is None or self._ended:
+            return False
+        return time.monotonic() - since > self._timing.fetcher_busy_s
 
     def _fetch_for_others(self) -> None:
         delivery = self._fetch()

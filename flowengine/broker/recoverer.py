@@ -17,10 +17,9 @@ import structlog
 
 from flowengine.broker.in_flight import InFlight
 from flowengine.broker.streams.consumer_group import ConsumerGroup, Lapsed, RawEntry
+from flowengine.broker.timing import TIMING, Timing
 
-SCAN_EVERY_S: Final = 1.0
 SCAN_LIMIT: Final = 128
-STANDSTILL_S: Final = 1.0
 _FIRST_NAP_S: Final = 0.005
 
 log = structlog.stdlib.get_logger(__name__)
@@ -32,13 +31,22 @@ class Takeover:
     With `cautious`, at most one suspect is in hand at a time.
     """
 
-    def __init__(self, group: ConsumerGroup, queue: str, in_flight: InFlight, *, cautious: bool) -> None:
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        queue: str,
+        in_flight: InFlight,
+        timing: Timing = TIMING,
+        *,
+        cautious: bool,
+    ) -> None:
         self._group = group
         self._queue = queue
         self._in_flight = in_flight
+        self._scan_every_s = timing.scan_every_s
         self._cautious = cautious
         self._lease_s = group.lease_ms / 1000
-        self.standstill_s: Final = max(STANDSTILL_S, self._lease_s / 3)
+        self.standstill_s: Final = max(timing.standstill_s, self._lease_s / 3)
         """A reply that is later: the server or this process stood still, and other holders may have."""
         self._not_before = 0.0
         self._next_scan = 0.0
@@ -66,12 +74,12 @@ class Takeover:
             return []
         if now >= self._next_scan:
             self._scan()
-            self._next_scan = now + SCAN_EVERY_S
+            self._next_scan = now + self._scan_every_s
         if not self._candidates:
             return []
         chosen = self._choose(room)
         if not chosen:
-            self._nap_s = min(SCAN_EVERY_S, self._nap_s * 2)
+            self._nap_s = min(self._scan_every_s, self._nap_s * 2)
             return []
         self._nap_s = _FIRST_NAP_S
         counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}

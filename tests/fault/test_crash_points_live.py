@@ -30,7 +30,7 @@ from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERV
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
 from tests.support.harness import plan_of, silence
 from tests.support.invariants import Client, check_everything
-from tests.support.live_stack import LiveStack, in_a_hurry
+from tests.support.live_stack import LiveStack, through_gates
 from tests.support.reference_model import Graph, expected_values, final_statuses
 from tests.support.valkey import Valkey
 
@@ -179,14 +179,14 @@ def try_lanes(server: str, points: Sequence[tuple[Way, int]], scene: Scene) -> l
     logging.disable(logging.CRITICAL)
     lanes = [points[lane::LANES] for lane in range(LANES)]
     urls = [server.removesuffix("/0") + f"/{lane}" for lane in range(LANES)]
-    with silence(), in_a_hurry(), ThreadPoolExecutor(LANES) as pool:
+    with silence(), through_gates(), ThreadPoolExecutor(LANES) as pool:
         return [each for lane in pool.map(try_points, urls, lanes, [scene] * LANES) for each in lane]
 
 
 def count_commands(server: str, scene: Scene) -> int:
     """How many commands a pass takes that nothing stops."""
     gate = gate_of(scene)
-    with silence(), in_a_hurry():
+    with silence(), through_gates():
         assert one_pass(server, gate, scene) is None
     return gate.count
 

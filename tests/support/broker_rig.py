@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import dramatiq
 import msgspec
 import pytest
 import redis
 
-from flowengine.broker import in_flight as inflight
 from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy, Policies
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, Understood
+from flowengine.broker.timing import Timing
 from flowengine.execution.messages import RunNode
 from flowengine.queues import GROUP, dead_letter_key, later_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9
+
+PATIENT: Final = Timing(start_within_s=30.0)
+"""A thread may be late on a busy machine, and what has not begun in time goes back to the queue."""
+
 QUEUE = "q"
 
 
@@ -106,10 +110,11 @@ class Rig:
         *,
         lease_s: float = LEASE_S,
         connect: Callable[[], redis.Redis] | None = None,
+        timing: Timing = PATIENT,
         **options: Any,
     ) -> StreamsBroker:
         """A broker with a short lease; `options` are StreamsBroker's."""
-        broker = StreamsBroker(connect or self.server.connect, lease_s=lease_s, **options)
+        broker = StreamsBroker(connect or self.server.connect, lease_s=lease_s, timing=timing, **options)
         self._brokers.append(broker)
         return broker
 
@@ -240,14 +245,9 @@ class Rig:
         self.client.close()
 
 
-START_WITHIN_S = 30.0
-"""A thread may be late on a busy machine, and what has not begun in time goes back to the queue."""
-
-
 @pytest.fixture
-def rig(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def rig(valkey: Valkey) -> Iterator[Rig]:
     """A rig on the session's server."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", START_WITHIN_S)
     made = Rig(valkey)
     yield made
     made.close()

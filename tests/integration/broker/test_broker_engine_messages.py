@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.broker import in_flight as inflight
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, post
+from flowengine.broker.timing import Timing
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import RunNode
@@ -257,13 +257,10 @@ def test_handed_back_messages_are_not_suspected(rig: Rig) -> None:
     assert seen.deliveries == [(1,), (1,), (1,)]
 
 
-def test_message_that_cannot_start_in_time_is_handed_back_uncounted(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_message_that_cannot_start_in_time_is_handed_back_uncounted(rig: Rig) -> None:
     """What was fetched ahead and finds every thread busy is another process's, long before its lease ends."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", 1.0)
-    monkeypatch.setattr(inflight, "QUICK_S", 10.0)  # fetched ahead on a machine of any speed
-    busy, idle = (rig.engine_broker(policy=LIMITED, lease_s=6.0) for _ in range(2))
+    timing = Timing(ahead_s=10.0)  # fetched ahead on a machine of any speed
+    busy, idle = (rig.engine_broker(policy=LIMITED, lease_s=6.0, timing=timing) for _ in range(2))
     stuck, seen = Seen(), Seen()
     rig.actor(busy, stuck, gated=True)
     rig.actor(idle, seen)

@@ -7,24 +7,25 @@ import time
 from collections.abc import Callable, Sequence
 
 import dramatiq
+import msgspec
 import pytest
 from dramatiq.worker import ConsumerThread
 
-from flowengine.broker import in_flight as inflight
 from flowengine.broker import lone_messages as in_place
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.lone_messages import LONE_IN_A_ROW, InPlace
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, release_nothing
+from tests.support.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4
 """Room for more while one is processed: what comes alone does so of its own."""
 
-QUICK_ENOUGH_S = 10.0
-"""For messages to be fetched ahead, on a machine of any speed."""
+AHEAD = msgspec.structs.replace(PATIENT, ahead_s=10.0)
+"""Messages are fetched ahead, on a machine of any speed."""
 
 QUICK = ActorPolicy(is_quick=lambda payload: not payload.startswith(b"long"))
 
@@ -232,11 +233,10 @@ def test_others_are_fetched_while_a_quick_one_turns_out_slow(rig: Rig) -> None:
     assert [acting.fetching_thread[p] for p in (b"slow", *one_at_a_time)] == [True, False, False, False]
 
 
-def test_slow_one_counts_as_a_busy_thread(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_one_counts_as_a_busy_thread(rig: Rig) -> None:
     """A process of one thread runs one message at a time, wherever it runs it; another gets the next."""
-    monkeypatch.setattr(inflight, "QUICK_S", QUICK_ENOUGH_S)
     opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
+    broker = rig.engine_broker(policy=QUICK, timing=AHEAD)
     acting = Acting(broker, hanging(opened, b"slow"))
     rig.work(broker, threads=1)
     warm_up(rig, broker, acting, count=20)  # a single thread must be known as quick for there to be room
@@ -246,7 +246,7 @@ def test_slow_one_counts_as_a_busy_thread(rig: Rig, monkeypatch: pytest.MonkeyPa
     looks = counted_looks(broker)
     wait_until(lambda: looks.count > 1)
     assert (acting.begun[-1], acting.fetching_thread[b"slow"]) == (b"slow", True)
-    other = rig.engine_broker(policy=QUICK)
+    other = rig.engine_broker(policy=QUICK, timing=AHEAD)
     elsewhere = Acting(other)
     rig.work(other, threads=1)
     wait_until(lambda: b"next" in elsewhere.done)
@@ -256,7 +256,6 @@ def test_slow_one_counts_as_a_busy_thread(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The standby learns that there is a thread, and the consumer uses it before the standby can."""
-    monkeypatch.setattr(inflight, "QUICK_S", QUICK_ENOUGH_S)
     opened, first, learnt, go_on = (threading.Event() for _ in range(4))
 
     def meanwhile(payload: bytes) -> None:
@@ -265,7 +264,7 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
         elif payload in (b"one", b"two"):
             assert opened.wait(20)
 
-    broker = rig.engine_broker(policy=QUICK)
+    broker = rig.engine_broker(policy=QUICK, timing=AHEAD)
     acting = Acting(broker, meanwhile)
     rig.work(broker, threads=1)
     warm_up(rig, broker, acting, count=20)
@@ -450,9 +449,9 @@ def test_stop_hands_back_a_message_in_place_that_does_not_end(rig: Rig) -> None:
 
 def test_standby_survives_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while it fetches for others is logged; the next slow message finds it at its place."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", 1.0)  # after which what was lost is handed back
     opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
+    # What was lost is handed back after a second.
+    broker = rig.engine_broker(policy=QUICK, timing=Timing())
     acting = Acting(broker, hanging(opened, b"slow", b"slow1"))
     rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)

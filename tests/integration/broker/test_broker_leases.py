@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
-from flowengine.broker import recoverer as takeover
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.lease_keeper import Keeper
@@ -17,8 +17,9 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen, make_assembler
+from tests.support.broker_rig import PATIENT, QUEUE, Rig, Seen, make_assembler
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -90,8 +91,8 @@ def test_server_that_stood_still_makes_nobody_take_over(
     """Longer than a third of a lease, and holders get one more to come back and renew."""
     rig = own_rig
     monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
-    monkeypatch.setattr(takeover, "SCAN_EVERY_S", 3600.0)
-    broker, other = (rig.engine_broker(lease_s=3.0) for _ in range(2))
+    timing = replace(PATIENT, scan_every_s=3600.0)
+    broker, other = (rig.engine_broker(lease_s=3.0, timing=timing) for _ in range(2))
     for made in (broker, other):
         rig.actor(made, Seen())
     rig.send(broker, b"held")
@@ -136,9 +137,9 @@ def test_process_that_was_cut_off_takes_nothing_over_for_a_lease(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others may have been cut off with it and be about to renew; one that was not takes over."""
-    monkeypatch.setattr(takeover, "SCAN_EVERY_S", 0.0)
+    timing = replace(PATIENT, scan_every_s=0.0)
     monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
-    cut_off, other = (rig.engine_broker(lease_s=30.0) for _ in range(2))
+    cut_off, other = (rig.engine_broker(lease_s=30.0, timing=timing) for _ in range(2))
     for broker in (cut_off, other):
         rig.actor(broker, Seen())
     rig.send(other, b"held")
@@ -165,7 +166,7 @@ def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     wait_until(lambda: seen.calls)
     [entry] = rig.pending()
     rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
-    keeper = keeper_of(broker, remove_idle_s=60)
+    keeper = keeper_of(broker)
     for _ in range(2):
         keeper.renew(QUEUE)
     assert not broker.in_flight.held_ids(QUEUE)
@@ -193,10 +194,9 @@ def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
     assert broker.group.lapsed(QUEUE, 10) == []
 
 
-def keeper_of(broker: StreamsBroker, *, remove_idle_s: float) -> Keeper:
+def keeper_of(broker: StreamsBroker, timing: Timing = PATIENT) -> Keeper:
     """What keeps this broker's leases, moved by hand."""
-    in_flight = broker.in_flight
-    return Keeper(broker.group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=remove_idle_s)
+    return Keeper(broker.group, broker.in_flight, lambda: [QUEUE], lambda queue: None, timing)
 
 
 def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
@@ -230,7 +230,7 @@ def test_groups_are_made_again_after_data_loss(rig: Rig) -> None:
 
 def test_consumer_long_gone_is_removed_and_nothing_of_it_is_lost(rig: Rig) -> None:
     """A consumer idle for too long is removed once its messages are taken over; live ones stay."""
-    broker, seen = rig.engine_broker(remove_idle_s=1.2), Seen()
+    broker, seen = rig.engine_broker(timing=replace(PATIENT, remove_idle_s=1.2)), Seen()
     rig.actor(broker, seen)
     rig.send(broker, b"left behind")
     rig.take_as("gone")
@@ -247,7 +247,7 @@ def test_a_process_does_not_remove_itself(rig: Rig) -> None:
     rig.make_group()
     for name in (own, b"idle"):
         rig.client.xgroup_createconsumer(stream_key(QUEUE), GROUP, name.decode())
-    keeper_of(broker, remove_idle_s=0).remove_idle_consumers(QUEUE)
+    keeper_of(broker, replace(PATIENT, remove_idle_s=0.0)).remove_idle_consumers(QUEUE)
     assert consumers(rig) == [own]
 
 

@@ -48,7 +48,7 @@ def test_a_message_whose_delivery_was_lost_is_not_renewed(client: Client) -> Non
     assembler = make_assembler({"work": ActorPolicy()}, release=in_flight.release)
     in_flight.hold(assembler.assemble([(got, 1), (other, 1)]).deliveries)
     make_idle(client, "me")
-    Keeper(group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=60).renew(QUEUE)
+    Keeper(group, in_flight, lambda: [QUEUE], lambda queue: None).renew(QUEUE)
     idle = idle_of(client)
     assert idle[lost[0]] >= LEASE_MS // 2
     assert max(idle[got[0]], idle[other[0]]) < LEASE_MS // 2
