@@ -94,7 +94,7 @@ class Reference:
 
     def _wait_for(self, execution: str, status: str) -> None:
         self.stack.wait(
-            lambda: self.client.hget(f"fe:x:{execution}:meta", "status") == status.encode(),
+            lambda: self.client.hget(f"fe:x:{execution}:control", "status") == status.encode(),
             within_s=END_WITHIN_S,
             what=f"the execution is {status}",
         )
@@ -106,7 +106,7 @@ class Reference:
     def _trigger(self, execution: str, *, run: int) -> None:
         def trigger() -> None:
             # A client that got no answer asks again; the first may have been heard, and its run be over.
-            if int(self.client.hget(f"fe:x:{execution}:meta", "run") or 0) < run:
+            if int(self.client.hget(f"fe:x:{execution}:control", "run") or 0) < run:
                 self.stack.api.trigger(execution, correlation_id="c")
 
         with contextlib.suppress(WrongStateError):
