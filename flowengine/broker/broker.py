@@ -32,11 +32,11 @@ from flowengine.broker.errors import (
     join_timed_out,
     queue_not_found,
 )
-from flowengine.broker.hand_back import return_part, return_unstarted
-from flowengine.broker.in_flight import InFlight
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.held_messages import HeldMessages
+from flowengine.broker.leases.hand_back import return_part, return_unstarted
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.policy import Policies
-from flowengine.broker.put_off import PutOffMessages
+from flowengine.broker.set_aside.put_off import PutOffMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
@@ -75,7 +75,7 @@ class StreamsBroker(dramatiq.Broker):
         self.policies: Policies = dict(policies or {})
         self.max_deliveries = max_deliveries
         self.timing = timing
-        self.in_flight = InFlight(timing, alone_from=min(ALONE_FROM, max(2, max_deliveries)))
+        self.held_messages = HeldMessages(timing, alone_from=min(ALONE_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()
@@ -84,7 +84,7 @@ class StreamsBroker(dramatiq.Broker):
         self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
-        self._keeper: Keeper | None = None
+        self._keeper: LeaseKeeper | None = None
         self.worker: Worker | None = None
         """Dramatiq's, once it boots."""
         super().__init__(middleware=[_Lifecycle(), *middleware])
@@ -134,7 +134,7 @@ class StreamsBroker(dramatiq.Broker):
         return_part(self.group, delivery, entries)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
-        """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
+        """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `HeldMessages`."""
         if queue_name not in self.queues:
             raise queue_not_found(queue_name)
         self._start_keeper()
@@ -167,7 +167,7 @@ class StreamsBroker(dramatiq.Broker):
         if not stopping.is_alive():
             return True
         for queue in list(self._consumers):
-            chosen = self.in_flight.give_back(self.in_flight.all(queue), even_running=True)
+            chosen = self.held_messages.give_back(self.held_messages.all(queue), even_running=True)
             return_unstarted(self.group, chosen, reason="out of time")
         return False
 
@@ -234,7 +234,7 @@ class StreamsBroker(dramatiq.Broker):
     def begin(self, delivery: MessageProxy) -> None:
         """The calling thread starts to process; marks the delivery failed if it must not."""
         if isinstance(delivery, Delivery):
-            if self.in_flight.start(delivery):
+            if self.held_messages.start(delivery):
                 self._current.delivery = delivery
             else:
                 delivery.fail()
@@ -245,7 +245,7 @@ class StreamsBroker(dramatiq.Broker):
 
     def stop_fetching(self) -> None:
         """Take no more messages; wakes the consumers that block in reading."""
-        self.in_flight.stop()
+        self.held_messages.stop()
         # Beside the stopping: where Redis's name is gone already, looking it up takes seconds. A consumer
         # that is not woken wakes by itself within one.
         threading.Thread(target=self._wake, name="wake", daemon=True).start()
@@ -280,9 +280,9 @@ class StreamsBroker(dramatiq.Broker):
         group = self.group
         with self._making:
             if self._keeper is None:
-                self._keeper = Keeper(
+                self._keeper = LeaseKeeper(
                     group,
-                    self.in_flight,
+                    self.held_messages,
                     lambda: tuple(self._consumers),
                     PutOffMessages(group, self.understood).move_back,
                     self.timing,
@@ -303,7 +303,7 @@ class _Lifecycle(Middleware):
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).worker = worker
-        _streams(broker).in_flight.open(worker.worker_threads)
+        _streams(broker).held_messages.open(worker.worker_threads)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).stop_fetching()

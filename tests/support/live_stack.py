@@ -75,7 +75,7 @@ class Running:
         """Stop it in good order, or clear away what is left of a dead one."""
         if self.line.dead:
             # Nothing of it may go on, and its last words would fail.
-            self.broker.in_flight.stop()
+            self.broker.held_messages.stop()
             threads: list[Any] = [*self.worker.workers, *self.worker.consumers.values()]
             for thread in threads:
                 thread.stop()

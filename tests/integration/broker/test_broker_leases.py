@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
+from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.broker.timing import Timing
@@ -101,10 +101,10 @@ def test_server_that_stood_still_makes_nobody_take_over(
     assert next(consumer) is None
     lapse(rig, entry, "holder")
     if meets == "a scan":
-        consumer._takeover._next_scan = 0.0
+        consumer._recoverer._next_scan = 0.0
     with stalled(rig.server, 2.6):
         assert next(consumer) is None
-    consumer._takeover._next_scan = 0.0
+    consumer._recoverer._next_scan = 0.0
     assert next(consumer) is None
     assert rig.pending() == {entry: (b"holder", 1)}
     assert next(others) is not None
@@ -169,11 +169,11 @@ def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     keeper = keeper_of(broker)
     for _ in range(2):
         keeper.renew(QUEUE)
-    assert not broker.in_flight.held_ids(QUEUE)
+    assert not broker.held_messages.held_ids(QUEUE)
     assert rig.pending()[entry][0] == b"other"
     # The first process ends without acknowledging: its hand-back must leave the entry alone.
     seen.gate.set()
-    wait_until(lambda: not broker.in_flight.all(QUEUE))
+    wait_until(lambda: not broker.held_messages.all(QUEUE))
     assert rig.pending()[entry][0] == b"other"
 
 
@@ -185,18 +185,18 @@ def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
     rig.send(broker, b"mine", b"theirs")
     [mine] = rig.take_as(own)
     [theirs] = rig.take_as("gone")
-    broker.in_flight.hold(deliveries_of(broker, mine))
+    broker.held_messages.hold(deliveries_of(broker, mine))
     for entry, consumer in ((mine, own), (theirs, "gone")):
         lapse(rig, entry, consumer)
-    taker = Takeover(broker.group, QUEUE, broker.in_flight, cautious=False)
+    taker = Recoverer(broker.group, QUEUE, broker.held_messages, cautious=False)
     assert [entry for (entry, _), _ in taker.take(10)] == [theirs]
     assert rig.pending()[mine] == (own.encode(), 1)
     assert broker.group.lapsed(QUEUE, 10) == []
 
 
-def keeper_of(broker: StreamsBroker, timing: Timing = PATIENT) -> Keeper:
+def keeper_of(broker: StreamsBroker, timing: Timing = PATIENT) -> LeaseKeeper:
     """What keeps this broker's leases, moved by hand."""
-    return Keeper(broker.group, broker.in_flight, lambda: [QUEUE], lambda queue: None, timing)
+    return LeaseKeeper(broker.group, broker.held_messages, lambda: [QUEUE], lambda queue: None, timing)
 
 
 def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
@@ -210,7 +210,7 @@ def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
 
 def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
     """The delivery of one entry, as its consumer makes it."""
-    assembler = make_assembler(broker.policies, release=broker.in_flight.release)
+    assembler = make_assembler(broker.policies, release=broker.held_messages.release)
     return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
@@ -297,7 +297,7 @@ def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch:
     broker = rig.engine_broker()
     rig.actor(broker, Seen())
     waits: list[float] = []
-    monkeypatch.setattr(broker.in_flight, "rest", waits.append)
+    monkeypatch.setattr(broker.held_messages, "rest", waits.append)
     consumer = broker.consume(QUEUE)
     rig.server.kill()
     for _ in range(8):

@@ -33,7 +33,7 @@ class _NoQueue(PriorityQueue[Any]):
         pass
 
 
-class InPlace:
+class InlineProcessor:
     """What one consumer's thread does beside fetching. `suits` and `process` are for that thread.
 
     `fetch` returns the next delivery, or None after at most about a second. The standby thread calls it,

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from dramatiq.worker import ConsumerThread
 
-from flowengine.broker import lone_messages as in_place
+from flowengine.broker import inline_processor
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery, Entry
-from flowengine.broker.lone_messages import LONE_IN_A_ROW, InPlace
+from flowengine.broker.inline_processor import LONE_IN_A_ROW, InlineProcessor
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
@@ -80,7 +80,7 @@ def one_by_one(rig: Rig, broker: StreamsBroker, acting: Acting, payloads: Sequen
     for payload in payloads:
         rig.send(broker, payload)
         acting.wait_for(payload)
-        wait_until(lambda: not broker.in_flight.all(QUEUE))
+        wait_until(lambda: not broker.held_messages.all(QUEUE))
 
 
 def warm_up(rig: Rig, broker: StreamsBroker, acting: Acting, *, count: int = LONE_IN_A_ROW) -> None:
@@ -105,9 +105,9 @@ def delivery(*payloads: bytes, engine: bool = True, deliveries: int = 1) -> Deli
     )
 
 
-def experienced() -> InPlace:
+def experienced() -> InlineProcessor:
     """One that has seen as many lone messages as it takes."""
-    place = InPlace(QUEUE, {"act": QUICK}, lambda: None)
+    place = InlineProcessor(QUEUE, {"act": QUICK}, lambda: None)
     assert [place.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW)] == [False] * LONE_IN_A_ROW
     return place
 
@@ -159,7 +159,7 @@ def test_what_may_take_long_does_not_stay() -> None:
     place = experienced()
     assert not place.suits(delivery(b"long"), alone=True)
     assert place.suits(delivery(b"a"), alone=True)
-    assert not InPlace(QUEUE, {}, lambda: None).suits(delivery(b"a"), alone=True)
+    assert not InlineProcessor(QUEUE, {}, lambda: None).suits(delivery(b"a"), alone=True)
 
 
 def test_lone_messages_stay_on_the_thread_that_fetches(rig: Rig) -> None:
@@ -180,7 +180,7 @@ def test_messages_that_come_together_are_shared_out(rig: Rig) -> None:
     rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     rig.send(broker, b"a", b"b", b"c")
-    wait_until(lambda: len(acting.done) == LONE_IN_A_ROW + 3 and not broker.in_flight.all(QUEUE))
+    wait_until(lambda: len(acting.done) == LONE_IN_A_ROW + 3 and not broker.held_messages.all(QUEUE))
     one_by_one(rig, broker, acting, [b"d"])
     assert not any(acting.fetching_thread.values())
 
@@ -268,7 +268,7 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
     acting = Acting(broker, meanwhile)
     rig.work(broker, threads=1)
     warm_up(rig, broker, acting, count=20)
-    wait_for_thread = broker.in_flight.wait_for_thread
+    wait_for_thread = broker.held_messages.wait_for_thread
 
     def slowly(*, beside: int, within_s: float) -> bool:
         idle = wait_for_thread(beside=beside, within_s=within_s)
@@ -277,10 +277,10 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
             assert go_on.wait(20)
         return idle
 
-    monkeypatch.setattr(broker.in_flight, "wait_for_thread", slowly)
+    monkeypatch.setattr(broker.held_messages, "wait_for_thread", slowly)
     rig.send(broker, b"slow")
     wait_until(lambda: b"slow" in acting.begun)
-    wait_until(lambda: broker.in_flight._sleepers)  # the standby, which waits for a thread
+    wait_until(lambda: broker.held_messages._sleepers)  # the standby, which waits for a thread
     first.set()
     assert learnt.wait(20)
     rig.send(broker, b"one")
@@ -306,7 +306,7 @@ def test_lease_of_a_message_in_place_is_renewed(rig: Rig) -> None:
 
     wait_until(was_renewed)
     wait_until(was_renewed)
-    assert broker.in_flight.held_ids(QUEUE) == {entry}
+    assert broker.held_messages.held_ids(QUEUE) == {entry}
     opened.set()
     acting.wait_for(b"slow")
 
@@ -349,7 +349,7 @@ class Looks:
 def counted_looks(broker: StreamsBroker) -> Looks:
     """Counts from now on."""
     looks = Looks()
-    place = broker._consumers[QUEUE]._in_place
+    place = broker._consumers[QUEUE]._inline
     fetch = place._fetch
 
     def counted() -> Delivery | None:
@@ -375,7 +375,7 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
     worker = rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     one_by_one(rig, broker, acting, [b"a"])
-    place = broker._consumers[QUEUE]._in_place
+    place = broker._consumers[QUEUE]._inline
     assert len([thread for thread in standbys() if thread not in earlier]) == 1
     wait_until(lambda: not place._watched)
     looks: list[bool] = []
@@ -397,7 +397,7 @@ def test_standby_does_not_spin_while_the_process_drains(rig: Rig) -> None:
     opened, broker, _, worker = hung_in_place(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
-    wait_until(lambda: broker.in_flight.stopping)
+    wait_until(lambda: broker.held_messages.stopping)
     looks, since = counted_looks(broker), time.monotonic()
     time.sleep(0.5)
     assert looks.count < 100 * (time.monotonic() - since)
@@ -432,7 +432,7 @@ def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
     opened, broker, acting, worker = hung_in_place(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
-    wait_until(lambda: broker.in_flight.stopping)
+    wait_until(lambda: broker.held_messages.stopping)
     opened.set()
     stopping.join(10)
     assert not stopping.is_alive()
@@ -456,7 +456,7 @@ def test_standby_survives_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     errors: list[str] = []
-    monkeypatch.setattr(in_place.log, "error", lambda event, **values: errors.append(event))
+    monkeypatch.setattr(inline_processor.log, "error", lambda event, **values: errors.append(event))
     worker = broker.worker
     assert worker is not None
     thread = worker.consumers[QUEUE]

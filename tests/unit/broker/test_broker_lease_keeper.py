@@ -7,8 +7,8 @@ from typing import cast
 import pytest
 import redis
 
-from flowengine.broker.in_flight import InFlight
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.held_messages import HeldMessages
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.timing import Timing
 from tests.support.waiting import wait_until
@@ -58,7 +58,7 @@ def test_the_keeper_goes_on_after_any_error(error: Exception) -> None:
             raise error
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, Group()), InFlight(), queues, move_nothing, AT_ONCE)
+    keeper = LeaseKeeper(cast(ConsumerGroup, Group()), HeldMessages(), queues, move_nothing, AT_ONCE)
     keeper.start()
     wait_until(lambda: len(turns) >= 2, what="a turn after the failed one")
     keeper.stop()
@@ -73,7 +73,7 @@ def test_the_keeper_leaves_a_server_that_has_become_a_replica() -> None:
             raise redis.exceptions.ReadOnlyError("a replica")
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, group), InFlight(), queues, move_nothing, AT_ONCE)
+    keeper = LeaseKeeper(cast(ConsumerGroup, group), HeldMessages(), queues, move_nothing, AT_ONCE)
     keeper.start()
     wait_until(lambda: group.client.connection_pool.closed == 1, what="its connections are closed")
     keeper.stop()

@@ -27,7 +27,7 @@ _PACE_WEIGHT: Final = 0.1
 _PACE_LIMIT_S: Final = 1.0
 
 
-class InFlight:
+class HeldMessages:
     """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread.
 
     From its `alone_from`-th delivery on, an entry is suspected of killing its worker.

@@ -17,7 +17,7 @@ from typing import Final
 import redis
 import structlog
 
-from flowengine.broker.in_flight import InFlight
+from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
 from flowengine.broker.timing import TIMING, Timing
 
@@ -26,7 +26,7 @@ RENEWALS_PER_LEASE: Final = 3
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Keeper:
+class LeaseKeeper:
     """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed.
 
     `move_back` is called at each turn, for each queue.
@@ -35,13 +35,13 @@ class Keeper:
     def __init__(
         self,
         group: ConsumerGroup,
-        in_flight: InFlight,
+        held_messages: HeldMessages,
         queues: Callable[[], Iterable[str]],
         move_back: Callable[[str], None],
         timing: Timing = TIMING,
     ) -> None:
         self._group = group
-        self._in_flight = in_flight
+        self._held = held_messages
         self._queues = queues
         self._move_back = move_back
         self._retry_s = timing.renewal_retry_s
@@ -90,7 +90,7 @@ class Keeper:
 
     def renew(self, queue: str) -> None:
         """Renew this queue's leases once. Raises redis.RedisError."""
-        held = self._in_flight.held_ids(queue)
+        held = self._held.held_ids(queue)
         if not held:
             self._missing.pop(queue, None)
             return
@@ -105,10 +105,10 @@ class Keeper:
             self._group.renew(queue, kept)
         # Missing once may only mean that its transaction has just acknowledged it.
         missing = held - owned
-        lost = missing & self._missing.get(queue, set()) & self._in_flight.held_ids(queue)
+        lost = missing & self._missing.get(queue, set()) & self._held.held_ids(queue)
         self._missing[queue] = missing - lost
         if lost:
-            self._in_flight.forget(queue, lost)
+            self._held.forget(queue, lost)
             log.warning("broker.leases_lost", queue=queue, count=len(lost))
 
     def _remove_idle_consumers(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from flowengine.broker.in_flight import InFlight
+from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, Lapsed, RawEntry
 from flowengine.broker.timing import TIMING, Timing
 
@@ -25,7 +25,7 @@ _FIRST_NAP_S: Final = 0.005
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Takeover:
+class Recoverer:
     """Looks for lapsed messages of one queue on behalf of one consumer thread.
 
     With `cautious`, at most one suspect is in hand at a time.
@@ -35,14 +35,14 @@ class Takeover:
         self,
         group: ConsumerGroup,
         queue: str,
-        in_flight: InFlight,
+        held_messages: HeldMessages,
         timing: Timing = TIMING,
         *,
         cautious: bool,
     ) -> None:
         self._group = group
         self._queue = queue
-        self._in_flight = in_flight
+        self._held = held_messages
         self._scan_every_s = timing.scan_every_s
         self._cautious = cautious
         self._lease_s = group.lease_ms / 1000
@@ -95,7 +95,7 @@ class Takeover:
         found = self._group.lapsed(self._queue, SCAN_LIMIT)
         stood_still = time.monotonic() - asked > self.standstill_s
         for lapsed in found:
-            if self._in_flight.is_held(self._queue, lapsed.id):
+            if self._held.is_held(self._queue, lapsed.id):
                 late.append(lapsed.id)
             else:
                 self._candidates.append(lapsed)
@@ -108,11 +108,11 @@ class Takeover:
         """Those to claim now, removed from the candidates."""
         if not self._cautious:
             return [self._candidates.popleft() for _ in range(min(room, len(self._candidates)))]
-        may_suspect = self._in_flight.admit_suspect(self._queue)
+        may_suspect = self._held.admit_suspect(self._queue)
         chosen: list[Lapsed] = []
         kept: deque[Lapsed] = deque()
         for lapsed in self._candidates:
-            suspect = lapsed.deliveries + 1 >= self._in_flight.alone_from
+            suspect = lapsed.deliveries + 1 >= self._held.alone_from
             if len(chosen) < room and (may_suspect or not suspect):
                 chosen.append(lapsed)
                 may_suspect = may_suspect and not suspect
