@@ -68,7 +68,7 @@ def make_assembler(
         understood=Understood(policies),
         max_deliveries=3,
         release=release,
-        return_part=lambda delivery, entries: None,
+        hand_back_part=lambda delivery, entries: None,
         stream=stream_key(queue),
         threads=lambda: threads,
     )

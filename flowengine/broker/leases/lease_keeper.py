@@ -1,10 +1,10 @@
-"""The thread that keeps the leases of what this process holds.
+"""Keeps the leases of the messages that this process holds, on a thread of its own.
 
-It also does what must be done now and then: it moves back what was put off, and removes consumers that are
-long gone.
+Renews a lease only if this process holds the message in memory and Redis has it pending in this process's
+name. A message whose delivery was lost on the way must lapse. A message that another process has taken
+over must stay there.
 
-Renews only what is both in this process's memory and pending in its name: a message whose delivery was
-lost on the way must lapse, and one that another process has taken over must not be taken back.
+The thread also moves back what was put off, and removes consumers that are long gone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LeaseKeeper:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to renew; does nothing if it runs already."""
+        """Start the thread, unless it runs."""
         if self._thread is None:
             self._ended.clear()
             self._thread = Thread(target=self._run, name="flowengine-leases", daemon=True)
@@ -84,7 +84,7 @@ class LeaseKeeper:
                     self._group.client.connection_pool.disconnect()
                 log.warning("broker.renewal_failed", error=str(error) or type(error).__name__)
                 pause_s = min(self._retry_s, every_s)
-            except Exception:  # the thread's edge: without it what this process runs would be taken over
+            except Exception:  # the thread's edge: without the thread, others would take over what runs here
                 log.error("broker.renewal_failed", exc_info=True)
                 pause_s = min(self._retry_s, every_s)
 
@@ -103,7 +103,7 @@ class LeaseKeeper:
         kept = held & owned
         if kept:
             self._group.renew(queue, kept)
-        # Missing once may only mean that its transaction has just acknowledged it.
+        # An entry that is missing once may have been acknowledged a moment ago.
         missing = held - owned
         lost = missing & self._missing.get(queue, set()) & self._held.held_ids(queue)
         self._missing[queue] = missing - lost
@@ -123,7 +123,7 @@ class LeaseKeeper:
                     raise
 
     def remove_idle_consumers(self, queue: str) -> None:
-        """Remove this queue's consumers that did nothing for a day and hold nothing."""
+        """Remove this queue's consumers that have been idle for long and hold nothing."""
         for consumer in self._group.consumers(queue):
             gone = consumer["idle"] >= self._remove_idle_s * 1000 and consumer["pending"] == 0
             if gone and consumer["name"] != self._group.consumer:

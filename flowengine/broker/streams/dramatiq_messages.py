@@ -1,7 +1,7 @@
-"""How an ordinary Dramatiq message becomes bytes and comes back: JSON, by msgspec.
+"""Ordinary Dramatiq messages as bytes: JSON, by msgspec.
 
-Dramatiq keeps one encoder per process in a global. The broker does not rely on it: it encodes and
-decodes with its own, so that two brokers in one process cannot disturb each other.
+Dramatiq keeps one encoder per process in a global. The broker does not use it, so that two brokers in one
+process cannot disturb each other.
 """
 
 from __future__ import annotations

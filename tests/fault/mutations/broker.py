@@ -77,8 +77,8 @@ MUTANTS: Final = (
     _broker(
         "a hand-back of what never began counts no delivery",
         "leases/hand_back",
-        "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unsettled})",
-        "counts.update({entry.id: entry.deliveries for entry in delivery.unsettled})",
+        "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unacknowledged})",
+        "counts.update({entry.id: entry.deliveries for entry in delivery.unacknowledged})",
     ),
     _broker(
         "every taking over counts a delivery",
@@ -113,8 +113,8 @@ MUTANTS: Final = (
     _broker(
         "nothing is taken over for a lease after an error",
         "consumer",
-        "        self._greeted = False\n        self._recoverer.postpone()\n",
-        "        self._greeted = False\n",
+        "        self._prepared = False\n        self._recoverer.postpone()\n",
+        "        self._prepared = False\n",
     ),
     _broker(
         "nothing is taken over for a lease after a read that stood still",
@@ -212,14 +212,14 @@ MUTANTS: Final = (
     _broker(
         "what has not started within a second is given back",
         "consumer",
-        "        self._return_overdue()\n        within_s",
+        "        self._hand_back_overdue()\n        within_s",
         "        within_s",
     ),
     _broker(
         "a stop hands back what still runs",
         "consumer",
-        "self._held.give_back(self._held.all(self._queue), even_running=True)",
-        "self._held.give_back(self._ready)",
+        "self._held.withdraw(self._held.all(self._queue), even_running=True)",
+        "self._held.withdraw(self._ready)",
     ),
     _broker(
         "consumers long gone are removed",

@@ -100,7 +100,7 @@ def delivery(*payloads: bytes, engine: bool = True, deliveries: int = 1) -> Deli
         entries,
         engine=engine,
         release=release_nothing,
-        return_part=lambda delivery, entries: None,
+        hand_back_part=lambda delivery, entries: None,
         stream=stream_key(QUEUE),
     )
 
@@ -270,8 +270,8 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
     warm_up(rig, broker, acting, count=20)
     wait_for_thread = broker.held_messages.wait_for_thread
 
-    def slowly(*, beside: int, within_s: float) -> bool:
-        idle = wait_for_thread(beside=beside, within_s=within_s)
+    def slowly(*, unassigned: int, within_s: float) -> bool:
+        idle = wait_for_thread(unassigned=unassigned, within_s=within_s)
         if idle and not learnt.is_set():
             learnt.set()
             assert go_on.wait(20)

@@ -43,23 +43,23 @@ def warmed(threads: int) -> HeldMessages:
 def test_new_process_takes_one_message_a_thread() -> None:
     """Before anything is known of the pace, nothing is fetched ahead."""
     held_messages = opened(4)
-    assert held_messages.wait_for_room(join=1, within_s=0) == 4
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 4
     fetch(held_messages, 3)
-    assert held_messages.wait_for_room(join=1, within_s=0) == 1
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 1
 
 
 def test_quick_messages_are_fetched_ahead() -> None:
     """Where messages are quick, a few more than there are threads are taken."""
     held_messages = warmed(4)
-    assert held_messages.wait_for_room(join=1, within_s=0) == 4 + 4 * AHEAD_AT_MOST
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 4 + 4 * AHEAD_AT_MOST
 
 
 def test_busy_process_has_no_room_for_joined_messages() -> None:
     """A joining queue is not read while every thread has its delivery: what waits makes a larger batch."""
     held_messages = warmed(2)
-    assert held_messages.wait_for_room(join=64, within_s=0) == 64
+    assert held_messages.wait_to_fetch(join=64, within_s=0) == 64
     fetch(held_messages, 2)
-    assert held_messages.wait_for_room(join=64, within_s=0) == 0
+    assert held_messages.wait_to_fetch(join=64, within_s=0) == 0
 
 
 def test_finishing_makes_room_and_lets_go_of_the_lease() -> None:
@@ -70,7 +70,7 @@ def test_finishing_makes_room_and_lets_go_of_the_lease() -> None:
     assert held_messages.held_ids("q") == {b"1-0"}
     held_messages.finish(delivery)
     assert held_messages.held_ids("q") == set()
-    assert held_messages.wait_for_room(join=1, within_s=0) >= 1
+    assert held_messages.wait_to_fetch(join=1, within_s=0) >= 1
 
 
 def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
@@ -80,14 +80,14 @@ def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
     held_messages.start(delivery)
     delivery.confirm([0])
     assert held_messages.held_ids("q") == set()
-    assert held_messages.wait_for_room(join=1, within_s=0) == 0
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 0
 
 
 def test_delivery_given_back_does_not_start() -> None:
     """What was handed back before a thread came to it must not run here."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
-    assert held_messages.give_back([delivery]) == [delivery]
+    assert held_messages.withdraw([delivery]) == [delivery]
     assert not held_messages.start(delivery)
 
 
@@ -96,8 +96,8 @@ def test_running_delivery_is_given_back_only_when_asked_for() -> None:
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
     held_messages.start(delivery)
-    assert held_messages.give_back([delivery]) == []
-    assert held_messages.give_back([delivery], even_running=True) == [delivery]
+    assert held_messages.withdraw([delivery]) == []
+    assert held_messages.withdraw([delivery], even_running=True) == [delivery]
 
 
 def test_one_suspect_at_a_time() -> None:
@@ -139,7 +139,7 @@ class Waiting:
         wait_until(lambda: len(held_messages._sleepers) == count)
 
     def _wait(self, held_messages: HeldMessages) -> None:
-        self.rooms.append(held_messages.wait_for_room(join=64, within_s=60))
+        self.rooms.append(held_messages.wait_to_fetch(join=64, within_s=60))
 
     def end(self) -> list[int]:
         """How much room each was told of, long before it would have looked by itself."""
@@ -164,7 +164,7 @@ def test_what_is_given_back_makes_room() -> None:
     held_messages = warmed(1)
     [delivery] = fetch(held_messages, 1)
     waiting = Waiting(held_messages, 1)
-    held_messages.give_back([delivery])
+    held_messages.withdraw([delivery])
     assert waiting.end() == [64]
 
 
@@ -181,4 +181,4 @@ def test_stopped_process_has_no_room() -> None:
     """Nothing is taken once the process stops."""
     held_messages = opened(4)
     held_messages.stop()
-    assert held_messages.wait_for_room(join=1, within_s=0) == 0
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 0
