@@ -132,10 +132,10 @@ class Rig:
         name: str = "act",
         queue: str = QUEUE,
         raises: Callable[[], Exception] | None = None,
-        settle: bool = True,
+        acknowledge: bool = True,
         gated: bool = False,
     ) -> None:
-        """An engine actor that notes its calls, waits for the gate if `gated`, then raises or settles."""
+        """An engine actor that notes its calls, waits if `gated`, then raises or acknowledges."""
         if gated:
             self._gates.append(seen.gate)
 
@@ -146,7 +146,7 @@ class Rig:
                 seen.gate.wait(20)
             if raises is not None:
                 raise raises()
-            if settle:
+            if acknowledge:
                 pipe = broker.group.client.pipeline(transaction=True)
                 everything = range(len(receipt.entries))
                 receipt.acknowledge(pipe, everything)
@@ -215,7 +215,7 @@ class Rig:
         return {row[0]: (row[1], row[3]) for row in rows}
 
     def length(self, queue: str = QUEUE) -> int:
-        """How many messages are not settled."""
+        """How many messages are not acknowledged."""
         return int(self.client.xlen(stream_key(queue)))
 
     def dead(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:

@@ -190,7 +190,7 @@ MUTANTS: Final = (
         "                    self._move_back(queue)\n",
         "                    pass\n",
     ),
-    # -- what is taken, and what is let go of
+    # -- what is taken over, and what is handed back
     _broker(
         "own lapsed entries are renewed, not taken over",
         "leases/recoverer",
@@ -210,7 +210,7 @@ MUTANTS: Final = (
         "policy.may_join is None or",
     ),
     _broker(
-        "what has not started within a second is given back",
+        "what has not started within a second is handed back",
         "consumer",
         "        self._hand_back_overdue()\n        within_s",
         "        within_s",

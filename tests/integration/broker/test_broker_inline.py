@@ -22,7 +22,7 @@ from tests.support.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4
-"""Room for more while one is processed: what comes alone does so of its own."""
+"""More than one: a message that comes alone does not do so for want of threads."""
 
 AHEAD = msgspec.structs.replace(PATIENT, ahead_s=10.0)
 """Messages are fetched ahead, on a machine of any speed."""
@@ -107,12 +107,12 @@ def delivery(*payloads: bytes, engine: bool = True, deliveries: int = 1) -> Deli
 
 def experienced() -> InlineProcessor:
     """One that has seen as many lone messages as it takes."""
-    place = InlineProcessor(QUEUE, {"act": QUICK}, lambda: None)
-    assert [place.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW)] == [False] * LONE_IN_A_ROW
-    return place
+    inline = InlineProcessor(QUEUE, {"act": QUICK}, lambda: None)
+    assert [inline.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW)] == [False] * LONE_IN_A_ROW
+    return inline
 
 
-def hung_in_place(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dramatiq.Worker]:
+def hung_inline(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dramatiq.Worker]:
     """A worker whose fetching thread hangs at `slow` until the event is set."""
     opened = threading.Event()
     broker = rig.engine_broker(policy=QUICK)
@@ -132,8 +132,8 @@ def idle_for_ms(rig: Rig, entry: bytes) -> int:
 
 def test_what_stays() -> None:
     """A lone one, after enough lone ones."""
-    place = experienced()
-    assert [place.suits(delivery(b"a"), alone=True) for _ in range(3)] == [True] * 3
+    inline = experienced()
+    assert [inline.suits(delivery(b"a"), alone=True) for _ in range(3)] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -148,17 +148,17 @@ def test_what_stays() -> None:
 )
 def test_what_does_not_stay_and_begins_the_count_anew(other: Delivery, alone: bool) -> None:
     """After such a one the next ones are handed over as well."""
-    place = experienced()
-    assert not place.suits(other, alone=alone)
-    after = [place.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW + 1)]
+    inline = experienced()
+    assert not inline.suits(other, alone=alone)
+    after = [inline.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW + 1)]
     assert after == [False] * LONE_IN_A_ROW + [True]
 
 
 def test_what_may_take_long_does_not_stay() -> None:
     """Nor what nobody says anything about; both leave the count as it is."""
-    place = experienced()
-    assert not place.suits(delivery(b"long"), alone=True)
-    assert place.suits(delivery(b"a"), alone=True)
+    inline = experienced()
+    assert not inline.suits(delivery(b"long"), alone=True)
+    assert inline.suits(delivery(b"a"), alone=True)
     assert not InlineProcessor(QUEUE, {}, lambda: None).suits(delivery(b"a"), alone=True)
 
 
@@ -186,7 +186,7 @@ def test_messages_that_come_together_are_shared_out(rig: Rig) -> None:
 
 
 def test_message_not_known_to_be_quick_is_handed_over(rig: Rig) -> None:
-    """What may take long never keeps the fetching thread, however lonely it comes."""
+    """What may take long never runs on the fetching thread, even if it comes alone."""
     broker = rig.engine_broker(policy=QUICK)
     acting = Acting(broker)
     rig.work(broker, threads=THREADS)
@@ -239,7 +239,9 @@ def test_slow_one_counts_as_a_busy_thread(rig: Rig) -> None:
     broker = rig.engine_broker(policy=QUICK, timing=AHEAD)
     acting = Acting(broker, hanging(opened, b"slow"))
     rig.work(broker, threads=1)
-    warm_up(rig, broker, acting, count=20)  # a single thread must be known as quick for there to be room
+    warm_up(
+        rig, broker, acting, count=20
+    )  # messages must be known to be quick, or a single thread fetches none ahead
     rig.send(broker, b"slow")
     wait_until(lambda: b"slow" in acting.begun)
     rig.send(broker, b"next")
@@ -294,9 +296,9 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
     wait_until(lambda: b"two" in acting.done)
 
 
-def test_lease_of_a_message_in_place_is_renewed(rig: Rig) -> None:
+def test_lease_of_an_inline_message_is_renewed(rig: Rig) -> None:
     """A process keeps what its fetching thread is at, as it keeps what the others are at."""
-    opened, broker, acting, _ = hung_in_place(rig)
+    opened, broker, acting, _ = hung_inline(rig)
     [entry] = rig.pending()
     idle_ms = [idle_for_ms(rig, entry)]
 
@@ -349,14 +351,14 @@ class Looks:
 def counted_looks(broker: StreamsBroker) -> Looks:
     """Counts from now on."""
     looks = Looks()
-    place = broker._consumers[QUEUE]._inline
-    fetch = place._fetch
+    inline = broker._consumers[QUEUE]._inline
+    fetch = inline._fetch
 
     def counted() -> Delivery | None:
         looks.count += 1
         return fetch()
 
-    place._fetch = counted
+    inline._fetch = counted
     return looks
 
 
@@ -375,17 +377,17 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
     worker = rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     one_by_one(rig, broker, acting, [b"a"])
-    place = broker._consumers[QUEUE]._inline
+    inline = broker._consumers[QUEUE]._inline
     assert len([thread for thread in standbys() if thread not in earlier]) == 1
-    wait_until(lambda: not place._watched)
+    wait_until(lambda: not inline._watched)
     looks: list[bool] = []
-    takes_long = place._takes_long
+    takes_long = inline._takes_long
 
     def looking() -> bool:
         looks.append(takes_long())
         return looks[-1]
 
-    monkeypatch.setattr(place, "_takes_long", looking)
+    monkeypatch.setattr(inline, "_takes_long", looking)
     time.sleep(0.3)
     assert not looks
     rig.stop(worker)
@@ -394,7 +396,7 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
 
 def test_standby_does_not_spin_while_the_process_drains(rig: Rig) -> None:
     """Nothing more is fetched then, and what runs needs the interpreter."""
-    opened, broker, _, worker = hung_in_place(rig)
+    opened, broker, _, worker = hung_inline(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
     wait_until(lambda: broker.held_messages.stopping)
@@ -427,9 +429,9 @@ def test_stop_takes_its_time_once(rig: Rig) -> None:
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "stop"])
 
 
-def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
-    """A worker that is told to stop settles what its fetching thread is at."""
-    opened, broker, acting, worker = hung_in_place(rig)
+def test_stop_waits_for_an_inline_message(rig: Rig) -> None:
+    """A worker that is told to stop finishes the message on its fetching thread."""
+    opened, broker, acting, worker = hung_inline(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
     wait_until(lambda: broker.held_messages.stopping)
@@ -439,16 +441,16 @@ def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
     assert (acting.done[-1], rig.length(), rig.pending()) == (b"slow", 0, {})
 
 
-def test_stop_hands_back_a_message_in_place_that_does_not_end(rig: Rig) -> None:
+def test_stop_hands_back_a_message_inline_that_does_not_end(rig: Rig) -> None:
     """What is not finished in time goes back to the queue, uncounted."""
-    opened, _, _, worker = hung_in_place(rig)
+    opened, _, _, worker = hung_inline(rig)
     rig.stop(worker, timeout_ms=300)
     assert [deliveries for _, deliveries in rig.pending().values()] == [0]
     opened.set()
 
 
 def test_standby_survives_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error while it fetches for others is logged; the next slow message finds it at its place."""
+    """An error while it fetches for others is logged; it still fetches beside the next slow message."""
     opened = threading.Event()
     # What was lost is handed back after a second.
     broker = rig.engine_broker(policy=QUICK, timing=Timing())

@@ -160,7 +160,7 @@ def test_process_that_was_cut_off_takes_nothing_over_for_a_lease(
 def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     """A message that another process has taken over stays that process's, whatever the first one does."""
     broker, seen = rig.engine_broker(lease_s=30.0), Seen()
-    rig.actor(broker, seen, gated=True, settle=False)
+    rig.actor(broker, seen, gated=True, acknowledge=False)
     rig.send(broker, b"contested")
     rig.work(broker)
     wait_until(lambda: seen.calls)
@@ -316,8 +316,8 @@ def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch:
     consumer.close()
 
 
-def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
-    """Renewal counts only what is pending in this process's name, so a stranger's message is left alone."""
+def test_frozen_process_hands_nothing_back_that_another_runs(rig: Rig) -> None:
+    """Only what is pending in this process's name is handed back: a stranger's message stays where it is."""
     broker = rig.engine_broker()
     rig.send(broker, b"theirs")
     [entry] = rig.take_as("other")
@@ -325,7 +325,7 @@ def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
     assert rig.pending() == {entry: (b"other", 1)}
 
 
-def test_many_threads_and_processes_settle_each_message_once(rig: Rig) -> None:
+def test_many_threads_and_processes_process_each_message_once(rig: Rig) -> None:
     """Three workers share a thousand messages: each is processed, none twice."""
     seen = Seen()
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""How much a process takes, and what it lets go of."""
+"""How many messages a process fetches, and which it holds no longer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def warmed(threads: int) -> HeldMessages:
 
 
 def test_new_process_takes_one_message_a_thread() -> None:
-    """Before anything is known of the pace, nothing is fetched ahead."""
+    """Before it is known how long messages take, nothing is fetched ahead."""
     held_messages = opened(4)
     assert held_messages.wait_to_fetch(join=1, within_s=0) == 4
     fetch(held_messages, 3)
@@ -54,7 +54,7 @@ def test_quick_messages_are_fetched_ahead() -> None:
     assert held_messages.wait_to_fetch(join=1, within_s=0) == 4 + 4 * AHEAD_AT_MOST
 
 
-def test_busy_process_has_no_room_for_joined_messages() -> None:
+def test_busy_process_fetches_nothing_to_join() -> None:
     """A joining queue is not read while every thread has its delivery: what waits makes a larger batch."""
     held_messages = warmed(2)
     assert held_messages.wait_to_fetch(join=64, within_s=0) == 64
@@ -62,7 +62,7 @@ def test_busy_process_has_no_room_for_joined_messages() -> None:
     assert held_messages.wait_to_fetch(join=64, within_s=0) == 0
 
 
-def test_finishing_makes_room_and_lets_go_of_the_lease() -> None:
+def test_a_finished_delivery_frees_its_thread_and_its_lease() -> None:
     """A finished delivery frees its thread and is renewed no more."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
@@ -74,7 +74,7 @@ def test_finishing_makes_room_and_lets_go_of_the_lease() -> None:
 
 
 def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
-    """Once its transaction has succeeded, an entry is let go of at once."""
+    """Once its transaction has succeeded, an entry is held no longer."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
     held_messages.start(delivery)
@@ -83,7 +83,7 @@ def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
     assert held_messages.wait_to_fetch(join=1, within_s=0) == 0
 
 
-def test_delivery_given_back_does_not_start() -> None:
+def test_withdrawn_delivery_does_not_start() -> None:
     """What was handed back before a thread came to it must not run here."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
@@ -91,7 +91,7 @@ def test_delivery_given_back_does_not_start() -> None:
     assert not held_messages.start(delivery)
 
 
-def test_running_delivery_is_given_back_only_when_asked_for() -> None:
+def test_running_delivery_is_withdrawn_only_when_asked_for() -> None:
     """A running delivery stays, unless the process ends."""
     held_messages = opened(1)
     [delivery] = fetch(held_messages, 1)
@@ -132,19 +132,19 @@ class Waiting:
     """Consumers of several queues that wait for a thread of their process."""
 
     def __init__(self, held_messages: HeldMessages, count: int) -> None:
-        self.rooms: list[int] = []
+        self.told: list[int] = []
         self._count = count
         for _ in range(count):
             threading.Thread(target=self._wait, args=(held_messages,), daemon=True).start()
         wait_until(lambda: len(held_messages._sleepers) == count)
 
     def _wait(self, held_messages: HeldMessages) -> None:
-        self.rooms.append(held_messages.wait_to_fetch(join=64, within_s=60))
+        self.told.append(held_messages.wait_to_fetch(join=64, within_s=60))
 
     def end(self) -> list[int]:
-        """How much room each was told of, long before it would have looked by itself."""
-        wait_until(lambda: len(self.rooms) == self._count)
-        return self.rooms
+        """How many entries each may fetch, told long before it would have looked by itself."""
+        wait_until(lambda: len(self.told) == self._count)
+        return self.told
 
 
 def test_every_consumer_looks_when_a_thread_becomes_free() -> None:
@@ -154,12 +154,12 @@ def test_every_consumer_looks_when_a_thread_becomes_free() -> None:
     held_messages.start(delivery)
     waiting = Waiting(held_messages, 3)
     held_messages.finish(delivery)
-    rooms = waiting.end()
-    assert len(rooms) == 3
-    assert all(room > 0 for room in rooms)
+    told = waiting.end()
+    assert len(told) == 3
+    assert all(fetchable > 0 for fetchable in told)
 
 
-def test_what_is_given_back_makes_room() -> None:
+def test_a_withdrawn_delivery_frees_its_thread() -> None:
     """Its thread is free for something else at once."""
     held_messages = warmed(1)
     [delivery] = fetch(held_messages, 1)
@@ -169,7 +169,7 @@ def test_what_is_given_back_makes_room() -> None:
 
 
 def test_stop_ends_every_wait() -> None:
-    """Whoever waits for room goes home."""
+    """Whoever waits to fetch is told that nothing may be fetched."""
     held_messages = warmed(1)
     fetch(held_messages, 1)
     waiting = Waiting(held_messages, 2)
@@ -177,7 +177,7 @@ def test_stop_ends_every_wait() -> None:
     assert waiting.end() == [0, 0]
 
 
-def test_stopped_process_has_no_room() -> None:
+def test_stopped_process_fetches_nothing() -> None:
     """Nothing is taken once the process stops."""
     held_messages = opened(4)
     held_messages.stop()
