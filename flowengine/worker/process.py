@@ -12,6 +12,7 @@ from dramatiq.middleware import Middleware
 from flowengine.bootstrap import build_broker, build_state, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Patience, Runner
@@ -62,7 +63,9 @@ class WorkerParts(msgspec.Struct, frozen=True):
     format: FormatCheck
 
 
-def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event) -> WorkerParts:
+def build(
+    settings: Settings, environ: Mapping[str, str], stop: threading.Event, timing: Timing = TIMING
+) -> WorkerParts:
     """The broker with the worker's actor on every queue that a handler names."""
     registry = load_registry(settings.handlers)
     state = build_state(settings)
@@ -89,7 +92,7 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         is_quick=groups.is_quick,
         on_dead=lambda task, starts: worker_lost(task, starts, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy})
+    broker = build_broker(settings, {"run_node": policy}, timing)
     queues = tuple(sorted({item.queue for item in registry}))
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
