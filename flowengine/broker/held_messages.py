@@ -20,9 +20,7 @@ from typing import Final
 
 from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.timing import TIMING, Timing
-
-AHEAD_AT_MOST: Final = 4
-"""A process fetches no more messages ahead for each thread, however short they are."""
+from flowengine.heuristics import FETCHED_AHEAD
 
 _AVERAGE_WEIGHT: Final = 0.1
 """How much the newest message counts in the average of what a message takes."""
@@ -252,7 +250,7 @@ class HeldMessages:
         idle = self._idle()
         if self._average_s > self._timing.ahead_s:
             return max(0, idle)
-        depth = min(AHEAD_AT_MOST, int(self._timing.ahead_s / max(self._average_s, 1e-6)))
+        depth = min(FETCHED_AHEAD, int(self._timing.ahead_s / max(self._average_s, 1e-6)))
         ahead = depth * (self._threads - self._stuck())
         fetchable = idle + ahead
         # Half of what may be fetched ahead at a time: fewer, larger fetches.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from queue import PriorityQueue
 from threading import Event, Thread
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from dramatiq.worker import Worker, WorkerThread
@@ -19,12 +19,7 @@ from dramatiq.worker import Worker, WorkerThread
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import Policies
 from flowengine.broker.timing import TIMING, Timing
-
-LONE_IN_A_ROW: Final = 4
-"""So many messages must have come alone before one is processed here.
-
-Where many wait, batches and more threads are worth more.
-"""
+from flowengine.heuristics import LONE_IN_A_ROW
 
 log = structlog.stdlib.get_logger(__name__)
 

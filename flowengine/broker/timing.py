@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from flowengine.heuristics import FETCHED_AHEAD_S, FETCHER_BUSY_S, HANDOVER_S, JOINED_WORK_S, STUCK_S
+
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """The broker's times in seconds, as its parts are given them."""
@@ -13,19 +15,19 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     start_within_s: float = 1.0
     """A message that has not started so long after it was fetched is handed back."""
 
-    ahead_s: float = 0.02
+    ahead_s: float = FETCHED_AHEAD_S
     """Messages that take less, on average, are fetched ahead: so much work for each thread."""
 
-    stuck_s: float = 0.1
+    stuck_s: float = STUCK_S
     """A thread that works on one message for longer is not counted on."""
 
-    join_horizon_s: float = 0.25
+    join_horizon_s: float = JOINED_WORK_S
     """A joining queue fetches no more than this much work at once."""
 
     block_at_most_s: float = 1.0
     """A consumer blocks in reading no longer than this."""
 
-    handover_s: float = 0.0001
+    handover_s: float = HANDOVER_S
     """A consumer keeps out of the way of the thread that it has just given a message for so long."""
 
     back_off_from_s: float = 0.05
@@ -55,7 +57,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     remove_idle_s: float = 24 * 3600.0
     """A consumer that has done nothing for so long, and holds nothing, is gone."""
 
-    fetcher_busy_s: float = 0.01
+    fetcher_busy_s: float = FETCHER_BUSY_S
     """A thread that processes what it fetched keeps others from being fetched no longer than this."""
 
     standby_rest_s: float = 1.0

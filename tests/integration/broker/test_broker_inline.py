@@ -14,9 +14,10 @@ from dramatiq.worker import ConsumerThread
 from flowengine.broker import inline_processor
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery, Entry
-from flowengine.broker.inline_processor import LONE_IN_A_ROW, InlineProcessor
+from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import Timing
+from flowengine.heuristics import LONE_IN_A_ROW
 from flowengine.queues import GROUP, stream_key
 from tests.support.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until

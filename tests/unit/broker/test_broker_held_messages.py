@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.held_messages import AHEAD_AT_MOST, HeldMessages
+from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import PAYLOAD
+from flowengine.heuristics import FETCHED_AHEAD
 from tests.support.broker_rig import make_assembler
 from tests.support.waiting import wait_until
 
@@ -51,7 +52,7 @@ def test_new_process_takes_one_message_a_thread() -> None:
 def test_quick_messages_are_fetched_ahead() -> None:
     """Where messages are quick, a few more than there are threads are taken."""
     held_messages = warmed(4)
-    assert held_messages.wait_to_fetch(join=1, within_s=0) == 4 + 4 * AHEAD_AT_MOST
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 4 + 4 * FETCHED_AHEAD
 
 
 def test_busy_process_fetches_nothing_to_join() -> None:
