@@ -153,7 +153,7 @@ def test_given_server_is_used_and_keeps_the_execution(start: Start, valkey: Valk
     execution = told["execution_id"]
     assert command.stderr == f"execution {execution} on the server that REDIS_URL names\n"
     with valkey.connect() as client:
-        assert client.exists(f"fe:x:{execution}:meta")
+        assert client.exists(f"fe:x:{execution}:control")
     assert told["results"]["only"] == {"egress": None}, "others' work ran with more egress than they set"
 
 
