@@ -6,7 +6,14 @@ import msgspec
 
 NODES = "nodes"
 SECRETS = "secrets"
-RESERVED_ROOTS = frozenset({NODES, SECRETS})
+
+JINJA_WORDS = frozenset(
+    ("and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True")
+)
+"""The words of Jinja2's expressions: a template cannot read a node that is called so."""
+
+RESERVED_NAMES = frozenset({NODES, SECRETS}) | JINJA_WORDS
+"""Names that mean something in every template, and so can be no node's."""
 
 
 class Reference(msgspec.Struct, frozen=True):

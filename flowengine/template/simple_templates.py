@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from flowengine.template.reference import NODES, SECRETS, Reference
+from flowengine.template.reference import JINJA_WORDS, NODES, SECRETS, Reference
 
 _READ = re.compile(
     r"""(?<!\{)\{\{[ ]*
@@ -20,9 +20,6 @@ _READ = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _NOT_SIMPLE = re.compile(r"\{[{%#]|\r")
-_JINJA_WORDS = frozenset(
-    ("and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True")
-)
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -72,7 +69,7 @@ def _path(match: re.Match[str]) -> Path | None:
         if root == SECRETS:
             return Path(Reference("secret", name), ()) if len(name) <= 128 and not keys else None
         root = name
-    elif root in _JINJA_WORDS:
+    elif root in JINJA_WORDS:
         return None
     kind = "output"
     if keys and keys[0] == "result":
