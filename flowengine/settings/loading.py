@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 
 from flowengine.errors import SettingsError
+from flowengine.nearest_name import nearest_name
 from flowengine.settings.dotenv import environment
 from flowengine.settings.model import Limits, Settings
 from flowengine.settings.parsing import Value
@@ -56,8 +56,8 @@ def _build(values: Mapping[str, Value], unknown: tuple[str, ...]) -> Settings:
 def unknown_names(variables: Mapping[str, str]) -> Iterator[str]:
     """Names that look like ours and are not known, each with the nearest known one."""
     names = set(BY_NAME) | {f"{setting.name}_FILE" for setting in SETTINGS if setting.from_file}
-    known = {name.removeprefix(_OURS) for name in names if name.startswith(_OURS)}
+    known = sorted(name.removeprefix(_OURS) for name in names if name.startswith(_OURS))
     for name in sorted(variables):
         if name.startswith(_OURS) and not name.startswith(_SECRETS) and name not in READ_ELSEWHERE | names:
-            nearest = get_close_matches(name.removeprefix(_OURS), known, n=1)
-            yield f"{name} (did you mean {_OURS}{nearest[0]}?)" if nearest else name
+            nearest = nearest_name(name.removeprefix(_OURS), known)
+            yield name if nearest is None else f"{name} (did you mean {_OURS}{nearest}?)"
