@@ -7,7 +7,7 @@ import pytest
 from flowengine.template import RESERVED_NAMES, analyse
 from flowengine.template.errors import TemplateError
 from flowengine.workflow.schema import document_schema
-from tests.support.documents import accepted, catalog, checked, node, only, workflow
+from tests.support.documents import accepted, catalog, checked, node, only, reading, workflow
 
 JINJA_WORDS = (
     "and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True",
@@ -89,7 +89,7 @@ def test_workflow_has_words_of_its_own(word: str) -> None:
     "wrong",
     [
         node("a", "far_away"),
-        {"id": "a", "handler": "transform", "config": {"input": "{{ far_away.x }}", "transform_type": "trim"}},
+        reading("a", "{{ far_away.x }}"),
         {"id": "a", "handler": "transform", "config": {"input": 1, "transform_type": "sideways"}},
         {"id": "a", "handler": "transform", "config": {"input": 1, "transform_type": "trim", "colour": 1}},
         node("a", handler="sleep"),
