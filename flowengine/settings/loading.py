@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from flowengine.errors import SettingsError
@@ -10,14 +10,18 @@ from flowengine.nearest_name import nearest_name
 from flowengine.settings.dotenv import environment
 from flowengine.settings.model import Limits, Settings
 from flowengine.settings.parsing import Value
-from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS
+from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS, Setting
 
 _OURS = "FLOWENGINE_"
 _SECRETS = "FLOWENGINE_SECRET_"
 
 
-def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str], dotenv: Path | None, *, wanted: Callable[[Setting], bool] = lambda _: True
+) -> Settings:
     """The settings of this process. The environment wins over `.env`.
+
+    `wanted`: which settings are read. The others keep their defaults, whatever stands there.
 
     An empty value counts as not set, and so does one of spaces only. But a secret of spaces only is
     wrong: something has failed to fill it in.
@@ -26,10 +30,11 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
     name, for the caller to log. Raises SettingsError with every wrong setting and what it allows. The
     wrong value itself is not repeated: it may be a secret.
     """
-    variables = environment(environ, dotenv)
+    chosen = [setting for setting in SETTINGS if wanted(setting)]
+    variables = environment(environ, dotenv, files_of=[setting.name for setting in chosen])
     values: dict[str, Value] = {}
     wrong: list[str] = []
-    for setting in SETTINGS:
+    for setting in chosen:
         given = variables.get(setting.name, "")
         text = given.strip()
         if not text:
