@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from flowengine.template.reference import JINJA_WORDS, NODES, SECRETS, Reference
+from flowengine.template.reference import JINJA_WORDS, NODES, SECRETS, FieldRead, Reference
 
 _READ = re.compile(
     r"""(?<!\{)\{\{[ ]*
@@ -27,6 +27,14 @@ class Path(msgspec.Struct, frozen=True):
 
     reference: Reference
     keys: tuple[tuple[str, str], ...]
+
+    @property
+    def field_read(self) -> FieldRead | None:
+        """The fields that it reads of a node's output; None where it reads none."""
+        if self.reference.kind == "secret" or not self.keys:
+            return None
+        keys = tuple(key for key, _ in self.keys)
+        return FieldRead(self.reference.name, self.reference.kind == "primary", keys)
 
 
 def read_simple(text: str) -> list[str | Path] | None:

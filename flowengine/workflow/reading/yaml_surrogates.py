@@ -29,7 +29,7 @@ _PRIVATE: Final = re.compile(r"[\ue000-\uf7ff]|\\(?:u|U0000)([eE][0-9a-fA-F]{3}|
 
 
 class SurrogatePairs:
-    """The pairs of one document: `text` has stand-ins in their places, of the block that begins at `start`."""
+    """The pairs of one document. `text` has stand-ins in their places, from the block at `start` on."""
 
     def __init__(self, text: str, start: int) -> None:
         self._shift = start - _SURROGATES
