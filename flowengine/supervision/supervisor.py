@@ -184,7 +184,7 @@ class _Child:
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(
             self.service.argv,
-            env=self.service.environment,
+            env=self._environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if self._capture else None,
             stderr=subprocess.STDOUT if self._capture else None,
@@ -194,6 +194,13 @@ class _Child:
         if self._process.stdout is not None:
             self.output = self._process.stdout.fileno()
             os.set_blocking(self.output, False)
+
+    def _environment(self) -> Mapping[str, str] | None:
+        """What is captured is read as UTF-8, line by line, whatever the terminal's encoding is."""
+        if not self._capture:
+            return self.service.environment
+        given = os.environ if self.service.environment is None else self.service.environment
+        return {**given, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
     def is_alive(self) -> bool:
         return self._running and self._process is not None and self._process.poll() is None

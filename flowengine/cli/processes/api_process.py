@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
@@ -12,6 +13,7 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_superviso
 
 def main() -> int:
     """Serve until told to stop; returns the exit code: 3 or FATAL_EXIT for a wrong setting."""
+    write_any_character()
     options = parse_options(sys.argv[1:])
     supervised = "supervised" in options
     if supervised:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import click
 
 from flowengine import __version__
+from flowengine.cli.output.streams import styles_wanted
 from flowengine.cli.processes.command_lines import api_program, service_program
 from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
@@ -114,7 +114,7 @@ def _accepts(port: int) -> bool:
 
 
 def _print_line(service: str, line: str) -> None:
-    colour = COLOURS[service] if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
+    colour = COLOURS[service] if sys.stdout.isatty() and styles_wanted() else None
     label = f"{service:<12}"
     click.echo(f"{click.style(label, fg=colour) if colour else label} | {plain_text(line)}")
 

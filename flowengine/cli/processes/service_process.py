@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
@@ -12,6 +13,7 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, ta
 
 def main() -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
+    write_any_character()
     service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
     import_without_rich("structlog", *(["httpx"] if service == "worker" else []))

@@ -141,14 +141,19 @@ class _Run:
         return self._execution
 
     def _watch(self, services: WorkflowRunServices, executions: Executions, execution: str) -> int:
+        from flowengine.cli.output.console import OutputConsole
         from flowengine.cli.output.progress import Silence, choose_progress
-        from flowengine.cli.output.results import OutputConsole, encode_results, print_results
+        from flowengine.cli.output.results import encode_results, print_results
 
-        console = OutputConsole(stderr=self._as_json, highlight=False, emoji=False, markup=False)
+        console = OutputConsole(stderr=self._as_json)
         quiet = self._as_json and not console.is_terminal
         self._starting.end()
         with Silence() if quiet else choose_progress(console) as progress:
-            view = self._until_ended(services, executions, execution, progress)
+            self._starting.say_with(progress.say)
+            try:
+                view = self._until_ended(services, executions, execution, progress)
+            finally:
+                self._starting.say_with(None)
         results = executions.results(view.execution_id)
         if self._as_json:
             click.echo(encode_results(results))
