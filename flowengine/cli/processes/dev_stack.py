@@ -14,6 +14,7 @@ import click
 from flowengine import __version__
 from flowengine.cli.output.streams import styles_wanted
 from flowengine.cli.processes.command_lines import api_program, service_program
+from flowengine.cli.processes.service_environment import service_environment
 from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
@@ -59,10 +60,13 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
 
 
 def _services(port: int, environment: Mapping[str, str]) -> list[Service]:
+    programs = {
+        "api": api_program(host=HOST, port=port, supervised=True),
+        "orchestrator": service_program("orchestrator", grace_s=GRACE_S),
+        "worker": service_program("worker", grace_s=GRACE_S),
+    }
     return [
-        Service("api", api_program(host=HOST, port=port, supervised=True), environment),
-        Service("orchestrator", service_program("orchestrator", grace_s=GRACE_S), environment),
-        Service("worker", service_program("worker", grace_s=GRACE_S), environment),
+        Service(name, program, service_environment(name, environment)) for name, program in programs.items()
     ]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from flowengine.cli.processes.command_lines import service_program
+from flowengine.cli.processes.service_environment import service_environment
 from flowengine.cli.tool_settings import defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
@@ -60,7 +61,9 @@ class WorkflowRunServices:
             self.settings = read_settings(environment)
             self._supervisor = Supervisor(
                 [
-                    Service(name, service_program(name, grace_s=GRACE_S), environment)
+                    Service(
+                        name, service_program(name, grace_s=GRACE_S), service_environment(name, environment)
+                    )
                     for name in ("orchestrator", "worker")
                 ],
                 interrupts=self._interrupts,
