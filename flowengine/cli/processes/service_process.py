@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
@@ -12,9 +13,13 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, ta
 
 
 def main() -> int:
-    """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
+    """Run the service that the command line names; returns the exit code."""
     write_any_character()
-    service, options = sys.argv[1], parse_options(sys.argv[2:])
+    return run_service(sys.argv[1], parse_options(sys.argv[2:]))
+
+
+def run_service(service: str, options: Mapping[str, str]) -> int:
+    """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
     lifeline = take_lifeline()  # before anything that could read standard input
     import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
 
