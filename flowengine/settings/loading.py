@@ -9,7 +9,7 @@ from flowengine.errors import SettingsError
 from flowengine.nearest_name import nearest_name
 from flowengine.settings.dotenv import environment
 from flowengine.settings.model import Limits, Settings
-from flowengine.settings.parsing import Value
+from flowengine.settings.parsing import RefusedError, Value
 from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS, Setting
 
 _OURS = "FLOWENGINE_"
@@ -43,6 +43,8 @@ def load_settings(
             continue
         try:
             values[setting.field] = setting.parser.parse(text)
+        except RefusedError as error:
+            wrong.append(f"{setting.name} must be {setting.parser.allowed}; {error}")
         except ValueError:
             wrong.append(f"{setting.name} must be {setting.parser.allowed}")
     if wrong:

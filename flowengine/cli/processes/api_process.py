@@ -27,6 +27,7 @@ def main() -> int:
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, read_settings
+    from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
     from flowengine.handlers import load_registry
     from flowengine.observability import configure_logs
@@ -38,6 +39,7 @@ def main() -> int:
             settings = msgspec.structs.replace(settings, insecure=True)
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         registry = load_registry(settings.handlers)
+        check_access(settings)
         app = create_app(build_executions(settings, registry), registry, settings)
         port = int(options["port"]) if "port" in options else None
         serve(app, settings, host=options.get("host"), port=port)

@@ -26,6 +26,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
     import msgspec
 
     from flowengine.bootstrap import read_settings
+    from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError
     from flowengine.observability import configure_logs
 
@@ -38,6 +39,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
+        check_access(settings)
         threads = int(options.get("threads", DEFAULT_THREADS))
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)

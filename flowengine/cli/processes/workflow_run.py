@@ -18,6 +18,7 @@ import click
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.cli.processes.parked_services import ParkedServices
+from flowengine.cli.processes.redis_access import check_access
 from flowengine.cli.processes.workflow_run_services import (
     GRACE_S,
     SERVICES,
@@ -112,6 +113,9 @@ class _Run:
                 registry, plan = self._prepare(settings)
             if plan is None:
                 return INVALID
+            if not self._is_private:
+                with interrupts.at_once():
+                    check_access(settings)
             services = stack.enter_context(
                 WorkflowRunServices(interrupts, parked, self._starting.say, is_private=self._is_private)
             )
