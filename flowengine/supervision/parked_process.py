@@ -116,9 +116,9 @@ def _become(main: Callable[[], int], input_end: int, output_end: int) -> NoRetur
         atexit._run_exitfuncs()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else _CRASHED
-    except BaseException:  # noqa: BLE001 - the process's edge
-        traceback.print_exc()
     finally:
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

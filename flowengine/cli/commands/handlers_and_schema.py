@@ -91,10 +91,13 @@ def _print_table(registry: Registry) -> None:
     console = OutputConsole()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_lines=False)
     table.add_column("handler", no_wrap=True, overflow="fold")
-    table.add_column("config (* required, = default)", overflow="fold")
+    table.add_column("what it does; what its config takes (= default)", overflow="fold", ratio=3)
+    table.add_column("config (* required)", overflow="fold", ratio=1)
     for item in registry:
-        lines = [f"{field.label}: {field.kind_and_default}" for field in fields_in_words(item.config_type)]
-        cells = (item.name, "\n".join([item.summary, *lines]))
+        fields = fields_in_words(item.config_type)
+        lines = [f"  {field.name}: {field.kind_and_default}" for field in fields]
+        labels = ", ".join(field.label for field in fields)
+        cells = (item.name, "\n".join([item.summary, *lines]), labels)
         table.add_row(*(Text(plain_text(cell, keep_lines=True)) for cell in cells), end_section=True)
     console.print(table)
     click.echo("flowengine handlers NAME shows one in full.", err=True)

@@ -62,6 +62,7 @@ def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
     assert second.wait(within_s=20) == 0
 
 
+@pytest.mark.proves("secret-of-another-service")
 def test_each_service_has_its_own_credentials_only(start: Start) -> None:
     """Workflows' secrets and the key of the language model are the worker's; the API's keys are the API's."""
     command = start(

@@ -50,6 +50,7 @@ def test_data_directory_is_the_owners_alone(tmp_path: Path, umask: int) -> None:
     assert {mode for name, mode in modes.items() if not name.is_dir()} == {0o600}
 
 
+@pytest.mark.proves("data-folder-open")
 def test_open_data_directory_of_an_earlier_start_is_closed(tmp_path: Path) -> None:
     """With all that the server has left there."""
     data = tmp_path / "data"
@@ -61,6 +62,7 @@ def test_open_data_directory_of_an_earlier_start_is_closed(tmp_path: Path) -> No
         assert {mode & 0o077 for mode in _modes(data).values()} == {0}
 
 
+@pytest.mark.proves("data-folder-open")
 def test_open_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     """It may be a home: the folder stays as it is, and the message says what to do. A closed one is used."""
     (tmp_path / "photo.jpg").touch()

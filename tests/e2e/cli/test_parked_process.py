@@ -59,6 +59,7 @@ def test_copy_has_no_open_file_of_the_other() -> None:
     assert ran.stdout == "4\n", ran.stderr
 
 
+@pytest.mark.proves("run-killed-while-parked")
 def test_copy_that_is_dismissed_or_forgotten_ends_without_running() -> None:
     """Also when the other is gone."""
     ran = program("""

@@ -33,6 +33,7 @@ def guarded() -> Iterator[Valkey]:
         server.close()
 
 
+@pytest.mark.proves("url-quoted")
 @pytest.mark.parametrize(
     ("user", "database", "reason"),
     [

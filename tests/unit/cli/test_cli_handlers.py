@@ -32,8 +32,9 @@ def test_list_has_types_defaults_and_allowed_values() -> None:
     told = handlers().stdout
     for part in (
         "compute",
-        "operation*: one of add, divide, max, min, modulo, multiply, power, subtract",
-        "a*: integer or number or text",
+        "operation*, a*, b*",
+        "operation: one of add, divide, max, min, modulo, multiply, power, subtract",
+        "a: integer or number or text",
         'separator: text = ""',
         "descending: true or false = false",
         "indent: integer, at least 0, at most 8 = 0",

@@ -8,6 +8,7 @@ from flowengine.errors import SettingsError
 from flowengine.settings import load_settings
 
 
+@pytest.mark.proves("url-quoted")
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

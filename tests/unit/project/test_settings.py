@@ -208,6 +208,7 @@ def test_line_of_ours_that_cannot_be_read_is_named(tmp_path: Path, line: str) ->
     assert "it'" not in str(caught.value)
 
 
+@pytest.mark.proves("setting-names-endless-file")
 def test_files_that_do_not_end_or_wait_are_refused(tmp_path: Path) -> None:
     """A device, a pipe, a folder, a file of a gigabyte: at once, without reading them."""
     pipe, large = tmp_path / "pipe", tmp_path / "large"
