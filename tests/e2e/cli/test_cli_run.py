@@ -247,7 +247,11 @@ def test_run_takes_less_than_a_second_of_processor_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("moment", ["server", "processes"])
 def test_ctrl_c_during_the_start_starts_nothing(start: Start, tmp_path: Path, moment: str) -> None:
     """Exit code 130 and a message. The node has not run, and nothing is left."""
-    command = start("touch.yaml")
+    (tmp_path / "slow_in_services.py").write_text(
+        "import os, time\ntime.sleep(5 if os.environ.get('REDIS_URL') else 0)\n"
+        "from handlers_of_run import *\n"
+    )
+    command = start("touch.yaml", FLOWENGINE_HANDLERS="slow_in_services")
     _await_moment(command, moment)
     command.interrupt()
     assert command.wait(within_s=20) == 130
