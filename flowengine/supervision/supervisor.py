@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 
 from flowengine.supervision.child_shutdown import FATAL_EXIT
 from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.parked_process import ParkedProcess
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -28,11 +29,15 @@ CHUNK = 65536
 
 
 class Service(NamedTuple):
-    """A process to keep running. `environment`: the whole of it; None inherits this process's."""
+    """A process to keep running. `environment`: the whole of it; None inherits this process's.
+
+    `parked`: what runs first, in place of `argv`. For a supervisor that captures what its children print.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str] | None = None
+    parked: ParkedProcess | None = None
 
 
 class Report(Protocol):
@@ -168,7 +173,7 @@ class _Child:
         self.restart_at: float | None = None
         self.output: int | None = None
         self._capture = capture
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ParkedProcess | None = None
         self._running = False
         self._started_at = 0.0
         self._quick_deaths = 0
@@ -182,18 +187,33 @@ class _Child:
         self.close()
         self.restart_at = None
         self._started_at = time.monotonic()
-        self._process = subprocess.Popen(
+        parked = self.service.parked
+        if parked is not None and parked.is_waiting:
+            self._process = parked
+            parked.start(self._environment())
+        else:
+            self._process = self._spawn()
+        self._running = True
+        if self._process.stdout is not None:
+            self.output = self._process.stdout.fileno()
+            os.set_blocking(self.output, False)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             self.service.argv,
-            env=self.service.environment,
+            env=self._environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if self._capture else None,
             stderr=subprocess.STDOUT if self._capture else None,
             process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone, which decides
         )
-        self._running = True
-        if self._process.stdout is not None:
-            self.output = self._process.stdout.fileno()
-            os.set_blocking(self.output, False)
+
+    def _environment(self) -> Mapping[str, str] | None:
+        """What is captured is read as UTF-8, line by line, whatever the terminal's encoding is."""
+        if not self._capture:
+            return self.service.environment
+        given = os.environ if self.service.environment is None else self.service.environment
+        return {**given, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
     def is_alive(self) -> bool:
         return self._running and self._process is not None and self._process.poll() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import stamina
 import structlog
 
 from flowengine.observability import configure_logs, set_redactor
@@ -43,7 +45,7 @@ def start() -> Iterator[Start]:
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("httpx", "httpcore"):
+    for name in ("httpx", "httpcore", "dramatiq"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -210,3 +212,20 @@ def test_warnings_become_log_lines(start: Start) -> None:
         warnings.warn("careful", stacklevel=1)
         logging.captureWarnings(capture=False)
     assert lines(sink)[0]["logger"] == "py.warnings"
+
+
+def test_lines_of_libraries_are_in_our_words(start: Start) -> None:
+    """A retry of stamina's is an event like ours, without what was called; dramatiq's threads are no news."""
+    sink = start()
+    failed = False
+    with contextlib.suppress(ValueError):
+        for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0):
+            with attempt:
+                failed = True
+                raise ValueError("not yet")
+    logging.getLogger("dramatiq.worker.Worker").info("Shutting down...")
+    assert failed
+    (line,) = lines(sink)
+    assert (line["event"], line["attempt"], line["delay_s"]) == ("call.retry_scheduled", 2, 0.0)
+    assert "not yet" in line["error"]
+    assert line.keys().isdisjoint({"callable", "args", "kwargs"})
