@@ -71,7 +71,7 @@ def test_a_json_workflow_is_accepted(api: ServedApi) -> None:
         "execution_id": body["execution_id"],
         "name": "One",
         "status": "pending",
-        "created_at": "2026-01-02T03:04:05Z",
+        "created_at": "2026-01-02T03:04:05.000Z",
         "correlation_id": "order-1",
     }
     assert api.store.stored[body["execution_id"]].correlation_id == "order-1"
@@ -250,7 +250,7 @@ def test_a_store_that_cannot_is_told_with_when_to_retry(
     """Retry-After on each, the error's own words in the detail."""
     api.store.broken = error
     answer = api.client.post("/workflow", json=ONE_NODE)
-    assert assert_problem(answer, status, code)["detail"] == str(error)
+    assert assert_problem(answer, status, code)["detail"].startswith(str(error))
     assert answer.headers["retry-after"] == retry_after
 
 
