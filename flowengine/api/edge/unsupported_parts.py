@@ -6,7 +6,6 @@ without the protection of its Idempotency-Key.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from litestar import Request

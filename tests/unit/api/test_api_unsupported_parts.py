@@ -1,4 +1,4 @@
-"""An unsafe request is done as it was sent, or refused; and who cannot know whether it was done is told how."""
+"""An unsafe request is done as it was sent, or refused. Who cannot know whether it was done is told how."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER
 from flowengine.execution.views import TriggeredView
 
 UNKNOWN_OUTCOME: Final = (
-    "The trigger may have been applied, or may still be. GET {path} tells: it was, once `run` is one more than "
-    "before. Sending it again starts nothing twice: while the execution runs it is answered 409."
+    "The trigger may have been applied, or may still be. GET {path} tells: it was, once `run` is one more "
+    "than before. Sending it again starts nothing twice: while the execution runs it is answered 409."
 )
 TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
 TRIGGER_EXECUTION: Final = Operation(
