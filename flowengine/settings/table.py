@@ -121,6 +121,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Share of Redis's `maxmemory` above which new work is refused.",
     ),
     Setting(
+        "FLOWENGINE_MAX_STORED_BYTES",
+        "max_stored_bytes",
+        whole(0, 1024 * _GIB),
+        "Bytes that Redis may use before new work is refused. 0: only FLOWENGINE_MEMORY_LIMIT_RATIO counts, "
+        "or half of the memory of Redis's machine where there is no `maxmemory`.",
+    ),
+    Setting(
         "FLOWENGINE_LEASE_SECONDS",
         "lease_s",
         number(0.5, 3600),

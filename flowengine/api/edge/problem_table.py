@@ -123,8 +123,8 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "store_full": ProblemKind(
         503,
         "Redis is close to its memory limit",
-        "Redis uses 931234567 of 1073741824 bytes, more than 85%: new work is refused so that what runs "
-        "can end; raise maxmemory or wait",
+        "Redis uses 931234567 bytes, the limit is 912680550 (85% of its maxmemory): new work is refused so "
+        "that what runs can end; give Redis more memory, or wait until old executions expire",
         30,
     ),
     "too_busy": ProblemKind(
