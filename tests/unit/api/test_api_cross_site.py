@@ -74,8 +74,8 @@ def test_links_from_other_sites_may_be_followed(api: ServedApi) -> None:
         "http://127.0.0.1", "http://127.0.0.1:80", "http://127.0.0.1:8001", "http://localhost:8000",
         "http://evil@127.0.0.1:8000", "http://127.0.0.1:8000@evil", "http://127.0.0.1:8000/",
         "http://127.0.0.1:x",
-        "http://127.0.0.1:8000.evil", "ftp://127.0.0.1:8000", "127.0.0.1:8000", "//127.0.0.1:8000", "null", "",
-        f"{OWN}, {OWN}", f"{OWN}?", f"{OWN}#", "http://127.0.0.1:99999", "http://[127.0.0.1]:8000",
+        "http://127.0.0.1:8000.evil", "ftp://127.0.0.1:8000", "127.0.0.1:8000", "//127.0.0.1:8000", "null",
+        "", f"{OWN}, {OWN}", f"{OWN}?", f"{OWN}#", "http://127.0.0.1:99999", "http://[127.0.0.1]:8000",
     ],
 )  # fmt: skip
 def test_origin_that_is_not_ours_is_refused(origin: str) -> None:
