@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from flowengine.api.routes.service.documentation_pages import FOLDER
 from flowengine.cli.commands.help import TOPICS
 from flowengine.settings.table import SETTINGS
 
@@ -32,7 +33,9 @@ def test_wheel_holds_the_package_and_its_reference(tmp_path: Path) -> None:
     folders = {name.split("/")[0].removesuffix(".dist-info").partition("-")[0] for name in names}
     assert folders == {"flowengine"}
     shipped = {name for name in names if name.startswith("flowengine/") and not name.endswith(".py")}
-    assert shipped == {"flowengine/py.typed", *(f"flowengine/reference/{topic}.md" for topic in TOPICS)}
+    swagger_ui = {path.relative_to(ROOT).as_posix() for path in FOLDER.iterdir()}
+    topics = {f"flowengine/reference/{topic}.md" for topic in TOPICS}
+    assert shipped == {"flowengine/py.typed", *topics, *swagger_ui}
 
 
 def test_image_is_built_from_all_that_the_wheel_needs() -> None:

@@ -15,6 +15,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.execution_id import TO_STATUS, TO_TRIGGER
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_plan
 from flowengine.execution.views import CreatedView
 
@@ -32,7 +33,15 @@ CREATE_EXECUTION: Final = Operation(
     summary="Accept a workflow",
     description="Validates the document, reports all its problems at once, and stores a pending execution.",
     body=WORKFLOW_BODY,
-    responses={201: ViewResponse("Stored, not yet started", CreatedView, {"created": CREATED})},
+    responses={
+        201: ViewResponse(
+            "Stored, not yet started",
+            CreatedView,
+            {"created": CREATED},
+            links=(TO_TRIGGER, TO_STATUS),
+            has_location=True,
+        )
+    },
     refusals=(
         "not_supported",
         "malformed_document",
@@ -41,10 +50,7 @@ CREATE_EXECUTION: Final = Operation(
         "unsupported_media_type",
         "invalid_workflow",
         "unknown_parameter",
-        "too_busy",
         "too_many_executions",
-        "store_unavailable",
-        "store_full",
     ),
 )
 

@@ -15,7 +15,12 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.api.routes.executions.execution_id import (
+    EXECUTION_ID_PARAMETER,
+    TO_RESULTS,
+    TO_STATUS,
+    call_about,
+)
 from flowengine.execution.views import TriggeredView
 
 UNKNOWN_OUTCOME: Final = (
@@ -26,9 +31,17 @@ TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
     description="Starts a pending execution; on a failed one retries only what failed. Of two at once "
-    "exactly one starts it.",
+    "exactly one starts it. Takes no body.",
     parameters=(EXECUTION_ID_PARAMETER,),
-    responses={202: ViewResponse("Started", TriggeredView, {"started": TRIGGERED})},
+    responses={
+        202: ViewResponse(
+            "Started",
+            TriggeredView,
+            {"started": TRIGGERED},
+            links=(TO_STATUS, TO_RESULTS),
+            has_location=True,
+        )
+    },
     refusals=(
         "not_supported",
         "execution_not_found",
@@ -36,8 +49,6 @@ TRIGGER_EXECUTION: Final = Operation(
         "wrong_state",
         "unknown_parameter",
         "too_many_executions",
-        "store_unavailable",
-        "store_full",
     ),
 )
 
