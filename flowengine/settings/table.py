@@ -198,6 +198,13 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 # Read by compose.yaml, not by a process; no mistake when they stand in a shared .env.
-READ_ELSEWHERE = frozenset({"FLOWENGINE_WORKER_PROCESSES"})
+READ_ELSEWHERE = frozenset(
+    {
+        "FLOWENGINE_WORKER_PROCESSES",
+        "FLOWENGINE_REDIS_MAXMEMORY",
+        "FLOWENGINE_REDIS_MEMORY",
+        "FLOWENGINE_PYTHON_IMAGE",
+    }
+)
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
