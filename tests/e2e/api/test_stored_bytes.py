@@ -35,7 +35,7 @@ def test_workflows_that_nobody_triggers_do_not_fill_the_memory(stack: Stack) -> 
     accepted = [answer for answer in answers if answer.status_code == 201]
     assert 1 <= len(accepted) <= 4
     for refused in answers[len(accepted) :]:
-        detail = assert_problem(refused, 503, "store_full")["detail"]
+        detail = str(assert_problem(refused, 503, "store_full")["detail"])
         assert "FLOWENGINE_MAX_STORED_BYTES" in detail
         assert refused.headers["Retry-After"] == "30"
     with stack.valkey.connect() as redis:
