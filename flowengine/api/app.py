@@ -19,6 +19,7 @@ from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
 from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
 from flowengine.api.edge.request_bodies import request_budget
 from flowengine.api.edge.responses import response_budget
+from flowengine.api.edge.unsupported_parts import refuse_unsupported
 from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Executions
 from flowengine.api.routes.all_routes import ROUTES
@@ -53,6 +54,7 @@ class _Application(Litestar):
         super().__init__(
             routes,
             guards=[key_guard(keys)],
+            before_request=refuse_unsupported,
             exception_handlers={Exception: _refusing(keys)},
             on_shutdown=[calls.close],
             openapi_config=None,

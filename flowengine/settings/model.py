@@ -68,6 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     grace_s: float = 30.0
     max_unfinished_executions: int = 100_000
     memory_limit_ratio: float = 0.85
+    max_stored_bytes: int = 0
     handlers: tuple[str, ...] = ()
     llm_base_url: str | None = None
     llm_api_key: str | None = None

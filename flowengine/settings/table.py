@@ -122,6 +122,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Share of Redis's `maxmemory` above which new work is refused.",
     ),
     Setting(
+        "FLOWENGINE_MAX_STORED_BYTES",
+        "max_stored_bytes",
+        whole(0, 1024 * _GIB),
+        "Bytes that Redis may use before new work is refused. 0: only FLOWENGINE_MEMORY_LIMIT_RATIO counts, "
+        "or half of the memory of Redis's machine where there is no `maxmemory`.",
+    ),
+    Setting(
         "FLOWENGINE_LEASE_SECONDS",
         "lease_s",
         number(0.5, 3600),
@@ -192,6 +199,13 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 # Read by compose.yaml, not by a process; no mistake when they stand in a shared .env.
-READ_ELSEWHERE = frozenset({"FLOWENGINE_WORKER_PROCESSES"})
+READ_ELSEWHERE = frozenset(
+    {
+        "FLOWENGINE_WORKER_PROCESSES",
+        "FLOWENGINE_REDIS_MAXMEMORY",
+        "FLOWENGINE_REDIS_MEMORY",
+        "FLOWENGINE_PYTHON_IMAGE",
+    }
+)
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -1,62 +1,119 @@
-"""Whether new work may come in: the limit on unfinished executions, and Redis's memory.
+"""Whether new work may come in: the limit on unfinished executions, and the limit on what Redis stores.
 
-What already runs must be able to end, so new executions and triggers are refused well before
-`maxmemory`, where Redis refuses every transaction whole.
+What already runs must be able to end, so new executions and triggers are refused well before the memory is
+used up: at `maxmemory` Redis refuses every transaction whole, and without one the machine's memory ends.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
+import msgspec
 import redis
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
+from flowengine.settings import Settings
 from flowengine.store.connection.sessions import Command
 from flowengine.store.state import RedisState
 
 MEMORY_EVERY_S = 0.5
 RETRY_AFTER_S = 5
+SMALL_BYTES: Final = 64 * 1024
+"""What is larger is let in only after a new look at the memory."""
+MACHINE_SHARE: Final = 0.5
+"""Of the machine's memory, where Redis has no `maxmemory`: it forks to rewrite its append-only file, and may
+then need twice what it stores."""
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Bytes that Redis uses, and the most that it may use for new work to come in; 0 where nobody knows one.
+
+    `because` says what sets the limit.
+    """
+
+    used: int = 0
+    limit: int = 0
+    because: str = ""
+
+    def has_room(self, count: int = 0) -> bool:
+        """Whether so many bytes more may come in."""
+        return self.limit == 0 or self.used + count <= self.limit
+
+
+def memory_of(figures: Mapping[str, str], settings: Settings) -> Memory:
+    """What INFO says of the memory, beside the lowest of the limits that there are."""
+    most, machine = (int(figures.get(name, 0)) for name in ("maxmemory", "total_system_memory"))
+    limits = []
+    if settings.max_stored_bytes:
+        limits.append((settings.max_stored_bytes, "FLOWENGINE_MAX_STORED_BYTES"))
+    if most:
+        ratio = settings.memory_limit_ratio
+        limits.append((int(most * ratio), f"{ratio:.0%} of its maxmemory"))
+    if machine and not limits:
+        limits.append((int(machine * MACHINE_SHARE), f"{MACHINE_SHARE:.0%} of its machine's memory"))
+    return Memory(int(figures.get("used_memory", 0)), *min(limits, default=(0, "")))
 
 
 class Admission:
-    """The doorkeeper of one process. Memory is asked for at most each `memory_every_s` seconds.
+    """The doorkeeper of one process.
+
+    Memory is asked for at most each `memory_every_s` seconds, and before large work.
 
     `questions` go along with whatever else the caller reads, in one round trip, and their replies to
-    `decide`; `check` asks by itself.
+    `decide`; `letting_in` asks by itself.
     """
 
     def __init__(self, state: RedisState, *, memory_every_s: float = MEMORY_EVERY_S) -> None:
         self._state = state
         self._memory_every_s = memory_every_s
         self._asked = float("-inf")
-        self._full: str | None = None
+        self._memory = Memory()
         self._may_ask: bool | None = None
+        self._lock = threading.RLock()
+        self._coming = 0
+        """Bytes that are let in and being stored."""
+        self._unseen = 0
+        """Bytes that were let in and that the last look at the memory may not have seen."""
 
-    def check(self) -> None:
-        """Raises TooManyExecutionsError or StoreFullError when no new execution may come in."""
-        self.decide(self._state.sessions.retrying_read(self.questions()))
+    @contextlib.contextmanager
+    def letting_in(self, size: int) -> Iterator[None]:
+        """Around the storing of a new execution of so many bytes, which count from here on.
 
-    def questions(self) -> list[Command]:
+        Raises TooManyExecutionsError or StoreFullError when it may not come in.
+        """
+        replies = self._state.sessions.retrying_read(self.questions(size))
+        with self._lock:
+            self.decide(replies, size=size)
+            self._coming += size
+            self._unseen += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= size
+
+    def questions(self, size: int = 0) -> list[Command]:
         """What to ask: how many wait and run and, where that is not known, how much memory is used."""
         names = self._state.keys
         asked: list[Command] = [("ZCARD", names.index("pending")), ("ZCARD", names.index("running"))]
-        if time.monotonic() - self._asked < self._memory_every_s:
+        if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:
             return asked
         if self._may_ask is None:
             self._may_ask = self._probe()
         return [*asked, ("INFO", "memory")] if self._may_ask else asked
 
-    def decide(self, replies: Sequence[Any], *, starting: bool = False) -> None:
+    def decide(self, replies: Sequence[Any], *, starting: bool = False, size: int = 0) -> None:
         """Raises TooManyExecutionsError or StoreFullError when no new work may come in.
 
         `starting`: a trigger; only the executions that run count then.
         """
         pending, running, *memory = replies
         if memory:
-            self._full = self._too_full(parse_info(memory[0]))
-            self._asked = time.monotonic()
+            self._look(parse_info(memory[0]))
         waiting = running if starting else pending + running
         most = self._state.settings.max_unfinished_executions
         if waiting >= most:
@@ -65,8 +122,14 @@ class Admission:
                 "(FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): try again later",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if self._full is not None:
-            raise StoreFullError(self._full)
+        if not self._memory.has_room(self._unseen + size):
+            raise StoreFullError(_refusal(self._memory, size))
+
+    def _look(self, figures: Mapping[str, str]) -> None:
+        with self._lock:
+            self._memory = memory_of(figures, self._state.settings)
+            self._unseen = self._coming
+            self._asked = time.monotonic()
 
     def _probe(self) -> bool:
         """Whether INFO is allowed: hosted servers may forbid it, which would fail all that goes with it."""
@@ -77,15 +140,13 @@ class Admission:
             return False
         return True
 
-    def _too_full(self, figures: Mapping[str, str]) -> str | None:
-        most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
-        ratio = self._state.settings.memory_limit_ratio
-        if most == 0 or used <= most * ratio:
-            return None
-        return (
-            f"Redis uses {used} of {most} bytes, more than {ratio:.0%}: new work is refused so that what "
-            "runs can end; raise maxmemory or wait"
-        )
+
+def _refusal(memory: Memory, size: int) -> str:
+    needed = f" and this needs {size} more" if memory.has_room() else ""
+    return (
+        f"Redis uses {memory.used} bytes{needed}, the limit is {memory.limit} ({memory.because}): new work "
+        "is refused so that what runs can end; give Redis more memory, or wait until old executions expire"
+    )
 
 
 def parse_info(reply: bytes | dict[str, object]) -> dict[str, str]:

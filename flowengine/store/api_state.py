@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from flowengine.engine.ports import Committed, NodeState
@@ -57,10 +58,11 @@ class RedisApiState:
         """The records of nodes that have one."""
         return self._state.read_nodes(execution, nodes)
 
-    def check_admission(self) -> None:
-        """Raises TooManyExecutionsError or StoreFullError when no new execution may come in."""
+    def letting_in(self, size: int) -> AbstractContextManager[None]:
+        """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError or
+        StoreFullError when it may not come in."""
         self.ensure_format()
-        self._admission.check()
+        return self._admission.letting_in(size)
 
     def begin_admitting(self, execution: str) -> AdmittingUnit:
         """WATCH and read one execution, and ask whether work may come in: one round trip."""

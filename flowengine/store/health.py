@@ -15,7 +15,7 @@ import structlog
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
-from flowengine.store.admission import parse_info
+from flowengine.store.admission import memory_of, parse_info
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.keys import HEALTH
 from flowengine.store.state import RedisState
@@ -62,10 +62,12 @@ class Health:
         except (StoreUnavailableError, redis.RedisError) as error:
             log.info("health.memory_not_known", error=str(error))
             return NOT_KNOWN
-        most, used = int(figures.get("maxmemory", 0)), int(figures.get("used_memory", 0))
-        if most and used > most * self._state.settings.memory_limit_ratio:
-            return f"{used} of {most} bytes used: new work is refused"
-        return "ok"
+        memory = memory_of(figures, self._state.settings)
+        if memory.has_room():
+            return "ok"
+        return (
+            f"{memory.used} bytes used, the limit is {memory.limit} ({memory.because}): new work is refused"
+        )
 
     def _queue(self, queue: str, now: int) -> QueueView:
         key = stream_key(queue, self._state.keys.partition)

@@ -80,6 +80,11 @@ REQUESTS: Final[dict[str, bytes]] = {
     "a length and chunks": with_body(
         b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     ),
+    "a length and chunks, kept alive": with_body(
+        b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\nGET /nothing HTTP/1.1\r\n\r\n"
+    ),
+    "chunks in HTTP/1.0": b"POST /workflow HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "an unknown transfer encoding": with_body(b"Transfer-Encoding: gzip\r\n\r\n{}"),
     "chunked, twice": with_body(b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
     "a chunk of no size": with_body(b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\nxyz\r\n"),
@@ -103,6 +108,15 @@ REQUESTS: Final[dict[str, bytes]] = {
     "a form": post(b"Content-Type: application/x-www-form-urlencoded\r\n", b"name=x"),
     "a form of files": post(b"Content-Type: multipart/form-data; boundary=x\r\n", b"--x\r\n\r\n--x--\r\n"),
     "expecting something odd": post(TYPED + b"Expect: 200-maybe\r\n"),
+    "a POST of another site's page": post(TYPED + b"Sec-Fetch-Site: cross-site\r\n"),
+    "a POST of no site": post(TYPED + b"Origin: null\r\n"),
+    "an origin that is a lie": post(TYPED + b"Origin: http://localhost@evil.example\r\n"),
+    "an origin of 60 KB": post(TYPED + b"Origin: http://" + b"a" * 60_000 + b"\r\n"),
+    "an idempotency key": post(TYPED + b"Idempotency-Key: a\r\n"),
+    "a trigger of nothing with a body": (
+        b"POST /workflow/trigger/" + UNKNOWN.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
+        b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
+    ),
     "an upgrade to a web socket": get(
         b"/workflows/x",
         b"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",

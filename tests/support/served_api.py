@@ -75,12 +75,15 @@ class ServedApi:
 
 @contextmanager
 def served_api(
-    settings: Settings | None = None, *, connections: Connections | None = None
+    settings: Settings | None = None,
+    *,
+    connections: Connections | None = None,
+    registry: Registry | None = None,
 ) -> Iterator[ServedApi]:
-    """Serve on 127.0.0.1 while the block runs."""
+    """Serve on 127.0.0.1 while the block runs. Without `registry` there is the handler `echo`."""
     store = FakeExecutions()
     chosen = settings or Settings()
-    app = create_app(store, catalog(), chosen)
+    app = create_app(store, registry or catalog(), chosen)
     server = Server(app, chosen, host="127.0.0.1", port=0, connections=connections)
     thread = threading.Thread(target=server.run, name="served-api")
     thread.start()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
-from flowengine.errors import StoreUnavailableError
+from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.errors import StoreFullError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -52,6 +54,21 @@ class BlockingCalls:
     async def _call(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         limit = self._store_timeout_s
         return await _run(pool, work, limit, f"Redis did not answer within {limit:g} s.")
+
+
+@contextlib.contextmanager
+def outcome_unknown(advice: str) -> Iterator[None]:
+    """Around a change in the store: a caller whose change may have been made is told how to find out.
+
+    Raises RefusalError for a StoreUnavailableError: an abandoned call may still make its change, and so may a
+    transaction whose answer got lost. A full store has refused it for certain.
+    """
+    try:
+        yield
+    except StoreFullError:
+        raise
+    except StoreUnavailableError as error:
+        raise RefusalError(error.code, f"{str(error).rstrip('.')}. {advice}") from error
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, late: str) -> T:

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 HEADER: Final = "X-Correlation-ID"
 EXAMPLE: Final = "order-4711"
+MAX_CHARS: Final = 128
+PATTERN: Final = r"^[!-~]([ -~]*[!-~])?$"
+"""Printable ASCII that neither begins nor ends with a space."""
 
 _STATE_KEY: Final = "correlation_id"
 _NAME: Final = HEADER.lower().encode()

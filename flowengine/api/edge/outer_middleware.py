@@ -13,10 +13,12 @@ from urllib.parse import quote
 import structlog
 from litestar.types import HTTPScope, Receive, Send
 
+from flowengine.api.access.cross_site import is_cross_site
 from flowengine.api.access.key_guard import KEY_ID
 from flowengine.api.edge.correlation_id import choose_correlation_id, with_correlation_id
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError, refusal_for
+from flowengine.api.edge.request_bodies import check_framing
 from flowengine.api.edge.responses import OutgoingResponse
 
 Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
@@ -57,7 +59,10 @@ class OuterMiddleware:
                 send, share, path=path_of(scope), correlation_id=correlation_id, has_body=not is_head
             )
             try:
+                check_framing(scope)
                 self._check_address(scope)
+                if is_cross_site(scope["method"], scope["headers"]):
+                    raise RefusalError("cross_site_request")
                 await application(inside, receive, response.send)
             except Exception as error:  # noqa: BLE001 - the API's edge; `refusal_for` logs what nobody expected
                 await response.refuse(refusal_for(error))

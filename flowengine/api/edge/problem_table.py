@@ -30,6 +30,11 @@ class ProblemKind(msgspec.Struct, frozen=True):
 
 PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "bad_request": ProblemKind(400, "The request cannot be understood", "The request is malformed."),
+    "not_supported": ProblemKind(
+        400,
+        "The request asks for something that is not done here",
+        "The header Idempotency-Key is not supported: send none.",
+    ),
     "malformed_document": ProblemKind(
         400,
         "The body is no well-formed JSON or YAML",
@@ -46,6 +51,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "unauthorized": ProblemKind(
         401, "A key is needed", "Send a key in the header `Authorization: Bearer KEY`."
+    ),
+    "cross_site_request": ProblemKind(
+        403,
+        "A page of another site sent this",
+        "A browser may change something here only from a page of this service: Sec-Fetch-Site must be "
+        "same-origin or none, or Origin this service's own.",
     ),
     "route_not_found": ProblemKind(404, "No such route", "There is nothing here; see /docs."),
     "execution_not_found": ProblemKind(
@@ -93,6 +104,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
             ),
         ),
     ),
+    "unknown_parameter": ProblemKind(
+        422,
+        "The query has an unknown parameter",
+        "There is no query parameter 'wait' here. Known are: none.",
+    ),
     "too_many_executions": ProblemKind(
         429,
         "Too many executions wait or run",
@@ -107,8 +123,8 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "store_full": ProblemKind(
         503,
         "Redis is close to its memory limit",
-        "Redis uses 931234567 of 1073741824 bytes, more than 85%: new work is refused so that what runs "
-        "can end; raise maxmemory or wait",
+        "Redis uses 931234567 bytes, the limit is 912680550 (85% of its maxmemory): new work is refused so "
+        "that what runs can end; give Redis more memory, or wait until old executions expire",
         30,
     ),
     "too_busy": ProblemKind(

@@ -2,15 +2,20 @@
 
 The limits hold while the body arrives, so that a caller who lies about its length, or gives none,
 costs no more memory than one who keeps to it. What many callers send at once stays within a budget.
+Where a body ends must be beyond doubt: a proxy in front that saw another end would take what follows for
+a request of its own (request smuggling).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
 from litestar import Request
+from litestar.types import HTTPScope
 
 from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError
@@ -33,6 +38,23 @@ class Body(msgspec.Struct, frozen=True):
     form: Form
 
 
+def check_framing(scope: HTTPScope) -> None:
+    """Raises RefusalError, and ends the connection, where two readers may see two ends of the body.
+
+    RFC 9112, section 6.1: a length beside a transfer encoding, and a transfer encoding in HTTP/1.0.
+    """
+    names = {name for name, _ in scope["headers"]}
+    if b"transfer-encoding" not in names:
+        return
+    if b"content-length" in names:
+        detail = "A request has a Content-Length or a Transfer-Encoding, not both."
+    elif scope["http_version"] < "1.1":
+        detail = "HTTP/1.0 has no Transfer-Encoding."
+    else:
+        return
+    raise RefusalError("bad_request", detail, headers={"Connection": "close"})
+
+
 def request_budget(limits: Limits) -> MemoryBudget:
     """Enough for several bodies of the largest size."""
     size = max(BUDGET_BYTES, 4 * limits.max_body_bytes)
@@ -49,9 +71,16 @@ async def read_document(
     """
     form = _form(request)
     limit = limits.max_body_bytes if form == "json" else min(limits.max_yaml_bytes, limits.max_body_bytes)
+    async with refuse_late(arrival_s):
+        return Body(await _read(request, limit, form, share), form)
+
+
+@contextlib.asynccontextmanager
+async def refuse_late(arrival_s: float) -> AsyncIterator[None]:
+    """Raises RefusalError (408) when the block, which reads a body, takes longer."""
     try:
         async with asyncio.timeout(arrival_s):
-            return Body(await _read(request, limit, form, share), form)
+            yield
     except TimeoutError:
         raise RefusalError("request_timeout", f"The body did not arrive within {arrival_s:g} s.") from None
 

@@ -1,12 +1,12 @@
 """The OpenAPI 3.1 document of the API, assembled from what the routes say of themselves.
 
-Adds what they share: schemas of views and workflows, refusals from the problem table, headers, keys.
+What several of them share stands once, among the components, and is referred to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -15,83 +15,120 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge import correlation_id
-from flowengine.api.edge.problem_documents import (
-    MEDIA_TYPE,
-    ProblemDocument,
-    RefusalError,
-    problem_document,
-)
-from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.api.openapi.operation import (
     OPERATION,
     JsonObject,
+    Link,
     Operation,
     Parameter,
     RequestBody,
     ViewResponse,
 )
-from flowengine.jsonvalue import JsonValue
+from flowengine.api.openapi.refusals import refusal_components, refusal_responses, refusal_table
+from flowengine.api.openapi.schemas import name_of, plain, reference, schema_components
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
-from flowengine.workflow.schema import document_schema
 
-_SCHEMA_REF: Final = "#/components/schemas/{name}"
-_OF_ANY_ROUTE: Final = ("internal_error", "misdirected_request")
-_OF_CLOSED_ROUTES: Final = ("unauthorized",)
 _TYPE_IN_PATH: Final = re.compile(r":\w+\}")
 _DESCRIPTION: Final = """\
-Accepts workflows, starts them, and reports on them. Every error is a problem document (RFC 9457) with a
-stable `code`; every response carries `X-Correlation-ID`, taken from the request or generated."""
+Accepts workflows, starts them, and reports on them.
+
+Every error is a problem document (RFC 9457) with a stable `code`. Every response carries `X-Correlation-ID`,
+taken from the request or generated. 429 and 503 say in `Retry-After` when to come again.
+
+A change that is answered 503 `store_unavailable` may have been made: `detail` says how to find out.
+
+"""
 _CORRELATION_ID: Final = Parameter(
     component="CorrelationId",
     name=correlation_id.HEADER,
     location="header",
     description="Your id for this request: up to 128 printable ASCII characters. Others are replaced.",
-    schema={"type": "string", "maxLength": 128},
+    schema=reference("CorrelationId"),
 )
+_HEADERS: Final[JsonObject] = {
+    "CorrelationId": {
+        "description": "The request's id, in every log line that concerns it",
+        "schema": reference("CorrelationId"),
+        "example": correlation_id.EXAMPLE,
+    },
+    "Location": {
+        "description": "The path of the execution's status",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "RetryAfter": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
+    "Challenge": {"description": "How to send a key (RFC 9110, 11.6.1)", "schema": {"type": "string"}},
+}
+_TAGS: Final = {"workflows": "Run workflows and see what becomes of them", "service": "The service itself"}
+
+_Documented = tuple[HTTPRouteHandler, Operation]
 
 
 def openapi_document(routes: Iterable[HTTPRouteHandler], registry: Registry, settings: Settings) -> bytes:
     """The document as JSON. `registry` holds the handlers that workflows may name."""
-    documented = [(route, route.opt[OPERATION]) for route in routes if OPERATION in route.opt]
-    operations: list[Operation] = [operation for _, operation in documented]
-    workflow, definitions = _workflow_schemas(registry)
+    documented: list[_Documented] = [
+        (route, route.opt[OPERATION]) for route in routes if OPERATION in route.opt
+    ]
+    operations = [operation for _, operation in documented]
     document: JsonObject = {
         "openapi": "3.1.0",
         "info": {
             "title": "FlowEngine",
             "version": version("flowengine"),
-            "description": _DESCRIPTION,
-            "license": {"name": "MIT"},
+            "description": _DESCRIPTION + refusal_table(),
+            "contact": {"name": "The maintainers of FlowEngine"},
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "tags": [{"name": "workflows", "description": "Run them"}, {"name": "service"}],
+        "servers": [{"url": "/", "description": "This service"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(documented),
         "components": {
-            "schemas": {**_view_schemas(operations), **definitions, "Workflow": workflow},
-            "headers": {"CorrelationId": _correlation_header()},
+            "schemas": schema_components(_views(operations), registry),
+            "responses": refusal_components(
+                [
+                    (operation.refusals, _example_path(*pair))
+                    for pair in documented
+                    for operation in [pair[1]]
+                ],
+                _example_path(*_about_an_execution(documented)),
+            ),
+            "headers": _HEADERS,
             "parameters": _parameter_components(operations),
-            "securitySchemes": {
-                "key": {"type": "http", "scheme": "bearer", "description": "Made by `flowengine key new`."}
-            },
+            "links": _link_components(documented),
         },
-        "security": [{"key": []}] if settings.api_keys else [],
+        "security": [],
     }
-    return msgspec.json.encode(document)
+    return msgspec.json.encode(_with_key(document) if settings.api_keys else document)
 
 
-def _paths(documented: Sequence[tuple[HTTPRouteHandler, Operation]]) -> JsonObject:
+def _with_key(document: JsonObject) -> JsonObject:
+    components = document["components"]
+    assert isinstance(components, dict)
+    scheme: JsonObject = {"type": "http", "scheme": "bearer", "description": "Made by `flowengine key new`."}
+    return {
+        **document,
+        "components": {**components, "securitySchemes": {"key": scheme}},
+        "security": [{"key": []}],
+    }
+
+
+def _paths(documented: Sequence[_Documented]) -> JsonObject:
+    names = {route.handler_name for route, _ in documented}
     paths: dict[str, JsonObject] = {}
     for route, operation in documented:
-        (declared,) = route.paths
         (method,) = route.http_methods
-        path = _TYPE_IN_PATH.sub("}", declared)
-        paths.setdefault(path, {})[method.lower()] = _operation(route, path, operation)
+        paths.setdefault(_path(route), {})[method.lower()] = _operation(route, operation)
+        unknown = {link.operation for found in operation.responses.values() for link in found.links} - names
+        assert not unknown, f"links to no operation: {unknown}"
     return {**paths}
 
 
-def _operation(route: HTTPRouteHandler, path: str, operation: Operation) -> JsonObject:
-    is_open = route.opt.get(NEEDS_NO_KEY) is True
-    refusals = (*operation.refusals, *_OF_ANY_ROUTE, *(() if is_open else _OF_CLOSED_ROUTES))
+def _path(route: HTTPRouteHandler) -> str:
+    (declared,) = route.paths
+    return _TYPE_IN_PATH.sub("}", declared)
+
+
+def _operation(route: HTTPRouteHandler, operation: Operation) -> JsonObject:
     parameters = (*operation.parameters, _CORRELATION_ID)
     made: JsonObject = {
         "operationId": route.handler_name,
@@ -101,91 +138,77 @@ def _operation(route: HTTPRouteHandler, path: str, operation: Operation) -> Json
         "parameters": [{"$ref": f"#/components/parameters/{item.component}"} for item in parameters],
         "responses": {
             **{str(status): _view_response(found) for status, found in operation.responses.items()},
-            **_refusals(refusals, _example_path(path, operation)),
+            **refusal_responses(operation.refusals),
         },
     }
     if operation.body is not None:
         made["requestBody"] = _request_body(operation.body)
-    if is_open:
+    if route.opt.get(NEEDS_NO_KEY) is True:
         made["security"] = []
     return made
 
 
-def _example_path(path: str, operation: Operation) -> str:
+def _about_an_execution(documented: Sequence[_Documented]) -> _Documented:
+    """The operation whose path stands in the examples of what any route may answer."""
+    return next(pair for pair in documented if pair[1].parameters)
+
+
+def _example_path(route: HTTPRouteHandler, operation: Operation) -> str:
     """The path of a request, as refusals name it."""
     examples = {item.name: item.example for item in operation.parameters if item.location == "path"}
-    return path.format(**examples)
+    return _path(route).format(**examples)
 
 
 def _view_response(response: ViewResponse) -> JsonObject:
+    headers: JsonObject = {correlation_id.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
+    if response.has_location:
+        headers["Location"] = {"$ref": "#/components/headers/Location"}
     content: JsonObject = {
-        "schema": {"$ref": _SCHEMA_REF.format(name=response.view.__name__)},
-        "examples": {name: {"value": _plain(view)} for name, view in response.examples.items()},
+        "schema": reference(name_of(response.view)),
+        "examples": {name: {"value": plain(view)} for name, view in response.examples.items()},
     }
-    return {
+    made: JsonObject = {
         "description": response.description,
-        "headers": _response_headers(),
+        "headers": headers,
         "content": {"application/json": content},
     }
+    if response.links:
+        made["links"] = {link.operation: {"$ref": _link_ref(link.operation)} for link in response.links}
+    return made
 
 
-def _refusals(kinds: Iterable[str], path: str) -> JsonObject:
-    by_status: dict[str, list[str]] = {}
-    for kind in kinds:
-        by_status.setdefault(str(PROBLEM_KINDS[kind].status), []).append(kind)
-    return {status: _refusal(by_status[status], path) for status in sorted(by_status)}
+def _link_ref(operation: str) -> str:
+    return f"#/components/links/{operation}"
 
 
-def _refusal(kinds: Sequence[str], path: str) -> JsonObject:
-    """The response of one status, which may have several reasons."""
-    headers = _response_headers()
-    if any(PROBLEM_KINDS[kind].retry_after_s is not None for kind in kinds):
-        headers["Retry-After"] = {"description": "Seconds to wait", "schema": {"type": "integer"}}
-    if "unauthorized" in kinds:
-        headers["WWW-Authenticate"] = {"schema": {"type": "string"}}
-    content: JsonObject = {
-        "schema": {"$ref": _SCHEMA_REF.format(name=ProblemDocument.__name__)},
-        "examples": {
-            kind: {"summary": PROBLEM_KINDS[kind].title, "value": _example_problem(kind, path)}
-            for kind in kinds
-        },
+def _link_components(documented: Iterable[_Documented]) -> JsonObject:
+    links: dict[str, Link] = {
+        link.operation: link
+        for _, operation in documented
+        for response in operation.responses.values()
+        for link in response.links
     }
+    return {name: _link(link) for name, link in links.items()}
+
+
+def _link(link: Link) -> JsonObject:
+    parameters: Mapping[str, str] = link.parameters
     return {
-        "description": "; ".join(PROBLEM_KINDS[kind].title for kind in kinds),
-        "headers": headers,
-        "content": {MEDIA_TYPE: content},
+        "operationId": link.operation,
+        "parameters": {**parameters},
+        "description": link.description,
     }
-
-
-def _example_problem(kind: str, path: str) -> JsonValue:
-    refusal = RefusalError(kind, problems=PROBLEM_KINDS[kind].problems)
-    return _plain(problem_document(refusal, path=path, correlation_id=correlation_id.EXAMPLE))
 
 
 def _request_body(body: RequestBody) -> JsonObject:
-    schema: JsonObject = {"$ref": _SCHEMA_REF.format(name=body.schema)}
-    content: JsonObject = {
-        media_type: {
-            "schema": schema,
-            "examples": {
-                name: {"summary": example.summary, "value": example.value}
-                for name, example in examples.items()
-            },
-        }
-        for media_type, examples in body.examples.items()
+    examples: JsonObject = {
+        name: {"summary": example.summary, "value": example.value} for name, example in body.examples.items()
     }
-    return {"required": True, "description": body.description, "content": content}
-
-
-def _response_headers() -> JsonObject:
-    return {correlation_id.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
-
-
-def _correlation_header() -> JsonObject:
+    content: JsonObject = {"schema": reference(body.schema), "examples": examples}
     return {
-        "description": "The request's id, in every log line that concerns it",
-        "schema": {"type": "string", "maxLength": 128},
-        "example": correlation_id.EXAMPLE,
+        "required": True,
+        "description": body.description,
+        "content": dict.fromkeys(body.media_types, content),
     }
 
 
@@ -195,48 +218,16 @@ def _parameter_components(operations: Iterable[Operation]) -> JsonObject:
 
 
 def _parameter(parameter: Parameter) -> JsonObject:
-    described: JsonObject = {
+    return {
         "name": parameter.name,
         "in": parameter.location,
         "required": parameter.location == "path",
         "description": parameter.description,
         "schema": parameter.schema,
     }
-    return described if parameter.example is None else {**described, "example": parameter.example}
 
 
-def _view_schemas(operations: Iterable[Operation]) -> JsonObject:
-    views: dict[type[msgspec.Struct], None] = {
-        found.view: None for operation in operations for found in operation.responses.values()
-    }
-    _, schemas = msgspec.json.schema_components([*views, ProblemDocument], ref_template=_SCHEMA_REF)
-    return schemas
-
-
-def _workflow_schemas(registry: Registry) -> tuple[JsonObject, JsonObject]:
-    """The schema of the workflow document, and what it refers to, under names of their own."""
-    schema = _plain(document_schema(registry))
-    assert isinstance(schema, dict)
-    definitions = schema.pop("$defs", {})
-    assert isinstance(definitions, dict)
-    schema.pop("$schema", None)
-    schema.pop("$id", None)
-    workflow = _with_moved_refs(schema)
-    assert isinstance(workflow, dict)
-    return workflow, {f"Workflow.{name}": _with_moved_refs(value) for name, value in definitions.items()}
-
-
-def _with_moved_refs(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {
-            name: item.replace("#/$defs/", "#/components/schemas/Workflow.")
-            if name == "$ref" and isinstance(item, str)
-            else _with_moved_refs(item)
-            for name, item in value.items()
-        }
-    return [_with_moved_refs(item) for item in value] if isinstance(value, list) else value
-
-
-def _plain(value: object) -> JsonValue:
-    plain: JsonValue = msgspec.json.decode(msgspec.json.encode(value))
-    return plain
+def _views(operations: Iterable[Operation]) -> list[type[msgspec.Struct]]:
+    return list(
+        dict.fromkeys(found.view for operation in operations for found in operation.responses.values())
+    )

@@ -19,7 +19,11 @@ OPERATION: Final = "openapi_operation"
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """`component` is its name in the document. `example` stands for a path parameter in examples of paths."""
+    """`component` is its name in the document.
+
+    `example` stands for a path parameter where a response names its path. It is no default for requests:
+    /docs would ask for what does not exist.
+    """
 
     component: str
     name: str
@@ -37,11 +41,20 @@ class BodyExample(msgspec.Struct, frozen=True):
 
 
 class RequestBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A required body. `schema` names a component; `examples`: media type -> name -> example."""
+    """A required body. `schema` names a component; `examples` are the same in every media type."""
 
     description: str
     schema: str
-    examples: Mapping[str, Mapping[str, BodyExample]]
+    media_types: tuple[str, ...]
+    examples: Mapping[str, BodyExample]
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What may be asked next. `parameters`: name -> the OpenAPI runtime expression that gives its value."""
+
+    operation: str
+    description: str
+    parameters: Mapping[str, str]
 
 
 class ViewResponse(msgspec.Struct, frozen=True):
@@ -50,6 +63,8 @@ class ViewResponse(msgspec.Struct, frozen=True):
     description: str
     view: type[msgspec.Struct]
     examples: Mapping[str, msgspec.Struct]
+    links: tuple[Link, ...] = ()
+    has_location: bool = False
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):

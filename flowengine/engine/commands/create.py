@@ -15,11 +15,11 @@ def create(store: CommandStore, plan: Plan, *, correlation_id: str) -> CreatedVi
 
     Raises TooManyExecutionsError, StoreFullError, StoreUnavailableError.
     """
-    store.check_admission()
-    now = store.now()
-    execution = new_id(now, secrets.token_hex(8), store.partition)
     encoded = encode_plan(plan)
-    store.write({execution: [Create(plan.name, encoded, len(plan.nodes), correlation_id, now)]})
+    with store.letting_in(len(encoded)):
+        now = store.now()
+        execution = new_id(now, secrets.token_hex(8), store.partition)
+        store.write({execution: [Create(plan.name, encoded, len(plan.nodes), correlation_id, now)]})
     store.keep_plan(execution, encoded, plan)
     return CreatedView(
         execution_id=execution,

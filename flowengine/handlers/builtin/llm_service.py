@@ -6,7 +6,7 @@ no workflow can send the key elsewhere. Retries are those of every HTTP call.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -35,6 +35,12 @@ class ChatMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to ask: `prompt`, or `messages` for a whole conversation."""
 
+    SCHEMA_RULES: ClassVar[dict[str, Any]] = {
+        "oneOf": [
+            {"required": ["prompt"], "properties": {"prompt": {"type": "string"}}},
+            {"required": ["messages"], "properties": {"messages": {"type": ["array", "string"]}}},
+        ]
+    }
     prompt: Annotated[str | None, msgspec.Meta(description="The question, as one user message.")] = None
     messages: Annotated[
         list[ChatMessage] | None, msgspec.Meta(description="A conversation, instead of `prompt`.")

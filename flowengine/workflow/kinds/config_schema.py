@@ -12,7 +12,12 @@ Schema = dict[str, Any]
 TEMPLATE: Final = "Template"
 """The definition of a templated string, which the schema of the document holds."""
 
-_TEMPLATE_REF: Final[Schema] = {"$ref": f"#/$defs/{TEMPLATE}"}
+RULES: Final = "SCHEMA_RULES"
+"""A class attribute of a config struct: what its own check demands beyond its fields, as JSON Schema.
+A config without any field does not meet it."""
+
+_REF_START: Final = "#/$defs/"
+_TEMPLATE_REF: Final[Schema] = {"$ref": f"{_REF_START}{TEMPLATE}"}
 
 
 class WorkSchema(msgspec.Struct, frozen=True):
@@ -29,10 +34,14 @@ class WorkSchema(msgspec.Struct, frozen=True):
 
 def config_schemas(types: Iterable[type[msgspec.Struct]]) -> tuple[list[Schema], Schema]:
     """A schema for each config struct, and the definitions that these schemas refer to."""
+    kinds = list(types)
     configs, components = msgspec.json.schema_components(
-        types, schema_hook=_any_schema, ref_template="#/$defs/{name}"
+        kinds, schema_hook=_any_schema, ref_template=_REF_START + "{name}"
     )
-    return list(configs), {name: _admitting_fields(schema) for name, schema in components.items()}
+    definitions = {name: _admitting_fields(schema) for name, schema in components.items()}
+    for kind, config in zip(kinds, configs, strict=True):
+        definitions.get(config.get("$ref", "").removeprefix(_REF_START), {}).update(getattr(kind, RULES, {}))
+    return list(configs), definitions
 
 
 def _any_schema(kind: type) -> Schema:

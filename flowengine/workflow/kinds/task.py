@@ -17,7 +17,7 @@ from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
 from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
+from flowengine.workflow.kinds.config_schema import RULES, Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.plan import Task
 from flowengine.workflow.problems import did_you_mean, quoted
@@ -117,7 +117,8 @@ def _no_secrets(handler: Handler) -> str:
 
 
 def _for_handler(handler: Handler, config: Schema) -> Schema:
-    required = any(field.required for field in msgspec.structs.fields(handler.config_type))
+    kind = handler.config_type
+    required = hasattr(kind, RULES) or any(field.required for field in msgspec.structs.fields(kind))
     then: Schema = {"properties": {"config": config}}
     if required:
         then["required"] = ["config"]

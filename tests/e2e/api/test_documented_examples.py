@@ -29,7 +29,17 @@ VOLATILE = re.compile(r"(_at|_s|correlation_id|headers|length|consumers)$")
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
 MALFORMED = '{"name": "Analyse a user",\n "nodes": [}'
-MISSPELT = example.WORKFLOW_YAML.replace("llm_service", "llm_servce")
+MISSPELT = """\
+name: Analyse a user
+nodes:
+  - id: fetch_data
+    handler: call_external_service
+    config: {url: "https://api.example.com/users/123"}
+  - id: analyze_with_llm
+    handler: llm_servce
+    config: {prompt: "Analyze this user data: {{ fetch_data.result }}"}
+    dependencies: [fetch_data]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +161,16 @@ REFUSALS: list[tuple[str, str, Ask]] = [
     ("/workflow", "body_too_large",
      lambda client: client.post(
          "/workflow", content=b" " * (Settings().limits.max_yaml_bytes + 1), headers=YAML)),
-    ("/workflows/{execution_id}", "execution_not_found",
-     lambda client: client.get(f"/workflows/{example.ID}")),
+    ("/workflow", "not_supported",
+     lambda client: client.post("/workflow", content=b"{}", headers={**JSON, "Idempotency-Key": "1"})),
+    ("/workflow", "unknown_parameter",
+     lambda client: client.post("/workflow?wait=30", content=b"{}", headers=JSON)),
+    ("/workflow/trigger/{execution_id}", "execution_not_found",
+     lambda client: client.post(f"/workflow/trigger/{example.ID}")),
     ("/health", "misdirected_request",
      lambda client: client.get("/health", headers={"Host": "service.example"})),
+    ("/workflow/trigger/{execution_id}", "cross_site_request",
+     lambda client: client.post(f"/workflow/trigger/{example.ID}", headers={"Sec-Fetch-Site": "cross-site"})),
 ]  # fmt: skip
 
 
@@ -165,25 +181,32 @@ def test_examples_of_refusals(example_stack: Stack, path: str, kind: str, ask: A
 
 
 def test_nothing_is_documented_that_an_open_route_never_answers(example_stack: Stack) -> None:
-    """/health is open, so no 401 is documented for it."""
+    """/health is open, so it asks for no key."""
     document = example_stack.client.get("/openapi.json").json()
+    assert document["paths"]["/health"]["get"]["security"] == []
     assert "401" not in document["paths"]["/health"]["get"]["responses"]
 
 
 def test_times_are_times_in_the_schema(example_stack: Stack) -> None:
     """Generated clients need to know."""
     schemas = example_stack.client.get("/openapi.json").json()["components"]["schemas"]
-    assert schemas["CreatedView"]["properties"]["created_at"]["format"] == "date-time"
-    assert schemas["NodeView"]["properties"]["started_at"]["anyOf"][0]["format"] == "date-time"
+    assert schemas["CreatedExecution"]["properties"]["created_at"]["format"] == "date-time"
+    assert schemas["Node"]["properties"]["started_at"]["anyOf"][0]["format"] == "date-time"
 
 
 def documented(stack: Stack, path: str, kind: str) -> Any:
     """The example of a refusal, as the document that the API serves has it."""
-    (operation,) = stack.client.get("/openapi.json").json()["paths"][path].values()
-    (found,) = (
-        content["examples"][kind]["value"]
+    document = stack.client.get("/openapi.json").json()
+    (operation,) = document["paths"][path].values()
+    shared = document["components"]["responses"]
+    answers = (
+        shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
         for answer in operation["responses"].values()
+    )
+    found = (
+        content["examples"][kind]["value"]
+        for answer in answers
         for content in answer["content"].values()
         if kind in content["examples"]
     )
-    return told(found)
+    return told(next(found))

@@ -46,7 +46,7 @@ RUN_BY = {
 
 NOT_RUN = re.compile(
     r"just [a-z-]+( quick)?|uv (sync|run( pytest)?)|pip install .*|source .venv/bin/activate"
-    r"|docker compose up --build|redis-cli --rdb FILE"
+    r"|docker .*|redis-cli --rdb FILE"
 )
 """What makes the environment that the tests run in, needs containers, or is the tests."""
 

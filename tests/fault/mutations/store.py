@@ -190,8 +190,8 @@ MUTANTS: Final = (
     Mutant(
         "new work is refused well before the memory is full",
         _in("admission"),
-        "used <= most * ratio",
-        "used <= most",
+        "(int(most * ratio), f",
+        "(most, f",
         tests=ADMISSION,
     ),
     Mutant(

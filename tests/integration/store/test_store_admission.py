@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import msgspec
@@ -16,11 +18,14 @@ from flowengine.settings import Settings
 from flowengine.store.admission import Admission
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
+from flowengine.store.health import Health
 from flowengine.store.state import RedisState
+from flowengine.workflow.plan import Plan
 from tests.support.harness import plan_of
 from tests.support.valkey import Valkey
 
 ONE = plan_of({"only": ()})
+LARGE = plan_of({"only": ()}, padding=1_000_000)
 NOBODY = "0" * 27
 
 Make = Callable[[Settings], StoredExecutions]
@@ -92,3 +97,111 @@ def test_a_server_that_forbids_info_is_not_asked(private_valkey: Callable[[], Va
     for _ in range(2):
         execution = executions.create(ONE, correlation_id="x").execution_id
         assert executions.trigger(execution, correlation_id="x").run == 1
+
+
+@pytest.fixture
+def three_large_ones(private_valkey: Callable[[], Valkey]) -> Iterator[tuple[Valkey, int]]:
+    """A server, and how many bytes it may use for three of the large executions to fit in."""
+    server = private_valkey()
+    with server.connect() as client:
+        yield server, int(client.info("memory")["used_memory"]) + 3_700_000
+
+
+@pytest.mark.proves("stored-bytes")
+@pytest.mark.parametrize("by", ["maxmemory", "setting", "both"])
+def test_what_is_kept_has_a_limit_in_bytes(
+    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Two or three of eight: a connection may still hold the bytes of the last one."""
+    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
+    server, limit = three_large_ones
+    settings = Settings(redis_url=server.url, max_stored_bytes=0 if by == "maxmemory" else limit)
+    if by != "setting":
+        with server.connect() as client:
+            client.config_set("maxmemory", int(limit / settings.memory_limit_ratio) + 1)
+    executions = make(settings)
+    assert sum(_created(executions, LARGE) for _ in range(8)) in (2, 3)
+    assert _created(executions, ONE), "what is small still fits in"
+    with pytest.raises(StoreFullError, match=rf"this needs 1000\d{{3}} more, the limit is {limit} \("):
+        executions.create(LARGE, correlation_id="x")
+    with server.connect() as client:
+        assert int(client.info("memory")["used_memory"]) < limit
+
+
+def test_small_executions_count_between_two_looks_at_the_memory(
+    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A burst that ends before the next look does not go over the limit: 3.7 MB hold 74 of 50 KB."""
+    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
+    server, limit = three_large_ones
+    executions = make(Settings(redis_url=server.url, max_stored_bytes=limit))
+    small = plan_of({"only": ()}, padding=50_000)
+    assert 70 <= sum(_created(executions, small) for _ in range(100)) <= 74
+
+
+def test_large_executions_that_come_at_once_share_the_limit(
+    three_large_ones: tuple[Valkey, int], make: Make
+) -> None:
+    """Each counts from the moment it is let in, not from when Redis has it."""
+    server, limit = three_large_ones
+    executions = make(Settings(redis_url=server.url, max_stored_bytes=limit))
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(lambda _: _created(executions, LARGE), range(16)))
+    assert 1 <= sum(created) <= 3
+    with server.connect() as client:
+        assert int(client.info("memory")["used_memory_dataset"]) < limit
+
+
+def test_large_executions_of_several_processes_share_the_limit(
+    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the memory before each: another process may have let some in."""
+    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
+    server, limit = three_large_ones
+    processes = [make(Settings(redis_url=server.url, max_stored_bytes=limit)) for _ in range(2)]
+    assert sum(_created(processes[turn % 2], LARGE) for turn in range(8)) in (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("figures", "settings", "limit"),
+    [
+        ({"maxmemory": "1000", "total_system_memory": "100"}, Settings(), 850),
+        ({"maxmemory": "1000"}, Settings(max_stored_bytes=2000), 850),
+        ({"maxmemory": "1000"}, Settings(max_stored_bytes=200), 200),
+        ({"maxmemory": "0", "total_system_memory": "1000"}, Settings(), 500),
+        ({"maxmemory": "0", "total_system_memory": "1000"}, Settings(max_stored_bytes=900), 900),
+        ({"maxmemory": "1000"}, Settings(memory_limit_ratio=1.0), 1000),
+        ({}, Settings(), 0),
+    ],
+)
+def test_limit_comes_from_the_setting_the_server_or_its_machine(
+    figures: dict[str, str], settings: Settings, limit: int
+) -> None:
+    """There is one in any case but where a hosted server tells nothing; the lowest holds."""
+    memory = admission.memory_of({"used_memory": str(limit), **figures}, settings)
+    assert memory.limit == limit
+    assert memory.has_room()
+    assert memory.has_room(1) == (limit == 0)
+
+
+def test_health_names_the_limit_once_it_is_reached(valkey: Valkey, make: Make) -> None:
+    """Not "ok" while new work is refused."""
+    settings = Settings(redis_url=valkey.url, max_stored_bytes=1)
+    with pytest.raises(StoreFullError, match="FLOWENGINE_MAX_STORED_BYTES"):
+        make(settings).create(ONE, correlation_id="x")
+    client = connect(valkey.url)
+    try:
+        state = RedisState(client, post, settings)
+        found = Health(state, ())().checks["memory"]
+        state.sessions.here().discard()
+    finally:
+        client.close()
+    assert re.fullmatch(r"\d+ bytes used, the limit is 1 \(FLOWENGINE_MAX_STORED_BYTES\): .* refused", found)
+
+
+def _created(executions: StoredExecutions, plan: Plan) -> bool:
+    try:
+        executions.create(plan, correlation_id="x")
+    except StoreFullError:
+        return False
+    return True

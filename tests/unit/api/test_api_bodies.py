@@ -211,6 +211,43 @@ def test_malformed_or_huge_headers_are_refused_by_the_server(api: ServedApi, hea
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
 
 
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.proves("two-framings")
+@pytest.mark.parametrize("target", ["POST /workflow", "POST /workflow/trigger/x1", "GET /health"])
+@pytest.mark.parametrize(
+    ("version", "headers"),
+    [
+        ("1.1", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+        ("1.1", "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+        ("1.1", "transfer-encoding:CHUNKED\r\ncontent-length:4\r\nConnection: keep-alive\r\n"),
+        ("1.0", "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n"),
+        ("1.0", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+    ],
+)
+def test_two_framings_are_refused_and_the_connection_ends(
+    api: ServedApi, target: str, version: str, headers: str
+) -> None:
+    """A proxy may have seen another end of the body: what follows is not taken for a request."""
+    head = f"{target} HTTP/{version}\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\r\n"
+    answer = api.send_raw(head.encode() + b"0\r\n\r\n" + SMUGGLED)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad_request"' in answer
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_one_framing_keeps_the_connection(api: ServedApi) -> None:
+    """Chunks alone, or a length alone, and the next request on the same connection."""
+    for framing in ("Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", "Content-Length: 2\r\n\r\n{}"):
+        answer = api.send_raw(
+            f"{HEAD}{framing}GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        assert answer.startswith(b"HTTP/1.1 422 ")
+        assert answer.count(b"HTTP/1.1 ") == 2
+
+
 def test_a_caller_who_leaves_in_the_middle_harms_nobody(api: ServedApi) -> None:
     """A connection closed within the body is forgotten."""
     with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:

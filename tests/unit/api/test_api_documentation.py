@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from litestar.routes import HTTPRoute
 
 from flowengine.api.access.api_keys import new_key
 from flowengine.api.app import create_app
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.api.edge.request_bodies import YAML_TYPES
 from flowengine.api.openapi.operation import OPERATION
+from flowengine.api.openapi.refusals import NEVER_SHOWN
+from flowengine.api.openapi.schemas import name_of
+from flowengine.api.routes.service.documentation_pages import FOLDER
 from flowengine.handlers import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow import check
@@ -45,12 +51,20 @@ def views() -> dict[str, type[msgspec.Struct]]:
         if OPERATION in handler.opt
         for response in handler.opt[OPERATION].responses.values()
     }
-    return {view.__name__: view for view in (*found, ProblemDocument)}
+    return {name_of(view): view for view in (*found, ProblemDocument)}
 
 
 def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
         yield from methods.values()
+
+
+def contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What responses hold, by media type, those that are shared included."""
+    for operation in operations(document):
+        for answer in operation["responses"].values():
+            shared = answer.get("$ref", "").rpartition("/")[2]
+            yield from (document["components"]["responses"][shared] if shared else answer)["content"].values()
 
 
 def test_every_route_is_documented_and_nothing_else(document: dict[str, Any]) -> None:
@@ -91,47 +105,39 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_answer_has_examples_of_its_own_type(document: dict[str, Any]) -> None:
     """Examples decode as the struct that the schema was made of."""
     known, count = views(), 0
-    for operation in operations(document):
-        for answer in operation["responses"].values():
-            for content in answer["content"].values():
-                view = known[content["schema"]["$ref"].rpartition("/")[2]]
-                for example in content["examples"].values():
-                    msgspec.json.decode(msgspec.json.encode(example["value"]), type=view)
-                    count += 1
+    for content in contents(document):
+        view = known[content["schema"]["$ref"].rpartition("/")[2]]
+        for example in content["examples"].values():
+            msgspec.json.decode(msgspec.json.encode(example["value"]), type=view)
+            count += 1
     assert count > 20
 
 
 def test_every_kind_of_problem_is_shown_somewhere(document: dict[str, Any]) -> None:
     """What the API may answer, a reader of the document has seen, but for what no operation answers."""
-    shown = {
-        name
-        for operation in operations(document)
-        for answer in operation["responses"].values()
-        for content in answer["content"].values()
-        for name in content["examples"]
-    }
-    assert set(PROBLEM_KINDS) - shown == {"route_not_found", "method_not_allowed", "bad_request", "conflict"}
+    shown = {name for content in contents(document) for name in content["examples"]}
+    assert set(PROBLEM_KINDS) - shown == NEVER_SHOWN
+    assert all(f"`{code}`" in document["info"]["description"] for code in PROBLEM_KINDS)
 
 
-def test_the_body_is_documented_in_every_media_type(document: dict[str, Any]) -> None:
-    """JSON and all names of YAML, each with an example that has the same meaning."""
-    content = document["paths"]["/workflow"]["post"]["requestBody"]["content"]
-    assert set(content) == {
-        "application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml",
-    }  # fmt: skip
-    assert all(entry["examples"] for entry in content.values())
+def test_the_body_is_documented_as_json_and_as_yaml(document: dict[str, Any]) -> None:
+    """YAML under its registered name (RFC 9512); the text has the other names that are taken."""
+    body = document["paths"]["/workflow"]["post"]["requestBody"]
+    assert set(body["content"]) == {"application/json", "application/yaml"}
+    assert all(entry["examples"] for entry in body["content"].values())
+    assert all(name in body["description"] for name in YAML_TYPES[1:])
 
 
-def test_the_example_workflows_are_valid_and_both_forms_say_the_same(document: dict[str, Any]) -> None:
+def test_the_example_workflows_are_valid(document: dict[str, Any]) -> None:
     """What /docs offers to send passes the validator with the built-in handlers, JSON and YAML alike."""
     content = document["paths"]["/workflow"]["post"]["requestBody"]["content"]
-    for name, example in content["application/json"]["examples"].items():
+    assert content["application/json"] == content["application/yaml"]
+    for example in content["application/json"]["examples"].values():
         as_json = msgspec.json.encode(example["value"])
-        as_yaml = content["application/yaml"]["examples"][name]["value"].encode()
-        plans = [check(as_json, "json", load_registry(()), Limits()).plan]
-        plans.append(check(as_yaml, "yaml", load_registry(()), Limits()).plan)
-        assert plans[0] is not None
-        assert plans[0] == plans[1]
+        as_yaml = yaml.safe_dump(example["value"], sort_keys=False).encode()
+        plan = check(as_json, "json", load_registry(()), Limits()).plan
+        assert plan is not None
+        assert plan == check(as_yaml, "yaml", load_registry(()), Limits()).plan
 
 
 def test_the_key_is_documented_once_one_is_set(document: dict[str, Any]) -> None:
@@ -159,7 +165,29 @@ def test_the_page_and_its_files_come_from_this_service_only(api: ServedApi) -> N
     assert "http" not in re.sub(r"http://www\.w3\.org/2000/svg", "", page.text)
 
 
-@pytest.mark.parametrize("file", ["nothing.js", "..%2f__init__.py", "%2e%2e", "index.css", "swagger-ui.js"])
+def test_the_page_is_dark_where_the_reader_wants_it(api: ServedApi) -> None:
+    """It follows the browser's preference, also when that changes."""
+    assert '<meta name="color-scheme" content="light dark">' in api.client.get("/docs").text
+    start = api.client.get("/docs/start.js").text
+    assert '"(prefers-color-scheme: dark)"' in start
+    assert 'addEventListener("change"' in start
+    assert '"dark-mode"' in start
+    assert "html.dark-mode .swagger-ui" in api.client.get("/docs/swagger-ui.css").text
+
+
+def test_the_files_of_swagger_ui_are_the_published_ones() -> None:
+    """Digest by digest, as README.md there has them; their licence is among them, and nothing else is."""
+    rows = re.findall(r"\| `([\w.-]+)` \| `([0-9a-f]{64})` \|", (FOLDER / "README.md").read_text())
+    listed = dict(rows)
+    assert {"swagger-ui.css", "swagger-ui-bundle.js", "LICENSE", "NOTICE"} <= set(listed)
+    assert {path.name for path in FOLDER.iterdir()} == {"README.md", *listed}
+    assert {name: sha256((FOLDER / name).read_bytes()).hexdigest() for name in listed} == listed
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_100_000
+
+
+@pytest.mark.parametrize(
+    "file", ["nothing.js", "..%2f__init__.py", "%2e%2e", "index.css", "swagger-ui.js", "README.md", "LICENSE"]
+)
 def test_no_other_file_is_served(api: ServedApi, file: str) -> None:
     """Three files, by name; a path cannot climb."""
     assert api.client.get(f"/docs/{file}").status_code == 404

@@ -250,7 +250,7 @@ def test_a_store_that_cannot_is_told_with_when_to_retry(
     """Retry-After on each, the error's own words in the detail."""
     api.store.broken = error
     answer = api.client.post("/workflow", json=ONE_NODE)
-    assert assert_problem(answer, status, code)["detail"] == str(error)
+    assert assert_problem(answer, status, code)["detail"].startswith(str(error))
     assert answer.headers["retry-after"] == retry_after
 
 

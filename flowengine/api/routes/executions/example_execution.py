@@ -34,20 +34,6 @@ WORKFLOW: Final[JsonObject] = {
         },
     ],
 }
-WORKFLOW_YAML: Final = """\
-name: Analyse a user
-nodes:
-  - id: fetch_data
-    handler: call_external_service
-    config: {url: "https://api.example.com/users/123"}
-  - id: analyze_with_llm
-    handler: llm_service
-    config:
-      model: gpt-4
-      prompt: "Analyze this user data: {{ fetch_data.result }}"
-    dependencies: [fetch_data]
-    timeout_seconds: 120
-"""
 CALL_FAILED: Final = NodeError(
     "http_server_error",
     "GET https://api.example.com/users/123: answered 500 Internal Server Error (3 attempts)",

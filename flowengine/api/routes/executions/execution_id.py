@@ -10,7 +10,8 @@ import structlog
 from litestar import Request
 
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
-from flowengine.api.openapi.operation import Parameter
+from flowengine.api.openapi.operation import Link, Parameter
+from flowengine.api.openapi.schemas import reference
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.errors import ExecutionNotFoundError
 
@@ -19,9 +20,13 @@ EXECUTION_ID_PARAMETER: Final = Parameter(
     name="execution_id",
     location="path",
     description="The id that POST /workflow answered.",
-    schema={"type": "string"},
+    schema=reference("ExecutionId"),
     example=example.ID,
 )
+_SAME_EXECUTION: Final = {"execution_id": "$response.body#/execution_id"}
+TO_TRIGGER: Final = Link("trigger_execution", "Start it, or retry what failed", _SAME_EXECUTION)
+TO_STATUS: Final = Link("show_execution", "Its status and that of every node", _SAME_EXECUTION)
+TO_RESULTS: Final = Link("show_results", "Its outputs and errors", _SAME_EXECUTION)
 _POSSIBLE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

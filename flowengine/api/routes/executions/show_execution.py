@@ -14,7 +14,12 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.api.routes.executions.execution_id import (
+    EXECUTION_ID_PARAMETER,
+    TO_RESULTS,
+    TO_TRIGGER,
+    call_about,
+)
 from flowengine.execution.views import ExecutionView, NodeView, counts_of
 
 _FETCHED: Final = NodeView(
@@ -82,10 +87,13 @@ SHOW_EXECUTION: Final = Operation(
     parameters=(EXECUTION_ID_PARAMETER,),
     responses={
         200: ViewResponse(
-            "The state", ExecutionView, {"running": RUNNING, "completed": COMPLETED, "failed": FAILED}
+            "The state",
+            ExecutionView,
+            {"running": RUNNING, "completed": COMPLETED, "failed": FAILED},
+            links=(TO_RESULTS, TO_TRIGGER),
         )
     },
-    refusals=("execution_not_found", "store_unavailable", "too_busy"),
+    refusals=("execution_not_found",),
 )
 
 

@@ -13,7 +13,7 @@ from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
 from flowengine.execution.views import ResultsView
 
 COMPLETED: Final = ResultsView(
@@ -41,8 +41,12 @@ SHOW_RESULTS: Final = Operation(
     summary="Outputs of the completed nodes, errors of the failed",
     description="May be read while the execution runs: it holds what has ended so far.",
     parameters=(EXECUTION_ID_PARAMETER,),
-    responses={200: ViewResponse("By node id", ResultsView, {"completed": COMPLETED, "failed": FAILED})},
-    refusals=("execution_not_found", "store_unavailable", "too_busy"),
+    responses={
+        200: ViewResponse(
+            "By node id", ResultsView, {"completed": COMPLETED, "failed": FAILED}, links=(TO_STATUS,)
+        )
+    },
+    refusals=("execution_not_found",),
 )
 
 

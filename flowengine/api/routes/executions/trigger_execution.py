@@ -9,27 +9,46 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, call_about
+from flowengine.api.routes.executions.execution_id import (
+    EXECUTION_ID_PARAMETER,
+    TO_RESULTS,
+    TO_STATUS,
+    call_about,
+)
 from flowengine.execution.views import TriggeredView
 
+UNKNOWN_OUTCOME: Final = (
+    "The trigger may have been applied, or may still be. GET {path} tells: it was, once `run` is one more "
+    "than before. Sending it again starts nothing twice: while the execution runs it is answered 409."
+)
 TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
     description="Starts a pending execution; on a failed one retries only what failed. Of two at once "
-    "exactly one starts it.",
+    "exactly one starts it. Takes no body.",
     parameters=(EXECUTION_ID_PARAMETER,),
-    responses={202: ViewResponse("Started", TriggeredView, {"started": TRIGGERED})},
+    responses={
+        202: ViewResponse(
+            "Started",
+            TriggeredView,
+            {"started": TRIGGERED},
+            links=(TO_STATUS, TO_RESULTS),
+            has_location=True,
+        )
+    },
     refusals=(
+        "not_supported",
         "execution_not_found",
+        "request_timeout",
         "wrong_state",
+        "unknown_parameter",
         "too_many_executions",
-        "store_unavailable",
-        "store_full",
     ),
 )
 
@@ -43,12 +62,14 @@ def route(backend: Backend) -> HTTPRouteHandler:
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
         correlation_id = correlation_id_of(request.scope)
-        data = await call_about(
-            request,
-            execution_id,
-            backend.calls.store,
-            lambda: msgspec.json.encode(executions.trigger(execution_id, correlation_id=correlation_id)),
-        )
-        return json_response(data, 202, {"Location": f"/workflows/{execution_id}"})
+        path = f"/workflows/{execution_id}"
+        with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
+            data = await call_about(
+                request,
+                execution_id,
+                backend.calls.store,
+                lambda: msgspec.json.encode(executions.trigger(execution_id, correlation_id=correlation_id)),
+            )
+        return json_response(data, 202, {"Location": path})
 
     return trigger_execution

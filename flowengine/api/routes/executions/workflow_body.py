@@ -9,9 +9,9 @@ from litestar import Request
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, Body, read_document
 from flowengine.api.openapi.operation import BodyExample, JsonObject, RequestBody
+from flowengine.api.openapi.schemas import WORKFLOW
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.jsonvalue import JsonValue
 from flowengine.workflow import check
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
@@ -28,32 +28,14 @@ ARITHMETIC: Final[JsonObject] = {
         },
     ],
 }
-ARITHMETIC_YAML: Final = """\
-name: Add and shout
-nodes:
-  - id: sum
-    handler: compute
-    config: {operation: add, a: 40, b: 2}
-  - id: shout
-    handler: transform
-    config: {input: "the sum is {{ sum.result }}", transform_type: uppercase}
-    dependencies: [sum]
-"""
-
-
-def _examples(arithmetic: JsonValue, http_and_llm: JsonValue) -> dict[str, BodyExample]:
-    return {
-        "arithmetic": BodyExample("Runs anywhere", arithmetic),
-        "http_and_llm": BodyExample("Calls an HTTP service and a model", http_and_llm),
-    }
-
-
 WORKFLOW_BODY: Final = RequestBody(
-    description="The workflow document",
-    schema="Workflow",
+    description="The workflow document, as JSON or YAML. Other names of YAML are taken too: "
+    f"{', '.join(YAML_TYPES[1:])}.",
+    schema=WORKFLOW,
+    media_types=(*JSON_TYPES, YAML_TYPES[0]),
     examples={
-        **dict.fromkeys(JSON_TYPES, _examples(ARITHMETIC, example.WORKFLOW)),
-        **dict.fromkeys(YAML_TYPES, _examples(ARITHMETIC_YAML, example.WORKFLOW_YAML)),
+        "arithmetic": BodyExample("Runs anywhere", ARITHMETIC),
+        "http_and_llm": BodyExample("Calls an HTTP service and a model", example.WORKFLOW),
     },
 )
 

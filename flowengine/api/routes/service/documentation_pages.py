@@ -1,4 +1,4 @@
-"""`/docs`: Swagger UI from the files of a package on this machine, and the OpenAPI document it shows.
+"""`/docs`: Swagger UI from files beside this code, and the OpenAPI document it shows.
 
 Works without internet: the page names nothing outside this service, and its policy forbids the browser
 to load anything else.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +18,18 @@ from litestar.params import FromPath
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.problem_documents import RefusalError
 
+FOLDER: Final = Path(__file__).parents[2] / "swagger_ui"
+"""Swagger UI's files; README.md there says where they are from."""
+
 _FILES: Final = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
 }
 _START: Final = b"""\
+const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
 window.addEventListener("load", () => {
   SwaggerUIBundle({
     url: "/openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null,
@@ -43,6 +49,7 @@ _PAGE: Final = f"""\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>FlowEngine API</title>
 <link rel="icon" href="{_ICON}">
 <link rel="stylesheet" href="/docs/swagger-ui.css">
@@ -78,7 +85,7 @@ def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) ->
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
         if file not in _FILES:
             raise RefusalError("route_not_found")
-        data = await calls.check((swagger_ui_folder() / file).read_bytes)
+        data = await calls.check((FOLDER / file).read_bytes)
         return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
 
     @get("/openapi.json")
@@ -86,11 +93,3 @@ def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) ->
         return Response(await calls.check(built), media_type="application/json")
 
     return [show_root, show_docs, show_docs_file, show_openapi]
-
-
-def swagger_ui_folder() -> Path:
-    """Where the package swagger-ui-py keeps Swagger UI's files; its code is not loaded."""
-    spec = find_spec("swagger_ui")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the package swagger-ui-py is not installed")
-    return Path(spec.submodule_search_locations[0]) / "static"

@@ -48,6 +48,7 @@ SHOW_HEALTH: Final = Operation(
         ),
         503: ViewResponse("`checks` names what is down", HealthView, {"down": DOWN}),
     },
+    refusals=("misdirected_request",),
     tag="service",
 )
 

@@ -1,0 +1,133 @@
+"""The schemas of the OpenAPI document: what the API answers, and the workflow document that it takes.
+
+They are made of the structs themselves. Names, types and bounds that a generated client needs are added.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from flowengine.api.edge import correlation_id
+from flowengine.api.edge.problem_documents import ProblemDocument
+from flowengine.api.openapi.operation import JsonObject
+from flowengine.api.openapi.workflow_schemas import workflow_schemas
+from flowengine.execution import views
+from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Registry
+from flowengine.workflow.problems import Problem
+
+WORKFLOW: Final = "Workflow"
+"""The name of the workflow document's schema. What it refers to has names that begin with it."""
+
+NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
+    views.CreatedView: "CreatedExecution",
+    views.TriggeredView: "TriggeredExecution",
+    views.ExecutionView: "Execution",
+    views.CountsView: "NodeCounts",
+    views.NodeView: "Node",
+    views.ResultsView: "Results",
+    views.HealthView: "Health",
+    views.QueueView: "Queue",
+    ProblemDocument: "Problem",
+    Problem: "DocumentProblem",
+}
+"""What callers know a struct by. The others keep the name of their class."""
+
+_REF: Final = "#/components/schemas/"
+_STATUSES: Final[Mapping[str, tuple[tuple[str, ...], Mapping[Any, str]]]] = {
+    "ExecutionStatus": (get_args(ExecutionStatus), EXECUTION_STATUSES),
+    "NodeStatus": (get_args(NodeStatus), NODE_STATUSES),
+}
+_IDS: Final[Mapping[str, str]] = {"execution_id": "ExecutionId", "correlation_id": "CorrelationId"}
+"""Fields of these names hold the same thing wherever they stand."""
+_JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+
+
+def reference(name: str) -> JsonObject:
+    """The schema that refers to the component of this name."""
+    return {"$ref": f"{_REF}{name}"}
+
+
+def name_of(view: type[msgspec.Struct]) -> str:
+    """The name of a struct's component."""
+    return NAMES.get(view, view.__name__)
+
+
+def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registry) -> JsonObject:
+    """Every schema, by name: of these structs and problem documents, of the workflow document, and shared
+    ones."""
+    _, found = msgspec.json.schema_components([*answers, ProblemDocument], ref_template=f"{_REF}{{name}}")
+    published = {kind.__name__: name for kind, name in NAMES.items()}
+    return {
+        **{published.get(name, name): _finished(schema, published) for name, schema in found.items()},
+        **{name: _status(*status) for name, status in _STATUSES.items()},
+        "ExecutionId": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_-]+$"},
+        "CorrelationId": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": correlation_id.MAX_CHARS,
+            "pattern": correlation_id.PATTERN,
+        },
+        **_workflow_components(registry),
+    }
+
+
+def _status(words: tuple[str, ...], sentences: Mapping[Any, str]) -> JsonObject:
+    described = "\n".join(f"* `{word}`: {sentences[word]}" for word in words)
+    return {"type": "string", "enum": list(words), "description": described}
+
+
+def _workflow_components(registry: Registry) -> JsonObject:
+    """The workflow document, and what it refers to, under names that no answer has."""
+    schema, definitions = workflow_schemas(registry)
+    published = {name: f"{WORKFLOW}{name}" for name in definitions}
+    made = {published[name]: _finished(plain(item), published) for name, item in definitions.items()}
+    return {WORKFLOW: _finished(plain({**schema, "title": WORKFLOW}), published), **made}
+
+
+def _finished(value: JsonValue, names: Mapping[str, str]) -> JsonValue:
+    """A schema, or a part of one, with the names that are published and what generated clients need."""
+    if isinstance(value, list):
+        return [_finished(item, names) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: _finished(item, names) for name, item in value.items()}
+    if isinstance(target := value.get("$ref"), str):
+        return reference(names.get(name := target.rpartition("/")[2], name))
+    if isinstance(words := value.get("enum"), list):
+        return _enumeration(made, words)
+    if isinstance(fields := made.get("properties"), dict):
+        made["properties"] = {
+            name: reference(_IDS[name]) if name in _IDS else field for name, field in fields.items()
+        }
+    if "array" in _types(value) and "prefixItems" not in value:
+        made.setdefault("items", {})
+    if isinstance(title := value.get("title"), str):
+        made["title"] = names.get(title, title)
+    if isinstance(text := value.get("description"), str):
+        made["description"] = inspect.cleandoc(text)
+    return made
+
+
+def _enumeration(schema: JsonObject, words: list[JsonValue]) -> JsonObject:
+    for name, (status, _) in _STATUSES.items():
+        if set(map(str, words)) == set(status):
+            return reference(name)
+    kinds = sorted({_JSON_TYPES[type(word)] for word in words})
+    return {"type": kinds[0] if len(kinds) == 1 else [*kinds], **schema}
+
+
+def _types(schema: Mapping[str, JsonValue]) -> list[JsonValue]:
+    kinds = schema.get("type", [])
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
+def plain(value: object) -> JsonValue:
+    """A struct, or a structure of them, as JSON has it."""
+    made: JsonValue = msgspec.json.decode(msgspec.json.encode(value))
+    return made
