@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Protocol
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, StoreFullError, TooManyExecutionsError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
-from flowengine.store.admission import Admission
+from flowengine.store.admission import Admission, memory_of
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
@@ -28,7 +29,11 @@ ONE = plan_of({"only": ()})
 LARGE = plan_of({"only": ()}, padding=1_000_000)
 NOBODY = "0" * 27
 
-Make = Callable[[Settings], StoredExecutions]
+
+class Make(Protocol):
+    """Executions as an API process with these settings has them."""
+
+    def __call__(self, settings: Settings, *, memory_every_s: float = 0.0) -> StoredExecutions: ...
 
 
 @pytest.fixture
@@ -36,12 +41,12 @@ def make() -> Iterator[Make]:
     """Executions as an API process with these settings has them; memory is asked for each time."""
     with ExitStack() as opened:
 
-        def made(settings: Settings) -> StoredExecutions:
+        def made(settings: Settings, *, memory_every_s: float = 0.0) -> StoredExecutions:
             client = connect(settings.redis_url)
             opened.callback(client.close)
             state = RedisState(client, post, settings)
             opened.callback(lambda: state.sessions.here().discard())
-            api_state = RedisApiState(state, Admission(state, memory_every_s=0.0))
+            api_state = RedisApiState(state, Admission(state, memory_every_s=memory_every_s))
             return StoredExecutions(api_state, lambda: HealthView(status="ok", checks={}))
 
         yield made
@@ -109,17 +114,14 @@ def three_large_ones(private_valkey: Callable[[], Valkey]) -> Iterator[tuple[Val
 
 @pytest.mark.proves("stored-bytes")
 @pytest.mark.parametrize("by", ["maxmemory", "setting", "both"])
-def test_what_is_kept_has_a_limit_in_bytes(
-    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch, by: str
-) -> None:
+def test_what_is_kept_has_a_limit_in_bytes(three_large_ones: tuple[Valkey, int], make: Make, by: str) -> None:
     """Two or three of eight: a connection may still hold the bytes of the last one."""
-    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
     server, limit = three_large_ones
     settings = Settings(redis_url=server.url, max_stored_bytes=0 if by == "maxmemory" else limit)
     if by != "setting":
         with server.connect() as client:
             client.config_set("maxmemory", int(limit / settings.memory_limit_ratio) + 1)
-    executions = make(settings)
+    executions = make(settings, memory_every_s=3600.0)
     assert sum(_created(executions, LARGE) for _ in range(8)) in (2, 3)
     assert _created(executions, ONE), "what is small still fits in"
     with pytest.raises(StoreFullError, match=rf"this needs 1000\d{{3}} more, the limit is {limit} \("):
@@ -129,12 +131,11 @@ def test_what_is_kept_has_a_limit_in_bytes(
 
 
 def test_small_executions_count_between_two_looks_at_the_memory(
-    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch
+    three_large_ones: tuple[Valkey, int], make: Make
 ) -> None:
     """A burst that ends before the next look does not go over the limit: 3.7 MB hold 74 of 50 KB."""
-    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
     server, limit = three_large_ones
-    executions = make(Settings(redis_url=server.url, max_stored_bytes=limit))
+    executions = make(Settings(redis_url=server.url, max_stored_bytes=limit), memory_every_s=3600.0)
     small = plan_of({"only": ()}, padding=50_000)
     assert 70 <= sum(_created(executions, small) for _ in range(100)) <= 74
 
@@ -153,12 +154,12 @@ def test_large_executions_that_come_at_once_share_the_limit(
 
 
 def test_large_executions_of_several_processes_share_the_limit(
-    three_large_ones: tuple[Valkey, int], make: Make, monkeypatch: pytest.MonkeyPatch
+    three_large_ones: tuple[Valkey, int], make: Make
 ) -> None:
     """A look at the memory before each: another process may have let some in."""
-    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 3600.0)
     server, limit = three_large_ones
-    processes = [make(Settings(redis_url=server.url, max_stored_bytes=limit)) for _ in range(2)]
+    settings = Settings(redis_url=server.url, max_stored_bytes=limit)
+    processes = [make(settings, memory_every_s=3600.0) for _ in range(2)]
     assert sum(_created(processes[turn % 2], LARGE) for turn in range(8)) in (2, 3)
 
 
@@ -178,7 +179,7 @@ def test_limit_comes_from_the_setting_the_server_or_its_machine(
     figures: dict[str, str], settings: Settings, limit: int
 ) -> None:
     """There is one in any case but where a hosted server tells nothing; the lowest holds."""
-    memory = admission.memory_of({"used_memory": str(limit), **figures}, settings)
+    memory = memory_of({"used_memory": str(limit), **figures}, settings)
     assert memory.limit == limit
     assert memory.has_room()
     assert memory.has_room(1) == (limit == 0)
