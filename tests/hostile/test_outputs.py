@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -115,8 +116,33 @@ GUESSED = {
     "one odd byte": b"\xe4" + b" b" * 500_000,
     "Japanese": "日本語のページです。".encode("cp932") * 40_000,
     "a charset in markup that never closes": b"<meta " * 160_000 + b"\xe4",
+    "charsets that never come": (b"<meta " * 33 + b"charset" + b" " * 3000) * 300 + b"\xe4",
     "a prolog that never closes": b"<?xml " + b" " * 900_000 + b"\xe4",
 }
+
+
+HEADERS = {
+    "spaces in a charset": {"Content-Type": "text/plain; charset=" + " " * 60_000 + "!"},
+    "many charsets": {"Content-Type": "text/plain" + "; charset =" * 5_000},
+    "a long type": {"Content-Type": "a+" * 30_000 + "/" + "b+" * 1000},
+    "a long coding": {"Content-Encoding": "none," * 10_000},
+    "a long wait": {"Retry-After": "1," * 30_000},
+    "a long limit": {"RateLimit": '"a";r=0;t=1,' * 5_000},
+    "a long name of a limit": {"x-" + "ratelimit-" * 5_000 + "reset": "1"},
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_hostile_header_is_read_cheaply(runs: Runs, server: HttpServer, case: str, status: int) -> None:
+    """However long it is, and whatever is looked for in it."""
+    server.answers("/x", Reply(status=status, headers=HEADERS[case], body=b"x" * 100))
+
+    def ask() -> None:
+        with contextlib.suppress(HandlerError):
+            runs.run("http_request", {"url": server.url("/x")})
+
+    bounded(ask, clock=time.process_time)
 
 
 @pytest.mark.parametrize("case", GUESSED)

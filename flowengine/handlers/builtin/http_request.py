@@ -70,7 +70,7 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = {}
     accept_status: Annotated[
         list[Annotated[int, msgspec.Meta(ge=100, le=599)]],
-        msgspec.Meta(description="Statuses that are answers and no errors, besides all below 400."),
+        msgspec.Meta(description="Statuses that are answers as well: no error, and no redirect to follow."),
     ] = []
     require_json: Annotated[
         bool, msgspec.Meta(description="Fail if the answer is no JSON, in place of returning its text.")

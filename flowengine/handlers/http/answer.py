@@ -15,7 +15,7 @@ import msgspec
 from flowengine.handlers.http.reading.charsets import Text, text_of_bytes
 from flowengine.handlers.secrets.shown_text import redacted
 
-_JSON_TYPE: Final = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*(;|\Z)", re.IGNORECASE)
+_JSON_TYPE: Final = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*([;,]|\Z)", re.IGNORECASE)
 _MARKS: Final = tuple(b',:[]{}"')
 _MAY_VANISH: Final = b" \t\r\n0123456789+-.eE"
 _ESCAPE_SAVES: Final = len(rb"\u0041") - len(b"A")

@@ -123,7 +123,7 @@ def _following_redirects(client: httpx.Client, request: httpx.Request, accept: C
     for _ in range(MAX_REDIRECTS + 1):
         response = client.send(request, stream=True)
         try:
-            if response.next_request is None:
+            if response.next_request is None or response.status_code in accept:
                 return _answer(response, accept)
             if _NO_HOST.match(response.headers.get("location", "")):
                 raise TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS)
@@ -226,9 +226,10 @@ def _soon() -> float:
 def _failure(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> TryFailedError:
     """An httpx error as the failure of this try. `url` is what the node asked for."""
     failure = _judged(error)
+    message = failure.message
     for called in (url, _called(error)):
-        failure.message = without_secret_parts(failure.message, called)
-    return failure
+        message = without_secret_parts(message, called)
+    return TryFailedError(failure.code, message, retryable=failure.retryable)
 
 
 def _called(error: httpx.HTTPError | httpx.InvalidURL) -> str:

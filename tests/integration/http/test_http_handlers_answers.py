@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+import sys
 import time
 from collections.abc import Iterator
 
 import brotli
 import pytest
-from backports import zstd
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
 from tests.support.handler_runs import Runs, running
 from tests.support.http_server import HttpServer, Reply, gzip_bomb, json_reply, serving
 from tests.support.raw_answers import answering
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PNG = b"\x89PNG\r\n\x1a\n\x00"
 
@@ -231,3 +236,12 @@ def test_an_accepted_status_needs_a_body_that_can_be_read(runs: Runs, server: Ht
     """Like any other answer."""
     reply = Reply(status=404, headers={"Content-Encoding": "x-own"}, body=b"x")
     assert failed(runs, server, reply, accept_status=[404]).code == "invalid_response"
+
+
+def test_an_accepted_redirect_is_an_answer(runs: Runs, server: HttpServer) -> None:
+    """It is not followed: its Location is what the workflow wants."""
+    reply = Reply(status=302, headers={"Location": "/elsewhere"})
+    output = called(runs, server, reply, accept_status=[302])
+    assert isinstance(output["headers"], dict)
+    assert (output["status_code"], output["headers"]["location"]) == (302, "/elsewhere")
+    assert server.count("/elsewhere") == 0

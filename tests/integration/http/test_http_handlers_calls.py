@@ -10,6 +10,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
 from tests.support.handler_runs import Runs, running
 from tests.support.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
+from tests.support.raw_answers import answering
 
 
 @pytest.fixture
@@ -289,3 +290,13 @@ def test_an_answer_that_is_no_completion_fails_the_node(
         runs.run("llm_service", {"prompt": "x", "model": "m"}, environment={"LLM_BASE_URL": server.url("")})
     assert caught.value.code == code
     assert server.count("/chat/completions") == 1
+
+
+def test_a_method_is_sent_only_if_it_is_allowed(runs: Runs) -> None:
+    """A server that speaks no HTTP may take a word for its command. The operator may allow more."""
+    environment = {"FLOWENGINE_HTTP_METHODS": "PROPFIND, report"}
+    with answering(b"HTTP/1.1 207 Multi-Status\r\nContent-Length: 2\r\n\r\nok") as url:
+        assert failure(runs, {"url": url, "method": "PROPFIND"}).code == "invalid_request"
+        for method in ("PROPFIND", "REPORT", "get"):
+            output = runs.run("http_request", {"url": url, "method": method}, environment=environment)
+            assert output["data"] == "ok"

@@ -38,6 +38,7 @@ def answer(body: bytes, content_type: str | None = "application/json", status: i
         (b'{"a": 1}', "application/json", {"a": 1}),
         (b"42", "application/json; charset=utf-8", 42),
         (b"[1]", "application/problem+json", [1]),
+        (b"42", "application/json, application/json", 42),
         (b"", "application/json", None),
         (b"\xef\xbb\xbf{}", "application/json", {}),
         (b'{"a": 1, "a": 2}', "application/json", {"a": 2}),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import sys
 import zlib
 
 import brotli
 import pytest
-from backports import zstd
 
 from flowengine.handlers.http.body_decoder import (
     MAX_PIECES,
@@ -20,6 +20,11 @@ from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.handlers.secrets.shown_text import redacting
 from tests.hostile.measured import bounded
 from tests.support.http_server import gzip_bomb
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 DATA = b"hello world " * 100_000
 
