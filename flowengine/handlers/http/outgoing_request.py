@@ -31,6 +31,7 @@ _FRAMING: Final = frozenset(
     {"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
 )
 _MAX_URL: Final = 16 * 1024
+_MAX_LABEL: Final = 63
 _MISPLACED: Final = {
     " ": "a space",
     "\n": "a newline",
@@ -203,6 +204,8 @@ def _checked_url(url: str) -> SplitResult:
         raise _invalid(f"url must start with http:// or https://; {given}")
     if not parts.hostname or port == 0:
         raise _invalid(f"url names no host and port that can be called: {shown_url(stripped)}")
+    if not all(0 < len(label) <= _MAX_LABEL for label in parts.hostname.removesuffix(".").split(".")):
+        raise _invalid(f"url names a host with a part that is empty or longer than {_MAX_LABEL} characters")
     return parts
 
 

@@ -28,6 +28,8 @@ DECLARED = {
     "a mark over the header": ("ü", "utf-8-sig", "text/plain; charset=latin1"),
     "the mark of UTF-16": ("ü", "utf-16", "text/plain"),
     "an XML prolog": (f'<?xml version="1.0" encoding="windows-1251"?><a>{RUSSIAN}</a>', "cp1251", "text/xml"),
+    "XML in UTF-16 without a mark": ('<?xml version="1.0" encoding="UTF-16"?>', "utf-16-le", "text/xml"),
+    "the same in the other order": ('<?xml version="1.0"?><a>ü</a>', "utf-16-be", "text/xml"),
     "a meta element": (f"<html><meta charset=euc-kr><p>{KOREAN}", "cp949", "text/html"),
     "an old meta element": (
         f'<meta http-equiv="Content-Type" content="text/html; charset=Shift_JIS">{JAPANESE}',

@@ -21,13 +21,14 @@ from flowengine.jsonvalue import MAX_DEPTH, JsonValue, NotJsonError, decode_boun
 _STARTS_LIKE_JSON: Final = re.compile(rb"\s*[\[{]")
 _START_BYTES: Final = 256
 _TEXT_TYPE: Final = re.compile(
-    r"text/|message/(http|rfc822)|[\w.+-]+/([\w.+-]+\+)?(xml|json|yaml)\Z|application/("
-    r"(x-)?(javascript|ecmascript|www-form-urlencoded|yaml|toml|sh|ndjson|jsonlines|tex|httpd-php)"
-    r"|xhtml|xml-dtd|graphql|sql|json-seq|jwt|jose|pgp-signature|pem-certificate-chain|manifest\+json)"
+    r"text/|message/(http|rfc822)|[\w.+-]+/([\w.+-]+\+)?(xml|json|yaml)\Z|(audio|video)/(x-)?mpegurl\Z|"
+    r"application/((x-)?(javascript|ecmascript|www-form-urlencoded|yaml|toml|sh|ndjson|jsonlines|tex)\Z"
+    r"|xhtml|xml-dtd|graphql|sql|json-seq|jwt|jose|pgp-signature|pem-certificate-chain)"
 )
+# These are bytes even where the bytes happen to be text. All other types are text if their bytes are.
 _BYTES_TYPE: Final = re.compile(
-    r"(image|audio|video|font|model)/|application/(pdf|(x-)?(zip|gzip|tar|bzip2?|xz|7z-compressed)|wasm|"
-    r"(x-)?(msgpack|protobuf)|cbor|grpc|vnd\.(ms-|openxmlformats|apache\.(parquet|avro|arrow)|rar|google\.protobuf))"
+    r"(image|audio|video|font)/|application/(pdf|wasm|cbor|grpc|zstd|vnd\.google\.protobuf"
+    r"|(x-)?(zip|gzip|tar|bzip2?|xz|7z-compressed|msgpack|protobuf))\b"
 )
 _BASE64: Final = "base64"
 _MAX_INTEGER_DIGITS: Final = 4000

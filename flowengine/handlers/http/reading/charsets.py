@@ -65,7 +65,7 @@ def text_of_bytes(body: bytes, content_type: str, *, is_whole: bool = True) -> T
     marked = byte_order(body)
     if marked is not None:
         return _decoded(body[len(marked[0]) :], marked[1])
-    charset = _charset_in(content_type) or _declared_in(body, content_type)
+    charset = _charset_in(content_type) or _wide_markup(body[:4]) or _declared_in(body, content_type)
     if charset is not None:
         return _decoded(body, charset)
     if _is_utf_8(body, is_whole):
@@ -123,6 +123,11 @@ def _wide(start: bytes) -> str | None:
         (True, False): "utf-16-be",
         (False, True): "utf-16-le",
     }.get(zeros)
+
+
+def _wide_markup(start: bytes) -> str | None:
+    """UTF-16 without a byte order mark, which the zeros in `<?` show (XML, appendix F)."""
+    return _wide(start) if start in (b"<\0?\0", b"\0<\0?") else None
 
 
 def _charset_in(content_type: str) -> str | None:
