@@ -1,8 +1,9 @@
-"""A check of a config's field that its type cannot express, made when a workflow is validated."""
+"""Checks of a config that its types cannot express, made when a workflow is validated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -15,3 +16,15 @@ class LiteralCheck(msgspec.Struct, frozen=True):
     """
 
     check: Callable[[str], str | None]
+
+
+@runtime_checkable
+class ChecksConfig(Protocol):
+    """A config struct with a rule about several of its fields at once."""
+
+    @classmethod
+    def wrong_with(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Each field that is wrong, and why.
+
+        `config` is what the workflow gives. It has the right types, but its texts may be templates still.
+        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -25,14 +26,6 @@ def json_body(body: bytes) -> Reply:
 
 
 ANSWERS = {
-    "depth 100,000": (json_body(b"[" * 100_000), "invalid_response"),
-    "closed depth 10,000": (json_body(b"[" * 10_000 + b"]" * 10_000), "invalid_response"),
-    "objects of depth 900": (json_body(b'{"a":' * 900 + b"1" + b"}" * 900), "invalid_response"),
-    "not a number": (json_body(b'{"a": NaN}'), "invalid_response"),
-    "infinite": (json_body(b"[1e999]"), "invalid_response"),
-    "huge integer": (json_body(b"9" * 1_000_000), "invalid_response"),
-    "invalid UTF-8": (json_body(b"{\xff}"), "invalid_response"),
-    "lone surrogate": (json_body(b'"\\ud800"'), "invalid_response"),
     "eleven megabytes": (Reply(body=bytes(11 * MEGABYTE)), "response_too_large"),
     "gzip bomb": (gzip_bomb(100), "response_too_large"),
     "gzip of a gzip": (
@@ -87,6 +80,77 @@ def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer,
     reply, code = ANSWERS[case]
     server.answers("/x", reply)
     assert failing_cheaply(runs, "http_request", {"url": server.url("/x")}) == code
+
+
+READ: dict[str, tuple[bytes, JsonValue | type[str]]] = {
+    "depth 100,000": (b"[" * 100_000, str),
+    "closed depth 10,000": (b"[" * 10_000 + b"]" * 10_000, str),
+    "objects of depth 900": (b'{"a":' * 900 + b"1" + b"}" * 900, str),
+    "not a number": (b'{"a": NaN}', {"a": None}),
+    "infinite": (b"[1e999]", [None]),
+    "huge integer": (b"9" * 1_000_000, None),
+    "huge exponent": (b"[1e" + b"9" * 500_000 + b"]", [None]),
+    "invalid UTF-8": (b"{\xff}", str),
+    "lone surrogate": (b'"\\ud800"', "\ufffd"),
+    "many lone surrogates": (b'["' + b"\\ud800" * 150_000 + b'"]', ["\ufffd" * 150_000]),
+    "a megabyte that is JSON but for its end": (b"[" + b"[]," * 260_000 + b"NaN", str),
+    "a megabyte of NaN": (b"[" + b"NaN," * 200_000 + b"0]", [None] * 200_000 + [0]),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_hostile_document_is_read_cheaply_or_stays_text(runs: Runs, server: HttpServer, case: str) -> None:
+    """What JSON cannot carry is replaced; what is no JSON, or is nested too deeply, is text."""
+    body, value = READ[case]
+    server.answers("/x", json_body(body))
+    output = bounded(lambda: runs.run("http_request", {"url": server.url("/x")}), clock=time.process_time)
+    if value is str:
+        assert (output["data"], output["json"]) == (body.decode("cp1252"), False)
+    else:
+        assert output["data"] == value
+        assert output["warnings"]
+
+
+GUESSED = {
+    "random bytes": bytes(range(128, 256)) * 8000,
+    "one odd byte": b"\xe4" + b" b" * 500_000,
+    "Japanese": "日本語のページです。".encode("cp932") * 40_000,
+    "a charset in markup that never closes": b"<meta " * 160_000 + b"\xe4",
+    "charsets that never come": (b"<meta " * 33 + b"charset" + b" " * 3000) * 300 + b"\xe4",
+    "a prolog that never closes": b"<?xml " + b" " * 900_000 + b"\xe4",
+}
+
+
+HEADERS = {
+    "spaces in a charset": {"Content-Type": "text/plain; charset=" + " " * 60_000 + "!"},
+    "many charsets": {"Content-Type": "text/plain" + "; charset =" * 5_000},
+    "a long type": {"Content-Type": "a+" * 30_000 + "/" + "b+" * 1000},
+    "a long coding": {"Content-Encoding": "none," * 10_000},
+    "a long wait": {"Retry-After": "1," * 30_000},
+    "a long limit": {"RateLimit": '"a";r=0;t=1,' * 5_000},
+    "a long name of a limit": {"x-" + "ratelimit-" * 5_000 + "reset": "1"},
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+@pytest.mark.parametrize("status", [200, 429])
+def test_a_hostile_header_is_read_cheaply(runs: Runs, server: HttpServer, case: str, status: int) -> None:
+    """However long it is, and whatever is looked for in it."""
+    server.answers("/x", Reply(status=status, headers=HEADERS[case], body=b"x" * 100))
+
+    def ask() -> None:
+        with contextlib.suppress(HandlerError):
+            runs.run("http_request", {"url": server.url("/x")})
+
+    bounded(ask, clock=time.process_time)
+
+
+@pytest.mark.parametrize("case", GUESSED)
+def test_guessing_a_charset_is_cheap(runs: Runs, server: HttpServer, case: str) -> None:
+    """Whatever the bytes are: only the beginning of them is looked at."""
+    server.answers("/x", Reply(headers={"Content-Type": "text/html"}, body=GUESSED[case]))
+    output = bounded(lambda: runs.run("http_request", {"url": server.url("/x")}), clock=time.process_time)
+    assert "which is a guess" in str(output["warnings"])
 
 
 @pytest.mark.parametrize(

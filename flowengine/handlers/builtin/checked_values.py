@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from flowengine.execution.error_codes import NOT_A_NUMBER, RESULT_TOO_LARGE, WRONG_INPUT_TYPE
+from flowengine.handlers.secrets.shown_text import quoted_part
 from flowengine.jsonvalue import encode
 from flowengine.plugin.errors import HandlerError
 
@@ -86,7 +87,7 @@ def describe(value: object) -> str:
         case int() | float():
             return f"the number {value!r}"
         case str():
-            return f"the text {value[:40]!r}" + ("..." if len(value) > 40 else "")
+            return f"the text {quoted_part(value, 40)}"
         case list():
             return f"a list of {len(value)}"
         case dict():

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
-from flowengine.plugin.literal_check import LiteralCheck
+from flowengine.plugin.literal_check import ChecksConfig, LiteralCheck
 from flowengine.settings import Limits
 from flowengine.template import is_template
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
@@ -62,6 +62,8 @@ def check_config(
     has_templates = _holds_template(config)
     check = _Check(report, is_sole, has_templates)
     check.struct(config, fields_of(config_type), pointer)
+    if not check.found and issubclass(config_type, ChecksConfig):
+        check.whole(config, config_type, pointer)
     if check.found or has_templates:
         return
     try:
@@ -97,6 +99,11 @@ class _Check:
                 self._value(value[name], field.expected, pointer, name)
             elif field.is_required:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
+
+    def whole(self, value: JsonObject, rules: type[ChecksConfig], pointer: str) -> None:
+        """Check what a struct says of several fields at once."""
+        for name, wrong in rules.wrong_with(value):
+            self._add("invalid_config", pointer_to(pointer, name), escaped(wrong, MAX_MESSAGE_CHARS))
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report msgspec's error at the place that it names."""
