@@ -25,7 +25,9 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings_type` is the struct of the settings that the function takes as its third argument, if it
     takes one. `primary` names the field of the output that `X.result` means in a template ("result",
-    "data", "content"); None: the output itself, unless it has a `result` of its own.
+    "data", "content"); None: the output itself, unless it has a `result` of its own. `secrets`: whether the
+    config may hold secrets at all; `no_secrets_in` names the fields that may not, because a language model
+    reads them.
     """
 
     name: str
@@ -37,10 +39,16 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = WORKER_QUEUE
     primary: str | None = None
     secrets: bool = True
+    no_secrets_in: tuple[str, ...] = ()
 
 
 def handler(
-    name: str, *, queue: str = WORKER_QUEUE, primary: str | None = None, secrets: bool = True
+    name: str,
+    *,
+    queue: str = WORKER_QUEUE,
+    primary: str | None = None,
+    secrets: bool = True,
+    no_secrets_in: tuple[str, ...] = (),
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -51,7 +59,8 @@ def handler(
 
     Sync functions run in a worker thread, `async def` functions on the worker's event loop. Nothing is
     registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's
-    config reads a secret. Raises TypeError when an annotation is missing or is no struct.
+    config reads a secret. `no_secrets_in` refuses secrets in these fields only, unless the operator allows
+    secrets in prompts. Raises TypeError when an annotation is missing or is no struct.
     """
 
     def mark(function: FunctionT) -> FunctionT:
@@ -66,6 +75,7 @@ def handler(
             queue=queue,
             primary=primary,
             secrets=secrets,
+            no_secrets_in=no_secrets_in,
         )
         setattr(function, _MARK, described)
         return function

@@ -43,13 +43,14 @@ class _Decompressor(Protocol):
 class BodyDecoder:
     """Decodes one body. Feed every chunk through `pieces`, then call `finish`."""
 
-    def __init__(self, encoding: str, limit: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, encoding: str, limit: int = MAX_BODY_BYTES, most_pieces: int = MAX_PIECES) -> None:
         """Raises BodyEncodingError for an encoding other than gzip, deflate and identity."""
         self._encoding = encoding.strip().lower()
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             shown = f"'{encoding[:60]}'" + ("..." if len(encoding) > 60 else "")
             raise BodyEncodingError(f"the answer's Content-Encoding {shown} is not supported")
         self._limit = limit
+        self._most_pieces = most_pieces
         self._taken = 0
         self._produced = 0
         self._steps = 0
@@ -76,8 +77,8 @@ class BodyDecoder:
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > MAX_PIECES:
-            raise BodyTooLargeError(f"the answer comes in more than {MAX_PIECES} pieces")
+        if self._steps > self._most_pieces:
+            raise BodyTooLargeError(f"the answer comes in more than {self._most_pieces} pieces")
 
     def _plain(self, chunk: bytes) -> Iterator[bytes]:
         self._step()

@@ -19,10 +19,13 @@ import httpx
 from flowengine import __version__
 from flowengine.handlers.http.body_decoder import (
     ACCEPTED_ENCODINGS,
+    MAX_BODY_BYTES,
+    MAX_PIECES,
     BodyDecoder,
     BodyEncodingError,
     BodyTooLargeError,
 )
+from flowengine.handlers.http.call_options import Origin
 from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     GuardedBackend,
@@ -30,6 +33,7 @@ from flowengine.handlers.http.guarded_connections import (
     Resolver,
     system_resolver,
 )
+from flowengine.handlers.http.service_transports import ServiceTransports, options_of
 from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -47,17 +51,21 @@ def make_client(
     """A client for threads. Close it when the process ends."""
     _quiet()
     context = verify or httpx.create_ssl_context()
-    transport = httpx.HTTPTransport(verify=context)
-    # httpx 0.28 has no parameter for the network backend; the dependency is pinned to 0.28 for this.
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=context,
-        max_connections=None,
-        max_keepalive_connections=_KEPT_CONNECTIONS,
-        keepalive_expiry=_KEPT_SECONDS,
-        network_backend=GuardedBackend(policy, resolver),
-    )
+
+    def guarded(own_service: Origin | None) -> httpx.HTTPTransport:
+        transport = httpx.HTTPTransport(verify=context)
+        # httpx 0.28 has no parameter for the network backend; the dependency is pinned to 0.28 for this.
+        transport._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=_KEPT_CONNECTIONS,
+            keepalive_expiry=_KEPT_SECONDS,
+            network_backend=GuardedBackend(policy, resolver, own_service),
+        )
+        return transport
+
     return httpx.Client(
-        transport=_BoundedTransport(transport),
+        transport=_BoundedTransport(ServiceTransports(guarded)),
         headers=_headers(),
         cookies=_no_cookies(),
         timeout=_TIMEOUT,
@@ -113,6 +121,12 @@ def _as_httpx_errors() -> Iterator[None]:
         raise httpx.DecodingError(str(error)) from error
 
 
+def _decoder_of(response: httpx.Response, request: httpx.Request) -> BodyDecoder:
+    options = options_of(request)
+    encoding = response.headers.get("content-encoding", "")
+    return BodyDecoder(encoding, options.max_bytes or MAX_BODY_BYTES, options.max_pieces or MAX_PIECES)
+
+
 def _end_head(response: httpx.Response) -> None:
     """Tell the connection that the head of the answer has come."""
     stream = response.extensions.get("network_stream")
@@ -157,7 +171,7 @@ class _BoundedTransport(httpx.BaseTransport):
             raise TypeError("a sync transport answered with an async stream")
         try:
             with _as_httpx_errors():
-                decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+                decoder = _decoder_of(response, request)
         except httpx.DecodingError:
             response.stream.close()
             raise

@@ -7,7 +7,8 @@ there (307, 308) is refused, and so is one from https to http.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import httpx
 
@@ -23,10 +24,13 @@ from flowengine.execution.error_codes import (
     ErrorCode,
 )
 from flowengine.handlers.http.answer import Answer
+from flowengine.handlers.http.call_options import EXTENSION, NO_OPTIONS, CallOptions
 from flowengine.handlers.http.clients import ResponseTooLargeError
 from flowengine.handlers.http.guarded_connections import EgressRefusedError
 from flowengine.handlers.http.outgoing_request import OutgoingRequest, public_url
 from flowengine.plugin.context import Context
+
+ReadT = TypeVar("ReadT")
 
 MAX_REDIRECTS: Final = 5
 
@@ -61,6 +65,16 @@ class TryFailedError(Exception):
 
 def exchange(request: OutgoingRequest, context: Context) -> Answer:
     """The answer after all redirects, whatever its status. Raises TryFailedError."""
+    return exchange_with(request, context, _answer, NO_OPTIONS)
+
+
+def exchange_with(
+    request: OutgoingRequest, context: Context, read: Callable[[httpx.Response], ReadT], options: CallOptions
+) -> ReadT:
+    """What `read` makes of the answer after all redirects; it gets the response before its body.
+
+    Raises TryFailedError, also for what goes wrong while `read` takes the body.
+    """
     client = context.http()
     try:
         sent = client.build_request(
@@ -68,32 +82,34 @@ def exchange(request: OutgoingRequest, context: Context) -> Answer:
             request.url,
             headers=[(name.encode(), value.encode()) for name, value in request.headers],
             content=request.content,
-            timeout=attempt_timeout(context.remaining_seconds()),
+            timeout=attempt_timeout(context.remaining_seconds(), options.silence_s),
+            extensions={EXTENSION: options},
         )
-        return _following_redirects(client, sent)
+        return _following_redirects(client, sent, read)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _failure(error) from error
 
 
-def attempt_timeout(remaining_s: float) -> httpx.Timeout:
+def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx.Timeout:
     """How long one try may wait for the network, if the node has `remaining_s` left.
 
     A service may be silent for half of that time, so that a try that hangs leaves time for another. It may
     always be silent for 30 s, so that a slow service needs no more `timeout_seconds` than it takes. The
-    node's deadline bounds all of it.
+    node's deadline bounds all of it. `silence_s` replaces this bound on silence.
     """
     left = max(remaining_s, 0.001)
-    return httpx.Timeout(
-        min(left, max(_LEAST_SILENCE_SECONDS, left / 2)), connect=min(left, _CONNECT_SECONDS)
-    )
+    silence = max(_LEAST_SILENCE_SECONDS, left / 2) if silence_s is None else silence_s
+    return httpx.Timeout(min(left, silence), connect=min(left, _CONNECT_SECONDS))
 
 
-def _following_redirects(client: httpx.Client, request: httpx.Request) -> Answer:
+def _following_redirects(
+    client: httpx.Client, request: httpx.Request, read: Callable[[httpx.Response], ReadT]
+) -> ReadT:
     for _ in range(MAX_REDIRECTS + 1):
         response = client.send(request, stream=True)
         try:
             if response.next_request is None:
-                return _answer(response)
+                return read(response)
             request = redirected(request, response.next_request)
         finally:
             response.close()

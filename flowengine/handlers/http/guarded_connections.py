@@ -23,6 +23,7 @@ import httpcore
 import httpx
 
 from flowengine.handlers.http import network_deadline
+from flowengine.handlers.http.call_options import Origin
 from flowengine.handlers.http.egress_rules import host_refusal, refusal
 from flowengine.settings.model import Egress
 
@@ -77,8 +78,12 @@ def _left(timeout: float | None, error: type[httpcore.TimeoutException]) -> floa
 class GuardedBackend(httpcore.NetworkBackend):
     """httpcore's sockets, behind the egress rules and the node's deadline."""
 
-    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+    def __init__(
+        self, policy: Egress, resolver: Resolver = system_resolver, own_service: Origin | None = None
+    ) -> None:
+        """`own_service`: an address that the operator has named, to which `policy` does not apply."""
         self._policy: Egress = policy
+        self._own_service = own_service
         self._resolver = resolver
         self._sockets = httpcore.SyncBackend()
 
@@ -94,7 +99,8 @@ class GuardedBackend(httpcore.NetworkBackend):
         _refuse_name(host)
         addresses = _literal(host) or self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in allowed_addresses(host, addresses, self._policy):
+        policy: Egress = "any" if (host.lower(), port) == self._own_service else self._policy
+        for address in allowed_addresses(host, addresses, policy):
             left = _left(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._sockets.connect_tcp(address, port, left, local_address, socket_options)

@@ -140,7 +140,9 @@ class Invoker:
         if failure.code == HANDLER_ERROR.code:  # a defect of the handler; its author needs the traceback
             context.logger.error("handler.raised", exc_info=error)
         if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
-            return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
+            return HandlerTimeoutError(
+                f"{failure.message}; {_over(handler)}", errors=failure.errors, calls=failure.calls
+            )
         return failure
 
 

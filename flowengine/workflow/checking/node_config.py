@@ -62,7 +62,10 @@ def check_config(
     has_templates = _holds_template(config)
     check = _Check(report, is_sole, has_templates)
     check.struct(config, fields_of(config_type), pointer)
-    if check.found or has_templates:
+    if check.found:
+        return
+    if has_templates:
+        check.together(config, config_type, pointer)
         return
     try:
         msgspec.convert(config, config_type)
@@ -97,6 +100,13 @@ class _Check:
                 self._value(value[name], field.expected, pointer, name)
             elif field.is_required:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
+
+    def together(self, config: JsonObject, config_type: type[msgspec.Struct], pointer: str) -> None:
+        """Report fields that do not go together. A struct with such fields has a static method for them."""
+        wrong_together = getattr(config_type, "wrong_together", None)
+        given = frozenset(name for name, value in config.items() if value is not None)
+        if wrong_together is not None and (wrong := wrong_together(given)):
+            self._add("invalid_config", pointer, escaped(wrong, MAX_MESSAGE_CHARS))
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report msgspec's error at the place that it names."""
@@ -142,12 +152,12 @@ class _Check:
             else:
                 self._refuse_plain(value, expected, pointer_to(owner, key), error)
         else:
-            if isinstance(value, str):
+            if value is not None:
                 self._literal(value, expected, owner, key)
 
-    def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
+    def _literal(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
         for extra in getattr(expected.annotation, "__metadata__", ()):
-            if isinstance(extra, LiteralCheck) and (wrong := extra.check(text)):
+            if isinstance(extra, LiteralCheck) and (wrong := extra.check(value)):
                 self._add("invalid_config", pointer_to(owner, key), escaped(wrong, MAX_MESSAGE_CHARS))
 
     def _refuse_plain(

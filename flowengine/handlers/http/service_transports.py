@@ -1,0 +1,44 @@
+"""The transports below a shared client: one for all addresses, one more for each service of the operator's.
+
+A service that the operator has named may live where the egress rules let no node go. Its connections are kept
+in a pool of their own, so that no other call is ever sent over one of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import httpx
+
+from flowengine.handlers.http.call_options import EXTENSION, NO_OPTIONS, CallOptions, Origin
+
+
+def options_of(request: httpx.Request) -> CallOptions:
+    """What the caller of this request asked for."""
+    given = request.extensions.get(EXTENSION)
+    return given if isinstance(given, CallOptions) else NO_OPTIONS
+
+
+class ServiceTransports(httpx.BaseTransport):
+    """Sends each request through the transport of its service, which is made when it is first needed."""
+
+    def __init__(self, make: Callable[[Origin | None], httpx.BaseTransport]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: dict[Origin | None, httpx.BaseTransport] = {None: make(None)}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """The response, unread."""
+        return self._of(options_of(request).own_service).handle_request(request)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for transport in self._made.values():
+            transport.close()
+
+    def _of(self, service: Origin | None) -> httpx.BaseTransport:
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._make(service)
+            return self._made[service]
