@@ -189,9 +189,7 @@ class Runner:
         config = self._render(task, start.inputs, handler.no_secrets_in)
         return self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
 
-    def _render(
-        self, task: RunNode, inputs: Mapping[str, bytes], no_secrets_in: Sequence[str]
-    ) -> JsonValue:
+    def _render(self, task: RunNode, inputs: Mapping[str, bytes], no_secrets_in: Sequence[str]) -> JsonValue:
         config = jsonvalue.decode(bytes(task.config))
         self._refuse_secrets(config, no_secrets_in)
         scope = Scope(
@@ -209,8 +207,8 @@ class Runner:
             if reads_secret(config.get(field)):
                 raise HandlerError(
                     "secret_not_allowed",
-                    f"config.{field} reads a secret, which the service would see; the operator can allow that "
-                    "on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
+                    f"config.{field} reads a secret, which the service would see; the operator can allow "
+                    "that on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
                 )
 
     def _context(self, task: RunNode, delivery: int, deadline: float) -> Context:

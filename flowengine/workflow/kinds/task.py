@@ -42,7 +42,7 @@ def read_task(node: JsonObject, pointer: str, report: Report) -> TaskDraft:
 
 
 def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -> Task | None:
-    """The task in the plan, or None. What is wrong with the handler, the config or its templates is reported."""
+    """The task in the plan, or None. What is wrong with its handler, config or templates is reported."""
     report = document.report
     pointer = pointer_to(node.pointer, "config")
     handler = _handler(node, task, document.registry, report)
@@ -117,8 +117,8 @@ def _secret_rule(handler: Handler | None, limits: Limits) -> SecretRule:
 
 def _no_secrets_in(handler: Handler, field: str) -> str:
     return (
-        f"{quoted(field)} of the handler {quoted(handler.name)} takes no secrets: the service would read them; "
-        "the operator can allow them (FLOWENGINE_SECRETS_IN_PROMPTS)"
+        f"{quoted(field)} of the handler {quoted(handler.name)} takes no secrets: the service would see "
+        "them; the operator can allow them (FLOWENGINE_SECRETS_IN_PROMPTS)"
     )
 
 
