@@ -77,7 +77,7 @@ _TABLE: Final = (
         "prompt_too_long max_tokens_exceeded",
         words=r"context[ _]?(length|window|size)|(prompt|input|request|conversation) is too long"
         r"|maximum (prompt|input|sequence) length|max(imum)?[ _](model[ _])?(seq(uence)?[ _])?len(gth)?\b"
-        r"|(input )?token count\b.*exceed|too many (input )?tokens|inputs? tokens\b.*must be"
+        r"|(input )?token count\b.*exceed|too many (input )?tokens|inputs?`? tokens\b.*must be"
         r"|reduce the length",
     ),
     _Row(

@@ -225,5 +225,8 @@ def _meaning_of_refusal(refusal: Refusal, reading: Reading) -> Meaning:
 
 def _as_told(meaning: Meaning, headers: Mapping[str, str]) -> Meaning:
     """`x-should-retry` is the service's own word on whether another try may help."""
-    told = _SHOULD_RETRY.get(headers.get("x-should-retry", "").strip().lower(), meaning.retryable)
-    return Meaning(code=meaning.code, says=meaning.says, retryable=told and not meaning.code.permanent)
+    told = _SHOULD_RETRY.get(headers.get("x-should-retry", "").strip().lower())
+    if told is None:
+        return meaning
+    retryable = told and (meaning.retryable or not meaning.code.permanent)
+    return Meaning(code=meaning.code, says=meaning.says, retryable=retryable)
