@@ -85,7 +85,9 @@ SECRET_UNUSABLE: Final = ErrorCode(
     permanent=True,
 )
 SECRET_NOT_ALLOWED: Final = ErrorCode(
-    "secret_not_allowed", "The template alters a secret, which could then not be hidden.", permanent=True
+    "secret_not_allowed",
+    "The template alters a secret, which could then not be hidden, or shows one to a language model.",
+    permanent=True,
 )
 
 # HTTP calls. A status decides before the code: 408, 409, 425 and 429 are not permanent, other 4xx are.

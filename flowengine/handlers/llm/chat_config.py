@@ -69,7 +69,10 @@ class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_completion_tokens: (
         Annotated[int, msgspec.Meta(ge=1, description="The longest answer, reasoning included.")] | None
     ) = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Annotated[
+        Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None,
+        msgspec.Meta(description="How much the model thinks before it answers."),
+    ] = None
     seed: Annotated[int | None, msgspec.Meta(description="The same seed, nearly the same answer.")] = None
     stop: Annotated[
         str | list[str] | None,

@@ -34,10 +34,12 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The values of a type that is a choice of literals, as text."""
-        if not all(typing.get_origin(option) is typing.Literal for option in self._options):
+        """The values of a type that is a choice of literals, as text. It may also take null or an object."""
+        literals = [option for option in self._options if typing.get_origin(option) is typing.Literal]
+        others = [option for option in self._options if option not in literals]
+        if not all(option is type(None) or _is_struct(option) for option in others):
             return ()
-        return tuple(str(value) for option in self._options for value in typing.get_args(option))
+        return tuple(str(value) for option in literals for value in typing.get_args(option))
 
     @cached_property
     def texts(self) -> frozenset[str]:

@@ -167,7 +167,7 @@ class _Check:
         inner._descend(value, expected, pointer)
         if inner.found:
             self.found = True
-        elif expected.choices:
+        elif expected.choices and not isinstance(value, dict | list):
             self._refuse_choice(value, expected.choices, pointer)
         else:
             self.refuse(error, pointer)

@@ -122,6 +122,7 @@ FILTERED: list[tuple[ModelReply, str, str]] = [
 ]
 
 
+@pytest.mark.proves("model-gives-no-text")
 @pytest.mark.parametrize(("reply", "code", "words"), FILTERED)
 def test_an_answer_without_a_text_fails_and_says_why(
     runs: Runs, server: ModelServer, reply: ModelReply, code: str, words: str

@@ -209,7 +209,7 @@ def test_a_model_that_is_not_configured_says_what_to_set(
     runs: Runs, server: ModelServer, config: dict[str, JsonValue], settings: dict[str, str], message: str
 ) -> None:
     """The commonest failure of all."""
-    found = failing(runs, server, config, **settings)
+    found = failing(runs, server, config, **settings)  # type: ignore[arg-type]  # settings are texts
     assert (found.code, found.calls) == ("llm_not_configured", ())
     assert message in found.message
 

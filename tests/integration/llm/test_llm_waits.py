@@ -17,6 +17,7 @@ from tests.support.model_server import ModelReply, ModelServer, chunk, completio
 BUSY = {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}
 
 
+@pytest.mark.proves("model-answers-slowly")
 def test_a_slow_answer_that_keeps_coming_is_waited_for(runs: Runs, server: ModelServer) -> None:
     """It takes three times as long as the service may be silent, and is asked for once."""
     pieces: list[object] = []
@@ -135,6 +136,7 @@ def test_a_busy_service_that_names_no_time_is_tried_three_times(runs: Runs, serv
     assert len(server.asked) == 3
 
 
+@pytest.mark.proves("model-too-busy")
 def test_more_nodes_than_the_service_allows_all_end(runs: Runs, server: ModelServer) -> None:
     """Sixty nodes, twenty requests in a time; each refusal says when the next time begins."""
     window_s, allowed = 0.6, 20
