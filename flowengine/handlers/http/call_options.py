@@ -6,14 +6,13 @@ The options travel as an extension of the httpx request, and so along its redire
 from __future__ import annotations
 
 from typing import Final, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 
 EXTENSION: Final = "flowengine"
 
 Origin: TypeAlias = tuple[str, int]
-"""A host in lower case, and a port."""
+"""A host as it is connected to, in lower case, and a port."""
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +29,3 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_OPTIONS: Final = CallOptions()
-
-
-def origin_of(url: str) -> Origin:
-    """The host and port that a URL leads to. Raises ValueError if it names none."""
-    parts = urlsplit(url)
-    if not parts.hostname:
-        raise ValueError("the URL names no host")
-    return parts.hostname.lower(), parts.port or (443 if parts.scheme == "https" else 80)

@@ -20,6 +20,12 @@ def options_of(request: httpx.Request) -> CallOptions:
     return given if isinstance(given, CallOptions) else NO_OPTIONS
 
 
+def origin_of(url: str) -> Origin:
+    """The host and port that a URL leads to. Raises httpx.InvalidURL."""
+    parsed = httpx.URL(url)
+    return parsed.raw_host.decode().lower(), parsed.port or (443 if parsed.scheme == "https" else 80)
+
+
 class ServiceTransports(httpx.BaseTransport):
     """Sends each request through the transport of its service, which is made when it is first needed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -93,28 +93,27 @@ class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = {}
 
     def __post_init__(self) -> None:
-        given = {name for name in self.__struct_fields__ if getattr(self, name) is not None}
+        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
         wrong = (
             self.wrong_together(given)
             or (self.messages == [] and "`messages` is empty")
             or (self.prompt is not None and _wrong_with_prompt(self.prompt))
             or (self.stop is not None and _wrong_with_stop(self.stop))
-            or _wrong_with_extra(self.extra_body)
-            or _given_twice(given, self.extra_body)
         )
         if wrong:
             raise ValueError(wrong)
 
     @staticmethod
-    def wrong_together(given: Collection[str]) -> str | None:
-        """What is wrong with the fields that are given, whatever they hold; or None."""
+    def wrong_together(given: Mapping[str, Any]) -> str | None:
+        """What is wrong with the fields that are given, though some hold templates; or None."""
         if ("prompt" in given) == ("messages" in given):
             return "give either `prompt` or `messages`"
         if "max_tokens" in given and "max_completion_tokens" in given:
             return "give either `max_tokens` or `max_completion_tokens`"
-        return None
-
-
-def _given_twice(given: Collection[str], extra: dict[str, Any]) -> str | None:
-    twice = next((name for name in extra if name in given), None)
-    return f"`{twice}` is given twice: as a field and in `extra_body`" if twice else None
+        extra = given.get("extra_body")
+        if not isinstance(extra, dict):
+            return None
+        twice = next((name for name in extra if name in given), None)
+        return _wrong_with_extra(extra) or (
+            f"`{twice}` is given twice: as a field and in `extra_body`" if twice else None
+        )

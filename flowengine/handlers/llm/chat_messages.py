@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from flowengine.template import is_template
+
 _PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "text": ("text", ()),
     "refusal": ("refusal", ()),
@@ -19,7 +21,7 @@ _PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 """What a part of each type must hold: a text, or an object with these texts."""
 
 _TEXT_ONLY: Final = frozenset({"system", "developer", "tool"})
-_NO_TEXT_NEEDED: Final = ("tool_calls", "refusal", "audio")
+_ASSISTANTS: Final = ("tool_calls", "refusal", "audio")
 
 
 class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -42,9 +44,14 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     audio: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        wrong = _wrong_with_fields(self) or _wrong_with_content(self)
+        wrong = self.wrong_together(msgspec.structs.asdict(self))
         if wrong is not None:
             raise ValueError(wrong)
+
+    @staticmethod
+    def wrong_together(given: Mapping[str, Any]) -> str | None:
+        """What is wrong with a message of these fields, though some hold templates; or None."""
+        return _wrong_with_fields(given) or _wrong_with_content(given)
 
     def as_sent(self) -> dict[str, Any]:
         """The message as JSON; `content` is there even if it is null."""
@@ -52,38 +59,47 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return {"role": self.role, "content": self.content, **sent}
 
 
-def _wrong_with_fields(message: ChatMessage) -> str | None:
-    if message.role == "tool" and not message.tool_call_id:
+def _wrong_with_fields(given: Mapping[str, Any]) -> str | None:
+    role = given["role"]
+    if _is_open(role):
+        return None
+    if role == "tool" and not given.get("tool_call_id"):
         return "a message of the role `tool` needs `tool_call_id`"
-    if message.role != "tool" and message.tool_call_id is not None:
+    if role != "tool" and given.get("tool_call_id") is not None:
         return "only a message of the role `tool` has `tool_call_id`"
-    if message.role != "assistant" and (message.tool_calls or message.refusal or message.audio):
+    if role != "assistant" and any(given.get(name) for name in _ASSISTANTS):
         return "only a message of the role `assistant` has `tool_calls`, `refusal` or `audio`"
-    for call in message.tool_calls or ():
-        function = call.get("function")
-        if not _is_text(call.get("id")) or not (
-            isinstance(function, dict) and _is_text(function.get("name"))
-        ):
-            return "each of `tool_calls` needs `id` and `function` with `name` and `arguments`"
-        if not isinstance(function.get("arguments", ""), str):
-            return "`arguments` of a tool call is a text that holds JSON, not an object"
+    calls = given.get("tool_calls")
+    return next(filter(None, map(_wrong_with_call, calls)), None) if isinstance(calls, list) else None
+
+
+def _wrong_with_call(call: Any) -> str | None:
+    function = call.get("function") if isinstance(call, dict) else None
+    if _is_open(call) or _is_open(function):
+        return None
+    if not isinstance(function, dict) or not _is_text(call.get("id")) or not _is_text(function.get("name")):
+        return "each of `tool_calls` needs `id` and `function` with `name` and `arguments`"
+    if not isinstance(function.get("arguments", ""), str):
+        return "`arguments` of a tool call is a text that holds JSON, not an object"
     return None
 
 
-def _wrong_with_content(message: ChatMessage) -> str | None:
-    content = message.content
-    if content is None or content == "" or content == []:
-        may_lack_text = message.role == "tool" and content is not None
-        if may_lack_text or any(getattr(message, name) for name in _NO_TEXT_NEEDED):
+def _wrong_with_content(given: Mapping[str, Any]) -> str | None:
+    content, role = given.get("content"), given["role"]
+    if content is None or content in ("", []):
+        may_lack_text = role == "tool" and content is not None
+        if may_lack_text or any(given.get(name) for name in _ASSISTANTS) or _is_open(role):
             return None
-        return f"a message of the role `{message.role}` needs `content`"
+        return f"a message of the role `{role}` needs `content`"
     if isinstance(content, str):
         return None
-    return next((wrong for part in content if (wrong := _wrong_with_part(part, message.role))), None)
+    return next((wrong for part in content if (wrong := _wrong_with_part(part, role))), None)
 
 
-def _wrong_with_part(part: dict[str, Any], role: str) -> str | None:
-    kind = part.get("type")
+def _wrong_with_part(part: Any, role: str) -> str | None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if _is_open(part) or _is_open(kind):
+        return None
     if not isinstance(kind, str) or kind not in _PARTS:
         return f"the type of a part of `content` is one of {', '.join(_PARTS)}"
     if role in _TEXT_ONLY and kind != "text":
@@ -92,6 +108,8 @@ def _wrong_with_part(part: dict[str, Any], role: str) -> str | None:
     held = part.get(field)
     if kind in ("text", "refusal"):
         return None if isinstance(held, str) else f"a part of the type {kind} needs `{field}`, a text"
+    if _is_open(held):
+        return None
     if not isinstance(held, dict) or not held:
         return f"a part of the type {kind} needs `{field}`, an object"
     missing = [name for name in inside if not _is_text(held.get(name))]
@@ -100,3 +118,8 @@ def _wrong_with_part(part: dict[str, Any], role: str) -> str | None:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def _is_open(value: object) -> bool:
+    """Whether it is a template, which may give anything."""
+    return isinstance(value, str) and is_template(value)

@@ -25,9 +25,10 @@ from flowengine.execution.error_codes import (
     REQUEST_TIMEOUT,
 )
 from flowengine.handlers.http.answer import Answer
-from flowengine.handlers.http.call_options import CallOptions, origin_of
+from flowengine.handlers.http.call_options import CallOptions
 from flowengine.handlers.http.exchange import TryFailedError, exchange_with
 from flowengine.handlers.http.retries import MAX_TRIES, MAX_WAIT_SECONDS, http_date
+from flowengine.handlers.http.service_transports import origin_of
 from flowengine.handlers.llm.answer_reader import MAX_STREAM_BYTES, MAX_STREAM_PIECES, AnswerReader, Reading
 from flowengine.handlers.llm.chat_request import ChatRequest
 from flowengine.handlers.llm.failure_table import Meaning, Refusal, meaning_of
@@ -140,7 +141,9 @@ class ModelCalls:
             answer=reading.answer,
             refusal=refusal,
             wrong=_as_told(wrong, reading.headers),
-            told_s=told_wait_s(reading.headers, refusal.sentence, now),
+            told_s=told_wait_s(
+                reading.headers, refusal.sentence, now, is_limit=wrong.code is LLM_RATE_LIMITED
+            ),
         )
 
     def _meaning_of(self, error: TryFailedError) -> Meaning:

@@ -34,12 +34,15 @@ _LEAST_EPOCH_MS: Final = 1_000_000_000_000.0
 _SHARE: Final = 0.1
 
 
-def told_wait_s(headers: Mapping[str, str], sentence: str, now: datetime) -> float | None:
+def told_wait_s(
+    headers: Mapping[str, str], sentence: str, now: datetime, *, is_limit: bool = True
+) -> float | None:
     """Seconds until the service may be asked again, as it says; never negative. None if it does not say.
 
     `retry-after-ms` and `Retry-After` (RFC 9110, 10.2.3) decide. Else the moment when what is used up is
     filled again (`x-ratelimit-reset...`, `anthropic-ratelimit-...-reset`), else the sentence ("try again in
-    6m0s"). Header names are in lower case. `now` is the service's own time where it is known.
+    6m0s"). The resets say nothing where it is no limit that refuses: services send them with every answer.
+    Header names are in lower case. `now` is the service's own time where it is known.
     """
     milliseconds = headers.get("retry-after-ms", "").strip()
     if _NUMBER.match(milliseconds):
@@ -49,7 +52,7 @@ def told_wait_s(headers: Mapping[str, str], sentence: str, now: datetime) -> flo
         return seconds
     if several := [float(text) for text in retry_after.split(", ") if _NUMBER.match(text)]:
         return max(several)
-    resets = list(_resets(headers, now))
+    resets = list(_resets(headers, now)) if is_limit else []
     return max(resets) if resets else _in_words(sentence)
 
 
@@ -60,14 +63,14 @@ def wait_s(told_s: float, least_s: float, draw: float) -> float:
 
 
 def _resets(headers: Mapping[str, str], now: datetime) -> Iterator[float]:
-    """The resets of what is used up, or of everything where nobody says what is."""
+    """The resets of what is used up, or of that of which nobody says what is left."""
     given = [
         (headers.get(form.format("remaining"), "").strip(), headers[form.format("reset")])
         for form in _FORMS
         if form.format("reset") in headers
     ]
-    used_up = [(left, text) for left, text in given if left in ("0", "0.0")]
-    for _, text in used_up or given:
+    used_up = [text for left, text in given if left in ("0", "0.0")]
+    for text in used_up or [text for left, text in given if not left]:
         if (seconds := _moment_s(text, now)) is not None:
             yield seconds
 

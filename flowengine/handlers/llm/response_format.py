@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+
+from flowengine.template import is_template
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _MOST_CHARS: Final = 200
@@ -34,13 +37,23 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schema: Annotated[dict[str, Any], msgspec.Meta(description="A JSON Schema, for llama.cpp.")] | None = None
 
     def __post_init__(self) -> None:
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("`json_schema` and the type json_schema go together")
-        if self.schema is not None:
-            if self.type != "json_object":
-                raise ValueError("`schema` goes with the type json_object; json_schema has it inside")
-            if (wrong := wrong_with_schema(self.schema)) is not None:
-                raise ValueError(wrong)
+        wrong = self.wrong_together(msgspec.structs.asdict(self)) or (
+            self.schema is not None and wrong_with_schema(self.schema)
+        )
+        if wrong:
+            raise ValueError(wrong)
+
+    @staticmethod
+    def wrong_together(given: Mapping[str, Any]) -> str | None:
+        """What is wrong with the fields that are given, though some hold templates; or None."""
+        kind = given["type"]
+        if isinstance(kind, str) and is_template(kind):
+            return None
+        if (kind == "json_schema") != (given.get("json_schema") is not None):
+            return "`json_schema` and the type json_schema go together"
+        if given.get("schema") is not None and kind != "json_object":
+            return "`schema` goes with the type json_object; json_schema has it inside"
+        return None
 
     def as_sent(self) -> dict[str, Any]:
         """The form as JSON, without what is not given."""

@@ -62,10 +62,7 @@ def check_config(
     has_templates = _holds_template(config)
     check = _Check(report, is_sole, has_templates)
     check.struct(config, fields_of(config_type), pointer)
-    if check.found:
-        return
-    if has_templates:
-        check.together(config, config_type, pointer)
+    if check.found or has_templates:
         return
     try:
         msgspec.convert(config, config_type)
@@ -100,13 +97,10 @@ class _Check:
                 self._value(value[name], field.expected, pointer, name)
             elif field.is_required:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
-
-    def together(self, config: JsonObject, config_type: type[msgspec.Struct], pointer: str) -> None:
-        """Report fields that do not go together. A struct with such fields has a static method for them."""
-        wrong_together = getattr(config_type, "wrong_together", None)
-        given = frozenset(name for name, value in config.items() if value is not None)
-        if wrong_together is not None and (wrong := wrong_together(given)):
-            self._add("invalid_config", pointer, escaped(wrong, MAX_MESSAGE_CHARS))
+        if self._has_templates and not self.found and fields.wrong_together is not None:
+            wrong = fields.wrong_together({name: item for name, item in value.items() if item is not None})
+            if wrong:
+                self._add("invalid_config", pointer, escaped(wrong, MAX_MESSAGE_CHARS))
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report msgspec's error at the place that it names."""

@@ -153,6 +153,14 @@ def test_a_service_of_the_operators_may_live_on_loopback(runs: Runs, server: Mod
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST"])
+def test_the_operators_service_may_have_a_name(runs: Runs, server: ModelServer, host: str) -> None:
+    """In any case."""
+    server.answers(whole(completion("Hello")))
+    settings = {"LLM_BASE_URL": f"http://{host}:{server.port}/v1"}
+    assert runs.run("llm_service", ASK, environment=settings)["content"] == "Hello"
+
+
 def test_a_redirect_of_that_service_is_held_to_the_rules(runs: Runs, server: ModelServer) -> None:
     """The operator has named one address, not what it leads to."""
     with serving() as other:

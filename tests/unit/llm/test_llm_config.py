@@ -92,6 +92,19 @@ def test_full_chat_messages_are_accepted_and_sent_as_they_are(messages: list[Jso
     assert sent({"messages": messages}) == {"messages": messages}
 
 
+def test_a_template_may_stand_for_any_part_of_a_message() -> None:
+    """What it gives is known when it is rendered, and checked then."""
+    messages: list[JsonValue] = [
+        {"role": "{{ b.role }}", "content": "x"},
+        {"role": "user", "content": "{{ b.parts }}"},
+        {"role": "user", "content": ["{{ b.part }}", {"type": "{{ b.type }}"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": "{{ b.image }}"}]},
+        {"role": "assistant", "content": None, "tool_calls": ["{{ b.call }}"]},
+        "{{ b.message }}",
+    ]
+    assert problems({"messages": messages}) == []
+
+
 def test_a_null_content_is_sent_as_null() -> None:
     """Services want the field."""
     messages: list[JsonValue] = [USER, {"role": "assistant", "tool_calls": [CALL]}]
@@ -109,6 +122,10 @@ def test_a_null_content_is_sent_as_null() -> None:
         ({"system": "{{ b.result }}"}, "", "either `prompt` or `messages`"),
         ({"messages": []}, "", "empty"),
         ({"prompt": "{{ b.x }}", "max_tokens": 1, "max_completion_tokens": 1}, "", "either `max_tokens`"),
+        ({"prompt": "{{ b.x }}", "top_p": 1, "extra_body": {"top_p": 0.5}}, "", "given twice"),
+        ({"prompt": "x", "extra_body": {"model": "{{ b.x }}"}}, "", "cannot have `model`"),
+        ({"prompt": "x", "response_format": {"type": "text", "schema": {"title": "{{ b.x }}"}}},
+         "/response_format", "goes with the type json_object"),
         ({"prompt": "x", "max_completion_tokens": 0}, "/max_completion_tokens", ">= 1"),
         ({"prompt": "x", "top_p": 1.5}, "/top_p", "<= 1"),
         ({"prompt": "x", "seed": "a"}, "/seed", "int"),
@@ -193,6 +210,11 @@ def test_a_field_is_not_given_twice() -> None:
         ({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]},
          "needs `format`"),
         ({"role": "system", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, "text only"),
+        ({"role": "tool", "content": "{{ b.result }}"}, "needs `tool_call_id`"),
+        ({"role": "user", "name": "{{ b.result }}"}, "needs `content`"),
+        ({"role": "user", "content": [{"type": "txt", "text": "{{ b.result }}"}]}, "is one of text"),
+        ({"role": "user", "content": [{"type": "text", "text": "{{ b.x }}"}, {"type": "image_url"}]},
+         "needs `image_url`"),
         ({"role": "usr", "content": "x"}, "did you mean 'user'"),
         ({"role": "user", "content": "x", "contnet": "y"}, "contnet"),
     ],

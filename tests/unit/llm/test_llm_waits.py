@@ -42,6 +42,7 @@ NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
         ({"x-ratelimit-reset": "1795867245"}, 45.0),
         ({"x-ratelimit-reset": "1795867245000"}, 45.0),
         ({"x-ratelimit-reset": "30"}, 30.0),
+        ({"x-ratelimit-reset-requests": "8h", "x-ratelimit-remaining-requests": "7"}, None),
         ({"anthropic-ratelimit-requests-reset": "2026-11-28T12:00:10Z"}, 10.0),
         ({"retry-after": "4", "x-ratelimit-reset-requests": "8h"}, 4.0),
         ({}, None),
@@ -70,6 +71,13 @@ def test_a_header_says_how_long(headers: dict[str, str], seconds: float | None) 
 def test_a_sentence_says_how_long(sentence: str, seconds: float | None) -> None:
     """Where no header does."""
     assert told_wait_s({}, sentence, NOW) == pytest.approx(seconds)
+
+
+def test_a_failure_that_is_no_limit_is_not_held_up_by_the_limits() -> None:
+    """Services send their resets with every answer, with a 500 too."""
+    headers = {"x-ratelimit-reset-requests": "8h"}
+    assert told_wait_s(headers, "", NOW, is_limit=False) is None
+    assert told_wait_s({**headers, "retry-after": "2"}, "", NOW, is_limit=False) == 2
 
 
 def test_a_wait_is_never_shorter_than_told_and_differs_by_chance() -> None:
