@@ -16,6 +16,8 @@ from flowengine.handlers.llm.tolerant_json import read_tolerant
 from flowengine.jsonvalue import JsonValue, NotJsonError
 
 MAX_EVENT_BYTES: Final = 10 * 1024 * 1024
+# An event takes three lines at most, so that a long answer of 300,000 tokens is read.
+MAX_LINES: Final = 1_000_000
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _FIELDS: Final = (b"data", b"event", b"id", b"retry", b"error")
@@ -51,6 +53,7 @@ class EventStream:
         """Whether `[DONE]` has come."""
         self._buffer = bytearray()
         self._seen = 0
+        self._lines = 0
         self._pending: list[bytes] = []
         self._pending_bytes = 0
 
@@ -66,6 +69,9 @@ class EventStream:
             line = bytes(self._buffer[: end.start()])
             del self._buffer[: end.end()]
             self._seen = 0
+            self._lines += 1
+            if self._lines > MAX_LINES:
+                raise EventTooLargeError(f"the answer has more than {MAX_LINES} lines")
             yield from self._line(line)
 
     def rest(self) -> Iterator[JsonValue]:
