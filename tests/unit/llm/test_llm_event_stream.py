@@ -58,7 +58,8 @@ def test_events_are_read_as_they_are_meant(body: bytes, documents: list[JsonValu
     [
         (b"data: x", True), (b"event:x", True), (b": ping", True), (b":", True),
         (b"\xef\xbb\xbfdata:", True),
-        (b"error: x", True), (b"da", None), (b"", None), (b"{", False), (b"<html>", False), (b"date: x", False),
+        (b"error: x", True), (b"da", None), (b"", None), (b"{", False), (b"<html>", False),
+        (b"date: x", False),
         (b"[", False), (b"hello", False),
     ],
 )  # fmt: skip
