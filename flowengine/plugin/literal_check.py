@@ -1,9 +1,9 @@
-"""A check of a config's field that its type cannot express, made when a workflow is validated."""
+"""Checks of a config that its types cannot express, made when a workflow is validated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,3 +16,15 @@ class LiteralCheck(msgspec.Struct, frozen=True):
     """
 
     check: Callable[[Any], str | None]
+
+
+@runtime_checkable
+class ChecksConfig(Protocol):
+    """A struct with a rule about several of its fields at once: a config, or an object inside one."""
+
+    @classmethod
+    def wrong_with(cls, config: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """Each field that is wrong, and why; "" for the object itself.
+
+        `config` is what the workflow gives. It has the right types, but its texts may be templates still.
+        """

@@ -35,11 +35,12 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What handlers that call services over HTTP go by.
 
     `retry_base_s` is the wait before the second try; `max_result_bytes` is the most that a node's result
-    may take as JSON.
+    may take as JSON; `methods` may be used besides the usual ones.
     """
 
     retry_base_s: float
     max_result_bytes: int
+    methods: tuple[str, ...] = ()
 
 
 class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     llm_model: str | None = None
     llm_idle_s: float = 60.0
     egress: Egress = "private"
+    http_methods: tuple[str, ...] = ()
+    ca_file: str | None = None
     retry_base_s: float = 1.0
     api_host: str = "127.0.0.1"
     api_port: int = 8000
@@ -97,7 +100,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     @property
     def http(self) -> HttpSettings:
         """The part of handlers that call services."""
-        return HttpSettings(retry_base_s=self.retry_base_s, max_result_bytes=self.limits.max_result_bytes)
+        return HttpSettings(
+            retry_base_s=self.retry_base_s,
+            max_result_bytes=self.limits.max_result_bytes,
+            methods=self.http_methods,
+        )
 
     @property
     def llm(self) -> LlmSettings:

@@ -19,6 +19,7 @@ Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 KEY_ENTRY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{64}")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
+_METHOD = re.compile(r"(?!(?i:CONNECT)\Z)[A-Za-z][A-Za-z-]{0,31}")
 _WORDS = {
     "1": True,
     "true": True,
@@ -126,6 +127,22 @@ def host_names() -> Parser:
 def key_entries() -> Parser:
     """What `flowengine key new` prints, separated by commas, spaces or lines."""
     return _several(KEY_ENTRY, "entries `id.sha256` made by `flowengine key new`, separated by commas")
+
+
+def http_methods() -> Parser:
+    """Methods of HTTP, separated by commas or spaces."""
+    return _several(_METHOD, "methods of HTTP, PROPFIND for example, separated by commas")
+
+
+def file_path() -> Parser:
+    """The path of a file. Whether it can be read, its user checks."""
+
+    def parse(text: str) -> str:
+        if not text.isprintable():
+            raise ValueError("holds a control character")
+        return text
+
+    return Parser(parse, "the path of a file")
 
 
 def _several(pattern: re.Pattern[str], allowed: str) -> Parser:

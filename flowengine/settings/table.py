@@ -9,7 +9,9 @@ from flowengine.settings.parsing import (
     Parser,
     Value,
     choice,
+    file_path,
     host_names,
+    http_methods,
     key_entries,
     modules,
     number,
@@ -72,6 +74,18 @@ SETTINGS: tuple[Setting, ...] = (
         "egress",
         choice(Egress),
         "Where HTTP handlers connect: `public` addresses, `private` networks too, or `any` (loopback too).",
+    ),
+    Setting(
+        "FLOWENGINE_HTTP_METHODS",
+        "http_methods",
+        http_methods(),
+        "More methods that HTTP nodes may use, besides GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS.",
+    ),
+    Setting(
+        "FLOWENGINE_CA_FILE",
+        "ca_file",
+        file_path(),
+        "Certificates (PEM) of authorities that HTTP handlers trust, besides the usual ones.",
     ),
     Setting(
         "FLOWENGINE_RETRY_BASE_SECONDS",

@@ -19,6 +19,8 @@ from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
+from flowengine.handlers.http.forbidden_target import own_server
+from flowengine.handlers.http.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.observability import configure_logs, set_redactor
@@ -66,7 +68,13 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
     state = build_state(settings)
     secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
     set_redactor(secrets.redact)
-    invoker = Invoker(egress=settings.egress, settings=load_handler_settings(registry, settings, environ))
+    invoker = Invoker(
+        egress=settings.egress,
+        settings=load_handler_settings(registry, settings, environ),
+        forbidden=own_server(settings.redis_url),
+        trust=trusted_authorities(settings.ca_file, environ),
+        redact=secrets.redact,
+    )
     worker_state = RedisWorkerState(state)
     speed = HandlerSpeed()
     runner = Runner(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 import ssl
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import httpcore
 import httpx
@@ -14,6 +16,7 @@ import pytest
 
 from flowengine.handlers.http.clients import make_async_client, make_client
 from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.handlers.http.forbidden_target import ForbiddenTarget, own_server
 from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     EgressRefusedError,
@@ -220,11 +223,112 @@ def connection(keep: bool) -> dict[str, str]:
     return {} if keep else {"Connection": "close"}
 
 
+GetPast: TypeAlias = Callable[[ForbiddenTarget, str, Resolver], httpx.Response]
+
+
+def get_past_sync(forbidden: ForbiddenTarget, url: str, resolver: Resolver) -> httpx.Response:
+    """The answer of a client that may not reach `forbidden`."""
+    with make_client("any", resolver=resolver, forbidden=forbidden) as client:
+        return client.get(url)
+
+
+def get_past_async(forbidden: ForbiddenTarget, url: str, resolver: Resolver) -> httpx.Response:
+    """The same for the client of an event loop."""
+
+    async def get() -> httpx.Response:
+        async with make_async_client("any", resolver=resolver, forbidden=forbidden) as client:
+            return await client.get(url)
+
+    return asyncio.run(get())
+
+
+@pytest.fixture(params=[get_past_sync, get_past_async], ids=["sync", "async"])
+def get_past(request: pytest.FixtureRequest) -> GetPast:
+    """Both clients in turn."""
+    found: GetPast = request.param
+    return found
+
+
 @pytest.fixture(params=[get_sync, get_async], ids=["sync", "async"])
 def get(request: pytest.FixtureRequest) -> Get:
     """Both clients keep the rules."""
     found: Get = request.param
     return found
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback. Skips where there is none."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    pytest.skip("this machine has no address but loopback")
+
+
+@pytest.mark.proves("own-address")
+@pytest.mark.parametrize("policy", ["public", "private"])
+@pytest.mark.parametrize("form", ["{}", "[::ffff:{}]", "twin.test"])
+def test_an_address_of_this_machine_is_loopback_by_another_name(get: Get, policy: Egress, form: str) -> None:
+    """A service that listens on all addresses is reached through any of them."""
+    address = own_address()
+    resolver = ChangingResolver([address])
+    with serving("0.0.0.0") as server:
+        url = server.url("/x", host=form.format(address))
+        with pytest.raises(EgressRefusedError, match="is an address of this machine"):
+            get(policy, url, resolver=resolver)
+        assert server.calls == []
+        assert get("any", url, resolver=resolver)[0].status_code == 200
+
+
+def redis_names(address: str) -> list[str]:
+    """Hosts that lead to a server on this machine that listens on all its addresses."""
+    return ["127.0.0.1", "localhost", "127.0.0.2", "[::ffff:127.0.0.1]", "2130706433", address, "twin.test"]
+
+
+@pytest.mark.proves("redis-called")
+@pytest.mark.parametrize("redis", ["127.0.0.1", "localhost", "own address", "cache.test"])
+def test_the_server_of_redis_url_is_never_a_target(get_past: GetPast, redis: str) -> None:
+    """Under any name of the machine that it runs on: whoever can write there is the operator."""
+    address = own_address()
+    where = address if redis == "own address" else redis
+
+    def resolver(name: str, port: int) -> Sequence[str]:
+        known = {"twin.test": [address], "cache.test": ["127.0.0.1"]}
+        return known[name] if name in known else system_resolver(name, port)
+
+    with serving("0.0.0.0") as server, serving() as other:
+        forbidden = ForbiddenTarget(where, server.port, "the server of REDIS_URL")
+        for host in [*redis_names(address), where]:
+            with pytest.raises(EgressRefusedError, match="it is the server of REDIS_URL"):
+                get_past(forbidden, server.url("/x", host=host), resolver)
+        assert server.calls == []
+        assert get_past(forbidden, other.url("/x"), resolver).status_code == 200
+
+
+def test_another_machine_with_the_same_port_may_be_called(get_past: GetPast) -> None:
+    """Only the server itself is out of reach, not everybody else's port 6379."""
+
+    def resolver(name: str, port: int) -> Sequence[str]:
+        return {"cache.test": ["10.255.255.1"], "elsewhere.test": ["127.0.0.1"]}[name]
+
+    with serving() as server:
+        forbidden = ForbiddenTarget("cache.test", server.port, "the server of REDIS_URL")
+        url = server.url("/x", host="elsewhere.test")
+        assert get_past(forbidden, url, resolver).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "expected"),
+    [
+        ("redis://cache.test/0", ("cache.test", 6379)),
+        ("rediss://user:pass@cache.test:7000", ("cache.test", 7000)),
+        ("redis://[::1]:6380/1", ("::1", 6380)),
+        ("unix:///run/redis.sock", None),
+    ],
+)
+def test_the_server_is_read_from_redis_url(redis_url: str, expected: tuple[str, int] | None) -> None:
+    """With the port that Redis has by default. A unix socket cannot be reached over HTTP."""
+    found = own_server(redis_url)
+    assert (None if found is None else (found.host, found.port)) == expected
 
 
 @pytest.mark.parametrize("url", NOTATIONS)

@@ -25,14 +25,6 @@ def json_body(body: bytes) -> Reply:
 
 
 ANSWERS = {
-    "depth 100,000": (json_body(b"[" * 100_000), "invalid_response"),
-    "closed depth 10,000": (json_body(b"[" * 10_000 + b"]" * 10_000), "invalid_response"),
-    "objects of depth 900": (json_body(b'{"a":' * 900 + b"1" + b"}" * 900), "invalid_response"),
-    "not a number": (json_body(b'{"a": NaN}'), "invalid_response"),
-    "infinite": (json_body(b"[1e999]"), "invalid_response"),
-    "huge integer": (json_body(b"9" * 1_000_000), "invalid_response"),
-    "invalid UTF-8": (json_body(b"{\xff}"), "invalid_response"),
-    "lone surrogate": (json_body(b'"\\ud800"'), "invalid_response"),
     "eleven megabytes": (Reply(body=bytes(11 * MEGABYTE)), "response_too_large"),
     "gzip bomb": (gzip_bomb(100), "response_too_large"),
     "gzip of a gzip": (
@@ -87,6 +79,52 @@ def test_a_hostile_answer_fails_its_node_cheaply(runs: Runs, server: HttpServer,
     reply, code = ANSWERS[case]
     server.answers("/x", reply)
     assert failing_cheaply(runs, "http_request", {"url": server.url("/x")}) == code
+
+
+READ: dict[str, tuple[bytes, JsonValue | type[str]]] = {
+    "depth 100,000": (b"[" * 100_000, str),
+    "closed depth 10,000": (b"[" * 10_000 + b"]" * 10_000, str),
+    "objects of depth 900": (b'{"a":' * 900 + b"1" + b"}" * 900, str),
+    "not a number": (b'{"a": NaN}', {"a": None}),
+    "infinite": (b"[1e999]", [None]),
+    "huge integer": (b"9" * 1_000_000, None),
+    "huge exponent": (b"[1e" + b"9" * 500_000 + b"]", [None]),
+    "invalid UTF-8": (b"{\xff}", str),
+    "lone surrogate": (b'"\\ud800"', "\ufffd"),
+    "many lone surrogates": (b'["' + b"\\ud800" * 150_000 + b'"]', ["\ufffd" * 150_000]),
+    "a megabyte that is JSON but for its end": (b"[" + b"[]," * 260_000 + b"NaN", str),
+    "a megabyte of NaN": (b"[" + b"NaN," * 200_000 + b"0]", [None] * 200_000 + [0]),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_hostile_document_is_read_cheaply_or_stays_text(runs: Runs, server: HttpServer, case: str) -> None:
+    """What JSON cannot carry is replaced; what is no JSON, or is nested too deeply, is text."""
+    body, value = READ[case]
+    server.answers("/x", json_body(body))
+    output = bounded(lambda: runs.run("http_request", {"url": server.url("/x")}), clock=time.process_time)
+    if value is str:
+        assert (output["data"], output["json"]) == (body.decode("cp1252"), False)
+    else:
+        assert output["data"] == value
+        assert output["warnings"]
+
+
+GUESSED = {
+    "random bytes": bytes(range(128, 256)) * 8000,
+    "one odd byte": b"\xe4" + b" b" * 500_000,
+    "Japanese": "日本語のページです。".encode("cp932") * 40_000,
+    "a charset in markup that never closes": b"<meta " * 160_000 + b"\xe4",
+    "a prolog that never closes": b"<?xml " + b" " * 900_000 + b"\xe4",
+}
+
+
+@pytest.mark.parametrize("case", GUESSED)
+def test_guessing_a_charset_is_cheap(runs: Runs, server: HttpServer, case: str) -> None:
+    """Whatever the bytes are: only the beginning of them is looked at."""
+    server.answers("/x", Reply(headers={"Content-Type": "text/html"}, body=GUESSED[case]))
+    output = bounded(lambda: runs.run("http_request", {"url": server.url("/x")}), clock=time.process_time)
+    assert "which is a guess" in str(output["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The shared httpx clients of a process: egress rules, bounded bodies, no cookies, no proxies.
 
-Proxy variables and `.netrc` are not read, since a proxy would resolve names without our checks;
-SSL_CERT_FILE and SSL_CERT_DIR are read. Knows nothing of retries, which belong to a call.
+Proxy variables and `.netrc` are not read, since a proxy would resolve names without our checks. Knows nothing
+of retries, which belong to a call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from flowengine.handlers.http.body_decoder import (
     BodyEncodingError,
     BodyTooLargeError,
 )
-from flowengine.handlers.http.call_options import Origin
+from flowengine.handlers.http.forbidden_target import ForbiddenTarget
 from flowengine.handlers.http.guarded_connections import (
     AsyncGuardedBackend,
     GuardedBackend,
@@ -33,7 +33,7 @@ from flowengine.handlers.http.guarded_connections import (
     Resolver,
     system_resolver,
 )
-from flowengine.handlers.http.service_transports import ServiceTransports, options_of
+from flowengine.handlers.http.service_transports import Origin, ServiceTransports, options_of
 from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -41,12 +41,26 @@ _KEPT_CONNECTIONS: Final = 32
 _KEPT_SECONDS: Final = 30.0
 
 
+UNREADABLE: Final = "flowengine_unreadable"
+"""The name of the extension of a response that holds its `Unreadable`."""
+
+
+class Unreadable:
+    """Why the body of a response with an error status could not be decoded to its end; None if it could."""
+
+    reason: str | None = None
+
+
 class ResponseTooLargeError(httpx.TransportError):
     """The response body is larger than 10 MB, decoded."""
 
 
 def make_client(
-    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress,
+    *,
+    resolver: Resolver = system_resolver,
+    verify: SSLContext | None = None,
+    forbidden: ForbiddenTarget | None = None,
 ) -> httpx.Client:
     """A client for threads. Close it when the process ends."""
     _quiet()
@@ -60,7 +74,7 @@ def make_client(
             max_connections=None,
             max_keepalive_connections=_KEPT_CONNECTIONS,
             keepalive_expiry=_KEPT_SECONDS,
-            network_backend=GuardedBackend(policy, resolver, own_service),
+            network_backend=GuardedBackend(policy, resolver, forbidden, own_service),
         )
         return transport
 
@@ -74,7 +88,11 @@ def make_client(
 
 
 def make_async_client(
-    policy: Egress, *, resolver: Resolver = system_resolver, verify: SSLContext | None = None
+    policy: Egress,
+    *,
+    resolver: Resolver = system_resolver,
+    verify: SSLContext | None = None,
+    forbidden: ForbiddenTarget | None = None,
 ) -> httpx.AsyncClient:
     """A client for one event loop. Close it there."""
     _quiet()
@@ -85,7 +103,7 @@ def make_async_client(
         max_connections=None,
         max_keepalive_connections=_KEPT_CONNECTIONS,
         keepalive_expiry=_KEPT_SECONDS,
-        network_backend=AsyncGuardedBackend(policy, resolver),
+        network_backend=AsyncGuardedBackend(policy, resolver, forbidden),
     )
     return httpx.AsyncClient(
         transport=_AsyncBoundedTransport(transport),
@@ -134,22 +152,38 @@ def _end_head(response: httpx.Response) -> None:
         stream.end_head()
 
 
-def _decoded_headers(headers: httpx.Headers) -> httpx.Headers:
-    if "content-encoding" not in headers:
-        return headers
-    kept = headers.copy()
+def _headers_after(decoder: BodyDecoder, request: httpx.Request, response: httpx.Response) -> httpx.Headers:
+    """The headers without those that describe the coded body, if there is a body and it is decoded."""
+    if not decoder.coding or request.method == "HEAD" or response.status_code in (204, 304):
+        return response.headers
+    kept = response.headers.copy()
     del kept["content-encoding"]
     kept.pop("content-length", None)
     return kept
 
 
+@contextmanager
+def _as_body_errors(unreadable: Unreadable | None) -> Iterator[None]:
+    """A body's errors; of an error status only a note is kept, since its status is what matters."""
+    try:
+        with _as_httpx_errors():
+            yield
+    except httpx.DecodingError as error:
+        if unreadable is None:
+            raise
+        unreadable.reason = str(error)
+
+
 class _BoundedStream(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream, decoder: BodyDecoder) -> None:
+    def __init__(
+        self, stream: httpx.SyncByteStream, decoder: BodyDecoder, unreadable: Unreadable | None
+    ) -> None:
         self._stream = stream
         self._decoder = decoder
+        self._unreadable = unreadable
 
     def __iter__(self) -> Iterator[bytes]:
-        with _as_httpx_errors():
+        with _as_body_errors(self._unreadable):
             for chunk in self._stream:
                 yield from self._decoder.pieces(chunk)
             self._decoder.finish()
@@ -159,7 +193,10 @@ class _BoundedStream(httpx.SyncByteStream):
 
 
 class _BoundedTransport(httpx.BaseTransport):
-    """Answers with decoded bodies, which end with an error at the limit."""
+    """Answers with decoded bodies, which end with an error at the limit.
+
+    The body of an error status that cannot be decoded ends without an error, so that the status decides.
+    """
 
     def __init__(self, transport: httpx.BaseTransport) -> None:
         self._transport = transport
@@ -169,17 +206,13 @@ class _BoundedTransport(httpx.BaseTransport):
         _end_head(response)
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("a sync transport answered with an async stream")
-        try:
-            with _as_httpx_errors():
-                decoder = _decoder_of(response, request)
-        except httpx.DecodingError:
-            response.stream.close()
-            raise
+        decoder = _decoder_of(response, request)
+        unreadable = Unreadable() if response.is_error else None
         return httpx.Response(
             response.status_code,
-            headers=_decoded_headers(response.headers),
-            stream=_BoundedStream(response.stream, decoder),
-            extensions=response.extensions,
+            headers=_headers_after(decoder, request, response),
+            stream=_BoundedStream(response.stream, decoder, unreadable),
+            extensions={**response.extensions, UNREADABLE: unreadable},
         )
 
     def close(self) -> None:
@@ -187,12 +220,15 @@ class _BoundedTransport(httpx.BaseTransport):
 
 
 class _AsyncBoundedStream(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream, decoder: BodyDecoder) -> None:
+    def __init__(
+        self, stream: httpx.AsyncByteStream, decoder: BodyDecoder, unreadable: Unreadable | None
+    ) -> None:
         self._stream = stream
         self._decoder = decoder
+        self._unreadable = unreadable
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx_errors():
+        with _as_body_errors(self._unreadable):
             async for chunk in self._stream:
                 for piece in self._decoder.pieces(chunk):
                     yield piece
@@ -213,17 +249,13 @@ class _AsyncBoundedTransport(httpx.AsyncBaseTransport):
         _end_head(response)
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("an async transport answered with a sync stream")
-        try:
-            with _as_httpx_errors():
-                decoder = BodyDecoder(response.headers.get("content-encoding", ""))
-        except httpx.DecodingError:
-            await response.stream.aclose()
-            raise
+        decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+        unreadable = Unreadable() if response.is_error else None
         return httpx.Response(
             response.status_code,
-            headers=_decoded_headers(response.headers),
-            stream=_AsyncBoundedStream(response.stream, decoder),
-            extensions=response.extensions,
+            headers=_headers_after(decoder, request, response),
+            stream=_AsyncBoundedStream(response.stream, decoder, unreadable),
+            extensions={**response.extensions, UNREADABLE: unreadable},
         )
 
     async def aclose(self) -> None:

@@ -53,6 +53,7 @@ _PRIVATE: Final = (
     IPv6Network("fec0::/10"),
     IPv6Network("2001:db8::/32"),
 )
+_ANY_ALLOWS: Final = "FLOWENGINE_EGRESS=any allows it"
 _GLOBAL_V6: Final = IPv6Network("2000::/3")
 
 _COMPATIBLE: Final = IPv6Network("::/96")
@@ -82,8 +83,7 @@ def refusal(address: str | Address, policy: Egress) -> str | None:
     An IPv6 address that carries an IPv4 address (mapped, 6to4, NAT64, Teredo) is judged by that one.
     Raises ValueError if the text is no address.
     """
-    parsed = ip_address(address.split("%")[0]) if isinstance(address, str) else address
-    for judged in _carried(parsed):
+    for judged in carried(address):
         if reason := _reason(judged, policy):
             return f"{address} is {reason}"
     return None
@@ -93,8 +93,8 @@ def _reason(address: Address, policy: Egress) -> str | None:
     for network, what in _FORBIDDEN:
         if address in network:
             return what
-    if any(address in network for network in _LOOPBACK):
-        return None if policy == "any" else "a loopback address (FLOWENGINE_EGRESS=any allows it)"
+    if is_loopback(address):
+        return None if policy == "any" else f"a loopback address ({_ANY_ALLOWS})"
     if any(address in network for network in _PRIVATE):
         return "a private address (FLOWENGINE_EGRESS=private allows it)" if policy == "public" else None
     if isinstance(address, IPv6Address) and address not in _GLOBAL_V6:
@@ -102,8 +102,28 @@ def _reason(address: Address, policy: Egress) -> str | None:
     return None
 
 
+def is_loopback(address: Address) -> bool:
+    """Whether it leads to this machine and nowhere else."""
+    return any(address in network for network in _LOOPBACK)
+
+
+def own_refusal(address: str, policy: Egress) -> str | None:
+    """Why an address of this machine may not be called under `policy`, or None if it may.
+
+    It reaches the same services as loopback, since most of them listen on all addresses.
+    """
+    return None if policy == "any" else f"{address} is an address of this machine ({_ANY_ALLOWS})"
+
+
+def carried(address: str | Address) -> Iterator[Address]:
+    """The addresses that it leads to: those that an IPv6 address carries, or itself.
+
+    Raises ValueError if the text is no address.
+    """
+    return _carried(ip_address(address.split("%")[0]) if isinstance(address, str) else address)
+
+
 def _carried(address: Address) -> Iterator[Address]:
-    """The addresses to judge: those that `address` carries, or itself."""
     if isinstance(address, IPv4Address) or int(address) <= 1:
         yield address
     elif address.ipv4_mapped is not None:

@@ -7,7 +7,10 @@ there (307, 308) is refused, and so is one from https to http.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import ssl
+import time
+from collections.abc import Callable, Container, Iterator
 from typing import Final, TypeVar
 
 import httpx
@@ -23,19 +26,43 @@ from flowengine.execution.error_codes import (
     TOO_MANY_REDIRECTS,
     ErrorCode,
 )
+from flowengine.handlers.http import network_deadline
 from flowengine.handlers.http.answer import Answer
-from flowengine.handlers.http.call_options import EXTENSION, NO_OPTIONS, CallOptions
-from flowengine.handlers.http.clients import ResponseTooLargeError
+from flowengine.handlers.http.clients import UNREADABLE, ResponseTooLargeError
 from flowengine.handlers.http.guarded_connections import EgressRefusedError
-from flowengine.handlers.http.outgoing_request import OutgoingRequest, public_url
+from flowengine.handlers.http.outgoing_request import OutgoingRequest, shown_url, without_secret_parts
+from flowengine.handlers.http.service_transports import EXTENSION, NO_OPTIONS, CallOptions
 from flowengine.plugin.context import Context
 
 ReadT = TypeVar("ReadT")
 
 MAX_REDIRECTS: Final = 5
+MAX_ERROR_BODY_BYTES: Final = 64 * 1024
 
 _CONNECT_SECONDS: Final = 10.0
 _LEAST_SILENCE_SECONDS: Final = 30.0
+_ERROR_BODY_SECONDS: Final = 5.0
+_WITHOUT_BODY: Final = (204, 304)
+
+_INVALID_LOCATION: Final = "Invalid URL in location header"
+# httpx fills in the host that answered.
+_NO_HOST: Final = re.compile(r"(https?:)?//+([/?#]|\Z)|https?:\Z", re.IGNORECASE)
+_NO_ADDRESS: Final = "the answer redirects to what is no address"
+
+_OWN_AUTHORITY: Final = frozenset({18, 19, 20, 21})
+"""OpenSSL's codes for a certificate whose authority is not known."""
+# What two sides that cannot agree on TLS say. They will not agree at the next try either.
+_TLS_REFUSALS: Final = (
+    "WRONG_VERSION_NUMBER",
+    "RECORD_LAYER_FAILURE",
+    "UNSUPPORTED_PROTOCOL",
+    "UNKNOWN_PROTOCOL",
+    "HTTP_REQUEST",
+    "NO_PROTOCOLS_AVAILABLE",
+    "_ALERT_",
+    "DH_KEY_TOO_SMALL",
+    "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+)
 
 _SAFE_ELSEWHERE: Final = frozenset(
     {
@@ -63,9 +90,12 @@ class TryFailedError(Exception):
         self.retryable = retryable
 
 
-def exchange(request: OutgoingRequest, context: Context) -> Answer:
-    """The answer after all redirects, whatever its status. Raises TryFailedError."""
-    return exchange_with(request, context, _answer, NO_OPTIONS)
+def exchange(request: OutgoingRequest, context: Context, *, accept: Container[int] = ()) -> Answer:
+    """The answer after all redirects, whatever its status. Raises TryFailedError.
+
+    The whole body belongs to an answer whose status is below 400 or in `accept`; of any other, its beginning.
+    """
+    return exchange_with(request, context, lambda response: _answer(response, accept), NO_OPTIONS)
 
 
 def exchange_with(
@@ -87,7 +117,7 @@ def exchange_with(
         )
         return _following_redirects(client, sent, read)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _failure(error) from error
+        raise _failure(error, request.given_url) from error
 
 
 def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx.Timeout:
@@ -110,6 +140,8 @@ def _following_redirects(
         try:
             if response.next_request is None:
                 return read(response)
+            if _NO_HOST.match(response.headers.get("location", "")):
+                raise TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS)
             request = redirected(request, response.next_request)
         finally:
             response.close()
@@ -126,13 +158,13 @@ def redirected(request: httpx.Request, following: httpx.Request) -> httpx.Reques
         raise TryFailedError(REDIRECT_REFUSED, f"a redirect to a {there.scheme}: address is not followed")
     if here.scheme == "https" and there.scheme == "http":
         raise TryFailedError(
-            REDIRECT_REFUSED, f"a redirect from https to {public_url(str(there))} is not followed"
+            REDIRECT_REFUSED, f"a redirect from https to {shown_url(str(there))} is not followed"
         )
     if not _same_service(here, there):
         if _has_body(following):
             raise TryFailedError(
                 REDIRECT_REFUSED,
-                f"a redirect that sends the request's body on to {public_url(str(there))}, another service, "
+                f"a redirect that sends the request's body on to {shown_url(str(there))}, another service, "
                 "is not followed; call that address itself if it may see the body",
             )
         for name in [name for name in following.headers if name not in _SAFE_ELSEWHERE]:
@@ -155,15 +187,74 @@ def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _answer(response: httpx.Response) -> Answer:
+def _answer(response: httpx.Response, accept: Container[int]) -> Answer:
+    status = response.status_code
+    body, problem = (
+        (_whole_body(response), None) if status < 400 or status in accept else _error_body(response)
+    )
+    pairs = tuple((name.lower(), value) for name, value in response.headers.multi_items())
+    return Answer(
+        status_code=status,
+        headers={name: value for name, value in response.headers.items() if name != "set-cookie"},
+        body=body,
+        cookies=tuple(value for name, value in pairs if name == "set-cookie"),
+        pairs=pairs,
+        has_body=response.request.method != "HEAD" and status not in _WITHOUT_BODY,
+        body_problem=problem,
+    )
+
+
+def _whole_body(response: httpx.Response) -> bytes:
     body = bytearray()
     for piece in response.iter_bytes():
         body += piece
-    return Answer(status_code=response.status_code, headers=dict(response.headers), body=bytes(body))
+    unreadable = response.extensions.get(UNREADABLE)
+    if unreadable is not None and unreadable.reason is not None:
+        raise TryFailedError(INVALID_RESPONSE, unreadable.reason)
+    return bytes(body)
 
 
-def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
-    """An httpx error as the failure of this try."""
+def _error_body(response: httpx.Response) -> tuple[bytes, str | None]:
+    """The beginning of the body, and what kept it from being read. Never fails: the status is what counts."""
+    body = bytearray()
+    problem: str | None = None
+    try:
+        with network_deadline.until(_soon()):
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) >= MAX_ERROR_BODY_BYTES:
+                    break
+    except httpx.HTTPError as error:
+        problem = str(error) if isinstance(error, ResponseTooLargeError) else _described(error)
+    unreadable = response.extensions.get(UNREADABLE)
+    if unreadable is not None and unreadable.reason is not None:
+        problem = unreadable.reason
+    return bytes(body[:MAX_ERROR_BODY_BYTES]), problem
+
+
+def _soon() -> float:
+    """When to stop reading an error's body, on `time.monotonic`."""
+    left = network_deadline.bounded(_ERROR_BODY_SECONDS)
+    return time.monotonic() + (_ERROR_BODY_SECONDS if left is None else left)
+
+
+def _failure(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> TryFailedError:
+    """An httpx error as the failure of this try. `url` is what the node asked for."""
+    failure = _judged(error)
+    for called in (url, _called(error)):
+        failure.message = without_secret_parts(failure.message, called)
+    return failure
+
+
+def _called(error: httpx.HTTPError | httpx.InvalidURL) -> str:
+    """The address of the request that failed, which a redirect may have led to."""
+    try:
+        return str(error.request.url) if isinstance(error, httpx.RequestError) else ""
+    except RuntimeError:  # it failed before there was a request
+        return ""
+
+
+def _judged(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
     match error:
         case EgressRefusedError():
             return TryFailedError(EGRESS_REFUSED, str(error))
@@ -173,9 +264,40 @@ def _failure(error: httpx.HTTPError | httpx.InvalidURL) -> TryFailedError:
             return TryFailedError(INVALID_RESPONSE, str(error))
         case httpx.TimeoutException():
             return TryFailedError(REQUEST_TIMEOUT, _described(error), retryable=True)
+        case httpx.RemoteProtocolError() if str(error).startswith(_INVALID_LOCATION):
+            # The library quotes a part of the address, so its words are not used.
+            return TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS)
         case httpx.NetworkError() | httpx.RemoteProtocolError() | httpx.ProxyError():
+            if refusal := _tls_refusal(error):
+                return TryFailedError(CONNECTION_FAILED, refusal)
             return TryFailedError(CONNECTION_FAILED, _described(error), retryable=True)
+        case httpx.InvalidURL():
+            # Before the colon stands what is wrong, behind it a part of the address.
+            return TryFailedError(
+                INVALID_REQUEST, f"the address cannot be called: {str(error).partition(':')[0]}"
+            )
     return TryFailedError(INVALID_REQUEST, _described(error))
+
+
+def _tls_refusal(error: Exception) -> str | None:
+    """What is wrong if the two sides refuse each other's certificates or protocols, which does not pass."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            advice = ""
+            if cause.verify_code in _OWN_AUTHORITY:
+                advice = ": name the certificate of its authority in FLOWENGINE_CA_FILE if you trust it"
+            return f"its certificate is refused: {cause.verify_message}{advice}"
+        reason = (cause.reason or "") if isinstance(cause, ssl.SSLError) else ""
+        if any(known in reason for known in _TLS_REFUSALS):
+            words = reason.replace("_", " ").lower()
+            return f"no encrypted connection: {words}; does the service speak https there?"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 _WORDS: Final = {

@@ -4,6 +4,9 @@ A name is resolved once, its addresses are checked, and the connection is made t
 resolver that changes its answer between check and connect gains nothing. TLS still verifies the name,
 since httpcore passes that on by itself.
 
+This machine's own addresses are loopback by another name. The server of REDIS_URL is no target at all, since
+whoever can write there is the operator.
+
 What comes before an answer is bounded too. A server may send interim answers (1xx, RFC 9110 section 15.2)
 before the real one; h11 bounds the head of each, and nothing but us bounds their number.
 """
@@ -11,6 +14,7 @@ before the real one; h11 bounds the head of each, and nothing but us bounds thei
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import queue
 import socket
@@ -23,8 +27,9 @@ import httpcore
 import httpx
 
 from flowengine.handlers.http import network_deadline
-from flowengine.handlers.http.call_options import Origin
-from flowengine.handlers.http.egress_rules import host_refusal, refusal
+from flowengine.handlers.http.egress_rules import carried, host_refusal, own_refusal, refusal
+from flowengine.handlers.http.forbidden_target import ForbiddenTarget, is_own
+from flowengine.handlers.http.service_transports import Origin
 from flowengine.settings.model import Egress
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
@@ -48,12 +53,32 @@ def system_resolver(host: str, port: int) -> list[str]:
 
 def allowed_addresses(host: str, addresses: Sequence[str], policy: Egress) -> list[str]:
     """The addresses that may be called, in the order given. Raises EgressRefusedError if none may."""
-    reasons = {address: refusal(address, policy) for address in addresses}
+    reasons = {address: _refusal(address, policy) for address in addresses}
     allowed = [address for address, reason in reasons.items() if reason is None]
     if not allowed:
         why = next(iter(filter(None, reasons.values())), "it has no address")
         raise EgressRefusedError(f"calling {host} is not allowed: {why}")
     return allowed
+
+
+def _refusal(address: str, policy: Egress) -> str | None:
+    if policy == "any":
+        return refusal(address, policy)
+    if reason := refusal(address, "private"):
+        return reason
+    its_own = any(is_own(str(judged)) for judged in carried(address))
+    return own_refusal(address, policy) if its_own else refusal(address, policy)
+
+
+def _except_forbidden(
+    host: str, addresses: Sequence[str], forbidden: ForbiddenTarget, its_addresses: Sequence[str]
+) -> Sequence[str]:
+    """The addresses that do not lead to `forbidden`. Raises EgressRefusedError if none is left."""
+    refused = forbidden.refused(host, addresses, its_addresses)
+    left = [address for address in addresses if address not in refused]
+    if addresses and not left:
+        raise EgressRefusedError(f"calling {host} is not allowed: it is {forbidden.what}")
+    return left
 
 
 def _literal(host: str) -> list[str] | None:
@@ -79,12 +104,17 @@ class GuardedBackend(httpcore.NetworkBackend):
     """httpcore's sockets, behind the egress rules and the node's deadline."""
 
     def __init__(
-        self, policy: Egress, resolver: Resolver = system_resolver, own_service: Origin | None = None
+        self,
+        policy: Egress,
+        resolver: Resolver = system_resolver,
+        forbidden: ForbiddenTarget | None = None,
+        own_service: Origin | None = None,
     ) -> None:
         """`own_service`: an address that the operator has named, to which `policy` does not apply."""
         self._policy: Egress = policy
         self._own_service = own_service
         self._resolver = resolver
+        self._forbidden = forbidden
         self._sockets = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -98,6 +128,9 @@ class GuardedBackend(httpcore.NetworkBackend):
         """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
         _refuse_name(host)
         addresses = _literal(host) or self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
+        if self._forbidden is not None and self._forbidden.port == port:
+            its = self._addresses_of(self._forbidden, _left(timeout, httpcore.ConnectTimeout))
+            addresses = _except_forbidden(host, addresses, self._forbidden, its)
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         policy: Egress = "any" if (host.lower(), port) == self._own_service else self._policy
         for address in allowed_addresses(host, addresses, policy):
@@ -114,6 +147,11 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Always refused."""
         raise EgressRefusedError("calling a unix socket is not allowed")
+
+    def _addresses_of(self, target: ForbiddenTarget, timeout: float | None) -> Sequence[str]:
+        with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+            return _literal(target.host) or self._resolve(target.host, target.port, timeout)
+        return []
 
     def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
         """Resolve in a thread of its own: getaddrinfo takes no timeout."""
@@ -195,9 +233,15 @@ class DeadlineStream(HeadLimit, httpcore.NetworkStream):
 class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     """The same for async handlers, whose deadline is kept by cancelling them."""
 
-    def __init__(self, policy: Egress, resolver: Resolver = system_resolver) -> None:
+    def __init__(
+        self,
+        policy: Egress,
+        resolver: Resolver = system_resolver,
+        forbidden: ForbiddenTarget | None = None,
+    ) -> None:
         self._policy: Egress = policy
         self._resolver = resolver
+        self._forbidden = forbidden
         self._sockets = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -211,6 +255,9 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
         """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
         _refuse_name(host)
         addresses = _literal(host) or await self._resolve(host, port, timeout)
+        if self._forbidden is not None and self._forbidden.port == port:
+            its = await self._addresses_of(self._forbidden, timeout)
+            addresses = _except_forbidden(host, addresses, self._forbidden, its)
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in allowed_addresses(host, addresses, self._policy):
             try:
@@ -227,6 +274,11 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Always refused."""
         raise EgressRefusedError("calling a unix socket is not allowed")
+
+    async def _addresses_of(self, target: ForbiddenTarget, timeout: float | None) -> Sequence[str]:
+        with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+            return _literal(target.host) or await self._resolve(target.host, target.port, timeout)
+        return []
 
     async def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
         try:

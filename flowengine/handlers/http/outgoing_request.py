@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import SplitResult, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
 from flowengine.execution.error_codes import INVALID_REQUEST
-from flowengine.jsonvalue import UnencodableError, encode
+from flowengine.handlers.http.request_bodies import Files, encoded_body, scalar_text
+from flowengine.handlers.secrets.shown_text import MASK, quoted_part, redacted
 from flowengine.plugin.errors import HandlerError
 
 Scalar: TypeAlias = str | int | float | bool
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What may always be sent. A service that speaks no HTTP may take other words for its commands."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -26,20 +31,31 @@ _FRAMING: Final = frozenset(
     {"content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "keep-alive"}
 )
 _MAX_URL: Final = 16 * 1024
+_MISPLACED: Final = {
+    " ": "a space",
+    "\n": "a newline",
+    "\r": "a line break",
+    "\t": "a tab",
+    "\0": "a null character",
+}
 
 
 class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. Header names are as written; `content` is None if there is no body."""
+    """A request. Header names are as written; `content` is None if there is no body.
+
+    `given_url` is the URL as it was rendered. `url` lacks its fragment, so it may hold a part of a secret.
+    """
 
     method: str
     url: str
+    given_url: str
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
 
     @property
     def label(self) -> str:
-        """`GET https://host/path`, for messages and logs: no query, no credentials."""
-        return f"{self.method} {public_url(self.url)}"
+        """`GET https://host/path`, for messages and logs: no query, no credentials, no part of a secret."""
+        return f"{self.method} {shown_url(self.given_url)}"
 
     def with_defaults(self, defaults: Mapping[str, str]) -> OutgoingRequest:
         """The same with those headers added that it does not have."""
@@ -55,22 +71,34 @@ def prepare_request(
     headers: Mapping[str, Scalar],
     params: Mapping[str, Scalar | Sequence[Scalar] | None],
     body: Any = None,
+    files: Files = MappingProxyType({}),
+    more_methods: Sequence[str] = (),
 ) -> OutgoingRequest:
-    """The request. A text body is sent as it is, any other body as JSON; None is no body.
+    """The request. A text body is sent as it is, any other as its Content-Type says, JSON by default.
 
-    Raises HandlerError `invalid_request`, which names the part that is wrong.
+    None is no body. `more_methods` may be used besides METHODS. Raises HandlerError `invalid_request`, which
+    names the part that is wrong.
     """
-    content, content_type = _content(body)
     try:
         request = OutgoingRequest(
-            method=_method(method),
+            method=_method(method, more_methods),
             url=_with_params(_checked_url(url), params),
+            given_url=url.strip(" "),
             headers=tuple(_header(name, value) for name, value in headers.items()),
-            content=content,
+            content=None,
         )
     except UnicodeEncodeError as error:
         raise _invalid(f"url, params or headers are not valid Unicode: {error.reason}") from error
-    return request.with_defaults({"Content-Type": content_type} if content is not None else {})
+    given = next((value for name, value in request.headers if name.lower() == "content-type"), "")
+    content, content_type = encoded_body(body, files, given)
+    if content is None:
+        return request
+    if content_type == given:
+        return msgspec.structs.replace(request, content=content)
+    others = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
+    return msgspec.structs.replace(
+        request, content=content, headers=(*others, ("Content-Type", content_type))
+    )
 
 
 def wrong_with_url(url: str) -> str | None:
@@ -93,39 +121,106 @@ def public_url(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _method(method: str) -> str:
+def shown_url(url: str) -> str:
+    """The same of a rendered URL: secrets are taken out before it is cut, so that no part of one is left."""
+    return public_url(redacted(url))
+
+
+def without_secret_parts(text: str, url: str) -> str:
+    """The text with the host and the scheme of `url` taken out, where they are a part of a secret.
+
+    Libraries quote them alone, so that redaction would not recognise them.
+    """
+    hidden = [part for part, shown in zip(_parts(url), _parts(redacted(url)), strict=True) if part != shown]
+    names = {name for part in hidden for name in (part, _in_ascii(part)) if name}
+    if not names:
+        return text
+    either = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w.-])(?:{either})(?![\w-])", MASK, text, flags=re.IGNORECASE)
+
+
+def wrong_with_method(method: str) -> str | None:
+    """Why no worker would send the method, or None. Which others may be sent, each worker's settings say."""
+    try:
+        _method(method, [method])
+    except HandlerError as error:
+        return error.message
+    return None
+
+
+def _parts(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.scheme
+    except ValueError:
+        return "", ""
+
+
+def _in_ascii(host: str) -> str:
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+def _method(method: str, more_methods: Sequence[str]) -> str:
+    # The text is never repeated: it may be a secret that was put into the wrong field.
     if not _TOKEN.match(method) or len(method) > 32:
-        # The text is not repeated: it may be a secret that was put into the wrong field.
         raise _invalid("method is not an HTTP method: write GET, POST, PUT, PATCH, DELETE, ...")
-    if method.upper() == "CONNECT":
+    name = method.upper()
+    if name == "CONNECT":
         raise _invalid("method CONNECT cannot be used: it opens a tunnel")
-    return method.upper()
+    allowed = (*METHODS, *(other.upper() for other in more_methods))
+    if name not in allowed:
+        raise _invalid(
+            f"method is not one of {', '.join(allowed)}; the worker's FLOWENGINE_HTTP_METHODS may allow more"
+        )
+    return name
 
 
 def _checked_url(url: str) -> SplitResult:
     stripped = url.strip(" ")
-    if _UNPRINTABLE.search(stripped):
-        raise _invalid("url contains a space or control character; percent-encode it")
+    if found := _UNPRINTABLE.search(stripped):
+        raise _invalid(_misplaced(stripped, found.start()))
     if len(stripped.encode()) > _MAX_URL:
         raise _invalid(f"url has {len(stripped)} characters; the limit is {_MAX_URL}")
     try:
         parts = urlsplit(stripped)
+    except ValueError as error:
+        raise _invalid("url cannot be read: its host is malformed") from error
+    try:
         port = parts.port
     except ValueError as error:
-        raise _invalid(f"url cannot be read: {error}") from error
+        # The library quotes what it takes for the port, which may be a part of a password.
+        raise _invalid(
+            "url cannot be read: its port is no number from 1 to 65535; in a user name or password, "
+            "percent-encode / ? # @ and :"
+        ) from error
     if parts.scheme.lower() not in ("http", "https"):
-        # The text is not repeated: redaction does not recognise a part of a secret.
-        given = f"{parts.scheme}:// cannot be called" if "://" in stripped else "it names no scheme"
+        # Only a scheme is repeated that is no part of a secret.
+        scheme = urlsplit(redacted(stripped)).scheme
+        given = f"{scheme}:// cannot be called" if scheme and "://" in stripped else "it names no scheme"
         raise _invalid(f"url must start with http:// or https://; {given}")
     if not parts.hostname or port == 0:
-        raise _invalid(f"url names no host and port that can be called: {public_url(stripped)}")
+        raise _invalid(f"url names no host and port that can be called: {shown_url(stripped)}")
     return parts
+
+
+def _misplaced(text: str, at: int) -> str:
+    """What is wrong with a URL that has a space or control character at that place."""
+    name = _MISPLACED.get(text[at], "a control character")
+    if not _UNPRINTABLE.sub("", text[at:]):
+        return f"url has {name} at its end: write it on one line, or with `>-` in place of `>` in YAML"
+    if at == 0:
+        return f"url begins with {name}: leave it out"
+    kind = "" if text[at] == " " else ", a control character"
+    return f"url contains {name}{kind}: leave it out, or percent-encode it"
 
 
 def _with_params(parts: SplitResult, params: Mapping[str, Scalar | Sequence[Scalar] | None]) -> str:
     """The URL with `params` added to its query. A null is left out."""
     pairs = [
-        (name, _text(item))
+        (name, scalar_text(item))
         for name, value in params.items()
         if value is not None
         for item in (value if isinstance(value, list | tuple) else [value])
@@ -135,36 +230,22 @@ def _with_params(parts: SplitResult, params: Mapping[str, Scalar | Sequence[Scal
 
 
 def _header(name: str, value: Scalar) -> tuple[str, str]:
-    text = _text(value)
+    text = scalar_text(value)
     if not _TOKEN.match(name):
-        shown = f"{name[:60]!r}" + ("..." if len(name) > 60 else "")
-        raise _invalid(f"header name {shown} contains a character that is not allowed")
+        raise _invalid(f"header name {quoted_part(name, 60)} contains a character that is not allowed")
     if _CONTROL.search(text):
-        raise _invalid(f"the value of header '{name}' contains a line break or another control character")
+        end = (
+            ", at its end: in YAML, write `>-` in place of `>`"
+            if not _CONTROL.search(text.rstrip("\r\n"))
+            else ""
+        )
+        raise _invalid(
+            f"the value of header '{name}' contains a line break or another control character{end}"
+        )
     if name.lower() in _FRAMING:
         raise _invalid(f"header '{name}' cannot be set: it belongs to the connection")
     text.encode()
     return name, text.strip(" \t")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _content(body: Any) -> tuple[bytes | None, str]:
-    if body is None:
-        return None, ""
-    if isinstance(body, str):
-        try:
-            return body.encode(), "text/plain; charset=utf-8"
-        except UnicodeEncodeError as error:
-            raise _invalid(f"body is not valid Unicode: {error.reason}") from error
-    try:
-        return encode(body), "application/json"
-    except UnencodableError as error:
-        raise _invalid(f"body cannot be written as JSON: {error}") from error
 
 
 def _invalid(message: str) -> HandlerError:

@@ -1,16 +1,15 @@
 """A whole HTTP call: at most three tries, the waits between them, and the record of each.
 
-A try is repeated after a 5xx or 429 answer, a timeout or a connection failure. The waits are 1, 2, 4 s, or
-what `Retry-After` asks for, and 60 s at most. If a wait would pass the node's deadline, the call fails at
-once and says so. Query strings, bodies and header values never reach a log.
+A try is repeated after an answer with a passing error (`retry_waits`), a timeout or a connection failure. The
+waits are 1, 2, 4 s and 60 s at most, or what the service asks for, however long that is. If a wait would pass
+the node's deadline, the call fails at once and says so. Query strings, bodies and header values never reach a
+log.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Container
 from typing import Final
 
 import stamina
@@ -19,6 +18,7 @@ from flowengine.execution.error_codes import HTTP_CLIENT_ERROR, HTTP_SERVER_ERRO
 from flowengine.handlers.http.answer import Answer, excerpt_of
 from flowengine.handlers.http.exchange import TryFailedError, exchange
 from flowengine.handlers.http.outgoing_request import OutgoingRequest
+from flowengine.handlers.http.retry_waits import advice_of
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
 
@@ -26,35 +26,39 @@ MAX_TRIES: Final = 3
 MAX_WAIT_SECONDS: Final = 60.0
 
 _CLOCK_MARGIN_S: Final = 0.01
-_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?\Z")
 
 
-class _RefusedAnswerError(TryFailedError):
-    """The service answered with an error status."""
+class RefusedAnswerError(TryFailedError):
+    """The service answered with an error status. `wait_s`: what it asks to wait before another try."""
 
     def __init__(self, answer: Answer) -> None:
-        status = answer.status_code
-        code = HTTP_CLIENT_ERROR if status < 500 else HTTP_SERVER_ERROR
-        super().__init__(code, f"answered {answer.status_line}", retryable=status == 429 or status >= 500)
-        self.excerpt = excerpt_of(answer)
-        now = http_date(answer.headers.get("date")) or datetime.now(UTC)
-        self.wait_s = retry_after_seconds(answer.headers.get("retry-after"), now=now)
+        advice = advice_of(answer)
+        message = f"answered {answer.status_line}"
+        if advice.why_not:
+            message += f"; {advice.why_not}"
+        code = HTTP_CLIENT_ERROR if answer.status_code < 500 else HTTP_SERVER_ERROR
+        super().__init__(code, message, retryable=advice.retry)
+        self.answer = answer
+        self.wait_s = advice.wait_s
 
 
-def call(request: OutgoingRequest, context: Context, *, retry_base_s: float) -> Answer:
-    """The answer of a service that did not refuse: its status is below 400.
+def call(
+    request: OutgoingRequest, context: Context, *, retry_base_s: float, accept: Container[int] = ()
+) -> Answer:
+    """The answer of a service that did not refuse: its status is below 400, or in `accept`.
 
     `retry_base_s` is the wait before the second try; it is doubled before each later one. X-Correlation-ID
     and Idempotency-Key are sent unless the request sets them.
 
     Raises HandlerError: `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`,
     `invalid_request`, `invalid_response`, `response_too_large`, `egress_refused`, `redirect_refused`,
-    `too_many_redirects`. Raises HandlerTimeoutError when the node's time is over. `errors` lists each try.
+    `too_many_redirects`. Its cause is the RefusedAnswerError or other TryFailedError of the last try. Raises
+    HandlerTimeoutError when the node's time is over. `errors` lists each try.
     """
     prepared = request.with_defaults(
         {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
     )
-    tries = _Tries(prepared, context, retry_base_s)
+    tries = _Tries(prepared, context, retry_base_s, accept)
     try:
         for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=MAX_TRIES, timeout=None):
             with attempt:
@@ -69,20 +73,23 @@ def call(request: OutgoingRequest, context: Context, *, retry_base_s: float) -> 
 class _Tries:
     """The tries of one call, and what became of each."""
 
-    def __init__(self, request: OutgoingRequest, context: Context, base_s: float) -> None:
+    def __init__(
+        self, request: OutgoingRequest, context: Context, base_s: float, accept: Container[int]
+    ) -> None:
         self.errors: list[AttemptError] = []
         self._request = request
         self._context = context
         self._base_s = base_s
+        self._accept = accept
         self._started = time.monotonic()
         self._refused_wait_s: float | None = None
 
     def once(self) -> Answer:
         """One try. Raises TryFailedError, after noting it in `errors`."""
         try:
-            answer = exchange(self._request, self._context)
-            if answer.status_code >= 400:
-                raise _RefusedAnswerError(answer)
+            answer = exchange(self._request, self._context, accept=self._accept)
+            if answer.status_code >= 400 and answer.status_code not in self._accept:
+                raise RefusedAnswerError(answer)
         except TryFailedError as error:
             self._remember(error)
             raise
@@ -93,7 +100,7 @@ class _Tries:
         if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= MAX_TRIES:
             return False
         wait_s = min(self._base_s * 2.0 ** (len(self.errors) - 1), MAX_WAIT_SECONDS)
-        if isinstance(error, _RefusedAnswerError) and error.wait_s is not None:
+        if isinstance(error, RefusedAnswerError) and error.wait_s is not None:
             wait_s = error.wait_s
         if wait_s >= self._context.remaining_seconds():
             self._refused_wait_s = wait_s
@@ -111,13 +118,13 @@ class _Tries:
             )
         if self._refused_wait_s is not None:
             message += (
-                f"; the next attempt would have to wait {self._refused_wait_s:.3g} s, but only "
-                f"{left_s:.3g} s of the node's timeout_seconds are left"
+                f"; the next attempt would have to wait {_seconds(self._refused_wait_s)}, but only "
+                f"{_seconds(left_s)} of the node's timeout_seconds are left"
             )
         return HandlerError(error.code.code, message, errors=tuple(self.errors))
 
     def _remember(self, error: TryFailedError) -> None:
-        excerpt = error.excerpt if isinstance(error, _RefusedAnswerError) else ""
+        excerpt = _shown_body(error.answer) if isinstance(error, RefusedAnswerError) else ""
         self.errors.append(
             AttemptError(
                 code=error.code.code,
@@ -127,27 +134,11 @@ class _Tries:
         )
 
 
-def retry_after_seconds(value: str | None, *, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait, 0 to 60 (RFC 9110, section 10.2.3).
-
-    The header gives seconds or an HTTP date. None if there is no header, or one that cannot be read. `now`
-    is the server's own time (its `Date` header) where it is known, because clocks differ.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if _SECONDS.match(text):
-        return min(float(text), MAX_WAIT_SECONDS)
-    when = http_date(text)
-    return None if when is None else min(max(0.0, (when - now).total_seconds()), MAX_WAIT_SECONDS)
+def _shown_body(answer: Answer) -> str:
+    """The beginning of an error's body, or why it cannot be shown."""
+    excerpt = excerpt_of(answer)
+    return excerpt or (f"({answer.body_problem})" if answer.body_problem else "")
 
 
-def http_date(value: str | None) -> datetime | None:
-    """An HTTP date as an aware datetime, or None when it cannot be read."""
-    if value is None:
-        return None
-    try:
-        when = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+def _seconds(seconds: float) -> str:
+    return f"{round(seconds, 1):g} s" if seconds < 1e6 else f"{seconds / 86400:.0f} days"

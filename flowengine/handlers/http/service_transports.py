@@ -1,17 +1,39 @@
-"""The transports below a shared client: one for all addresses, one more for each service of the operator's.
+"""What one call may ask of the shared clients besides its request, and the transports that serve it.
 
 A service that the operator has named may live where the egress rules let no node go. Its connections are kept
-in a pool of their own, so that no other call is ever sent over one of them.
+in a pool of their own, so that no other call is ever sent over one of them. The options travel as an
+extension of the httpx request, and so along its redirects.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import httpx
+import msgspec
 
-from flowengine.handlers.http.call_options import EXTENSION, NO_OPTIONS, CallOptions, Origin
+EXTENSION: Final = "flowengine"
+
+Origin: TypeAlias = tuple[str, int]
+"""A host as it is connected to, in lower case, and a port."""
+
+
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`silence_s` is how long the service may send nothing. None of each: as for any other call.
+
+    `max_bytes` and `max_pieces` bound the body. `own_service` is an address that the operator has named, so
+    that FLOWENGINE_EGRESS does not apply to it; the addresses that are always refused still are.
+    """
+
+    silence_s: float | None = None
+    max_bytes: int | None = None
+    max_pieces: int | None = None
+    own_service: Origin | None = None
+
+
+NO_OPTIONS: Final = CallOptions()
 
 
 def options_of(request: httpx.Request) -> CallOptions:

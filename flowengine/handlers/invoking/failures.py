@@ -24,6 +24,8 @@ from flowengine.execution.error_codes import (
     RESPONSE_TOO_LARGE,
     ErrorCode,
 )
+from flowengine.handlers.http.outgoing_request import without_secret_parts
+from flowengine.handlers.secrets.shown_text import redacted
 from flowengine.plugin.errors import HandlerError
 
 MAX_MESSAGE_CHARS: Final = 2000
@@ -54,7 +56,7 @@ def failure_of(error: BaseException) -> HandlerError:
     if isinstance(error, SystemExit | KeyboardInterrupt):
         return HandlerError(HANDLER_EXITED.code, f"the handler tried to end its process ({described(error)})")
     if code := _http_code(error):
-        return HandlerError(code.code, described(error))
+        return HandlerError(code.code, _http_described(error, code))
     place = place_of(error)
     return HandlerError(HANDLER_ERROR.code, described(error, MAX_MESSAGE_CHARS - len(place)) + place)
 
@@ -62,14 +64,14 @@ def failure_of(error: BaseException) -> HandlerError:
 def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
     """Type and message of an exception in at most `most` characters; never fails.
 
-    A longer one ends in `...`, where redaction looks for the start of a secret.
+    A longer one ends in `...`. Secrets are taken out before it is cut.
     """
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything
         text = "(its message cannot be shown)"
     name = type(error).__name__
-    whole = f"{name}: {text}" if text else name
+    whole = redacted(f"{name}: {text}" if text else name)
     return whole if len(whole) <= most else f"{whole[: most - len(_CUT)]}{_CUT}"
 
 
@@ -97,6 +99,14 @@ def _http_code(error: BaseException) -> ErrorCode | None:
         return None
     names = {kind.__name__ for kind in type(error).__mro__ if _is_http(kind)}
     return next((code for name, code in _HTTP_CODES if name in names), None)
+
+
+def _http_described(error: BaseException, code: ErrorCode) -> str:
+    """The same without the parts of addresses that httpx quotes, in which no secret could be recognised."""
+    if code is INVALID_REQUEST:
+        return f"{type(error).__name__}: {str(error).partition(':')[0]}"
+    request = getattr(error, "_request", None)  # the property raises an error if there is none
+    return described(error) if request is None else without_secret_parts(described(error), str(request.url))
 
 
 def _is_http(kind: type) -> bool:

@@ -22,6 +22,7 @@ from flowengine.handlers.handler_settings import HandlerSettings
 from flowengine.handlers.http import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import failure_of
+from flowengine.handlers.secrets.shown_text import Redactor, redacting
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
@@ -29,7 +30,11 @@ from flowengine.plugin.registry import Handler
 from flowengine.settings.model import Egress
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+
+    from flowengine.handlers.http.forbidden_target import ForbiddenTarget
 
 # How long a cancelled handler may take to clean up before nobody waits for it any more.
 _CLEAN_UP_SECONDS: Final = 2.0
@@ -38,13 +43,26 @@ _CLEAN_UP_SECONDS: Final = 2.0
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
-    def __init__(self, *, egress: Egress, settings: HandlerSettings) -> None:
+    def __init__(
+        self,
+        *,
+        egress: Egress,
+        settings: HandlerSettings,
+        forbidden: ForbiddenTarget | None = None,
+        trust: ssl.SSLContext | None = None,
+        redact: Redactor | None = None,
+    ) -> None:
         """Starts nothing; clients and loop are made when they are first needed.
 
-        `settings` holds one struct for each type that a handler takes as its settings.
+        `settings` holds one struct for each type that a handler takes as its settings. `forbidden` is where
+        no handler may connect, whatever the egress rules say. `trust` is what the certificates of services
+        are verified with. `redact` takes secrets out of what messages quote, before they cut it.
         """
         self._egress: Egress = egress
         self._settings = settings
+        self._forbidden = forbidden
+        self._trust = trust
+        self._redact = redact
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -56,7 +74,7 @@ class Invoker:
             if self._http is None:
                 from flowengine.handlers.http.clients import make_client
 
-                self._http = make_client(self._egress)
+                self._http = make_client(self._egress, verify=self._trust, forbidden=self._forbidden)
             return self._http
 
     def async_http(self) -> httpx.AsyncClient:
@@ -65,7 +83,9 @@ class Invoker:
             if self._async_http is None:
                 from flowengine.handlers.http.clients import make_async_client
 
-                self._async_http = make_async_client(self._egress)
+                self._async_http = make_async_client(
+                    self._egress, verify=self._trust, forbidden=self._forbidden
+                )
             return self._async_http
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
@@ -74,7 +94,10 @@ class Invoker:
         Raises HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of an
         exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
         """
-        typed = _typed(handler, config)
+        with redacting(self._redact):
+            return self._invoked(handler, _typed(handler, config), context)
+
+    def _invoked(self, handler: Handler, typed: msgspec.Struct, context: Context) -> object:
         if handler.is_async:
             return self._wait(self._call(handler, typed, context), handler, context)
         try:

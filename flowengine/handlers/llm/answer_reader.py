@@ -7,7 +7,7 @@ completions where a stream was asked for, and pages of HTML with status 200.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -16,9 +16,10 @@ import msgspec
 
 from flowengine.execution.error_codes import CONNECTION_FAILED, INVALID_RESPONSE, RESPONSE_TOO_LARGE
 from flowengine.handlers.http import network_deadline
-from flowengine.handlers.http.answer import Answer, count_marks, text_of
+from flowengine.handlers.http.answer import Answer, count_marks
 from flowengine.handlers.http.body_decoder import MAX_BODY_BYTES
 from flowengine.handlers.http.exchange import TryFailedError
+from flowengine.handlers.http.reading.charsets import text_of_bytes
 from flowengine.handlers.llm.event_stream import (
     BadEventError,
     EventStream,
@@ -38,10 +39,9 @@ _AFTER_THE_END_SECONDS: Final = 5.0
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What came. Exactly one of `answer` and `refusal` is there; header names are in lower case."""
+    """What came. Exactly one of `answer` and `refusal` is there; `head` has no body."""
 
-    status: int
-    headers: Mapping[str, str]
+    head: Answer
     answer: ModelAnswer | None = None
     refusal: Refusal | None = None
 
@@ -55,16 +55,21 @@ class AnswerReader:
 
     def __call__(self, response: httpx.Response) -> Reading:
         """The whole answer. Raises TryFailedError, and httpx's errors for a connection that fails."""
-        headers = dict(response.headers)
+        head = Answer(
+            status_code=response.status_code,
+            headers=dict(response.headers),
+            body=b"",
+            pairs=tuple((name.lower(), value) for name, value in response.headers.multi_items()),
+        )
         start, pieces = _start_of(response.iter_bytes())
         if response.is_success and begins_like_events(start):
-            return Reading(status=response.status_code, headers=headers, answer=self._streamed(start, pieces))
+            return Reading(head=head, answer=self._streamed(start, pieces))
         body = bytearray(start)
         for piece in pieces:
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 raise TryFailedError(RESPONSE_TOO_LARGE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
-        return self._whole(Answer(status_code=response.status_code, headers=headers, body=bytes(body)))
+        return self._whole(head, bytes(body))
 
     def _streamed(self, start: bytes, pieces: Iterator[bytes]) -> ModelAnswer:
         answer, events = ModelAnswer(), EventStream(self._max_bytes)
@@ -110,11 +115,11 @@ class AnswerReader:
                 "(FLOWENGINE_MAX_RESULT_BYTES)",
             )
 
-    def _whole(self, answer: Answer) -> Reading:
+    def _whole(self, head: Answer, body: bytes) -> Reading:
         """A body that is one document."""
-        success = 200 <= answer.status_code < 300
-        status = None if success else answer.status_code
-        marks = count_marks(answer.body)
+        success = 200 <= head.status_code < 300
+        status = None if success else head.status_code
+        marks = count_marks(body)
         if success and marks > self._max_bytes:
             raise TryFailedError(
                 RESPONSE_TOO_LARGE,
@@ -123,16 +128,16 @@ class AnswerReader:
             )
         found = ModelAnswer()
         try:
-            document = read_tolerant(answer.body) if marks <= self._max_bytes else None
+            document = read_tolerant(body) if marks <= self._max_bytes else None
         except NotJsonError:
-            refusal = refusal_in_text(text_of(answer), status)
+            refusal = refusal_in_text(text_of_bytes(body, head.content_type).text, status)
         else:
             if success and not is_error(document) and isinstance(document, dict):
                 found.add(document)
                 if found.has_choice:
-                    return Reading(status=answer.status_code, headers=answer.headers, answer=found)
+                    return Reading(head=head, answer=found)
             refusal = refusal_in(document, status)
-        return Reading(status=answer.status_code, headers=answer.headers, refusal=refusal)
+        return Reading(head=head, refusal=refusal)
 
 
 def _start_of(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

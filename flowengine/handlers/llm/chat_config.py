@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -89,13 +89,11 @@ class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     extra_body: Annotated[
         dict[str, Any],
         msgspec.Meta(description="More fields of the request, as the service takes them."),
-        LiteralCheck(_wrong_with_extra),
     ] = {}
 
     def __post_init__(self) -> None:
-        given = {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
         wrong = (
-            self.wrong_together(given)
+            next((why for _, why in self.wrong_with(msgspec.structs.asdict(self))), None)
             or (self.messages == [] and "`messages` is empty")
             or (self.prompt is not None and _wrong_with_prompt(self.prompt))
             or (self.stop is not None and _wrong_with_stop(self.stop))
@@ -103,17 +101,19 @@ class LlmConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         if wrong:
             raise ValueError(wrong)
 
-    @staticmethod
-    def wrong_together(given: Mapping[str, Any]) -> str | None:
-        """What is wrong with the fields that are given, though some hold templates; or None."""
+    @classmethod
+    def wrong_with(cls, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Fields that do not go together, as far as it is known before templates are rendered."""
+        given = {name for name, value in config.items() if value is not None}
         if ("prompt" in given) == ("messages" in given):
-            return "give either `prompt` or `messages`"
-        if "max_tokens" in given and "max_completion_tokens" in given:
-            return "give either `max_tokens` or `max_completion_tokens`"
-        extra = given.get("extra_body")
-        if not isinstance(extra, dict):
-            return None
-        twice = next((name for name in extra if name in given), None)
-        return _wrong_with_extra(extra) or (
-            f"`{twice}` is given twice: as a field and in `extra_body`" if twice else None
-        )
+            yield "", "give either `prompt` or `messages`"
+        if {"max_tokens", "max_completion_tokens"} <= given:
+            yield "", "give either `max_tokens` or `max_completion_tokens`"
+        extra = config.get("extra_body")
+        if isinstance(extra, dict):
+            twice = next((name for name in extra if name in given), None)
+            wrong = _wrong_with_extra(extra) or (
+                f"`{twice}` is given twice: as a field and in `extra_body`" if twice else None
+            )
+            if wrong:
+                yield "extra_body", wrong

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -44,14 +44,15 @@ class ChatMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     audio: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        wrong = self.wrong_together(msgspec.structs.asdict(self))
-        if wrong is not None:
+        for _, wrong in self.wrong_with(msgspec.structs.asdict(self)):
             raise ValueError(wrong)
 
-    @staticmethod
-    def wrong_together(given: Mapping[str, Any]) -> str | None:
-        """What is wrong with a message of these fields, though some hold templates; or None."""
-        return _wrong_with_fields(given) or _wrong_with_content(given)
+    @classmethod
+    def wrong_with(cls, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What no service would take, as far as it is known before templates are rendered."""
+        wrong = _wrong_with_fields(config) or _wrong_with_content(config)
+        if wrong is not None:
+            yield "", wrong
 
     def as_sent(self) -> dict[str, Any]:
         """The message as JSON; `content` is there even if it is null."""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from flowengine.execution.error_codes import LLM_NOT_CONFIGURED
-from flowengine.handlers.http.outgoing_request import OutgoingRequest, prepare_request, public_url
+from flowengine.handlers.http.outgoing_request import OutgoingRequest, prepare_request, shown_url
 from flowengine.handlers.llm.chat_config import ChatMessage, LlmConfig, ResponseFormat
 from flowengine.plugin.errors import HandlerError
 from flowengine.settings.model import LlmSettings
@@ -42,7 +42,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """`POST https://host/path`, for messages and logs."""
-        return f"POST {public_url(self.url)}"
+        return f"POST {shown_url(self.url)}"
 
     def without_usage(self) -> ChatRequest:
         """The same without asking for the usage of a stream."""

@@ -24,11 +24,10 @@ from flowengine.execution.error_codes import (
     LLM_RATE_LIMITED,
     REQUEST_TIMEOUT,
 )
-from flowengine.handlers.http.answer import Answer
-from flowengine.handlers.http.call_options import CallOptions
 from flowengine.handlers.http.exchange import TryFailedError, exchange_with
-from flowengine.handlers.http.retries import MAX_TRIES, MAX_WAIT_SECONDS, http_date
-from flowengine.handlers.http.service_transports import origin_of
+from flowengine.handlers.http.retries import MAX_TRIES, MAX_WAIT_SECONDS
+from flowengine.handlers.http.retry_waits import http_date
+from flowengine.handlers.http.service_transports import CallOptions, origin_of
 from flowengine.handlers.llm.answer_reader import MAX_STREAM_BYTES, MAX_STREAM_PIECES, AnswerReader, Reading
 from flowengine.handlers.llm.chat_request import ChatRequest
 from flowengine.handlers.llm.failure_table import Meaning, Refusal, meaning_of
@@ -132,18 +131,16 @@ class ModelCalls:
             wrong = wrong_with(reading.answer, on_length)
             refusal = reading.answer.error
         else:
-            refusal = reading.refusal or Refusal(status=reading.status)
+            refusal = reading.refusal or Refusal(status=reading.head.status_code)
             wrong = _meaning_of_refusal(refusal, reading)
         if wrong is None or refusal is None:
             return _Tried(answer=reading.answer, wrong=wrong)
-        now = http_date(reading.headers.get("date")) or datetime.now(UTC)
+        now = http_date(reading.head.headers.get("date")) or datetime.now(UTC)
         return _Tried(
             answer=reading.answer,
             refusal=refusal,
-            wrong=_as_told(wrong, reading.headers),
-            told_s=told_wait_s(
-                reading.headers, refusal.sentence, now, is_limit=wrong.code is LLM_RATE_LIMITED
-            ),
+            wrong=_as_told(wrong, reading.head.headers),
+            told_s=told_wait_s(reading.head, refusal.sentence, now, is_limit=wrong.code is LLM_RATE_LIMITED),
         )
 
     def _meaning_of(self, error: TryFailedError) -> Meaning:
@@ -217,11 +214,15 @@ class ModelCalls:
 
 def _meaning_of_refusal(refusal: Refusal, reading: Reading) -> Meaning:
     meaning = meaning_of(refusal)
-    if meaning.code is INVALID_RESPONSE and reading.status < 300 and not refusal.names and not refusal.status:
+    if (
+        meaning.code is INVALID_RESPONSE
+        and reading.head.status_code < 300
+        and not refusal.names
+        and not refusal.status
+    ):
         meaning = Meaning(code=INVALID_RESPONSE, says="the answer is no chat completion")
     sentence = without_key(refusal.sentence) if meaning.code is LLM_AUTH_FAILED else refusal.sentence
-    status = Answer(status_code=reading.status, headers={}, body=b"").status_line
-    answered = "" if reading.status < 300 else f" (answered {status})"
+    answered = "" if reading.head.status_code < 300 else f" (answered {reading.head.status_line})"
     says = f"{meaning.says}{answered}{': ' if sentence else ''}{sentence}"
     return Meaning(code=meaning.code, says=says, retryable=meaning.retryable)
 

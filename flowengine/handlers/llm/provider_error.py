@@ -12,6 +12,7 @@ from typing import Final
 
 from flowengine.handlers.llm.failure_table import Refusal
 from flowengine.handlers.llm.tolerant_json import as_json
+from flowengine.handlers.secrets.shown_text import redacted
 from flowengine.jsonvalue import JsonValue, encode
 
 MAX_SENTENCE_CHARS: Final = 500
@@ -66,7 +67,11 @@ def refusal_in_text(text: str, status: int | None) -> Refusal:
 
 
 def sentence_of(text: str) -> str:
-    """The text in one line of at most 500 characters; a longer one ends in `...`."""
+    """The text in one line of at most 500 characters; a longer one ends in `...`.
+
+    Secrets are taken out before it is cut.
+    """
+    text = redacted(text[: 16 * MAX_SENTENCE_CHARS])
     line = " ".join(text[: 8 * MAX_SENTENCE_CHARS].split())
     if len(line) <= MAX_SENTENCE_CHARS and len(text) <= 8 * MAX_SENTENCE_CHARS:
         return line

@@ -6,10 +6,13 @@ Many nodes are told the same moment. Each waits a little longer by chance, so th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
+
+import msgspec
+
+from flowengine.handlers.http.answer import Answer
+from flowengine.handlers.http.retry_waits import asked_wait
 
 _NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
 _DURATION: Final = re.compile(
@@ -22,83 +25,25 @@ _IN_WORDS: Final = re.compile(
 )
 _SPELT: Final = re.compile(r"([\d.]+)\s*(millisec|sec|min)", re.IGNORECASE)
 _UNITS: Final = {"millisec": 0.001, "sec": 1.0, "min": 60.0}
-_FORMS: Final = (
-    "x-ratelimit-{}-requests",
-    "x-ratelimit-{}-tokens",
-    "x-ratelimit-{}",
-    "anthropic-ratelimit-requests-{}",
-    "anthropic-ratelimit-tokens-{}",
-)
-_LEAST_EPOCH: Final = 1_000_000_000.0
-_LEAST_EPOCH_MS: Final = 1_000_000_000_000.0
 _SHARE: Final = 0.1
 
 
-def told_wait_s(
-    headers: Mapping[str, str], sentence: str, now: datetime, *, is_limit: bool = True
-) -> float | None:
+def told_wait_s(head: Answer, sentence: str, now: datetime, *, is_limit: bool) -> float | None:
     """Seconds until the service may be asked again, as it says; never negative. None if it does not say.
 
-    `retry-after-ms` and `Retry-After` (RFC 9110, 10.2.3) decide. Else the moment when what is used up is
-    filled again (`x-ratelimit-reset...`, `anthropic-ratelimit-...-reset`), else the sentence ("try again in
-    6m0s"). The resets say nothing where it is no limit that refuses: services send them with every answer.
-    Header names are in lower case. `now` is the service's own time where it is known.
+    The headers decide, else the sentence ("try again in 6m0s"). `is_limit`: whether the service refuses
+    because it is asked too often, be it inside an answer 200; only then count the headers that say when a
+    limit is full again. `now` is the service's own time where it is known.
     """
-    milliseconds = headers.get("retry-after-ms", "").strip()
-    if _NUMBER.match(milliseconds):
-        return float(milliseconds) / 1000
-    retry_after = headers.get("retry-after", "")
-    if (seconds := _moment_s(retry_after, now)) is not None:
-        return seconds
-    if several := [float(text) for text in retry_after.split(", ") if _NUMBER.match(text)]:
-        return max(several)
-    resets = list(_resets(headers, now)) if is_limit else []
-    return max(resets) if resets else _in_words(sentence)
+    judged = msgspec.structs.replace(head, status_code=429) if is_limit else head
+    asked_s = asked_wait(judged, now=now)
+    return _in_words(sentence) if asked_s is None else asked_s
 
 
 def wait_s(told_s: float, least_s: float, draw: float) -> float:
     """How long to wait for a moment that is `told_s` away. `draw` is a random number, 0 to 1."""
     bare = max(told_s, least_s)
     return bare + draw * max(_SHARE * bare, least_s)
-
-
-def _resets(headers: Mapping[str, str], now: datetime) -> Iterator[float]:
-    """The resets of what is used up, or of that of which nobody says what is left."""
-    given = [
-        (headers.get(form.format("remaining"), "").strip(), headers[form.format("reset")])
-        for form in _FORMS
-        if form.format("reset") in headers
-    ]
-    used_up = [text for left, text in given if left in ("0", "0.0")]
-    for text in used_up or [text for left, text in given if not left]:
-        if (seconds := _moment_s(text, now)) is not None:
-            yield seconds
-
-
-def _moment_s(text: str, now: datetime) -> float | None:
-    """Seconds, `6m0s`, a time since the epoch in seconds or milliseconds, an HTTP date or an ISO date."""
-    bare = text.strip().strip('"')
-    if not bare:
-        return None
-    if _NUMBER.match(bare):
-        number = float(bare)
-        if number >= _LEAST_EPOCH_MS:
-            number /= 1000
-        return number if number < _LEAST_EPOCH else max(0.0, number - now.timestamp())
-    if (found := _DURATION.match(bare)) is not None:
-        return _seconds(found)
-    when = _date(bare)
-    return None if when is None else max(0.0, (when - now).total_seconds())
-
-
-def _date(text: str) -> datetime | None:
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            when = read(text)
-        except (ValueError, IndexError, OverflowError, TypeError):
-            continue
-        return when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return None
 
 
 def _in_words(sentence: str) -> float | None:

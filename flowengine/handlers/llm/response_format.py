@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -37,23 +37,21 @@ class ResponseFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schema: Annotated[dict[str, Any], msgspec.Meta(description="A JSON Schema, for llama.cpp.")] | None = None
 
     def __post_init__(self) -> None:
-        wrong = self.wrong_together(msgspec.structs.asdict(self)) or (
-            self.schema is not None and wrong_with_schema(self.schema)
-        )
-        if wrong:
+        for _, wrong in self.wrong_with(msgspec.structs.asdict(self)):
             raise ValueError(wrong)
+        if self.schema is not None and (why := wrong_with_schema(self.schema)):
+            raise ValueError(why)
 
-    @staticmethod
-    def wrong_together(given: Mapping[str, Any]) -> str | None:
-        """What is wrong with the fields that are given, though some hold templates; or None."""
-        kind = given["type"]
+    @classmethod
+    def wrong_with(cls, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Fields that do not go together, as far as it is known before templates are rendered."""
+        kind = config["type"]
         if isinstance(kind, str) and is_template(kind):
-            return None
-        if (kind == "json_schema") != (given.get("json_schema") is not None):
-            return "`json_schema` and the type json_schema go together"
-        if given.get("schema") is not None and kind != "json_object":
-            return "`schema` goes with the type json_object; json_schema has it inside"
-        return None
+            return
+        if (kind == "json_schema") != (config.get("json_schema") is not None):
+            yield "", "`json_schema` and the type json_schema go together"
+        if config.get("schema") is not None and kind != "json_object":
+            yield "", "`schema` goes with the type json_object; json_schema has it inside"
 
     def as_sent(self) -> dict[str, Any]:
         """The form as JSON, without what is not given."""

@@ -22,13 +22,12 @@ from urllib.parse import urlsplit
 from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
 from flowengine.handlers.http.outgoing_request import public_url
 from flowengine.handlers.secrets.escaped_forms import EscapedForms
+from flowengine.handlers.secrets.shown_text import CUT, MASK
 from flowengine.jsonvalue import UnencodableError, decode, encode
 from flowengine.plugin.errors import HandlerError
 
-MASK: Final = "***"
 MIN_CHARS: Final = 4
 
-CUT: Final = "..."
 _MAX_CUT_CHARS: Final = 8192
 
 _PREFIX: Final = "FLOWENGINE_SECRET_"

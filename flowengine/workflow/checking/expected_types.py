@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import msgspec
+
+from flowengine.plugin.literal_check import ChecksConfig
 
 _NEVER_TEXT: Final = (bool, int, float, list, tuple, set, frozenset, dict, msgspec.Struct, type(None))
 _LISTS: Final = (list, tuple, set, frozenset)
@@ -137,14 +138,13 @@ class Field(msgspec.Struct, frozen=True):
 class Fields(msgspec.Struct, frozen=True):
     """The fields of a struct by their names in JSON. `known` and `names` also have the name of the tag.
 
-    `wrong_together` is the struct's own static method of that name, if it has one: what is wrong with the
-    fields that are given (not null), as far as that can be told while some of them are templates; or None.
+    `rules` is the struct itself, if it has rules about several fields at once.
     """
 
     known: tuple[str, ...]
     names: frozenset[str]
     by_name: dict[str, Field]
-    wrong_together: Callable[[dict[str, Any]], str | None] | None
+    rules: type[ChecksConfig] | None
 
 
 @lru_cache(256)
@@ -156,7 +156,8 @@ def fields_of(struct: type[msgspec.Struct]) -> Fields:
     }
     tag = struct.__struct_config__.tag_field
     known = tuple(found) if tag is None else (tag, *found)
-    return Fields(known, frozenset(known), found, getattr(struct, "wrong_together", None))
+    rules = struct if issubclass(struct, ChecksConfig) else None
+    return Fields(known, frozenset(known), found, rules)
 
 
 def _is_struct(option: Any) -> bool:

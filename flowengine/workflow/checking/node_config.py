@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
-from flowengine.plugin.literal_check import LiteralCheck
+from flowengine.plugin.literal_check import ChecksConfig, LiteralCheck
 from flowengine.settings import Limits
 from flowengine.template import is_template
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
@@ -97,10 +97,14 @@ class _Check:
                 self._value(value[name], field.expected, pointer, name)
             elif field.is_required:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
-        if self._has_templates and not self.found and fields.wrong_together is not None:
-            wrong = fields.wrong_together({name: item for name, item in value.items() if item is not None})
-            if wrong:
-                self._add("invalid_config", pointer, escaped(wrong, MAX_MESSAGE_CHARS))
+        if fields.rules is not None and not self.found:
+            self._whole(value, fields.rules, pointer)
+
+    def _whole(self, value: JsonObject, rules: type[ChecksConfig], pointer: str) -> None:
+        """Check what a struct says of several fields at once."""
+        for name, wrong in rules.wrong_with(value):
+            place = pointer_to(pointer, name) if name else pointer
+            self._add("invalid_config", place, escaped(wrong, MAX_MESSAGE_CHARS))
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report msgspec's error at the place that it names."""

@@ -6,11 +6,11 @@ import dramatiq
 import msgspec
 import pytest
 import redis
+from flowengine.broker.streams.payloads import decoded
 
 from flowengine.broker import in_flight as inflight
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.streams.payloads import decoded
 from flowengine.errors import StoreUnavailableError
 from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP, stream_key

@@ -79,17 +79,6 @@ def test_a_text_answer_stays_text(runs: Runs, server: HttpServer) -> None:
     assert runs.run("http_request", {"url": server.url("/n")})["data"] == "42"
 
 
-def test_an_answer_that_claims_json_and_is_not_fails_after_one_attempt(
-    runs: Runs, server: HttpServer
-) -> None:
-    """Asking again would not help; the error says where and what."""
-    server.answers("/x", Reply(headers={"Content-Type": "application/json"}, body=b"<html>"))
-    found = failure(runs, {"url": server.url("/x")})
-    assert found.code == "invalid_response"
-    assert f"GET {server.url('/x')}: the answer says it is JSON and is not" in found.message
-    assert server.count("/x") == 1
-
-
 def test_head_and_empty_answers_have_null_data(runs: Runs, server: HttpServer) -> None:
     """An answer without a body is not a broken one."""
     server.answers("/x", json_reply({"a": 1}))

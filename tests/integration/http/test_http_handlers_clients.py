@@ -89,10 +89,14 @@ def test_httpx_errors_keep_their_kind(runs: Runs, server: HttpServer, either: Ha
     server.answers("/big", gzip_bomb(30))
     server.answers("/cut", Reply(cut=True))
     server.answers("/br", Reply(headers={"Content-Encoding": "br"}, body=b"x"))
+    server.answers("/gone", Reply(status=410, headers={"Content-Encoding": "br"}, body=b"x"))
     assert failure(runs, either, server.url("/x")).code == "http_status"
     assert failure(runs, either, server.url("/big")).code == "response_too_large"
     assert failure(runs, either, server.url("/cut")).code == "connection_failed"
     assert failure(runs, either, server.url("/br")).code == "invalid_response"
+    gone = failure(runs, either, server.url("/gone"))
+    assert gone.code == "http_status"  # the status decides, not a body that nobody can decode
+    assert "410" in gone.message
     assert failure(runs, either, "http://169.254.169.254/").code == "egress_refused"
     assert failure(runs, either, "http://no-such-host.invalid/").code == "connection_failed"
 

@@ -13,6 +13,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError, HandlerTimeoutError
 from tests.support.handler_runs import Runs, running
 from tests.support.http_server import HttpServer, Reply, free_port, json_reply, serving
+from tests.support.raw_answers import answering
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ def test_retry_after_a_date_is_measured_on_the_servers_clock(runs: Runs, server:
     assert 0.9 <= second.at - first.at < 8.0
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 408, 409, 425, 429])
 def test_three_refusals_fail_the_node(runs: Runs, server: HttpServer, status: int) -> None:
     """After three attempts, each of which is kept with its error and its time."""
     server.answers("/x", Reply(status=status, body=b"out of\norder"))
     found = failure(runs, server.url("/x"))
     assert server.count("/x") == 3
-    assert found.code == ("http_client_error" if status == 429 else "http_server_error")
+    assert found.code == ("http_client_error" if status < 500 else "http_server_error")
     assert f"GET {server.url('/x')}: answered {status}" in found.message
     assert found.message.endswith("(3 attempts)")
     assert [error.code for error in found.errors] == [found.code] * 3
@@ -76,13 +77,14 @@ def test_three_refusals_fail_the_node(runs: Runs, server: HttpServer, status: in
     assert len(times) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 501])
 def test_other_refusals_fail_at_once(runs: Runs, server: HttpServer, status: int) -> None:
     """A second try would be refused as well."""
     server.answers("/x", Reply(status=status))
     found = failure(runs, server.url("/x"))
     assert server.count("/x") == 1
-    assert (found.code, len(found.errors)) == ("http_client_error", 1)
+    assert found.code == ("http_client_error" if status < 500 else "http_server_error")
+    assert len(found.errors) == 1
     assert "attempt" not in found.message
 
 
@@ -129,9 +131,12 @@ def test_waits_double(runs: Runs, server: HttpServer) -> None:
     assert 0.4 <= third - second < 10
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "3600"}])
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [({}, "60 s"), ({"Retry-After": "120"}, "120 s"), ({"Retry-After": "9" * 11}, "1157407 days")],
+)
 def test_a_wait_that_would_pass_the_deadline_is_not_begun(
-    runs: Runs, server: HttpServer, headers: dict[str, str]
+    runs: Runs, server: HttpServer, headers: dict[str, str], wait: str
 ) -> None:
     """The node fails at once, and the error says how long the wait and the rest would have been."""
     server.answers("/x", Reply(status=503, headers=headers))
@@ -142,7 +147,55 @@ def test_a_wait_that_would_pass_the_deadline_is_not_begun(
     assert time.monotonic() - started < 25
     assert server.count("/x") == 1
     assert found.code == "http_server_error"
-    assert "would have to wait 60 s, but only" in found.message
+    assert f"would have to wait {wait}, but only" in found.message
+    assert "of the node's timeout_seconds are left" in found.message
+
+
+def test_a_wait_that_the_service_asks_for_is_kept_if_the_time_allows(
+    runs: Runs, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes of a node's five, although our own waits end at 60 s."""
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    server.answers("/x", Reply(status=429, headers={"Retry-After": "120"}), json_reply({}))
+    runs.run("http_request", {"url": server.url("/x")}, timeout_s=300)
+    assert [round(wait) for wait in waited if wait > 1] == [120]
+
+
+def test_milliseconds_are_waited_for(runs: Runs, server: HttpServer) -> None:
+    """`retry-after-ms`, before `Retry-After`."""
+    headers = {"Retry-After": "9", "retry-after-ms": "150"}
+    server.answers("/x", Reply(status=429, headers=headers), json_reply({}))
+    runs.run("http_request", {"url": server.url("/x")})
+    first, second = server.called("/x")
+    assert 0.15 <= second.at - first.at < 5
+
+
+def test_a_header_that_comes_twice_is_heeded(runs: Runs) -> None:
+    """Its longest wait counts, and would pass the deadline here."""
+    head = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nRetry-After: 77\r\nContent-Length: 0\r\n\r\n"
+    with answering(head) as url:
+        assert "would have to wait 77 s" in failure(runs, url).message
+
+
+def test_a_used_up_quota_fails_at_once_and_says_so(runs: Runs, server: HttpServer) -> None:
+    """No waiting brings money back."""
+    server.answers("/x", json_reply({"error": {"code": "insufficient_quota"}}, status=429))
+    assert "a quota is used up (insufficient_quota)" in failure(runs, server.url("/x")).message
+    assert server.count("/x") == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1/", "http://a.test:port/", "//", "http://", "https:///x", "http://\u00ad.test/"]
+)
+def test_an_invalid_location_fails_at_once(runs: Runs, server: HttpServer, location: str) -> None:
+    """The service would answer the same again. Nothing of the address is quoted."""
+    server.answers("/x", Reply(status=302, headers={"Location": location}))
+    found = failure(runs, server.url("/x"))
+    assert found.code in ("redirect_refused", "invalid_request", "connection_failed")
+    assert server.count("/x") == 1
+    assert len(found.errors) == 1
+    assert "port" not in found.message
 
 
 def overrun(runs: Runs, url: str, timeout_s: float) -> tuple[HandlerError, float]:

@@ -6,7 +6,9 @@ import gzip
 import itertools
 import zlib
 
+import brotli
 import pytest
+from backports import zstd
 
 from flowengine.handlers.http.body_decoder import (
     MAX_PIECES,
@@ -14,10 +16,15 @@ from flowengine.handlers.http.body_decoder import (
     BodyEncodingError,
     BodyTooLargeError,
 )
+from flowengine.handlers.secrets.redaction import Secrets
+from flowengine.handlers.secrets.shown_text import redacting
+from tests.hostile.measured import bounded
 from tests.support.http_server import gzip_bomb
 
+DATA = b"hello world " * 100_000
 
-def decoded(encoding: str, *chunks: bytes, limit: int = 1_000_000) -> bytes:
+
+def decoded(encoding: str, *chunks: bytes, limit: int = 2_000_000) -> bytes:
     """The chunks decoded, to the end."""
     decoder = BodyDecoder(encoding, limit)
     body = b"".join(piece for chunk in chunks for piece in decoder.pieces(chunk))
@@ -59,12 +66,20 @@ def test_a_body_in_very_many_pieces_is_refused(encoding: str, chunk: bytes) -> N
 def test_what_is_sent_is_bounded_even_where_nothing_comes_out() -> None:
     """Padding after the end of compressed data is ignored, but not for ever."""
     with pytest.raises(BodyTooLargeError, match="before it is decoded"):
-        decoded("gzip", gzip.compress(b"x"), *itertools.repeat(bytes(1000), 1000))
+        decoded("gzip", gzip.compress(b"x"), *itertools.repeat(bytes(1000), 2000))
 
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
-    [("gzip", b"not gzip"), ("deflate", b"\xff\xff"), ("gzip", gzip.compress(b"x" * 99)[:-9])],
+    [
+        ("gzip", b"not gzip"),
+        ("deflate", b"\xff\xff"),
+        ("gzip", gzip.compress(b"x" * 99)[:-9]),
+        ("br", b"not brotli"),
+        ("br", brotli.compress(DATA)[:-3]),
+        ("zstd", b"not zstd"),
+        ("zstd", zstd.compress(DATA)[:-3]),
+    ],
 )
 def test_a_body_that_is_not_what_it_claims_is_an_error(encoding: str, body: bytes) -> None:
     """Damaged and cut compressed data fails, it is not passed on in part."""
@@ -72,14 +87,75 @@ def test_a_body_that_is_not_what_it_claims_is_an_error(encoding: str, body: byte
         decoded(encoding, body)
 
 
-@pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "zstd"])
-def test_unknown_and_stacked_encodings_are_refused(encoding: str) -> None:
-    """Stacked encodings exist to multiply a bomb."""
+@pytest.mark.parametrize("encoding", ["compress", "gzip, gzip", "br, zstd", "foo", "x" * 90])
+def test_unknown_and_stacked_encodings_are_refused_with_the_first_byte(encoding: str) -> None:
+    """Stacked encodings exist to multiply a bomb. A body that is not there needs no decoding."""
+    assert decoded(encoding) == b""
     with pytest.raises(BodyEncodingError, match="not supported"):
-        BodyDecoder(encoding)
+        decoded(encoding, b"x")
 
 
-def test_an_encoding_that_is_quoted_in_part_is_marked_as_cut() -> None:
+@pytest.mark.parametrize(
+    "encoding",
+    ["", "identity", "none", "UTF-8", "utf8", "ISO-8859-1", "aws-chunked", '"none"', "identity, utf-8", ","],
+)
+def test_what_names_no_coding_leaves_the_body_as_it_is(encoding: str) -> None:
+    """Services write charsets and other words into the header, and mean nothing by it."""
+    assert decoded(encoding, b"a", b"b") == b"ab"
+
+
+@pytest.mark.parametrize("encoding", ["aws-chunked,gzip", "gzip, identity", "GZIP, UTF-8", " x-gzip "])
+def test_one_coding_among_words_that_name_none_is_decoded(encoding: str) -> None:
+    """Amazon S3 keeps `aws-chunked` beside the coding of what was stored."""
+    assert decoded(encoding, gzip.compress(b"hello")) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"), [("br", brotli.compress(DATA)), ("zstd", zstd.compress(DATA))]
+)
+@pytest.mark.parametrize("size", [1, 7, 1_000_000])
+def test_brotli_and_zstandard_are_decoded_in_any_chunking(encoding: str, packed: bytes, size: int) -> None:
+    """Half of today's services send one of them where a client says that it takes them."""
+    assert decoded(encoding, *(packed[at : at + size] for at in range(0, len(packed), size))) == DATA
+
+
+def test_zstandard_may_come_in_several_frames() -> None:
+    """As gzip may come in several members."""
+    assert decoded("zstd", zstd.compress(b"a") + zstd.compress(b"b"), b"\0\0") == b"ab"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [("br", brotli.compress(bytes(50_000_000), quality=3)), ("zstd", zstd.compress(bytes(50_000_000)))],
+    ids=["br", "zstd"],
+)
+def test_bombs_of_the_newer_codings_end_at_the_limit(encoding: str, bomb: bytes) -> None:
+    """Within a second and 50 MB, as gzip's do: output is asked for in pieces."""
+
+    def decode() -> None:
+        with pytest.raises(BodyTooLargeError):
+            decoded(encoding, bomb)
+
+    bounded(decode)
+
+
+def test_zstandard_with_a_window_beyond_the_standards_is_refused() -> None:
+    """A window is memory that a few bytes ask for (RFC 9659)."""
+    wide: dict[int, int] = {
+        zstd.CompressionParameter.window_log: 27,
+        zstd.CompressionParameter.content_size_flag: 0,
+    }
+    packer = zstd.ZstdCompressor(options=wide)
+    packed = packer.compress(bytes(1000)) + packer.flush()
+    with pytest.raises(BodyEncodingError, match="too much memory"):
+        decoded("zstd", packed)
+
+
+def test_an_encoding_that_is_quoted_in_part_is_redacted_before_it_is_cut() -> None:
     """It may be anything, a secret too."""
     with pytest.raises(BodyEncodingError, match=r"'x*'\.\.\. is not"):
-        BodyDecoder("x" * 90)
+        decoded("x" * 90, b"x")
+    secrets = Secrets({}, own=["canary-secret-value"])
+    with redacting(secrets.redact), pytest.raises(BodyEncodingError) as caught:
+        decoded("x" * 50 + "canary-secret-value", b"x")
+    assert "cana" not in str(caught.value)

@@ -44,12 +44,20 @@ def test_text_is_sent_as_it_is_and_the_rest_as_json() -> None:
         ({"url": "http://[::1/"}, "cannot be read"),
         ({"url": "http://a.test/\r\nHost: b"}, "control character"),
         ({"url": "http://a.test/a b"}, "percent-encode"),
+        ({"url": "http://a.test/\n"}, "has a newline at its end: .* `>-` in place of `>`"),
+        ({"url": "http://a.test/ \r\n"}, "has a space at its end"),
+        ({"url": "\nhttp://a.test/"}, "begins with a newline"),
+        ({"url": "http://a.test/\tb"}, "contains a tab, a control character"),
+        ({"url": "http://a.test/\0"}, "has a null character at its end"),
+        ({"url": "http://me:a/b@a.test/"}, "its port is no number"),
+        ({"method": "SET"}, "method is not one of GET, HEAD, POST"),
+        ({"method": "TRACE"}, "FLOWENGINE_HTTP_METHODS"),
         ({"url": "http://a.test/" + "x" * 20_000}, "the limit is 16384"),
         ({"url": "http://a.test/\ud800"}, "not valid Unicode"),
         ({"method": "GET / HTTP/1.1\r\nX: y"}, "not an HTTP method"),
         ({"method": "CONNECT"}, "opens a tunnel"),
         ({"headers": {"X-A": "1\r\nX-B: 2"}}, "'X-A' contains a line break"),
-        ({"headers": {"X-A": "1\n"}}, "'X-A' contains a line break"),
+        ({"headers": {"X-A": "1\n"}}, "'X-A' contains a line break or another control character, at its end"),
         ({"headers": {"X-A\r\nX-B": "2"}}, "header name"),
         ({"headers": {"X A": "2"}}, "header name"),
         ({"headers": {"": "2"}}, "header name"),
@@ -139,3 +147,17 @@ def test_a_body_follows_only_to_the_same_service(there: str, content: bytes | No
         with pytest.raises(TryFailedError, match="body on to") as caught:
             redirected(here, following)
         assert (caught.value.code, caught.value.retryable) == (REDIRECT_REFUSED, False)
+
+
+def test_more_methods_may_be_allowed() -> None:
+    """Services for files and calendars have methods of their own."""
+    more = prepare_request(
+        method="propfind", url="http://a.test/", headers={}, params={}, more_methods=["PROPFIND"]
+    )
+    assert more.method == "PROPFIND"
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert prepare_request(method=method, url="http://a.test/", headers={}, params={}).method == method
+    with pytest.raises(HandlerError, match="opens a tunnel"):
+        prepare_request(
+            method="CONNECT", url="http://a.test/", headers={}, params={}, more_methods=["CONNECT"]
+        )

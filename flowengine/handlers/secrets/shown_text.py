@@ -1,0 +1,44 @@
+"""What a message may show of a rendered value: it is redacted first, and cut afterwards.
+
+Redaction knows secrets as wholes, and the starts of secrets before a `...`. A part that was cut out of a
+rendered value (the host of an address, the first 60 characters of a name) may be a part of a secret, which
+nobody would recognise. So whoever cuts asks here.
+
+The redactor is the one of the call that runs: the invoker sets it, as it sets the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, TypeAlias
+
+Redactor: TypeAlias = Callable[[str], str]
+
+CUT: Final = "..."
+MASK: Final = "***"
+
+_redactor: ContextVar[Redactor | None] = ContextVar("flowengine_redactor", default=None)
+
+
+@contextmanager
+def redacting(redactor: Redactor | None) -> Iterator[None]:
+    """Within the block, texts of this context are redacted by `redactor`. None: they stay as they are."""
+    token = _redactor.set(redactor)
+    try:
+        yield
+    finally:
+        _redactor.reset(token)
+
+
+def redacted(text: str) -> str:
+    """The text with every known secret in it replaced by `***`."""
+    redactor = _redactor.get()
+    return text if redactor is None else redactor(text)
+
+
+def quoted_part(text: str, most: int) -> str:
+    """At most `most` characters of the text in quotes, redacted before it is cut; `...`: it goes on."""
+    shown = redacted(text)
+    return f"{shown[:most]!r}" + (CUT if len(shown) > most else "")

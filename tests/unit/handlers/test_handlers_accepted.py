@@ -1,0 +1,89 @@
+"""What is wrong with an HTTP node is found when its workflow is accepted, as far as it is known then."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowengine.jsonvalue import JsonValue
+from tests.support.documents import accepted, checked, node, only, workflow
+
+FORM: dict[str, JsonValue] = {"content-type": "application/x-www-form-urlencoded"}
+XML: dict[str, JsonValue] = {"Content-Type": "application/xml"}
+
+
+def http(**config: JsonValue) -> JsonValue:
+    """A document with one node that calls a service, whose address is a template."""
+    config = {"url": "{{ secrets.BASE }}/x", "method": "POST", **config}
+    return workflow(node("call", handler="http_request", config=config))
+
+
+REFUSED: dict[str, tuple[dict[str, JsonValue], str, str]] = {
+    "a nested form": ({"headers": FORM, "body": {"a": {"b": 1}}}, "body", "is nested"),
+    "a nested form with a template": (
+        {"headers": FORM, "body": {"a": {"b": "{{ secrets.A }}"}}},
+        "body",
+        "is nested",
+    ),
+    "a list as a form": ({"headers": FORM, "body": [1]}, "body", "must be an object"),
+    "an object as XML": ({"headers": XML, "body": {"a": 1}}, "body", "as a text"),
+    "files under another type": (
+        {"headers": FORM, "files": {"f": {"filename": "x", "content": "y"}}},
+        "files",
+        "leave the header",
+    ),
+    "files beside a text": (
+        {"body": "x", "files": {"f": {"filename": "x", "content": "y"}}},
+        "body",
+        "object",
+    ),
+    "base64 that is none": (
+        {"files": {"f": {"filename": "x", "content": "!", "encoding": "base64"}}},
+        "files",
+        "no base64",
+    ),
+    "a file without a name": ({"files": {"f": {"content": "y"}}}, "files/f/filename", "required"),
+    "a field that files do not have": (
+        {"files": {"f": {"filename": "x", "content": "y", "mime": "a/b"}}},
+        "files/f/mime",
+        "unknown field",
+    ),
+    "CONNECT": ({"method": "connect"}, "method", "opens a tunnel"),
+    "a method that is none": ({"method": "GET /x"}, "method", "not an HTTP method"),
+    "a status that is none": ({"accept_status": [20]}, "accept_status/0", "100"),
+    "a newline in the address": ({"url": "http://a.test/\n"}, "url", "has a newline at its end"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_request_that_could_never_be_sent_is_refused(case: str) -> None:
+    """With its place, although other fields hold templates."""
+    config, place, words = REFUSED[case]
+    problem = only(checked(http(**config)))
+    assert problem.pointer == f"/nodes/0/config/{place}"
+    assert words in problem.message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"headers": FORM, "body": {"a": "{{ secrets.A }}", "b": [1, "{{ secrets.B }}"]}},
+        {"headers": FORM, "body": "{{ secrets.A }}"},
+        {"headers": {"content-type": "{{ secrets.A }}"}, "body": {"a": {}}},
+        {"headers": "{{ secrets.A }}", "body": {"a": {}}},
+        {"files": "{{ secrets.A }}"},
+        {"files": {"f": "{{ secrets.A }}"}},
+        {"files": {"f": ["{{ secrets.A }}"]}},
+        {"files": {"f": {"filename": "{{ secrets.A }}", "content": "{{ secrets.B }}", "encoding": "base64"}}},
+        {"files": {"f": {"filename": "x", "content": "!", "encoding": "{{ secrets.B }}"}}},
+        {
+            "files": {"f": {"filename": "x", "content": "", "content_type": "{{ secrets.A }}"}},
+            "body": {"a": 1},
+        },
+        {"accept_status": [200, 404], "require_json": True},
+        {"method": "{{ secrets.A }}"},
+        {"method": "PROPFIND"},
+    ],
+)
+def test_what_is_not_known_yet_is_left_to_the_run(config: dict[str, JsonValue]) -> None:
+    """Templates, and methods that the settings of a worker may allow."""
+    accepted(http(**config))
