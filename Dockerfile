@@ -2,7 +2,7 @@
 #
 # Its base is `python:3.12-slim`, or another tag, or one fixed by its digest:
 #   docker build --build-arg PYTHON_IMAGE=python:3.12-slim@sha256:DIGEST .
-# The versions of the libraries are those of image/constraints.txt, so that the same files make the same image.
+# The versions of the libraries are those of .image/constraints.txt, so that the same files make the same image.
 ARG PYTHON_IMAGE=default-python
 FROM python:3.12-slim AS default-python
 
@@ -14,10 +14,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY flowengine ./flowengine
 COPY image ./image
 # The second name is that of newer versions of pip, for what only the build needs.
-ENV PIP_CONSTRAINT=/src/image/constraints.txt \
-    PIP_BUILD_CONSTRAINT=/src/image/constraints.txt
+ENV PIP_CONSTRAINT=/src/.image/constraints.txt \
+    PIP_BUILD_CONSTRAINT=/src/.image/constraints.txt
 RUN python -m pip --python /opt/flowengine/bin/python install --no-cache-dir --disable-pip-version-check .
-RUN /opt/flowengine/bin/python image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt
+RUN /opt/flowengine/bin/python .image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt
 
  FROM ${PYTHON_IMAGE}
 # Nothing is installed in a running container: pip and its vendored libraries would only age there.

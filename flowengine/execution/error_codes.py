@@ -85,7 +85,9 @@ SECRET_UNUSABLE: Final = ErrorCode(
     permanent=True,
 )
 SECRET_NOT_ALLOWED: Final = ErrorCode(
-    "secret_not_allowed", "The template alters a secret, which could then not be hidden.", permanent=True
+    "secret_not_allowed",
+    "The template alters a secret, which could then not be hidden, or shows one to a language model.",
+    permanent=True,
 )
 
 # HTTP calls. A status decides before the code: 408, 409, 425 and 429 are not permanent, other 4xx are.
@@ -121,7 +123,38 @@ INVALID_RESPONSE: Final = ErrorCode(
 
 # Language models.
 LLM_NOT_CONFIGURED: Final = ErrorCode(
-    "llm_not_configured", "LLM_BASE_URL or a model is missing on the worker.", permanent=True
+    "llm_not_configured",
+    "LLM_BASE_URL or a model is missing on the worker, or LLM_BASE_URL leads to no chat completions API.",
+    permanent=True,
+)
+LLM_AUTH_FAILED: Final = ErrorCode(
+    "llm_auth_failed", "The service does not accept the key, or the key may not do this.", permanent=True
+)
+LLM_QUOTA_EXCEEDED: Final = ErrorCode(
+    "llm_quota_exceeded", "The account has used up its quota or its credit.", permanent=True
+)
+LLM_MODEL_NOT_FOUND: Final = ErrorCode(
+    "llm_model_not_found", "The service does not have the model.", permanent=True
+)
+LLM_CONTEXT_LENGTH_EXCEEDED: Final = ErrorCode(
+    "llm_context_length_exceeded", "The conversation is longer than the model can read.", permanent=True
+)
+LLM_BAD_REQUEST: Final = ErrorCode(
+    "llm_bad_request", "The service refused the request as it is.", permanent=True
+)
+LLM_RATE_LIMITED: Final = ErrorCode("llm_rate_limited", "The service was asked more often than it allows.")
+LLM_CONTENT_FILTERED: Final = ErrorCode(
+    "llm_content_filtered", "A filter of the service stopped the conversation or the answer."
+)
+LLM_REFUSED: Final = ErrorCode("llm_refused", "The model refused to answer.")
+LLM_TOOL_CALLS: Final = ErrorCode(
+    "llm_tool_calls", "The model asked for tools in place of an answer; llm_service offers none."
+)
+LLM_ONLY_REASONING: Final = ErrorCode(
+    "llm_only_reasoning", "The model spent all its tokens on reasoning and gave no text."
+)
+LLM_OUTPUT_TRUNCATED: Final = ErrorCode(
+    "llm_output_truncated", "The answer was cut, because it reached the limit on its tokens."
 )
 LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without a text.")
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import msgspec
 
 from flowengine.execution.status import ExecutionStatus, StoredNodeStatus
-from flowengine.plugin.errors import AttemptError
+from flowengine.plugin.errors import AttemptError, ModelCall
 
 
 class NodeError(msgspec.Struct, frozen=True):
     """Why a node failed.
 
     `caused_by` names the upstream node whose failure this one inherits. `attempts` counts the tries
-    at the work itself (an HTTP handler's calls); `errors` lists the ones that did not succeed.
+    at the work itself (an HTTP handler's calls); `errors` lists the ones that did not succeed. `calls`
+    lists those of a language model, with what each of them took; other nodes have none.
     """
 
     code: str
@@ -23,6 +24,7 @@ class NodeError(msgspec.Struct, frozen=True):
     caused_by: str | None = None
     attempts: int = 1
     errors: tuple[AttemptError, ...] = ()
+    calls: tuple[ModelCall, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeRecord(

@@ -7,8 +7,8 @@ schemas, and no client.
 from flowengine.handlers.builtin.aggregate import aggregate
 from flowengine.handlers.builtin.compute import compute
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
-from flowengine.handlers.builtin.llm_service import llm_service
 from flowengine.handlers.builtin.transform import transform
+from flowengine.handlers.llm.llm_service import llm_service
 from flowengine.handlers.loading import load_registry
 
 __all__ = [

@@ -13,7 +13,7 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 """
 
 from flowengine.plugin.context import Context, Log
-from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError
+from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, ModelCall
 from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import Handler, Registry, handler
 from flowengine.settings.model import HttpSettings, LlmSettings
@@ -28,6 +28,7 @@ __all__ = [
     "LiteralCheck",
     "LlmSettings",
     "Log",
+    "ModelCall",
     "Registry",
     "handler",
 ]

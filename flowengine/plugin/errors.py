@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -16,18 +18,44 @@ class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
     after_s: float | None = None
 
 
-class HandlerError(Exception):
-    """The node failed, and why. `code` is stable and machine-readable; `errors` lists every try."""
+class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a language model: how it ended, and what it took.
 
-    def __init__(self, code: str, message: str, *, errors: tuple[AttemptError, ...] = ()) -> None:
+    `code` is that of its failure, or None if it gave the answer. `usage` is what the service reports, None if
+    it reported nothing. `seconds`: from sending the request to the end of the answer.
+    """
+
+    model: str
+    code: str | None = None
+    usage: dict[str, Any] | None = None
+    seconds: float = 0.0
+
+
+class HandlerError(Exception):
+    """The node failed, and why. `code` is stable and machine-readable; `errors` lists every try.
+
+    `calls` lists what was asked of a language model, so that what a failed node cost is known too.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        errors: tuple[AttemptError, ...] = (),
+        calls: tuple[ModelCall, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.errors = errors
+        self.calls = calls
 
 
 class HandlerTimeoutError(HandlerError):
     """The node's `timeout_seconds` ran out."""
 
-    def __init__(self, message: str, *, errors: tuple[AttemptError, ...] = ()) -> None:
-        super().__init__("timeout", message, errors=errors)
+    def __init__(
+        self, message: str, *, errors: tuple[AttemptError, ...] = (), calls: tuple[ModelCall, ...] = ()
+    ) -> None:
+        super().__init__("timeout", message, errors=errors, calls=calls)

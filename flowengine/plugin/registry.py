@@ -25,8 +25,9 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings_type` is the struct of the settings that the function takes as its third argument, if it
     takes one. `primary` names the field of the output that `X.result` means in a template ("result",
-    "data", "content"); None: the output itself, unless it has a `result` of its own. `output_type` is the
-    struct of the output; None: it is not known before the handler has run.
+    "data", "content"); None: the output itself, unless it has a `result` of its own. `secrets`: whether the
+    config may hold secrets at all; `no_secrets_in` names the fields that may not, because a language model
+    reads them. `output_type` is the struct of the output; None: it is not known before the handler has run.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     primary: str | None = None
     secrets: bool = True
     output_type: type[msgspec.Struct] | None = None
+    no_secrets_in: tuple[str, ...] = ()
 
 
 def handler(
@@ -48,6 +50,7 @@ def handler(
     primary: str | None = None,
     secrets: bool = True,
     output: type[msgspec.Struct] | None = None,
+    no_secrets_in: tuple[str, ...] = (),
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -58,7 +61,8 @@ def handler(
 
     Sync functions run in a worker thread, `async def` functions on the worker's event loop. Nothing is
     registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's
-    config reads a secret. `output` is the struct of what the function returns: workflows whose templates read
+    config reads a secret. `no_secrets_in` refuses secrets in these fields only, unless the operator allows
+    secrets in prompts. `output` is the struct of what the function returns: workflows whose templates read
     a field that it does not have are refused. Raises TypeError when an annotation is missing or is no struct.
     """
 
@@ -75,6 +79,7 @@ def handler(
             primary=primary,
             secrets=secrets,
             output_type=output,
+            no_secrets_in=no_secrets_in,
         )
         setattr(function, _MARK, described)
         return function

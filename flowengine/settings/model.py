@@ -14,7 +14,10 @@ _HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys"})
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one workflow, node or execution may take."""
+    """What one workflow, node or execution may take.
+
+    `secrets_in_prompts`: whether workflows may put secrets into what a language model reads.
+    """
 
     max_nodes: int = 1000
     max_config_bytes: int = 10 * 1024
@@ -25,6 +28,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_read_bytes: int = 16 * 1024 * 1024
     max_execution_result_bytes: int = 64 * 1024 * 1024
     max_rendered_chars: int = 1024 * 1024
+    secrets_in_prompts: bool = False
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,17 +44,22 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The worker's language model service, as far as it is set. Its repr does not show the key."""
+    """The worker's language model service, as far as it is set. Its repr does not show the key.
+
+    `idle_s` is how long the service may be silent within one call.
+    """
 
     base_url: str | None
     api_key: str | None
     model: str | None
     http: HttpSettings
+    idle_s: float = 60.0
 
     def __repr__(self) -> str:
         key = "***" if self.api_key else None
         return (
-            f"LlmSettings(base_url={self.base_url!r}, api_key={key}, model={self.model!r}, http={self.http})"
+            f"LlmSettings(base_url={self.base_url!r}, api_key={key}, model={self.model!r}, http={self.http}, "
+            f"idle_s={self.idle_s!r})"
         )
 
 
@@ -74,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     llm_base_url: str | None = None
     llm_api_key: str | None = None
     llm_model: str | None = None
+    llm_idle_s: float = 60.0
     egress: Egress = "private"
     http_methods: tuple[str, ...] = ()
     ca_file: str | None = None
@@ -101,7 +111,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     def llm(self) -> LlmSettings:
         """The part of handlers that ask language models."""
         return LlmSettings(
-            base_url=self.llm_base_url, api_key=self.llm_api_key, model=self.llm_model, http=self.http
+            base_url=self.llm_base_url,
+            api_key=self.llm_api_key,
+            model=self.llm_model,
+            http=self.http,
+            idle_s=self.llm_idle_s,
         )
 
     def __repr__(self) -> str:

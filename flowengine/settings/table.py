@@ -57,6 +57,18 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("LLM_API_KEY", "llm_api_key", text(), "Key for that API.", from_file=True),
     Setting("LLM_MODEL", "llm_model", text(), "Model for nodes that name none."),
+    Setting(
+        "LLM_IDLE_SECONDS",
+        "llm_idle_s",
+        number(0.1, 3600),
+        "How long that API may send nothing, before a call of it counts as hung.",
+    ),
+    Setting(
+        "FLOWENGINE_SECRETS_IN_PROMPTS",
+        "limits.secrets_in_prompts",
+        switch(),
+        "Let workflows put secrets into what a language model reads.",
+    ),
     Setting("FLOWENGINE_HANDLERS", "handlers", modules(), "Modules with your own handlers."),
     Setting(
         "FLOWENGINE_EGRESS",

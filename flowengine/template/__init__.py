@@ -4,7 +4,7 @@ Jinja2's expressions in its sandbox, without everything that can loop, call, or 
 I/O, no clock, no randomness.
 """
 
-from flowengine.template.compiling import analyse, is_template
+from flowengine.template.compiling import analyse, is_template, reads_secret
 from flowengine.template.errors import (
     SecretMissingError,
     SecretNotAllowedError,
@@ -34,5 +34,6 @@ __all__ = [
     "analyse",
     "is_template",
     "primary_value",
+    "reads_secret",
     "render",
 ]

@@ -14,6 +14,7 @@ import msgspec
 from jinja2 import nodes
 from jinja2.runtime import Context
 
+from flowengine.jsonvalue import JsonValue
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
 from flowengine.template.field_lookup import look_up
@@ -43,6 +44,18 @@ class Program(msgspec.Struct, frozen=True):
     references: tuple[Reference, ...]
     value: Evaluate | None = None
     pieces: Pieces | None = None
+
+
+def reads_secret(value: JsonValue) -> bool:
+    """Whether a template in the value reads a secret. Raises TemplateError for a wrong template."""
+    pending = [value]
+    for item in pending:
+        if isinstance(item, str):
+            if is_template(item) and analyse(item).secrets:
+                return True
+        elif isinstance(item, dict | list):
+            pending.extend(item.values() if isinstance(item, dict) else item)
+    return False
 
 
 def is_template(text: str) -> bool:

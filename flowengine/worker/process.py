@@ -20,8 +20,8 @@ from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
-from flowengine.handlers.http.forbidden_target import own_server
-from flowengine.handlers.http.trusted_authorities import trusted_authorities
+from flowengine.handlers.http.network.forbidden_target import own_server
+from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.heuristics import GROUPED_NODES

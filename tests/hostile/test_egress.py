@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from flowengine.handlers.http.clients import make_async_client, make_client
-from flowengine.handlers.http.egress_rules import host_refusal, refusal
-from flowengine.handlers.http.forbidden_target import ForbiddenTarget, own_server
-from flowengine.handlers.http.guarded_connections import (
+from flowengine.handlers.http.network.egress_rules import host_refusal, refusal
+from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget, own_server
+from flowengine.handlers.http.network.guarded_connections import (
     AsyncGuardedBackend,
     EgressRefusedError,
     GuardedBackend,

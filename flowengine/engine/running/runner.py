@@ -27,13 +27,14 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, Registry
+from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.settings import Limits
-from flowengine.template import Scope, TemplateError, render
+from flowengine.template import Scope, TemplateError, reads_secret, render
 
 log = structlog.stdlib.get_logger()
 
 MOST_ERRORS = 10
+MOST_CALLS = 20
 MOST_CODE_CHARS = 100
 LOGGED_CHARS = 300
 
@@ -196,17 +197,30 @@ class Runner:
                 f"this worker knows no handler '{task.handler}': start it with the module that has it "
                 "(FLOWENGINE_HANDLERS)",
             )
-        config = self._render(task, start.inputs)
+        config = self._render(task, start.inputs, handler.no_secrets_in)
         return self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
 
-    def _render(self, task: RunNode, inputs: Mapping[str, bytes]) -> JsonValue:
+    def _render(self, task: RunNode, inputs: Mapping[str, bytes], no_secrets_in: Sequence[str]) -> JsonValue:
         config = jsonvalue.decode(bytes(task.config))
+        self._refuse_secrets(config, no_secrets_in)
         scope = Scope(
             outputs={node: jsonvalue.decode(data) for node, data in inputs.items()},
             primaries={read.node: read.primary for read in task.reads},
             secrets=self._secrets.lookup,
         )
         return render(config, scope, max_chars=self._limits.max_rendered_chars)
+
+    def _refuse_secrets(self, config: JsonValue, fields: Sequence[str]) -> None:
+        """The validator refuses them too, but the API may have been told to allow them, or be older."""
+        if self._limits.secrets_in_prompts or not isinstance(config, dict):
+            return
+        for field in fields:
+            if reads_secret(config.get(field)):
+                raise HandlerError(
+                    "secret_not_allowed",
+                    f"config.{field} reads a secret, which the service would see; the operator can allow "
+                    "that on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
+                )
 
     def _context(self, task: RunNode, delivery: int, deadline: float) -> Context:
         return Context(
@@ -275,7 +289,16 @@ class Runner:
             message=shortened(redact(error.message)),
             attempts=max(1, len(error.errors)),
             errors=errors,
+            calls=self._calls(error) or msgspec.UNSET,
         )
+
+    def _calls(self, error: HandlerError) -> tuple[ModelCall, ...]:
+        try:
+            data = self._secrets.redact_json(jsonvalue.encode(error.calls[-MOST_CALLS:]))
+            return msgspec.json.decode(data, type=tuple[ModelCall, ...])
+        except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
+            log.warning("node.calls_dropped", reason="they are no list of calls")
+            return ()
 
 
 def _identity(task: RunNode) -> dict[str, str | int]:

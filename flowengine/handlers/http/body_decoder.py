@@ -76,10 +76,11 @@ class BodyDecoder:
     none.
     """
 
-    def __init__(self, encoding: str, limit: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, encoding: str, limit: int = MAX_BODY_BYTES, most_pieces: int = MAX_PIECES) -> None:
         self._given = encoding
         self.coding = coding_of(encoding)
         self._limit = limit
+        self._most_pieces = most_pieces
         self._taken = 0
         self._produced = 0
         self._steps = 0
@@ -106,8 +107,8 @@ class BodyDecoder:
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > MAX_PIECES:
-            raise BodyTooLargeError(f"the answer comes in more than {MAX_PIECES} pieces")
+        if self._steps > self._most_pieces:
+            raise BodyTooLargeError(f"the answer comes in more than {self._most_pieces} pieces")
 
     def _plain(self, chunk: bytes) -> Iterator[bytes]:
         self._step()

@@ -19,18 +19,21 @@ import httpx
 from flowengine import __version__
 from flowengine.handlers.http.body_decoder import (
     ACCEPTED_ENCODINGS,
+    MAX_BODY_BYTES,
+    MAX_PIECES,
     BodyDecoder,
     BodyEncodingError,
     BodyTooLargeError,
 )
-from flowengine.handlers.http.forbidden_target import ForbiddenTarget
-from flowengine.handlers.http.guarded_connections import (
+from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget
+from flowengine.handlers.http.network.guarded_connections import (
     AsyncGuardedBackend,
     GuardedBackend,
     HeadLimit,
     Resolver,
     system_resolver,
 )
+from flowengine.handlers.http.service_transports import Origin, ServiceTransports, options_of
 from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -62,17 +65,21 @@ def make_client(
     """A client for threads. Close it when the process ends."""
     _quiet()
     context = verify or httpx.create_ssl_context()
-    transport = httpx.HTTPTransport(verify=context)
-    # httpx 0.28 has no parameter for the network backend; the dependency is pinned to 0.28 for this.
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=context,
-        max_connections=None,
-        max_keepalive_connections=_KEPT_CONNECTIONS,
-        keepalive_expiry=_KEPT_SECONDS,
-        network_backend=GuardedBackend(policy, resolver, forbidden),
-    )
+
+    def guarded(own_service: Origin | None) -> httpx.HTTPTransport:
+        transport = httpx.HTTPTransport(verify=context)
+        # httpx 0.28 has no parameter for the network backend; the dependency is pinned to 0.28 for this.
+        transport._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=_KEPT_CONNECTIONS,
+            keepalive_expiry=_KEPT_SECONDS,
+            network_backend=GuardedBackend(policy, resolver, forbidden, own_service),
+        )
+        return transport
+
     return httpx.Client(
-        transport=_BoundedTransport(transport),
+        transport=_BoundedTransport(ServiceTransports(guarded)),
         headers=_headers(),
         cookies=_no_cookies(),
         timeout=_TIMEOUT,
@@ -130,6 +137,12 @@ def _as_httpx_errors() -> Iterator[None]:
         raise ResponseTooLargeError(str(error)) from error
     except BodyEncodingError as error:
         raise httpx.DecodingError(str(error)) from error
+
+
+def _decoder_of(response: httpx.Response, request: httpx.Request) -> BodyDecoder:
+    options = options_of(request)
+    encoding = response.headers.get("content-encoding", "")
+    return BodyDecoder(encoding, options.max_bytes or MAX_BODY_BYTES, options.max_pieces or MAX_PIECES)
 
 
 def _end_head(response: httpx.Response) -> None:
@@ -193,7 +206,7 @@ class _BoundedTransport(httpx.BaseTransport):
         _end_head(response)
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("a sync transport answered with an async stream")
-        decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+        decoder = _decoder_of(response, request)
         unreadable = Unreadable() if response.is_error else None
         return httpx.Response(
             response.status_code,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Container, Iterator
-from typing import Final
+from collections.abc import Callable, Container, Iterator
+from typing import Final, TypeVar
 
 import httpx
 
@@ -26,12 +26,15 @@ from flowengine.execution.error_codes import (
     TOO_MANY_REDIRECTS,
     ErrorCode,
 )
-from flowengine.handlers.http import network_deadline
 from flowengine.handlers.http.answer import Answer
 from flowengine.handlers.http.clients import UNREADABLE, ResponseTooLargeError
-from flowengine.handlers.http.guarded_connections import EgressRefusedError
+from flowengine.handlers.http.network import network_deadline
+from flowengine.handlers.http.network.guarded_connections import EgressRefusedError
 from flowengine.handlers.http.outgoing_request import OutgoingRequest, shown_url, without_secret_parts
+from flowengine.handlers.http.service_transports import EXTENSION, NO_OPTIONS, CallOptions
 from flowengine.plugin.context import Context
+
+ReadT = TypeVar("ReadT")
 
 MAX_REDIRECTS: Final = 5
 MAX_ERROR_BODY_BYTES: Final = 64 * 1024
@@ -92,6 +95,22 @@ def exchange(request: OutgoingRequest, context: Context, *, accept: Container[in
 
     The whole body belongs to an answer whose status is below 400 or in `accept`; of any other, its beginning.
     """
+    return exchange_with(request, context, lambda response: _answer(response, accept), NO_OPTIONS, accept)
+
+
+def exchange_with(
+    request: OutgoingRequest,
+    context: Context,
+    read: Callable[[httpx.Response], ReadT],
+    options: CallOptions,
+    accept: Container[int] = (),
+) -> ReadT:
+    """What `read` makes of the answer after all redirects; it gets the response before its body.
+
+    A redirect whose status is in `accept` is an answer.
+
+    Raises TryFailedError, also for what goes wrong while `read` takes the body.
+    """
     client = context.http()
     try:
         sent = client.build_request(
@@ -99,32 +118,37 @@ def exchange(request: OutgoingRequest, context: Context, *, accept: Container[in
             request.url,
             headers=[(name.encode(), value.encode()) for name, value in request.headers],
             content=request.content,
-            timeout=attempt_timeout(context.remaining_seconds()),
+            timeout=attempt_timeout(context.remaining_seconds(), options.silence_s),
+            extensions={EXTENSION: options},
         )
-        return _following_redirects(client, sent, accept)
+        return _following_redirects(client, sent, read, accept)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _failure(error, request.given_url) from error
 
 
-def attempt_timeout(remaining_s: float) -> httpx.Timeout:
+def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx.Timeout:
     """How long one try may wait for the network, if the node has `remaining_s` left.
 
     A service may be silent for half of that time, so that a try that hangs leaves time for another. It may
     always be silent for 30 s, so that a slow service needs no more `timeout_seconds` than it takes. The
-    node's deadline bounds all of it.
+    node's deadline bounds all of it. `silence_s` replaces this bound on silence.
     """
     left = max(remaining_s, 0.001)
-    return httpx.Timeout(
-        min(left, max(_LEAST_SILENCE_SECONDS, left / 2)), connect=min(left, _CONNECT_SECONDS)
-    )
+    silence = max(_LEAST_SILENCE_SECONDS, left / 2) if silence_s is None else silence_s
+    return httpx.Timeout(min(left, silence), connect=min(left, _CONNECT_SECONDS))
 
 
-def _following_redirects(client: httpx.Client, request: httpx.Request, accept: Container[int]) -> Answer:
+def _following_redirects(
+    client: httpx.Client,
+    request: httpx.Request,
+    read: Callable[[httpx.Response], ReadT],
+    accept: Container[int],
+) -> ReadT:
     for _ in range(MAX_REDIRECTS + 1):
         response = client.send(request, stream=True)
         try:
             if response.next_request is None or response.status_code in accept:
-                return _answer(response, accept)
+                return read(response)
             if _NO_HOST.match(response.headers.get("location", "")):
                 raise TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS)
             request = redirected(request, response.next_request)

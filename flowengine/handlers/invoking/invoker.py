@@ -19,7 +19,7 @@ import msgspec
 
 from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
 from flowengine.handlers.handler_settings import HandlerSettings
-from flowengine.handlers.http import network_deadline
+from flowengine.handlers.http.network import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
 from flowengine.handlers.invoking.failures import failure_of
 from flowengine.handlers.secrets.shown_text import Redactor, redacting
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from flowengine.handlers.http.forbidden_target import ForbiddenTarget
+    from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget
 
 # How long a cancelled handler may take to clean up before nobody waits for it any more.
 _CLEAN_UP_SECONDS: Final = 2.0
@@ -163,7 +163,9 @@ class Invoker:
         if failure.code == HANDLER_ERROR.code:  # a defect of the handler; its author needs the traceback
             context.logger.error("handler.raised", exc_info=error)
         if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
-            return HandlerTimeoutError(f"{failure.message}; {_over(handler)}", errors=failure.errors)
+            return HandlerTimeoutError(
+                f"{failure.message}; {_over(handler)}", errors=failure.errors, calls=failure.calls
+            )
         return failure
 
 

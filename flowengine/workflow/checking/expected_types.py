@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
+from flowengine.plugin.literal_check import ChecksConfig
+
 _NEVER_TEXT: Final = (bool, int, float, list, tuple, set, frozenset, dict, msgspec.Struct, type(None))
 _LISTS: Final = (list, tuple, set, frozenset)
 _SCALARS: Final = (str, int, float, bool, type(None))
@@ -34,10 +36,12 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The values of a type that is a choice of literals, as text."""
-        if not all(typing.get_origin(option) is typing.Literal for option in self._options):
+        """The values of a type that is a choice of literals, as text. It may also take null or an object."""
+        literals = [option for option in self._options if typing.get_origin(option) is typing.Literal]
+        others = [option for option in self._options if option not in literals]
+        if not all(option is type(None) or _is_struct(option) for option in others):
             return ()
-        return tuple(str(value) for option in self._options for value in typing.get_args(option))
+        return tuple(str(value) for option in literals for value in typing.get_args(option))
 
     @cached_property
     def texts(self) -> frozenset[str]:
@@ -132,11 +136,15 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """The fields of a struct by their names in JSON. `known` and `names` also have the name of the tag."""
+    """The fields of a struct by their names in JSON. `known` and `names` also have the name of the tag.
+
+    `rules` is the struct itself, if it has rules about several fields at once.
+    """
 
     known: tuple[str, ...]
     names: frozenset[str]
     by_name: dict[str, Field]
+    rules: type[ChecksConfig] | None
 
 
 @lru_cache(256)
@@ -148,7 +156,8 @@ def fields_of(struct: type[msgspec.Struct]) -> Fields:
     }
     tag = struct.__struct_config__.tag_field
     known = tuple(found) if tag is None else (tag, *found)
-    return Fields(known, frozenset(known), found)
+    rules = struct if issubclass(struct, ChecksConfig) else None
+    return Fields(known, frozenset(known), found, rules)
 
 
 def _is_struct(option: Any) -> bool:

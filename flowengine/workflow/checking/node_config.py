@@ -62,8 +62,6 @@ def check_config(
     has_templates = _holds_template(config)
     check = _Check(report, is_sole, has_templates)
     check.struct(config, fields_of(config_type), pointer)
-    if not check.found and issubclass(config_type, ChecksConfig):
-        check.whole(config, config_type, pointer)
     if check.found or has_templates:
         return
     try:
@@ -99,11 +97,14 @@ class _Check:
                 self._value(value[name], field.expected, pointer, name)
             elif field.is_required:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
+        if fields.rules is not None and not self.found:
+            self._whole(value, fields.rules, pointer)
 
-    def whole(self, value: JsonObject, rules: type[ChecksConfig], pointer: str) -> None:
+    def _whole(self, value: JsonObject, rules: type[ChecksConfig], pointer: str) -> None:
         """Check what a struct says of several fields at once."""
         for name, wrong in rules.wrong_with(value):
-            self._add("invalid_config", pointer_to(pointer, name), escaped(wrong, MAX_MESSAGE_CHARS))
+            place = pointer_to(pointer, name) if name else pointer
+            self._add("invalid_config", place, escaped(wrong, MAX_MESSAGE_CHARS))
 
     def refuse(self, error: msgspec.ValidationError, pointer: str) -> None:
         """Report msgspec's error at the place that it names."""
@@ -149,12 +150,12 @@ class _Check:
             else:
                 self._refuse_plain(value, expected, pointer_to(owner, key), error)
         else:
-            if isinstance(value, str):
+            if value is not None:
                 self._literal(value, expected, owner, key)
 
-    def _literal(self, text: str, expected: Expected, owner: str, key: str | int) -> None:
+    def _literal(self, value: JsonValue, expected: Expected, owner: str, key: str | int) -> None:
         for extra in getattr(expected.annotation, "__metadata__", ()):
-            if isinstance(extra, LiteralCheck) and (wrong := extra.check(text)):
+            if isinstance(extra, LiteralCheck) and (wrong := extra.check(value)):
                 self._add("invalid_config", pointer_to(owner, key), escaped(wrong, MAX_MESSAGE_CHARS))
 
     def _refuse_plain(
@@ -164,7 +165,7 @@ class _Check:
         inner._descend(value, expected, pointer)
         if inner.found:
             self.found = True
-        elif expected.choices:
+        elif expected.choices and not isinstance(value, dict | list):
             self._refuse_choice(value, expected.choices, pointer)
         else:
             self.refuse(error, pointer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -20,6 +20,9 @@ from flowengine.workflow.problems import did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
 """The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
+
+SecretRule: TypeAlias = Callable[[str], str | None]
+"""Why a field of the config may read no secret, by the field's name; None: it may."""
 
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
@@ -61,22 +64,22 @@ class TemplateCheck:
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(
-        self, node: NodeFields, config: JsonObject, pointer: str, no_secrets: str | None
+        self, node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule
     ) -> tuple[int, ...]:
         """The nodes whose outputs the node's config reads, ascending. Wrong templates are reported.
 
-        `pointer` leads to the config. `no_secrets` is why the node may read no secret; None: it may.
+        `pointer` leads to the config.
         """
-        judged: dict[str, int] = {}
-        for where, text in _templates(config, pointer):
+        judged: dict[tuple[str, str | None], int] = {}
+        for where, text, no_secrets in _ruled(config, pointer, secret_rule):
             if self._work < 0:
                 break
-            wrong = judged.get(text)
+            wrong = judged.get((text, no_secrets))
             if wrong is None or (wrong and not self._report.is_full):
-                judged[text] = self._judge(text, node, where, no_secrets)
+                judged[text, no_secrets] = self._judge(text, node, where, no_secrets)
             elif wrong:
                 self._report.leave_out(wrong)
-        fine = [self._known[text] for text, wrong in judged.items() if not wrong]
+        fine = [self._known[text] for (text, _), wrong in judged.items() if not wrong]
         found = {source for read in fine if isinstance(read, _Read) for source in read.sources}
         return tuple(sorted(found))
 
@@ -191,6 +194,16 @@ class TemplateCheck:
     def _hyphen_hint(self, name: str) -> str:
         node_id = self._hyphenated.get(name)
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
+
+
+def _ruled(
+    config: JsonObject, pointer: str, secret_rule: SecretRule
+) -> Iterator[tuple[Where, str, str | None]]:
+    """Every templated string in the config, where it is, and why it may read no secret."""
+    for field, value in config.items():
+        no_secrets = secret_rule(field)
+        for where, text in _templates({field: value}, pointer):
+            yield where, text, no_secrets
 
 
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:

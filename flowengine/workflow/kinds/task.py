@@ -12,11 +12,13 @@ import msgspec
 
 from flowengine.jsonvalue import pointer_to
 from flowengine.plugin import Handler, Registry
+from flowengine.settings import Limits
 from flowengine.workflow.checking.node_config import check_config, encode_config
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
 from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.template_references import SecretRule
 from flowengine.workflow.kinds.config_schema import RULES, Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.plan import Task
@@ -49,8 +51,8 @@ def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -
     encoded = None if config is None else encode_config(config, pointer, document.limits, report)
     if config is None or encoded is None:
         return None
-    no_secrets = None if handler is None or handler.secrets else _no_secrets(handler)
-    reads = document.templates.reads(node, config, pointer, no_secrets)
+    secret_rule = _secret_rule(handler, document.limits)
+    reads = document.templates.reads(node, config, pointer, secret_rule)
     if handler is None:
         return None
     check_config(config, handler.config_type, pointer, report, document.templates.is_sole)
@@ -107,6 +109,24 @@ def _all_handlers(registry: Registry) -> str:
     names = registry.names()
     listed = ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
     return f"; there are {listed}. Your own are found through FLOWENGINE_HANDLERS."
+
+
+def _secret_rule(handler: Handler | None, limits: Limits) -> SecretRule:
+    """For each field of the config: why it may read no secret, or None."""
+    if handler is None:
+        return lambda field: None
+    if not handler.secrets:
+        reason = _no_secrets(handler)
+        return lambda field: reason
+    closed = () if limits.secrets_in_prompts else handler.no_secrets_in
+    return lambda field: _no_secrets_in(handler, field) if field in closed else None
+
+
+def _no_secrets_in(handler: Handler, field: str) -> str:
+    return (
+        f"{quoted(field)} of the handler {quoted(handler.name)} takes no secrets: the service would see "
+        "them; the operator can allow them (FLOWENGINE_SECRETS_IN_PROMPTS)"
+    )
 
 
 def _no_secrets(handler: Handler) -> str:

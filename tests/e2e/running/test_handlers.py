@@ -173,6 +173,8 @@ def test_language_model_node_asks_and_answers(stack: Stack, service: HttpServer)
         response_format={"type": "json_object"},
     )
     ended = stack.run(workflow(ask, same("said", "{{ ask.result }}", after=["ask"])))
+    (call,) = ended.results["ask"].pop("calls")
+    assert (call["model"], call["code"], call["usage"]["total_tokens"]) == ("gpt-4-0613", None, 13)
     assert ended.results["ask"] == {
         "content": "42 is the answer",
         "model": "gpt-4-0613",
@@ -191,6 +193,8 @@ def test_language_model_node_asks_and_answers(stack: Stack, service: HttpServer)
         "temperature": 0.5,
         "max_tokens": 10,
         "response_format": {"type": "json_object"},
+        "stream": True,
+        "stream_options": {"include_usage": True},
     }
 
 
@@ -199,5 +203,5 @@ def test_language_model_node_takes_a_conversation(stack: Stack, service: HttpSer
     messages = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
     ended = stack.run(workflow(node("ask", "llm_service", messages=messages, model="m")))
     assert ended.status["status"] == "completed"
-    asked = [call.json() for call in service.called("/v1/chat/completions")]
-    assert {"model": "m", "messages": messages} in asked
+    asked: Any = service.called("/v1/chat/completions")[-1].json()
+    assert (asked["model"], asked["messages"]) == ("m", messages)

@@ -14,7 +14,7 @@ import trustme
 from flowengine.errors import SettingsError
 from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
-from flowengine.handlers.http.trusted_authorities import trusted_authorities
+from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.plugin import HandlerError
 from flowengine.settings import Settings

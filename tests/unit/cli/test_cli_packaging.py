@@ -29,7 +29,7 @@ from flowengine.settings.table import SETTINGS
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-CONSTRAINTS = ROOT / "image" / "constraints.txt"
+CONSTRAINTS = ROOT / ".image" / "constraints.txt"
 RECIPES = {"up", "down", "logs", "dev", "run", "test", "check", "fmt", "bench", "validate"}
 
 
@@ -196,7 +196,7 @@ def test_every_library_of_the_image_has_one_version() -> None:
     assert missing == set(), "run: just constraints"
     wrong = [name for name, versions in needed.items() if not versions.contains(pinned[name])]
     assert wrong == [], "run: just constraints"
-    assert "PIP_CONSTRAINT=/src/image/constraints.txt" in DOCKERFILE
+    assert "PIP_CONSTRAINT=/src/.image/constraints.txt" in DOCKERFILE
 
 
 def _needed(root: Requirement) -> Iterator[tuple[str, SpecifierSet]]:
@@ -219,7 +219,7 @@ def _needed(root: Requirement) -> Iterator[tuple[str, SpecifierSet]]:
 
 def test_image_holds_the_licences_of_what_is_in_it() -> None:
     """Every library with its licence, the LGPL and MPL ones with their source, and Swagger UI's."""
-    script = ROOT / "image" / "third_party_notices.py"
+    script = ROOT / ".image" / "third_party_notices.py"
     printed = subprocess.run([sys.executable, script], capture_output=True, check=True, timeout=60).stdout
     sections = dict(re.findall(r"-{78}\n(\S.*)\n((?:.*\n)*?)(?=\n-{78}\n|\Z)", printed.decode()))
     named: dict[str, str] = {
@@ -236,7 +236,7 @@ def test_image_holds_the_licences_of_what_is_in_it() -> None:
     swagger_ui = next(text for title, text in sections.items() if title.startswith("Swagger UI"))
     assert "Apache License" in swagger_ui
     assert "SmartBear" in swagger_ui
-    assert "image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt" in DOCKERFILE
+    assert ".image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt" in DOCKERFILE
 
 
 def test_just_lists_the_recipes() -> None:

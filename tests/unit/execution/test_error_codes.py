@@ -119,6 +119,7 @@ PERMANENT: Final = """
     worker_lost upstream_failed inputs_too_large invalid_config template_syntax template_forbidden
     template_undefined template_failed template_output_too_large secret_missing secret_unusable
     secret_not_allowed invalid_request egress_refused redirect_refused http_client_error llm_not_configured
+    llm_auth_failed llm_quota_exceeded llm_model_not_found llm_context_length_exceeded llm_bad_request
     not_a_number division_by_zero wrong_input_type empty_inputs invalid_json missing_parameter
 """
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from flowengine.handlers.http.egress_rules import Address, carried, is_loopback
+from flowengine.handlers.http.network.egress_rules import Address, carried, is_loopback
 
 _REDIS_PORT = 6379
 

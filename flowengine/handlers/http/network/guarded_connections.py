@@ -26,9 +26,10 @@ from typing import Any, Final, TypeAlias
 import httpcore
 import httpx
 
-from flowengine.handlers.http import network_deadline
-from flowengine.handlers.http.egress_rules import carried, host_refusal, own_refusal, refusal
-from flowengine.handlers.http.forbidden_target import ForbiddenTarget, is_own
+from flowengine.handlers.http.network import network_deadline
+from flowengine.handlers.http.network.egress_rules import carried, host_refusal, own_refusal, refusal
+from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget, is_own
+from flowengine.handlers.http.service_transports import Origin
 from flowengine.settings.model import Egress
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
@@ -107,8 +108,11 @@ class GuardedBackend(httpcore.NetworkBackend):
         policy: Egress,
         resolver: Resolver = system_resolver,
         forbidden: ForbiddenTarget | None = None,
+        own_service: Origin | None = None,
     ) -> None:
+        """`own_service`: an address that the operator has named, to which `policy` does not apply."""
         self._policy: Egress = policy
+        self._own_service = own_service
         self._resolver = resolver
         self._forbidden = forbidden
         self._sockets = httpcore.SyncBackend()
@@ -128,7 +132,8 @@ class GuardedBackend(httpcore.NetworkBackend):
             its = self._addresses_of(self._forbidden, _left(timeout, httpcore.ConnectTimeout))
             addresses = _except_forbidden(host, addresses, self._forbidden, its)
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in allowed_addresses(host, addresses, self._policy):
+        policy: Egress = "any" if (host.lower(), port) == self._own_service else self._policy
+        for address in allowed_addresses(host, addresses, policy):
             left = _left(timeout, httpcore.ConnectTimeout)
             try:
                 stream = self._sockets.connect_tcp(address, port, left, local_address, socket_options)

@@ -1,0 +1,1 @@
+"""Where connections may go, and how long they may take."""

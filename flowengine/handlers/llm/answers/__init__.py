@@ -1,0 +1,1 @@
+"""What language models answer, in whatever form it comes."""
