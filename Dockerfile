@@ -12,7 +12,7 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/flowengine
 COPY pyproject.toml README.md LICENSE ./
 COPY flowengine ./flowengine
-COPY image ./image
+COPY .image ./.image
 # The second name is that of newer versions of pip, for what only the build needs.
 ENV PIP_CONSTRAINT=/src/.image/constraints.txt \
     PIP_BUILD_CONSTRAINT=/src/.image/constraints.txt
