@@ -7,7 +7,7 @@ import threading
 import dramatiq
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, read_settings
+from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.advancing.orchestrator import Orchestrator
@@ -62,6 +62,7 @@ def setup() -> None:
     """Entry point for `dramatiq flowengine.orchestrator:setup`."""
     settings = read_settings()
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
+    hide_secrets(settings, read_environment())
     dramatiq.set_broker(build(settings))
 
 
@@ -72,6 +73,7 @@ def run_process(
 
     Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
     """
+    hide_secrets(settings, read_environment())
     broker = build(settings)
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
     worker.start()

@@ -9,7 +9,7 @@ import dramatiq
 import msgspec
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, read_environment, read_settings
+from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.running.handler_speed import HandlerSpeed
@@ -20,8 +20,7 @@ from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
-from flowengine.handlers.secrets.redaction import Secrets
-from flowengine.observability import configure_logs, set_redactor
+from flowengine.observability import configure_logs
 from flowengine.settings import Settings
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
@@ -62,10 +61,10 @@ class WorkerParts(msgspec.Struct, frozen=True):
 
 def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event) -> WorkerParts:
     """The broker with the worker's actor on every queue that a handler names."""
+    secrets = hide_secrets(settings, environ)
+    secrets.warn_of_unusable()
     registry = load_registry(settings.handlers)
     state = build_state(settings)
-    secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
-    set_redactor(secrets.redact)
     invoker = Invoker(egress=settings.egress, settings=load_handler_settings(registry, settings, environ))
     worker_state = RedisWorkerState(state)
     speed = HandlerSpeed()
