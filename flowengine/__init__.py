@@ -1,3 +1,3 @@
 """FlowEngine: declarative, durable workflows on Litestar, Dramatiq and Redis."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

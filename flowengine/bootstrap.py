@@ -5,6 +5,7 @@ Nothing else builds these parts. Every function makes new ones; none is kept her
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
-from flowengine.errors import SettingsError
+from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailableError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
-from flowengine.store.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
 
 if TYPE_CHECKING:
     import redis
@@ -66,21 +67,29 @@ def build_state(settings: Settings) -> RedisSweepState:
 
 
 def build_executions(settings: Settings, registry: Registry) -> StoredExecutions:
-    """Executions as the API and the tool see them."""
+    """Executions as the API and the tool see them.
+
+    Raises SettingsError if Redis answers and holds state of another version. If it does not answer, that
+    is checked before the first use.
+    """
     state = build_state(settings)
     queues = (ORCHESTRATOR_QUEUE, *sorted({item.queue for item in registry}))
-    return StoredExecutions(RedisApiState(state), Health(state, queues))
+    api_state = RedisApiState(state)
+    with contextlib.suppress(StoreUnavailableError):
+        try:
+            api_state.ensure_format()
+        except StoredFormatError as error:
+            raise SettingsError(f"REDIS_URL: {error}") from error
+    return StoredExecutions(api_state, Health(state, queues))
 
 
 def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
-    from flowengine.broker.expected_errors import ExpectedErrors
 
     return StreamsBroker(
         lambda: open_redis(settings),
         lease_s=settings.lease_s,
         max_deliveries=settings.max_deliveries,
         policies=policies,
-        middleware=[ExpectedErrors()],
     )

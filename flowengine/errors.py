@@ -60,16 +60,21 @@ class StoreFullError(StoreUnavailableError):
     code = "store_full"
 
 
+class StoredFormatError(StoreUnavailableError):
+    """Redis holds state, or serves live processes, of a version that this one cannot work beside."""
+
+    code = "stored_format"
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
+        """Whether waiting may help: processes that were just stopped are seen for a while."""
+
+
 class ConflictError(FlowEngineError):
     """A transaction was refused again and again because others change the same keys; it comes again."""
 
     code = "conflict"
-
-
-class StoredFormatError(FlowEngineError):
-    """Redis holds state, or live processes, of a version that this one cannot work beside."""
-
-    code = "stored_format"
 
 
 class EmbeddedServerError(FlowEngineError):

@@ -33,3 +33,8 @@ def stream_key(queue: str, partition: str = "") -> str:
 def dead_letter_key(queue: str, partition: str = "") -> str:
     """The stream that holds a queue's dead letters."""
     return f"{partition_prefix(partition)}q:{queue}:dead"
+
+
+def later_key(queue: str, partition: str = "") -> str:
+    """The stream that holds those of a queue's messages that no process has understood yet."""
+    return f"{partition_prefix(partition)}q:{queue}:later"

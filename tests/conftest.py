@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import settings
-
-from flowengine.store.connection import sessions as connection
 
 pytest_plugins = [
     "tests.support.valkey",
@@ -21,11 +16,3 @@ pytest_plugins = [
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.register_profile("exploring", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_hurry() -> Iterator[None]:
-    """What this process has read ahead does not grow old, however slow the machine is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "AHEAD_FOR_S", 3600.0)
-        yield

@@ -17,7 +17,7 @@ from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import RawEntry
 from flowengine.broker.streams.dramatiq_messages import decode_message
-from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, is_engine_message
+from flowengine.broker.streams.wire import MESSAGE, Understood, version_of
 
 JOINED_BYTES: Final = 4 * 1024 * 1024
 """The payloads of one joined delivery together; a single larger one still goes alone."""
@@ -43,8 +43,8 @@ class Assembled(msgspec.Struct, frozen=True):
 class Assembler:
     """Makes deliveries of one queue. `release` is told when a delivery's entries are settled.
 
-    `consumer`: in whose name they are held. `return_part` hands back entries that were not begun. `stream`
-    is the queue's key.
+    `understood`: the engine messages that this process can deal with. `consumer`: in whose name entries are
+    held. `return_part` hands back entries that were not begun. `stream` is the queue's key.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Assembler:
         queue: str,
         policies: Policies,
         *,
+        understood: Understood,
         max_deliveries: int,
         release: Callable[[str, Iterable[Entry]], None],
         return_part: Callable[[Delivery, Sequence[int]], None],
@@ -63,6 +64,7 @@ class Assembler:
         self._threads = threads
         self._consumer = consumer
         self._policies = policies
+        self._understood = understood
         self._max_deliveries = max_deliveries
         self._release = release
         self._return_part = return_part
@@ -77,7 +79,7 @@ class Assembler:
         shared: dict[str, list[Entry]] = {}
         for (entry_id, fields), count in raw:
             entry = self._read(entry_id, fields or [], count)
-            if entry.payload is not None and entry.fields[2] not in READABLE_PAYLOADS:
+            if entry.payload is not None and not self._understood.covers(entry.fields):
                 done.not_understood.append(entry)
             elif self._is_exhausted(entry):
                 done.exhausted.append(entry)
@@ -104,7 +106,7 @@ class Assembler:
         return [entries[at : at + size] for at in range(0, len(entries), size)]
 
     def _read(self, entry_id: bytes, fields: list[bytes], count: int) -> Entry:
-        if is_engine_message(fields):
+        if version_of(fields) is not None:
             name = self._names.get(fields[1])
             if name is None:
                 name = fields[1].decode(errors="replace")

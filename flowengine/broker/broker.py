@@ -36,11 +36,12 @@ from flowengine.broker.hand_back import return_part, return_unstarted
 from flowengine.broker.in_flight import InFlight
 from flowengine.broker.lease_keeper import Keeper
 from flowengine.broker.policy import Policies
+from flowengine.broker.put_off import PutOffMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
-from flowengine.broker.streams.wire import MESSAGE
+from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
 from flowengine.engine.held import Held
-from flowengine.queues import CONSUMER_PREFIX
+from flowengine.queues import CONSUMER_PREFIX, later_key
 
 DAY_S: Final = 24 * 3600.0
 
@@ -61,7 +62,8 @@ class StreamsBroker(dramatiq.Broker):
 
     `connect` makes clients that do not retry by themselves. `policies` names the engine's actors: their
     messages are settled by `receipt()` alone. `lease_s` is how long a message stays a silent
-    process's; `max_deliveries` how often one may be delivered, where its policy limits that.
+    process's; `max_deliveries` how often one may be delivered, where its policy limits that. `readable` are
+    the payload fields of the versions that this process reads.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class StreamsBroker(dramatiq.Broker):
         max_deliveries: int = 3,
         consumer_name: str | None = None,
         partition: str = "",
+        readable: frozenset[bytes] = READABLE_PAYLOADS,
         remove_idle_s: float = DAY_S,
         middleware: Iterable[Middleware] = (),
     ) -> None:
@@ -93,6 +96,7 @@ class StreamsBroker(dramatiq.Broker):
         """Dramatiq's, once it boots."""
         super().__init__(middleware=[_Lifecycle(), *middleware])
         self.queues: set[str] = set()
+        self.understood = Understood(self.actors, readable)
 
     # -- sending
 
@@ -184,8 +188,8 @@ class StreamsBroker(dramatiq.Broker):
     # -- for tests and operators
 
     def flush(self, queue_name: str) -> None:
-        """Drop every message of a queue, delivered or not."""
-        self.group.client.delete(self.group.stream(queue_name))
+        """Drop every message of a queue, delivered or not, put off or not."""
+        self.group.client.delete(self.group.stream(queue_name), later_key(queue_name, self._partition))
 
     def flush_all(self) -> None:
         """Drop every message of all declared queues."""
@@ -284,13 +288,25 @@ class StreamsBroker(dramatiq.Broker):
         with self._making:
             if self._keeper is None:
                 self._keeper = Keeper(
-                    group, self.in_flight, lambda: tuple(self._consumers), remove_idle_s=self._remove_idle_s
+                    group,
+                    self.in_flight,
+                    lambda: tuple(self._consumers),
+                    PutOffMessages(group, self.understood).move_back,
+                    remove_idle_s=self._remove_idle_s,
                 )
             self._keeper.start()
 
 
 class _Lifecycle(Middleware):
     """Tells the broker what Dramatiq's worker is doing."""
+
+    @property
+    def actor_options(self) -> set[str]:
+        """`throws`: the exceptions of an actor that Dramatiq does not log as errors.
+
+        Dramatiq's workers read this option, but only its Retries middleware allows actors to have it.
+        """
+        return {"throws"}
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).worker = worker

@@ -23,12 +23,14 @@ from dramatiq.errors import ActorNotFound
 from flowengine.broker.assembler import Assembler
 from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.errors import UndecodablePayloadError, connection_closed
-from flowengine.broker.hand_back import return_failed, return_not_understood, return_unstarted
+from flowengine.broker.errors import connection_closed
+from flowengine.broker.hand_back import return_failed, return_unstarted
 from flowengine.broker.lone_messages import InPlace
+from flowengine.broker.put_off import put_off
 from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
+from flowengine.broker.streams.wire import UndecodablePayloadError
 
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker
@@ -62,6 +64,7 @@ class StreamsConsumer(dramatiq.Consumer):
         self._assembler = Assembler(
             queue,
             broker.policies,
+            understood=broker.understood,
             max_deliveries=broker.max_deliveries,
             release=self._in_flight.release,
             return_part=broker.return_part,
@@ -148,13 +151,10 @@ class StreamsConsumer(dramatiq.Consumer):
         delivery = _delivery(message)
         if delivery.given_back:
             self._in_flight.finish(delivery)
-        elif isinstance(delivery.exception, ActorNotFound) and delivery.engine:
-            return_not_understood(self._broker.group, self._queue, delivery.entries)
-            self._in_flight.finish(delivery)
-        elif isinstance(delivery.exception, ActorNotFound):
-            self._bury(delivery, "unknown_actor")
         elif delivery.engine:
             self._end(delivery)
+        elif isinstance(delivery.exception, ActorNotFound):
+            self._bury(delivery, "unknown_actor")
         else:
             self._bury(delivery, "rejected")
 
@@ -227,7 +227,8 @@ class StreamsConsumer(dramatiq.Consumer):
         if self._in_flight.stopping:
             self._return_waiting("stopping")
             self._ready.clear()
-        return_not_understood(self._group, self._queue, assembled.not_understood)
+        for entry in assembled.not_understood:
+            put_off(self._group, self._queue, entry)
         policies = self._broker.policies
         for entry in assembled.undecodable:
             bury(self._group, self._queue, entry, "undecodable", policies)

@@ -11,10 +11,9 @@ from typing import Final, Literal, TypeAlias
 import structlog
 
 from flowengine.broker.delivery import Entry
-from flowengine.broker.errors import UndecodablePayloadError
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import ConsumerGroup
-from flowengine.broker.streams.wire import decode, post
+from flowengine.broker.streams.wire import UndecodablePayloadError, decode, post
 from flowengine.execution.messages import Callback
 from flowengine.queues import ORCHESTRATOR_QUEUE, dead_letter_key
 

@@ -41,7 +41,3 @@ def join_timed_out(queue: str, timeout_ms: int | None) -> QueueJoinTimeout:
     """The queue did not become empty in time."""
     message = f"queue {queue!r} was not empty after {timeout_ms} ms"
     return QueueJoinTimeout(message)  # type: ignore[no-untyped-call]  # untyped in dramatiq
-
-
-class UndecodablePayloadError(ValueError):
-    """An actor cannot read its payload and never will: alone, the message goes to the dead letters."""

@@ -20,9 +20,6 @@ from flowengine.errors import StoreUnavailableError
 RETRY_AFTER_MS: Final = 1000
 """A message whose actor raised comes back no sooner, or it would come back in a tight loop."""
 
-NOT_UNDERSTOOD_MS: Final = 5000
-"""How soon a message that this process does not understand may be taken again, by whoever looks first."""
-
 log = structlog.stdlib.get_logger(__name__)
 
 
@@ -41,19 +38,6 @@ def return_part(group: ConsumerGroup, delivery: Delivery, entries: Sequence[int]
     counts = {delivery.entries[index].id: delivery.entries[index].deliveries - 1 for index in entries}
     delivery.confirm(entries)  # they are ours no more
     _hand_back(group, delivery.queue, counts, lapses_in_ms=0, reason="overtaken")
-
-
-def return_not_understood(group: ConsumerGroup, queue: str, entries: Sequence[Entry]) -> None:
-    """Hand back messages of a version or a kind that this process does not know: later, and uncounted.
-
-    A process that knows them takes them. None is ever given up: they wait for such a process.
-    """
-    if not entries:
-        return
-    counts = {entry.id: entry.deliveries - 1 for entry in entries}
-    actors = sorted({entry.actor for entry in entries})
-    log.warning("broker.messages_not_understood", queue=queue, count=len(entries), actors=actors[:3])
-    _hand_back(group, queue, counts, lapses_in_ms=NOT_UNDERSTOOD_MS, reason="not understood")
 
 
 def return_failed(group: ConsumerGroup, delivery: Delivery, entries: list[Entry]) -> None:

@@ -1,4 +1,7 @@
-"""The thread that keeps the leases of what this process holds, and removes consumers long gone.
+"""The thread that keeps the leases of what this process holds.
+
+It also does what must be done now and then: it moves back what was put off, and removes consumers that are
+long gone.
 
 Renews only what is both in this process's memory and pending in its name: a message whose delivery was
 lost on the way must lapse, and one that another process has taken over must not be taken back.
@@ -25,19 +28,24 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class Keeper:
-    """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed."""
+    """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed.
+
+    `move_back` is called at each turn, for each queue.
+    """
 
     def __init__(
         self,
         group: ConsumerGroup,
         in_flight: InFlight,
         queues: Callable[[], Iterable[str]],
+        move_back: Callable[[str], None],
         *,
         remove_idle_s: float,
     ) -> None:
         self._group = group
         self._in_flight = in_flight
         self._queues = queues
+        self._move_back = move_back
         self._remove_idle_s = remove_idle_s
         self._removal_every_s = min(REMOVAL_CHECK_S, remove_idle_s / 2)
         self._next_removal = time.monotonic() + min(60.0, self._removal_every_s)
@@ -64,8 +72,11 @@ class Keeper:
         pause_s = every_s
         while not self._ended.wait(pause_s):
             try:
-                for queue in list(self._queues()):
+                queues = list(self._queues())
+                for queue in queues:
                     self.renew(queue)
+                for queue in queues:
+                    self._move_back(queue)
                 self._remove_idle_consumers()
                 pause_s = every_s
             except redis.RedisError as error:

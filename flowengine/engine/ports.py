@@ -108,14 +108,14 @@ class AdvancingStore(DecisionStore, Protocol):
 class Start(msgspec.Struct, frozen=True):
     """What a worker learns when it begins: whether the dispatch is still wanted, and its inputs.
 
-    `inputs`: upstream node -> its output as JSON. `room`: bytes of results that the execution may
+    `inputs`: upstream node -> its output as JSON. `storable_bytes`: bytes of results that the execution may
     still store; None where nobody has looked. `now`: milliseconds since the epoch. `noted`: whether
     the start is written down.
     """
 
     wanted: bool
     inputs: dict[str, bytes]
-    room: int | None
+    storable_bytes: int | None
     now: int
     oversized: int = 0
     noted: bool = True
@@ -137,7 +137,7 @@ class RunningStore(Protocol):
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
     def note_start(self, task: RunNode, begun: Begun) -> None: ...
-    def room(self, execution: str) -> int: ...
+    def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None: ...
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...

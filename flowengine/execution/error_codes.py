@@ -145,3 +145,9 @@ TABLE: Final[Mapping[str, ErrorCode]] = MappingProxyType(
     {row.code: row for row in tuple(globals().values()) if isinstance(row, ErrorCode)}
 )
 """Every row by its code, in the order above."""
+
+
+def markdown() -> str:
+    """The table in the reference's page on errors."""
+    rows = [f"| `{row.code}` | {row.meaning} | {'yes' if row.permanent else ''} |" for row in TABLE.values()]
+    return "\n".join(["| code | meaning | permanent |", "| --- | --- | --- |", *rows]) + "\n"

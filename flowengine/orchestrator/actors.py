@@ -9,16 +9,13 @@ import dramatiq
 from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.errors import UndecodablePayloadError
-from flowengine.broker.streams.wire import decode
+from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import Callback, StartExecution, Timer
+from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.queues import ORCHESTRATOR_QUEUE
-
-SMALL_NODES: Final = 50
-SMALL_BYTES: Final = 64 * 1024
 
 EXPECTED: Final = (StoreUnavailableError, ConflictError)
 
@@ -29,12 +26,12 @@ def is_small_start(payload: bytes) -> bool:
         message: StartExecution = decode("start_execution", payload)
     except UndecodablePayloadError:
         return False
-    return message.run == 1 and message.nodes <= SMALL_NODES
+    return message.run == 1 and message.nodes <= SMALL_EXECUTION_NODES
 
 
 def is_small_callback(payload: bytes) -> bool:
     """Whether this `node_finished` takes about as long as one without a result."""
-    return len(payload) <= SMALL_BYTES
+    return len(payload) <= SMALL_CALLBACK_BYTES
 
 
 def declare(broker: StreamsBroker, engine: Orchestrator) -> None:

@@ -13,15 +13,15 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
+from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
-from flowengine.store.sweep_reads import RedisSweepState
-from flowengine.store.timer_store import RedisTimers
+from flowengine.store.maintenance.format_check import FormatCheck
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.timer_store import RedisTimers
 
 DEFAULT_THREADS = 2
-JOINED_CALLBACKS = 64
-JOINED_STARTS = 16
 IDLE_WAKE_MS = 2_000
 
 POLICIES = {
@@ -51,7 +51,10 @@ class Loops(Middleware):
 
 def build(settings: Settings) -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
-    state = build_state(settings)
+    return _build(settings, build_state(settings))
+
+
+def _build(settings: Settings, state: RedisSweepState) -> StreamsBroker:
     broker = build_broker(settings, POLICIES)
     declare(broker, Orchestrator(state, lease_s=settings.lease_s))
     broker.add_middleware(Loops(state, settings))
@@ -63,7 +66,9 @@ def setup() -> None:
     settings = read_settings()
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
     hide_secrets(settings, read_environment())
-    dramatiq.set_broker(build(settings))
+    state = build_state(settings)
+    FormatCheck(state).wait(threading.Event())
+    dramatiq.set_broker(_build(settings, state))
 
 
 def run_process(
@@ -74,7 +79,9 @@ def run_process(
     Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
     """
     hide_secrets(settings, read_environment())
-    broker = build(settings)
+    state = build_state(settings)
+    broker = _build(settings, state)
+    FormatCheck(state).wait(stop)
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
     worker.start()
     stop.wait()

@@ -21,14 +21,15 @@ RETRY_AFTER_S = 5
 
 
 class Admission:
-    """The doorkeeper of one process. Memory is asked for at most twice a second.
+    """The doorkeeper of one process. Memory is asked for at most each `memory_every_s` seconds.
 
     `questions` go along with whatever else the caller reads, in one round trip, and their replies to
     `decide`; `check` asks by itself.
     """
 
-    def __init__(self, state: RedisState) -> None:
+    def __init__(self, state: RedisState, *, memory_every_s: float = MEMORY_EVERY_S) -> None:
         self._state = state
+        self._memory_every_s = memory_every_s
         self._asked = float("-inf")
         self._full: str | None = None
         self._may_ask: bool | None = None
@@ -41,7 +42,7 @@ class Admission:
         """What to ask: how many wait and run and, where that is not known, how much memory is used."""
         names = self._state.keys
         asked: list[Command] = [("ZCARD", names.index("pending")), ("ZCARD", names.index("running"))]
-        if time.monotonic() - self._asked < MEMORY_EVERY_S:
+        if time.monotonic() - self._asked < self._memory_every_s:
             return asked
         if self._may_ask is None:
             self._may_ask = self._probe()

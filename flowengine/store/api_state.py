@@ -12,6 +12,7 @@ from flowengine.store import keys
 from flowengine.store.admission import Admission
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
+from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan
 
@@ -19,9 +20,14 @@ from flowengine.workflow.plan import Plan
 class RedisApiState:
     """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`."""
 
-    def __init__(self, state: RedisState) -> None:
+    def __init__(self, state: RedisState, admission: Admission | None = None) -> None:
         self._state = state
-        self._admission = Admission(state)
+        self._admission = admission or Admission(state)
+        self._format = FormatCheck(state)
+
+    def ensure_format(self) -> None:
+        """Refuse to work on state of another version. Raises StoredFormatError, StoreUnavailableError."""
+        self._format.ensure()
 
     # -- commands
 
@@ -44,6 +50,7 @@ class RedisApiState:
 
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""
+        self.ensure_format()
         return self._state.read_execution(execution)
 
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
@@ -52,10 +59,12 @@ class RedisApiState:
 
     def check_admission(self) -> None:
         """Raises TooManyExecutionsError or StoreFullError when no new execution may come in."""
+        self.ensure_format()
         self._admission.check()
 
     def begin_admitting(self, execution: str) -> AdmittingUnit:
         """WATCH and read one execution, and ask whether work may come in: one round trip."""
+        self.ensure_format()
         names = self._state.keys
         asked = self._admission.questions()
         reads = [("TIME",), self._state.execution_read(execution), *asked]

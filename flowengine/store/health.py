@@ -1,4 +1,4 @@
-"""What `/health` tells: whether Redis answers, takes writes and has room, and who serves the queues.
+"""What `/health` tells: whether Redis answers, takes writes and has memory, and who serves the queues.
 
 "down" means that the API cannot do its work: Redis is unreachable or refuses writes. "degraded" means
 that it can, but something is missing: what is accepted waits for an orchestrator or a worker, or new work

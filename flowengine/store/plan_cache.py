@@ -1,4 +1,4 @@
-"""Compiled plans, decoded once per process and kept while there is room.
+"""Compiled plans, decoded once per process and kept within a memory budget.
 
 Executions of the same workflow share one decoded plan.
 """
@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 from flowengine.workflow.plan import Plan, decode_plan
 
-ROOM_BYTES = 64 * 1024 * 1024
+BUDGET_BYTES = 64 * 1024 * 1024
 NODE_BYTES = 1024
 """What a decoded node takes beside its config, about."""
 MOST_EXECUTIONS = 10_000
@@ -20,8 +20,8 @@ MOST_EXECUTIONS = 10_000
 class PlanCache:
     """The plans used last, bounded by the bytes that they take and by the number of executions remembered."""
 
-    def __init__(self, room: int = ROOM_BYTES, executions: int = MOST_EXECUTIONS) -> None:
-        self._room = room
+    def __init__(self, budget: int = BUDGET_BYTES, executions: int = MOST_EXECUTIONS) -> None:
+        self._budget = budget
         self._most = executions
         self._held = 0
         self._plans: OrderedDict[bytes, tuple[Plan, int]] = OrderedDict()
@@ -55,12 +55,12 @@ class PlanCache:
             return entry[0]
 
     def drop(self, execution: str) -> None:
-        """Forget an execution that has ended; its plan stays while there is room."""
+        """Forget an execution that has ended; its plan stays within the budget."""
         with self._guard:
             self._digests.pop(execution, None)
 
     def _shrink(self) -> None:
-        while self._held > self._room and len(self._plans) > 1:
+        while self._held > self._budget and len(self._plans) > 1:
             _, (_, size) = self._plans.popitem(last=False)
             self._held -= size
         while len(self._digests) > self._most:

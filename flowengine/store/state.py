@@ -13,6 +13,7 @@ from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
@@ -32,8 +33,16 @@ class RedisState:
     `on_armed` is told when a timer of this process is due that was just armed.
     """
 
-    def __init__(self, client: redis.Redis, post: Post, settings: Settings, partition: str = "") -> None:
-        self.sessions = Sessions(client)
+    def __init__(
+        self,
+        client: redis.Redis,
+        post: Post,
+        settings: Settings,
+        partition: str = "",
+        *,
+        ahead_for_s: float = READ_AHEAD_FOR_S,
+    ) -> None:
+        self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
         self.keys = keys.of(partition)
         self.plans = PlanCache()

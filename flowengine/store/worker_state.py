@@ -62,7 +62,7 @@ class RedisWorkerState:
         """Note that a delivery began, and arm its deadline."""
         self._sessions.retrying_read(self.note_commands(task, begun))
 
-    def room(self, execution: str) -> int:
+    def storable_bytes(self, execution: str) -> int:
         """How many bytes of results an execution may still store."""
         used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
         return self._limits.max_execution_result_bytes - int(used or 0)
@@ -145,14 +145,14 @@ class _Asked:
         """What the worker learns."""
         state, used, *values = replies[self._ignored :]
         wanted = is_awaited(decode_record(state), self._task.dispatch)
-        room = self._state.max_execution_result_bytes - int(used or 0)
+        storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
         if size > self._state.max_read_bytes:
-            return Start(wanted, {}, room, self._now, oversized=size)
+            return Start(wanted, {}, storable_bytes, self._now, oversized=size)
         if self._many and wanted:
             values = self._state.read_results(self._task)
         inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
-        return Start(wanted, inputs if wanted else {}, room, self._now)
+        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now)
 
 
 def _field(task: RunNode) -> str:

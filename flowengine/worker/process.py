@@ -14,20 +14,21 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.runner import Environment, Patience, Runner
 from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs
 from flowengine.settings import Settings
+from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
 from flowengine.worker.watchdog import Watchdog
 
 DEFAULT_THREADS = 16
-JOINED_TASKS = 8
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 IDLE_WAKE_MS = 2_000
@@ -57,6 +58,7 @@ class WorkerParts(msgspec.Struct, frozen=True):
     watchdog: Watchdog
     invoker: Invoker
     queues: tuple[str, ...]
+    format: FormatCheck
 
 
 def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event) -> WorkerParts:
@@ -77,11 +79,11 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         Environment(http=invoker.http, async_http=invoker.async_http, setting=environ.get),
         state.clock.now,
         speed,
-        patience_s=PATIENCE * settings.lease_s,
+        patience=Patience(PATIENCE * settings.lease_s),
     )
     groups = QuickGroups(worker_state, runner, speed)
     policy = ActorPolicy(
-        join=JOINED_TASKS,
+        join=GROUPED_NODES,
         may_join=groups.is_quick,
         is_quick=groups.is_quick,
         on_dead=lambda task, starts: worker_lost(task, starts, state.now()),
@@ -93,14 +95,16 @@ def build(settings: Settings, environ: Mapping[str, str], stop: threading.Event)
         broker.declare_queue(queue)
     watchdog = Watchdog(runner, groups, settings.grace_s, stop)
     broker.add_middleware(Watching(watchdog))
-    return WorkerParts(broker, runner, watchdog, invoker, queues)
+    return WorkerParts(broker, runner, watchdog, invoker, queues, FormatCheck(state, queues))
 
 
 def setup() -> None:
     """Entry point for `dramatiq flowengine.worker:setup`."""
     settings = read_settings()
     configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
-    dramatiq.set_broker(build(settings, read_environment(), threading.Event()).broker)
+    parts = build(settings, read_environment(), threading.Event())
+    parts.format.wait(threading.Event())
+    dramatiq.set_broker(parts.broker)
 
 
 def run_process(
@@ -112,6 +116,7 @@ def run_process(
     """
     parts = build(settings, read_environment(), stop)
     _check_queues(queues or (), parts.queues)
+    parts.format.wait(stop)
     worker = dramatiq.Worker(
         parts.broker,
         queues=set(queues) if queues else None,

@@ -17,6 +17,7 @@ from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed
 
@@ -27,14 +28,26 @@ MARGIN_S = 0.25
 
 
 class Watchdog(threading.Thread):
-    """Runs until `end`, also while the process drains. Sets `stop` when a thread is lost."""
+    """Runs until `end`, also while the process drains. Sets `stop` when a thread is lost.
 
-    def __init__(self, runner: Runner, groups: QuickGroups, grace_s: float, stop: threading.Event) -> None:
+    Looks at every running node each `every_s` seconds.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        groups: QuickGroups,
+        grace_s: float,
+        stop: threading.Event,
+        *,
+        every_s: float = EVERY_S,
+    ) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._runner = runner
         self._groups = groups
         self._grace_s = grace_s
         self._stop_event = stop
+        self._every_s = every_s
         self._ended = threading.Event()
         self.lost = False
 
@@ -43,8 +56,8 @@ class Watchdog(threading.Thread):
         self._ended.set()
 
     def run(self) -> None:
-        """Look at every running node twice a second."""
-        while not self._ended.wait(EVERY_S):
+        """Look at every running node, again and again."""
+        while not self._ended.wait(self._every_s):
             try:
                 hands = list(self._runner.running.values())
                 for hand in hands:
@@ -78,6 +91,6 @@ class Watchdog(threading.Thread):
                 attempt=task.attempt,
                 correlation_id=task.correlation_id,
             ):
-                self._runner.report(hand, Failed(NodeError(code="timeout", message=message)))
+                self._runner.report(hand, Failed(NodeError(TIMEOUT.code, message)))
         except StoreUnavailableError as error:
             log.warning("watchdog.store_unavailable", error=str(error))

@@ -18,6 +18,8 @@ from dramatiq.brokers.redis import RedisBroker
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.queues import stream_key
 from tests.support.valkey import Valkey
 
 THREADS: Final = 8
@@ -100,14 +102,15 @@ def engine(server: Valkey, messages: int, *, join: int) -> Lap:
     def act(payloads: list[bytes]) -> None:
         receipt = broker.receipt()
         pipe = client.pipeline(transaction=True)
-        receipt.acknowledge(pipe)
+        everything = range(len(payloads))
+        receipt.acknowledge(pipe, everything)
         pipe.execute()
-        receipt.confirm()
+        receipt.confirm(everything)
         count.down(len(payloads))
 
     pipe = client.pipeline(transaction=False)
     for _ in range(messages):
-        broker.send(pipe, QUEUE, "act", b"{}")
+        pipe.execute_command("XADD", stream_key(QUEUE), "*", ACTOR, "act", PAYLOAD, b"{}")
     pipe.execute()
     lap = run(broker, count, messages)
     broker.close()

@@ -3,22 +3,71 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dramatiq
+import msgspec
 import pytest
 import redis
 
 from flowengine.broker import in_flight as inflight
+from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD
-from flowengine.queues import GROUP, dead_letter_key, stream_key
+from flowengine.broker.delivery import Entry
+from flowengine.broker.policy import ActorPolicy, Policies
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, Understood
+from flowengine.execution.messages import RunNode
+from flowengine.queues import GROUP, dead_letter_key, later_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9
 QUEUE = "q"
+
+
+def task(node: str = "a") -> RunNode:
+    """A task of this node."""
+    return RunNode(
+        execution="x",
+        run=1,
+        node=node,
+        dispatch=1,
+        attempt=1,
+        handler="h",
+        config=msgspec.Raw(b"{}"),
+        reads=(),
+        timeout_ms=1000,
+        correlation_id="c",
+    )
+
+
+def encoded(node: str = "a") -> bytes:
+    """The payload of this node's task."""
+    return msgspec.json.encode(task(node))
+
+
+def release_nothing(queue: str, entries: Iterable[Entry]) -> None:
+    """For deliveries whose leases nobody keeps."""
+
+
+def make_assembler(
+    policies: Policies,
+    *,
+    queue: str = QUEUE,
+    threads: int = 1,
+    release: Callable[[str, Iterable[Entry]], None] = release_nothing,
+) -> Assembler:
+    """What makes deliveries of raw entries, outside a broker. Three deliveries are allowed."""
+    return Assembler(
+        queue,
+        policies,
+        understood=Understood(policies),
+        max_deliveries=3,
+        release=release,
+        return_part=lambda delivery, entries: None,
+        stream=stream_key(queue),
+        threads=lambda: threads,
+    )
 
 
 class Seen:
@@ -113,11 +162,18 @@ class Rig:
         self._workers.remove(worker)
         worker.stop(timeout=timeout_ms)
 
-    def send(self, broker: StreamsBroker, *payloads: bytes, actor: str = "act", queue: str = QUEUE) -> None:
-        """Send engine messages in one transaction."""
+    def send(
+        self,
+        broker: StreamsBroker,
+        *payloads: bytes,
+        actor: str = "act",
+        queue: str = QUEUE,
+        field: bytes = PAYLOAD,
+    ) -> None:
+        """Send engine messages in one transaction. `field` names their version."""
         pipe = self.client.pipeline(transaction=True)
         for payload in payloads:
-            pipe.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, PAYLOAD, payload)
+            pipe.execute_command("XADD", stream_key(queue), "*", ACTOR, actor, field, payload)
         pipe.execute()
 
     def take_as(
@@ -160,6 +216,10 @@ class Rig:
     def dead(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
         """The queue's dead letters, oldest first."""
         return self._read(dead_letter_key(queue))
+
+    def put_off(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
+        """What has been put off, oldest first."""
+        return self._read(later_key(queue))
 
     def fields(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
         """The queue's entries, oldest first."""

@@ -18,6 +18,7 @@ from redis.connection import ConnectionPool
 from redis.retry import Retry
 
 from flowengine.store.connection.sockets import LeanConnection
+from tests.support.partitions import PartitionCheck
 
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")
@@ -109,6 +110,7 @@ class GatedConnection(LeanConnection):
 
     def __init__(self, *, line: Line, **options: Any) -> None:
         self._line = line
+        self._partitions = PartitionCheck()
         self._plain.__init__(**options)
         line.add(self)
 
@@ -140,6 +142,7 @@ class GatedConnection(LeanConnection):
         if not isinstance(command, _Unpacked):
             self._plain.send_packed_command(command, check_health)
             return
+        self._partitions.take(command)
         passing = self._line.gate.pass_through(self._line, command)
         if passing is None:
             self._plain.send_packed_command(self._plain.pack_commands(command), check_health)

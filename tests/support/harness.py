@@ -38,8 +38,8 @@ from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, RedisApiState
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.sweep_reads import RedisSweepState
-from flowengine.store.timer_store import RedisTimers
+from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -51,7 +51,9 @@ from tests.support.valkey import Valkey
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
-CONSUMER = "harness"
+CONSUMER = "fe2-harness"
+NO_HURRY_S = 3600.0
+"""What a process of the harness has read ahead does not grow old, however slow the machine is."""
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
@@ -246,7 +248,8 @@ class Process:
     def _open(self) -> None:
         self.line = Line(self.name, self.harness.gate)
         self.client = self.line.connect(self.harness.settings.redis_url)
-        self.state = HookedState(self.client, post, self.harness.settings, self.harness.partition)
+        settings, partition = self.harness.settings, self.harness.partition
+        self.state = HookedState(self.client, post, settings, partition, ahead_for_s=NO_HURRY_S)
         self.assemble()
 
     def assemble(self) -> None:

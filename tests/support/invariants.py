@@ -29,6 +29,7 @@ OTHERWISE: Final = 1_000_000
 """What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
 DEAD: Final = b":dead"
+LATER: Final = b":later"
 PAYLOAD: Final = b"p2"
 
 _TYPES: Final = {
@@ -37,7 +38,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
     re.compile(rb"fe:timers:(deadline|odd)"): b"zset",
-    re.compile(rb"fe:q:.+"): b"stream",
+    re.compile(rb"fe:q:[^:]+(:dead|:later)?"): b"stream",
     re.compile(rb"fe:(sweep|health|format)"): b"string",
 }
 _PASSING: Final = (b"fe:sweep", b"fe:health")
@@ -146,7 +147,7 @@ def check(
 def queues_of(client: Client) -> list[bytes]:
     """The streams of all queues, whoever made them."""
     found = client.scan_iter("fe:q:*", count=2000)
-    return sorted(key for key in found if not key.endswith(DEAD))
+    return sorted(key for key in found if not key.endswith((DEAD, LATER)))
 
 
 def check_drained(client: Client) -> None:

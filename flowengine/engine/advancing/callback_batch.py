@@ -23,13 +23,10 @@ from flowengine.execution.rules.deadlines import is_awaited
 from flowengine.execution.rules.dispatching import Run, Sizes, weight_of
 from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start, unread_below
 from flowengine.execution.rules.readiness import Records, is_due
+from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
-
-READ_AT_FIRST = 16
-READ_GROWS = 4
-"""A failure reads so many nodes below it, and so many times more each time that this is not enough."""
 
 
 class UnreadError(AssertionError):
@@ -90,7 +87,7 @@ class CallbackBatch:
         position = plan.index.get(callback.node)
         if not is_awaited(self._lookup(execution)(callback.node), callback.dispatch):
             return
-        most = READ_AT_FIRST
+        most = BELOW_AT_FIRST
         while position is not None:
             read = {name for of, name in self._read if of == execution}
             wanted = unread_below(plan, position, self._lookup(execution), read, most)
@@ -102,7 +99,7 @@ class CallbackBatch:
             for key in fresh:
                 if key in self._unit.nodes:
                     self._records.setdefault(key, self._unit.nodes[key])
-            most *= READ_GROWS
+            most *= BELOW_GROWS
 
     def _concludes(self, callback: Callback) -> bool:
         """Whether its execution ends with it, which is looked at only where its counts were read."""

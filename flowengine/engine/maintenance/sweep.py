@@ -64,11 +64,20 @@ class SweepStore(AdvancingStore, Protocol):
 class Sweep:
     """The sweep of one process; remembers where each execution stood at its last one.
 
-    Looks at no more than `at_most` executions at a time, the next ones at the next.
+    Looks at no more than `at_most` executions at a time, the next ones at the next. Times of messages are
+    compared to within `clock_margin_ms`.
     """
 
-    def __init__(self, store: SweepStore, *, sizes: Sizes = SIZES, at_most: int = CHECKED_AT_MOST) -> None:
+    def __init__(
+        self,
+        store: SweepStore,
+        *,
+        sizes: Sizes = SIZES,
+        at_most: int = CHECKED_AT_MOST,
+        clock_margin_ms: int = CLOCK_MARGIN_MS,
+    ) -> None:
         self._store = store
+        self._clock_margin_ms = clock_margin_ms
         self._follow_up = FollowUp(store, sizes)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
@@ -85,7 +94,8 @@ class Sweep:
         stuck = sorted(
             execution
             for execution, mark in marks.items()
-            if self._marks.get(execution) == mark and not _waits_its_turn(oldest, started[execution], mark)
+            if self._marks.get(execution) == mark
+            and not self._waits_its_turn(oldest, started[execution], mark)
         )
         self._marks = marks
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
@@ -117,7 +127,7 @@ class Sweep:
         if plan is None or record is None or not lets_dispatch(record.status):
             return
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
-        if _waits_its_turn(oldest, record.started_at, mark):
+        if self._waits_its_turn(oldest, record.started_at, mark):
             return
         stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
         records = records_of(stored)
@@ -131,6 +141,11 @@ class Sweep:
             follows = [Follow(run, plan, positions, first)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
         self._check_messages(plan, run, {n: r for n, r in stored.items() if is_in_flight(r.status)})
+
+    def _waits_its_turn(self, oldest: int | None, started_at: int, mark: str) -> bool:
+        """Whether the orchestrators are so far behind that what moves it on may still be in their queue."""
+        moved = int(mark.split("-")[0]) if mark else started_at
+        return oldest is not None and oldest <= max(moved, started_at) + self._clock_margin_ms
 
     def _check_numbers(self, plan: Plan, execution: str, records: Records) -> None:
         unit = self._store.begin(Reading((), (execution,), (execution,)))
@@ -177,7 +192,7 @@ class Sweep:
         if oldest_callback is None:
             return True
         since = self._missing.setdefault(dispatched, self._store.now())
-        return oldest_callback > since + CLOCK_MARGIN_MS
+        return oldest_callback > since + self._clock_margin_ms
 
     def _dispatch_again(self, plan: Plan, name: str, run: Run, seen: NodeRecord) -> None:
         key = (run.execution, name)
@@ -225,12 +240,6 @@ def _queue(plan: Plan, name: str) -> str:
             return queue
         case _ as never:
             assert_never(never)
-
-
-def _waits_its_turn(oldest: int | None, started_at: int, mark: str) -> bool:
-    """Whether the orchestrators are so far behind that what moves it on may still be in their queue."""
-    moved = int(mark.split("-")[0]) if mark else started_at
-    return oldest is not None and oldest <= max(moved, started_at) + CLOCK_MARGIN_MS
 
 
 class SweepLoop(threading.Thread):

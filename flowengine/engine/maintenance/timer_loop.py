@@ -11,15 +11,23 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from flowengine.errors import StoreUnavailableError
 
 log = structlog.stdlib.get_logger()
 
-IDLE_S: Final = 1.0
-AFTER_ERROR_S: Final = 2.0
-SHORTEST_S: Final = 0.01
+
+class Pauses(msgspec.Struct, frozen=True):
+    """How long the loop waits between turns, in seconds: while nothing is due, after an error, at least."""
+
+    idle_s: float = 1.0
+    after_error_s: float = 2.0
+    shortest_s: float = 0.01
+
+
+PAUSES: Final = Pauses()
 HELD_AFTER_A_GAP: Final = frozenset({"deadline"})
 """Kinds that wait for a lease after a start and after an outage: whoever holds what is overdue may have been
 cut off too, and has an outcome to report."""
@@ -42,14 +50,24 @@ class TimerLoop(threading.Thread):
     """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn.
 
     Deadlines are held back for `hold_s` after its own start and after an outage. Whoever arms a timer in
-    this process that is due before the loop's next turn wakes it.
+    this process that is due before the loop's next turn wakes it. `clock` counts seconds.
     """
 
-    def __init__(self, store: TimerStore, stop: threading.Event, *, hold_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        store: TimerStore,
+        stop: threading.Event,
+        *,
+        hold_s: float = 0.0,
+        pauses: Pauses = PAUSES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(name="timers", daemon=True)
         self._store = store
         self._stop_event = stop
         self._hold_s = hold_s
+        self._pauses = pauses
+        self._clock = clock
         self._hold_until = 0.0
         self._woken = threading.Event()
         self._next_turn_at = 0.0
@@ -58,12 +76,14 @@ class TimerLoop(threading.Thread):
     def run(self) -> None:
         """Fire, wait until the next is due or a second has passed, again."""
         self._hold()
-        while not self._stop_event.is_set():
-            # Whoever arms a timer from here on wakes the loop: this turn may have read before.
+        while True:
+            # Whoever stops the loop or arms a timer from here on wakes it: this turn may have read before.
             self._woken.clear()
+            if self._stop_event.is_set():
+                return
             self._next_turn_at = math.inf
             pause_s = self._turn()
-            self._next_turn_at = time.monotonic() + pause_s
+            self._next_turn_at = self._clock() + pause_s
             self._woken.wait(pause_s)
 
     def stop(self) -> None:
@@ -73,21 +93,22 @@ class TimerLoop(threading.Thread):
 
     def _armed(self, due: int) -> None:
         left_s = (due - self._store.now()) / 1000
-        if time.monotonic() + left_s < self._next_turn_at:
+        if self._clock() + left_s < self._next_turn_at:
             self._woken.set()
 
     def _hold(self) -> None:
-        self._hold_until = time.monotonic() + self._hold_s
+        self._hold_until = self._clock() + self._hold_s
 
     def _turn(self) -> float:
-        held = HELD_AFTER_A_GAP if time.monotonic() < self._hold_until else frozenset[str]()
+        held = HELD_AFTER_A_GAP if self._clock() < self._hold_until else frozenset[str]()
         try:
             next_due = self._store.fire_due(holding=held)
         except StoreUnavailableError as error:
             log.warning("timers.store_unavailable", error=str(error))
             self._hold()
-            return AFTER_ERROR_S
+            return self._pauses.after_error_s
         except Exception:  # the thread's edge: without it no timer would fire here any more
             log.error("timers.turn_failed", exc_info=True)
-            return AFTER_ERROR_S
-        return IDLE_S if next_due is None else min(IDLE_S, max(SHORTEST_S, next_due))
+            return self._pauses.after_error_s
+        idle_s, shortest_s = self._pauses.idle_s, self._pauses.shortest_s
+        return idle_s if next_due is None else min(idle_s, max(shortest_s, next_due))

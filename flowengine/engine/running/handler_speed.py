@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-QUICK_S = 0.001
-SEEN_ENOUGH = 5
-WEIGHT = 0.2
+from flowengine.heuristics import QUICK_HANDLER_S, SPEED_KNOWN_AFTER, SPEED_WEIGHT
 
 
 class HandlerSpeed:
@@ -17,10 +15,10 @@ class HandlerSpeed:
     def observe(self, handler: str, took_s: float) -> None:
         """The handler, rendering included, took so long."""
         before = self._average_s.get(handler, took_s)
-        self._average_s[handler] = before + (took_s - before) * WEIGHT
-        if self._seen.get(handler, 0) < SEEN_ENOUGH:
+        self._average_s[handler] = before + (took_s - before) * SPEED_WEIGHT
+        if self._seen.get(handler, 0) < SPEED_KNOWN_AFTER:
             self._seen[handler] = self._seen.get(handler, 0) + 1
 
     def is_quick(self, handler: str) -> bool:
         """Whether it takes less than a round trip or two, on average."""
-        return self._seen.get(handler, 0) >= SEEN_ENOUGH and self._average_s[handler] < QUICK_S
+        return self._seen.get(handler, 0) >= SPEED_KNOWN_AFTER and self._average_s[handler] < QUICK_HANDLER_S

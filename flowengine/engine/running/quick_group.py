@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 from structlog.contextvars import bound_contextvars
@@ -24,25 +23,28 @@ from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Completed, Outcome
+from flowengine.heuristics import GROUP_SLOW_S, GROUP_UNREPORTED_BYTES, GROUPED_READS
 from flowengine.jsonvalue import UNREADABLE
-
-SLOW_S: Final = 0.05
-READS_AT_MOST: Final = 2
-UNREPORTED_BYTES: Final = 1024 * 1024
 
 _task = msgspec.json.Decoder(RunNode)
 
 
 class QuickGroup:
-    """The nodes of one delivery. Each is begun once or handed back, each outcome reported once."""
+    """The nodes of one delivery. Each is begun once or handed back, each outcome reported once.
 
-    def __init__(self, waiting: Sequence[tuple[TaskInHand, Start]]) -> None:
+    Outcomes of more than `unreported_bytes` together are reported before more come.
+    """
+
+    def __init__(
+        self, waiting: Sequence[tuple[TaskInHand, Start]], *, unreported_bytes: int = GROUP_UNREPORTED_BYTES
+    ) -> None:
         self.since = time.monotonic()
         self.giving = threading.Lock()
         self._guard = threading.Lock()
         self._waiting = deque(waiting)
         self._done: list[tuple[TaskInHand, Callback]] = []
         self._size = 0
+        self._unreported_bytes = unreported_bytes
 
     def begin_next(self) -> tuple[TaskInHand, Start] | None:
         """The next node to run, now the caller's; None when there is none left."""
@@ -74,7 +76,7 @@ class QuickGroup:
         with self._guard:
             self._done.append((hand, callback))
             self._size += size
-            return self._size > UNREPORTED_BYTES
+            return self._size > self._unreported_bytes
 
     def take_done(self) -> list[tuple[TaskInHand, Callback]]:
         """The outcomes to report, now the caller's."""
@@ -89,12 +91,25 @@ class QuickGroup:
 
 
 class QuickGroups:
-    """Runs groups for the threads of one worker process."""
+    """Runs groups for the threads of one worker process.
 
-    def __init__(self, store: RunningStore, runner: Runner, speed: HandlerSpeed) -> None:
+    What waits behind a node is let go of once that node has taken `slow_s` seconds.
+    """
+
+    def __init__(
+        self,
+        store: RunningStore,
+        runner: Runner,
+        speed: HandlerSpeed,
+        *,
+        slow_s: float = GROUP_SLOW_S,
+        unreported_bytes: int = GROUP_UNREPORTED_BYTES,
+    ) -> None:
         self._store = store
         self._runner = runner
         self._speed = speed
+        self._slow_s = slow_s
+        self._unreported_bytes = unreported_bytes
         self._groups: dict[int, QuickGroup] = {}
 
     def is_quick(self, payload: bytes) -> bool:
@@ -103,7 +118,7 @@ class QuickGroups:
             task = _task.decode(payload)
         except UNREADABLE:
             return False
-        return len(task.reads) <= READS_AT_MOST and self._speed.is_quick(task.handler)
+        return len(task.reads) <= GROUPED_READS and self._speed.is_quick(task.handler)
 
     def run(self, held: Sequence[Held[RunNode]]) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""
@@ -112,7 +127,8 @@ class QuickGroups:
         for hand, start in begun:
             if not start.wanted:
                 self._runner.drop(hand)
-        group = QuickGroup([pair for pair in begun if pair[1].wanted])
+        wanted = [pair for pair in begun if pair[1].wanted]
+        group = QuickGroup(wanted, unreported_bytes=self._unreported_bytes)
         self._groups[id(group)] = group
         try:
             while group.is_unfinished():
@@ -128,7 +144,7 @@ class QuickGroups:
         Raises StoreUnavailableError; what was not let go of then is the next time.
         """
         for group in list(self._groups.values()):
-            if time.monotonic() - group.since > SLOW_S:
+            if time.monotonic() - group.since > self._slow_s:
                 self._report(group)
                 self._hand_back(group)
 

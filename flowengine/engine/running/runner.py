@@ -21,23 +21,33 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
-from flowengine.plugin import Context, HandlerError, Registry
+from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, Registry
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, render
 
 log = structlog.stdlib.get_logger()
 
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 1.0
 MOST_ERRORS = 10
 MOST_CODE_CHARS = 100
 LOGGED_CHARS = 300
+
+
+class Patience(msgspec.Struct, frozen=True):
+    """For how long a worker tries to report an outcome, and how long it waits between tries, in seconds."""
+
+    in_all_s: float = 0.0
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 1.0
+
+
+ONE_TRY = Patience()
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -62,7 +72,7 @@ class Runner:
         clock: Callable[[], int],
         speed: HandlerSpeed | None = None,
         *,
-        patience_s: float = 0.0,
+        patience: Patience = ONE_TRY,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -72,7 +82,7 @@ class Runner:
         self._environment = environment
         self._clock = clock
         self._speed = speed or HandlerSpeed()
-        self._patience_s = patience_s
+        self._patience = patience
         self.starts = Starts(store, self._speed, clock)
         self.running: dict[int, TaskInHand] = {}
 
@@ -122,7 +132,7 @@ class Runner:
 
         Raises StoreUnavailableError when the patience is over; then the nodes run again.
         """
-        until, pause = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
                 self._store.report(callbacks, acknowledge)
@@ -132,7 +142,7 @@ class Runner:
                     raise
                 log.info("node.report_delayed", error=str(error), retry_in_s=pause)
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
+            pause = min(2 * pause, self._patience.longest_pause_s)
 
     def callback(self, hand: TaskInHand, outcome: Outcome) -> Callback:
         """What tells the orchestrator."""
@@ -162,27 +172,28 @@ class Runner:
         try:
             output = self._output(task, start, delivery, deadline)
             if time.monotonic() > deadline:
-                raise HandlerError("timeout", f"took longer than {task.timeout_ms / 1000:g} s")
-            return Completed(msgspec.Raw(self._checked(task, output, start.room)))
+                raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
+            return Completed(msgspec.Raw(self._checked(task, output, start.storable_bytes)))
         except HandlerError as error:
             return Failed(self._error(error))
         except TemplateError as error:
             return Failed(self._error(HandlerError(error.code, str(error))))
         except BaseException as error:  # one that is no Exception would bring the node back, run by run
             log.error("node.crashed", exc_info=True)
-            return Failed(self._error(HandlerError("internal_error", f"{type(error).__name__}: {error}")))
+            text = f"{type(error).__name__}: {error}"
+            return Failed(self._error(HandlerError(codes.INTERNAL_ERROR.code, text)))
 
     def _output(self, task: RunNode, start: Start, delivery: int, deadline: float) -> object:
         if start.oversized:
             raise HandlerError(
-                "inputs_too_large",
+                codes.INPUTS_TOO_LARGE.code,
                 f"the outputs it reads are {start.oversized} bytes, the limit is "
                 f"{self._limits.max_read_bytes} (FLOWENGINE_MAX_READ_BYTES): read less, or smaller ones",
             )
         handler = self._registry.get(task.handler)
         if handler is None:
             raise HandlerError(
-                "unknown_handler",
+                codes.UNKNOWN_HANDLER.code,
                 f"this worker knows no handler '{task.handler}': start it with the module that has it "
                 "(FLOWENGINE_HANDLERS)",
             )
@@ -214,7 +225,7 @@ class Runner:
             environment=self._environment.setting,
         )
 
-    def _checked(self, task: RunNode, output: object, room: int | None) -> bytes:
+    def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
             data = _encoded(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
@@ -222,12 +233,14 @@ class Runner:
             data = self._secrets.redact_json(data)
         except jsonvalue.UnencodableError as error:
             raise HandlerError(
-                "unencodable_result", f"the handler returned no JSON value: {error}"
+                codes.UNENCODABLE_RESULT.code, f"the handler returned no JSON value: {error}"
             ) from error
         self._refuse_large(data)
-        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (self._room(task) if room is None else room):
+        if len(data) >= COUNTED_RESULT_BYTES and len(data) > (
+            self._storable_bytes(task) if storable_bytes is None else storable_bytes
+        ):
             raise HandlerError(
-                "results_too_large",
+                codes.RESULTS_TOO_LARGE.code,
                 f"this result of {len(data)} bytes would take the execution's results over "
                 f"{self._limits.max_execution_result_bytes} bytes (FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)",
             )
@@ -236,14 +249,14 @@ class Runner:
     def _refuse_large(self, data: bytes) -> None:
         if len(data) > self._limits.max_result_bytes:
             raise HandlerError(
-                "result_too_large",
+                codes.RESULT_TOO_LARGE.code,
                 f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
                 "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
             )
 
-    def _room(self, task: RunNode) -> int:
+    def _storable_bytes(self, task: RunNode) -> int:
         try:
-            return self._store.room(task.execution)
+            return self._store.storable_bytes(task.execution)
         except StoreUnavailableError:
             # The node has run, and may have been dear: the limit is there to stop what goes on and on.
             return self._limits.max_execution_result_bytes

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
-
-LASTING_S: Final = 0.05
-"""A node that has run for longer is noted as started."""
+from flowengine.heuristics import LASTING_S
 
 
 class Starts:
@@ -56,4 +53,4 @@ class Starts:
         return held.delivery == 1 and not task.reads and self._speed.is_quick(task.handler)
 
     def _at_once(self) -> Start:
-        return Start(wanted=True, inputs={}, room=None, now=self._clock(), noted=False)
+        return Start(wanted=True, inputs={}, storable_bytes=None, now=self._clock(), noted=False)

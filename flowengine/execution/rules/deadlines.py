@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
+from flowengine.execution.error_codes import TIMEOUT, WORKER_LOST
 from flowengine.execution.messages import Callback, Deadline, RunNode
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByDeadline, ByEngine, Failed
@@ -48,7 +49,7 @@ def timed_out(
         attempt=attempt,
         by=ByDeadline(began),
         finished_at=now,
-        outcome=Failed(NodeError(code="timeout", message=text)),
+        outcome=Failed(NodeError(TIMEOUT.code, text)),
         correlation_id=correlation_id,
     )
 
@@ -64,6 +65,6 @@ def worker_lost(task: RunNode, starts: int, now: int) -> Callback:
         attempt=task.attempt,
         by=ByEngine(starts),
         finished_at=now,
-        outcome=Failed(NodeError(code="worker_lost", message=message, attempts=starts)),
+        outcome=Failed(NodeError(WORKER_LOST.code, message, attempts=starts)),
         correlation_id=task.correlation_id,
     )

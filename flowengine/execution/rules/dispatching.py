@@ -102,12 +102,12 @@ def weight_of(plan: Plan, position: int) -> int:
             assert_never(never)
 
 
-def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, room: int) -> bool:
-    """Whether nodes can be dispatched together in a transaction that may still send `room` bytes."""
+def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) -> bool:
+    """Whether nodes can be dispatched together in a transaction that may still send `bytes_left` bytes."""
     if len(positions) > sizes.chunk_nodes:
         return False
     size = sum([weight_of(plan, position) for position in positions])
-    return size <= min(sizes.chunk_bytes, room)
+    return size <= min(sizes.chunk_bytes, bytes_left)
 
 
 def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int, ...]]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, CountDown, ForgetStart, Happened, Tally, Write
+from flowengine.execution.error_codes import INTERNAL_ERROR, UPSTREAM_FAILED
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, NodeError, NodeRecord
@@ -50,9 +51,9 @@ def finish(
     callback: Callback,
     now: int,
     sizes: Sizes = SIZES,
-    room: int = SIZES.transaction_bytes,
+    bytes_left: int = SIZES.transaction_bytes,
 ) -> Decision:
-    """What a report changes. `room`: bytes of tasks that this transaction may still send.
+    """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send.
 
     It counts once: only while the record says that this very dispatch is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since whoever
@@ -78,7 +79,7 @@ def finish(
         return Decision("stale", forget)
     match callback.outcome:
         case Completed(result=result):
-            return _complete(plan, position, control, records, callback, result, now, sizes, room)
+            return _complete(plan, position, control, records, callback, result, now, sizes, bytes_left)
         case Failed(error=error):
             return _fail(plan, position, records, callback, error, now)
         case _ as never:
@@ -92,13 +93,13 @@ def forget_start(callback: Callback) -> tuple[Change, ...]:
     return (ForgetStart(callback.node, callback.run, callback.dispatch),)
 
 
-def children_with_it(plan: Plan, position: int, sizes: Sizes, room: int) -> tuple[int, ...]:
+def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -> tuple[int, ...]:
     """The children that are dispatched in the transaction that completes their only parent.
 
     None, if they are too many for it: then all of them are dispatched afterwards, in chunks.
     """
     single = plan.only_children[position]
-    return single if fits(plan, single, sizes, room) else ()
+    return single if fits(plan, single, sizes, bytes_left) else ()
 
 
 def unread_below(
@@ -144,7 +145,7 @@ def _complete(
     result: msgspec.Raw,
     now: int,
     sizes: Sizes,
-    room: int,
+    bytes_left: int,
 ) -> Decision:
     before = records(callback.node)
     record = replace(_ended(before, callback, now), status=after(before.status, "complete"))
@@ -159,7 +160,7 @@ def _complete(
         *[CountDown(join, completed=True) for join in joins],
     ]
     run = Run(callback.execution, callback.run, callback.correlation_id)
-    with_it = children_with_it(plan, position, sizes, room)
+    with_it = children_with_it(plan, position, sizes, bytes_left)
     continues = False
     if lets_dispatch(control.status):
         for child in with_it:
@@ -205,7 +206,7 @@ def _pending_below(plan: Plan, position: int, records: Records) -> list[int]:
 
 def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Change, ...]:
     error = NodeError(
-        code="upstream_failed",
+        code=UPSTREAM_FAILED.code,
         message=f"not run: '{cause}', which it depends on, failed",
         caused_by=cause,
         attempts=0,
@@ -225,4 +226,4 @@ def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Chang
 def internal_error(callback: Callback, error: Exception) -> Callback:
     """The same report as a failure, because the engine cannot apply what it says."""
     message = f"the engine could not apply this node's outcome ({type(error).__name__}); see the logs"
-    return replace(callback, outcome=Failed(NodeError(code="internal_error", message=message)))
+    return replace(callback, outcome=Failed(NodeError(INTERNAL_ERROR.code, message)))

@@ -19,18 +19,12 @@ from redis.connection import ConnectionInterface
 from redis.retry import Retry
 
 from flowengine.errors import StoreUnavailableError
+from flowengine.heuristics import READ_AHEAD_AGAIN_AFTER, READ_AHEAD_FOR_S, READ_AHEAD_TRIES
 from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, make_lean
 
 Command: TypeAlias = tuple[Any, ...]
 SOCKET_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 30
-
-AHEAD_FOR_S = 0.1
-"""What was read ahead is used no later: among slow nodes the next message is seldom the expected one."""
-
-LUCK = 3
-TRY_AGAIN_AFTER = 32
-"""WatchedReads ahead stops after LUCK failures in a row, and is tried again after so many transactions."""
 
 
 def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
@@ -73,11 +67,13 @@ class _Ahead(msgspec.Struct, frozen=True):
 class Session:
     """One connection of one thread.
 
-    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched.
+    `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched. What
+    was read ahead is used for `ahead_for_s` seconds.
     """
 
-    def __init__(self, connection: ConnectionInterface) -> None:
+    def __init__(self, connection: ConnectionInterface, *, ahead_for_s: float = READ_AHEAD_FOR_S) -> None:
         self._connection = connection
+        self._ahead_for_s = ahead_for_s
         self._watching = False
         self._ahead: _Ahead | None = None
         self._luck = 1
@@ -163,18 +159,18 @@ class Session:
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
-        current = time.monotonic() - ahead.at < AHEAD_FOR_S and self._connection.is_connected
+        current = time.monotonic() - ahead.at < self._ahead_for_s and self._connection.is_connected
         if not current or ahead.reading != reading:
             self._luck = max(0, self._luck - 1)
             return None
-        self._luck = LUCK
+        self._luck = READ_AHEAD_TRIES
         return ahead.replies
 
     def _asked_ahead(self, ahead: WatchedReads | None) -> list[Command]:
         if ahead is None:
             return []
         if not self._luck:
-            self._passed_over = (self._passed_over + 1) % TRY_AGAIN_AFTER
+            self._passed_over = (self._passed_over + 1) % READ_AHEAD_AGAIN_AFTER
             if self._passed_over:
                 return []
         return [("WATCH", *ahead.names), *ahead.reads]
@@ -233,15 +229,17 @@ class Session:
 class Sessions:
     """The sessions of one process: one per thread, made on first use."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, *, ahead_for_s: float = READ_AHEAD_FOR_S) -> None:
         self._client = client
+        self._ahead_for_s = ahead_for_s
         self._local = threading.local()
 
     def here(self) -> Session:
         """The calling thread's session."""
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._client.connection_pool.make_connection())
+            connection = self._client.connection_pool.make_connection()
+            session = self._local.session = Session(connection, ahead_for_s=self._ahead_for_s)
         return session
 
     def retrying_read(self, commands: Sequence[Command]) -> list[Any]:

@@ -40,7 +40,7 @@ def read_task(node: JsonObject, pointer: str, report: Report) -> TaskDraft:
 
 
 def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -> Task | None:
-    """The task in the plan, or None. What is wrong with the handler, the config or its templates is reported."""
+    """The plan's task, or None. What is wrong with the handler, the config or its templates is reported."""
     report = document.report
     pointer = pointer_to(node.pointer, "config")
     handler = _handler(node, task, document.registry, report)

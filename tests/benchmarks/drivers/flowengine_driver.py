@@ -17,7 +17,7 @@ from flowengine.handlers import load_registry
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.plan import Plan, PlanNode, Task
 from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.lines import Samples, redis_url, serve
 
@@ -26,6 +26,7 @@ POLL_ALONE_S = 0.0001
 DRAIN_POLL_S = 0.01
 DRAIN_WITHIN_S = 280.0
 DIAMOND_NODES = 5
+NAMES = keys.of()
 
 _settings = Settings(redis_url=redis_url())
 _executions = build_executions(_settings, load_registry(()))
@@ -69,7 +70,7 @@ def payload(nodes: int, size: int) -> Samples:
 def _reading(at: int, handler: str, config: dict[str, str]) -> PlanNode:
     """A node that reads the text of the one before."""
     text = "{{ n" + str(at - 1) + ".result }}"
-    return replace(_node(at, handler, {**config, "text": text}, (at - 1,)), reads=(at - 1,))
+    return _node(at, handler, {**config, "text": text}, (at - 1,), reads=(at - 1,))
 
 
 def store(count: int) -> Samples:
@@ -99,12 +100,12 @@ def drain(count: int) -> Samples:
     while not marks.client().exists(stream_key(WORKER_QUEUE)) and time.monotonic() < deadline:
         time.sleep(DRAIN_POLL_S)
     began = time.perf_counter()
-    waiting = left = marks.client().zcard(keys.index("running"))
+    waiting = left = marks.client().zcard(NAMES.index("running"))
     while left and time.monotonic() < deadline:
         time.sleep(DRAIN_POLL_S)
-        left = marks.client().zcard(keys.index("running"))
+        left = marks.client().zcard(NAMES.index("running"))
     took = time.perf_counter() - began
-    done = marks.client().zcard(keys.index("completed"))
+    done = marks.client().zcard(NAMES.index("completed"))
     if done < count:
         raise TimeoutError(f"{left} executions still run, {done} of {count} are completed")
     return {"seconds": [took], "nodes": [waiting * DIAMOND_NODES]}
@@ -114,16 +115,12 @@ def _used() -> int:
     return int(marks.client().info("memory")["used_memory"])
 
 
-def _node(at: int, handler: str, config: object, parents: tuple[int, ...]) -> PlanNode:
-    return PlanNode(
-        id=f"n{at}",
-        handler=handler,
-        config=msgspec.Raw(msgspec.json.encode(config)),
-        parents=parents,
-        reads=(),
-        timeout_ms=300_000,
-        queue="worker",
-    )
+def _node(
+    at: int, handler: str, config: object, parents: tuple[int, ...], *, reads: tuple[int, ...] = ()
+) -> PlanNode:
+    encoded = msgspec.Raw(msgspec.json.encode(config))
+    task = Task(handler=handler, config=encoded, reads=reads, timeout_ms=300_000, queue=WORKER_QUEUE)
+    return PlanNode(f"n{at}", parents, task)
 
 
 def chain_plan(nodes: int) -> Plan:
@@ -148,9 +145,9 @@ def diamond_plan(width: int) -> Plan:
 def _marked(plan: Plan, mark: str) -> Plan:
     """The plan with this mark in its last node."""
     last = plan.nodes[-1]
-    config = msgspec.json.decode(last.config) | {"mark": mark}
-    end = replace(last, config=msgspec.Raw(msgspec.json.encode(config)))
-    return Plan(plan.name, (*plan.nodes[:-1], end))
+    config = msgspec.json.decode(last.work.config) | {"mark": mark}
+    work = replace(last.work, config=msgspec.Raw(msgspec.json.encode(config)))
+    return Plan(plan.name, (*plan.nodes[:-1], replace(last, work=work)))
 
 
 def _once(plan: Plan) -> Samples:
@@ -189,7 +186,7 @@ def _ends(triggered: Iterable[str], began: float) -> dict[str, float]:
         with marks.client().pipeline(transaction=False) as pipe:
             looked = list(waiting)
             for execution in looked:
-                pipe.hmget(keys.meta(execution), "status", "finished_at")
+                pipe.hmget(NAMES.control(execution), "status", "finished_at")
             for execution, (status, finished) in zip(looked, pipe.execute(), strict=True):
                 if status == b"failed":
                     raise RuntimeError(f"execution {execution} failed")

@@ -7,12 +7,13 @@ from typing import get_args
 
 import pytest
 
-from flowengine.api.edge.problem_documents import KINDS
-from flowengine.execution.records import ExecutionStatus, NodeStatus
-from flowengine.handlers.builtin.transform_types import TRANSFORMS
+from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.execution import error_codes
+from flowengine.execution.status import EXECUTION_STATUSES, EXECUTION_STEPS, NODE_STATUSES, NODE_STEPS
+from flowengine.handlers.builtin.transform import TransformType
 from flowengine.settings.table import BY_NAME, READ_ELSEWHERE
 from flowengine.template.functions.filters import FILTERS
-from flowengine.template.functions.tests import TESTS
+from flowengine.template.functions.predicates import TESTS
 from tests.e2e.docs.markdown_files import ALL, README, TOPICS, MarkdownFile, code_of
 from tests.support.stack_processes import ROOT
 
@@ -30,14 +31,19 @@ def test_refusals_of_the_api_are_all_listed() -> None:
     listed = [
         (int(status), *code_of([code]), title) for status, code, title in TOPICS["api"].rows("problem-kinds")
     ]
-    assert listed == [(kind.status, code, kind.title) for code, kind in KINDS.items()]
+    assert listed == [(kind.status, code, kind.title) for code, kind in PROBLEM_KINDS.items()]
 
 
 def test_statuses_are_all_listed() -> None:
-    """Those of executions, then those of nodes."""
+    """Those of executions, then those of nodes, as far as a step leads to them."""
     section = TOPICS["api"].text.split("## Status")[1].split("\n## ")[0]
-    listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
-    assert listed == [*get_args(ExecutionStatus), *get_args(NodeStatus)]
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \|$", section, re.MULTILINE)
+    executions = {"pending"} | {after for steps in EXECUTION_STEPS.values() for after in steps.values()}
+    nodes = {"pending", "running"} | {after for steps in NODE_STEPS.values() for after in steps.values()}
+    assert listed == [
+        *((status, sentence) for status, sentence in EXECUTION_STATUSES.items() if status in executions),
+        *((status, sentence) for status, sentence in NODE_STATUSES.items() if status in nodes),
+    ]
 
 
 def test_filters_and_tests_of_templates_are_all_listed() -> None:
@@ -50,19 +56,23 @@ def test_filters_and_tests_of_templates_are_all_listed() -> None:
 def test_types_of_transform_are_all_listed() -> None:
     """The first column has each once."""
     rows = TOPICS["handlers"].rows("transform-types")
-    assert sorted(code_of(row[0] for row in rows)) == sorted(TRANSFORMS)
+    assert sorted(code_of(row[0] for row in rows)) == sorted(get_args(TransformType))
 
 
-def test_codes_of_problems_and_errors_are_in_the_code() -> None:
+def test_error_codes_of_nodes_are_all_listed() -> None:
+    """The table is made from that of the code: `flowengine.execution.error_codes.markdown()`."""
+    text = TOPICS["errors"].text.split("<!-- error-codes -->\n")[1].split("<!-- /error-codes -->")[0]
+    assert text == error_codes.markdown()
+
+
+def test_codes_of_problems_are_in_the_code() -> None:
     """None is listed that nothing raises."""
     section = TOPICS["document"].text.split("## Checking")[1].split("\n## ")[0]
     problems = [
         code for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for code in code_of([row])
     ]
-    errors = [code for row in TOPICS["errors"].rows("error-codes") for code in code_of(row[:1])]
     assert len(problems) > 30
-    assert len(errors) > 30
-    assert [code for code in (*problems, *errors) if not quoted(code)] == []
+    assert [code for code in problems if not quoted(code)] == []
 
 
 @pytest.mark.parametrize("file", ALL, ids=[file.name for file in ALL])

@@ -63,8 +63,8 @@ MUTANTS: Final = (
     _broker(
         "only what has lapsed is taken over",
         "streams/consumer_group",
-        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, self.lease_ms, *ids',
-        'b"XCLAIM", stream_key(queue), GROUP, self.consumer, 0, *ids',
+        'b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids',
+        'b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids',
     ),
     _broker(
         "what another has taken over is left to it",
@@ -156,6 +156,37 @@ MUTANTS: Final = (
         "consumer",
         "isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:",
         "isinstance(delivery.exception, UndecodablePayloadError):",
+    ),
+    # -- what is put off
+    _broker(
+        "what nobody here understands is put off",
+        "assembler",
+        "if entry.payload is not None and not self._understood.covers(entry.fields):",
+        "if False:",
+    ),
+    _broker(
+        "putting off is one transaction",
+        "put_off",
+        "pipe = group.client.pipeline(transaction=True)",
+        "pipe = group.client.pipeline(transaction=False)",
+    ),
+    _broker(
+        "of two processes one moves a message back",
+        "put_off",
+        "pipe.watch(later)",
+        'pipe.watch("another")',
+    ),
+    _broker(
+        "a process goes on behind what it does not understand",
+        "put_off",
+        'start = b"-" if after is None else b"(" + after',
+        'start = b"-"',
+    ),
+    _broker(
+        "every process looks at what was put off",
+        "lease_keeper",
+        "                    self._move_back(queue)\n",
+        "                    pass\n",
     ),
     # -- what is taken, and what is let go of
     _broker(

@@ -6,6 +6,10 @@ from typing import Final
 
 from tests.fault.mutations.mutant import GRAPHS, WORKER, Mutant
 
+STARTS: Final = ("tests/unit/engine/test_starts.py",)
+TIMER_LOOP: Final = ("tests/unit/engine/test_timer_loop.py",)
+FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)
+
 
 def _in(module: str) -> str:
     return f"flowengine/engine/{module}.py"
@@ -15,56 +19,58 @@ MUTANTS: Final = (
     Mutant(
         "a batch decides on what its earlier decisions have changed",
         _in("advancing/callback_batch"),
-        "        self._remember(execution, decision.changes)\n",
+        "        self._remember(plan, execution, decision)\n",
         "",
     ),
     Mutant(
-        "an absent counter is never ready",
+        "the cascade reads every node it marks",
         _in("advancing/callback_batch"),
-        "counters.get((execution, name)) == 0:",
-        "not counters.get((execution, name)):",
+        "            if not wanted:\n",
+        "            if True:\n",
     ),
     Mutant(
-        "a join is ready only when its counter is 0",
-        _in("advancing/callback_batch"),
-        "if plan is not None and counters.get((execution, name)) == 0:",
-        "if plan is not None:",
-    ),
-    Mutant(
-        "the cascade reads every node it marks under WATCH",
-        _in("advancing/callback_batch"),
-        "below: Sequence[int] = plan.descendants(position)",
-        "below: Sequence[int] = ()",
-    ),
-    Mutant(
-        "in a later run a child is read before it is dispatched",
-        _in("advancing/callback_batch"),
-        "elif callback.run > 1 and not",
-        "elif callback.run > 1_000_000 and not",
+        "a child is read before it is dispatched with its parent's end",
+        _in("advancing/reads"),
+        "    if not failed:\n",
+        "    if False:\n",
     ),
     Mutant(
         "only a pending node is dispatched",
         _in("advancing/follow_up"),
-        'if record.status == "pending" and key not in dispatched:',
-        'if record.status != "completed" and key not in dispatched:',
+        '    if not may(record.status, "dispatch"):\n        return []\n',
+        "",
     ),
     Mutant(
         "a node is dispatched once in a transaction",
         _in("advancing/follow_up"),
-        'if record.status == "pending" and key not in dispatched:',
-        'if record.status == "pending":',
+        "                if key not in dispatched:\n",
+        "                if True:\n",
     ),
     Mutant(
         "a start counts in its own run only",
         _in("advancing/orchestrator"),
-        " or meta.run != message.run:",
+        " or record.run != message.run:",
         ":",
     ),
     Mutant(
         "a repeated callback of an earlier run changes nothing",
         _in("advancing/follow_up"),
-        "return meta is not None and meta.run != run.run",
-        "return False",
+        "control is not None and control.run == run.run and lets_dispatch(control.status)",
+        "control is not None and lets_dispatch(control.status)",
+    ),
+    Mutant(
+        "nothing follows where the execution forbids to dispatch",
+        _in("advancing/follow_up"),
+        "control is not None and control.run == run.run and lets_dispatch(control.status)",
+        "control is not None and control.run == run.run",
+        tests=FOLLOW_UP,
+    ),
+    Mutant(
+        "an earlier run ends nothing",
+        _in("advancing/follow_up"),
+        "        if control is not None and control.run == run.run:\n            changes",
+        "        if control is not None:\n            changes",
+        tests=FOLLOW_UP,
     ),
     Mutant(
         "a batch speaks for the newest run in it",
@@ -75,14 +81,14 @@ MUTANTS: Final = (
     Mutant(
         "a refused transaction is decided anew",
         _in("advancing/follow_up"),
-        "if unit.commit(changes, acknowledge, expected(plans, changes)) is not None:",
-        "if unit.commit(changes, acknowledge, expected(plans, changes)) is not None or True:",
+        "if unit.commit(changes, acknowledge, ahead) is not None:",
+        "if unit.commit(changes, acknowledge, ahead) is not None or True:",
     ),
     Mutant(
         "a message is acknowledged in its last transaction, not before",
         _in("advancing/orchestrator"),
-        "early = _Acknowledge(receipt, tuple(step.complete)) if step.complete else None",
-        "early = _Acknowledge(receipt)",
+        "settled = HeldTogether(batch.settled)",
+        "settled = HeldTogether(held)",
     ),
     Mutant(
         "only a callback that is applied to the end is acknowledged early",
@@ -99,9 +105,15 @@ MUTANTS: Final = (
     Mutant(
         "a conflict takes a batch again",
         _in("advancing/orchestrator"),
-        "            if committed is not None:\n                receipt.confirm",
+        "            if committed is not None:\n                settled.confirm",
         "            if committed is None:\n                return True\n"
-        "            if committed is not None:\n                receipt.confirm",
+        "            if committed is not None:\n                settled.confirm",
+    ),
+    Mutant(
+        "an execution whose last nodes end at once under two orchestrators is ended",
+        _in("advancing/orchestrator"),
+        "committed.unfinished.items() if left <= 0}",
+        "committed.unfinished.items() if left < 0}",
     ),
     Mutant(
         "a worker runs only what is still wanted",
@@ -118,42 +130,98 @@ MUTANTS: Final = (
     Mutant(
         "what somebody had before is noted before it runs",
         _in("running/starts"),
-        "return delivery == 1 and not task.reads",
+        "return held.delivery == 1 and not task.reads",
         "return not task.reads",
-        tests=("tests/unit/engine/test_beginnings.py",),
+        tests=STARTS,
     ),
     Mutant(
         "a start is not noted after its outcome",
         _in("running/task_in_hand"),
-        "            if not self._taken:\n                place",
-        "            if True:\n                place",
-        tests=("tests/unit/engine/test_beginnings.py",),
+        "            if not self._taken:\n",
+        "            if True:\n",
+        tests=STARTS,
+    ),
+    Mutant(
+        "a start whose noting failed may have been noted",
+        _in("running/task_in_hand"),
+        "        return self._noted or self._tried_to_note\n",
+        "        return self._noted\n",
+        tests=STARTS,
     ),
     Mutant(
         "the sweep corrects counters under WATCH",
         _in("maintenance/sweep"),
-        "unit = self._store.begin([(execution, node.id) for node in plan.nodes])\n",
-        "stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])\n        "
-        "unit = self._store.begin([])\n        "
-        "unit.nodes = {(execution, name): record for name, record in stored.items()}\n",
+        "        unit = self._store.begin(Reading(nodes, (execution,), (execution,)))\n"
+        "        records = records_of({name: record for (_, name), record in unit.nodes.items()})\n",
+        "        stored = self._store.read_nodes(execution, [name for _, name in nodes])\n"
+        "        unit = self._store.begin(Reading((), (execution,), (execution,)))\n"
+        "        records = records_of(stored)\n",
+    ),
+    Mutant(
+        "the sweep corrects counts",
+        _in("maintenance/sweep"),
+        "        changes.append(SetCounts(counted.unfinished, counted.failed))\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "the sweep corrects joins' counters",
+        _in("maintenance/sweep"),
+        "for key, value in right.items() if stored.get(key) != value",
+        "for key, value in right.items() if False",
     ),
     Mutant(
         "the sweep leaves alone what waits its turn",
         _in("maintenance/sweep"),
-        "return oldest is not None and oldest <= max(moved, started_at) + CLOCK_MARGIN_MS",
+        "return oldest is not None and oldest <= max(moved, started_at) + self._clock_margin_ms",
         "return False",
     ),
     Mutant(
         "the sweep dispatches nothing whose callback may wait to be applied",
         _in("maintenance/sweep"),
-        "elif self._has_no_callback(attempt, oldest[ORCHESTRATOR_QUEUE]):",
+        "elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):",
         "else:",
     ),
     Mutant(
-        "the sweep dispatches what vanished as a new attempt",
+        "the sweep sends nothing again whose record has changed meanwhile",
         _in("maintenance/sweep"),
-        "changes: list[Change] = [ForgetStart(name, record.run, record.attempt)]",
-        "changes: list[Change] = []",
+        " or unit.nodes.get(key, UNTOUCHED) != seen:",
+        ":",
+    ),
+    # -- timers
+    Mutant(
+        "deadlines are held after a start",
+        _in("maintenance/timer_loop"),
+        "        self._hold()\n        while True",
+        "        while True",
+        tests=TIMER_LOOP,
+    ),
+    Mutant(
+        "deadlines are held after an outage",
+        _in("maintenance/timer_loop"),
+        "            self._hold()\n            return self._pauses.after_error_s\n",
+        "            return self._pauses.after_error_s\n",
+        tests=TIMER_LOOP,
+    ),
+    Mutant(
+        "deadlines are held no longer than that",
+        _in("maintenance/timer_loop"),
+        "HELD_AFTER_A_GAP if self._clock() < self._hold_until else frozenset[str]()",
+        "HELD_AFTER_A_GAP",
+        tests=TIMER_LOOP,
+    ),
+    Mutant(
+        "a timer that is due before the next turn wakes the loop",
+        _in("maintenance/timer_loop"),
+        "        if self._clock() + left_s < self._next_turn_at:\n            self._woken.set()\n",
+        "        del left_s\n",
+        tests=TIMER_LOOP,
+    ),
+    Mutant(
+        "a timer that is armed during a turn wakes the loop",
+        _in("maintenance/timer_loop"),
+        "            self._next_turn_at = math.inf\n",
+        "",
+        tests=TIMER_LOOP,
     ),
     # -- batches
     Mutant(
@@ -166,45 +234,47 @@ MUTANTS: Final = (
     Mutant(
         "failures are not joined with completions",
         _in("advancing/orchestrator"),
-        "joined = [at for at, callback in enumerate(callbacks) if isinstance(callback.outcome, Completed)]",
-        "joined = list(range(len(callbacks)))",
+        "        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]\n"
+        "        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]\n",
+        "        joined, alone = list(held), list[Held[Callback]]()\n",
     ),
     Mutant(
         "completions are joined",
         _in("advancing/orchestrator"),
-        "        if len(joined) > 1:\n",
-        "        if len(joined) > 1_000:\n",
+        "        if len(joined) < 2:\n",
+        "        if len(joined) < 1_000:\n",
     ),
     Mutant(
         "a lone completion comes before the failures",
         _in("advancing/orchestrator"),
-        "        else:\n            alone = [*joined, *alone]\n",
-        "        else:\n            alone = [*alone, *joined]\n",
+        "            alone = [*joined, *alone]\n",
+        "            alone = [*alone, *joined]\n",
     ),
     Mutant(
         "starts that cannot be made together are made one by one",
         _in("advancing/orchestrator"),
-        "            for at, message in enumerate(messages):\n",
-        "            for at, message in enumerate(messages[:0]):\n",
+        "            for each in held:\n                self.start(each)\n",
+        "            for each in held[:0]:\n                self.start(each)\n",
     ),
     Mutant(
         "what can never be applied fails its node in the end",
         _in("advancing/orchestrator"),
-        'if receipt.deliveries[at] < LAST_DELIVERY:\n                raise\n            log.error("callback',
-        'if receipt.deliveries[at] < 1_000:\n                raise\n            log.error("callback',
+        'if held.delivery < LAST_DELIVERY:\n                raise\n            log.error("callback',
+        'if held.delivery < 1_000:\n                raise\n            log.error("callback',
     ),
     Mutant(
         "what cannot be applied is tried again first",
         _in("advancing/orchestrator"),
-        'if receipt.deliveries[at] < LAST_DELIVERY:\n                raise\n            log.error("callback',
-        'if receipt.deliveries[at] < 1:\n                raise\n            log.error("callback',
+        'if held.delivery < LAST_DELIVERY:\n                raise\n            log.error("callback',
+        'if held.delivery < 1:\n                raise\n            log.error("callback',
     ),
     # -- reports
     Mutant(
         "a group acknowledges only what it reports",
-        _in("running/quick_group"),
-        "group.receipt.acknowledge(sink, only=at)",
-        "group.receipt.acknowledge(sink)",
+        _in("held"),
+        "self._entries = tuple([each.entry for each in held])",
+        "self._entries = tuple(range(max([each.entry for each in held], default=-1) + 1))",
+        tests=WORKER,
     ),
     Mutant(
         "an outcome whose report failed is put back",
@@ -243,17 +313,17 @@ MUTANTS: Final = (
         tests=WORKER,
     ),
     Mutant(
-        "a small result fits though there is no room",
+        "a small result fits though nothing more may be stored",
         _in("running/runner"),
         "if len(data) >= COUNTED_RESULT_BYTES and len(data) >",
         "if len(data) >",
         tests=WORKER,
     ),
     Mutant(
-        "a node that begins unnoted asks for its room",
+        "a node that begins unnoted asks how much it may store",
         _in("running/runner"),
-        "(self._room(task) if room is None else room)",
-        "(len(data) if room is None else room)",
+        "self._storable_bytes(task) if storable_bytes is None else storable_bytes",
+        "len(data) if storable_bytes is None else storable_bytes",
         tests=WORKER,
     ),
 )

@@ -1,4 +1,4 @@
-"""Rules of the pure core: what a callback means, who may be dispatched, when an execution ends."""
+"""Rules of the pure core: what a report means, who may be dispatched, when an execution ends."""
 
 from __future__ import annotations
 
@@ -6,156 +6,352 @@ from typing import Final
 
 from tests.fault.mutations.mutant import ENGINE, GRAPHS, RULES, WORKER, Mutant
 
-
-def _rules(rule: str, old: str, new: str, tests: tuple[str, ...] = RULES + ENGINE) -> Mutant:
-    return Mutant(rule, "flowengine/execution/rules.py", old, new, tests)
+EVERYTHING: Final = RULES + ENGINE
 
 
-MUTANTS: Final = (
-    _rules(
+def _finishing(rule: str, old: str, new: str, tests: tuple[str, ...] = EVERYTHING) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/finishing.py", old, new, tests)
+
+
+def _dispatching(rule: str, old: str, new: str, tests: tuple[str, ...] = EVERYTHING) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/dispatching.py", old, new, tests)
+
+
+def _readiness(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/readiness.py", old, new, EVERYTHING)
+
+
+def _concluding(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/concluding.py", old, new, EVERYTHING)
+
+
+def _starting(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/starting.py", old, new, EVERYTHING)
+
+
+def _deadlines(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/deadlines.py", old, new, EVERYTHING)
+
+
+FINISHING: Final = (
+    _finishing(
         "a completion counts once",
-        '    if record.status != "queued":\n        verdict',
+        "    if is_final(record.status):\n        verdict",
         '    if record.status == "failed":\n        verdict',
     ),
-    _rules(
-        "a report of another attempt does nothing",
-        'if record.attempt != callback.attempt or record.status == "pending":',
-        'if record.status == "pending":',
+    _finishing(
+        "a report of another dispatch does nothing",
+        "if record.dispatch != callback.dispatch or not (",
+        "if not (",
     ),
-    _rules(
+    _finishing(
+        "the dispatch number is compared and not the attempt",
+        "if record.dispatch != callback.dispatch or not (",
+        "if record.attempt != callback.attempt or not (",
+    ),
+    _finishing(
         "a report of a node that was reset does nothing",
-        'if record.attempt != callback.attempt or record.status == "pending":',
-        "if record.attempt != callback.attempt:",
+        'is_final(record.status) or may(record.status, "complete")',
+        "True",
     ),
-    _rules(
+    _finishing(
+        "a report of an ended execution's node is stale",
+        '    if not takes_reports(control.status):\n        return Decision("stale", forget)\n',
+        "",
+    ),
+    _finishing(
         "a repetition looks at the joins again",
-        "joins, later = joins_of(plan, position), single_of(plan, position)",
-        "joins, later = (), single_of(plan, position)",
+        "joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])",
+        "joins = ()",
     ),
-    _rules(
+    _finishing(
         "a repetition looks at the children put off again",
-        "joins, later = joins_of(plan, position), single_of(plan, position)",
-        "joins, later = joins_of(plan, position), ()",
+        "return Decision(verdict, forget, joins, plan.only_children[position], again=True)",
+        "return Decision(verdict, forget, joins, (), again=True)",
     ),
-    _rules(
+    _finishing(
         "a repeated failure may still have to end the execution",
-        "return Decision(verdict, (forget,), again=True)",
-        "return Decision(verdict, (forget,))",
+        "return Decision(verdict, forget, again=True)",
+        "return Decision(verdict, forget)",
     ),
-    _rules(
+    _finishing(
         "an accepted report takes back its worker's start and timer",
-        "        Write(callback.node, record, result),\n"
-        "        ForgetStart(callback.node, callback.run, callback.attempt),\n",
+        "        Write(callback.node, record, result),\n        *forget_start(callback),\n",
         "        Write(callback.node, record, result),\n",
     ),
-    _rules(
+    _finishing(
         "a late report takes back its worker's start and timer",
-        "return Decision(verdict, (forget,), joins, later, again=True)",
-        "return Decision(verdict, (), joins, later, again=True)",
+        "return Decision(verdict, forget, joins, plan.only_children[position], again=True)",
+        "return Decision(verdict, (), joins, plan.only_children[position], again=True)",
     ),
-    _rules(
-        "the cascade stops at what has failed",
-        '        if before.status != "pending":\n            continue\n        marked',
-        '        if before.status == "completed":\n            continue\n        marked',
+    _finishing(
+        "who reports in place of a worker takes its start back",
+        "    if not may_be_noted(callback.by):\n",
+        "    if not isinstance(callback.by, ByDelivery) or not callback.by.noted:\n",
     ),
-    _rules(
+    _finishing(
+        "only a pending child is dispatched with its parent's end",
+        '            if may(child_record.status, "dispatch"):\n',
+        "            if True:\n",
+    ),
+    _finishing(
+        "what forbids dispatching holds back a completed node's children",
+        "    if lets_dispatch(control.status):\n",
+        "    if True:\n",
+    ),
+    # -- failures
+    _finishing(
+        "the cascade stops at nodes that are not pending",
+        'if child not in found and may(records(plan.nodes[child].id).status, "inherit_failure"):',
+        "if child not in found:",
+    ),
+    _finishing(
+        "nothing is read below a node that is not pending",
+        'elif not may(records(name).status, "inherit_failure"):',
+        "elif False:",
+    ),
+    _finishing(
+        "the cascade goes down to the last node",
+        "                frontier.append(child)\n",
+        "",
+    ),
+    _finishing(
         "the cascade subtracts exactly what it marked",
-        "Tally(unfinished=-marked, failed=marked)",
-        "Tally(unfinished=-1, failed=marked)",
+        "Tally(unfinished=-1 - len(marked), failed=1 + len(marked))",
+        "Tally(unfinished=-1, failed=1 + len(marked))",
     ),
-    _rules(
+    _finishing(
+        "the cascade counts exactly what it marked as failed",
+        "Tally(unfinished=-1 - len(marked), failed=1 + len(marked))",
+        "Tally(unfinished=-1 - len(marked), failed=1)",
+    ),
+    _finishing(
+        "each node that the cascade marks counts down its own joins",
+        "for ended in (position, *marked):",
+        "for ended in (position,):",
+    ),
+    _finishing(
+        "a failed node tells its joins that it did not complete",
+        "CountDown(plan.nodes[join].id, completed=False)",
+        "CountDown(plan.nodes[join].id, completed=True)",
+    ),
+    _finishing(
         "what fails by inheritance keeps its attempts",
-        'status="failed", attempt=before.attempt, finished_at',
-        'status="failed", finished_at',
+        "        attempt=before.attempt,\n        dispatch=before.dispatch,\n        finished_at=now,\n",
+        "        dispatch=before.dispatch,\n        finished_at=now,\n",
     ),
-    _rules(
+    _finishing(
+        "what fails by inheritance keeps its dispatch number",
+        "        attempt=before.attempt,\n        dispatch=before.dispatch,\n        finished_at=now,\n",
+        "        attempt=before.attempt,\n        finished_at=now,\n",
+    ),
+    _finishing(
         "every change of a node is an event",
         "return (Write(name, failed), Happened(event))",
         "return (Write(name, failed),)",
     ),
-    _rules("every dispatch raises the attempt", "attempt = record.attempt + 1", "attempt = 1"),
-    _rules(
-        "a node runs in the run that its record names", "        run=record.run,\n", "        run=run.run,\n"
-    ),
-    _rules(
-        "a dispatched node keeps its run",
-        "queued_at=now, run=record.run)",
-        "queued_at=now)",
-    ),
-    _rules(
-        "only a node whose parents have all completed is ready",
-        "        and all(\n",
-        "        and any(\n",
-    ),
-    _rules(
-        "an execution ends only when nothing is left",
-        'if status != "running" or unfinished > 0:',
-        'if status != "running":',
-    ),
-    _rules("an execution ends once", 'if status != "running" or unfinished > 0:', "if unfinished > 0:"),
-    _rules(
-        "a retry keeps the attempts", "NodeRecord(attempt=record.attempt, run=run)", "NodeRecord(run=run)"
-    ),
-    _rules(
-        "a retry names its run",
-        "NodeRecord(attempt=record.attempt, run=run)",
-        "NodeRecord(attempt=record.attempt)",
-    ),
-    _rules(
-        "a retry leaves completed nodes alone",
-        "            continue\n        unfinished += 1",
-        "        unfinished += 1",
-    ),
-    _rules(
-        "a retry counts the parents that have not completed",
-        "counters[node.id] = waiting_for(plan, records, node.parents)",
-        "counters[node.id] = len(node.parents)",
-    ),
-    _rules(
-        "a timer whose time has moved waits",
-        'return due <= now and standing in ("held", "lost")',
-        'return standing in ("held", "lost")',
-    ),
-    _rules(
-        "a timer concerns its own attempt",
-        'return record.status == "queued" and record.attempt == attempt',
-        'return record.status == "queued"',
-    ),
-    _rules(
-        "a node that only waits to be delivered is not overdue",
-        'return due <= now and standing in ("held", "lost")',
-        "return due <= now",
-    ),
-    _rules(
-        "a transaction sends no more tasks than it has room for",
-        "size <= min(CHUNK_BYTES, room)",
-        "size <= CHUNK_BYTES",
-        GRAPHS,
-    ),
-    # -- large steps
-    _rules(
-        "children of more than 1 MiB are put off",
-        "size <= min(CHUNK_BYTES, room)",
-        "size <= room",
-        GRAPHS,
-    ),
-    _rules(
-        "no part of a step is larger than 1 MiB",
-        "(len(group) >= CHUNK_NODES or size + weight > CHUNK_BYTES)",
-        "len(group) >= CHUNK_NODES",
-        GRAPHS,
-    ),
     # -- limits
-    _rules(
+    _finishing(
         "large results count towards their execution's limit",
         "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
         "counted = 0",
         WORKER,
     ),
-    _rules(
+    _finishing(
         "small results do not count",
         "counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0",
         "counted = len(result)",
         WORKER,
+    ),
+)
+
+DISPATCHING: Final = (
+    _dispatching(
+        "every try raises the attempt",
+        'return _send(plan, position, record, run, now, "dispatch", record.attempt + 1)',
+        'return _send(plan, position, record, run, now, "dispatch", 1)',
+    ),
+    _dispatching(
+        "every dispatch raises the dispatch number",
+        "dispatch=record.dispatch + 1,",
+        "dispatch=1,",
+    ),
+    _dispatching(
+        "a vanished message is sent again with a higher dispatch number",
+        "dispatch=record.dispatch + 1,",
+        'dispatch=record.dispatch + (step == "dispatch"),',
+    ),
+    _dispatching(
+        "a vanished message is sent again with the same attempt",
+        '_send(plan, position, record, run, now, "dispatch_again", record.attempt)',
+        '_send(plan, position, record, run, now, "dispatch_again", record.attempt + 1)',
+    ),
+    _dispatching(
+        "what a vanished message has begun is taken back",
+        "return (forget, *_send(",
+        "return (*_send(",
+    ),
+    _dispatching(
+        "a node runs in the run that its record names", "        run=queued.run,\n", "        run=run.run,\n"
+    ),
+    _dispatching(
+        "a dispatched node keeps its run",
+        "        queued_at=now,\n        run=record.run,\n",
+        "        queued_at=now,\n",
+    ),
+    # -- large steps
+    _dispatching(
+        "a transaction sends no more bytes of tasks than are left",
+        "size <= min(sizes.chunk_bytes, bytes_left)",
+        "size <= sizes.chunk_bytes",
+        GRAPHS,
+    ),
+    _dispatching(
+        "children of more than 1 MiB are put off",
+        "size <= min(sizes.chunk_bytes, bytes_left)",
+        "size <= bytes_left",
+        GRAPHS,
+    ),
+    _dispatching(
+        "no part of a step is larger than 1 MiB",
+        "(len(group) >= sizes.chunk_nodes or size + weight > sizes.chunk_bytes)",
+        "len(group) >= sizes.chunk_nodes",
+        GRAPHS,
+    ),
+)
+
+READINESS: Final = (
+    _readiness(
+        "only a node whose parents have all completed is ready",
+        "        and all(counts_as_success(",
+        "        and any(counts_as_success(",
+    ),
+    _readiness("an absent counter is never ready", "return counter == 0", "return not counter"),
+    _readiness(
+        "a join is ready only when its counter is 0", "return counter == 0", "return counter is not None"
+    ),
+    _readiness(
+        "a join's counter tells a parent that ended otherwise",
+        "return -1 if completed else NOT_COMPLETED - 1",
+        "return -1",
+    ),
+    _readiness(
+        "a counter made of records tells a parent that ended otherwise",
+        "            total += NOT_COMPLETED\n",
+        "            total += 0\n",
+    ),
+    _readiness(
+        "counts made of records count what has failed",
+        'failed=sum(status == "failed" for status in statuses)',
+        "failed=0",
+    ),
+)
+
+CONCLUDING: Final = (
+    _concluding(
+        "an execution ends only when nothing is left",
+        "if counts.unfinished != 0 or not execution_may(control.status, step):",
+        "if not execution_may(control.status, step):",
+    ),
+    _concluding(
+        "a conclusion needs exactly 0 unfinished",
+        "if counts.unfinished != 0 or not execution_may(control.status, step):",
+        "if counts.unfinished > 0 or not execution_may(control.status, step):",
+    ),
+    _concluding(
+        "an execution ends once",
+        "if counts.unfinished != 0 or not execution_may(control.status, step):",
+        "if counts.unfinished != 0:",
+    ),
+    _concluding(
+        "an execution has failed if anything has",
+        '"fail" if counts.failed else "complete"',
+        '"fail" if counts.failed > 1 else "complete"',
+    ),
+)
+
+STARTING: Final = (
+    _starting(
+        "a retry keeps the attempts",
+        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
+        "NodeRecord(status=status, dispatch=before.dispatch, run=run)",
+    ),
+    _starting(
+        "a retry keeps the dispatch numbers",
+        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
+        "NodeRecord(status=status, attempt=before.attempt, run=run)",
+    ),
+    _starting(
+        "a retry names its run",
+        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
+        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch)",
+    ),
+    _starting(
+        "a retry leaves completed nodes alone",
+        '            continue\n        status = after(before.status, "reset")',
+        '        status = "pending"',
+    ),
+    _starting(
+        "a retry counts the parents that have not completed",
+        "node.id: counter_of(plan, lookup, position)",
+        "node.id: len(node.parents)",
+    ),
+    _starting(
+        "events that begin anew tell what has completed before",
+        "                happened.append(Happened(event))\n",
+        "                del event\n",
+    ),
+)
+
+DEADLINES: Final = (
+    _deadlines(
+        "a timer whose time has moved waits",
+        'return due <= now and state in ("held", "lost")',
+        'return state in ("held", "lost")',
+    ),
+    _deadlines(
+        "a node that only waits to be delivered is not overdue",
+        'return due <= now and state in ("held", "lost")',
+        "return due <= now",
+    ),
+    _deadlines(
+        "a timer concerns its own dispatch",
+        "return is_in_flight(record.status) and record.dispatch == dispatch",
+        "return is_in_flight(record.status)",
+    ),
+    _deadlines(
+        "a start is wanted by its dispatch number and not by its attempt",
+        "return is_in_flight(record.status) and record.dispatch == dispatch",
+        "return is_in_flight(record.status) and record.attempt == dispatch",
+    ),
+)
+
+MUTANTS: Final = (
+    *FINISHING,
+    *DISPATCHING,
+    *READINESS,
+    *CONCLUDING,
+    *STARTING,
+    *DEADLINES,
+    Mutant(
+        "plans of another version are refused",
+        "flowengine/workflow/plan.py",
+        "    if stored.format not in READABLE:\n",
+        "    if False:\n",
+        ("tests/unit/workflow/test_plan.py",),
+    ),
+    Mutant(
+        "a step that the table does not have is a defect",
+        "flowengine/execution/status.py",
+        "        raise IllegalStepError(f\"a node that is {status} has no step '{step}'\")\n",
+        "        return status\n",
+        ("tests/unit/execution/test_status.py", *RULES),
+    ),
+    Mutant(
+        "only a running execution is dispatched from",
+        "flowengine/execution/status.py",
+        '    return status == "running"\n',
+        '    return status in ("running", "paused")\n',
+        ("tests/unit/execution/test_status.py", *RULES),
     ),
 )

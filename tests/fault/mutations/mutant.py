@@ -6,13 +6,24 @@ from typing import Final
 
 import msgspec
 
-RULES: Final = ("tests/unit/execution/test_rules_finish.py", "tests/unit/execution/test_rules_runs.py")
+RULES: Final = tuple(
+    f"tests/unit/execution/test_{part}.py"
+    for part in (
+        "finishing",
+        "failing",
+        "readiness",
+        "dispatching",
+        "concluding",
+        "deadlines",
+        "starting",
+    )
+)
 GRAPHS: Final = ("tests/integration/engine/test_engine_graphs.py",)
 ADMISSION: Final = ("tests/integration/store/test_store_admission.py",)
 WORKER: Final = (
-    "tests/unit/engine/test_together.py",
+    "tests/unit/engine/test_quick_group.py",
     "tests/unit/engine/test_runner_reports.py",
-    "tests/unit/engine/test_beginnings.py",
+    "tests/unit/engine/test_starts.py",
     "tests/integration/engine/test_engine_limits.py",
 )
 ENGINE: Final = (
@@ -32,6 +43,7 @@ BROKER: Final = (
     "tests/unit/broker/test_broker_inflight.py",
     "tests/integration/broker/test_broker_ownership.py",
     "tests/integration/broker/test_broker_burial.py",
+    "tests/integration/broker/test_broker_put_off.py",
     "tests/integration/broker/test_broker_ordinary_messages.py",
     "tests/integration/broker/test_broker_leases.py",
     "tests/integration/broker/test_broker_engine_messages.py",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations.mutant import ADMISSION, WORKER, Mutant
+from tests.fault.mutations.mutant import ADMISSION, ENGINE, WORKER, Mutant
+
+TRANSACTION: Final = ("tests/unit/store/test_transaction.py",)
+WORKER_STATE: Final = ("tests/unit/store/test_worker_state.py",)
+TIMERS: Final = ("tests/unit/store/test_timer_store.py",)
 
 
 def _in(module: str) -> str:
@@ -14,51 +18,86 @@ def _in(module: str) -> str:
 MUTANTS: Final = (
     Mutant(
         "every key of an ended execution expires",
-        _in("state"),
-        '*(("EXPIREAT", name, at + META_LEAD_S) for name in (*rest, *names)),',
-        '*(("EXPIREAT", name, at + META_LEAD_S) for name in rest),',
+        _in("encode_changes"),
+        "            names += [self._keys.node(execution, node.id) for node in plan.nodes]\n",
+        "            names += []\n",
     ),
     Mutant(
-        "meta expires before the rest",
-        _in("state"),
-        '*(("EXPIREAT", name, at + META_LEAD_S) for name in (*rest, *names)),',
-        '*(("EXPIREAT", name, at) for name in (*rest, *names)),',
+        "control expires before the rest",
+        _in("encode_changes"),
+        "later = at + CONTROL_LEAD_S",
+        "later = at",
     ),
     Mutant(
         "an execution never triggered expires",
-        _in("executions"),
-        '                ("EXPIREAT", key, gone),\n',
+        _in("encode_changes"),
+        '            ("EXPIREAT", control, gone),\n',
         "",
     ),
     Mutant(
         "a trigger WATCHes the execution",
-        _in("executions"),
-        "return run if unit.transact(commands) is not None else None",
-        "return run if self._state.sessions.here().write(commands) is not None else None",
+        _in("api_state"),
+        "replies = self._session.transact(encoder.encode(changes), self._epoch)",
+        "replies = self._session.write(encoder.encode(changes))",
     ),
     Mutant(
         "a retry takes the expiry off nodes",
-        _in("executions"),
-        '        commands += [("PERSIST", keys.node(execution, name)) for name in touched]\n',
+        _in("encode_changes"),
+        "        names += [self._keys.node(execution, node) for node in touched]\n",
         "",
     ),
     Mutant(
         "a trigger takes the expiry off the execution",
-        _in("executions"),
-        "for name in (key, keys.plan(execution), keys.events(execution))]",
-        "for name in (key,)]",
+        _in("encode_changes"),
+        "names = [self._keys.control(execution), *self._keys.own(execution)]",
+        "names = [self._keys.control(execution)]",
     ),
     Mutant(
-        "a trigger clears what workers began before",
-        _in("executions"),
-        '("DEL", keys.deps(execution), keys.started(execution)),',
-        '("DEL", keys.started(execution)),',
+        "a trigger clears the counters of before",
+        _in("encode_changes"),
+        "stale = [deps, self._keys.started(execution)]",
+        "stale = [self._keys.started(execution)]",
     ),
     Mutant(
         "a lost answer of a trigger is told from another's",
-        _in("executions"),
+        "flowengine/engine/commands/trigger.py",
         "return record.run if record is not None and record.token == token else None",
         "return None",
+    ),
+    Mutant(
+        "a decision WATCHes control",
+        _in("transaction"),
+        "        (*nodes, *controls),\n",
+        "        (*nodes,),\n",
+        tests=(*TRANSACTION, *ENGINE),
+    ),
+    Mutant(
+        "nothing is written of an execution whose control was not WATCHed",
+        _in("transaction"),
+        "                if execution not in self._watched_controls:\n",
+        "                if False:\n",
+        tests=TRANSACTION,
+    ),
+    Mutant(
+        "no node is written that was not WATCHed",
+        _in("transaction"),
+        "                    if (execution, node) not in self._watched:\n",
+        "                    if False:\n",
+        tests=TRANSACTION,
+    ),
+    Mutant(
+        "what is read later is WATCHed",
+        _in("connection/sessions"),
+        'self._exchange([("WATCH", *names), *reads], check_health=False)',
+        'self._exchange([("TIME",), *reads], check_health=False)',
+        tests=(*TRANSACTION, *ENGINE),
+    ),
+    Mutant(
+        "who arms a timer tells the timer loop",
+        _in("transaction"),
+        "            self._armed(encoder.armed)\n",
+        "            pass\n",
+        tests=TRANSACTION,
     ),
     Mutant(
         "nodes are WATCHed",
@@ -75,8 +114,8 @@ MUTANTS: Final = (
     Mutant(
         "what may be out of date is read anew by who might do nothing",
         _in("state"),
-        "if commits and not self.clock.is_old:",
-        "if not self.clock.is_old:",
+        "if commits and fresh:",
+        "if fresh:",
     ),
     Mutant(
         "only what was asked for is given from what was read ahead",
@@ -98,21 +137,53 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a start arms the deadline",
-        _in("state"),
-        '("ZADD", keys.TIMERS, due, timer.member()),',
-        '("ZSCORE", keys.TIMERS, timer.member()),',
+        _in("worker_state"),
+        '("ZADD", self._keys.deadlines, due, _member(task)),',
+        '("ZSCORE", self._keys.deadlines, _member(task)),',
+    ),
+    Mutant(
+        "a start's event makes no stream",
+        _in("worker_state"),
+        '"NOMKSTREAM", "*", BEGUN, event)',
+        '"*", BEGUN, event)',
+        tests=WORKER_STATE,
     ),
     Mutant(
         "a timer leaves in the transaction that sends its message",
-        _in("timer_store"),
+        _in("maintenance/timer_store"),
         "self._state.sessions.here().write(commands)",
         "self._state.sessions.here().call(commands)",
+    ),
+    Mutant(
+        "an unreadable timer holds up no other",
+        _in("keys"),
+        "        return Deadline(execution=execution, run=int(run), node=node, dispatch=int(dispatch))\n"
+        "    except ValueError:\n"
+        "        return None\n",
+        "        return Deadline(execution=execution, run=int(run), node=node, dispatch=int(dispatch))\n"
+        "    except ValueError:\n"
+        "        raise\n",
+        tests=TIMERS,
+    ),
+    Mutant(
+        "an unreadable timer is set aside alone",
+        _in("maintenance/timer_store"),
+        '                commands.append(("ZADD", names.odd_timers, now, member))\n',
+        "",
+        tests=TIMERS,
+    ),
+    Mutant(
+        "a kind that is held waits",
+        _in("maintenance/timer_store"),
+        "kinds = [kind for kind in PARSERS if kind not in holding]",
+        "kinds = list(PARSERS)",
+        tests=TIMERS,
     ),
     # -- limits
     Mutant(
         "what a node reads has a limit",
-        _in("state"),
-        "if size > self.settings.limits.max_read_bytes:",
+        _in("worker_state"),
+        "if size > self._state.max_read_bytes:",
         "if False:",
         tests=WORKER,
     ),

@@ -10,10 +10,13 @@ from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
-from tests.support.broker_rig import QUEUE, Rig
+from flowengine.execution.rules.deadlines import worker_lost
+from flowengine.queues import ORCHESTRATOR_QUEUE
+from tests.support.broker_rig import QUEUE, Rig, encoded
 from tests.support.faults import WAYS, Gate, Line, ProcessDied
 
-POLICIES = {"act": ActorPolicy(on_dead=lambda payload, starts: ("orders", "told", payload))}
+POLICIES = {"run_node": ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0))}
+KILLER = encoded("killer")
 COMMANDS = 6
 """MULTI, the message that tells, the dead letter, XACK, XDEL, EXEC."""
 
@@ -24,9 +27,9 @@ def buried(rig: Rig, gate: Gate) -> bool:
     client = line.connect(rig.server.url)
     try:
         [entry] = rig.take_as("gone", deliveries=3)
-        fields = [ACTOR, b"act", PAYLOAD, b"killer"]
+        fields = [ACTOR, b"run_node", PAYLOAD, KILLER]
         group = ConsumerGroup(client, "gone", lease_ms=1000)
-        bury(group, QUEUE, Entry(entry, 4, "act", b"killer", fields), "exhausted", POLICIES)
+        bury(group, QUEUE, Entry(entry, 4, "run_node", KILLER, fields), "exhausted", POLICIES)
     except (ProcessDied, redis.ConnectionError):
         return False
     finally:
@@ -41,10 +44,10 @@ def test_a_burial_cut_anywhere_happens_whole_or_not_at_all(rig: Rig) -> None:
     for way in WAYS:
         for at in range(1, COMMANDS + 2):
             rig.client.flushall()
-            rig.send(broker, b"killer")
+            rig.send(broker, KILLER, actor="run_node")
             gate = Gate(at=at, way=way)
             said = buried(rig, gate)
-            told, dead, left = rig.length("orders"), len(rig.dead()), rig.length()
+            told, dead, left = rig.length(ORCHESTRATOR_QUEUE), len(rig.dead()), rig.length()
             where = f"{way} at {at} ({gate.struck})"
             assert (told, dead, left) in ((1, 1, 0), (0, 0, 1)), f"half buried by {way} at {at}"
             assert len(rig.pending()) == left, where

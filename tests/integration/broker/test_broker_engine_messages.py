@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dramatiq
 import msgspec
 import pytest
@@ -10,19 +12,46 @@ import redis
 from flowengine.broker import in_flight as inflight
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.streams.payloads import decoded
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, post
+from flowengine.engine.held import Held, HeldTogether
 from flowengine.errors import StoreUnavailableError
-from flowengine.jsonvalue import JsonValue
-from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen
+from flowengine.execution.messages import RunNode
+from flowengine.execution.rules.deadlines import worker_lost
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
+from tests.support.broker_rig import QUEUE, Rig, Seen, encoded, task
 from tests.support.waiting import wait_until
 
-
-def tell_of_death(payload: bytes, deliveries: int) -> tuple[str, str, bytes]:
-    return ("orders", "told", payload + b" after %d" % deliveries)
+LIMITED = ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0))
 
 
-LIMITED = ActorPolicy(on_dead=tell_of_death)
+class HeldActor:
+    """An actor of tasks that notes what it holds and settles those of its payloads that `chosen` names."""
+
+    def __init__(self, rig: Rig, *, join: int = 4) -> None:
+        self.broker = rig.engine_broker("run_node", policy=ActorPolicy(join=join))
+        self.calls: list[list[str]] = []
+        self.deliveries: list[list[int]] = []
+        self.held: list[Held[RunNode]] = []
+        dramatiq.actor(actor_name="run_node", queue_name=QUEUE, broker=self.broker)(self._act)
+
+    def _act(self, payloads: list[bytes]) -> None:
+        held = self.broker.held()
+        self.held += held
+        self.deliveries.append([each.delivery for each in held])
+        self.calls.append([each.payload.node for each in held])
+        self.act(held)
+
+    def act(self, held: Sequence[Held[RunNode]]) -> None:
+        """Settle them all."""
+        self.settle(held)
+
+    def settle(self, held: Sequence[Held[RunNode]]) -> None:
+        """As the engine does, in a transaction."""
+        together = HeldTogether(held)
+        pipe = self.broker.group.client.pipeline(transaction=True)
+        together.acknowledge(pipe)
+        pipe.execute()
+        together.confirm()
 
 
 def test_message_reaches_its_actor_as_a_list_of_one(rig: Rig) -> None:
@@ -47,11 +76,22 @@ def test_acknowledged_message_leaves_nothing_behind(rig: Rig) -> None:
 
 def test_send_joins_the_callers_transaction(rig: Rig) -> None:
     """A message sent in a transaction that is given up is never sent."""
-    broker = rig.engine_broker()
     pipe = rig.client.pipeline(transaction=True)
-    broker.send(pipe, QUEUE, "act", b"never")
+    post(pipe, QUEUE, task())
     pipe.reset()
     assert rig.length() == 0
+
+
+def test_what_the_engine_sends_its_actor_holds(rig: Rig) -> None:
+    """The struct that was sent arrives, and is told how often it was delivered and where it stands."""
+    actor = HeldActor(rig)
+    post(rig.client, QUEUE, task("a"))
+    rig.work(actor.broker)
+    wait_until(lambda: actor.held and rig.length() == 0)
+    [held] = actor.held
+    consumer = actor.broker.group.consumer.decode()
+    assert (held.payload, held.delivery) == (task("a"), 1)
+    assert held.place.endswith(f"-0/{consumer}")
 
 
 def test_receipt_outside_a_message_is_refused(rig: Rig) -> None:
@@ -94,47 +134,34 @@ def test_waiting_messages_are_joined_in_order(rig: Rig) -> None:
 
 def test_joined_message_is_acknowledged_in_part(rig: Rig) -> None:
     """Of a joined message, what was not acknowledged comes back one by one, and only that."""
-    broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
 
-    @dramatiq.actor(queue_name=QUEUE, broker=broker)
-    def act(payloads: list[bytes]) -> None:
-        receipt = broker.receipt()
-        seen.note(payloads, receipt.deliveries)
-        chosen = (1,) if len(payloads) == 3 else None
-        pipe = broker.group.client.pipeline(transaction=True)
-        receipt.acknowledge(pipe, only=chosen)
-        pipe.execute()
-        receipt.confirm(only=chosen)
+    class SettlesTheSecond(HeldActor):
+        def act(self, held: Sequence[Held[RunNode]]) -> None:
+            self.settle(held[1:2] if len(held) == 3 else held)
 
-    rig.send(broker, b"a", b"b", b"c")
-    rig.work(broker)
+    actor = SettlesTheSecond(rig)
+    rig.send(actor.broker, encoded("a"), encoded("b"), encoded("c"), actor="run_node")
+    rig.work(actor.broker)
     wait_until(lambda: rig.length() == 0)
-    assert seen.calls[0] == (b"a", b"b", b"c")
-    assert sorted(seen.calls[1:]) == [(b"a",), (b"c",)]
-    assert seen.deliveries[1:] == [(2,), (2,)]
+    assert actor.calls[0] == ["a", "b", "c"]
+    assert sorted(actor.calls[1:]) == [["a"], ["c"]]
+    assert actor.deliveries[1:] == [[2], [2]]
 
 
-def test_part_of_a_joined_message_is_given_back(rig: Rig) -> None:
-    """What an actor gives back unbegun comes again, as if it had never been delivered."""
-    broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
+def test_part_of_a_joined_message_is_handed_back(rig: Rig) -> None:
+    """What an actor hands back unbegun comes again, as if it had never been delivered."""
 
-    @dramatiq.actor(queue_name=QUEUE, broker=broker)
-    def act(payloads: list[bytes]) -> None:
-        receipt = broker.receipt()
-        seen.note(payloads, receipt.deliveries)
-        chosen = tuple(range(len(payloads)))[:2]
-        pipe = broker.group.client.pipeline(transaction=True)
-        receipt.acknowledge(pipe, only=chosen)
-        pipe.execute()
-        receipt.confirm(only=chosen)
-        if len(payloads) == 3:
-            broker.give_back(receipt, (2,))
+    class HandsBackTheThird(HeldActor):
+        def act(self, held: Sequence[Held[RunNode]]) -> None:
+            self.settle(held[:2])
+            HeldTogether(held[2:]).hand_back()
 
-    rig.send(broker, b"a", b"b", b"c")
-    rig.work(broker)
+    actor = HandsBackTheThird(rig)
+    rig.send(actor.broker, encoded("a"), encoded("b"), encoded("c"), actor="run_node")
+    rig.work(actor.broker)
     wait_until(lambda: rig.length() == 0)
-    assert seen.calls == [(b"a", b"b", b"c"), (b"c",)]
-    assert seen.deliveries[1] == (1,)
+    assert actor.calls == [["a", "b", "c"], ["c"]]
+    assert actor.deliveries[1] == [1]
 
 
 def test_large_payloads_are_not_joined(rig: Rig) -> None:
@@ -150,31 +177,28 @@ def test_large_payloads_are_not_joined(rig: Rig) -> None:
 
 def test_message_that_was_delivered_too_often_is_buried_and_told_of(rig: Rig) -> None:
     """At the limit a message goes to the dead letters, and its actor's last words are sent with it."""
-    broker, seen = rig.engine_broker(policy=LIMITED, max_deliveries=3), Seen()
-    rig.actor(broker, seen)
-    rig.send(broker, b"killer")
+    broker, seen = rig.engine_broker("run_node", policy=LIMITED, max_deliveries=3), Seen()
+    rig.actor(broker, seen, name="run_node")
+    rig.send(broker, encoded("killer"), actor="run_node")
     rig.take_as("gone", deliveries=3)
     rig.work(broker)
     wait_until(lambda: rig.dead())
     [dead] = rig.dead()
-    assert (dead[b"p"], dead[b"reason"], dead[b"deliveries"]) == (b"killer", b"exhausted", b"3")
-    assert rig.fields("orders") == [{b"a": b"told", b"p": b"killer after 3"}]
+    assert (dead[PAYLOAD], dead[b"reason"], dead[b"deliveries"]) == (encoded("killer"), b"exhausted", b"3")
+    last_words = msgspec.json.encode(worker_lost(task("killer"), 3, 0))
+    assert rig.fields(ORCHESTRATOR_QUEUE) == [{ACTOR: b"node_finished", PAYLOAD: last_words}]
     assert (rig.length(), rig.pending(), seen.calls) == (0, {}, [])
 
 
 def test_last_words_that_cannot_be_found_do_not_stop_the_burial(rig: Rig) -> None:
     """A payload that cannot be decoded is buried without a callback."""
-
-    def refuse(payload: bytes, deliveries: int) -> None:
-        raise ValueError("not a task")
-
-    broker, seen = rig.engine_broker(policy=ActorPolicy(on_dead=refuse), max_deliveries=1), Seen()
-    rig.actor(broker, seen)
-    rig.send(broker, b"garbage")
+    broker, seen = rig.engine_broker("run_node", policy=LIMITED, max_deliveries=1), Seen()
+    rig.actor(broker, seen, name="run_node")
+    rig.send(broker, b"garbage", actor="run_node")
     rig.take_as("gone")
     rig.work(broker)
     wait_until(lambda: rig.dead())
-    assert (rig.length(), rig.length("orders")) == (0, 0)
+    assert (rig.length(), rig.length(ORCHESTRATOR_QUEUE)) == (0, 0)
 
 
 def test_unlimited_message_is_never_buried(rig: Rig) -> None:
@@ -301,17 +325,6 @@ def test_late_handler_still_acknowledges_after_its_process_let_go(rig: Rig) -> N
     assert rig.pending() == {}
 
 
-def test_message_for_an_unknown_actor_is_buried(rig: Rig) -> None:
-    """A message whose actor nobody declared is kept among the dead letters."""
-    broker, seen = rig.engine_broker(), Seen()
-    rig.actor(broker, seen)
-    rig.work(broker)
-    rig.send(broker, b"x", actor="nobody")
-    wait_until(lambda: rig.dead())
-    assert rig.dead()[0][b"reason"] == b"unknown_actor"
-    assert rig.length() == 0
-
-
 def test_one_actor_serves_several_queues(rig: Rig) -> None:
     """A queue without an actor of its own is served by the others' actors, with the same caution."""
     broker, seen = rig.engine_broker(policy=LIMITED), Seen()
@@ -350,22 +363,11 @@ def redis_ms(client: redis.Redis) -> int:
 @pytest.mark.parametrize("unreadable", [b"{", b'"\xff"', b"[" * 100_000])
 def test_payload_that_nobody_can_read_goes_to_the_dead_letters(rig: Rig, unreadable: bytes) -> None:
     """It is set aside alone; the messages that were joined with it come again and are processed."""
-    broker, seen = rig.engine_broker(policy=ActorPolicy(join=4)), Seen()
-    number: msgspec.json.Decoder[JsonValue] = msgspec.json.Decoder()
-
-    @dramatiq.actor(queue_name=QUEUE, broker=broker)
-    def act(payloads: list[bytes]) -> None:
-        seen.note(payloads, broker.receipt().deliveries)
-        numbers = [decoded(number, payload) for payload in payloads]
-        assert numbers
-        pipe = broker.group.client.pipeline(transaction=True)
-        broker.receipt().acknowledge(pipe)
-        pipe.execute()
-        broker.receipt().confirm()
-
-    rig.send(broker, b"1", unreadable, b"2")
-    rig.work(broker)
+    actor = HeldActor(rig)
+    rig.send(actor.broker, encoded("a"), unreadable, encoded("b"), actor="run_node")
+    rig.work(actor.broker)
     wait_until(lambda: rig.length() == 0)
     [dead] = rig.dead()
-    assert (dead[b"p"], dead[b"reason"]) == (unreadable, b"undecodable")
-    assert sorted(seen.calls[1:]) == sorted([(b"1",), (b"2",), (unreadable,)])
+    assert (dead[PAYLOAD], dead[b"reason"]) == (unreadable, b"undecodable")
+    assert sorted(actor.calls) == [["a"], ["b"]]
+    assert actor.deliveries == [[2], [2]]

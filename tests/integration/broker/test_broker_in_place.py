@@ -17,7 +17,7 @@ from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.lone_messages import LONE_IN_A_ROW, InPlace
 from flowengine.broker.policy import ActorPolicy
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig
+from tests.support.broker_rig import QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4
@@ -47,9 +47,9 @@ class Acting:
             receipt = broker.receipt()
             meanwhile(payload)
             pipe = broker.group.client.pipeline(transaction=True)
-            receipt.acknowledge(pipe)
+            receipt.acknowledge(pipe, [0])
             pipe.execute()
-            receipt.confirm()
+            receipt.confirm([0])
             self.done.append(payload)
 
         dramatiq.actor(actor_name="act", queue_name=QUEUE, broker=broker)(act)
@@ -93,7 +93,15 @@ def delivery(*payloads: bytes, engine: bool = True, deliveries: int = 1) -> Deli
         queue_name=QUEUE, actor_name="act", args=(), kwargs={}, options={}
     )
     entries = [Entry(b"1-0", deliveries, "act", payload, []) for payload in payloads]
-    return Delivery(message, QUEUE, entries, engine=engine, release=lambda queue, entries: None)
+    return Delivery(
+        message,
+        QUEUE,
+        entries,
+        engine=engine,
+        release=release_nothing,
+        return_part=lambda delivery, entries: None,
+        stream=stream_key(QUEUE),
+    )
 
 
 def experienced() -> InPlace:

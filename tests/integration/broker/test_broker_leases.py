@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowengine.broker import recoverer as takeover
-from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.lease_keeper import Keeper
@@ -19,7 +18,7 @@ from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen
+from tests.support.broker_rig import QUEUE, Rig, Seen, make_assembler
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -166,7 +165,7 @@ def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     wait_until(lambda: seen.calls)
     [entry] = rig.pending()
     rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
-    keeper = Keeper(broker.group, broker.in_flight, lambda: [QUEUE], remove_idle_s=60)
+    keeper = keeper_of(broker, remove_idle_s=60)
     for _ in range(2):
         keeper.renew(QUEUE)
     assert not broker.in_flight.held_ids(QUEUE)
@@ -194,6 +193,12 @@ def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
     assert broker.group.lapsed(QUEUE, 10) == []
 
 
+def keeper_of(broker: StreamsBroker, *, remove_idle_s: float) -> Keeper:
+    """What keeps this broker's leases, moved by hand."""
+    in_flight = broker.in_flight
+    return Keeper(broker.group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=remove_idle_s)
+
+
 def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
     """Let an entry's lease lapse, without waiting for it."""
     # fmt: off
@@ -205,7 +210,7 @@ def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
 
 def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
     """The delivery of one entry, as its consumer makes it."""
-    assembler = Assembler(QUEUE, broker.policies, max_deliveries=3, release=broker.in_flight.release)
+    assembler = make_assembler(broker.policies, release=broker.in_flight.release)
     return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
@@ -242,7 +247,7 @@ def test_a_process_does_not_remove_itself(rig: Rig) -> None:
     rig.make_group()
     for name in (own, b"idle"):
         rig.client.xgroup_createconsumer(stream_key(QUEUE), GROUP, name.decode())
-    Keeper(broker.group, broker.in_flight, lambda: [QUEUE], remove_idle_s=0.0).remove_idle_consumers(QUEUE)
+    keeper_of(broker, remove_idle_s=0).remove_idle_consumers(QUEUE)
     assert consumers(rig) == [own]
 
 
@@ -334,8 +339,8 @@ def test_many_threads_and_processes_settle_each_message_once(rig: Rig) -> None:
 
 
 def test_idle_broker_asks_little_of_the_server(rig: Rig) -> None:
-    """An idle consumer sends no more than three commands a second."""
-    broker, seen = rig.engine_broker(), Seen()
+    """An idle consumer sends no more than three commands a second, its lease being the product's."""
+    broker, seen = rig.engine_broker(lease_s=12.0), Seen()
     rig.actor(broker, seen)
     rig.work(broker)
     rig.send(broker, b"warm")

@@ -125,3 +125,14 @@ def test_paused_worker_goes_on_when_resumed(rig: Rig) -> None:
     for child in worker.workers:
         child.resume()
     wait_until(lambda: calls == [1, 2])
+
+
+def test_message_for_an_unknown_actor_is_buried(rig: Rig) -> None:
+    """An ordinary message whose actor nobody declared is kept among the dead letters, and not put off."""
+    broker, other = rig.broker(), rig.broker()
+    declare(broker, lambda: None)
+    dramatiq.actor(actor_name="nobody", queue_name=QUEUE, broker=other)(lambda: None).send()
+    rig.work(broker)
+    wait_until(lambda: rig.dead())
+    assert rig.dead()[0][b"reason"] == b"unknown_actor"
+    assert (rig.length(), rig.put_off()) == (0, [])

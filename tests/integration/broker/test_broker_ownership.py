@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import redis
 
-from flowengine.broker.assembler import Assembler
 from flowengine.broker.in_flight import InFlight
 from flowengine.broker.lease_keeper import Keeper
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.consumer_group import ConsumerGroup
-from flowengine.broker.streams.wire import engine_fields
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, stream_key
+from tests.support.broker_rig import make_assembler
 from tests.support.invariants import Client
 
 QUEUE = "q"
@@ -23,8 +23,7 @@ def client(redis_client: redis.Redis) -> Client:
     """A client of an empty server with three messages in the queue."""
     ConsumerGroup(redis_client, "someone", lease_ms=LEASE_MS).create(QUEUE)
     for number in range(3):
-        fields = engine_fields("work", b"%d" % number)
-        redis_client.xadd(stream_key(QUEUE), dict(fields.items()))
+        redis_client.xadd(stream_key(QUEUE), {ACTOR: b"work", PAYLOAD: b"%d" % number})
     return redis_client
 
 
@@ -46,10 +45,10 @@ def test_a_message_whose_delivery_was_lost_is_not_renewed(client: Client) -> Non
     group = ConsumerGroup(client, "me", lease_ms=LEASE_MS)
     got, lost, other = group.read(QUEUE, 3, 1)
     in_flight = InFlight()
-    assembler = Assembler(QUEUE, {"work": ActorPolicy()}, max_deliveries=3, release=in_flight.release)
+    assembler = make_assembler({"work": ActorPolicy()}, release=in_flight.release)
     in_flight.hold(assembler.assemble([(got, 1), (other, 1)]).deliveries)
     make_idle(client, "me")
-    Keeper(group, in_flight, lambda: [QUEUE], remove_idle_s=60).renew(QUEUE)
+    Keeper(group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=60).renew(QUEUE)
     idle = idle_of(client)
     assert idle[lost[0]] >= LEASE_MS // 2
     assert max(idle[got[0]], idle[other[0]]) < LEASE_MS // 2

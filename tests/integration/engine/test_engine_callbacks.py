@@ -7,7 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
-from flowengine.engine.running import quick_group as together
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.errors import WrongStateError
 from flowengine.execution.events import decode_events
 from flowengine.execution.messages import Callback
@@ -15,6 +16,7 @@ from flowengine.execution.reports import delivery_of
 from flowengine.execution.rules import finishing
 from flowengine.plugin import Context
 from flowengine.store import keys
+from flowengine.store.worker_state import RedisWorkerState
 from tests.support.harness import Harness, failing_in, plan_of
 from tests.support.invariants import CheckEverything
 from tests.support.reference_model import expected_values
@@ -325,12 +327,13 @@ def test_completions_are_applied_together_and_failures_alone_after_them(
 
 
 def test_a_group_of_nodes_acknowledges_only_what_it_reports(
-    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, check_invariants: CheckEverything
 ) -> None:
     """What still runs when the others are reported must come again if its worker dies."""
-    monkeypatch.setattr(together, "SLOW_S", -1.0)
     execution = begun(harness, {"a": (), "b": ()})
     worker, left = harness.workers[0], list[str]()
+    state = RedisWorkerState(worker.state)
+    worker.groups = QuickGroups(state, worker.runner, HandlerSpeed(), slow_s=-1.0)
 
     def relieved(context: Context) -> None:
         if context.node_id == "b":

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
-from flowengine.engine.maintenance import sweep
-from flowengine.engine.maintenance.sweep import Sweep
+from flowengine.engine.maintenance.sweep import MARGIN_MS, Sweep
 from flowengine.store import keys
 from flowengine.workflow.plan import UnknownFormatError
 from tests.support.faults import Gate
@@ -81,7 +80,7 @@ def test_a_task_older_than_its_whole_queue_has_vanished(
     execution = harness.begin(plan_of({"a": ()}))
     harness.start_executions()
     harness.client.xtrim("fe:q:worker", maxlen=0)
-    later = harness.client.time()[0] * 1000 + 2 * sweep.MARGIN_MS
+    later = harness.client.time()[0] * 1000 + 2 * MARGIN_MS
     harness.client.xadd("fe:q:worker", {"a": "run_node", "p": "{}"}, id=f"{later}-0")
     assert swept(harness) == 1
     harness.client.xdel("fe:q:worker", f"{later}-0")
@@ -184,10 +183,9 @@ def test_a_wrong_counter_is_corrected(harness: Harness, check_invariants: CheckE
 
 @pytest.mark.proves("counter-wrong")
 def test_a_correction_does_not_overwrite_a_completion_meanwhile(
-    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, check_invariants: CheckEverything
 ) -> None:
     """The sweep WATCHes what it judged by: a counter that has moved since is left alone."""
-    monkeypatch.setattr(sweep, "CLOCK_MARGIN_MS", -1_000_000)
     execution = harness.begin(plan_of(diamond()))
     harness.start_executions()
     harness.run_tasks("a")
@@ -195,14 +193,15 @@ def test_a_correction_does_not_overwrite_a_completion_meanwhile(
     harness.run_tasks("b")
     harness.client.hset(keys.of().deps(execution), "d", 7)
     sweeper = harness.second_orchestrator()
-    sweeper.sweep.run()
+    hasty = Sweep(sweeper.state, clock_margin_ms=-1_000_000)
+    hasty.run()
 
     def meanwhile() -> None:
         harness.client.hset(keys.of().deps(execution), "d", 2)
         assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
 
     sweeper.state.between = meanwhile
-    sweeper.sweep.run()
+    hasty.run()
     assert not sweeper.state.hooked
     harness.drain()
     assert harness.results(execution) == expected_values(diamond())

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection
-
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
-from flowengine.engine.maintenance import timer_loop as timers
-from flowengine.errors import StoreUnavailableError
 from flowengine.execution.rules.deadlines import BACKSTOP_MARGIN_MS
 from flowengine.queues import stream_key
 from flowengine.store import keys, task_states
@@ -265,6 +260,7 @@ def test_a_timer_of_an_expired_execution_is_harmless(harness: Harness) -> None:
     assert not fired(harness)
 
 
+@pytest.mark.proves("timer-odd")
 @pytest.mark.parametrize("member", ["nonsense", "x|²|n|1", "x|1|n|", b"\xff|1|n|1", "x|1|n|1|1"])
 def test_a_member_that_is_no_timer_is_set_aside_alone(harness: Harness, member: str | bytes) -> None:
     """What cannot be read does not come back for ever, and holds up no other."""
@@ -296,49 +292,3 @@ def test_a_timer_loop_that_dies_after_it_read_loses_no_timer(harness: Harness) -
     process.line.gate = Gate()
     harness.fire_timers()
     assert [msgspec.json.decode(payload)["node"] for payload in fired(harness)] == ["a"]
-
-
-class Turns:
-    """A store of timers whose turns are told: what each holds back, and what it raises."""
-
-    def __init__(self, stop: threading.Event, *raised: Exception) -> None:
-        self.held: list[frozenset[str]] = []
-        self._stop = stop
-        self._raised = list(raised)
-
-    def fire_due(self, *, holding: Collection[str] = ()) -> float | None:
-        self.held.append(frozenset(holding))
-        if self._raised:
-            raise self._raised.pop(0)
-        self._stop.set()
-        return None
-
-    def on_armed(self, tell: Callable[[int], None]) -> None:
-        """Nothing is armed here."""
-
-    def now(self) -> int:
-        return 0
-
-
-def test_deadlines_are_held_back_at_first_and_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever holds what is overdue may have been cut off too. Other kinds of timers fire."""
-    monkeypatch.setattr(timers, "AFTER_ERROR_S", 0.0)
-    for raised in ((), (StoreUnavailableError("away"),)):
-        store = Turns(stop := threading.Event(), *raised)
-        timers.TimerLoop(store, stop, hold_s=12.0).run()
-        assert store.held == [frozenset({"deadline"})] * (1 + len(raised))
-    store = Turns(stop := threading.Event(), StoreUnavailableError("away"))
-    loop = timers.TimerLoop(store, stop, hold_s=0.0)
-    loop.run()
-    assert store.held == [frozenset(), frozenset()]
-
-
-def test_the_loop_goes_on_after_a_turn_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it was: without its timers an orchestrator would fail no node that hangs."""
-    monkeypatch.setattr(timers, "AFTER_ERROR_S", 0.0)
-    store = Turns(stop := threading.Event(), ValueError("a timer that cannot be read"))
-    loop = timers.TimerLoop(store, stop)
-    loop.start()
-    loop.join(5)
-    assert stop.is_set()
-    assert not loop.is_alive()

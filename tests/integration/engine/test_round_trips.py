@@ -187,6 +187,7 @@ def test_orchestrator_that_did_not_dispatch_the_node_makes_two(harness: Harness,
 
 def test_reading_ahead_stops_where_it_does_not_pay(harness: Harness, cost: Measure) -> None:
     """Of two that take turns neither finds what it expected; soon each reads only what it needs."""
+    harness.be_quick()
     execution = started(harness, unread(chain(14)))
     processes = (harness.orchestrators[0], harness.second_orchestrator())
     processes[1].state.plan(execution)
@@ -196,7 +197,7 @@ def test_reading_ahead_stops_where_it_does_not_pay(harness: Harness, cost: Measu
         found.append(cost(processes[turn % 2], *harness.callbacks()))
     assert found[0].round_trips == 1  # it has also started the execution
     assert [one.round_trips for one in found[1:]] == [2] * 11
-    unnoted = CHAIN_NODE - Counter(("hdel", "zrem"))  # the handler has shown itself quick
+    unnoted = CHAIN_NODE - Counter(("hdel", "zrem"))
     assert [one.commands for one in found[8:]] == [unnoted] * 4
 
 

@@ -13,7 +13,7 @@ from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, StoreFullError, TooManyExecutionsError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
-from flowengine.store import admission
+from flowengine.store.admission import Admission
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.state import RedisState
@@ -27,9 +27,8 @@ Make = Callable[[Settings], StoredExecutions]
 
 
 @pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+def make() -> Iterator[Make]:
     """Executions as an API process with these settings has them; memory is asked for each time."""
-    monkeypatch.setattr(admission, "MEMORY_EVERY_S", 0.0)
     with ExitStack() as opened:
 
         def made(settings: Settings) -> StoredExecutions:
@@ -37,7 +36,8 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
             opened.callback(client.close)
             state = RedisState(client, post, settings)
             opened.callback(lambda: state.sessions.here().discard())
-            return StoredExecutions(RedisApiState(state), lambda: HealthView(status="ok", checks={}))
+            api_state = RedisApiState(state, Admission(state, memory_every_s=0.0))
+            return StoredExecutions(api_state, lambda: HealthView(status="ok", checks={}))
 
         yield made
 

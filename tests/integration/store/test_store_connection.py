@@ -10,7 +10,6 @@ import pytest
 import redis
 
 from flowengine.errors import StoreUnavailableError
-from flowengine.store.connection import sessions as connection
 from flowengine.store.connection.sessions import Session, Sessions, WatchedReads, connect
 from tests.support.valkey import Valkey, free_port
 
@@ -19,7 +18,7 @@ from tests.support.valkey import Valkey, free_port
 def sessions(valkey: Valkey) -> Iterator[Sessions]:
     """The sessions of a process."""
     client = connect(valkey.url)
-    made = Sessions(client)
+    made = Sessions(client, ahead_for_s=3600.0)
     yield made
     made.here().discard()
     client.close()
@@ -174,14 +173,20 @@ def test_what_nobody_asks_for_disturbs_no_other_unit(sessions: Sessions, redis_c
     assert session.watched_ahead(NEXT) is None
 
 
-def test_other_or_older_readings_are_not_given(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only exactly what was asked for, and only for a while."""
+def test_other_readings_are_not_given(sessions: Sessions) -> None:
+    """Only exactly what was asked for."""
     session = sessions.here()
     session.transact([("SET", "other", "1")], session.epoch, NEXT)
     assert session.watched_ahead(WatchedReads(("k",), (("GET", "k"), ("TIME",)))) is None
-    session.transact([("SET", "other", "1")], session.epoch, NEXT)
-    monkeypatch.setattr(connection, "AHEAD_FOR_S", 0.0)
-    assert session.watched_ahead(NEXT) is None
+
+
+def test_older_readings_are_not_given(valkey: Valkey) -> None:
+    """Only for a while."""
+    with connect(valkey.url) as client:
+        session = Sessions(client, ahead_for_s=0.0).here()
+        session.transact([("SET", "other", "1")], session.epoch, NEXT)
+        assert session.watched_ahead(NEXT) is None
+        session.discard()
 
 
 def test_nothing_is_given_from_a_connection_that_is_gone(

@@ -11,7 +11,6 @@ import pytest
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
-from flowengine.execution.rules import starting
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -73,13 +72,12 @@ def test_of_two_retries_at_once_exactly_one_starts_it(
 
 
 def test_the_events_of_an_execution_do_not_grow_with_each_retry(
-    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """Every so many runs they begin anew, and fold to the stored state all the same."""
-    monkeypatch.setattr(starting, "EVENTS_ANEW_EVERY", 3)
+    """Every tenth run they begin anew, and fold to the stored state all the same."""
     execution = harness.begin(plan_of({"sound": (), "broken": (), "below": ("sound", "broken")}))
     sizes = []
-    for run in range(1, 10):
+    for run in range(1, 30):
         harness.script = failing_in(run, "broken")
         if run > 1:
             assert harness.trigger(execution) == run
@@ -87,8 +85,8 @@ def test_the_events_of_an_execution_do_not_grow_with_each_retry(
         assert [stored.status for stored in check_invariants()] == ["failed"]
         entries = harness.client.xrange(keys.of().events(execution))
         sizes.append(sum(b"e" in fields for _, fields in entries))
-    assert sizes[3:6] == sizes[6:9]
-    assert sizes[2] < sizes[1]
+    assert sizes[9:19] == sizes[19:29]
+    assert sizes[9] < sizes[8]
 
 
 @pytest.mark.proves("trigger-cut")

@@ -71,7 +71,7 @@ def test_a_json_workflow_is_accepted(api: ServedApi) -> None:
         "execution_id": body["execution_id"],
         "name": "One",
         "status": "pending",
-        "created_at": "2026-01-02T03:04:05Z",
+        "created_at": "2026-01-02T03:04:05.000Z",
         "correlation_id": "order-1",
     }
     assert api.store.stored[body["execution_id"]].correlation_id == "order-1"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from flowengine.broker.assembler import JOINED_BYTES, Assembled, Assembler
+from flowengine.broker.assembler import JOINED_BYTES, Assembled
+from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.streams.wire import PAYLOAD
+from flowengine.execution.rules.deadlines import worker_lost
+from tests.support.broker_rig import make_assembler
 
 POLICIES = {
     "join": ActorPolicy(join=3),
     "single": ActorPolicy(),
     "choosy": ActorPolicy(join=3, may_join=lambda payload: payload.startswith(b"quick")),
-    "limited": ActorPolicy(on_dead=lambda payload, deliveries: None),
+    "limited": ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0)),
 }
 
 
 def assemble(*entries: tuple[str, bytes, int]) -> Assembled:
     """Entries of actor, payload and delivery count, numbered from 1-0."""
-    assembler = Assembler(
-        "q", POLICIES, max_deliveries=3, release=lambda queue, released: None, threads=lambda: 16
-    )
-    return assembler.assemble(
-        ((b"%d-0" % number, [b"a", actor.encode(), b"p", payload]), count)
+    return make_assembler(POLICIES, threads=16).assemble(
+        ((b"%d-0" % number, [b"a", actor.encode(), PAYLOAD, payload]), count)
         for number, (actor, payload, count) in enumerate(entries, 1)
     )
 
@@ -27,6 +28,11 @@ def assemble(*entries: tuple[str, bytes, int]) -> Assembled:
 def lists(assembled: Assembled) -> list[tuple[str, list[bytes]]]:
     """Each delivery's actor and payloads."""
     return [(delivery.actor_name, delivery.args[0]) for delivery in assembled.deliveries]
+
+
+def counts(delivery: Delivery) -> tuple[int, ...]:
+    """How often each of its entries has been delivered."""
+    return tuple(entry.deliveries for entry in delivery.entries)
 
 
 def test_entries_of_a_joining_actor_are_joined_up_to_its_limit() -> None:
@@ -45,7 +51,7 @@ def test_redelivered_entry_travels_alone() -> None:
     """An entry that was delivered before is not joined: it may be what broke its batch."""
     found = assemble(("join", b"a", 1), ("join", b"b", 2), ("join", b"c", 1))
     assert lists(found) == [("join", [b"a", b"c"]), ("join", [b"b"])]
-    assert [delivery.deliveries for delivery in found.deliveries] == [(1, 1), (2,)]
+    assert [counts(delivery) for delivery in found.deliveries] == [(1, 1), (2,)]
 
 
 def test_joined_payloads_stay_within_their_bytes() -> None:
@@ -82,9 +88,9 @@ def test_a_choosy_actor_gets_only_lists_of_what_it_chose() -> None:
 
 def test_what_a_choosy_actor_chose_goes_alone_when_it_comes_again() -> None:
     """Its worker may have died of it: nobody shares its next start."""
-    counts = (1, 2, 1, 1, 2, 1)
-    found = assemble(*[("choosy", b"quick %d" % number, count) for number, count in enumerate(counts)])
-    assert sorted(delivery.deliveries for delivery in found.deliveries) == [(1, 1), (1, 1), (2,), (2,)]
+    made = (1, 2, 1, 1, 2, 1)
+    found = assemble(*[("choosy", b"quick %d" % number, count) for number, count in enumerate(made)])
+    assert sorted(counts(delivery) for delivery in found.deliveries) == [(1, 1), (1, 1), (2,), (2,)]
 
 
 def test_what_a_choosy_actor_chose_is_shared_out_between_two_threads() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
-from flowengine.broker.assembler import Assembler
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.in_flight import AHEAD_AT_MOST, InFlight
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.streams.wire import PAYLOAD
+from tests.support.broker_rig import make_assembler
 from tests.support.waiting import wait_until
 
 POLICIES = {"act": ActorPolicy()}
@@ -15,8 +16,9 @@ POLICIES = {"act": ActorPolicy()}
 
 def fetch(in_flight: InFlight, number: int, *, first: int = 1, deliveries: int = 1) -> list[Delivery]:
     """So many deliveries of one entry each, held."""
-    assembler = Assembler("q", POLICIES, max_deliveries=3, release=in_flight.release)
-    raw = [((b"%d-0" % at, [b"a", b"act", b"p", b"{}"]), deliveries) for at in range(first, first + number)]
+    assembler = make_assembler(POLICIES, release=in_flight.release)
+    fields = [b"a", b"act", PAYLOAD, b"{}"]
+    raw = [((b"%d-0" % at, fields), deliveries) for at in range(first, first + number)]
     found = assembler.assemble(raw).deliveries
     in_flight.hold(found)
     return found
@@ -76,7 +78,7 @@ def test_confirmed_entry_is_renewed_no_more_though_its_thread_goes_on() -> None:
     in_flight = opened(1)
     [delivery] = fetch(in_flight, 1)
     in_flight.start(delivery)
-    delivery.confirm()
+    delivery.confirm([0])
     assert in_flight.held_ids("q") == set()
     assert in_flight.wait_for_room(join=1, within_s=0) == 0
 
@@ -103,7 +105,7 @@ def test_one_suspect_at_a_time() -> None:
     in_flight = opened(1)
     [delivery] = fetch(in_flight, 1, deliveries=2)
     assert not in_flight.admit_suspect("q")
-    delivery.confirm()
+    delivery.confirm([0])
     assert in_flight.admit_suspect("q")
 
 

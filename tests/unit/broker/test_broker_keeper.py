@@ -41,6 +41,10 @@ class Group:
         self.client = Client()
 
 
+def move_nothing(queue: str) -> None:
+    """Nothing has been put off."""
+
+
 @pytest.mark.parametrize("error", [MemoryError(), redis.ConnectionError("cut"), RuntimeError("a defect")])
 def test_the_keeper_goes_on_after_any_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it others would take over what runs here, and run it twice."""
@@ -53,7 +57,7 @@ def test_the_keeper_goes_on_after_any_error(error: Exception, monkeypatch: pytes
             raise error
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, Group()), InFlight(), queues, remove_idle_s=86_400)
+    keeper = Keeper(cast(ConsumerGroup, Group()), InFlight(), queues, move_nothing, remove_idle_s=86_400)
     keeper.start()
     wait_until(lambda: len(turns) >= 2, what="a turn after the failed one")
     keeper.stop()
@@ -69,7 +73,7 @@ def test_the_keeper_leaves_a_server_that_has_become_a_replica(monkeypatch: pytes
             raise redis.exceptions.ReadOnlyError("a replica")
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, group), InFlight(), queues, remove_idle_s=86_400)
+    keeper = Keeper(cast(ConsumerGroup, group), InFlight(), queues, move_nothing, remove_idle_s=86_400)
     keeper.start()
     wait_until(lambda: group.client.connection_pool.closed == 1, what="its connections are closed")
     keeper.stop()

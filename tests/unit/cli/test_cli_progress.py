@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from typing import get_args
 
 import msgspec
 import pytest
@@ -12,12 +13,14 @@ from rich.console import Console
 from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed
 from flowengine.cli.output.results import encode_results, print_results
 from flowengine.cli.output.starting_notice import StartingNotice
-from flowengine.execution.records import ExecutionStatus, NodeError, NodeStatus
-from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView
+from flowengine.execution.records import NodeError
+from flowengine.execution.status import ExecutionStatus, NodeStatus
+from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView, moment
 from flowengine.plugin.errors import AttemptError
 from tests.unit.project.test_plaintext import HOSTILE
 
-BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+BEGIN = 1_767_225_600_000
+"""Milliseconds since the epoch: 2026-01-01."""
 ERROR = NodeError(
     code="http_status",
     message="[bold]no[/bold] such user: " + "long " * 40,
@@ -34,27 +37,27 @@ def node(name: str, status: NodeStatus, *, error: NodeError | None = None) -> No
         status=status,
         attempt=1,
         dependencies=(),
-        queued_at=BEGIN,
-        started_at=BEGIN,
-        finished_at=BEGIN + timedelta(milliseconds=120),
+        queued_at=moment(BEGIN),
+        started_at=moment(BEGIN),
+        finished_at=moment(BEGIN + 120),
         error=error,
     )
 
 
 def view(*nodes: NodeView, status: ExecutionStatus = "running") -> ExecutionView:
     """An execution of these nodes."""
-    counts = {name: sum(item.status == name for item in nodes) for name in ("pending", "queued", "running")}
-    ended = {name: sum(item.status == name for item in nodes) for name in ("completed", "failed")}
+    found = Counter(item.status for item in nodes)
+    counts = {status: found[status] for status in get_args(NodeStatus)}
     return ExecutionView(
         execution_id="x",
         name="Name of the workflow",
         status=status,
         run=1,
-        created_at=BEGIN,
-        started_at=BEGIN,
-        finished_at=BEGIN + timedelta(seconds=2),
+        created_at=moment(BEGIN),
+        started_at=moment(BEGIN),
+        finished_at=moment(BEGIN + 2000),
         correlation_id="c",
-        counts=CountsView(total=len(nodes), **counts, **ended),
+        counts=CountsView(total=len(nodes), **counts),
         nodes=nodes,
     )
 
@@ -137,8 +140,8 @@ def test_progress_fits_what_it_is_shown_on() -> None:
 def test_times_are_for_people() -> None:
     """Milliseconds below a second, seconds above, nothing while unknown."""
     assert elapsed(None, None) == ""
-    assert elapsed(BEGIN, BEGIN + timedelta(milliseconds=7)) == "7 ms"
-    assert elapsed(BEGIN, BEGIN + timedelta(seconds=90)) == "90.0 s"
+    assert elapsed(moment(BEGIN), moment(BEGIN + 7)) == "7 ms"
+    assert elapsed(moment(BEGIN), moment(BEGIN + 90_000)) == "90.0 s"
 
 
 def test_outcome_has_every_result_and_every_error() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
 import pytest
 
-from flowengine.engine.ports import Invoker, Redactor, Start, StateStore
-from flowengine.engine.running import runner as runner_module
-from flowengine.engine.running.runner import MOST_ERRORS, Environment, Runner
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
+from flowengine.engine.running.runner import MOST_ERRORS, Environment, Patience, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import Completed, RunNode
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.jsonvalue import UnencodableError
 from flowengine.plugin import AttemptError, HandlerError, Registry
 from flowengine.settings import Limits
@@ -24,13 +26,15 @@ class Outage:
     def __init__(self, failures: int) -> None:
         self.failures = failures
         self.reports = 0
+        self.callbacks: list[Callback] = []
 
-    def report(self, callbacks: object, acknowledge: object) -> None:
+    def report(self, callbacks: Sequence[Callback], acknowledge: object) -> None:
         """Fails, then succeeds."""
         if self.failures:
             self.failures -= 1
             raise StoreUnavailableError("away")
         self.reports += 1
+        self.callbacks += callbacks
 
     def redact(self, text: str) -> str:
         """As it is."""
@@ -41,23 +45,26 @@ class Settled:
     """A Receipt that remembers."""
 
     def __init__(self) -> None:
-        self.deliveries = (1,)
-        self.places = ("1-0/me",)
-        self.confirmed: list[tuple[int, ...] | None] = []
+        self.confirmed: list[tuple[int, ...]] = []
 
-    def acknowledge(self, sink: object, *, only: tuple[int, ...] | None = None) -> None:
+    def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
 
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+    def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
-        self.confirmed.append(only)
+        self.confirmed.append(tuple(entries))
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Nobody hands back what has run."""
+        raise AssertionError("it has run")
 
 
 TASK = RunNode(
     execution="e",
     run=1,
     node="n",
-    attempt=1,
+    dispatch=4,
+    attempt=2,
     handler="any",
     config=msgspec.Raw(b"{}"),
     reads=(),
@@ -67,32 +74,26 @@ TASK = RunNode(
 
 
 def runner_over(
-    store: Outage, *, patience_s: float = 0, redactor: Redactor | None = None, limits: Limits | None = None
+    store: Outage, *, in_all_s: float = 0, redactor: Redactor | None = None, limits: Limits | None = None
 ) -> Runner:
     """A runner that only reports."""
     return Runner(
-        cast(StateStore, store),
+        cast(RunningStore, store),
         Registry(),
         cast(Invoker, None),
         redactor or cast(Redactor, store),
         limits or Limits(),
         cast(Environment, None),
         lambda: 0,
-        patience_s=patience_s,
+        patience=Patience(in_all_s, first_pause_s=0.001, longest_pause_s=0.002),
     )
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(runner_module, "LONGEST_PAUSE_S", 0.002)
 
 
 @pytest.mark.proves("redis-away-at-report")
 def test_outcome_is_reported_once_the_outage_is_over() -> None:
     """Work that is done is not done again because Redis was away for a moment."""
     store = Outage(failures=5)
-    runner_over(store, patience_s=30).send([], lambda sink: None)
+    runner_over(store, in_all_s=30).send([], lambda sink: None)
     assert (store.failures, store.reports) == (0, 1)
 
 
@@ -101,28 +102,38 @@ def test_patience_ends() -> None:
     """After most of a lease the message is left to be handed back."""
     store = Outage(failures=10_000)
     with pytest.raises(StoreUnavailableError):
-        runner_over(store, patience_s=0.02).send([], lambda sink: None)
+        runner_over(store, in_all_s=0.02).send([], lambda sink: None)
     assert store.reports == 0
 
 
 def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     """By the runner or by the watchdog, whoever comes first; then by nobody else."""
     store, receipt = Outage(failures=1), Settled()
-    runner = runner_over(store, patience_s=0)
-    hand = TaskInHand(TASK, 1, receipt, Start(True, {}, None, 5))
+    runner = runner_over(store)
+    hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt, 3), Start(True, {}, None, 5))
     outcome = Completed(msgspec.Raw(b"1"))
     with pytest.raises(StoreUnavailableError):
         runner.report(hand, outcome)
     assert (hand.taken, receipt.confirmed) == (False, [])
     assert runner.report(hand, outcome)
     assert not runner.report(hand, outcome)
-    assert (store.reports, receipt.confirmed) == (1, [(0,)])
+    assert (store.reports, receipt.confirmed) == (1, [(3,)])
+
+
+def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
+    """The orchestrator goes by the dispatch, and tells repetitions by the delivery."""
+    store = Outage(failures=0)
+    hand = TaskInHand(Held(TASK, 2, "1-0/me", Settled()), Start(True, {}, None, 5))
+    runner_over(store).report(hand, Completed(msgspec.Raw(b"1")))
+    (callback,) = store.callbacks
+    assert (callback.execution, callback.run, callback.node) == ("e", 1, "n")
+    assert (callback.dispatch, callback.attempt, callback.by) == (4, 2, ByDelivery(2, 5))
 
 
 def test_error_of_a_node_is_bounded() -> None:
     """Neither the number nor the length of what a handler lists can swell the record."""
     tried = tuple(AttemptError(code="c" * 5000, message="m" * 100_000) for _ in range(50))
-    error = runner_over(Outage(0), patience_s=0)._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
+    error = runner_over(Outage(0))._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
     assert error.attempts == 50
     assert len(error.errors) == MOST_ERRORS
     assert (

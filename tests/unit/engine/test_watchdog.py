@@ -11,7 +11,7 @@ import pytest
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
-from flowengine.worker import watchdog
+from flowengine.worker.watchdog import Watchdog
 from tests.support.waiting import wait_until
 
 
@@ -24,7 +24,7 @@ class Turns:
         self.count = 0
 
     @property
-    def beginnings(self) -> Turns:
+    def starts(self) -> Turns:
         """These as well."""
         return self
 
@@ -40,11 +40,10 @@ class Turns:
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
+def turns() -> Iterator[Turns]:
     """A watchdog of a process that has been told to stop."""
-    monkeypatch.setattr(watchdog, "EVERY_S", 0.001)
     turns, stop = Turns(), threading.Event()
-    watching = watchdog.Watchdog(cast(Runner, turns), cast(QuickGroups, turns), 30.0, stop)
+    watching = Watchdog(cast(Runner, turns), cast(QuickGroups, turns), 30.0, stop, every_s=0.001)
     stop.set()
     watching.start()
     yield turns

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
-from flowengine.execution.events import Event, decode_events, encode_events, fold
+from flowengine.execution.events import Event, EventKind, decode_events, encode_events, fold
 
 
 def test_events_survive_the_way_to_bytes() -> None:
     """Every field, and their order."""
-    events = [Event("node_failed", 5, "a", 2, "boom"), Event("execution_finished", 6, detail="failed")]
+    events = [Event("node_failed", 5, "a", 2, 3, "boom"), Event("execution_finished", 6, detail="failed")]
     assert decode_events(encode_events(events)) == events
 
 
@@ -21,23 +23,39 @@ def test_what_is_no_event_is_refused() -> None:
 
 
 def test_events_fold_to_each_nodes_last_state() -> None:
-    """The last event of a node tells its status and attempt; the execution's own events tell nothing."""
+    """The last event of a node tells its status and numbers; the execution's own events tell nothing."""
     events = [
         Event("execution_started", 1, detail="1"),
-        Event("node_queued", 1, "a", 1),
-        Event("node_queued", 1, "b", 1),
-        Event("node_failed", 2, "a", 1, "boom"),
-        Event("node_failed", 2, "c", 0, "upstream_failed"),
-        Event("node_completed", 3, "b", 1),
+        Event("node_queued", 1, "a", 1, 1),
+        Event("node_queued", 1, "b", 1, 1),
+        Event("node_failed", 2, "a", 1, 1, "boom"),
+        Event("node_failed", 2, "c", 0, 0, "upstream_failed"),
+        Event("node_completed", 3, "b", 1, 1),
         Event("execution_finished", 3, detail="failed"),
         Event("execution_started", 4, detail="2"),
-        Event("node_reset", 4, "a", 1),
-        Event("node_reset", 4, "c", 0),
-        Event("node_queued", 5, "a", 2),
+        Event("node_reset", 4, "a", 1, 1),
+        Event("node_reset", 4, "c", 0, 0),
+        Event("node_queued", 5, "a", 2, 2),
+        Event("node_queued", 6, "a", 2, 3),
     ]
-    assert fold(events) == {"a": ("queued", 2), "b": ("completed", 1), "c": ("pending", 0)}
+    assert fold(events) == {"a": ("queued", 2, 3), "b": ("completed", 1, 1), "c": ("pending", 0, 0)}
+
+
+@pytest.mark.parametrize("kind", ["node_started", "node_returned"])
+def test_what_workers_tell_changes_no_state(kind: EventKind) -> None:
+    """It may come late, even after the node's end, or of a dispatch before."""
+    events = [Event("node_queued", 1, "a", 1, 2), Event("node_completed", 2, "a", 1, 2)]
+    late = Event(kind, 3, "a", 1, 1)
+    assert fold([*events, late]) == fold(events)
+    assert fold([late]) == {}
+
+
+def test_every_event_of_a_node_that_is_stored_folds() -> None:
+    """Each kind is either one that changes a node's record, or one of those that do not."""
+    telling = {kind for kind in get_args(EventKind) if fold([Event(kind, 1, "a", 1, 1)])}
+    assert telling == {"node_reset", "node_queued", "node_completed", "node_failed"}
 
 
 def test_nothing_folds_to_nothing() -> None:
-    """A node without events is absent: pending, never attempted."""
+    """A node without events is absent: pending, never dispatched."""
     assert fold([]) == {}

@@ -24,7 +24,7 @@ def test_executions_of_one_workflow_share_its_plan() -> None:
 
 def test_the_plans_used_last_are_kept() -> None:
     """As many as there is room for, counting what their nodes take beside their configs."""
-    cache = PlanCache(room=2 * (len(encoded(1)) + NODE_BYTES))
+    cache = PlanCache(budget=2 * (len(encoded(1)) + NODE_BYTES))
     cache.put("x1", encoded(1))
     cache.put("x2", encoded(2))
     assert cache.get("x1") is not None
@@ -35,7 +35,7 @@ def test_the_plans_used_last_are_kept() -> None:
 def test_several_of_the_largest_plans_fit() -> None:
     """One that does not is read and decoded anew with each callback: a hundred times slower."""
     largest = 1000 * (10_240 + 200 + NODE_BYTES)
-    assert 5 * largest < plans.ROOM_BYTES
+    assert 5 * largest < plans.BUDGET_BYTES
 
 
 def test_an_execution_that_has_ended_is_forgotten() -> None:

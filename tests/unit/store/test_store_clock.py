@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from flowengine.store.connection import clock as clock_module
 from flowengine.store.connection.clock import OLD_S, Clock
 
 
@@ -14,16 +13,14 @@ class Here:
     def __init__(self) -> None:
         self.at = 1000.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         """Seconds."""
         return self.at
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Here:
-    made = Here()
-    monkeypatch.setattr(clock_module, "time", made)
-    return made
+def here() -> Here:
+    return Here()
 
 
 def reply(seconds: float) -> tuple[int, int]:
@@ -39,7 +36,7 @@ def test_it_asks_once_and_goes_on_by_itself(here: Here) -> None:
         asked.append(here.at)
         return reply(50_000.25)
 
-    clock = Clock(ask)
+    clock = Clock(ask, here)
     assert clock.now() == 50_000_250
     here.at += 1.5
     assert clock.now() == 50_001_750
@@ -48,7 +45,7 @@ def test_it_asks_once_and_goes_on_by_itself(here: Here) -> None:
 
 def test_a_reply_that_was_long_on_its_way_does_not_set_it_slow(here: Here) -> None:
     """The least late reply counts: the true time here is 49,000 s more than this machine's."""
-    clock = Clock(lambda: reply(0))
+    clock = Clock(lambda: reply(0), here)
     assert clock.seen(reply(here.at + 49_000 - 0.020)) == 49_999_980
     clock.seen(reply(here.at + 49_000 - 0.001))
     here.at += 1
@@ -58,7 +55,7 @@ def test_a_reply_that_was_long_on_its_way_does_not_set_it_slow(here: Here) -> No
 
 def test_a_server_whose_clock_was_set_back_is_followed_in_time(here: Here) -> None:
     """An old estimate gives way, whatever the next reply says."""
-    clock = Clock(lambda: reply(0))
+    clock = Clock(lambda: reply(0), here)
     clock.seen(reply(50_000))
     here.at += OLD_S + 1
     was_old = clock.is_old

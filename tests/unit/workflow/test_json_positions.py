@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowengine.jsonvalue import JsonValue, pointer_to
-from flowengine.workflow.reading.json_form import parse_json
+from flowengine.workflow.reading.json_parser import parse_json
 
 TEXT = """{
   "name": "x",

@@ -57,15 +57,17 @@ def test_the_plan_holds_what_the_engine_needs() -> None:
     plan = accepted(document).plan
     assert plan is not None
     last, middle, first = plan.nodes
-    assert (last.parents, last.reads) == ((1,), (2,))
-    assert (middle.parents, middle.reads, middle.timeout_ms) == ((2,), (2,), 300_000)
-    assert (first.handler, first.primary, first.timeout_ms, first.parents) == (
+    assert (last.parents, last.work.reads) == ((1,), (2,))
+    assert (middle.parents, middle.work.reads, middle.work.timeout_ms) == ((2,), (2,), 300_000)
+    task = first.work
+    assert (first.parents, task.handler, task.primary, task.timeout_ms, task.queue) == (
+        (),
         "http_request",
         "data",
         1500,
-        (),
+        "worker",
     )
-    assert msgspec.json.decode(first.config) == {"url": "http://x/"}
+    assert msgspec.json.decode(task.config) == {"url": "http://x/"}
 
 
 def test_all_problems_are_found_in_one_pass() -> None:

@@ -10,15 +10,17 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from flowengine.engine.ports import Begun, Receipt, Start, StateStore
-from flowengine.engine.running import starts as beginnings_module
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
+from flowengine.engine.held import Held, Receipt
+from flowengine.engine.ports import Begun, RunningStore, Start
+from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Environment, Runner
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import Completed, Failed, Outcome, Read, RunNode
-from flowengine.execution.rules import COUNTED_RESULT_BYTES
+from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.reports import Completed, Failed, Outcome
+from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
+from flowengine.heuristics import LASTING_S, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
 from flowengine.settings import Limits
@@ -40,7 +42,7 @@ class Handlers:
 
 
 class Store:
-    """As much of a StateStore as the beginnings use."""
+    """As much of a RunningStore as starts use."""
 
     def __init__(self) -> None:
         self.started: list[list[str]] = []
@@ -49,19 +51,17 @@ class Store:
         self.free = 0
         self.away = False
 
-    def start_nodes(
-        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
-    ) -> list[Start]:
+    def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
         """One round trip."""
-        self.started.append([task.node for task in tasks])
-        self.places += places
+        self.started.append([task.node for task, _, _ in tasks])
+        self.places += [place for _, _, place in tasks]
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
     def note_start(self, task: RunNode, begun: Begun) -> None:
         """One round trip."""
         self.noted.append((task.node, begun))
 
-    def room(self, execution: str) -> int:
+    def storable_bytes(self, execution: str) -> int:
         """One round trip."""
         if self.away:
             raise StoreUnavailableError("away")
@@ -97,6 +97,7 @@ def task(node: str, *, reads: int = 0, handler: str = "quick") -> RunNode:
         execution="e",
         run=1,
         node=node,
+        dispatch=1,
         attempt=1,
         handler=handler,
         config=msgspec.Raw(b"{}"),
@@ -106,28 +107,17 @@ def task(node: str, *, reads: int = 0, handler: str = "quick") -> RunNode:
     )
 
 
-class Held(msgspec.Struct, frozen=True):
-    """As much of a Receipt as the beginnings look at."""
-
-    deliveries: tuple[int, ...]
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """One after the other."""
-        return tuple(f"{at}-0/me" for at in range(len(self.deliveries)))
+def held(*tasks: RunNode, delivery: int = 1) -> list[Held[RunNode]]:
+    """Tasks in hand, each delivered so often. Nobody acknowledges them here."""
+    return [Held(task, delivery, f"{at}-0/me", cast(Receipt, None), at) for at, task in enumerate(tasks)]
 
 
-def held(*deliveries: int) -> Receipt:
-    """Payloads in hand, delivered so often."""
-    return cast(Receipt, Held(deliveries))
-
-
-def hand_of(start: Start) -> TaskInHand:
+def hand_of(start: Start, one: RunNode | None = None) -> TaskInHand:
     """A delivery that began so."""
-    return TaskInHand(task("n"), 1, held(1), start)
+    return TaskInHand(held(one or task("n"))[0], start)
 
 
-UNNOTED = Start(wanted=True, inputs={}, room=None, now=7, noted=False)
+UNNOTED = Start(wanted=True, inputs={}, storable_bytes=None, now=7, noted=False)
 
 
 @pytest.fixture
@@ -136,69 +126,104 @@ def store() -> Store:
 
 
 @pytest.fixture
-def beginnings(store: Store) -> Starts:
+def starts(store: Store) -> Starts:
     """They know the handler `quick` to be quick, and nothing of others."""
-    pace = HandlerSpeed()
-    for _ in range(SEEN_ENOUGH):
-        pace.observe("quick", 0.0001)
-    return Starts(cast(StateStore, store), pace, lambda: 7)
+    speed = HandlerSpeed()
+    for _ in range(SPEED_KNOWN_AFTER):
+        speed.observe("quick", 0.0001)
+    return Starts(cast(RunningStore, store), speed, lambda: 7)
 
 
-def test_a_quick_node_begins_without_a_round_trip(store: Store, beginnings: Starts) -> None:
+def test_a_quick_node_begins_without_a_round_trip(store: Store, starts: Starts) -> None:
     """By this process's idea of the server's clock."""
-    assert beginnings.of([task("a"), task("b")], held(1, 1)) == [UNNOTED, UNNOTED]
+    assert starts.of(held(task("a"), task("b"))) == [UNNOTED, UNNOTED]
     assert store.started == []
 
 
 @pytest.mark.parametrize(
     ("one", "delivery"), [(task("b", reads=1), 1), (task("b", handler="new"), 1), (task("b"), 2)]
 )
-def test_others_are_noted_first(store: Store, beginnings: Starts, one: RunNode, delivery: int) -> None:
+def test_others_are_noted_first(store: Store, starts: Starts, one: RunNode, delivery: int) -> None:
     """What reads, what is not known to be quick, and what somebody had before."""
-    starts = beginnings.of([task("a"), one, task("c")], held(1, delivery, 1))
-    assert [start.noted for start in starts] == [False, True, False]
+    first, _, last = held(task("a"), one, task("c"))
+    _, other, _ = held(task("a"), one, task("c"), delivery=delivery)
+    assert [start.noted for start in starts.of([first, other, last])] == [False, True, False]
     assert store.started == [["b"]]
     assert store.places == ["1-0/me"]
 
 
 @pytest.mark.parametrize("said", [[False, True], [True, False]])
-def test_each_task_gets_its_own_start_though_the_pace_changes_meanwhile(
+def test_each_task_gets_its_own_start_though_the_speed_changes_meanwhile(
     store: Store, monkeypatch: pytest.MonkeyPatch, said: list[bool]
 ) -> None:
     """Other threads observe the handler between two looks: a node would begin with another's inputs."""
-    pace = HandlerSpeed()
+    speed = HandlerSpeed()
     answers = list(said)
-    monkeypatch.setattr(pace, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
-    starts = Starts(cast(StateStore, store), pace, lambda: 7).of([task("a"), task("b", reads=1)], held(1, 1))
-    assert [start.noted for start in starts] == [not said[0], True]
+    monkeypatch.setattr(speed, "is_quick", lambda handler: answers.pop(0) if answers else said[-1])
+    begun = Starts(cast(RunningStore, store), speed, lambda: 7).of(held(task("a"), task("b", reads=1)))
+    assert [start.noted for start in begun] == [not said[0], True]
     assert store.started == [["b"] if said[0] else ["a", "b"]]
 
 
-def test_a_node_that_lasts_is_noted_once(store: Store, beginnings: Starts) -> None:
+def test_a_node_that_lasts_is_noted_once(store: Store, starts: Starts) -> None:
     """With the time at which it began, so that status shows it running."""
     hand = hand_of(UNNOTED)
-    beginnings.note_those_that_last([hand])
+    starts.note_those_that_last([hand])
     assert store.noted == []
-    hand.began -= 2 * beginnings_module.SLOW_S
-    beginnings.note_those_that_last([hand])
-    beginnings.note_those_that_last([hand])
+    hand.began -= 2 * LASTING_S
+    starts.note_those_that_last([hand])
+    starts.note_those_that_last([hand])
     assert store.noted == [("n", Begun(delivery=1, at=7, place="0-0/me"))]
 
 
-def test_what_is_noted_or_reported_is_not_noted_again(store: Store, beginnings: Starts) -> None:
+def test_what_is_noted_or_reported_is_not_noted_again(store: Store, starts: Starts) -> None:
     """A start that is written after the outcome would stay."""
     noted, reported = hand_of(msgspec.structs.replace(UNNOTED, noted=True)), hand_of(UNNOTED)
     assert reported.take()
     for hand in (noted, reported):
-        hand.began -= 2 * beginnings_module.SLOW_S
-    beginnings.note_those_that_last([noted, reported])
+        hand.began -= 2 * LASTING_S
+    starts.note_those_that_last([noted, reported])
     assert store.noted == []
 
 
-def test_nobody_reports_while_the_start_is_being_noted(beginnings: Starts, store: Store) -> None:
+def test_a_start_that_may_have_been_noted_is_taken_back(store: Store, starts: Starts) -> None:
+    """Its noting failed, which does not say that nothing was written: the report must take it back."""
+    quick, lasting, noted = (
+        hand_of(UNNOTED),
+        hand_of(UNNOTED),
+        hand_of(msgspec.structs.replace(UNNOTED, noted=True)),
+    )
+    lasting.began -= 2 * LASTING_S
+
+    def fail(task: RunNode, begun: Begun) -> None:
+        raise StoreUnavailableError("away")
+
+    store.note_start = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        starts.note_those_that_last([quick, lasting])
+    assert [hand.noted for hand in (quick, lasting, noted)] == [False, True, True]
+
+
+def test_a_start_whose_noting_failed_is_noted_at_the_next_look(store: Store, starts: Starts) -> None:
+    """Once Redis is back, status shows the node running."""
+    hand, note = hand_of(UNNOTED), store.note_start
+    hand.began -= 2 * LASTING_S
+
+    def fail(task: RunNode, begun: Begun) -> None:
+        raise StoreUnavailableError("away")
+
+    store.note_start = fail  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailableError):
+        starts.note_those_that_last([hand])
+    store.note_start = note  # type: ignore[method-assign]
+    starts.note_those_that_last([hand])
+    assert [node for node, _ in store.noted] == ["n"]
+
+
+def test_nobody_reports_while_the_start_is_being_noted(starts: Starts, store: Store) -> None:
     """The outcome must come after it."""
     hand, noting, go_on = hand_of(UNNOTED), threading.Event(), threading.Event()
-    hand.began -= 2 * beginnings_module.SLOW_S
+    hand.began -= 2 * LASTING_S
     order: list[str] = []
 
     def note(task: RunNode, begun: Begun) -> None:
@@ -211,7 +236,7 @@ def test_nobody_reports_while_the_start_is_being_noted(beginnings: Starts, store
         order.append("reported")
 
     store.note_start = note  # type: ignore[method-assign]
-    threads = [threading.Thread(target=beginnings.note_those_that_last, args=([hand],))]
+    threads = [threading.Thread(target=starts.note_those_that_last, args=([hand],))]
     threads[0].start()
     wait_until(noting.is_set, what="the start is being noted")
     threads.append(threading.Thread(target=report))
@@ -233,7 +258,7 @@ def outcome_of(store: Store, length: int) -> Outcome:
     texts, registry = Texts(length), Registry()
     registry.collect(Handlers)
     runner = Runner(
-        cast(StateStore, store),
+        cast(RunningStore, store),
         registry,
         texts,
         texts,
@@ -241,8 +266,7 @@ def outcome_of(store: Store, length: int) -> Outcome:
         Environment(_none, _none, lambda name: None),
         lambda: 7,
     )
-    hand = TaskInHand(task("n", handler="text"), 1, cast(Receipt, None), UNNOTED)
-    return runner.outcome_of(hand, UNNOTED)
+    return runner.outcome_of(hand_of(UNNOTED, task("n", handler="text")), UNNOTED)
 
 
 def test_a_large_result_has_the_executions_room_looked_at_late(store: Store) -> None:

@@ -10,13 +10,16 @@ import httpx
 import msgspec
 import pytest
 
-from flowengine.engine.ports import Acknowledge, Start, StateStore
-from flowengine.engine.running import quick_group as together_module
-from flowengine.engine.running.handler_speed import SEEN_ENOUGH, HandlerSpeed
-from flowengine.engine.running.quick_group import READS_AT_MOST, QuickGroups
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Acknowledge, RunningStore, Start
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.quick_group import QuickGroup, QuickGroups
 from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.records import Callback, Completed, Failed, Read, RunNode
+from flowengine.execution.messages import Callback, Read, RunNode
+from flowengine.execution.reports import Completed, Failed
+from flowengine.heuristics import GROUP_UNREPORTED_BYTES, GROUPED_READS, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.settings import Limits
@@ -34,29 +37,36 @@ def quick(config: Nothing, context: Context) -> str:
 
 
 class Queue:
-    """A Receipt that remembers."""
+    """A Receipt that remembers, of the tasks of one delivery."""
 
-    def __init__(self, size: int) -> None:
-        self.deliveries = (1,) * size
-        self.places = tuple(f"{at}-0/me" for at in range(size))
+    def __init__(self) -> None:
+        self.acknowledged: list[list[int]] = []
         self.confirmed: list[int] = []
-        self.given_back: list[int] = []
+        self.handed_back: list[int] = []
 
-    def acknowledge(self, sink: object, *, only: tuple[int, ...] | None = None) -> None:
+    def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
+        self.acknowledged.append(list(entries))
 
-    def confirm(self, *, only: tuple[int, ...] | None = None) -> None:
+    def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
-        assert only is not None
-        self.confirmed += only
+        self.confirmed += entries
 
-    def give_back(self, only: tuple[int, ...]) -> None:
+    def hand_back(self, entries: Sequence[int]) -> None:
         """Handed back."""
-        self.given_back += only
+        self.handed_back += entries
+
+
+class NoSink:
+    """Takes no command."""
+
+    def execute_command(self, *args: object) -> None:
+        """Fails: this Receipt queues none."""
+        raise AssertionError("nothing is sent here")
 
 
 class Store:
-    """As much of a StateStore as a worker uses."""
+    """As much of a RunningStore as a worker uses."""
 
     def __init__(self, *, unwanted: frozenset[str] = frozenset()) -> None:
         self.unwanted = unwanted
@@ -65,12 +75,10 @@ class Store:
         self.reports: list[list[Callback]] = []
         self.down = False
 
-    def start_nodes(
-        self, tasks: Sequence[RunNode], deliveries: Sequence[int], places: Sequence[str]
-    ) -> list[Start]:
+    def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
         """One round trip."""
-        self.started.append([task.node for task in tasks])
-        return [Start(task.node not in self.unwanted, {}, 1_000_000, 5) for task in tasks]
+        self.started.append([task.node for task, _, _ in tasks])
+        return [Start(task.node not in self.unwanted, {}, 1_000_000, 5) for task, _, _ in tasks]
 
     def forget_start(self, task: RunNode) -> None:
         """One round trip."""
@@ -78,11 +86,13 @@ class Store:
 
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """One round trip."""
+        acknowledge(NoSink())
 
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
         """One round trip."""
         if self.down:
             raise StoreUnavailableError("down")
+        acknowledge(NoSink())
         self.reports.append(list(callbacks))
 
 
@@ -116,26 +126,28 @@ class NoSecrets:
 
 
 class Rig:
-    """A QuickGroups over fakes, and one delivery of some nodes."""
+    """A QuickGroups over fakes that takes every node for slow, and one delivery of some nodes."""
 
-    def __init__(self, nodes: str, *, unwanted: str = "") -> None:
+    def __init__(
+        self, nodes: str, *, unwanted: str = "", unreported_bytes: int = GROUP_UNREPORTED_BYTES
+    ) -> None:
         self.store = Store(unwanted=frozenset(unwanted))
         self.script = Script()
-        self.pace = HandlerSpeed()
-        self.queue = Queue(len(nodes))
+        self.speed = HandlerSpeed()
+        self.queue = Queue()
         registry = Registry()
         registry.add(cast("Handler", vars(quick)["__flowengine_handler__"]))
-        store = cast("StateStore", self.store)
+        store = cast("RunningStore", self.store)
         environment = Environment(_no_client, _no_async_client, lambda name: None)
         runner = Runner(
-            store, registry, self.script, NoSecrets(), Limits(), environment, lambda: 7, self.pace
+            store, registry, self.script, NoSecrets(), Limits(), environment, lambda: 7, self.speed
         )
-        self.together = QuickGroups(store, runner, self.pace)
-        self.tasks = [task(node) for node in nodes]
+        self.groups = QuickGroups(store, runner, self.speed, slow_s=0.0, unreported_bytes=unreported_bytes)
+        self.held = [Held(task(node), 1, f"{at}-0/me", self.queue, at) for at, node in enumerate(nodes)]
 
     def run(self) -> None:
         """Run the delivery."""
-        self.together.run(self.tasks, self.queue, self.queue.give_back)
+        self.groups.run(self.held)
 
     @property
     def reported(self) -> list[list[str]]:
@@ -157,6 +169,7 @@ def task(node: str, *, reads: int = 0) -> RunNode:
         execution="e",
         run=1,
         node=node,
+        dispatch=1,
         attempt=1,
         handler="quick",
         config=msgspec.Raw(b"{}"),
@@ -173,6 +186,7 @@ def test_quick_nodes_are_started_at_once_and_reported_at_once() -> None:
     assert rig.store.started == [["a", "b", "c"]]
     assert rig.script.calls == ["a", "b", "c"]
     assert rig.reported == [["a", "b", "c"]]
+    assert rig.queue.acknowledged == [[0, 1, 2]]
     assert rig.queue.confirmed == [0, 1, 2]
 
 
@@ -198,39 +212,38 @@ def test_an_unwanted_node_is_dropped_and_the_others_run() -> None:
     assert sorted(rig.queue.confirmed) == [0, 1, 2]
 
 
-def test_nothing_waits_behind_a_node_that_is_slow_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was done is reported and what had not begun is given back, while the slow one goes on."""
-    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
+def test_nothing_waits_behind_a_node_that_is_slow_after_all() -> None:
+    """What was done is reported and what had not begun is handed back, while the slow one goes on."""
     rig, go_on = Rig("abcd"), threading.Event()
     rig.script.acts["b"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
     thread.start()
     wait_until(lambda: "b" in rig.script.calls, what="the slow node begins")
-    rig.together.relieve()
+    rig.groups.relieve()
     assert rig.reported == [["a"]]
     assert rig.store.forgotten == ["c", "d"]
-    assert rig.queue.given_back == [2, 3]
+    assert rig.queue.handed_back == [2, 3]
     go_on.set()
     thread.join()
     assert rig.script.calls == ["a", "b"]
     assert rig.reported == [["a"], ["b"]]
+    assert rig.queue.acknowledged == [[0], [1]]
     assert rig.queue.confirmed == [0, 1]
 
 
-def test_quick_nodes_that_read_nothing_are_not_noted_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are reported, or given back, as others are; there is nothing to take back."""
-    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
+def test_quick_nodes_that_read_nothing_are_not_noted_at_all() -> None:
+    """They are reported, or handed back, as others are; there is nothing to take back."""
     rig, go_on = Rig("ab"), threading.Event()
-    for _ in range(SEEN_ENOUGH):
-        rig.pace.observe("quick", 0.0001)
+    for _ in range(SPEED_KNOWN_AFTER):
+        rig.speed.observe("quick", 0.0001)
     rig.script.acts["a"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
     thread.start()
     wait_until(lambda: "a" in rig.script.calls, what="the slow node begins")
-    rig.together.relieve()
+    rig.groups.relieve()
     go_on.set()
     thread.join()
-    assert rig.queue.given_back == [1]
+    assert rig.queue.handed_back == [1]
     assert (rig.store.started, rig.store.forgotten) == ([], [])
     assert rig.reported == [["a"]]
 
@@ -244,9 +257,8 @@ def test_outcomes_that_could_not_be_reported_stay_unsettled() -> None:
     assert rig.queue.confirmed == []
 
 
-def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outcome_whose_report_failed_goes_with_the_next() -> None:
     """Whoever tried first has put it back; it is neither lost nor reported twice."""
-    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
     rig, go_on = Rig("ab"), threading.Event()
     rig.script.acts["b"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)
@@ -254,7 +266,7 @@ def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.M
     wait_until(lambda: "b" in rig.script.calls, what="the slow node begins")
     rig.store.down = True
     with pytest.raises(StoreUnavailableError):
-        rig.together.relieve()
+        rig.groups.relieve()
     assert rig.queue.confirmed == []
     rig.store.down = False
     go_on.set()
@@ -263,10 +275,9 @@ def test_an_outcome_whose_report_failed_goes_with_the_next(monkeypatch: pytest.M
     assert rig.queue.confirmed == [0, 1]
 
 
-def test_large_results_are_reported_before_more_come(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_results_are_reported_before_more_come() -> None:
     """A report stays small enough for one transaction."""
-    monkeypatch.setattr(together_module, "UNREPORTED_BYTES", 100)
-    rig = Rig("abc")
+    rig = Rig("abc", unreported_bytes=100)
     rig.script.acts["a"] = lambda: "x" * 200
     rig.run()
     assert rig.reported == [["a"], ["b", "c"]]
@@ -275,33 +286,32 @@ def test_large_results_are_reported_before_more_come(monkeypatch: pytest.MonkeyP
 def test_a_handler_is_quick_once_it_has_been_seen_to_be() -> None:
     """New handlers run alone; one that turns slow runs alone again."""
     rig = Rig("a")
-    payload = msgspec.json.encode(rig.tasks[0])
-    assert not rig.together.is_quick(payload)
-    for _ in range(SEEN_ENOUGH):
-        rig.pace.observe("quick", 0.0001)
-    assert rig.together.is_quick(payload)
-    rig.pace.observe("quick", 1.0)
-    assert not rig.together.is_quick(payload)
+    payload = msgspec.json.encode(rig.held[0].payload)
+    assert not rig.groups.is_quick(payload)
+    for _ in range(SPEED_KNOWN_AFTER):
+        rig.speed.observe("quick", 0.0001)
+    assert rig.groups.is_quick(payload)
+    rig.speed.observe("quick", 1.0)
+    assert not rig.groups.is_quick(payload)
 
 
 def test_a_node_that_reads_much_runs_alone() -> None:
     """Several such nodes together could read more than fits into memory."""
     rig = Rig("a")
-    for _ in range(SEEN_ENOUGH):
-        rig.pace.observe("quick", 0.0001)
-    assert rig.together.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST)))
-    assert not rig.together.is_quick(msgspec.json.encode(task("a", reads=READS_AT_MOST + 1)))
+    for _ in range(SPEED_KNOWN_AFTER):
+        rig.speed.observe("quick", 0.0001)
+    assert rig.groups.is_quick(msgspec.json.encode(task("a", reads=GROUPED_READS)))
+    assert not rig.groups.is_quick(msgspec.json.encode(task("a", reads=GROUPED_READS + 1)))
 
 
 def test_a_task_that_cannot_be_read_runs_alone() -> None:
     """It must not take others with it."""
     for payload in (b"no task", b'"\xff"', b"[" * 100_000):
-        assert not Rig("a").together.is_quick(payload)
+        assert not Rig("a").groups.is_quick(payload)
 
 
-def test_a_delivery_does_not_end_while_some_of_it_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delivery_does_not_end_while_some_of_it_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The broker would hand the same nodes back once more, as if they had been begun."""
-    monkeypatch.setattr(together_module, "SLOW_S", 0.0)
     rig, begun, go_on = Rig("ab"), threading.Event(), threading.Event()
     giving, forgotten = threading.Event(), threading.Event()
 
@@ -318,24 +328,25 @@ def test_a_delivery_does_not_end_while_some_of_it_is_given_back(monkeypatch: pyt
     runner = threading.Thread(target=rig.run)
     runner.start()
     assert begun.wait(10)
-    watchdog = threading.Thread(target=rig.together.relieve)
+    watchdog = threading.Thread(target=rig.groups.relieve)
     watchdog.start()
     assert giving.wait(10)
     go_on.set()
     wait_until(lambda: rig.reported == [["a"]], what="the slow node is reported")
     runner.join(0.05)
     assert runner.is_alive()
-    assert rig.queue.given_back == []
+    assert rig.queue.handed_back == []
     forgotten.set()
     watchdog.join()
     runner.join()
-    assert (rig.queue.given_back, rig.script.calls) == ([1], ["a"])
+    assert (rig.queue.handed_back, rig.script.calls) == ([1], ["a"])
 
 
-def test_nodes_that_could_not_be_given_back_are_run() -> None:
+def test_nodes_that_could_not_be_handed_back_are_run() -> None:
     """Redis was away just then; the delivery goes on with them."""
-    rig = Rig("ab")
-    group = together_module.Group(rig.queue, rig.queue.give_back, [])
+    (held,) = Rig("a").held
+    start = Start(True, {}, None, 5)
+    group = QuickGroup([])
     assert not group.is_unfinished()
-    group.wait_again([(None, None)])  # type: ignore[list-item]  # only counted here
+    group.wait_again([(TaskInHand(held, start), start)])
     assert group.is_unfinished()

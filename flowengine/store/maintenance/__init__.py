@@ -1,0 +1,1 @@
+"""What timers, the sweep and the start of a process ask of Redis."""

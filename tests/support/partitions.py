@@ -1,0 +1,64 @@
+"""Which partition a command belongs to: what one transaction names must lie in one, as Redis Cluster demands.
+
+Looks at commands as they are sent. A key's partition is the text in braces; the keys of the only partition
+that is in use have none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+SPANNING: Final = frozenset({"fe:format", "fe:health"})
+"""Keys that belong to no partition: no transaction may name them."""
+
+_TAG: Final = re.compile(r"fe:\{(\w+)\}:")
+
+
+def keys_in(command: Sequence[object]) -> list[str]:
+    """The keys that a command names: every argument of it that looks like one of ours, payloads apart."""
+    texts = [
+        part.decode(errors="replace") if isinstance(part, bytes) else part
+        for part in command[1:]
+        if isinstance(part, bytes | str)
+    ]
+    return [text for text in texts if text.startswith("fe:") and " " not in text and '"' not in text]
+
+
+def partition_of_key(key: str) -> str:
+    """Its partition; empty for the one without a name."""
+    found = _TAG.match(key)
+    return found[1] if found else ""
+
+
+class PartitionCheck:
+    """What one connection has WATCHed, and what its transactions name. Raises AssertionError."""
+
+    def __init__(self) -> None:
+        self._watched: set[str] = set()
+
+    def take(self, commands: Sequence[Sequence[object]]) -> None:
+        """Look at commands that are sent together."""
+        inside: set[str] | None = None
+        for command in commands:
+            name = str(command[0].decode() if isinstance(command[0], bytes) else command[0]).upper()
+            named = keys_in(command)
+            if name == "MULTI":
+                inside = set(self._watched)
+            elif name == "WATCH":
+                self._watched.update(named)
+                _assert_together(self._watched)
+            elif name in ("EXEC", "UNWATCH"):
+                _assert_together(inside or set())
+                inside, self._watched = None, set()
+            elif name == "XREADGROUP":
+                _assert_together(set(named))
+            elif inside is not None:
+                inside.update(named)
+
+
+def _assert_together(names: set[str]) -> None:
+    assert not names & SPANNING, f"a transaction names {sorted(names & SPANNING)}"
+    partitions = {partition_of_key(name) for name in names}
+    assert len(partitions) < 2, f"one transaction names keys of {sorted(partitions)}: {sorted(names)[:5]}"

@@ -1,0 +1,109 @@
+"""How a node is put in flight, and how much one transaction may send."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowengine.execution.changes import ForgetStart
+from flowengine.execution.events import Event
+from flowengine.execution.messages import Read
+from flowengine.execution.records import NodeRecord
+from flowengine.execution.rules.dispatching import (
+    SIZES,
+    Run,
+    Sizes,
+    chunks,
+    dispatch,
+    dispatch_again,
+    fits,
+    weight_of,
+)
+from flowengine.execution.status import IllegalStepError, StoredNodeStatus
+from tests.support.harness import diamond, plan_of
+from tests.unit.execution.rule_cases import NOW, events, of_kind, sent
+
+PLAN = plan_of(diamond())
+RUN = Run("x", 4, "c")
+
+
+def test_a_dispatch_is_the_next_attempt_in_the_run_of_the_record() -> None:
+    """Not in the run of whoever dispatches: it may have been held up since an earlier one."""
+    (one,) = sent(dispatch(PLAN, 3, NodeRecord(attempt=2, dispatch=6, run=5), RUN, NOW))
+    assert (one.task.node, one.task.attempt, one.task.dispatch, one.task.run) == ("d", 3, 7, 5)
+    assert one.record == NodeRecord(status="queued", attempt=3, dispatch=7, queued_at=NOW, run=5)
+    assert one.task.reads == (Read("b"), Read("c"))
+    assert (one.queue, one.task.timeout_ms, one.task.correlation_id) == ("worker", 300_000, "c")
+
+
+def test_a_dispatch_is_told_with_both_of_its_numbers() -> None:
+    """What people see, and what messages go by."""
+    changes = dispatch(PLAN, 3, NodeRecord(attempt=2, dispatch=6), RUN, NOW)
+    assert events(changes) == [Event("node_queued", NOW, "d", 3, 7)]
+
+
+def test_a_message_that_vanished_is_sent_again_as_the_same_attempt() -> None:
+    """Nobody has tried yet; the dispatch number is higher, so that the old message counts no more."""
+    seen = NodeRecord(status="queued", attempt=3, dispatch=7, queued_at=NOW - 500, run=5)
+    changes = dispatch_again(PLAN, 3, seen, RUN, NOW)
+    (one,) = sent(changes)
+    assert (one.task.attempt, one.task.dispatch, one.task.run) == (3, 8, 5)
+    assert one.record == NodeRecord(status="queued", attempt=3, dispatch=8, queued_at=NOW, run=5)
+    assert events(changes) == [Event("node_queued", NOW, "d", 3, 8)]
+
+
+def test_what_the_vanished_message_may_have_begun_is_taken_back() -> None:
+    """Its start and its deadline are those of the dispatch before."""
+    seen = NodeRecord(status="queued", attempt=3, dispatch=7, run=5)
+    assert of_kind(dispatch_again(PLAN, 3, seen, RUN, NOW), ForgetStart) == [ForgetStart("d", 5, 7)]
+
+
+def test_dispatch_numbers_never_decrease_and_never_come_twice() -> None:
+    """Through tries, vanished messages and later runs."""
+    record, numbers = NodeRecord(), []
+    for run in (1, 2, 3):
+        for again in (False, True, True):
+            step = dispatch_again if again else dispatch
+            (one,) = sent(step(PLAN, 0, record, RUN, NOW))
+            record = one.record
+            numbers.append((record.dispatch, record.attempt))
+        record = NodeRecord(attempt=record.attempt, dispatch=record.dispatch, run=run + 1)
+    assert numbers == [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2), (7, 3), (8, 3), (9, 3)]
+
+
+@pytest.mark.parametrize("status", ["queued", "waiting", "completed", "failed", "skipped", "cancelled"])
+def test_only_a_pending_node_can_be_dispatched(status: StoredNodeStatus) -> None:
+    """All else is a defect."""
+    with pytest.raises(IllegalStepError):
+        dispatch(PLAN, 0, NodeRecord(status=status), RUN, NOW)
+
+
+@pytest.mark.parametrize("status", ["pending", "waiting", "completed", "failed", "skipped", "cancelled"])
+def test_only_a_queued_node_can_be_dispatched_again(status: StoredNodeStatus) -> None:
+    """All else is a defect."""
+    with pytest.raises(IllegalStepError):
+        dispatch_again(PLAN, 0, NodeRecord(status=status), RUN, NOW)
+
+
+def test_dispatches_are_grouped_by_number_and_by_size() -> None:
+    """In order, none left out, none twice."""
+    plan = plan_of({f"n{number}": () for number in range(7)}, padding=100)
+    one = weight_of(plan, 0)
+    assert chunks(plan, range(7), Sizes(chunk_nodes=3)) == [(0, 1, 2), (3, 4, 5), (6,)]
+    assert chunks(plan, range(7), Sizes(chunk_nodes=3, chunk_bytes=2 * one)) == [
+        (0, 1),
+        (2, 3),
+        (4, 5),
+        (6,),
+    ]
+    assert chunks(plan, (1, 2), Sizes(chunk_bytes=one // 2)) == [(1,), (2,)]
+    assert chunks(plan, (), SIZES) == []
+
+
+def test_nodes_fit_by_their_number_their_size_and_the_room_left() -> None:
+    """To the last byte of each."""
+    plan = plan_of({f"n{number}": () for number in range(3)}, padding=100)
+    one = weight_of(plan, 0)
+    assert fits(plan, (0, 1, 2), Sizes(chunk_nodes=3, chunk_bytes=3 * one), 3 * one)
+    assert not fits(plan, (0, 1, 2), Sizes(chunk_nodes=2, chunk_bytes=3 * one), 3 * one)
+    assert not fits(plan, (0, 1, 2), Sizes(chunk_nodes=3, chunk_bytes=3 * one - 1), 3 * one)
+    assert not fits(plan, (0, 1, 2), Sizes(chunk_nodes=3, chunk_bytes=3 * one), 3 * one - 1)

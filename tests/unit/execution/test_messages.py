@@ -1,0 +1,188 @@
+"""The table of messages: every payload has its row, its actor and its way to bytes and back."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast, get_args
+
+import msgspec
+import pytest
+
+from flowengine.bootstrap import build_broker
+from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.streams.wire import ACTOR, PAYLOAD, UndecodablePayloadError, decode, post
+from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.running.quick_group import QuickGroups
+from flowengine.engine.running.runner import Runner
+from flowengine.execution.messages import (
+    MESSAGES,
+    Callback,
+    Deadline,
+    Payload,
+    Read,
+    RunNode,
+    StartExecution,
+    kind_of,
+)
+from flowengine.execution.records import NodeError
+from flowengine.execution.reports import (
+    ByDeadline,
+    ByDelivery,
+    ByEngine,
+    Completed,
+    Failed,
+    Outcome,
+    Reporter,
+)
+from flowengine.orchestrator import actors as orchestrator_actors
+from flowengine.orchestrator.process import POLICIES
+from flowengine.plugin.errors import AttemptError
+from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
+from flowengine.settings import Settings
+from flowengine.worker import actors as worker_actors
+
+TASK: Final = RunNode(
+    execution="x",
+    run=2,
+    node="a",
+    dispatch=7,
+    attempt=3,
+    handler="compute",
+    config=msgspec.Raw(b'{"a":"{{ b.result }}"}'),
+    reads=(Read("b", "data"), Read("c")),
+    timeout_ms=1500,
+    correlation_id="c",
+)
+
+
+def callback(by: Reporter, outcome: Outcome) -> Callback:
+    """A report."""
+    return Callback(
+        execution="x",
+        run=2,
+        node="a",
+        dispatch=7,
+        attempt=3,
+        by=by,
+        finished_at=1_795_525_433_000,
+        outcome=outcome,
+        correlation_id="c",
+    )
+
+
+COMPLETED: Final = Completed(msgspec.Raw(b'{"result":[1,2.5,null,"\\u00e9"]}'))
+FAILED: Final = Failed(
+    NodeError("boom", "on purpose", attempts=2, errors=(AttemptError(code="timeout", message="slow"),))
+)
+INHERITED: Final = Failed(NodeError("upstream_failed", "not run", caused_by="b", attempts=0))
+
+PAYLOADS: Final[dict[str, Payload]] = {
+    "start": StartExecution(execution="x", run=2, correlation_id="c", nodes=4),
+    "task": TASK,
+    "task that reads nothing": msgspec.structs.replace(TASK, reads=()),
+    "completed": callback(ByDelivery(2, 5), COMPLETED),
+    "completed, unnoted": callback(ByDelivery(1, 5, noted=False), COMPLETED),
+    "failed": callback(ByDelivery(2, 5), FAILED),
+    "inherited": callback(ByDelivery(2, 5), INHERITED),
+    "timed out": callback(ByDeadline(5), FAILED),
+    "timed out, never begun": callback(ByDeadline(), FAILED),
+    "lost": callback(ByEngine(3), FAILED),
+    "deadline": Deadline(execution="x", run=2, node="a", dispatch=7),
+}
+
+
+class Sent:
+    """A sink that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[Any, ...]] = []
+
+    def execute_command(self, *args: object) -> None:
+        """One command."""
+        self.commands.append(args)
+
+
+def declared() -> dict[str, str]:
+    """The actors that the services declare, and their queues."""
+    found: dict[str, str] = {}
+    for declare in (_declare_orchestrator, _declare_worker):
+        broker = build_broker(Settings(), {})
+        declare(broker)
+        found |= {name: actor.queue_name for name, actor in broker.actors.items()}
+    return found
+
+
+def _declare_orchestrator(broker: StreamsBroker) -> None:
+    orchestrator_actors.declare(broker, cast(Orchestrator, None))
+
+
+def _declare_worker(broker: StreamsBroker) -> None:
+    worker_actors.declare(broker, cast(Runner, None), cast(QuickGroups, None), WORKER_QUEUE)
+
+
+# -- the table
+
+
+def test_every_payload_has_one_row() -> None:
+    """And every row a payload that can be sent."""
+    assert [kind.payload for kind in MESSAGES] == list(get_args(Payload))
+    for payload in PAYLOADS.values():
+        assert kind_of(payload).payload is type(payload)
+
+
+def test_every_row_says_who_sends_it() -> None:
+    """In words, for whoever reads the table."""
+    assert all(kind.sender for kind in MESSAGES)
+
+
+def test_the_services_declare_the_actors_of_the_table_and_no_other() -> None:
+    """A message without an actor would wait for ever, an actor without a message never run."""
+    assert set(declared()) == {kind.actor for kind in MESSAGES}
+
+
+def test_every_actor_serves_the_queue_that_the_table_names() -> None:
+    """A task's queue is its handler's."""
+    queues = declared()
+    for kind in MESSAGES:
+        assert queues[kind.actor] == (kind.queue or WORKER_QUEUE)
+        assert (kind.queue is None) == (kind.payload is RunNode)
+
+
+def test_every_actor_has_a_policy_of_the_broker() -> None:
+    """Without one its messages would be acknowledged by the broker, whatever became of them."""
+    assert set(POLICIES) == {kind.actor for kind in MESSAGES if kind.queue == ORCHESTRATOR_QUEUE}
+
+
+# -- to bytes and back
+
+
+@pytest.mark.parametrize("name", PAYLOADS)
+def test_every_payload_survives_the_way_to_its_actor(name: str) -> None:
+    """Sent by the table, and decoded for the actor that the message names."""
+    payload, sink = PAYLOADS[name], Sent()
+    post(sink, "q", payload)
+    ((command, stream, entry, *fields),) = sink.commands
+    assert (command, stream, entry) == ("XADD", "fe:q:q", "*")
+    assert (fields[0], fields[1], fields[2]) == (ACTOR, kind_of(payload).actor, PAYLOAD)
+    assert decode(kind_of(payload).actor, fields[3]) == payload
+
+
+def test_each_kind_of_payload_is_tried() -> None:
+    """Nobody adds one and forgets it here."""
+    assert {type(payload) for payload in PAYLOADS.values()} == set(get_args(Payload))
+    reports = [payload for payload in PAYLOADS.values() if isinstance(payload, Callback)]
+    assert {type(report.by) for report in reports} == set(get_args(Reporter))
+    assert {type(report.outcome) for report in reports} == set(get_args(Outcome))
+
+
+@pytest.mark.parametrize("actor", [kind.actor for kind in MESSAGES])
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b'"\xff"', b"[" * 100_000, b'{"execution":1}'])
+def test_what_is_no_payload_is_refused(actor: str, data: bytes) -> None:
+    """By one error, whatever is wrong with it."""
+    with pytest.raises(UndecodablePayloadError):
+        decode(actor, data)
+
+
+def test_a_config_and_a_result_are_sent_as_they_are() -> None:
+    """Nothing decodes them on the way."""
+    assert b'"config":{"a":"{{ b.result }}"}' in msgspec.json.encode(TASK)
+    assert bytes(COMPLETED.result) in msgspec.json.encode(callback(ByDelivery(1, 5), COMPLETED))
