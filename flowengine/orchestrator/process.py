@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import dramatiq
 from dramatiq.middleware import Middleware
@@ -72,11 +73,17 @@ def setup() -> None:
 
 
 def run_process(
-    settings: Settings, *, threads: int, queues: tuple[str, ...] | None = None, stop: threading.Event
+    settings: Settings,
+    *,
+    threads: int,
+    queues: tuple[str, ...] | None = None,
+    stop: threading.Event,
+    announce: Callable[[float], None],
 ) -> int:
     """Run one orchestrator process until `stop` is set; finishes what runs, at most `grace_s`.
 
-    Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
+    Returns the exit code. `queues` and `announce` are accepted for the worker's sake: there is one queue
+    here, and no user's code that could hang.
     """
     hide_secrets(settings, read_environment())
     state = build_state(settings)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
-from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, take_lifeline
+from flowengine.supervision.child_shutdown import (
+    FATAL_EXIT,
+    announce_draining,
+    stop_on_signal,
+    take_lifeline,
+)
 
 
 def main() -> int:
@@ -35,7 +41,9 @@ def main() -> int:
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
-        return run_process(settings, threads=threads, queues=queues, stop=stop)
+        return run_process(
+            settings, threads=threads, queues=queues, stop=stop, announce=partial(announce_draining, lifeline)
+        )
     except (SettingsError, StoredFormatError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT
