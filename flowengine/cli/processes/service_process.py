@@ -26,13 +26,14 @@ def main() -> int:
 
     from flowengine.bootstrap import read_settings
     from flowengine.errors import SettingsError, StoredFormatError
-    from flowengine.observability import configure_logs
+    from flowengine.observability import configure_logs, log_uncaught_errors
 
     try:
         settings = read_settings()
         if "grace" in options:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)
+        log_uncaught_errors()
         if service == "orchestrator":
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:

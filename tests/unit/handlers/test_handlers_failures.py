@@ -211,11 +211,16 @@ def test_a_failure_on_purpose_that_can_be_stored_comes_back_as_it_is() -> None:
 @pytest.fixture
 def log() -> Iterator[StringIO]:
     """Where the real log goes."""
+    saved, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     sink = StringIO()
     configure_logs("worker", log_format="json", stream=sink)
+    structlog.configure(cache_logger_on_first_use=False)
     yield sink
-    structlog.reset_defaults()
-    logging.basicConfig(force=True)
+    structlog.configure(**saved)
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.mark.parametrize("case", CASES)
