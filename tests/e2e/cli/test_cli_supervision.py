@@ -208,7 +208,11 @@ def test_child_whose_words_nobody_read_ends_with_its_supervisor(tmp_path: Path) 
     """The kernel then answers with an error in the place of an end of file."""
     ours, theirs = socket.socketpair()
     script = draining_child(tmp_path)
-    with ours, theirs, subprocess.Popen([*PYTHON, script], stdin=theirs.fileno(), stdout=subprocess.PIPE) as process:
+    with (
+        ours,
+        theirs,
+        subprocess.Popen([*PYTHON, script], stdin=theirs.fileno(), stdout=subprocess.PIPE) as process,
+    ):
         select.select([ours], [], [], 20)
         ours.close()
         assert process.wait(timeout=20) == 70
