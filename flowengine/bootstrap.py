@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowengine.broker.streams.wire import post
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailableError
 from flowengine.observability import set_redactor
@@ -83,7 +84,7 @@ def build_executions(settings: Settings, registry: Registry) -> StoredExecutions
     return StoredExecutions(api_state, Health(state, queues))
 
 
-def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
+def build_broker(settings: Settings, policies: Policies, timing: Timing = TIMING) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
 
@@ -92,4 +93,5 @@ def build_broker(settings: Settings, policies: Policies) -> StreamsBroker:
         lease_s=settings.lease_s,
         max_deliveries=settings.max_deliveries,
         policies=policies,
+        timing=timing,
     )

@@ -1,4 +1,4 @@
-"""From stream entries to deliveries: what is joined, what cannot be read, what has been tried enough.
+"""Makes deliveries of stream entries, and sorts out those that are not to be delivered.
 
 Pure: talks to no server and reads no clock.
 """
@@ -20,7 +20,7 @@ from flowengine.broker.streams.dramatiq_messages import decode_message
 from flowengine.broker.streams.wire import MESSAGE, Understood, version_of
 
 JOINED_BYTES: Final = 4 * 1024 * 1024
-"""The payloads of one joined delivery together; a single larger one still goes alone."""
+"""The most that the payloads of one joined delivery are together. A larger one is not joined."""
 
 
 class _Batch:
@@ -32,7 +32,10 @@ class _Batch:
 
 
 class Assembled(msgspec.Struct, frozen=True):
-    """What one fetch amounts to."""
+    """What the entries of one fetch have become.
+
+    `exhausted`: those that were delivered too often.
+    """
 
     deliveries: list[Delivery]
     undecodable: list[Entry]
@@ -41,10 +44,11 @@ class Assembled(msgspec.Struct, frozen=True):
 
 
 class Assembler:
-    """Makes deliveries of one queue. `release` is told when a delivery's entries are settled.
+    """Makes the deliveries of one queue.
 
-    `understood`: the engine messages that this process can deal with. `consumer`: in whose name entries are
-    held. `return_part` hands back entries that were not begun. `stream` is the queue's key.
+    `understood`: the engine messages that this process can deal with. `release` is called with entries
+    whose leases need not be kept any more, `hand_back_part` with those of a delivery that have not begun.
+    `stream` is the queue's key, `consumer` the name in which entries are held.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class Assembler:
         understood: Understood,
         max_deliveries: int,
         release: Callable[[str, Iterable[Entry]], None],
-        return_part: Callable[[Delivery, Sequence[int]], None],
+        hand_back_part: Callable[[Delivery, Sequence[int]], None],
         stream: str,
         threads: Callable[[], int] = lambda: 1,
         consumer: str = "",
@@ -67,7 +71,7 @@ class Assembler:
         self._understood = understood
         self._max_deliveries = max_deliveries
         self._release = release
-        self._return_part = return_part
+        self._hand_back_part = hand_back_part
         self._stream = stream
         self._names = {name.encode(): name for name in policies}
 
@@ -86,9 +90,9 @@ class Assembler:
             elif entry.payload is not None and self._is_shared(entry):
                 shared.setdefault(entry.actor, []).append(entry)
             elif entry.payload is not None:
-                self._place(entry, open_batches, batches)
+                self._add(entry, open_batches, batches)
             else:
-                self._place_ordinary(entry, done)
+                self._add_ordinary(entry, done)
         done.deliveries.extend([self._engine_delivery(batch.entries) for batch in batches])
         for actor, entries in shared.items():
             done.deliveries.extend([self._engine_delivery(part) for part in self._shares(actor, entries)])
@@ -101,7 +105,7 @@ class Assembler:
         return policy.may_join(entry.payload)
 
     def _shares(self, actor: str, entries: list[Entry]) -> list[list[Entry]]:
-        """For two threads: more would wait for the interpreter lock as long as they work."""
+        """Shared out between two threads: more would spend their time waiting for the interpreter lock."""
         size = min(self._policies[actor].join, math.ceil(len(entries) / min(2, self._threads())))
         return [entries[at : at + size] for at in range(0, len(entries), size)]
 
@@ -121,11 +125,11 @@ class Assembler:
         policy = self._policies.get(entry.actor)
         return policy is not None and policy.on_dead is not None
 
-    def _place(self, entry: Entry, open_batches: dict[str, _Batch], batches: list[_Batch]) -> None:
+    def _add(self, entry: Entry, open_batches: dict[str, _Batch], batches: list[_Batch]) -> None:
         policy = self._policies.get(entry.actor)
         size = len(entry.payload or b"")
-        alone = policy is None or policy.join == 1 or policy.may_join is not None or entry.deliveries > 1
-        batch = None if alone else open_batches.get(entry.actor)
+        unjoined = policy is None or policy.join == 1 or policy.may_join is not None or entry.deliveries > 1
+        batch = None if unjoined else open_batches.get(entry.actor)
         if (
             batch is None
             or policy is None
@@ -134,12 +138,12 @@ class Assembler:
         ):
             batch = _Batch()
             batches.append(batch)
-            if not alone:
+            if not unjoined:
                 open_batches[entry.actor] = batch
         batch.entries.append(entry)
         batch.size += size
 
-    def _place_ordinary(self, entry: Entry, done: Assembled) -> None:
+    def _add_ordinary(self, entry: Entry, done: Assembled) -> None:
         if len(entry.fields) != 2 or entry.fields[0] != MESSAGE:
             done.undecodable.append(entry)
             return
@@ -149,7 +153,7 @@ class Assembler:
             done.undecodable.append(entry)
             return
         if message.queue_name != self._queue:
-            # Dramatiq finds a message's consumer by its queue's name.
+            # Dramatiq finds the consumer of a message by the queue's name in it.
             message = message.copy(queue_name=self._queue)
         done.deliveries.append(self._delivery(message, [entry], engine=False))
 
@@ -173,7 +177,7 @@ class Assembler:
             entries,
             engine=engine,
             release=self._release,
-            return_part=self._return_part,
+            hand_back_part=self._hand_back_part,
             stream=self._stream,
             consumer=self._consumer,
         )

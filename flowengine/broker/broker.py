@@ -1,9 +1,9 @@
 """Dramatiq's broker on Redis Streams consumer groups.
 
-Sending is one XADD, so it joins the caller's transaction; receiving blocks; acknowledging is the
-engine's own business, inside the transaction that carries a message's effect. No Lua, no clock but
-Redis's for anything that two processes must agree on. At least once: whatever a process held when it
-died comes back within a lease and a second or two.
+To send is one XADD, which can join the caller's transaction. To receive is a read that blocks. The engine
+acknowledges its messages itself, in the transaction that carries a message's effect. There is no Lua, and
+no clock but Redis's for anything that two processes must agree on. Messages are delivered at least once:
+what a process held when it died comes back within a lease and a second or two.
 """
 
 from __future__ import annotations
@@ -32,27 +32,20 @@ from flowengine.broker.errors import (
     join_timed_out,
     queue_not_found,
 )
-from flowengine.broker.hand_back import return_part, return_unstarted
-from flowengine.broker.in_flight import InFlight
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.held_messages import HeldMessages
+from flowengine.broker.leases.hand_back import hand_back_part, hand_back_unstarted
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.policy import Policies
-from flowengine.broker.put_off import PutOffMessages
+from flowengine.broker.set_aside.put_off import PutOffMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
 from flowengine.queues import CONSUMER_PREFIX, later_key
 
-DAY_S: Final = 24 * 3600.0
-
-LEAVE_WITHIN_S: Final = 2.0
-"""How long a stop waits for the good manners; a group that is not left forgets its consumer in time."""
-
-STOP_MARGIN_S: Final = 1.0
-"""For the good manners after what runs has ended; a supervisor waits three seconds longer than `grace`."""
-
-ALONE_FROM: Final = 3
-"""The delivery from which on a process takes a message alone; sooner where the limit is lower."""
+SUSPECT_FROM: Final = 3
+"""From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,10 +53,10 @@ log = structlog.stdlib.get_logger(__name__)
 class StreamsBroker(dramatiq.Broker):
     """A Dramatiq broker whose queues are streams. Opens no connection before it is used.
 
-    `connect` makes clients that do not retry by themselves. `policies` names the engine's actors: their
-    messages are settled by `receipt()` alone. `lease_s` is how long a message stays a silent
-    process's; `max_deliveries` how often one may be delivered, where its policy limits that. `readable` are
-    the payload fields of the versions that this process reads.
+    `connect` makes clients that do not retry by themselves. `policies` names the engine's actors, whose
+    messages only their receipts acknowledge. A message stays with a silent process for `lease_s`, and is
+    delivered at most `max_deliveries` times if its policy limits that. `readable` are the payload fields
+    of the versions that this process reads.
     """
 
     def __init__(
@@ -76,22 +69,22 @@ class StreamsBroker(dramatiq.Broker):
         consumer_name: str | None = None,
         partition: str = "",
         readable: frozenset[bytes] = READABLE_PAYLOADS,
-        remove_idle_s: float = DAY_S,
+        timing: Timing = TIMING,
         middleware: Iterable[Middleware] = (),
     ) -> None:
         self.policies: Policies = dict(policies or {})
         self.max_deliveries = max_deliveries
-        self.in_flight = InFlight(alone_from=min(ALONE_FROM, max(2, max_deliveries)))
+        self.timing = timing
+        self.held_messages = HeldMessages(timing, suspect_from=min(SUSPECT_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()
-        self._remove_idle_s = remove_idle_s
         self._partition = partition
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
-        self._keeper: Keeper | None = None
+        self._keeper: LeaseKeeper | None = None
         self.worker: Worker | None = None
         """Dramatiq's, once it boots."""
         super().__init__(middleware=[_Lifecycle(), *middleware])
@@ -136,12 +129,12 @@ class StreamsBroker(dramatiq.Broker):
         """Its payloads. Raises NoMessageError, UndecodablePayloadError."""
         return self.receipt().held()
 
-    def return_part(self, delivery: Delivery, entries: Sequence[int]) -> None:
-        """Hand back payloads of a message in hand that have not been begun: at once and uncounted."""
-        return_part(self.group, delivery, entries)
+    def hand_back_part(self, delivery: Delivery, entries: Sequence[int]) -> None:
+        """Hand back payloads of a running message that have not begun: at once, and uncounted."""
+        hand_back_part(self.group, delivery, entries)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
-        """A consumer of a declared queue. `prefetch` and `timeout` are not used: see `InFlight`."""
+        """A consumer of a declared queue. Ignores `prefetch` and `timeout`: see `HeldMessages`."""
         if queue_name not in self.queues:
             raise queue_not_found(queue_name)
         self._start_keeper()
@@ -160,22 +153,22 @@ class StreamsBroker(dramatiq.Broker):
         return set(self.queues)
 
     def stop(self, worker: Worker, *, within_s: float) -> bool:
-        """Stop Dramatiq's worker in good order; what still runs after `within_s` is handed back.
+        """Stop Dramatiq's worker. What still runs after `within_s` is handed back.
 
-        Returns whether all has ended; if not, threads still use this broker, and the process should end.
-        Dramatiq waits so long for its worker threads, and again for those that fetch, which may be at a
-        message as well: its supervisor would not wait for that.
+        Returns whether everything has ended. If not, threads still use this broker, and the process
+        should end. Dramatiq waits so long for its worker threads, and then as long again for the threads
+        that fetch, which may process a message as well. A supervisor would not wait for that.
         """
         stopping = threading.Thread(
             target=worker.stop, kwargs={"timeout": int(within_s * 1000)}, name="stop", daemon=True
         )
         stopping.start()
-        stopping.join(within_s + STOP_MARGIN_S)
+        stopping.join(within_s + self.timing.stop_margin_s)
         if not stopping.is_alive():
             return True
         for queue in list(self._consumers):
-            chosen = self.in_flight.give_back(self.in_flight.all(queue), even_running=True)
-            return_unstarted(self.group, chosen, reason="out of time")
+            chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
+            hand_back_unstarted(self.group, chosen, reason="out of time")
         return False
 
     def close(self) -> None:
@@ -197,7 +190,7 @@ class StreamsBroker(dramatiq.Broker):
             self.flush(queue)
 
     def join(self, queue_name: str, *, timeout: int | None = None) -> None:
-        """Wait until a queue is empty and all its messages are settled; `timeout` in milliseconds."""
+        """Wait until all messages of a queue are acknowledged; `timeout` in milliseconds."""
         deadline = None if timeout is None else time.monotonic() + timeout / 1000
         while self.group.client.xlen(self.group.stream(queue_name)):
             if deadline is not None and time.monotonic() > deadline:
@@ -239,9 +232,9 @@ class StreamsBroker(dramatiq.Broker):
         return any(policy is None or policy.on_dead is not None for policy in policies)
 
     def begin(self, delivery: MessageProxy) -> None:
-        """The calling thread starts to process; marks the delivery failed if it must not."""
+        """The calling thread starts to process. Marks the delivery failed if it must not run."""
         if isinstance(delivery, Delivery):
-            if self.in_flight.start(delivery):
+            if self.held_messages.start(delivery):
                 self._current.delivery = delivery
             else:
                 delivery.fail()
@@ -251,10 +244,10 @@ class StreamsBroker(dramatiq.Broker):
         self._current.delivery = None
 
     def stop_fetching(self) -> None:
-        """Take no more messages; wakes the consumers that block in reading."""
-        self.in_flight.stop()
-        # Beside the stopping: where Redis's name is gone already, looking it up takes seconds. A consumer
-        # that is not woken wakes by itself within one.
+        """Take no more messages. Wakes the consumers that block in reading."""
+        self.held_messages.stop()
+        # On a thread of its own: if Redis's name is gone already, to look it up takes seconds. A consumer
+        # that is not woken wakes by itself within a second.
         threading.Thread(target=self._wake, name="wake", daemon=True).start()
 
     def _wake(self) -> None:
@@ -262,12 +255,12 @@ class StreamsBroker(dramatiq.Broker):
             consumer.wake()
 
     def leave(self) -> None:
-        """The worker is down: end renewal, and leave the groups in which nothing is pending."""
+        """The worker has stopped: renew no more leases, and leave the groups in which nothing is pending."""
         if self._keeper is not None:
             self._keeper.stop()
         leaving = threading.Thread(target=self._leave_groups, name="leave", daemon=True)
         leaving.start()
-        leaving.join(LEAVE_WITHIN_S)
+        leaving.join(self.timing.leave_within_s)
 
     def _leave_groups(self) -> None:
         try:
@@ -279,7 +272,7 @@ class StreamsBroker(dramatiq.Broker):
             log.info("broker.groups_not_left", error=str(error) or type(error).__name__)
 
     def _actors_of(self, queue: str) -> list[str]:
-        """The actors whose messages the queue may hold: all, where none is declared on it."""
+        """The actors whose messages the queue may hold: all of them if none is declared on it."""
         own = [name for name, actor in self.actors.items() if actor.queue_name == queue]
         return own or list(self.actors)
 
@@ -287,12 +280,12 @@ class StreamsBroker(dramatiq.Broker):
         group = self.group
         with self._making:
             if self._keeper is None:
-                self._keeper = Keeper(
+                self._keeper = LeaseKeeper(
                     group,
-                    self.in_flight,
+                    self.held_messages,
                     lambda: tuple(self._consumers),
                     PutOffMessages(group, self.understood).move_back,
-                    remove_idle_s=self._remove_idle_s,
+                    self.timing,
                 )
             self._keeper.start()
 
@@ -310,7 +303,7 @@ class _Lifecycle(Middleware):
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).worker = worker
-        _streams(broker).in_flight.open(worker.worker_threads)
+        _streams(broker).held_messages.open(worker.worker_threads)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).stop_fetching()

@@ -1,8 +1,8 @@
-"""One queue's messages, handed to Dramatiq one at a time.
+"""Hands the messages of one queue to Dramatiq, one at a time.
 
-Decides when to look for lapsed messages and when for new ones, and what an end of processing means.
-Never raises a connection error from iteration: Dramatiq would stop for three seconds. What is in
-flight is the broker's business, since Dramatiq replaces consumers after an error.
+Decides when to look for lapsed messages and when for new ones, and what happens to a message at the end
+of its processing. Iteration never raises a connection error: Dramatiq would stop for three seconds. What
+is held belongs to the broker, because Dramatiq replaces consumers after an error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import dramatiq
 import redis
@@ -21,79 +21,73 @@ from dramatiq.broker import MessageProxy
 from dramatiq.errors import ActorNotFound
 
 from flowengine.broker.assembler import Assembler
-from flowengine.broker.dead_letters import Reason, bury
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import connection_closed
-from flowengine.broker.hand_back import return_failed, return_unstarted
-from flowengine.broker.lone_messages import InPlace
-from flowengine.broker.put_off import put_off
-from flowengine.broker.recoverer import Takeover
+from flowengine.broker.inline_processor import InlineProcessor
+from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_unstarted
+from flowengine.broker.leases.recoverer import Recoverer
+from flowengine.broker.set_aside.dead_letters import Reason, bury
+from flowengine.broker.set_aside.put_off import put_off
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
-from flowengine.broker.streams.wire import UndecodablePayloadError
+from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge
 
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker
-
-BLOCK_AT_MOST_S: Final = 1.0
-BACK_OFF_FROM_S: Final = 0.05
-BACK_OFF_TO_S: Final = 2.0
-STOPPING_REST_S: Final = 0.05
-HANDOVER_S: Final = 0.0001
-"""How long a consumer keeps out of the way of the thread that it has just given a message."""
 
 log = structlog.stdlib.get_logger(__name__)
 
 
 class StreamsConsumer(dramatiq.Consumer):
-    """Dramatiq's consumer of one queue. Iterate from one thread; `ack` and `nack` from any.
+    """Dramatiq's consumer of one queue. One thread iterates; any thread calls `ack` and `nack`.
 
-    Dramatiq gets to see only what its own threads are to process: see `InPlace`.
+    Dramatiq sees only what its own threads shall process: see `InlineProcessor`.
     """
 
     def __init__(self, broker: StreamsBroker, queue: str) -> None:
         self._broker = broker
         self._queue = queue
-        self._in_flight = broker.in_flight
+        self._held = broker.held_messages
+        self._timing = broker.timing
         self._join = broker.join_limit(queue)
         # Its own connection: it blocks in reading.
         self._client = OwnConnection(broker.connect_one())
         self._group = broker.group_over(self._client)
         cautious = broker.is_cautious(queue)
-        self._takeover = Takeover(self._group, queue, self._in_flight, cautious=cautious)
+        self._recoverer = Recoverer(self._group, queue, self._held, self._timing, cautious=cautious)
         self._assembler = Assembler(
             queue,
             broker.policies,
             understood=broker.understood,
             max_deliveries=broker.max_deliveries,
-            release=self._in_flight.release,
-            return_part=broker.return_part,
+            release=self._held.release,
+            hand_back_part=broker.hand_back_part,
             stream=self._group.stream(queue),
-            threads=lambda: self._in_flight.threads,
+            threads=lambda: self._held.threads,
             consumer=self._group.consumer.decode(),
         )
         self._fetching = Lock()
         self._closed = False
-        self._in_place = InPlace(queue, broker.policies, self._take_for_others)
+        self._inline = InlineProcessor(queue, broker.policies, self._take_for_others, self._timing)
         self._ready: deque[Delivery] = deque()
-        self._greeted = False
+        self._prepared = False
         self._drained = False
         self._connection_id = 0
         self._failures = 0
 
     def __next__(self) -> MessageProxy | None:
-        """The next delivery, or None: after about a second without one, or when one was processed here."""
+        """The next delivery. None after about a second without one, or when one was processed here."""
         delivery = self._take()
         if delivery is None:
             return None
-        alone = self._drained and not self._ready and self._in_flight.is_alone(delivery)
+        alone = self._drained and not self._ready and self._held.holds_only(delivery)
         worker = self._broker.worker
-        # Consumers of several queues share the threads, and fetch for them without asking one another.
+        # The consumers of several queues share the threads, and do not know what another one processes.
         sole = self._broker.consumer_count == 1
-        if not self._in_place.suits(delivery, alone=alone and sole) or worker is None:
+        if not self._inline.suits(delivery, alone=alone and sole) or worker is None:
             return delivery
-        self._drained = False  # there is no other thread to keep out of the way of
-        self._in_place.process(delivery, worker)
+        self._drained = False  # no other thread has been woken
+        self._inline.process(delivery, worker)
         return None
 
     def _take(self) -> Delivery | None:
@@ -101,42 +95,42 @@ class StreamsConsumer(dramatiq.Consumer):
             return self._next()
 
     def _take_for_others(self) -> Delivery | None:
-        """For Dramatiq's threads while this consumer's is at work itself: it counts as one of them."""
-        within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
-        self._in_flight.wait_for_thread(beside=len(self._ready), within_s=within_s)
+        """The next delivery for Dramatiq's threads, while this consumer's thread works as one of them."""
+        within_s = min(self._timing.block_at_most_s, self._held.until_overdue_s())
+        self._held.wait_for_thread(unassigned=len(self._ready), within_s=within_s)
         with self._fetching:
             if self._closed:
                 return None
-            # Asked anew: whoever held the lock meanwhile may have used the thread.
-            idle = self._in_flight.wait_for_thread(beside=len(self._ready), within_s=0)
-            if idle or self._in_flight.stopping:
+            # Asked again: whoever held the lock meanwhile may have used the thread.
+            idle = self._held.wait_for_thread(unassigned=len(self._ready), within_s=0)
+            if idle or self._held.stopping:
                 return self._next()
-            self._return_overdue()
+            self._hand_back_overdue()
         return None
 
     def _next(self) -> Delivery | None:
         if self._ready:
             return self._ready.popleft()
-        if self._in_flight.stopping:
-            self._return_waiting("stopping")
-            time.sleep(STOPPING_REST_S)
+        if self._held.stopping:
+            self._hand_back_waiting("stopping")
+            time.sleep(self._timing.stopping_rest_s)
             return None
         if self._drained:
-            # Asking for more at once would take the interpreter lock from the thread just woken.
+            # To ask for more at once would take the interpreter lock from the thread that was just woken.
             self._drained = False
-            time.sleep(HANDOVER_S)
-        self._return_overdue()
-        within_s = min(BLOCK_AT_MOST_S, self._in_flight.until_overdue_s())
-        room = self._in_flight.wait_for_room(join=self._join, within_s=within_s)
-        if room > 0:
-            self._fill(max(1, room // self._broker.consumer_count))
+            time.sleep(self._timing.handover_s)
+        self._hand_back_overdue()
+        within_s = min(self._timing.block_at_most_s, self._held.until_overdue_s())
+        most = self._held.wait_to_fetch(join=self._join, within_s=within_s)
+        if most > 0:
+            self._fetch(max(1, most // self._broker.consumer_count))
         return self._ready.popleft() if self._ready else None
 
     def ack(self, message: MessageProxy) -> None:
-        """The actor has returned or raised. The engine's messages are settled by their own transactions."""
+        """The actor has returned or raised. The engine's own transactions have acknowledged its messages."""
         delivery = _delivery(message)
-        if delivery.given_back:
-            self._in_flight.finish(delivery)
+        if delivery.withdrawn:
+            self._held.finish(delivery)
         elif isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:
             self._bury(delivery, "undecodable")
         elif delivery.engine:
@@ -144,13 +138,13 @@ class StreamsConsumer(dramatiq.Consumer):
         elif delivery.exception is not None:
             self._bury(delivery, "raised")
         else:
-            self._settle(delivery)
+            self._acknowledge(delivery)
 
     def nack(self, message: MessageProxy) -> None:
-        """The message is refused: it goes to the dead letters, unless it is the engine's and was started."""
+        """Dramatiq refuses the message. An engine message is handed back; any other is a dead letter."""
         delivery = _delivery(message)
-        if delivery.given_back:
-            self._in_flight.finish(delivery)
+        if delivery.withdrawn:
+            self._held.finish(delivery)
         elif delivery.engine:
             self._end(delivery)
         elif isinstance(delivery.exception, ActorNotFound):
@@ -160,23 +154,23 @@ class StreamsConsumer(dramatiq.Consumer):
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Hand back what has not started."""
-        chosen = self._in_flight.give_back([_delivery(message) for message in messages])
-        return_unstarted(self._broker.group, chosen, reason="requeued")
+        chosen = self._held.withdraw([_delivery(message) for message in messages])
+        hand_back_unstarted(self._broker.group, chosen, reason="requeued")
 
     def close(self) -> None:
-        """Hand back what was fetched for nobody; when the process stops, also what still runs."""
-        if self._in_flight.stopping:
-            chosen = self._in_flight.give_back(self._in_flight.all(self._queue), even_running=True)
+        """Hand back what no thread has been given. When the process stops, also what still runs."""
+        if self._held.stopping:
+            chosen = self._held.withdraw(self._held.all(self._queue), even_running=True)
         else:
-            chosen = self._in_flight.give_back(self._ready)
+            chosen = self._held.withdraw(self._ready)
         self._ready.clear()
         self._closed = True
-        self._in_place.end()
-        return_unstarted(self._broker.group, chosen, reason="closing")
+        self._inline.end()
+        hand_back_unstarted(self._broker.group, chosen, reason="closing")
         self._client.close()
 
     def wake(self) -> None:
-        """End a blocking read early. Callable from any thread; does nothing when Redis is away."""
+        """End a blocking read early. Any thread may call this. Does nothing if Redis cannot be reached."""
         try:
             self._broker.group.unblock(self._connection_id)
         except redis.RedisError as error:
@@ -184,48 +178,48 @@ class StreamsConsumer(dramatiq.Consumer):
 
     # -- fetching
 
-    def _fill(self, room: int) -> None:
+    def _fetch(self, most: int) -> None:
         try:
-            if not self._greeted:
-                self._greet()
-            taken = self._takeover.take(room)
+            if not self._prepared:
+                self._prepare()
+            taken = self._recoverer.take(most)
             if not taken:
-                self._in_flight.end_admission(self._queue)
-                taken = self._read(room)
+                self._held.end_admission(self._queue)
+                taken = self._read(most)
             if taken:
                 self._receive(taken)
-            self._recover()
+            self._end_outage()
         except redis.RedisError as error:
             self._back_off(error)
         finally:
-            self._in_flight.end_admission(self._queue)
+            self._held.end_admission(self._queue)
 
-    def _greet(self) -> None:
-        """First contact, or first after a failure."""
+    def _prepare(self) -> None:
+        """Before the first fetch, and before the first one after a failure."""
         self._connection_id = self._group.connection_id()
         self._group.create(self._queue)
         uptime_s = self._group.server_uptime_s()
         lease_s = self._group.lease_ms / 1000
         if uptime_s < lease_s:
-            # Every holder is about to come back and renew.
-            self._takeover.postpone(lease_s - uptime_s)
-        self._greeted = True
+            # Every holder is about to reconnect and to renew its leases.
+            self._recoverer.postpone(lease_s - uptime_s)
+        self._prepared = True
 
-    def _read(self, room: int) -> list[tuple[RawEntry, int]]:
-        block_s = min(BLOCK_AT_MOST_S, self._takeover.rest_s(), self._in_flight.until_overdue_s())
+    def _read(self, most: int) -> list[tuple[RawEntry, int]]:
+        block_s = min(self._timing.block_at_most_s, self._recoverer.rest_s(), self._held.until_overdue_s())
         begun = time.monotonic()
-        found = self._group.read(self._queue, room, max(1, int(block_s * 1000)))
-        if time.monotonic() - begun > block_s + self._takeover.standstill_s:
-            self._takeover.postpone()
-        self._drained = 0 < len(found) < room
+        found = self._group.read(self._queue, most, max(1, int(block_s * 1000)))
+        if time.monotonic() - begun > block_s + self._recoverer.standstill_s:
+            self._recoverer.postpone()
+        self._drained = 0 < len(found) < most
         return [(entry, 1) for entry in found]
 
     def _receive(self, raw: list[tuple[RawEntry, int]]) -> None:
         assembled = self._assembler.assemble(raw)
-        self._in_flight.hold(assembled.deliveries)
+        self._held.hold(assembled.deliveries)
         self._ready.extend(assembled.deliveries)
-        if self._in_flight.stopping:
-            self._return_waiting("stopping")
+        if self._held.stopping:
+            self._hand_back_waiting("stopping")
             self._ready.clear()
         for entry in assembled.not_understood:
             put_off(self._group, self._queue, entry)
@@ -235,52 +229,54 @@ class StreamsConsumer(dramatiq.Consumer):
         for entry in assembled.exhausted:
             bury(self._group, self._queue, entry, "exhausted", policies)
 
-    def _recover(self) -> None:
+    def _end_outage(self) -> None:
         if self._failures:
             log.info("broker.connection_recovered", queue=self._queue, failures=self._failures)
             self._failures = 0
 
     def _back_off(self, error: redis.RedisError) -> None:
         if is_missing_group(error):
-            self._greeted = False
+            self._prepared = False
             log.warning("broker.group_lost", queue=self._queue)
             return
-        self._greeted = False
-        self._takeover.postpone()
+        self._prepared = False
+        self._recoverer.postpone()
         if not self._failures:
             log.warning("broker.connection_lost", queue=self._queue, error=str(error) or type(error).__name__)
         self._failures += 1
-        limit = min(BACK_OFF_TO_S, BACK_OFF_FROM_S * 2 ** min(self._failures, 10))
-        self._in_flight.rest(random.uniform(limit / 2, limit))
+        doubled_s = self._timing.back_off_from_s * 2 ** min(self._failures, 10)
+        limit = min(self._timing.back_off_to_s, doubled_s)
+        self._held.rest(random.uniform(limit / 2, limit))
 
-    # -- giving back and settling
+    # -- handing back, acknowledging, burying
 
-    def _return_overdue(self) -> None:
-        overdue = self._in_flight.overdue()
+    def _hand_back_overdue(self) -> None:
+        overdue = self._held.overdue()
         if overdue:
-            chosen = self._in_flight.give_back(overdue)
-            return_unstarted(self._broker.group, chosen, reason="not started in time")
+            chosen = self._held.withdraw(overdue)
+            hand_back_unstarted(self._broker.group, chosen, reason="not started in time")
 
-    def _return_waiting(self, reason: str) -> None:
-        waiting = self._in_flight.waiting(self._queue)
+    def _hand_back_waiting(self, reason: str) -> None:
+        waiting = self._held.waiting(self._queue)
         if waiting:
-            return_unstarted(self._broker.group, self._in_flight.give_back(waiting), reason=reason)
+            hand_back_unstarted(self._broker.group, self._held.withdraw(waiting), reason=reason)
 
     def _end(self, delivery: Delivery) -> None:
-        unsettled = delivery.unsettled
-        self._in_flight.finish(delivery)
-        if unsettled:
-            return_failed(self._broker.group, delivery, unsettled)
+        """Hand back what the engine has not acknowledged."""
+        unacknowledged = delivery.unacknowledged
+        self._held.finish(delivery)
+        if unacknowledged:
+            hand_back_failed(self._broker.group, delivery, unacknowledged, after_s=self._timing.retry_after_s)
 
-    def _settle(self, delivery: Delivery) -> None:
+    def _acknowledge(self, delivery: Delivery) -> None:
         group = self._broker.group
         pipe = group.client.pipeline(transaction=True)
-        group.settle(pipe, self._queue, [entry.id for entry in delivery.entries])
+        acknowledge(pipe, group.stream(self._queue), [entry.id for entry in delivery.entries])
         try:
             pipe.execute()
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise connection_closed(error) from error
-        self._in_flight.finish(delivery)
+        self._held.finish(delivery)
 
     def _bury(self, delivery: Delivery, reason: Reason) -> None:
         try:
@@ -288,7 +284,7 @@ class StreamsConsumer(dramatiq.Consumer):
                 bury(self._broker.group, self._queue, entry, reason, self._broker.policies)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise connection_closed(error) from error
-        self._in_flight.finish(delivery)
+        self._held.finish(delivery)
 
 
 def _delivery(message: MessageProxy) -> Delivery:

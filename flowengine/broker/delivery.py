@@ -1,7 +1,7 @@
-"""One message in this process's hands, and the stream entries behind it.
+"""One message that this process holds, and the stream entries behind it.
 
-Knows which entries are settled; refuses to talk to Redis by itself: `acknowledge` queues commands on
-the caller's transaction, and `confirm` records that this transaction has succeeded.
+Knows which entries are acknowledged. Does not talk to Redis: `acknowledge` queues commands on the caller's
+transaction, and `confirm` records that this transaction has succeeded.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from typing import Any, Final
 import dramatiq
 from dramatiq.broker import MessageProxy
 
-from flowengine.broker.streams.wire import decode
+from flowengine.broker.streams.wire import acknowledge, decode
 from flowengine.engine.held import Held, Sink
-from flowengine.queues import GROUP
 
 
 class Entry:
-    """One stream entry: its id, how often it has been delivered (1: the first time), its content."""
+    """One stream entry: its id, how often it has been delivered (1: the first time), what it holds."""
 
-    __slots__ = ("actor", "deliveries", "fields", "id", "payload", "settled")
+    __slots__ = ("acknowledged", "actor", "deliveries", "fields", "id", "payload")
 
     def __init__(
         self, entry_id: bytes, deliveries: int, actor: str, payload: bytes | None, fields: list[bytes]
@@ -30,14 +29,14 @@ class Entry:
         self.actor: Final = actor
         self.payload: Final = payload
         self.fields: Final = fields
-        self.settled = False
+        self.acknowledged = False
 
 
 class Delivery(MessageProxy):
     """What Dramatiq passes through its threads; also the engine's Receipt.
 
-    `engine` tells whether only the engine's own transaction acknowledges it. `given_back` is set once
-    its entries are no longer this process's to settle: Dramatiq's acknowledgement then does nothing.
+    `engine`: only the engine's own transactions acknowledge it. `withdrawn`: its entries were handed back, so
+    that Dramatiq's acknowledgement does nothing.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Delivery(MessageProxy):
         *,
         engine: bool,
         release: Callable[[str, Iterable[Entry]], None],
-        return_part: Callable[[Delivery, Sequence[int]], None],
+        hand_back_part: Callable[[Delivery, Sequence[int]], None],
         stream: str,
         consumer: str = "",
     ) -> None:
@@ -57,9 +56,9 @@ class Delivery(MessageProxy):
         self.entries = entries
         self.engine = engine
         self.started = False
-        self.given_back = False
+        self.withdrawn = False
         self._release = release
-        self._return_part = return_part
+        self._hand_back_part = hand_back_part
         self._stream = stream
         self._consumer = consumer
 
@@ -76,13 +75,13 @@ class Delivery(MessageProxy):
 
     @property
     def exception(self) -> BaseException | None:
-        """What the actor raised, while Dramatiq settles the message."""
+        """What the actor raised, if it did."""
         return self._exception
 
     @property
-    def unsettled(self) -> list[Entry]:
+    def unacknowledged(self) -> list[Entry]:
         """The entries that no transaction has acknowledged."""
-        return [entry for entry in self.entries if not entry.settled]
+        return [entry for entry in self.entries if not entry.acknowledged]
 
     def held(self) -> list[Held[Any]]:
         """The payloads as their actor's structs. Raises UndecodablePayloadError."""
@@ -99,17 +98,15 @@ class Delivery(MessageProxy):
 
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
         """Queue exactly two commands, XACK and XDEL, for the payloads at these indexes."""
-        ids = [self.entries[index].id for index in entries]
-        sink.execute_command("XACK", self._stream, GROUP, *ids)
-        sink.execute_command("XDEL", self._stream, *ids)
+        acknowledge(sink, self._stream, [self.entries[index].id for index in entries])
 
     def confirm(self, entries: Sequence[int]) -> None:
-        """The transaction that carried `acknowledge` has succeeded: these payloads are settled."""
+        """The transaction that carried `acknowledge` has succeeded."""
         chosen = [self.entries[index] for index in entries]
         for entry in chosen:
-            entry.settled = True
+            entry.acknowledged = True
         self._release(self.queue, chosen)
 
     def hand_back(self, entries: Sequence[int]) -> None:
-        """Hand back payloads that have not been begun: at once, and uncounted."""
-        self._return_part(self, entries)
+        """Hand back payloads that have not begun: at once, and uncounted."""
+        self._hand_back_part(self, entries)

@@ -1,7 +1,7 @@
-"""What an engine actor asks of the broker: joining, and what happens to a message that kills.
+"""What an engine actor asks of the broker: which messages are joined, and what happens to one that kills.
 
-Pure data. An actor without a policy is an ordinary Dramatiq actor: never joined, acknowledged by
-the broker, and dead-lettered without a callback.
+Pure data. An actor without a policy is an ordinary Dramatiq actor: its messages are never joined, the broker
+acknowledges them, and no callback tells of a dead letter.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ import msgspec
 from flowengine.execution.messages import Callback, RunNode
 
 LastWords: TypeAlias = Callable[[RunNode, int], Callback]
-"""Given a task and how often its processing was started: what tells the orchestrator of its death."""
+"""Given a task and how often it was started: the callback that tells the orchestrator of its death."""
 
 
 class ActorPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How the broker treats the messages of one engine actor.
 
-    `join` is how many waiting messages may reach the actor as one list. With `may_join`, only those whose
-    payload it agrees to, and shared out between two threads. While messages come one at a time, those
-    whose payload `is_quick` agrees to may be processed by the thread that has fetched them. With `on_dead`,
-    a message delivered more than the broker's `max_deliveries` times goes to the dead letters, and the
-    callback is sent in the same transaction. Without it, messages are delivered until they are
-    acknowledged.
+    * `join`: so many waiting messages may reach the actor as one list.
+    * `may_join`: only messages whose payload it accepts are joined, and they are shared out between two
+      threads.
+    * `is_quick`: messages whose payload it accepts may run on the thread that has fetched them, while
+      they come one at a time.
+    * `on_dead`: a message that was delivered more often than the broker's `max_deliveries` goes to the dead
+      letters, and this callback is sent in the same transaction. Without it, messages are delivered until
+      they are acknowledged.
     """
 
     join: int = 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 import msgspec
 
 from flowengine.engine.ports import NodeState, QueryStore
@@ -18,7 +16,8 @@ from flowengine.execution.views import (
     moment,
     moment_or_none,
 )
-from flowengine.workflow.plan import Plan, PlanNode, Task
+from flowengine.execution.work import handler_of
+from flowengine.workflow.plan import Plan, PlanNode
 
 
 def status(store: QueryStore, execution: str) -> ExecutionView:
@@ -72,7 +71,7 @@ def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
         started = max(state.begun_at, record.queued_at or 0)
     return NodeView(
         id=node.id,
-        handler=_handler(node),
+        handler=handler_of(node),
         status=shown,
         attempt=record.attempt,
         dependencies=tuple(plan.nodes[parent].id for parent in node.parents),
@@ -81,11 +80,3 @@ def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
         finished_at=moment_or_none(record.finished_at),
         error=record.error,
     )
-
-
-def _handler(node: PlanNode) -> str:
-    match node.work:
-        case Task(handler=handler):
-            return handler
-        case _ as never:
-            assert_never(never)

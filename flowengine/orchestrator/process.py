@@ -11,6 +11,7 @@ from dramatiq.middleware import Middleware
 from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
@@ -50,13 +51,13 @@ class Loops(Middleware):
         self._timers.stop()
 
 
-def build(settings: Settings) -> StreamsBroker:
+def build(settings: Settings, timing: Timing = TIMING) -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
-    return _build(settings, build_state(settings))
+    return _build(settings, build_state(settings), timing)
 
 
-def _build(settings: Settings, state: RedisSweepState) -> StreamsBroker:
-    broker = build_broker(settings, POLICIES)
+def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
+    broker = build_broker(settings, POLICIES, timing)
     declare(broker, Orchestrator(state, lease_s=settings.lease_s))
     broker.add_middleware(Loops(state, settings))
     return broker

@@ -35,7 +35,7 @@ class Draining:
     def is_over(self) -> bool:
         """Whether the outcome of everything in hand is reported, or the time is over."""
         return time.monotonic() > self._until or not any(
-            delivery.unsettled
+            delivery.unacknowledged
             for queue in self._broker.get_declared_queues()
-            for delivery in self._broker.in_flight.all(queue)
+            for delivery in self._broker.held_messages.all(queue)
         )

@@ -12,6 +12,7 @@ from dramatiq.middleware import Middleware
 from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Patience, Runner
@@ -66,6 +67,8 @@ def build(
     settings: Settings,
     environ: Mapping[str, str],
     stop: threading.Event,
+    timing: Timing = TIMING,
+    *,
     announce: Callable[[float], None] | None = None,
 ) -> WorkerParts:
     """The broker with the worker's actor on every queue that a handler names.
@@ -97,7 +100,7 @@ def build(
         is_quick=groups.is_quick,
         on_dead=lambda task, starts: worker_lost(task, starts, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy})
+    broker = build_broker(settings, {"run_node": policy}, timing)
     queues = tuple(sorted({item.queue for item in registry}))
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
@@ -130,7 +133,7 @@ def run_process(
     `queues`: serve only these. `announce` is told when this process drains, and for how many seconds at
     most. Returns the exit code: 0, or 70 when a handler's thread was lost.
     """
-    parts = build(settings, read_environment(), stop, announce)
+    parts = build(settings, read_environment(), stop, announce=announce)
     _check_queues(queues or (), parts.queues)
     parts.format.wait(stop)
     worker = dramatiq.Worker(

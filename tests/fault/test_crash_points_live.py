@@ -30,7 +30,7 @@ from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERV
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
 from tests.support.harness import plan_of, silence
 from tests.support.invariants import Client, check_everything
-from tests.support.live_stack import LiveStack, in_a_hurry
+from tests.support.live_stack import LiveStack, through_gates
 from tests.support.reference_model import Graph, expected_values, final_statuses
 from tests.support.valkey import Valkey
 
@@ -94,7 +94,7 @@ class Reference:
 
     def _wait_for(self, execution: str, status: str) -> None:
         self.stack.wait(
-            lambda: self.client.hget(f"fe:x:{execution}:meta", "status") == status.encode(),
+            lambda: self.client.hget(f"fe:x:{execution}:control", "status") == status.encode(),
             within_s=END_WITHIN_S,
             what=f"the execution is {status}",
         )
@@ -106,7 +106,7 @@ class Reference:
     def _trigger(self, execution: str, *, run: int) -> None:
         def trigger() -> None:
             # A client that got no answer asks again; the first may have been heard, and its run be over.
-            if int(self.client.hget(f"fe:x:{execution}:meta", "run") or 0) < run:
+            if int(self.client.hget(f"fe:x:{execution}:control", "run") or 0) < run:
                 self.stack.api.trigger(execution, correlation_id="c")
 
         with contextlib.suppress(WrongStateError):
@@ -179,14 +179,14 @@ def try_lanes(server: str, points: Sequence[tuple[Way, int]], scene: Scene) -> l
     logging.disable(logging.CRITICAL)
     lanes = [points[lane::LANES] for lane in range(LANES)]
     urls = [server.removesuffix("/0") + f"/{lane}" for lane in range(LANES)]
-    with silence(), in_a_hurry(), ThreadPoolExecutor(LANES) as pool:
+    with silence(), through_gates(), ThreadPoolExecutor(LANES) as pool:
         return [each for lane in pool.map(try_points, urls, lanes, [scene] * LANES) for each in lane]
 
 
 def count_commands(server: str, scene: Scene) -> int:
     """How many commands a pass takes that nothing stops."""
     gate = gate_of(scene)
-    with silence(), in_a_hurry():
+    with silence(), through_gates():
         assert one_pass(server, gate, scene) is None
     return gate.count
 

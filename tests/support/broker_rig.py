@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import dramatiq
 import msgspec
 import pytest
 import redis
 
-from flowengine.broker import in_flight as inflight
 from flowengine.broker.assembler import Assembler
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy, Policies
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, Understood
+from flowengine.broker.timing import Timing
 from flowengine.execution.messages import RunNode
 from flowengine.queues import GROUP, dead_letter_key, later_key, stream_key
 from tests.support.valkey import Valkey
 
 LEASE_S = 0.9
+
+PATIENT: Final = Timing(start_within_s=30.0)
+"""A thread may be late on a busy machine, and what has not begun in time goes back to the queue."""
+
 QUEUE = "q"
 
 
@@ -64,7 +68,7 @@ def make_assembler(
         understood=Understood(policies),
         max_deliveries=3,
         release=release,
-        return_part=lambda delivery, entries: None,
+        hand_back_part=lambda delivery, entries: None,
         stream=stream_key(queue),
         threads=lambda: threads,
     )
@@ -106,10 +110,11 @@ class Rig:
         *,
         lease_s: float = LEASE_S,
         connect: Callable[[], redis.Redis] | None = None,
+        timing: Timing = PATIENT,
         **options: Any,
     ) -> StreamsBroker:
         """A broker with a short lease; `options` are StreamsBroker's."""
-        broker = StreamsBroker(connect or self.server.connect, lease_s=lease_s, **options)
+        broker = StreamsBroker(connect or self.server.connect, lease_s=lease_s, timing=timing, **options)
         self._brokers.append(broker)
         return broker
 
@@ -127,10 +132,10 @@ class Rig:
         name: str = "act",
         queue: str = QUEUE,
         raises: Callable[[], Exception] | None = None,
-        settle: bool = True,
+        acknowledge: bool = True,
         gated: bool = False,
     ) -> None:
-        """An engine actor that notes its calls, waits for the gate if `gated`, then raises or settles."""
+        """An engine actor that notes its calls, waits if `gated`, then raises or acknowledges."""
         if gated:
             self._gates.append(seen.gate)
 
@@ -141,7 +146,7 @@ class Rig:
                 seen.gate.wait(20)
             if raises is not None:
                 raise raises()
-            if settle:
+            if acknowledge:
                 pipe = broker.group.client.pipeline(transaction=True)
                 everything = range(len(receipt.entries))
                 receipt.acknowledge(pipe, everything)
@@ -210,7 +215,7 @@ class Rig:
         return {row[0]: (row[1], row[3]) for row in rows}
 
     def length(self, queue: str = QUEUE) -> int:
-        """How many messages are not settled."""
+        """How many messages are not acknowledged."""
         return int(self.client.xlen(stream_key(queue)))
 
     def dead(self, queue: str = QUEUE) -> list[dict[bytes, bytes]]:
@@ -240,14 +245,9 @@ class Rig:
         self.client.close()
 
 
-START_WITHIN_S = 30.0
-"""A thread may be late on a busy machine, and what has not begun in time goes back to the queue."""
-
-
 @pytest.fixture
-def rig(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def rig(valkey: Valkey) -> Iterator[Rig]:
     """A rig on the session's server."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", START_WITHIN_S)
     made = Rig(valkey)
     yield made
     made.close()

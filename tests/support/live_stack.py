@@ -19,9 +19,8 @@ import msgspec
 import redis
 
 from flowengine import bootstrap
-from flowengine.broker import hand_back as returns
-from flowengine.broker import recoverer as takeover
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.timing import Timing
 from flowengine.engine.executions import StoredExecutions
 from flowengine.execution.views import HealthView
 from flowengine.orchestrator import process as orchestrator_process
@@ -34,8 +33,8 @@ from tests.support.faults import Gate, Line, ProcessDied
 from tests.support.live_handlers import DOINGS
 
 LEASE_S: Final = 0.4
-SCAN_EVERY_S: Final = 0.05
-RETRY_AFTER_MS: Final = 30
+HURRIED: Final = Timing(scan_every_s=0.05, retry_after_s=0.03)
+"""What can be short is short."""
 WAKE_MS: Final = 50
 
 _lines: dict[str, Line] = {}
@@ -46,8 +45,8 @@ def _connect(url: str) -> redis.Redis:
 
 
 @contextmanager
-def in_a_hurry() -> Iterator[None]:
-    """Connections pass the gates of their processes, and nothing that can be short is long."""
+def through_gates() -> Iterator[None]:
+    """Connections pass the gates of their processes, and threads end quietly with a process that dies."""
 
     def mourn(end: threading.ExceptHookArgs) -> None:
         if not (end.exc_type and issubclass(end.exc_type, ProcessDied)):
@@ -56,8 +55,6 @@ def in_a_hurry() -> Iterator[None]:
     with (
         mock.patch.object(threading, "excepthook", mourn),
         mock.patch.object(bootstrap, "connect", _connect),
-        mock.patch.object(takeover, "SCAN_EVERY_S", SCAN_EVERY_S),
-        mock.patch.object(returns, "RETRY_AFTER_MS", RETRY_AFTER_MS),
     ):
         yield
 
@@ -78,7 +75,7 @@ class Running:
         """Stop it in good order, or clear away what is left of a dead one."""
         if self.line.dead:
             # Nothing of it may go on, and its last words would fail.
-            self.broker.in_flight.stop()
+            self.broker.held_messages.stop()
             threads: list[Any] = [*self.worker.workers, *self.worker.consumers.values()]
             for thread in threads:
                 thread.stop()
@@ -91,15 +88,22 @@ class Running:
 
 
 class LiveStack:
-    """An API, an orchestrator and a worker. Use within `in_a_hurry()`.
+    """An API, an orchestrator and a worker. Use within `through_gates()`.
 
     `doing` is called in the place of every handler, with the line of the worker that runs it.
     """
 
     def __init__(
-        self, url: str, gate: Gate, doing: Callable[[Context, Line], None], *, max_deliveries: int = 10
+        self,
+        url: str,
+        gate: Gate,
+        doing: Callable[[Context, Line], None],
+        *,
+        max_deliveries: int = 10,
+        timing: Timing = HURRIED,
     ) -> None:
         self.deaths = 0
+        self._timing = timing
         self._url = url
         self._max_deliveries = max_deliveries
         self._gate = gate
@@ -151,14 +155,17 @@ class LiveStack:
 
     def _start_orchestrator(self) -> Running:
         settings = self._settings("orchestrator")
-        return Running(_lines[settings.redis_url], orchestrator_process.build(settings), threads=2)
+        broker = orchestrator_process.build(settings, self._timing)
+        return Running(_lines[settings.redis_url], broker, threads=2)
 
     def _start_worker(self) -> Running:
         settings = self._settings("worker")
         line = _lines[settings.redis_url]
         # Known before the worker runs: it may take a message before anyone can ask the stack for it.
         DOINGS[settings.redis_url] = lambda context: self._doing(context, line)
-        parts = worker_process.build(settings, {"WORKER": settings.redis_url}, threading.Event())
+        parts = worker_process.build(
+            settings, {"WORKER": settings.redis_url}, threading.Event(), self._timing
+        )
 
         def ends() -> None:
             parts.watchdog.end()

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias, cast
 import msgspec
 import redis
 
-from flowengine.engine.held import Sink
 from flowengine.queues import GROUP, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
@@ -93,7 +92,7 @@ class ConsumerGroup:
     def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> None:
         """Let the leases of these ids run out in `lapses_in_ms`, with these delivery counts.
 
-        Only what is still pending in this consumer's name: what another has taken over is left to it.
+        Skips what another consumer has taken over.
         """
         idle_ms = max(0, self.lease_ms - lapses_in_ms)
         owned = self.owned(queue)
@@ -109,14 +108,8 @@ class ConsumerGroup:
             )
             # fmt: on
 
-    def settle(self, sink: Sink, queue: str, ids: Sequence[bytes]) -> None:
-        """Acknowledge and delete entries: two commands on `sink`."""
-        key = self.stream(queue)
-        sink.execute_command("XACK", key, GROUP, *ids)
-        sink.execute_command("XDEL", key, *ids)
-
     def remove_consumer(self, queue: str, consumer: bytes) -> None:
-        """Remove a consumer that holds nothing; what it turns out to hold stays pending, as ours.
+        """Remove a consumer that holds nothing. If it holds entries after all, they become this consumer's.
 
         DELCONSUMER drops a consumer's pending entries, so the list of them is read in the same MULTI.
         """
@@ -134,12 +127,12 @@ class ConsumerGroup:
             # fmt: on
 
     def consumers(self, queue: str) -> list[dict[str, Any]]:
-        """The group's consumers as Redis tells of them: name, pending, idle (ms)."""
+        """The group's consumers, as Redis lists them: name, pending, idle (ms)."""
         rows = self.client.execute_command(b"XINFO", b"CONSUMERS", self.stream(queue), GROUP)
         return [_as_map(row) for row in rows]
 
     def connection_id(self) -> int:
-        """How the server calls this connection."""
+        """The server's id of this connection."""
         return cast("int", self.client.execute_command(b"CLIENT", b"ID"))
 
     def unblock(self, connection_id: int) -> None:
@@ -147,7 +140,7 @@ class ConsumerGroup:
         self.client.execute_command(b"CLIENT", b"UNBLOCK", connection_id)
 
     def server_uptime_s(self) -> int:
-        """How long ago the server started; a day, where it does not tell (hosted ones may forbid INFO)."""
+        """How long ago the server started. A day if it does not tell: hosted servers may forbid INFO."""
         try:
             reply = cast("bytes", self.client.execute_command(b"INFO", b"server"))
         except redis.ResponseError:

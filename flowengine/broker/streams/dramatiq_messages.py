@@ -1,7 +1,7 @@
-"""How an ordinary Dramatiq message becomes bytes and comes back: JSON, by msgspec.
+"""Ordinary Dramatiq messages as bytes: JSON, by msgspec.
 
-Dramatiq keeps one encoder per process in a global. The broker does not rely on it: it encodes and
-decodes with its own, so that two brokers in one process cannot disturb each other.
+Dramatiq keeps one encoder per process in a global. The broker does not use it, so that two brokers in one
+process cannot disturb each other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import dramatiq
 import msgspec
-from dramatiq.encoder import Encoder, MessageData
 
 from flowengine.broker.errors import undecodable
 from flowengine.jsonvalue import UNREADABLE
@@ -27,24 +26,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder()
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
-
-
-class MsgspecEncoder(Encoder):
-    """A Dramatiq encoder, for those who want `dramatiq.set_encoder` to speak the same JSON."""
-
-    def encode(self, data: MessageData) -> bytes:
-        """The message's fields as JSON. Raises TypeError for what JSON cannot carry."""
-        return _encoder.encode(data)
-
-    def decode(self, data: bytes) -> MessageData:
-        """The fields of an encoded message. Raises dramatiq.errors.DecodeError."""
-        try:
-            fields: MessageData = _decoder.decode(data)
-        except UNREADABLE as error:
-            raise undecodable(data, error) from error
-        return fields
 
 
 def encode_message(message: dramatiq.Message[Any]) -> bytes:

@@ -1,7 +1,7 @@
 """A client for one thread, which keeps one connection.
 
-redis-py takes a connection from its pool for each command and asks poll() whether it still lives: for a
-consumer that reads again and again that costs more than the command.
+redis-py takes a connection from its pool for each command, and asks poll() whether it still lives. For a
+consumer that reads again and again, that costs more than the command.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from redis.connection import ConnectionInterface
 
 
 class OwnConnection(redis.Redis):
-    """Sends on one connection of another client's pool; reconnects when it was lost. Not thread-safe.
+    """Sends on one connection of another client's pool, and reconnects when it was lost. Not thread-safe.
 
-    For commands whose names are given as bytes, whose replies redis-py would not reshape anyway.
+    For commands whose names are given as bytes: redis-py does not reshape their replies.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -31,7 +31,7 @@ class OwnConnection(redis.Redis):
             connection.send_command(*args)
             return connection.read_response()
         except redis.exceptions.ReadOnlyError:
-            # It has become a replica, and stays one: the same address may lead to the new primary by now.
+            # This server is a replica now. A new connection to the same address may lead to the new primary.
             connection.disconnect()
             raise
         except redis.ResponseError:

@@ -20,7 +20,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.execution.messages import MESSAGES, Payload, kind_of
 from flowengine.jsonvalue import UNREADABLE
-from flowengine.queues import stream_key
+from flowengine.queues import GROUP, stream_key
 from flowengine.stored_format import FORMAT, READABLE
 
 ACTOR: Final = b"a"
@@ -35,7 +35,7 @@ _PAYLOAD_FIELD: Final = re.compile(rb"p(\d{0,9})")
 
 
 class UndecodablePayloadError(ValueError):
-    """An actor cannot read its payload and never will: alone, the message goes to the dead letters."""
+    """Nobody can read a payload. A message that carries only this payload goes to the dead letters."""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -82,10 +82,16 @@ def post(sink: Sink, queue: str, message: Payload, partition: str = "") -> None:
     sink.execute_command("XADD", stream_key(queue, partition), "*", ACTOR, actor, PAYLOAD, _encode(message))
 
 
+def acknowledge(sink: Sink, stream: str, ids: Sequence[bytes]) -> None:
+    """Queue exactly two commands: acknowledge these entries, and remove them from their stream."""
+    sink.execute_command("XACK", stream, GROUP, *ids)
+    sink.execute_command("XDEL", stream, *ids)
+
+
 def decode(actor: str, payload: bytes) -> Any:
     """The struct that an actor works with, by the table of messages.
 
-    Raises UndecodablePayloadError: alone, its message goes to the dead letters.
+    Raises UndecodablePayloadError.
     """
     try:
         return _DECODERS[actor].decode(payload)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,12 +12,24 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.views import ExecutionView, Moment, NodeView
 from flowengine.plaintext import plain_text
 
-STYLES = {"pending": "dim", "queued": "dim", "running": "yellow", "completed": "green", "failed": "red"}
+STYLES: Final[Mapping[NodeStatus | ExecutionStatus, str]] = {
+    "pending": "dim",
+    "queued": "dim",
+    "running": "yellow",
+    "waiting": "cyan",
+    "paused": "cyan",
+    "cancelling": "magenta",
+    "completed": "green",
+    "failed": "red",
+    "skipped": "dim",
+    "cancelled": "magenta",
+}
 REFRESH_PER_SECOND = 12
-_SHOWN = frozenset({"running", "completed", "failed"})
+_SHOWN: Final = frozenset(NODE_STATUSES) - {"pending", "queued"}
 _LINES_AROUND = 6
 
 
@@ -116,7 +129,7 @@ def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
 
 def _headline(view: ExecutionView) -> RenderableType:
     counts = view.counts
-    done = counts.completed + counts.failed
+    done = counts.completed + counts.failed + counts.skipped + counts.cancelled
     bar = ProgressBar(total=max(1, counts.total), completed=done, width=24)
     text = f"{done}/{counts.total}" + (f", {counts.failed} failed" if counts.failed else "")
     line = Table.grid(padding=(0, 2))
@@ -134,8 +147,8 @@ def _headline(view: ExecutionView) -> RenderableType:
 
 def _most_important(nodes: tuple[NodeView, ...], count: int) -> list[NodeView]:
     """So many of the nodes, in the document's order."""
-    order = {"failed": 0, "running": 1, "queued": 2, "pending": 3, "completed": 4}
-    chosen = sorted(range(len(nodes)), key=lambda position: order[nodes[position].status])[:count]
+    order = ("failed", "cancelled", "running", "waiting", "queued", "pending", "skipped", "completed")
+    chosen = sorted(range(len(nodes)), key=lambda position: order.index(nodes[position].status))[:count]
     return [nodes[position] for position in sorted(chosen)]
 
 

@@ -25,6 +25,7 @@ from flowengine.cli.processes.workflow_run_services import (
 from flowengine.cli.tool_settings import chosen_server, read_settings
 from flowengine.cli.workflow_files import check_file, problem_line, read_file
 from flowengine.errors import CannotRunError, StoreUnavailableError
+from flowengine.execution.status import is_over
 from flowengine.supervision.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class _Run:
                 changed = self._seen is None or view.counts != self._seen.counts
                 pause = SHORTEST_POLL_S if changed else min(LONGEST_POLL_S, pause * 1.3)
                 self._seen = view
-                if view.status in ("completed", "failed"):
+                if is_over(view.status):
                     return view
             answered_in = time.monotonic() - asked_at
             services.step(max(pause, 4 * answered_in))  # asking takes a fifth of the time at most

@@ -20,9 +20,10 @@ from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
 from flowengine.execution.reports import ByDeadline, Failed, delivery_of
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.deadlines import is_awaited
-from flowengine.execution.rules.dispatching import Run, Sizes, weight_of
+from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start, unread_below
 from flowengine.execution.rules.readiness import Records, is_due
+from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
@@ -169,7 +170,7 @@ class CallbackBatch:
                 self._records[execution, change.node] = change.record
             elif isinstance(change, Dispatch):
                 self._records[execution, change.task.node] = change.record
-                self._bytes_left -= weight_of(plan, plan.index[change.task.node])
+                self._bytes_left -= weight_of(plan.nodes[plan.index[change.task.node]])
         counts = self._counts.get(execution)
         if counts is not None:
             tally = decision.tally

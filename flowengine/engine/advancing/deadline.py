@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, assert_never
+from typing import Final
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import AdvancingStore, Begun, Reading
@@ -12,7 +12,7 @@ from flowengine.execution.changes import ArmTimer
 from flowengine.execution.messages import Callback, Deadline
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited, is_overdue, timed_out
-from flowengine.workflow.plan import Plan, Task
+from flowengine.execution.work import queue_of, timeout_ms_of
 
 TRIES: Final = 12
 SOONEST_MS: Final = 100
@@ -41,10 +41,11 @@ class DeadlineStep:
         """Deal with one timer. Raises ConflictError, StoreUnavailableError."""
         timer = held.payload
         plan = self._store.plan(timer.execution)
-        task = None if plan is None else _task(plan, timer.node)
+        position = None if plan is None else plan.index.get(timer.node)
+        node = None if plan is None or position is None else plan.nodes[position]
         begun = self._store.begun(timer.execution, timer.node, timer.dispatch)
-        state = None if task is None or begun is None else self._store.task_state(task.queue, begun)
-        timeout_ms = 0 if task is None else task.timeout_ms
+        state = None if node is None or begun is None else self._store.task_state(queue_of(node), begun)
+        timeout_ms = 0 if node is None else timeout_ms_of(node)
         key = (timer.execution, timer.node)
         for _ in range(TRIES):
             unit = self._store.begin(Reading((key,), ()), exact_time=True)
@@ -85,14 +86,3 @@ class DeadlineStep:
             correlation_id="" if execution is None else execution.correlation_id,
         )
         self._report([Held(callback, held.delivery, held.place, held.receipt, held.entry)])
-
-
-def _task(plan: Plan, node: str) -> Task | None:
-    position = plan.index.get(node)
-    if position is None:
-        return None
-    match plan.nodes[position].work:
-        case Task() as task:
-            return task
-        case _ as never:
-            assert_never(never)

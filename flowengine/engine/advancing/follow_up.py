@@ -20,8 +20,9 @@ from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.dispatching import Run, Sizes, chunks, dispatch, weight_of
+from flowengine.execution.rules.dispatching import Run, Sizes, chunks, dispatch
 from flowengine.execution.status import lets_dispatch, may
+from flowengine.execution.work import weight_of
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -74,7 +75,7 @@ class FollowUp:
         groups: list[list[Follow]] = []
         nodes_left, bytes_left = 0, 0
         for part in parts:
-            size = sum(weight_of(part.plan, position) for position in part.positions)
+            size = sum(weight_of(part.plan.nodes[position]) for position in part.positions)
             if not groups or len(part.positions) > nodes_left or size > bytes_left:
                 groups.append([])
                 nodes_left, bytes_left = self._sizes.chunk_nodes, self._sizes.transaction_bytes

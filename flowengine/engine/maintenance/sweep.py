@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, TypeAlias, assert_never
+from typing import Final, Protocol, TypeAlias
 
 import structlog
 
@@ -22,8 +22,9 @@ from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_a
 from flowengine.execution.rules.readiness import Records, count_of, counter_of, ready, records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.status import is_final, is_in_flight, lets_dispatch, may
+from flowengine.execution.work import queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE
-from flowengine.workflow.plan import Plan, Task
+from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
@@ -174,7 +175,7 @@ class Sweep:
 
         The orchestrator's queue is looked at last: a task leaves its own as its callback enters that one.
         """
-        queue_of = {name: _queue(plan, name) for name in queued}
+        queue_of = {name: queue_of(plan.nodes[plan.index[name]]) for name in queued}
         oldest = self._store.oldest_entries_ms([*dict.fromkeys(queue_of.values()), ORCHESTRATOR_QUEUE])
         for name, record in queued.items():
             first, sent = oldest[queue_of[name]], record.queued_at or 0
@@ -232,14 +233,6 @@ def _pending_joins(plan: Plan, records: Records) -> list[int]:
         for position, node in enumerate(plan.nodes)
         if node.is_join and may(records(node.id).status, "dispatch")
     ]
-
-
-def _queue(plan: Plan, name: str) -> str:
-    match plan.nodes[plan.index[name]].work:
-        case Task(queue=queue):
-            return queue
-        case _ as never:
-            assert_never(never)
 
 
 class SweepLoop(threading.Thread):

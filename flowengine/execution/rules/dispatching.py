@@ -12,6 +12,7 @@ from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.status import NodeStep, after
+from flowengine.execution.work import primary_of, weight_of
 from flowengine.workflow.plan import Plan, PlanNode, Task
 
 
@@ -78,35 +79,17 @@ def _task(plan: Plan, node: PlanNode, task: Task, queued: NodeRecord, run: Run) 
         attempt=queued.attempt,
         handler=task.handler,
         config=task.config,
-        reads=tuple([Read(plan.nodes[read].id, primary_of(plan, read)) for read in task.reads]),
+        reads=tuple([Read(plan.nodes[read].id, primary_of(plan.nodes[read])) for read in task.reads]),
         timeout_ms=task.timeout_ms,
         correlation_id=run.correlation_id,
     )
-
-
-def primary_of(plan: Plan, position: int) -> str | None:
-    """The field of a node's output that `X.result` means."""
-    match plan.nodes[position].work:
-        case Task(primary=primary):
-            return primary
-        case _ as never:
-            assert_never(never)
-
-
-def weight_of(plan: Plan, position: int) -> int:
-    """About how many bytes a node's dispatch takes."""
-    match plan.nodes[position].work:
-        case Task(config=config):
-            return len(config)
-        case _ as never:
-            assert_never(never)
 
 
 def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) -> bool:
     """Whether nodes can be dispatched together in a transaction that may still send `bytes_left` bytes."""
     if len(positions) > sizes.chunk_nodes:
         return False
-    size = sum([weight_of(plan, position) for position in positions])
+    size = sum([weight_of(plan.nodes[position]) for position in positions])
     return size <= min(sizes.chunk_bytes, bytes_left)
 
 
@@ -116,7 +99,7 @@ def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int
     group: list[int] = []
     size = 0
     for position in positions:
-        weight = weight_of(plan, position)
+        weight = weight_of(plan.nodes[position])
         if group and (len(group) >= sizes.chunk_nodes or size + weight > sizes.chunk_bytes):
             groups.append(tuple(group))
             group, size = [], 0

@@ -32,19 +32,19 @@ MUTANTS: Final = (
     ),
     _broker(
         "a slow message keeps no other from being fetched",
-        "lone_messages",
+        "inline_processor",
         "while self._takes_long():",
         "while False:",
     ),
     _broker(
         "no more messages run at once than there are threads",
         "consumer",
-        "if idle or self._in_flight.stopping:",
+        "if idle or self._held.stopping:",
         "if True:",
     ),
     _broker(
         "every consumer looks when a thread becomes free",
-        "in_flight",
+        "held_messages",
         """        if any(enough() for enough in self._sleepers):
             self._changed.notify_all()
 """,
@@ -55,11 +55,13 @@ MUTANTS: Final = (
     _broker("a renewal counts no delivery", "streams/consumer_group", '0, *ids, b"JUSTID")', "0, *ids)"),
     _broker(
         "only what is pending in its own name is renewed",
-        "lease_keeper",
+        "leases/lease_keeper",
         "kept = held & owned",
         "kept = held",
     ),
-    _broker("only what is in memory is renewed", "lease_keeper", "kept = held & owned", "kept = owned"),
+    _broker(
+        "only what is in memory is renewed", "leases/lease_keeper", "kept = held & owned", "kept = owned"
+    ),
     _broker(
         "only what has lapsed is taken over",
         "streams/consumer_group",
@@ -74,20 +76,20 @@ MUTANTS: Final = (
     ),
     _broker(
         "a hand-back of what never began counts no delivery",
-        "hand_back",
-        "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unsettled})",
-        "counts.update({entry.id: entry.deliveries for entry in delivery.unsettled})",
+        "leases/hand_back",
+        "counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unacknowledged})",
+        "counts.update({entry.id: entry.deliveries for entry in delivery.unacknowledged})",
     ),
     _broker(
         "every taking over counts a delivery",
-        "recoverer",
+        "leases/recoverer",
         "counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}",
         "counts = {lapsed.id: lapsed.deliveries for lapsed in chosen}",
     ),
     _broker(
         "one suspect at a time",
-        "recoverer",
-        "may_suspect = self._in_flight.admit_suspect(self._queue)",
+        "leases/recoverer",
+        "may_suspect = self._held.admit_suspect(self._queue)",
         "may_suspect = True",
     ),
     _broker(
@@ -98,7 +100,7 @@ MUTANTS: Final = (
     ),
     _broker(
         "a message that kills is buried with its callback",
-        "dead_letters",
+        "set_aside/dead_letters",
         'told = _last_words(entry, starts, policies) if reason == "exhausted" else None',
         "told = None",
     ),
@@ -111,18 +113,18 @@ MUTANTS: Final = (
     _broker(
         "nothing is taken over for a lease after an error",
         "consumer",
-        "        self._greeted = False\n        self._takeover.postpone()\n",
-        "        self._greeted = False\n",
+        "        self._prepared = False\n        self._recoverer.postpone()\n",
+        "        self._prepared = False\n",
     ),
     _broker(
         "nothing is taken over for a lease after a read that stood still",
         "consumer",
-        "if time.monotonic() - begun > block_s + self._takeover.standstill_s:",
+        "if time.monotonic() - begun > block_s + self._recoverer.standstill_s:",
         "if False:",
     ),
     _broker(
         "nothing is taken over for a lease after a scan that stood still",
-        "recoverer",
+        "leases/recoverer",
         "if stood_still:",
         "if False:",
     ),
@@ -135,7 +137,7 @@ MUTANTS: Final = (
     _broker(
         "fetching stops first",
         "broker",
-        "        self.in_flight.stop()\n",
+        "        self.held_messages.stop()\n",
         "",
     ),
     _broker(
@@ -147,7 +149,7 @@ MUTANTS: Final = (
     # -- dead letters
     _broker(
         "a burial is one transaction",
-        "dead_letters",
+        "set_aside/dead_letters",
         "pipe = group.client.pipeline(transaction=True)",
         "pipe = group.client.pipeline(transaction=False)",
     ),
@@ -166,38 +168,38 @@ MUTANTS: Final = (
     ),
     _broker(
         "putting off is one transaction",
-        "put_off",
+        "set_aside/put_off",
         "pipe = group.client.pipeline(transaction=True)",
         "pipe = group.client.pipeline(transaction=False)",
     ),
     _broker(
         "of two processes one moves a message back",
-        "put_off",
+        "set_aside/put_off",
         "pipe.watch(later)",
         'pipe.watch("another")',
     ),
     _broker(
         "a process goes on behind what it does not understand",
-        "put_off",
+        "set_aside/put_off",
         'start = b"-" if after is None else b"(" + after',
         'start = b"-"',
     ),
     _broker(
         "every process looks at what was put off",
-        "lease_keeper",
+        "leases/lease_keeper",
         "                    self._move_back(queue)\n",
         "                    pass\n",
     ),
-    # -- what is taken, and what is let go of
+    # -- what is taken over, and what is handed back
     _broker(
         "own lapsed entries are renewed, not taken over",
-        "recoverer",
-        "if self._in_flight.is_held(self._queue, lapsed.id):",
+        "leases/recoverer",
+        "if self._held.is_held(self._queue, lapsed.id):",
         "if False:",
     ),
     _broker(
         "own lapsed entries are renewed at once",
-        "recoverer",
+        "leases/recoverer",
         "            self._group.renew(self._queue, late)\n",
         "            pass\n",
     ),
@@ -208,26 +210,26 @@ MUTANTS: Final = (
         "policy.may_join is None or",
     ),
     _broker(
-        "what has not started within a second is given back",
+        "what has not started within a second is handed back",
         "consumer",
-        "        self._return_overdue()\n        within_s",
+        "        self._hand_back_overdue()\n        within_s",
         "        within_s",
     ),
     _broker(
         "a stop hands back what still runs",
         "consumer",
-        "self._in_flight.give_back(self._in_flight.all(self._queue), even_running=True)",
-        "self._in_flight.give_back(self._ready)",
+        "self._held.withdraw(self._held.all(self._queue), even_running=True)",
+        "self._held.withdraw(self._ready)",
     ),
     _broker(
         "consumers long gone are removed",
-        "lease_keeper",
+        "leases/lease_keeper",
         "                self._remove_idle_consumers()\n",
         "",
     ),
     _broker(
         "a process does not remove itself",
-        "lease_keeper",
+        "leases/lease_keeper",
         'if gone and consumer["name"] != self._group.consumer:',
         "if gone:",
     ),

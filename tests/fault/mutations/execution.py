@@ -84,10 +84,19 @@ FINISHING: Final = (
         "return Decision(verdict, forget, joins, plan.only_children[position], again=True)",
         "return Decision(verdict, (), joins, plan.only_children[position], again=True)",
     ),
-    _finishing(
+    Mutant(
         "who reports in place of a worker takes its start back",
-        "    if not may_be_noted(callback.by):\n",
-        "    if not isinstance(callback.by, ByDelivery) or not callback.by.noted:\n",
+        "flowengine/execution/reports.py",
+        "return not isinstance(reporter, ByDelivery) or reporter.noted",
+        "return isinstance(reporter, ByDelivery) and reporter.noted",
+        EVERYTHING,
+    ),
+    Mutant(
+        "a start that was never noted is not taken back",
+        "flowengine/execution/reports.py",
+        "return not isinstance(reporter, ByDelivery) or reporter.noted",
+        "return True",
+        EVERYTHING,
     ),
     _finishing(
         "only a pending child is dispatched with its parent's end",

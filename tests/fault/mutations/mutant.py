@@ -40,14 +40,14 @@ ENGINE: Final = (
 )
 BROKER: Final = (
     "tests/unit/broker/test_broker_assembly.py",
-    "tests/unit/broker/test_broker_inflight.py",
+    "tests/unit/broker/test_broker_held_messages.py",
     "tests/integration/broker/test_broker_ownership.py",
     "tests/integration/broker/test_broker_burial.py",
     "tests/integration/broker/test_broker_put_off.py",
     "tests/integration/broker/test_broker_ordinary_messages.py",
     "tests/integration/broker/test_broker_leases.py",
     "tests/integration/broker/test_broker_engine_messages.py",
-    "tests/integration/broker/test_broker_in_place.py",
+    "tests/integration/broker/test_broker_inline.py",
 )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import redis
 
-from flowengine.broker.dead_letters import bury
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.set_aside.dead_letters import bury
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.execution.rules.deadlines import worker_lost

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.broker import in_flight as inflight
 from flowengine.broker.errors import NoMessageError
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, post
+from flowengine.broker.timing import Timing
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import RunNode
@@ -25,7 +25,7 @@ LIMITED = ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0))
 
 
 class HeldActor:
-    """An actor of tasks that notes what it holds and settles those of its payloads that `chosen` names."""
+    """An actor of tasks that notes what it holds, and acknowledges it unless `act` is overridden."""
 
     def __init__(self, rig: Rig, *, join: int = 4) -> None:
         self.broker = rig.engine_broker("run_node", policy=ActorPolicy(join=join))
@@ -42,10 +42,10 @@ class HeldActor:
         self.act(held)
 
     def act(self, held: Sequence[Held[RunNode]]) -> None:
-        """Settle them all."""
-        self.settle(held)
+        """Acknowledge them all."""
+        self.acknowledge(held)
 
-    def settle(self, held: Sequence[Held[RunNode]]) -> None:
+    def acknowledge(self, held: Sequence[Held[RunNode]]) -> None:
         """As the engine does, in a transaction."""
         together = HeldTogether(held)
         pipe = self.broker.group.client.pipeline(transaction=True)
@@ -103,7 +103,7 @@ def test_receipt_outside_a_message_is_refused(rig: Rig) -> None:
 def test_unacknowledged_message_comes_back_counted_and_not_at_once(rig: Rig) -> None:
     """An actor that returns without acknowledging gets the message again, after a pause, as a redelivery."""
     broker, seen = rig.engine_broker(lease_s=3.0), Seen()
-    rig.actor(broker, seen, settle=False)
+    rig.actor(broker, seen, acknowledge=False)
     rig.work(broker)
     rig.send(broker, b"again")
     wait_until(lambda: len(seen.calls) >= 2)
@@ -135,11 +135,11 @@ def test_waiting_messages_are_joined_in_order(rig: Rig) -> None:
 def test_joined_message_is_acknowledged_in_part(rig: Rig) -> None:
     """Of a joined message, what was not acknowledged comes back one by one, and only that."""
 
-    class SettlesTheSecond(HeldActor):
+    class AcknowledgesTheSecond(HeldActor):
         def act(self, held: Sequence[Held[RunNode]]) -> None:
-            self.settle(held[1:2] if len(held) == 3 else held)
+            self.acknowledge(held[1:2] if len(held) == 3 else held)
 
-    actor = SettlesTheSecond(rig)
+    actor = AcknowledgesTheSecond(rig)
     rig.send(actor.broker, encoded("a"), encoded("b"), encoded("c"), actor="run_node")
     rig.work(actor.broker)
     wait_until(lambda: rig.length() == 0)
@@ -153,7 +153,7 @@ def test_part_of_a_joined_message_is_handed_back(rig: Rig) -> None:
 
     class HandsBackTheThird(HeldActor):
         def act(self, held: Sequence[Held[RunNode]]) -> None:
-            self.settle(held[:2])
+            self.acknowledge(held[:2])
             HeldTogether(held[2:]).hand_back()
 
     actor = HandsBackTheThird(rig)
@@ -257,13 +257,10 @@ def test_handed_back_messages_are_not_suspected(rig: Rig) -> None:
     assert seen.deliveries == [(1,), (1,), (1,)]
 
 
-def test_message_that_cannot_start_in_time_is_handed_back_uncounted(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_message_that_cannot_start_in_time_is_handed_back_uncounted(rig: Rig) -> None:
     """What was fetched ahead and finds every thread busy is another process's, long before its lease ends."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", 1.0)
-    monkeypatch.setattr(inflight, "QUICK_S", 10.0)  # fetched ahead on a machine of any speed
-    busy, idle = (rig.engine_broker(policy=LIMITED, lease_s=6.0) for _ in range(2))
+    timing = Timing(ahead_s=10.0)  # fetched ahead on a machine of any speed
+    busy, idle = (rig.engine_broker(policy=LIMITED, lease_s=6.0, timing=timing) for _ in range(2))
     stuck, seen = Seen(), Seen()
     rig.actor(busy, stuck, gated=True)
     rig.actor(idle, seen)

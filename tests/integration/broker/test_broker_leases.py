@@ -8,17 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec.structs import replace
 
-from flowengine.broker import recoverer as takeover
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
+from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.recoverer import Takeover
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
+from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen, make_assembler
+from tests.support.broker_rig import PATIENT, QUEUE, Rig, Seen, make_assembler
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -90,8 +91,8 @@ def test_server_that_stood_still_makes_nobody_take_over(
     """Longer than a third of a lease, and holders get one more to come back and renew."""
     rig = own_rig
     monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
-    monkeypatch.setattr(takeover, "SCAN_EVERY_S", 3600.0)
-    broker, other = (rig.engine_broker(lease_s=3.0) for _ in range(2))
+    timing = replace(PATIENT, scan_every_s=3600.0)
+    broker, other = (rig.engine_broker(lease_s=3.0, timing=timing) for _ in range(2))
     for made in (broker, other):
         rig.actor(made, Seen())
     rig.send(broker, b"held")
@@ -100,10 +101,10 @@ def test_server_that_stood_still_makes_nobody_take_over(
     assert next(consumer) is None
     lapse(rig, entry, "holder")
     if meets == "a scan":
-        consumer._takeover._next_scan = 0.0
+        consumer._recoverer._next_scan = 0.0
     with stalled(rig.server, 2.6):
         assert next(consumer) is None
-    consumer._takeover._next_scan = 0.0
+    consumer._recoverer._next_scan = 0.0
     assert next(consumer) is None
     assert rig.pending() == {entry: (b"holder", 1)}
     assert next(others) is not None
@@ -136,9 +137,9 @@ def test_process_that_was_cut_off_takes_nothing_over_for_a_lease(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others may have been cut off with it and be about to renew; one that was not takes over."""
-    monkeypatch.setattr(takeover, "SCAN_EVERY_S", 0.0)
+    timing = replace(PATIENT, scan_every_s=0.0)
     monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
-    cut_off, other = (rig.engine_broker(lease_s=30.0) for _ in range(2))
+    cut_off, other = (rig.engine_broker(lease_s=30.0, timing=timing) for _ in range(2))
     for broker in (cut_off, other):
         rig.actor(broker, Seen())
     rig.send(other, b"held")
@@ -159,20 +160,20 @@ def test_process_that_was_cut_off_takes_nothing_over_for_a_lease(
 def test_lost_lease_is_not_taken_back(rig: Rig) -> None:
     """A message that another process has taken over stays that process's, whatever the first one does."""
     broker, seen = rig.engine_broker(lease_s=30.0), Seen()
-    rig.actor(broker, seen, gated=True, settle=False)
+    rig.actor(broker, seen, gated=True, acknowledge=False)
     rig.send(broker, b"contested")
     rig.work(broker)
     wait_until(lambda: seen.calls)
     [entry] = rig.pending()
     rig.client.execute_command(b"XCLAIM", stream_key(QUEUE), GROUP, "other", 0, entry, "JUSTID")
-    keeper = keeper_of(broker, remove_idle_s=60)
+    keeper = keeper_of(broker)
     for _ in range(2):
         keeper.renew(QUEUE)
-    assert not broker.in_flight.held_ids(QUEUE)
+    assert not broker.held_messages.held_ids(QUEUE)
     assert rig.pending()[entry][0] == b"other"
     # The first process ends without acknowledging: its hand-back must leave the entry alone.
     seen.gate.set()
-    wait_until(lambda: not broker.in_flight.all(QUEUE))
+    wait_until(lambda: not broker.held_messages.all(QUEUE))
     assert rig.pending()[entry][0] == b"other"
 
 
@@ -184,19 +185,18 @@ def test_own_lapsed_entry_is_renewed_and_not_taken_over(rig: Rig) -> None:
     rig.send(broker, b"mine", b"theirs")
     [mine] = rig.take_as(own)
     [theirs] = rig.take_as("gone")
-    broker.in_flight.hold(deliveries_of(broker, mine))
+    broker.held_messages.hold(deliveries_of(broker, mine))
     for entry, consumer in ((mine, own), (theirs, "gone")):
         lapse(rig, entry, consumer)
-    taker = Takeover(broker.group, QUEUE, broker.in_flight, cautious=False)
+    taker = Recoverer(broker.group, QUEUE, broker.held_messages, cautious=False)
     assert [entry for (entry, _), _ in taker.take(10)] == [theirs]
     assert rig.pending()[mine] == (own.encode(), 1)
     assert broker.group.lapsed(QUEUE, 10) == []
 
 
-def keeper_of(broker: StreamsBroker, *, remove_idle_s: float) -> Keeper:
+def keeper_of(broker: StreamsBroker, timing: Timing = PATIENT) -> LeaseKeeper:
     """What keeps this broker's leases, moved by hand."""
-    in_flight = broker.in_flight
-    return Keeper(broker.group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=remove_idle_s)
+    return LeaseKeeper(broker.group, broker.held_messages, lambda: [QUEUE], lambda queue: None, timing)
 
 
 def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
@@ -210,7 +210,7 @@ def lapse(rig: Rig, entry: bytes, consumer: str) -> None:
 
 def deliveries_of(broker: StreamsBroker, entry: bytes) -> list[Delivery]:
     """The delivery of one entry, as its consumer makes it."""
-    assembler = make_assembler(broker.policies, release=broker.in_flight.release)
+    assembler = make_assembler(broker.policies, release=broker.held_messages.release)
     return assembler.assemble([((entry, [ACTOR, b"act", PAYLOAD, b"mine"]), 1)]).deliveries
 
 
@@ -230,7 +230,7 @@ def test_groups_are_made_again_after_data_loss(rig: Rig) -> None:
 
 def test_consumer_long_gone_is_removed_and_nothing_of_it_is_lost(rig: Rig) -> None:
     """A consumer idle for too long is removed once its messages are taken over; live ones stay."""
-    broker, seen = rig.engine_broker(remove_idle_s=1.2), Seen()
+    broker, seen = rig.engine_broker(timing=replace(PATIENT, remove_idle_s=1.2)), Seen()
     rig.actor(broker, seen)
     rig.send(broker, b"left behind")
     rig.take_as("gone")
@@ -247,7 +247,7 @@ def test_a_process_does_not_remove_itself(rig: Rig) -> None:
     rig.make_group()
     for name in (own, b"idle"):
         rig.client.xgroup_createconsumer(stream_key(QUEUE), GROUP, name.decode())
-    keeper_of(broker, remove_idle_s=0).remove_idle_consumers(QUEUE)
+    keeper_of(broker, replace(PATIENT, remove_idle_s=0.0)).remove_idle_consumers(QUEUE)
     assert consumers(rig) == [own]
 
 
@@ -297,7 +297,7 @@ def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch:
     broker = rig.engine_broker()
     rig.actor(broker, Seen())
     waits: list[float] = []
-    monkeypatch.setattr(broker.in_flight, "rest", waits.append)
+    monkeypatch.setattr(broker.held_messages, "rest", waits.append)
     consumer = broker.consume(QUEUE)
     rig.server.kill()
     for _ in range(8):
@@ -316,8 +316,8 @@ def test_tries_to_reconnect_are_spread_and_spaced_out(own_rig: Rig, monkeypatch:
     consumer.close()
 
 
-def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
-    """Renewal counts only what is pending in this process's name, so a stranger's message is left alone."""
+def test_frozen_process_hands_nothing_back_that_another_runs(rig: Rig) -> None:
+    """Only what is pending in this process's name is handed back: a stranger's message stays where it is."""
     broker = rig.engine_broker()
     rig.send(broker, b"theirs")
     [entry] = rig.take_as("other")
@@ -325,7 +325,7 @@ def test_frozen_process_does_not_settle_what_another_runs(rig: Rig) -> None:
     assert rig.pending() == {entry: (b"other", 1)}
 
 
-def test_many_threads_and_processes_settle_each_message_once(rig: Rig) -> None:
+def test_many_threads_and_processes_process_each_message_once(rig: Rig) -> None:
     """Three workers share a thousand messages: each is processed, none twice."""
     seen = Seen()
     for _ in range(3):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import redis
 
-from flowengine.broker.in_flight import InFlight
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.held_messages import HeldMessages
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
@@ -44,11 +44,11 @@ def test_a_message_whose_delivery_was_lost_is_not_renewed(client: Client) -> Non
     """Pending in this process's name but not in its memory: it must lapse, or nobody ever runs it."""
     group = ConsumerGroup(client, "me", lease_ms=LEASE_MS)
     got, lost, other = group.read(QUEUE, 3, 1)
-    in_flight = InFlight()
-    assembler = make_assembler({"work": ActorPolicy()}, release=in_flight.release)
-    in_flight.hold(assembler.assemble([(got, 1), (other, 1)]).deliveries)
+    held_messages = HeldMessages()
+    assembler = make_assembler({"work": ActorPolicy()}, release=held_messages.release)
+    held_messages.hold(assembler.assemble([(got, 1), (other, 1)]).deliveries)
     make_idle(client, "me")
-    Keeper(group, in_flight, lambda: [QUEUE], lambda queue: None, remove_idle_s=60).renew(QUEUE)
+    LeaseKeeper(group, held_messages, lambda: [QUEUE], lambda queue: None).renew(QUEUE)
     idle = idle_of(client)
     assert idle[lost[0]] >= LEASE_MS // 2
     assert max(idle[got[0]], idle[other[0]]) < LEASE_MS // 2

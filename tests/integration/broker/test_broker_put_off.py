@@ -10,7 +10,7 @@ import redis
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.put_off import PAGE, PAGES_A_TURN, PutOffMessages, put_off
+from flowengine.broker.set_aside.put_off import PAGE, PAGES_A_TURN, PutOffMessages, put_off
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, READABLE_PAYLOADS, Understood
 from flowengine.execution.rules.deadlines import worker_lost

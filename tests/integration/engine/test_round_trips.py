@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
-from flowengine.broker import recoverer as takeover
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from tests.support.faults import Gate
 from tests.support.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
-from tests.support.live_stack import LiveStack, in_a_hurry
+from tests.support.live_stack import HURRIED, LiveStack, through_gates
 from tests.support.valkey import Valkey
 
 WORKER_NODE = Counter(
@@ -312,22 +312,20 @@ LIVE_NODE = Counter(
     }
 )
 """Fetch a task and a callback; a worker's transaction and an orchestrator's; what each reads before."""
-NOW_AND_THEN = ("xpending", "xclaim", "xinfo|consumers")
-"""Looking after lapsed messages and keeping leases: by the clock, whatever runs."""
+NOW_AND_THEN = ("xpending", "xclaim", "xinfo|consumers", "xlen")
+"""Leases, lapsed messages and messages put off are looked after by the clock, whatever runs."""
 SLACK = 1.15
 """For what is done once an execution, and the odd conflict."""
 
 
-def test_a_node_costs_the_same_under_real_workers(
-    private_valkey: Callable[..., Valkey], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_costs_the_same_under_real_workers(private_valkey: Callable[..., Valkey]) -> None:
     """The whole stack in threads, as Dramatiq runs it: nobody asks for what the hand-driven one does not."""
     length = 100
     server = private_valkey()
-    with silence(), in_a_hurry(), monkeypatch.context() as patch, server.connect() as client:
+    with silence(), through_gates(), server.connect() as client:
         # Nobody dies here, and who looks more often also reads more often.
-        patch.setattr(takeover, "SCAN_EVERY_S", 1.0)
-        stack = LiveStack(server.url, Gate(), lambda context, worker: None)
+        timing = msgspec.structs.replace(HURRIED, scan_every_s=1.0)
+        stack = LiveStack(server.url, Gate(), lambda context, worker: None, timing=timing)
         looks = 0
 
         def ended(execution: str) -> bool:

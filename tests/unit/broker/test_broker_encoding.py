@@ -6,7 +6,7 @@ import dramatiq
 import pytest
 from dramatiq.errors import DecodeError
 
-from flowengine.broker.streams.dramatiq_messages import MsgspecEncoder, decode_message, encode_message
+from flowengine.broker.streams.dramatiq_messages import decode_message, encode_message
 
 MESSAGE: dramatiq.Message[None] = dramatiq.Message(
     queue_name="q", actor_name="act", args=(1, "ü"), kwargs={"k": [None]}, options={"o": 1}
@@ -18,20 +18,8 @@ def test_message_survives_the_way_there_and_back() -> None:
     assert decode_message(encode_message(MESSAGE)) == MESSAGE
 
 
-def test_encoder_speaks_dramatiqs_own_json() -> None:
-    """Set as Dramatiq's global encoder, it reads and writes the same fields."""
-    encoder = MsgspecEncoder()
-    assert encoder.decode(encoder.encode(MESSAGE.asdict()))["args"] == [1, "ü"]
-
-
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", b"{}", b"[" * 50_000])
 def test_garbage_is_a_decode_error(data: bytes) -> None:
     """Bytes that are no message raise Dramatiq's own error, whatever they are."""
     with pytest.raises(DecodeError):
         decode_message(data)
-
-
-def test_encoder_refuses_garbage_with_dramatiqs_error() -> None:
-    """The encoder's contract names DecodeError for bytes that are not JSON."""
-    with pytest.raises(DecodeError):
-        MsgspecEncoder().decode(b"{")

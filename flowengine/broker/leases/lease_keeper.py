@@ -1,10 +1,10 @@
-"""The thread that keeps the leases of what this process holds.
+"""Keeps the leases of the messages that this process holds, on a thread of its own.
 
-It also does what must be done now and then: it moves back what was put off, and removes consumers that are
-long gone.
+Renews a lease only if this process holds the message in memory and Redis has it pending in this process's
+name. A message whose delivery was lost on the way must lapse. A message that another process has taken
+over must stay there.
 
-Renews only what is both in this process's memory and pending in its name: a message whose delivery was
-lost on the way must lapse, and one that another process has taken over must not be taken back.
+The thread also moves back what was put off, and removes consumers that are long gone.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from typing import Final
 import redis
 import structlog
 
-from flowengine.broker.in_flight import InFlight
+from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
+from flowengine.broker.timing import TIMING, Timing
 
 RENEWALS_PER_LEASE: Final = 3
-RETRY_S: Final = 0.5
-REMOVAL_CHECK_S: Final = 3600.0
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Keeper:
+class LeaseKeeper:
     """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed.
 
     `move_back` is called at each turn, for each queue.
@@ -36,25 +35,25 @@ class Keeper:
     def __init__(
         self,
         group: ConsumerGroup,
-        in_flight: InFlight,
+        held_messages: HeldMessages,
         queues: Callable[[], Iterable[str]],
         move_back: Callable[[str], None],
-        *,
-        remove_idle_s: float,
+        timing: Timing = TIMING,
     ) -> None:
         self._group = group
-        self._in_flight = in_flight
+        self._held = held_messages
         self._queues = queues
         self._move_back = move_back
-        self._remove_idle_s = remove_idle_s
-        self._removal_every_s = min(REMOVAL_CHECK_S, remove_idle_s / 2)
+        self._retry_s = timing.renewal_retry_s
+        self._remove_idle_s = timing.remove_idle_s
+        self._removal_every_s = min(timing.removal_check_s, timing.remove_idle_s / 2)
         self._next_removal = time.monotonic() + min(60.0, self._removal_every_s)
         self._missing: dict[str, set[bytes]] = {}
         self._ended = Event()
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to renew; does nothing if it runs already."""
+        """Start the thread, unless it runs."""
         if self._thread is None:
             self._ended.clear()
             self._thread = Thread(target=self._run, name="flowengine-leases", daemon=True)
@@ -84,14 +83,14 @@ class Keeper:
                     # A replica by now: the same address may lead to the new primary.
                     self._group.client.connection_pool.disconnect()
                 log.warning("broker.renewal_failed", error=str(error) or type(error).__name__)
-                pause_s = min(RETRY_S, every_s)
-            except Exception:  # the thread's edge: without it what this process runs would be taken over
+                pause_s = min(self._retry_s, every_s)
+            except Exception:  # the thread's edge: without the thread, others would take over what runs here
                 log.error("broker.renewal_failed", exc_info=True)
-                pause_s = min(RETRY_S, every_s)
+                pause_s = min(self._retry_s, every_s)
 
     def renew(self, queue: str) -> None:
         """Renew this queue's leases once. Raises redis.RedisError."""
-        held = self._in_flight.held_ids(queue)
+        held = self._held.held_ids(queue)
         if not held:
             self._missing.pop(queue, None)
             return
@@ -104,12 +103,12 @@ class Keeper:
         kept = held & owned
         if kept:
             self._group.renew(queue, kept)
-        # Missing once may only mean that its transaction has just acknowledged it.
+        # An entry that is missing once may have been acknowledged a moment ago.
         missing = held - owned
-        lost = missing & self._missing.get(queue, set()) & self._in_flight.held_ids(queue)
+        lost = missing & self._missing.get(queue, set()) & self._held.held_ids(queue)
         self._missing[queue] = missing - lost
         if lost:
-            self._in_flight.forget(queue, lost)
+            self._held.forget(queue, lost)
             log.warning("broker.leases_lost", queue=queue, count=len(lost))
 
     def _remove_idle_consumers(self) -> None:
@@ -124,7 +123,7 @@ class Keeper:
                     raise
 
     def remove_idle_consumers(self, queue: str) -> None:
-        """Remove this queue's consumers that did nothing for a day and hold nothing."""
+        """Remove this queue's consumers that have been idle for long and hold nothing."""
         for consumer in self._group.consumers(queue):
             gone = consumer["idle"] >= self._remove_idle_s * 1000 and consumer["pending"] == 0
             if gone and consumer["name"] != self._group.consumer:

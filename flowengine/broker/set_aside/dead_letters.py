@@ -1,7 +1,7 @@
-"""Where a message goes that cannot be processed: a bounded stream beside its queue.
+"""Dead letters: a message that cannot be processed goes to a bounded stream beside its queue.
 
-One transaction tells of the death, writes the dead letter and removes the message, so that none of
-the three can happen without the others.
+One transaction sends the callback, writes the dead letter and removes the message, so that none of the three
+happens without the others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from flowengine.broker.delivery import Entry
 from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import ConsumerGroup
-from flowengine.broker.streams.wire import UndecodablePayloadError, decode, post
+from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge, decode, post
 from flowengine.execution.messages import Callback
 from flowengine.queues import ORCHESTRATOR_QUEUE, dead_letter_key
 
@@ -27,9 +27,9 @@ log = structlog.stdlib.get_logger(__name__)
 def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policies: Policies) -> None:
     """Move an entry to the dead letters, sending its actor's `on_dead` message if it is exhausted.
 
-    Raises redis.RedisError; the entry then is either where it was or buried, never half.
+    Raises redis.RedisError. Then the entry is in its queue or buried, never half.
     """
-    # The delivery in hand was never started, so it does not count.
+    # This delivery was never started, so it does not count.
     starts = entry.deliveries - 1 if reason == "exhausted" else entry.deliveries
     pipe = group.client.pipeline(transaction=True)
     told = _last_words(entry, starts, policies) if reason == "exhausted" else None
@@ -41,7 +41,7 @@ def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policie
         *entry.fields, "reason", reason, "entry", entry.id, "deliveries", starts,
     )
     # fmt: on
-    group.settle(pipe, queue, [entry.id])
+    acknowledge(pipe, group.stream(queue), [entry.id])
     pipe.execute()
     log.error(
         "broker.message_buried",

@@ -7,11 +7,13 @@ from typing import cast
 import pytest
 import redis
 
-from flowengine.broker import lease_keeper as keeper_module
-from flowengine.broker.in_flight import InFlight
-from flowengine.broker.lease_keeper import Keeper
+from flowengine.broker.held_messages import HeldMessages
+from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.streams.consumer_group import ConsumerGroup
+from flowengine.broker.timing import Timing
 from tests.support.waiting import wait_until
+
+AT_ONCE = Timing(renewal_retry_s=0.001)
 
 
 class Pool:
@@ -46,9 +48,8 @@ def move_nothing(queue: str) -> None:
 
 
 @pytest.mark.parametrize("error", [MemoryError(), redis.ConnectionError("cut"), RuntimeError("a defect")])
-def test_the_keeper_goes_on_after_any_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keeper_goes_on_after_any_error(error: Exception) -> None:
     """Without it others would take over what runs here, and run it twice."""
-    monkeypatch.setattr(keeper_module, "RETRY_S", 0.001)
     turns: list[int] = []
 
     def queues() -> tuple[str, ...]:
@@ -57,15 +58,14 @@ def test_the_keeper_goes_on_after_any_error(error: Exception, monkeypatch: pytes
             raise error
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, Group()), InFlight(), queues, move_nothing, remove_idle_s=86_400)
+    keeper = LeaseKeeper(cast(ConsumerGroup, Group()), HeldMessages(), queues, move_nothing, AT_ONCE)
     keeper.start()
     wait_until(lambda: len(turns) >= 2, what="a turn after the failed one")
     keeper.stop()
 
 
-def test_the_keeper_leaves_a_server_that_has_become_a_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keeper_leaves_a_server_that_has_become_a_replica() -> None:
     """Its connections would stay there for ever."""
-    monkeypatch.setattr(keeper_module, "RETRY_S", 0.001)
     group = Group()
 
     def queues() -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def test_the_keeper_leaves_a_server_that_has_become_a_replica(monkeypatch: pytes
             raise redis.exceptions.ReadOnlyError("a replica")
         return ()
 
-    keeper = Keeper(cast(ConsumerGroup, group), InFlight(), queues, move_nothing, remove_idle_s=86_400)
+    keeper = LeaseKeeper(cast(ConsumerGroup, group), HeldMessages(), queues, move_nothing, AT_ONCE)
     keeper.start()
     wait_until(lambda: group.client.connection_pool.closed == 1, what="its connections are closed")
     keeper.stop()

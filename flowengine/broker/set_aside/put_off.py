@@ -15,7 +15,7 @@ import structlog
 
 from flowengine.broker.delivery import Entry
 from flowengine.broker.streams.consumer_group import ConsumerGroup, RawEntry
-from flowengine.broker.streams.wire import Understood, version_of
+from flowengine.broker.streams.wire import Understood, acknowledge, version_of
 from flowengine.queues import later_key
 
 PAGE: Final = 20
@@ -29,11 +29,11 @@ log = structlog.stdlib.get_logger(__name__)
 def put_off(group: ConsumerGroup, queue: str, entry: Entry) -> None:
     """Move an entry from its queue to the stream of those put off, as it is. Its deliveries count anew there.
 
-    Raises redis.RedisError; the entry then is in one of the two, never in neither.
+    Raises redis.RedisError. Then the entry is in one of the two.
     """
     pipe = group.client.pipeline(transaction=True)
     pipe.execute_command("XADD", later_key(queue, group.partition), "*", *entry.fields)
-    group.settle(pipe, queue, [entry.id])
+    acknowledge(pipe, group.stream(queue), [entry.id])
     pipe.execute()
     log.warning("broker.message_put_off", queue=queue, actor=entry.actor, version=version_of(entry.fields))
 

@@ -7,24 +7,26 @@ import time
 from collections.abc import Callable, Sequence
 
 import dramatiq
+import msgspec
 import pytest
 from dramatiq.worker import ConsumerThread
 
-from flowengine.broker import in_flight as inflight
-from flowengine.broker import lone_messages as in_place
+from flowengine.broker import inline_processor
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery, Entry
-from flowengine.broker.lone_messages import LONE_IN_A_ROW, InPlace
+from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.timing import Timing
+from flowengine.heuristics import LONE_IN_A_ROW
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import QUEUE, Rig, release_nothing
+from tests.support.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4
-"""Room for more while one is processed: what comes alone does so of its own."""
+"""More than one: a message that comes alone does not do so for want of threads."""
 
-QUICK_ENOUGH_S = 10.0
-"""For messages to be fetched ahead, on a machine of any speed."""
+AHEAD = msgspec.structs.replace(PATIENT, ahead_s=10.0)
+"""Messages are fetched ahead, on a machine of any speed."""
 
 QUICK = ActorPolicy(is_quick=lambda payload: not payload.startswith(b"long"))
 
@@ -79,7 +81,7 @@ def one_by_one(rig: Rig, broker: StreamsBroker, acting: Acting, payloads: Sequen
     for payload in payloads:
         rig.send(broker, payload)
         acting.wait_for(payload)
-        wait_until(lambda: not broker.in_flight.all(QUEUE))
+        wait_until(lambda: not broker.held_messages.all(QUEUE))
 
 
 def warm_up(rig: Rig, broker: StreamsBroker, acting: Acting, *, count: int = LONE_IN_A_ROW) -> None:
@@ -99,19 +101,19 @@ def delivery(*payloads: bytes, engine: bool = True, deliveries: int = 1) -> Deli
         entries,
         engine=engine,
         release=release_nothing,
-        return_part=lambda delivery, entries: None,
+        hand_back_part=lambda delivery, entries: None,
         stream=stream_key(QUEUE),
     )
 
 
-def experienced() -> InPlace:
+def experienced() -> InlineProcessor:
     """One that has seen as many lone messages as it takes."""
-    place = InPlace(QUEUE, {"act": QUICK}, lambda: None)
-    assert [place.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW)] == [False] * LONE_IN_A_ROW
-    return place
+    inline = InlineProcessor(QUEUE, {"act": QUICK}, lambda: None)
+    assert [inline.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW)] == [False] * LONE_IN_A_ROW
+    return inline
 
 
-def hung_in_place(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dramatiq.Worker]:
+def hung_inline(rig: Rig) -> tuple[threading.Event, StreamsBroker, Acting, dramatiq.Worker]:
     """A worker whose fetching thread hangs at `slow` until the event is set."""
     opened = threading.Event()
     broker = rig.engine_broker(policy=QUICK)
@@ -131,8 +133,8 @@ def idle_for_ms(rig: Rig, entry: bytes) -> int:
 
 def test_what_stays() -> None:
     """A lone one, after enough lone ones."""
-    place = experienced()
-    assert [place.suits(delivery(b"a"), alone=True) for _ in range(3)] == [True] * 3
+    inline = experienced()
+    assert [inline.suits(delivery(b"a"), alone=True) for _ in range(3)] == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -147,18 +149,18 @@ def test_what_stays() -> None:
 )
 def test_what_does_not_stay_and_begins_the_count_anew(other: Delivery, alone: bool) -> None:
     """After such a one the next ones are handed over as well."""
-    place = experienced()
-    assert not place.suits(other, alone=alone)
-    after = [place.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW + 1)]
+    inline = experienced()
+    assert not inline.suits(other, alone=alone)
+    after = [inline.suits(delivery(b"a"), alone=True) for _ in range(LONE_IN_A_ROW + 1)]
     assert after == [False] * LONE_IN_A_ROW + [True]
 
 
 def test_what_may_take_long_does_not_stay() -> None:
     """Nor what nobody says anything about; both leave the count as it is."""
-    place = experienced()
-    assert not place.suits(delivery(b"long"), alone=True)
-    assert place.suits(delivery(b"a"), alone=True)
-    assert not InPlace(QUEUE, {}, lambda: None).suits(delivery(b"a"), alone=True)
+    inline = experienced()
+    assert not inline.suits(delivery(b"long"), alone=True)
+    assert inline.suits(delivery(b"a"), alone=True)
+    assert not InlineProcessor(QUEUE, {}, lambda: None).suits(delivery(b"a"), alone=True)
 
 
 def test_lone_messages_stay_on_the_thread_that_fetches(rig: Rig) -> None:
@@ -179,13 +181,13 @@ def test_messages_that_come_together_are_shared_out(rig: Rig) -> None:
     rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     rig.send(broker, b"a", b"b", b"c")
-    wait_until(lambda: len(acting.done) == LONE_IN_A_ROW + 3 and not broker.in_flight.all(QUEUE))
+    wait_until(lambda: len(acting.done) == LONE_IN_A_ROW + 3 and not broker.held_messages.all(QUEUE))
     one_by_one(rig, broker, acting, [b"d"])
     assert not any(acting.fetching_thread.values())
 
 
 def test_message_not_known_to_be_quick_is_handed_over(rig: Rig) -> None:
-    """What may take long never keeps the fetching thread, however lonely it comes."""
+    """What may take long never runs on the fetching thread, even if it comes alone."""
     broker = rig.engine_broker(policy=QUICK)
     acting = Acting(broker)
     rig.work(broker, threads=THREADS)
@@ -232,21 +234,22 @@ def test_others_are_fetched_while_a_quick_one_turns_out_slow(rig: Rig) -> None:
     assert [acting.fetching_thread[p] for p in (b"slow", *one_at_a_time)] == [True, False, False, False]
 
 
-def test_slow_one_counts_as_a_busy_thread(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_one_counts_as_a_busy_thread(rig: Rig) -> None:
     """A process of one thread runs one message at a time, wherever it runs it; another gets the next."""
-    monkeypatch.setattr(inflight, "QUICK_S", QUICK_ENOUGH_S)
     opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
+    broker = rig.engine_broker(policy=QUICK, timing=AHEAD)
     acting = Acting(broker, hanging(opened, b"slow"))
     rig.work(broker, threads=1)
-    warm_up(rig, broker, acting, count=20)  # a single thread must be known as quick for there to be room
+    warm_up(
+        rig, broker, acting, count=20
+    )  # messages must be known to be quick, or a single thread fetches none ahead
     rig.send(broker, b"slow")
     wait_until(lambda: b"slow" in acting.begun)
     rig.send(broker, b"next")
     looks = counted_looks(broker)
     wait_until(lambda: looks.count > 1)
     assert (acting.begun[-1], acting.fetching_thread[b"slow"]) == (b"slow", True)
-    other = rig.engine_broker(policy=QUICK)
+    other = rig.engine_broker(policy=QUICK, timing=AHEAD)
     elsewhere = Acting(other)
     rig.work(other, threads=1)
     wait_until(lambda: b"next" in elsewhere.done)
@@ -256,7 +259,6 @@ def test_slow_one_counts_as_a_busy_thread(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The standby learns that there is a thread, and the consumer uses it before the standby can."""
-    monkeypatch.setattr(inflight, "QUICK_S", QUICK_ENOUGH_S)
     opened, first, learnt, go_on = (threading.Event() for _ in range(4))
 
     def meanwhile(payload: bytes) -> None:
@@ -265,23 +267,23 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
         elif payload in (b"one", b"two"):
             assert opened.wait(20)
 
-    broker = rig.engine_broker(policy=QUICK)
+    broker = rig.engine_broker(policy=QUICK, timing=AHEAD)
     acting = Acting(broker, meanwhile)
     rig.work(broker, threads=1)
     warm_up(rig, broker, acting, count=20)
-    wait_for_thread = broker.in_flight.wait_for_thread
+    wait_for_thread = broker.held_messages.wait_for_thread
 
-    def slowly(*, beside: int, within_s: float) -> bool:
-        idle = wait_for_thread(beside=beside, within_s=within_s)
+    def slowly(*, unassigned: int, within_s: float) -> bool:
+        idle = wait_for_thread(unassigned=unassigned, within_s=within_s)
         if idle and not learnt.is_set():
             learnt.set()
             assert go_on.wait(20)
         return idle
 
-    monkeypatch.setattr(broker.in_flight, "wait_for_thread", slowly)
+    monkeypatch.setattr(broker.held_messages, "wait_for_thread", slowly)
     rig.send(broker, b"slow")
     wait_until(lambda: b"slow" in acting.begun)
-    wait_until(lambda: broker.in_flight._sleepers)  # the standby, which waits for a thread
+    wait_until(lambda: broker.held_messages._sleepers)  # the standby, which waits for a thread
     first.set()
     assert learnt.wait(20)
     rig.send(broker, b"one")
@@ -295,9 +297,9 @@ def test_a_thread_that_was_idle_is_not_used_twice(rig: Rig, monkeypatch: pytest.
     wait_until(lambda: b"two" in acting.done)
 
 
-def test_lease_of_a_message_in_place_is_renewed(rig: Rig) -> None:
+def test_lease_of_an_inline_message_is_renewed(rig: Rig) -> None:
     """A process keeps what its fetching thread is at, as it keeps what the others are at."""
-    opened, broker, acting, _ = hung_in_place(rig)
+    opened, broker, acting, _ = hung_inline(rig)
     [entry] = rig.pending()
     idle_ms = [idle_for_ms(rig, entry)]
 
@@ -307,7 +309,7 @@ def test_lease_of_a_message_in_place_is_renewed(rig: Rig) -> None:
 
     wait_until(was_renewed)
     wait_until(was_renewed)
-    assert broker.in_flight.held_ids(QUEUE) == {entry}
+    assert broker.held_messages.held_ids(QUEUE) == {entry}
     opened.set()
     acting.wait_for(b"slow")
 
@@ -350,14 +352,14 @@ class Looks:
 def counted_looks(broker: StreamsBroker) -> Looks:
     """Counts from now on."""
     looks = Looks()
-    place = broker._consumers[QUEUE]._in_place
-    fetch = place._fetch
+    inline = broker._consumers[QUEUE]._inline
+    fetch = inline._fetch
 
     def counted() -> Delivery | None:
         looks.count += 1
         return fetch()
 
-    place._fetch = counted
+    inline._fetch = counted
     return looks
 
 
@@ -376,17 +378,17 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
     worker = rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     one_by_one(rig, broker, acting, [b"a"])
-    place = broker._consumers[QUEUE]._in_place
+    inline = broker._consumers[QUEUE]._inline
     assert len([thread for thread in standbys() if thread not in earlier]) == 1
-    wait_until(lambda: not place._watched)
+    wait_until(lambda: not inline._watched)
     looks: list[bool] = []
-    takes_long = place._takes_long
+    takes_long = inline._takes_long
 
     def looking() -> bool:
         looks.append(takes_long())
         return looks[-1]
 
-    monkeypatch.setattr(place, "_takes_long", looking)
+    monkeypatch.setattr(inline, "_takes_long", looking)
     time.sleep(0.3)
     assert not looks
     rig.stop(worker)
@@ -395,10 +397,10 @@ def test_standby_sleeps_while_nothing_comes_and_ends_with_its_consumer(
 
 def test_standby_does_not_spin_while_the_process_drains(rig: Rig) -> None:
     """Nothing more is fetched then, and what runs needs the interpreter."""
-    opened, broker, _, worker = hung_in_place(rig)
+    opened, broker, _, worker = hung_inline(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
-    wait_until(lambda: broker.in_flight.stopping)
+    wait_until(lambda: broker.held_messages.stopping)
     looks, since = counted_looks(broker), time.monotonic()
     time.sleep(0.5)
     assert looks.count < 100 * (time.monotonic() - since)
@@ -428,36 +430,36 @@ def test_stop_takes_its_time_once(rig: Rig) -> None:
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "stop"])
 
 
-def test_stop_waits_for_a_message_in_place(rig: Rig) -> None:
-    """A worker that is told to stop settles what its fetching thread is at."""
-    opened, broker, acting, worker = hung_in_place(rig)
+def test_stop_waits_for_an_inline_message(rig: Rig) -> None:
+    """A worker that is told to stop finishes the message on its fetching thread."""
+    opened, broker, acting, worker = hung_inline(rig)
     stopping = threading.Thread(target=rig.stop, args=(worker,))
     stopping.start()
-    wait_until(lambda: broker.in_flight.stopping)
+    wait_until(lambda: broker.held_messages.stopping)
     opened.set()
     stopping.join(10)
     assert not stopping.is_alive()
     assert (acting.done[-1], rig.length(), rig.pending()) == (b"slow", 0, {})
 
 
-def test_stop_hands_back_a_message_in_place_that_does_not_end(rig: Rig) -> None:
+def test_stop_hands_back_a_message_inline_that_does_not_end(rig: Rig) -> None:
     """What is not finished in time goes back to the queue, uncounted."""
-    opened, _, _, worker = hung_in_place(rig)
+    opened, _, _, worker = hung_inline(rig)
     rig.stop(worker, timeout_ms=300)
     assert [deliveries for _, deliveries in rig.pending().values()] == [0]
     opened.set()
 
 
 def test_standby_survives_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error while it fetches for others is logged; the next slow message finds it at its place."""
-    monkeypatch.setattr(inflight, "START_WITHIN_S", 1.0)  # after which what was lost is handed back
+    """An error while it fetches for others is logged; it still fetches beside the next slow message."""
     opened = threading.Event()
-    broker = rig.engine_broker(policy=QUICK)
+    # What was lost is handed back after a second.
+    broker = rig.engine_broker(policy=QUICK, timing=Timing())
     acting = Acting(broker, hanging(opened, b"slow", b"slow1"))
     rig.work(broker, threads=THREADS)
     warm_up(rig, broker, acting)
     errors: list[str] = []
-    monkeypatch.setattr(in_place.log, "error", lambda event, **values: errors.append(event))
+    monkeypatch.setattr(inline_processor.log, "error", lambda event, **values: errors.append(event))
     worker = broker.worker
     assert worker is not None
     thread = worker.consumers[QUEUE]

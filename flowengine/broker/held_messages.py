@@ -1,13 +1,14 @@
-"""What this process holds, and how much more it may take.
+"""The messages that this process holds, and how many more it may fetch.
 
-Decides when to fetch and how much; refuses to know Redis. Lives in the broker and not in a consumer,
-because Dramatiq replaces consumers after an error while their messages go on. Times are seconds of
-the monotonic clock.
+Decides when to fetch and how many; knows nothing of Redis. Belongs to the broker and not to a consumer:
+Dramatiq replaces a consumer after an error, and the consumer's messages go on. Times are seconds of the
+monotonic clock.
 
-A fetched message should start at once. Only where messages are quick are a few more fetched for each
-thread that is turning them over, so that threads need not wait for a round trip (measured: 16,000
-instead of 10,000 empty messages a second). A thread stuck in a long message does not count, so that
-nothing waits behind it while another process is idle.
+A fetched message should start at once. So a process fetches as many messages as it has idle threads, with
+one exception. Where messages take a short time, it fetches a few more for each thread, so that a thread
+does not wait for a round trip (measured: 16,000 empty messages a second in place of 10,000). It fetches
+none ahead for a thread that is at a long message, because they would wait behind that message while
+another process is idle.
 """
 
 from __future__ import annotations
@@ -18,39 +19,31 @@ from threading import Condition
 from typing import Final
 
 from flowengine.broker.delivery import Delivery, Entry
+from flowengine.broker.timing import TIMING, Timing
+from flowengine.heuristics import FETCHED_AHEAD
 
-START_WITHIN_S: Final = 1.0
-"""What has not started so long after it was fetched is given back."""
+_AVERAGE_WEIGHT: Final = 0.1
+"""How much the newest message counts in the average of what a message takes."""
 
-QUICK_S: Final = 0.02
-"""Messages that take less, on average, are fetched ahead: so much work, or AHEAD_AT_MOST, a thread."""
-
-AHEAD_AT_MOST: Final = 4
-
-STUCK_S: Final = 0.1
-"""A thread that works on one message for longer is not counted on."""
-
-JOIN_HORIZON_S: Final = 0.25
-"""A joining queue fetches no more than this much work, at the recent pace."""
-
-_PACE_WEIGHT: Final = 0.1
-_PACE_LIMIT_S: Final = 1.0
+_COUNTED_AT_MOST_S: Final = 1.0
+"""A message that takes longer counts as if it had taken so long."""
 
 
-class InFlight:
+class HeldMessages:
     """The deliveries of one process: waiting for a thread, or running. Safe to call from any thread.
 
-    From its `alone_from`-th delivery on, an entry is suspected of killing its worker.
+    From its delivery number `suspect_from` on, an entry is suspected of killing its worker.
     """
 
-    def __init__(self, *, alone_from: int = 2) -> None:
-        self.alone_from = alone_from
+    def __init__(self, timing: Timing = TIMING, *, suspect_from: int = 2) -> None:
+        self.suspect_from = suspect_from
+        self._timing = timing
         self._changed = Condition()
         self._sleepers: list[Callable[[], bool]] = []
         self._threads = 1
         self._stopping = False
-        # Taken for slow until the first few have shown otherwise.
-        self._pace_s = 2 * QUICK_S
+        # What a message takes. Too long to fetch ahead, until the first few have shown otherwise.
+        self._average_s = 2 * timing.ahead_s
         self._waiting: dict[Delivery, float] = {}
         self._running: dict[Delivery, float] = {}
         self._held: dict[str, dict[bytes, Entry]] = {}
@@ -66,7 +59,7 @@ class InFlight:
             self._stopping = False
 
     def stop(self) -> None:
-        """Take no more, for good; wakes whoever waits for room."""
+        """Take no more messages. Wakes whoever waits to fetch."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -92,11 +85,11 @@ class InFlight:
                 held = self._held.setdefault(delivery.queue, {})
                 for entry in delivery.entries:
                     held[entry.id] = entry
-                    if entry.deliveries >= self.alone_from:
+                    if entry.deliveries >= self.suspect_from:
                         self._suspects.add(entry)
 
     def start(self, delivery: Delivery) -> bool:
-        """A thread begins with it; False if it has been given back meanwhile and must not run."""
+        """A thread begins with it. False if it was withdrawn meanwhile and must not run."""
         with self._changed:
             if self._waiting.pop(delivery, None) is None:
                 return False
@@ -105,28 +98,28 @@ class InFlight:
             return True
 
     def release(self, queue: str, entries: Iterable[Entry]) -> None:
-        """These entries are settled, or no longer ours: their leases are not renewed any more."""
+        """Keep the leases of these entries no longer: they are acknowledged, or another's."""
         with self._changed:
             self._release(queue, entries)
 
     def finish(self, delivery: Delivery) -> None:
-        """Its thread is free again. Whatever of it was not settled is no longer held."""
+        """Its thread is free again. Its entries are held no longer, acknowledged or not."""
         with self._changed:
             started = self._running.pop(delivery, None)
             self._waiting.pop(delivery, None)
             if started is not None:
-                spent = min(_PACE_LIMIT_S, (time.monotonic() - started) / len(delivery.entries))
-                self._pace_s += (spent - self._pace_s) * _PACE_WEIGHT
+                spent = min(_COUNTED_AT_MOST_S, (time.monotonic() - started) / len(delivery.entries))
+                self._average_s += (spent - self._average_s) * _AVERAGE_WEIGHT
             self._release(delivery.queue, delivery.entries)
             self._wake()
 
-    def give_back(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
-        """Let go of those that have not started (or of all); returns the ones let go of."""
+    def withdraw(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
+        """Withdraw those that have not started, or all. Returns the withdrawn, which are held no longer."""
         with self._changed:
             chosen = [d for d in deliveries if d in self._waiting or (even_running and d in self._running)]
             for delivery in chosen:
                 self._waiting.pop(delivery, None)
-                delivery.given_back = True
+                delivery.withdrawn = True
                 self._release(delivery.queue, delivery.entries)
             self._wake()
             return chosen
@@ -134,7 +127,7 @@ class InFlight:
     def _release(self, queue: str, entries: Iterable[Entry]) -> None:
         held = self._held.get(queue, {})
         for entry in entries:
-            # Another delivery of the same entry may have taken its place.
+            # A later delivery of the same entry may be held by now.
             if held.get(entry.id) is entry:
                 del held[entry.id]
             self._suspects.discard(entry)
@@ -147,19 +140,19 @@ class InFlight:
             return set(self._held.get(queue, ()))
 
     def is_held(self, queue: str, entry_id: bytes) -> bool:
-        """Whether this entry is in this process's memory."""
+        """Whether this process holds the entry."""
         return entry_id in self._held.get(queue, ())
 
     def forget(self, queue: str, ids: Iterable[bytes]) -> None:
-        """These were taken over by another process: renew them no more."""
+        """Keep the leases of these entries no longer: another process has taken them over."""
         with self._changed:
             held = self._held.get(queue, {})
             self._release(queue, [held[entry_id] for entry_id in ids if entry_id in held])
 
     def admit_suspect(self, queue: str) -> bool:
-        """Whether a suspect may be taken: an entry that may be one that kills its worker.
+        """Whether the process may take an entry that is suspected of killing its worker.
 
-        True at most once until `end_admission`, so that consumers of two queues do not both take one.
+        True at most once until `end_admission`, so that the consumers of two queues do not both take one.
         """
         with self._changed:
             if self._suspects or self._admitting not in (None, queue):
@@ -168,12 +161,12 @@ class InFlight:
             return True
 
     def end_admission(self, queue: str) -> None:
-        """What was admitted for this queue is held by now, or was not got."""
+        """The suspect that was admitted for this queue is held by now, or was not got."""
         if self._admitting == queue:
             self._admitting = None
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:
-        """Fetched and not started, oldest first."""
+        """Those that have not started, oldest first."""
         with self._changed:
             return [d for d in self._waiting if queue is None or d.queue == queue]
 
@@ -182,44 +175,48 @@ class InFlight:
         with self._changed:
             return [d for d in (*self._waiting, *self._running) if d.queue == queue]
 
-    def is_alone(self, delivery: Delivery) -> bool:
-        """Whether this process holds nothing else."""
+    def holds_only(self, delivery: Delivery) -> bool:
+        """Whether this delivery waits, and this process holds nothing else."""
         with self._changed:
             return not self._running and len(self._waiting) == 1 and delivery in self._waiting
 
     def overdue(self) -> list[Delivery]:
         """Those that have waited for a thread for too long."""
-        limit = time.monotonic() - START_WITHIN_S
+        limit = time.monotonic() - self._timing.start_within_s
         with self._changed:
             return [delivery for delivery, since in self._waiting.items() if since <= limit]
 
     def until_overdue_s(self) -> float:
-        """How long until the oldest waiting delivery must be given back; START_WITHIN_S if none waits."""
+        """How long until the oldest waiting delivery is overdue; `start_within_s` if none waits."""
+        within_s = self._timing.start_within_s
         with self._changed:
             for since in self._waiting.values():
-                return max(0.0, since + START_WITHIN_S - time.monotonic())
-            return START_WITHIN_S
+                return max(0.0, since + within_s - time.monotonic())
+            return within_s
 
     # -- how much more
 
-    def wait_for_room(self, *, join: int, within_s: float) -> int:
-        """How many entries may be fetched now, waiting up to `within_s` for it to be any; 0 if none.
+    def wait_to_fetch(self, *, join: int, within_s: float) -> int:
+        """How many entries may be fetched now. Waits up to `within_s` until it is more than none.
 
-        `join` is how many entries one delivery of this queue may carry (1: nothing is joined).
+        `join` is how many entries one delivery of this queue may carry; 1 if its entries are not joined.
         """
 
-        def room() -> int:
-            return self._joining_room(join) if join > 1 else self._room()
+        def fetchable() -> int:
+            return self._fetchable_to_join(join) if join > 1 else self._fetchable()
 
         with self._changed:
-            self._sleep(within_s, lambda: room() > 0)
-            return 0 if self._stopping else room()
+            self._sleep(within_s, lambda: fetchable() > 0)
+            return 0 if self._stopping else fetchable()
 
-    def wait_for_thread(self, *, beside: int, within_s: float) -> bool:
-        """Whether a thread is idle that none of the waiting but the last `beside` is meant for."""
+    def wait_for_thread(self, *, unassigned: int, within_s: float) -> bool:
+        """Whether a thread is idle and no waiting delivery is meant for it. Waits for that up to `within_s`.
+
+        `unassigned`: so many of the waiting deliveries are meant for no thread yet.
+        """
 
         def is_idle() -> bool:
-            return self._idle() + beside > 0
+            return self._idle() + unassigned > 0
 
         with self._changed:
             self._sleep(within_s, is_idle)
@@ -241,33 +238,34 @@ class InFlight:
             self._sleepers.remove(until)
 
     def _wake(self) -> None:
-        """Once one has what it waits for, all look: nobody knows which of them will find a message."""
+        """Wake every sleeper if one has what it waits for: nobody knows whose queue has a message."""
         if any(enough() for enough in self._sleepers):
             self._changed.notify_all()
 
     def _idle(self) -> int:
-        """Threads for which nothing is meant yet; less than none where more was fetched."""
+        """Threads for which nothing is fetched. Negative where more was fetched than there are threads."""
         return self._threads - len(self._running) - len(self._waiting)
 
-    def _room(self) -> int:
+    def _fetchable(self) -> int:
         idle = self._idle()
-        if self._pace_s > QUICK_S:
+        if self._average_s > self._timing.ahead_s:
             return max(0, idle)
-        depth = min(AHEAD_AT_MOST, int(QUICK_S / max(self._pace_s, 1e-6)))
+        depth = min(FETCHED_AHEAD, int(self._timing.ahead_s / max(self._average_s, 1e-6)))
         ahead = depth * (self._threads - self._stuck())
-        room = idle + ahead
-        # Half the allowance at a time: fewer, larger fetches.
-        return room if room > ahead // 2 else 0
+        fetchable = idle + ahead
+        # Half of what may be fetched ahead at a time: fewer, larger fetches.
+        return fetchable if fetchable > ahead // 2 else 0
 
-    def _joining_room(self, join: int) -> int:
+    def _fetchable_to_join(self, join: int) -> int:
         # Nothing is fetched ahead: what waits in the stream meanwhile arrives as one larger batch.
         idle = self._idle()
         if idle <= 0:
             return 0
-        return max(1, min(join, int(JOIN_HORIZON_S * idle / max(self._pace_s, 1e-6))))
+        return max(1, min(join, int(self._timing.join_horizon_s * idle / max(self._average_s, 1e-6))))
 
     def _stuck(self) -> int:
-        limit = time.monotonic() - STUCK_S
+        """How many threads are at a long message."""
+        limit = time.monotonic() - self._timing.stuck_s
         stuck = 0
         for since in self._running.values():  # in the order in which they started
             if since > limit:

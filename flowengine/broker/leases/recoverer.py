@@ -1,10 +1,11 @@
-"""Which lapsed messages this process takes over, and when it may.
+"""Takes over messages whose leases have lapsed.
 
-A lease lapses when its holder has died, has handed the message back, or was cut off. Where a message
-may be the one that kills its workers, a process takes only one suspect at a time, so that innocents do
-not reach the delivery limit beside a killer. A suspect is what has been started twice: what a dead
-worker held is first started again together, or a lone worker would take up sixteen long nodes one by
-one after each crash.
+A lease lapses when its holder has died, has handed the message back, or was cut off. One of the messages that
+a dead process held may have killed it. So a process holds one suspect at a time: otherwise innocent messages
+would reach the limit of deliveries beside a killer.
+
+A message is a suspect from its third delivery on. After one crash all messages start again together:
+otherwise a single worker would run sixteen long nodes one after the other.
 """
 
 from __future__ import annotations
@@ -15,38 +16,46 @@ from typing import Final
 
 import structlog
 
-from flowengine.broker.in_flight import InFlight
+from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, Lapsed, RawEntry
+from flowengine.broker.timing import TIMING, Timing
 
-SCAN_EVERY_S: Final = 1.0
 SCAN_LIMIT: Final = 128
-STANDSTILL_S: Final = 1.0
 _FIRST_NAP_S: Final = 0.005
 
 log = structlog.stdlib.get_logger(__name__)
 
 
-class Takeover:
-    """Looks for lapsed messages of one queue on behalf of one consumer thread.
+class Recoverer:
+    """Looks for lapsed messages of one queue, for the thread of one consumer.
 
-    With `cautious`, at most one suspect is in hand at a time.
+    With `cautious`, the process holds one suspect at a time.
     """
 
-    def __init__(self, group: ConsumerGroup, queue: str, in_flight: InFlight, *, cautious: bool) -> None:
+    def __init__(
+        self,
+        group: ConsumerGroup,
+        queue: str,
+        held_messages: HeldMessages,
+        timing: Timing = TIMING,
+        *,
+        cautious: bool,
+    ) -> None:
         self._group = group
         self._queue = queue
-        self._in_flight = in_flight
+        self._held = held_messages
+        self._scan_every_s = timing.scan_every_s
         self._cautious = cautious
         self._lease_s = group.lease_ms / 1000
-        self.standstill_s: Final = max(STANDSTILL_S, self._lease_s / 3)
-        """A reply that is later: the server or this process stood still, and other holders may have."""
+        self.standstill_s: Final = max(timing.standstill_s, self._lease_s / 3)
+        """A later reply means that the server or this process stood still, and perhaps other holders."""
         self._not_before = 0.0
         self._next_scan = 0.0
         self._nap_s = _FIRST_NAP_S
         self._candidates: deque[Lapsed] = deque()
 
     def postpone(self, for_s: float | None = None) -> None:
-        """Take nothing over for so long (a lease, if not told): the holders may have been cut off too."""
+        """Take nothing over for so long, a lease by default: the holders may have been cut off as well."""
         until = time.monotonic() + (self._lease_s if for_s is None else for_s)
         self._not_before = max(self._not_before, until)
         self._candidates.clear()
@@ -59,19 +68,19 @@ class Takeover:
             due = min(due, self._nap_s)
         return max(0.0, due)
 
-    def take(self, room: int) -> list[tuple[RawEntry, int]]:
-        """Up to `room` lapsed entries, now this process's, each with its delivery count."""
+    def take(self, most: int) -> list[tuple[RawEntry, int]]:
+        """Take over up to `most` lapsed entries. Returns each with its delivery count."""
         now = time.monotonic()
         if now < self._not_before:
             return []
         if now >= self._next_scan:
             self._scan()
-            self._next_scan = now + SCAN_EVERY_S
+            self._next_scan = now + self._scan_every_s
         if not self._candidates:
             return []
-        chosen = self._choose(room)
+        chosen = self._choose(most)
         if not chosen:
-            self._nap_s = min(SCAN_EVERY_S, self._nap_s * 2)
+            self._nap_s = min(self._scan_every_s, self._nap_s * 2)
             return []
         self._nap_s = _FIRST_NAP_S
         counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}
@@ -87,7 +96,7 @@ class Takeover:
         found = self._group.lapsed(self._queue, SCAN_LIMIT)
         stood_still = time.monotonic() - asked > self.standstill_s
         for lapsed in found:
-            if self._in_flight.is_held(self._queue, lapsed.id):
+            if self._held.is_held(self._queue, lapsed.id):
                 late.append(lapsed.id)
             else:
                 self._candidates.append(lapsed)
@@ -96,16 +105,16 @@ class Takeover:
         if stood_still:
             self.postpone()
 
-    def _choose(self, room: int) -> list[Lapsed]:
+    def _choose(self, most: int) -> list[Lapsed]:
         """Those to claim now, removed from the candidates."""
         if not self._cautious:
-            return [self._candidates.popleft() for _ in range(min(room, len(self._candidates)))]
-        may_suspect = self._in_flight.admit_suspect(self._queue)
+            return [self._candidates.popleft() for _ in range(min(most, len(self._candidates)))]
+        may_suspect = self._held.admit_suspect(self._queue)
         chosen: list[Lapsed] = []
         kept: deque[Lapsed] = deque()
         for lapsed in self._candidates:
-            suspect = lapsed.deliveries + 1 >= self._in_flight.alone_from
-            if len(chosen) < room and (may_suspect or not suspect):
+            suspect = lapsed.deliveries + 1 >= self._held.suspect_from
+            if len(chosen) < most and (may_suspect or not suspect):
                 chosen.append(lapsed)
                 may_suspect = may_suspect and not suspect
             else:
