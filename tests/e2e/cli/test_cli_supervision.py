@@ -181,6 +181,7 @@ def test_child_that_drains_for_too_long_is_killed(
     rig = start(draining_child(tmp_path, within_s=0.1))
     rig.step_until(lambda: "process.drained" in [event for event, _ in rig.told.events])
     assert "process.killed" in [event for event, _ in rig.told.events]
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
     assert [_runs(pid) for pid in rig.told.pids()] == [False, True]
 
 
