@@ -22,6 +22,7 @@ from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
 from flowengine.cli.commands.validate import validate
+from flowengine.cli.output.streams import styles_wanted, write_any_character
 from flowengine.errors import FlowEngineError
 from flowengine.plaintext import plain_text
 
@@ -41,7 +42,8 @@ class CouldNotRun(click.ClickException):
     def show(self, file: object = None) -> None:
         """Print the message alone; a traceback would hide it."""
         message = plain_text(self.message, keep_lines=True)
-        click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+        label = click.style("error:", fg="red", bold=True) if styles_wanted() else "error:"
+        click.echo(f"{label} {message}", err=True)
 
 
 class ReaderGone(click.ClickException):
@@ -95,6 +97,7 @@ for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema
 
 def run_tool() -> int:
     """Run the command line of this process; returns its exit code."""
+    write_any_character()
     try:
         return int(tool.main(prog_name="flowengine", standalone_mode=False) or 0)
     except click.ClickException as error:

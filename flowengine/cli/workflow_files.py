@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from flowengine.plaintext import plain_text
 if TYPE_CHECKING:
     from flowengine.plugin import Registry
     from flowengine.settings import Limits
-    from flowengine.workflow import Checked
+    from flowengine.workflow import Checked, Form
     from flowengine.workflow.problems import Problem
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -38,35 +38,51 @@ class WorkflowPath(click.Path):
         return Path(str(value))
 
 
-def find_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out."""
+def find_files(paths: Sequence[Path], skipped: Callable[[Path], None]) -> Iterator[Path]:
+    """The files among `paths`, and those in its folders at any depth, sorted. Hidden ones are left out.
+
+    `skipped` gets each link in a folder that leads out of it: what it leads to is nobody's business who only
+    asked for the folder. Links within the folder are followed, to folders not. A path that is named itself
+    may lead anywhere.
+    """
     for path in paths:
         if path.is_dir():
-            yield from sorted(
-                found
-                for found in path.rglob("*")
-                if found.suffix.lower() in SUFFIXES and found.is_file() and not _is_hidden(found, path)
-            )
+            yield from sorted(_found_in(path, skipped))
         else:
             yield path
 
 
+def _found_in(folder: Path, skipped: Callable[[Path], None]) -> Iterator[Path]:
+    inside = folder.resolve()
+    for found in folder.rglob("*"):
+        if found.suffix.lower() not in SUFFIXES or _is_hidden(found, folder):
+            continue
+        if found.is_symlink() and not found.resolve().is_relative_to(inside):
+            skipped(found)
+        elif found.is_file():
+            yield found
+
+
 def read_file(path: Path, limits: Limits) -> bytes:
     """The file's bytes, one more than the limit at most. Raises CannotRunError if it cannot be read."""
+    from flowengine.settings.regular_file import read_regular
+
     try:
         if path == STDIN:
             return sys.stdin.buffer.read(limits.max_body_bytes + 1)
-        with path.open("rb") as file:
-            return file.read(limits.max_body_bytes + 1)
-    except OSError as error:
-        raise CannotRunError(f"cannot read {path}: {error.strerror or error}") from error
+        return read_regular(path, limits.max_body_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise CannotRunError(f"cannot read {path}: {reason}") from error
 
 
 def check_file(path: Path, body: bytes, registry: Registry, limits: Limits) -> Checked:
-    """The file's plan, or its problems with line and column."""
+    """The file's plan, or its problems, with line and column. Warnings are of secrets that are not here."""
+    from flowengine.cli.tool_settings import has_secret
     from flowengine.workflow import check
 
-    return check(body, "json" if _is_json(path, body) else "yaml", registry, limits)
+    form: Form = "json" if _is_json(path, body) else "yaml"
+    return check(body, form, registry, limits, has_secret=has_secret)
 
 
 def problem_line(path: Path, problem: Problem) -> str:

@@ -29,8 +29,12 @@ _LEVELS: Final[dict[LogLevel, int]] = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_STAMINA_FIELDS: Final = frozenset(
+    ("callable", "args", "kwargs", "retry_num", "caused_by", "wait_for", "waited_so_far")
+)
 # httpx logs every request's URL, httpcore every header: query strings and headers hold secrets.
-_NEVER_BELOW_WARNING: Final = ("httpx", "httpcore")
+# dramatiq tells of every start and stop of its threads, in sentences.
+_NEVER_BELOW_WARNING: Final = ("httpx", "httpcore", "dramatiq")
 
 
 class _Redaction:
@@ -99,7 +103,27 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
         return event
 
     clock = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
-    return [structlog.contextvars.merge_contextvars, add_service, structlog.processors.add_log_level, clock]
+    return [
+        structlog.contextvars.merge_contextvars,
+        _reword_stamina,
+        add_service,
+        structlog.processors.add_log_level,
+        clock,
+    ]
+
+
+def _reword_stamina(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Stamina's event in our words: not the name of a code block, and not arguments, which may be secrets."""
+    if event.get("event") != "stamina.retry_scheduled":
+        return event
+    kept = {name: value for name, value in event.items() if name not in _STAMINA_FIELDS}
+    return {
+        **kept,
+        "event": "call.retry_scheduled",
+        "attempt": event.get("retry_num", 0) + 1,
+        "delay_s": event.get("wait_for"),
+        "error": event.get("caused_by"),
+    }
 
 
 def _final(*, console: bool, colors: bool) -> list[Processor]:

@@ -25,7 +25,8 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings_type` is the struct of the settings that the function takes as its third argument, if it
     takes one. `primary` names the field of the output that `X.result` means in a template ("result",
-    "data", "content"); None: the output itself, unless it has a `result` of its own.
+    "data", "content"); None: the output itself, unless it has a `result` of its own. `output_type` is the
+    struct of the output; None: it is not known before the handler has run.
     """
 
     name: str
@@ -37,10 +38,16 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = WORKER_QUEUE
     primary: str | None = None
     secrets: bool = True
+    output_type: type[msgspec.Struct] | None = None
 
 
 def handler(
-    name: str, *, queue: str = WORKER_QUEUE, primary: str | None = None, secrets: bool = True
+    name: str,
+    *,
+    queue: str = WORKER_QUEUE,
+    primary: str | None = None,
+    secrets: bool = True,
+    output: type[msgspec.Struct] | None = None,
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -51,7 +58,8 @@ def handler(
 
     Sync functions run in a worker thread, `async def` functions on the worker's event loop. Nothing is
     registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's
-    config reads a secret. Raises TypeError when an annotation is missing or is no struct.
+    config reads a secret. `output` is the struct of what the function returns: workflows whose templates read
+    a field that it does not have are refused. Raises TypeError when an annotation is missing or is no struct.
     """
 
     def mark(function: FunctionT) -> FunctionT:
@@ -66,6 +74,7 @@ def handler(
             queue=queue,
             primary=primary,
             secrets=secrets,
+            output_type=output,
         )
         setattr(function, _MARK, described)
         return function

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from flowengine.errors import SettingsError
+from flowengine.nearest_name import nearest_name
 from flowengine.settings.dotenv import environment
 from flowengine.settings.model import Limits, Settings
-from flowengine.settings.parsing import Value
-from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS
+from flowengine.settings.parsing import RefusedError, Value
+from flowengine.settings.table import BY_NAME, READ_ELSEWHERE, SETTINGS, Setting
 
 _OURS = "FLOWENGINE_"
 _SECRETS = "FLOWENGINE_SECRET_"
 
 
-def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
+def load_settings(
+    environ: Mapping[str, str], dotenv: Path | None, *, wanted: Callable[[Setting], bool] = lambda _: True
+) -> Settings:
     """The settings of this process. The environment wins over `.env`.
+
+    `wanted`: which settings are read. The others keep their defaults, whatever stands there.
 
     An empty value counts as not set, and so does one of spaces only. But a secret of spaces only is
     wrong: something has failed to fill it in.
@@ -26,10 +30,11 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
     name, for the caller to log. Raises SettingsError with every wrong setting and what it allows. The
     wrong value itself is not repeated: it may be a secret.
     """
-    variables = environment(environ, dotenv)
+    chosen = [setting for setting in SETTINGS if wanted(setting)]
+    variables = environment(environ, dotenv, files_of=[setting.name for setting in chosen])
     values: dict[str, Value] = {}
     wrong: list[str] = []
-    for setting in SETTINGS:
+    for setting in chosen:
         given = variables.get(setting.name, "")
         text = given.strip()
         if not text:
@@ -38,6 +43,8 @@ def load_settings(environ: Mapping[str, str], dotenv: Path | None) -> Settings:
             continue
         try:
             values[setting.field] = setting.parser.parse(text)
+        except RefusedError as error:
+            wrong.append(f"{setting.name} must be {setting.parser.allowed}; {error}")
         except ValueError:
             wrong.append(f"{setting.name} must be {setting.parser.allowed}")
     if wrong:
@@ -56,8 +63,8 @@ def _build(values: Mapping[str, Value], unknown: tuple[str, ...]) -> Settings:
 def unknown_names(variables: Mapping[str, str]) -> Iterator[str]:
     """Names that look like ours and are not known, each with the nearest known one."""
     names = set(BY_NAME) | {f"{setting.name}_FILE" for setting in SETTINGS if setting.from_file}
-    known = {name.removeprefix(_OURS) for name in names if name.startswith(_OURS)}
+    known = sorted(name.removeprefix(_OURS) for name in names if name.startswith(_OURS))
     for name in sorted(variables):
         if name.startswith(_OURS) and not name.startswith(_SECRETS) and name not in READ_ELSEWHERE | names:
-            nearest = get_close_matches(name.removeprefix(_OURS), known, n=1)
-            yield f"{name} (did you mean {_OURS}{nearest[0]}?)" if nearest else name
+            nearest = nearest_name(name.removeprefix(_OURS), known)
+            yield name if nearest is None else f"{name} (did you mean {_OURS}{nearest}?)"

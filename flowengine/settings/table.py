@@ -10,14 +10,15 @@ from flowengine.settings.parsing import (
     Value,
     choice,
     host_names,
+    http_url,
     key_entries,
     modules,
     number,
     switch,
     text,
-    url,
     whole,
 )
+from flowengine.settings.redis_url import redis_url
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -45,11 +46,11 @@ _GIB = 1024**3
 _DAY = 24 * 3600
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("REDIS_URL", "redis_url", url("redis"), "Redis or Valkey: state and queues.", from_file=True),
+    Setting("REDIS_URL", "redis_url", redis_url(), "Redis or Valkey: state and queues.", from_file=True),
     Setting(
         "LLM_BASE_URL",
         "llm_base_url",
-        url("http"),
+        http_url(),
         "Base URL of the OpenAI-compatible API that `llm_service` calls.",
     ),
     Setting("LLM_API_KEY", "llm_api_key", text(), "Key for that API.", from_file=True),

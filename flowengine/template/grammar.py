@@ -19,7 +19,7 @@ from flowengine.template.errors import TemplateForbiddenError
 from flowengine.template.functions.filters import FILTERS
 from flowengine.template.functions.predicates import TESTS
 from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
-from flowengine.template.reference import NODES, SECRETS, Reference
+from flowengine.template.reference import NODES, SECRETS, FieldRead, Reference
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
 
 MAX_DEPTH = 24
@@ -27,6 +27,9 @@ STATEMENTS_FORBIDDEN = (
     "statements ({% ... %}) are not allowed: only expressions, {{ ... }}; "
     "use '{{ a if condition else b }}' for a condition"
 )
+_LETS_BE_ABSENT = frozenset({"d", "default", "defined", "undefined"})
+"""The filters and tests whose value may be a field that does not exist."""
+
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -40,11 +43,14 @@ _REFUSED: dict[type[nodes.Node], str] = {
 class Expressions:
     """Reads the expressions of one template: checks and rewrites them, and collects what they refer to.
 
-    `references` gives each root its number: the rewritten tree calls number `i` `variable(i)`.
+    `references` gives each root its number: the rewritten tree calls number `i` `variable(i)`. `fields` are
+    those that they read.
     """
 
     def __init__(self) -> None:
         self.references: dict[Reference, int] = {}
+        self.fields: dict[FieldRead, None] = {}
+        self._may_be_absent: list[FieldRead] = []
         self._depth = 0
 
     def rewrite(self, node: nodes.Expr) -> nodes.Expr:
@@ -64,6 +70,17 @@ class Expressions:
         """The variable that stands for this root."""
         position = self.references.setdefault(Reference(kind, name), len(self.references))
         return nodes.Name(variable(position), "load")
+
+    def let_be_absent(self, value: nodes.Expr, needed_elsewhere: dict[FieldRead, None]) -> None:
+        """Note that this value, which has just been rewritten, may be a field that does not exist."""
+        read = _field_read(value)
+        if read is not None:
+            self.fields = needed_elsewhere
+            self._may_be_absent.append(read)
+
+    def needed_fields(self) -> tuple[FieldRead, ...]:
+        """The fields that must be there. One that is asked about (`x.a is defined`) may be absent."""
+        return tuple(read for read in self.fields if not any(map(read.is_at_or_below, self._may_be_absent)))
 
     def all(self, items: list[nodes.Expr]) -> list[nodes.Expr]:
         """All the expressions, checked and rewritten."""
@@ -88,6 +105,9 @@ def _name(reading: Expressions, node: nodes.Name) -> nodes.Expr:
 def _access(reading: Expressions, node: nodes.Getattr | nodes.Getitem) -> nodes.Expr:
     key = _literal_key(node)
     _refuse_private(node, key)
+    read = _field_read(node)
+    if read is not None:
+        reading.fields[read] = None
     root = node.node.name if isinstance(node.node, nodes.Name) else None
     if root in (NODES, SECRETS):
         return _refer_by_key(reading, str(root), key)
@@ -151,6 +171,18 @@ def _node_id(node: nodes.Expr) -> str | None:
             _refuse_private(node, key)
             return key
     return None
+
+
+def _field_read(node: nodes.Expr) -> FieldRead | None:
+    """The fields between a node's output and this expression, if it only reads."""
+    keys: list[str | int] = []
+    while (name := _node_id(node)) is None:
+        if not isinstance(node, nodes.Getattr | nodes.Getitem) or (key := _literal_key(node)) is None:
+            return None
+        keys.insert(0, key)
+        node = node.node
+    is_primary = keys[:1] == ["result"]
+    return FieldRead(name, is_primary, tuple(keys[is_primary:])) if keys[is_primary:] else None
 
 
 def _label(node: nodes.Expr) -> str:
@@ -246,7 +278,12 @@ def _applied(
     except TypeError as error:
         raise TemplateForbiddenError(f"the {kind} '{node.name}': {error}") from error
     named = [nodes.Keyword(item.key, reading.rewrite(item.value)) for item in node.kwargs]
-    return type(node)(reading.rewrite(node.node), node.name, reading.all(node.args), named, None, None)
+    arguments = reading.all(node.args)
+    needed = dict(reading.fields)
+    value = reading.rewrite(node.node)
+    if node.name in _LETS_BE_ABSENT:
+        reading.let_be_absent(node.node, needed)
+    return type(node)(value, node.name, arguments, named, None, None)
 
 
 def _filter(value: nodes.Expr, name: str, arguments: list[nodes.Expr]) -> nodes.Filter:
@@ -280,8 +317,8 @@ _RULES: dict[type[nodes.Node], Callable[..., nodes.Expr]] = {
 }
 
 
-def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Reference]]:
-    """The parts of a parsed template, rewritten, and what they read.
+def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Reference], tuple[FieldRead, ...]]:
+    """The parts of a parsed template, rewritten, what they read, and the fields that they need of it.
 
     Raises TemplateForbiddenError for statements and for expressions that are not on the list.
     """
@@ -291,4 +328,4 @@ def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Referenc
         if not isinstance(node, nodes.Output):
             raise TemplateForbiddenError(STATEMENTS_FORBIDDEN)
         parts.extend(reading.all(node.nodes))
-    return parts, list(reading.references)
+    return parts, list(reading.references), reading.needed_fields()

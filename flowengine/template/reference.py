@@ -6,7 +6,14 @@ import msgspec
 
 NODES = "nodes"
 SECRETS = "secrets"
-RESERVED_ROOTS = frozenset({NODES, SECRETS})
+
+JINJA_WORDS = frozenset(
+    ("and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True")
+)
+"""The words of Jinja2's expressions: a template cannot read a node that is called so."""
+
+RESERVED_NAMES = frozenset({NODES, SECRETS}) | JINJA_WORDS
+"""Names that mean something in every template, and so can be no node's."""
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -20,12 +27,29 @@ class Reference(msgspec.Struct, frozen=True):
     name: str
 
 
+class FieldRead(msgspec.Struct, frozen=True):
+    """Fields that a template reads one from the other, beginning at a node's output: `{{ node.a.b }}`.
+
+    `is_primary`: they begin at its primary value, `{{ node.result.a }}`. An item of a list is its number.
+    """
+
+    node: str
+    is_primary: bool
+    keys: tuple[str | int, ...]
+
+    def is_at_or_below(self, other: FieldRead) -> bool:
+        """Whether this is the other field, or a field of it."""
+        same_root = (self.node, self.is_primary) == (other.node, other.is_primary)
+        return same_root and self.keys[: len(other.keys)] == other.keys
+
+
 class Analysis(msgspec.Struct, frozen=True):
     """What can be known of a string before anything has run.
 
     `is_template`: it holds template marks. `is_sole`: it is one whole expression, so its value keeps its
     type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each
-    once, in order of appearance.
+    once, in order of appearance. `fields`: the fields that must be there, not those that `default` or
+    `is defined` lets be absent.
     """
 
     is_template: bool
@@ -33,6 +57,7 @@ class Analysis(msgspec.Struct, frozen=True):
     is_simple: bool = False
     nodes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    fields: tuple[FieldRead, ...] = ()
 
 
 PLAIN = Analysis(is_template=False)

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from flowengine.template.reference import NODES, SECRETS, Reference
+from flowengine.template.reference import JINJA_WORDS, NODES, SECRETS, FieldRead, Reference
 
 _READ = re.compile(
     r"""(?<!\{)\{\{[ ]*
@@ -20,9 +20,6 @@ _READ = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _NOT_SIMPLE = re.compile(r"\{[{%#]|\r")
-_JINJA_WORDS = frozenset(
-    ("and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "False", "None", "True")
-)
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -30,6 +27,14 @@ class Path(msgspec.Struct, frozen=True):
 
     reference: Reference
     keys: tuple[tuple[str, str], ...]
+
+    @property
+    def field_read(self) -> FieldRead | None:
+        """The fields that it reads of a node's output; None where it reads none."""
+        if self.reference.kind == "secret" or not self.keys:
+            return None
+        keys = tuple(key for key, _ in self.keys)
+        return FieldRead(self.reference.name, self.reference.kind == "primary", keys)
 
 
 def read_simple(text: str) -> list[str | Path] | None:
@@ -72,7 +77,7 @@ def _path(match: re.Match[str]) -> Path | None:
         if root == SECRETS:
             return Path(Reference("secret", name), ()) if len(name) <= 128 and not keys else None
         root = name
-    elif root in _JINJA_WORDS:
+    elif root in JINJA_WORDS:
         return None
     kind = "output"
     if keys and keys[0] == "result":

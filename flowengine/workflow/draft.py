@@ -19,7 +19,9 @@ from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_DESCRIPTION_CHARS,
     MAX_NAME_CHARS,
+    NODE_SPELLINGS,
     WORKFLOW_FIELDS,
+    WORKFLOW_SPELLINGS,
 )
 from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
 
@@ -42,7 +44,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     """The document's fields. Whatever is wrong with them is reported."""
-    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report)
+    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report, WORKFLOW_SPELLINGS)
     name = read_text(document, "name", "", report)
     if name is not None:
         _check_name(name, report)
@@ -97,7 +99,7 @@ def _node(node: JsonValue, place: int, report: Report) -> DraftNode:
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
         return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S), None)
-    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report)
+    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS)
     node_id = read_id(node, pointer, report)
     work = read_work(node, pointer, report)
     dependencies = read_dependencies(node, pointer, report)

@@ -10,7 +10,7 @@ from typing import Final
 
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
-from flowengine.template import RESERVED_ROOTS
+from flowengine.template import RESERVED_NAMES
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     MAX_DESCRIPTION_CHARS,
@@ -80,7 +80,7 @@ def _node(work: WorkSchema) -> Schema:
                 "type": "string",
                 "pattern": f"^{NODE_ID.pattern}$",
                 "maxLength": MAX_ID_CHARS,
-                "not": {"enum": sorted(RESERVED_ROOTS)},
+                "not": {"enum": sorted(RESERVED_NAMES)},
                 "description": "Unique in the workflow. Other nodes read the output as {{ id.result }}.",
             },
             **work.properties,

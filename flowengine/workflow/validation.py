@@ -6,6 +6,7 @@ input makes it raise.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,7 +20,7 @@ from flowengine.workflow.checking.problem_order import by_line, in_document_orde
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.template_references import TemplateCheck
 from flowengine.workflow.draft import read_draft
-from flowengine.workflow.kinds.all_kinds import compile_node
+from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
@@ -35,16 +36,29 @@ class Checked(msgspec.Struct, frozen=True):
     """What the validator says of a document.
 
     A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
-    document's parts. A `malformed` one could not be read at all; its one problem says why.
+    document's parts. A `malformed` one could not be read at all; its one problem says why. `warnings` are
+    what may go wrong with a right one.
     """
 
     plan: Plan | None
     problems: tuple[Problem, ...]
     malformed: bool = False
+    warnings: tuple[Problem, ...] = ()
 
 
-def check(body: bytes, form: Form, registry: Registry, limits: Limits) -> Checked:
-    """Read and check a document as it was sent. Problems have line and column."""
+def check(
+    body: bytes,
+    form: Form,
+    registry: Registry,
+    limits: Limits,
+    *,
+    has_secret: Callable[[str], bool] | None = None,
+) -> Checked:
+    """Read and check a document as it was sent. Problems and warnings have line and column.
+
+    `has_secret` says whether there is a secret of that name. Each one that a template reads and that is not
+    there is a warning: the workers of another installation may have it.
+    """
     too_large = _too_large(body, form, limits)
     if too_large is not None:
         return _malformed(too_large)
@@ -56,9 +70,12 @@ def check(body: bytes, form: Form, registry: Registry, limits: Limits) -> Checke
                 code=error.reason, pointer="", message=error.message, line=error.line, column=error.column
             )
         )
-    checked = _check(document, registry, limits)
-    placed = _placed(checked.problems, document, positions)
-    return msgspec.structs.replace(checked, problems=by_line(placed))
+    checked = _check(document, registry, limits, has_secret)
+    return msgspec.structs.replace(
+        checked,
+        problems=by_line(_placed(checked.problems, document, positions)),
+        warnings=by_line(_placed(checked.warnings, document, positions)),
+    )
 
 
 def check_document(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
@@ -109,16 +126,36 @@ def _placed(problems: tuple[Problem, ...], document: JsonValue, positions: Posit
     )
 
 
-def _check(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
+def _check(
+    document: JsonValue,
+    registry: Registry,
+    limits: Limits,
+    has_secret: Callable[[str], bool] | None = None,
+) -> Checked:
     report = Report()
-    plan = _compiled(document, registry, limits, report)
+    secrets: dict[str, str] = {}
+    plan = _compiled(document, registry, limits, report, secrets)
+    warnings = () if has_secret is None else tuple(_missing_secrets(secrets, has_secret))
     if report:
-        return Checked(None, in_document_order(report.problems(), document))
-    return Checked(plan, ())
+        return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
+    return Checked(plan, (), warnings=warnings)
 
 
-def _compiled(document: JsonValue, registry: Registry, limits: Limits, report: Report) -> Plan | None:
-    """The plan of a right document. Whatever is wrong with the document is reported."""
+def _missing_secrets(secrets: Mapping[str, str], has_secret: Callable[[str], bool]) -> Iterator[Problem]:
+    for name, pointer in secrets.items():
+        if not has_secret(name):
+            variable = f"FLOWENGINE_SECRET_{name.upper()}"
+            message = f"there is no secret '{name}' here: the workers need {variable} or {variable}_FILE"
+            yield Problem(code="secret_missing", pointer=pointer, message=message)
+
+
+def _compiled(
+    document: JsonValue, registry: Registry, limits: Limits, report: Report, secrets: dict[str, str]
+) -> Plan | None:
+    """The plan of a right document. Whatever is wrong with the document is reported.
+
+    `secrets` gets the secrets that it reads, each with the pointer to its first place.
+    """
     if not isinstance(document, dict):
         message = f"a workflow is an object with 'name' and 'nodes', this is {type_name(document)}"
         report.add("wrong_type", "", message)
@@ -127,6 +164,9 @@ def _compiled(document: JsonValue, registry: Registry, limits: Limits, report: R
     if draft.nodes is None:
         return None
     links = link([node.fields for node in draft.nodes], report)
-    context = DocumentContext(registry, limits, links, TemplateCheck(links, limits, report), report)
+    outputs = [None if node.work is None else declared_output(node.work, registry) for node in draft.nodes]
+    templates = TemplateCheck(links, outputs, limits, report)
+    context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
+    secrets.update(templates.secrets)
     return Plan(draft.name, tuple(node for node in nodes if node is not None))

@@ -52,7 +52,7 @@ def _list_topics() -> None:
 
 
 def _show(topic: str) -> None:
-    from flowengine.cli.output.results import OutputConsole
+    from flowengine.cli.output.console import OutputConsole
 
     text = _readable(_text(topic))
     console = OutputConsole()
@@ -86,8 +86,8 @@ def _readable(text: str) -> str:
 
 
 def _unknown(topic: str) -> str:
-    from difflib import get_close_matches
+    from flowengine.nearest_name import nearest_name
 
-    nearest = get_close_matches(topic, TOPICS, n=1)
-    meant = f"; did you mean '{nearest[0]}'?" if nearest else "."
+    nearest = nearest_name(topic, TOPICS)
+    meant = "." if nearest is None else f"; did you mean '{nearest}'?"
     return f"there is no topic '{plain_text(topic)}'{meant} Topics: {', '.join(TOPICS)}"

@@ -19,7 +19,7 @@ from flowengine.errors import FlowEngineError
     "timeout_s",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="Give up after this long, with exit code 3.  [default: never]",
+    help="Give up when the workflow has run for this long, with exit code 3.  [default: never]",
 )
 @click.pass_context
 def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) -> None:

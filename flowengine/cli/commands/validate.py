@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from flowengine.cli.output.json_output import print_json
-from flowengine.cli.tool_settings import read_settings
+from flowengine.cli.tool_settings import read_document_settings
 from flowengine.cli.workflow_files import WorkflowPath, check_file, find_files, problem_line, read_file
 from flowengine.errors import CannotRunError
+from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
     from flowengine.plugin import Registry
     from flowengine.settings import Limits
-    from flowengine.workflow.problems import Problem
+    from flowengine.workflow import Checked
 
 INVALID = 2
 
-Findings: TypeAlias = "Sequence[tuple[Path, tuple[Problem, ...]]]"
+Findings: TypeAlias = "Sequence[tuple[Path, Checked]]"
 
 
 @click.command()
@@ -30,40 +31,48 @@ Findings: TypeAlias = "Sequence[tuple[Path, tuple[Problem, ...]]]"
 def validate(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
     """Check workflow files (- is standard input), and all those in folders.
 
-    Every problem is a line `file:line:column: code: message`. Exit code 0: all valid, 2: not.
+    Every problem is a line `file:line:column: code: message`. Exit code 0: all valid, 2: not. A secret
+    that the environment does not have is a warning: other workers may have it.
     """
     findings = _check_all(paths)
     if as_json:
         _print_json(findings)
     else:
         _print_lines(findings)
-    if not findings or any(problems for _, problems in findings):
+    if not findings or any(checked.problems for _, checked in findings):
         ctx.exit(INVALID)
 
 
 def _check_all(paths: Sequence[Path]) -> Findings:
     from flowengine.handlers import load_registry
 
-    settings = read_settings()
+    settings = read_document_settings()
     registry = load_registry(settings.handlers)
-    return [(path, _check(path, registry, settings.limits)) for path in find_files(paths)]
+    return [(path, _check(path, registry, settings.limits)) for path in find_files(paths, _say_skipped)]
 
 
-def _check(path: Path, registry: Registry, limits: Limits) -> tuple[Problem, ...]:
+def _say_skipped(link: Path) -> None:
+    click.echo(plain_text(f"skipped {link}: it is a link that leads out of the folder"), err=True)
+
+
+def _check(path: Path, registry: Registry, limits: Limits) -> Checked:
+    from flowengine.workflow import Checked
     from flowengine.workflow.problems import Problem
 
     try:
-        return check_file(path, read_file(path, limits), registry, limits).problems
+        return check_file(path, read_file(path, limits), registry, limits)
     except CannotRunError as error:
-        return (Problem(code="unreadable", pointer="", message=str(error)),)
+        return Checked(None, (Problem(code="unreadable", pointer="", message=str(error)),))
 
 
 def _print_lines(findings: Findings) -> None:
-    for path, problems in findings:
-        for problem in problems:
+    for path, checked in findings:
+        for problem in checked.problems:
             click.echo(problem_line(path, problem))
-    total = sum(len(problems) for _, problems in findings)
-    bad = sum(bool(problems) for _, problems in findings)
+        for warning in checked.warnings:
+            click.echo(f"{problem_line(path, warning)} (a warning)", err=True)
+    total = sum(len(checked.problems) for _, checked in findings)
+    bad = sum(bool(checked.problems) for _, checked in findings)
     if not findings:
         click.echo("no workflow files there (*.yaml, *.yml, *.json)", err=True)
     elif bad:
@@ -73,7 +82,15 @@ def _print_lines(findings: Findings) -> None:
 
 
 def _print_json(findings: Findings) -> None:
-    files = [{"file": str(path), "valid": not problems, "problems": problems} for path, problems in findings]
+    files = [
+        {
+            "file": str(path),
+            "valid": not checked.problems,
+            "problems": checked.problems,
+            "warnings": checked.warnings,
+        }
+        for path, checked in findings
+    ]
     print_json({"files": files})
 
 

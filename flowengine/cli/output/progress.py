@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol, Self
 
-from rich.console import Console, Group, RenderableType
+import click
+from rich.console import Console, Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -41,6 +43,9 @@ class Progress(Protocol):
     def show(self, view: ExecutionView) -> None:
         """Show the latest state."""
 
+    def say(self, line: str) -> None:
+        """Show a line of what else there is to tell, on standard error, whole and beside what is drawn."""
+
 
 def choose_progress(console: Console) -> Progress:
     """A live table if the console is a terminal that can redraw, else lines."""
@@ -58,6 +63,10 @@ class Silence:
 
     def show(self, view: ExecutionView) -> None:
         """Show nothing."""
+
+    def say(self, line: str) -> None:
+        """Print the line: it is no progress."""
+        click.echo(line, err=True)
 
 
 class Lines:
@@ -84,6 +93,10 @@ class Lines:
                 line.append(_suffix(node, with_error=False))  # the results have it
                 self._console.print(line, soft_wrap=True)
 
+    def say(self, line: str) -> None:
+        """Print the line."""
+        click.echo(line, err=True)
+
 
 class LiveTable:
     """A table of all nodes, or of the most important ones if the terminal is too short."""
@@ -103,19 +116,27 @@ class LiveTable:
         """Redraw."""
         self._live.update(self._draw(view))
 
+    def say(self, line: str) -> None:
+        """Print the line above the table, if it goes to the same terminal."""
+        if sys.stderr.isatty():
+            self._console.print(Text(line), soft_wrap=True)
+        else:
+            click.echo(line, err=True)
+
     def _draw(self, view: ExecutionView) -> RenderableType:
         rows = max(3, self._console.height - _LINES_AROUND)
         nodes = view.nodes if len(view.nodes) <= rows else _most_important(view.nodes, rows - 1)
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(no_wrap=True, width=max(map(len, STYLES)))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, self._console.width // 3))
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        cut = _cut(self._console)
+        table.add_column(no_wrap=True, overflow=cut, max_width=max(8, self._console.width // 3))
+        table.add_column(no_wrap=True, overflow=cut, ratio=1)
         for node in nodes:
             details = Text.assemble((plain_text(node.handler), "dim"), _suffix(node))
             table.add_row(Text(node.status, STYLES[node.status]), Text(plain_text(node.id)), details)
         if len(nodes) < len(view.nodes):
             table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
-        return Group(_headline(view), table)
+        return Group(_headline(view, cut), table)
 
 
 def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
@@ -127,17 +148,22 @@ def elapsed(started_at: Moment | None, finished_at: Moment | None) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _headline(view: ExecutionView) -> RenderableType:
+def _cut(console: Console) -> OverflowMethod:
+    """How a text ends that is too long: `…` takes one column only where the terminal can show it."""
+    return "ellipsis" if console.encoding.startswith("utf") else "crop"
+
+
+def _headline(view: ExecutionView, cut: OverflowMethod) -> RenderableType:
     counts = view.counts
     done = counts.completed + counts.failed + counts.skipped + counts.cancelled
     bar = ProgressBar(total=max(1, counts.total), completed=done, width=24)
     text = f"{done}/{counts.total}" + (f", {counts.failed} failed" if counts.failed else "")
     line = Table.grid(padding=(0, 2))
-    line.add_column(no_wrap=True, overflow="ellipsis")
+    line.add_column(no_wrap=True, overflow=cut)
     for _ in range(3):
         line.add_column(no_wrap=True)
     line.add_row(
-        Text(plain_text(view.name), "bold", overflow="ellipsis", no_wrap=True),
+        Text(plain_text(view.name), "bold", overflow=cut, no_wrap=True),
         bar,
         text,
         elapsed(view.started_at, view.finished_at),

@@ -6,7 +6,6 @@ Outputs and errors hold what servers and handlers said, so they reach the termin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
 import msgspec
 from rich.console import Console
@@ -20,24 +19,15 @@ from flowengine.workflow.problems import Problem
 MOST_RESULTS = 50
 
 
-class OutputConsole(Console):
-    """A console that lets the tool decide what follows when the reader of its output has gone."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        """Raise BrokenPipeError: rich would exit with 1, which says that the workflow failed."""
-        self.quiet = True
-        raise BrokenPipeError
-
-
 def print_results(console: Console, view: ExecutionView, results: ResultsView) -> None:
-    """Print every output (on a terminal: the first fifty, each cut to a line) and every error."""
+    """Print every output (on a terminal: the first fifty) and every error, each whole."""
     names = list(results.results)
     shown = names[:MOST_RESULTS] if console.is_terminal else names
     if shown:
         console.print()
     for name in shown:
         output = plain_text(bytes(results.results[name]).decode())
-        _print_line(console, Text.assemble((plain_text(name), "bold"), "  ", output))
+        console.print(Text.assemble((plain_text(name), "bold"), "  ", output), soft_wrap=True)
     if len(shown) < len(names):
         console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
     if results.errors:
@@ -72,9 +62,3 @@ def _closing_line(view: ExecutionView) -> Text:
     return Text.assemble(
         (view.status, f"bold {STYLES[view.status]}"), f": {plain_text(view.name)}, {nodes}{failed}, {time}"
     )
-
-
-def _print_line(console: Console, line: Text) -> None:
-    if console.is_terminal:
-        line.no_wrap, line.overflow = True, "ellipsis"
-    console.print(line, soft_wrap=not console.is_terminal)

@@ -6,6 +6,7 @@ On standard error, so that it never mixes with results.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Self
 
 import click
@@ -23,6 +24,7 @@ class StartingNotice:
         self._terminal = sys.stderr.isatty()
         self._quiet = quiet and not self._terminal
         self._shown = False
+        self._say: Callable[[str], None] | None = None
 
     def __enter__(self) -> Self:
         if not self._quiet:
@@ -42,4 +44,11 @@ class StartingNotice:
     def say(self, line: str) -> None:
         """Print another line on standard error instead."""
         self.end()
-        click.echo(line, err=True)
+        if self._say is None:
+            click.echo(line, err=True)
+        else:
+            self._say(line)
+
+    def say_with(self, say: Callable[[str], None] | None) -> None:
+        """From now on, lines go to `say`, which draws on the same terminal. None: as before."""
+        self._say = say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
@@ -12,6 +13,7 @@ from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_superviso
 
 def main() -> int:
     """Serve until told to stop; returns the exit code: 3 or FATAL_EXIT for a wrong setting."""
+    write_any_character()
     options = parse_options(sys.argv[1:])
     supervised = "supervised" in options
     if supervised:
@@ -25,6 +27,7 @@ def main() -> int:
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
     from flowengine.bootstrap import build_executions, hide_secrets, read_environment, read_settings
+    from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
     from flowengine.handlers import load_registry
     from flowengine.observability import configure_logs
@@ -37,6 +40,7 @@ def main() -> int:
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         hide_secrets(settings, read_environment())
         registry = load_registry(settings.handlers)
+        check_access(settings)
         app = create_app(build_executions(settings, registry), registry, settings)
         port = int(options["port"]) if "port" in options else None
         serve(app, settings, host=options.get("host"), port=port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -13,7 +12,9 @@ from pathlib import Path
 import click
 
 from flowengine import __version__
+from flowengine.cli.output.streams import styles_wanted
 from flowengine.cli.processes.command_lines import api_program, service_program
+from flowengine.cli.processes.service_environment import service_environment
 from flowengine.cli.tool_settings import chosen_server, defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
@@ -59,10 +60,13 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
 
 
 def _services(port: int, environment: Mapping[str, str]) -> list[Service]:
+    programs = {
+        "api": api_program(host=HOST, port=port, supervised=True),
+        "orchestrator": service_program("orchestrator", grace_s=GRACE_S),
+        "worker": service_program("worker", grace_s=GRACE_S),
+    }
     return [
-        Service("api", api_program(host=HOST, port=port, supervised=True), environment),
-        Service("orchestrator", service_program("orchestrator", grace_s=GRACE_S), environment),
-        Service("worker", service_program("worker", grace_s=GRACE_S), environment),
+        Service(name, program, service_environment(name, environment)) for name, program in programs.items()
     ]
 
 
@@ -114,7 +118,7 @@ def _accepts(port: int) -> bool:
 
 
 def _print_line(service: str, line: str) -> None:
-    colour = COLOURS[service] if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else None
+    colour = COLOURS[service] if sys.stdout.isatty() and styles_wanted() else None
     label = f"{service:<12}"
     click.echo(f"{click.style(label, fg=colour) if colour else label} | {plain_text(line)}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 
+from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
@@ -17,14 +19,20 @@ from flowengine.supervision.child_shutdown import (
 
 
 def main() -> int:
+    """Run the service that the command line names; returns the exit code."""
+    write_any_character()
+    return run_service(sys.argv[1], parse_options(sys.argv[2:]))
+
+
+def run_service(service: str, options: Mapping[str, str]) -> int:
     """Run until told to stop; returns the exit code, FATAL_EXIT if starting again would not help."""
-    service, options = sys.argv[1], parse_options(sys.argv[2:])
     lifeline = take_lifeline()  # before anything that could read standard input
     import_without_rich("structlog", *(["httpx"] if service == "worker" else []))
 
     import msgspec
 
     from flowengine.bootstrap import read_settings
+    from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError, StoredFormatError
     from flowengine.observability import configure_logs, log_uncaught_errors
 
@@ -38,6 +46,7 @@ def main() -> int:
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
+        check_access(settings)
         threads = int(options.get("threads", DEFAULT_THREADS))
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)

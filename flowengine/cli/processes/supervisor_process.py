@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.output.supervisor_log import SupervisorLog
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.supervision.interrupts import Interrupts
@@ -12,6 +13,7 @@ from flowengine.supervision.supervisor import Service, Supervisor
 
 def main() -> int:
     """Supervise until a signal asks to end; returns the exit code, 3 if a child cannot run at all."""
+    write_any_character()
     separator = sys.argv.index("--")
     service, processes = sys.argv[1], int(sys.argv[2])
     options, child = parse_options(sys.argv[3:separator]), sys.argv[separator + 1 :]

@@ -1,13 +1,13 @@
-"""One run of one workflow file: the processes it needs, its execution, its outcome.
+"""One run of one workflow file: its check, the processes it needs, its execution, its outcome.
 
-The processes start while this one checks the file: both take about as long. Signals are remembered and
-looked at between steps, so that no child is forgotten at any moment; children end with this process in
-any case, since they hold a pipe from it. Nothing is created or triggered after the user has asked to end
-or the time is up.
+A file that has problems starts nothing. Signals are remembered and looked at between steps, so that no child
+is forgotten at any moment; children end with this process in any case, since they hold a pipe from it.
+Nothing is created or triggered after the user has asked to end, or after the time is up.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from pathlib import Path
@@ -17,7 +17,11 @@ import click
 
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.cli.processes.import_without_rich import import_without_rich
+from flowengine.cli.processes.parked_services import ParkedServices
+from flowengine.cli.processes.redis_access import check_access
 from flowengine.cli.processes.workflow_run_services import (
+    GRACE_S,
+    SERVICES,
     InterruptedRunError,
     OutOfTimeError,
     WorkflowRunServices,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from flowengine.cli.output.progress import Progress
     from flowengine.execution.views import ExecutionView
     from flowengine.plugin import Registry
+    from flowengine.settings import Settings
     from flowengine.workflow.plan import Plan
 
 COMPLETED, FAILED, INVALID = 0, 1, 2
@@ -48,16 +53,13 @@ def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: St
 
     Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    body = read_file(path, read_settings().limits)
+    settings = read_settings()
+    body = read_file(path, settings.limits)
     is_private = chosen_server() is None
-    run = _Run(path, body, starting, as_json=as_json, is_private=is_private)
+    run = _Run(path, body, starting, as_json=as_json, timeout_s=timeout_s, is_private=is_private)
     with Interrupts(insist=True) as interrupts:
         try:
-            with WorkflowRunServices(interrupts, deadline, starting.say, is_private=is_private) as services:
-                code = run.with_services(services, interrupts)
-                services.run_is_over()
-                return code
+            return run.until_its_end(settings, interrupts)
         except OutOfTimeError as error:
             raise CannotRunError(f"the time is up (--timeout): {run.left_behind()}") from error
         except (InterruptedRunError, KeyboardInterrupt):
@@ -69,12 +71,20 @@ class _Run:
     """The steps of one run, and how far it has come."""
 
     def __init__(
-        self, path: Path, body: bytes, starting: StartingNotice, *, as_json: bool, is_private: bool
+        self,
+        path: Path,
+        body: bytes,
+        starting: StartingNotice,
+        *,
+        as_json: bool,
+        timeout_s: float | None,
+        is_private: bool,
     ) -> None:
         self._path = path
         self._body = body
         self._starting = starting
         self._as_json = as_json
+        self._timeout_s = timeout_s
         self._execution: str | None = None
         self._is_triggered = False
         self._seen: ExecutionView | None = None
@@ -96,31 +106,44 @@ class _Run:
         state = "goes on" if self._is_triggered else "was not started, but is kept"
         return f"{done}execution {self._execution} {state} on the server that REDIS_URL names"
 
-    def with_services(self, services: WorkflowRunServices, interrupts: Interrupts) -> int:
+    def until_its_end(self, settings: Settings, interrupts: Interrupts) -> int:
         """Check the file, start its execution, watch it and print its outcome; returns the exit code."""
-        with interrupts.at_once():  # imports and checks may be cut off anywhere
-            executions, plan = self._prepare(services)
-        services.check()
-        if plan is None:
-            return INVALID
-        services.file_is_valid()
-        _await_ready(services, executions)
-        execution = self._start(services, executions, plan)
-        return self._watch(services, executions, execution)
+        with contextlib.ExitStack() as stack:
+            with interrupts.at_once():  # imports and checks may be cut off anywhere
+                parked = stack.enter_context(ParkedServices(*SERVICES, grace_s=GRACE_S))
+                registry, plan = self._prepare(settings)
+            if plan is None:
+                return INVALID
+            if not self._is_private:
+                with interrupts.at_once():
+                    check_access(settings)
+            services = stack.enter_context(
+                WorkflowRunServices(interrupts, parked, self._starting.say, is_private=self._is_private)
+            )
+            executions = self._executions(services, registry)
+            _await_ready(services, executions)
+            execution = self._start(services, executions, plan)
+            code = self._watch(services, executions, execution)
+            services.run_is_over()
+            return code
 
-    def _prepare(self, services: WorkflowRunServices) -> tuple[Executions, Plan | None]:
+    def _prepare(self, settings: Settings) -> tuple[Registry, Plan | None]:
+        from flowengine.handlers import load_registry
+
+        registry = load_registry(settings.handlers)
+        return registry, self._plan(registry, settings)
+
+    def _executions(self, services: WorkflowRunServices, registry: Registry) -> Executions:
         import_without_rich("structlog")
         from flowengine.bootstrap import build_executions
-        from flowengine.handlers import load_registry
         from flowengine.observability import configure_logs
 
         settings = services.settings
         configure_logs("run", level=settings.log_level, log_format=settings.log_format)
-        registry = load_registry(settings.handlers)
-        return build_executions(settings, registry), self._plan(registry, services)
+        return build_executions(settings, registry)
 
-    def _plan(self, registry: Registry, services: WorkflowRunServices) -> Plan | None:
-        checked = check_file(self._path, self._body, registry, services.settings.limits)
+    def _plan(self, registry: Registry, settings: Settings) -> Plan | None:
+        checked = check_file(self._path, self._body, registry, settings.limits)
         for problem in checked.problems:
             self._starting.say(problem_line(self._path, problem))
         if checked.problems and self._as_json:
@@ -136,20 +159,25 @@ class _Run:
         if not self._is_private:
             self._starting.say(f"execution {self._execution} on the server that REDIS_URL names")
         services.check()
-        services.execution_starts()
+        services.execution_starts(self._timeout_s)
         self._is_triggered = True
         executions.trigger(self._execution, correlation_id=correlation_id)
         return self._execution
 
     def _watch(self, services: WorkflowRunServices, executions: Executions, execution: str) -> int:
+        from flowengine.cli.output.console import OutputConsole
         from flowengine.cli.output.progress import Silence, choose_progress
-        from flowengine.cli.output.results import OutputConsole, encode_results, print_results
+        from flowengine.cli.output.results import encode_results, print_results
 
-        console = OutputConsole(stderr=self._as_json, highlight=False, emoji=False, markup=False)
+        console = OutputConsole(stderr=self._as_json)
         quiet = self._as_json and not console.is_terminal
         self._starting.end()
         with Silence() if quiet else choose_progress(console) as progress:
-            view = self._until_ended(services, executions, execution, progress)
+            self._starting.say_with(progress.say)
+            try:
+                view = self._until_ended(services, executions, execution, progress)
+            finally:
+                self._starting.say_with(None)
         results = executions.results(view.execution_id)
         if self._as_json:
             click.echo(encode_results(results))

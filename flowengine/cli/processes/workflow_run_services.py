@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
 from flowengine.cli.processes.command_lines import service_program
+from flowengine.cli.processes.parked_services import ParkedServices
+from flowengine.cli.processes.service_environment import service_environment
 from flowengine.cli.tool_settings import defaults_for_development, read_settings
 from flowengine.errors import CannotRunError
 from flowengine.plaintext import plain_text
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from flowengine.settings import Settings
 
 GRACE_S = 2.0
+SERVICES = ("orchestrator", "worker")
 
 
 class InterruptedRunError(Exception):
@@ -37,19 +40,24 @@ class WorkflowRunServices:
     server that REDIS_URL names, the worker takes part in everybody's work, and the settings say what it
     may call.
 
-    `deadline` is on the clock of `time.monotonic`. `say` takes lines for the user.
+    `parked`: processes that wait to become these services. `say` takes lines for the user.
     """
 
     settings: Settings
     _supervisor: Supervisor
 
     def __init__(
-        self, interrupts: Interrupts, deadline: float | None, say: Callable[[str], None], *, is_private: bool
+        self,
+        interrupts: Interrupts,
+        parked: ParkedServices,
+        say: Callable[[str], None],
+        *,
+        is_private: bool,
     ) -> None:
         self._interrupts = interrupts
-        self._deadline = deadline
+        self._parked = parked
+        self._deadline: float | None = None
         self._say = say
-        self._held_back: list[str] | None = []
         self._stack = contextlib.ExitStack()
         self._is_private = is_private
         self._ends_in_order = not is_private
@@ -59,14 +67,11 @@ class WorkflowRunServices:
             environment = self._environment()
             self.settings = read_settings(environment)
             self._supervisor = Supervisor(
-                [
-                    Service(name, service_program(name, grace_s=GRACE_S), environment)
-                    for name in ("orchestrator", "worker")
-                ],
+                [self._service(name, environment) for name in SERVICES],
                 interrupts=self._interrupts,
                 grace_s=GRACE_S,
                 report=self._report,
-                on_line=lambda _, line: self._pass_on(plain_text(line)),
+                on_line=lambda _, line: self._say(plain_text(line)),
             )
             self.check()
             self._stack.callback(self._stop)
@@ -97,18 +102,13 @@ class WorkflowRunServices:
             raise CannotRunError(f"the {fatal} cannot run: see above")
         self.check()
 
-    def file_is_valid(self) -> None:
-        """From now on the user sees what the processes print.
+    def execution_starts(self, timeout_s: float | None) -> None:
+        """From now on, handlers that run get a moment to finish when the user interrupts the run.
 
-        Before, they would only repeat what this process says itself, of a wrong setting for example.
+        And from now on the time counts that the user gave: not the start of the processes.
         """
-        held_back, self._held_back = self._held_back or [], None
-        for line in held_back:
-            self._say(line)
-
-    def execution_starts(self) -> None:
-        """From now on, handlers that run get a moment to finish when the user interrupts the run."""
         self._ends_in_order = True
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
     def run_is_over(self) -> None:
         """From now on, processes on a private server need not end in order."""
@@ -126,14 +126,12 @@ class WorkflowRunServices:
         self._interrupts.insist = False
         self._supervisor.stop() if self._ends_in_order else self._supervisor.kill()
 
-    def _pass_on(self, line: str) -> None:
-        if self._held_back is None:
-            self._say(line)
-        else:
-            self._held_back.append(line)
+    def _service(self, name: str, environment: Mapping[str, str]) -> Service:
+        program = service_program(name, grace_s=GRACE_S)
+        return Service(name, program, service_environment(name, environment), self._parked.get(name))
 
     def _report(self, event: str, **fields: object) -> None:
         """Say that a process has died: nothing else shows that a handler kills its worker each time."""
         if event == "process.exited":
             code = fields["exit_code"]
-            self._pass_on(f"the {fields['process']} process ended with code {code}; starting it again")
+            self._say(f"the {fields['process']} process ended with code {code}; starting it again")

@@ -46,7 +46,7 @@ class AggregateResult(msgspec.Struct, frozen=True):
     result: Any
 
 
-@handler("aggregate", primary="result", secrets=False)
+@handler("aggregate", primary="result", secrets=False, output=AggregateResult)
 def aggregate(config: AggregateConfig, context: Context) -> AggregateResult:
     """Combines many values into one: sum, concat, list, average, min, max, count or merge.
 

@@ -42,6 +42,15 @@ def as_number(value: object, where: str) -> Number:
     return checked(number, where)
 
 
+def wrong_with_number(text: str) -> str | None:
+    """Why a text that stands in a workflow is no number; None if it spells one."""
+    try:
+        as_number(text, "this")
+    except HandlerError as error:
+        return error.message
+    return None
+
+
 def checked(number: object, what: str) -> Number:
     """`number`, if it is real, finite and of at most 1024 bits.
 

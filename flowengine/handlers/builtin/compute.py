@@ -9,9 +9,17 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from flowengine.execution.error_codes import DIVISION_BY_ZERO
-from flowengine.handlers.builtin.checked_values import MAX_BITS, Number, as_number, checked, too_large
+from flowengine.handlers.builtin.checked_values import (
+    MAX_BITS,
+    Number,
+    as_number,
+    checked,
+    too_large,
+    wrong_with_number,
+)
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
+from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import handler
 
 
@@ -22,8 +30,16 @@ class ComputeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Literal["add", "subtract", "multiply", "divide", "power", "modulo", "min", "max"],
         msgspec.Meta(description="What to do with `a` and `b`. `modulo` takes the sign of `b`."),
     ]
-    a: Annotated[int | float | str, msgspec.Meta(description="A number, or text that spells one.")]
-    b: Annotated[int | float | str, msgspec.Meta(description="A number, or text that spells one.")]
+    a: Annotated[
+        int | float | str,
+        msgspec.Meta(description="A number, or text that spells one."),
+        LiteralCheck(wrong_with_number),
+    ]
+    b: Annotated[
+        int | float | str,
+        msgspec.Meta(description="A number, or text that spells one."),
+        LiteralCheck(wrong_with_number),
+    ]
 
 
 class NumberResult(msgspec.Struct, frozen=True):
@@ -32,7 +48,7 @@ class NumberResult(msgspec.Struct, frozen=True):
     result: Number
 
 
-@handler("compute", primary="result", secrets=False)
+@handler("compute", primary="result", secrets=False, output=NumberResult)
 def compute(config: ComputeConfig, context: Context) -> NumberResult:
     """Computes one operation on two numbers; integers stay integers where the result is exact.
 

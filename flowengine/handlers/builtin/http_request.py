@@ -55,13 +55,13 @@ class HttpOutput(msgspec.Struct, frozen=True, kw_only=True):
     data: JsonValue
 
 
-@handler("http_request", primary="data")
+@handler("http_request", primary="data", output=HttpOutput)
 def http_request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Makes one HTTP request; retries 5xx, 429, timeouts and connection failures by itself."""
     return _request(config, context, settings)
 
 
-@handler("call_external_service", primary="data")
+@handler("call_external_service", primary="data", output=HttpOutput)
 def call_external_service(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Calls an external HTTP service; retries 5xx, 429, timeouts and connection failures by itself."""
     return _request(config, context, settings)

@@ -82,7 +82,7 @@ class _Completion(msgspec.Struct):
     usage: dict[str, Any] | None = None
 
 
-@handler("llm_service", primary="content")
+@handler("llm_service", primary="content", output=LlmOutput)
 def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); retries 5xx, 429, timeouts and connection failures."""
     # Imported at the first call, since processes that only validate workflows need no HTTP client.

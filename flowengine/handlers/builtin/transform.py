@@ -67,7 +67,7 @@ class TransformResult(msgspec.Struct, frozen=True):
     result: Any
 
 
-@handler("transform", primary="result", secrets=False)
+@handler("transform", primary="result", secrets=False, output=TransformResult)
 def transform(config: TransformConfig, context: Context) -> TransformResult:
     """Transforms one value: text, list, object or JSON.
 

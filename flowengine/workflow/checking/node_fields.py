@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
-from flowengine.template import RESERVED_ROOTS
+from flowengine.template import RESERVED_NAMES
 from flowengine.template.json_values import is_number, type_name
 from flowengine.workflow.checking.object_fields import JsonObject, advice_to_quote, read_text
 from flowengine.workflow.checking.problem_report import Report
@@ -46,7 +46,7 @@ def read_id(node: JsonObject, pointer: str, report: Report) -> str | None:
 
 
 def _check_id(node_id: str, pointer: str, report: Report) -> None:
-    if node_id in RESERVED_ROOTS:
+    if node_id in RESERVED_NAMES:
         report.add(
             "reserved_id", pointer, f"'{node_id}' has a meaning of its own in templates: choose another id"
         )

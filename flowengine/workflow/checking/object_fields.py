@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.problem_report import Report
@@ -13,20 +17,32 @@ from flowengine.workflow.problems import did_you_mean, quoted
 
 JsonObject = dict[str, JsonValue]
 
+NO_SPELLINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
-def refuse_unknown_fields(owner: JsonObject, known: tuple[str, ...], pointer: str, report: Report) -> None:
-    """Report every key that is not known, and name the nearest one that is."""
+
+def refuse_unknown_fields(
+    owner: JsonObject,
+    known: tuple[str, ...],
+    pointer: str,
+    report: Report,
+    spellings: Mapping[str, str] = NO_SPELLINGS,
+) -> None:
+    """Report every key that is not known, and name the one that was meant.
+
+    `spellings`: what other tools call some of the fields. Of the other keys, only a close one is named.
+    """
     unknown = [key for key in owner if key not in known]
     for place, key in enumerate(unknown):
         if report.is_full:
             report.leave_out(len(unknown) - place)
             return
-        nearest = did_you_mean(report.nearest(key, known, always=True))
+        other_tools_word = spellings.get(key)
+        meant = other_tools_word if other_tools_word in known else report.nearest(key, known)
         fields = f" Known fields: {', '.join(known)}" if known else " It takes no fields"
         report.add(
             "unknown_field",
             pointer_to(pointer, key[:MAX_ID_CHARS]),
-            f"unknown field {quoted(key)}{nearest or '.'}{fields}",
+            f"unknown field {quoted(key)}{did_you_mean(meant) or '.'}{fields}",
         )
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import Final
 
+from flowengine.nearest_name import COMPARED_CHARS, nearest_name
 from flowengine.workflow.problems import Problem
 
 MAX_PROBLEMS: Final = 200
-_COMPARED_CHARS: Final = 64
 _COMPARISON_COST: Final = 100
 _MAX_COMPARISON_WORK: Final = 2_000_000
-_LIKELY: Final = 0.6
 
 
 class Report:
@@ -52,18 +50,15 @@ class Report:
         message = f"and {count if self._left_out else 'perhaps'} more: fix these first"
         return (*self._problems, Problem(code="more_problems", pointer="", message=message))
 
-    def nearest(self, word: str, known: Collection[str], *, always: bool = False) -> str | None:
-        """The known name that is most like `word`, if it is likely meant; with `always`, in any case.
+    def nearest(self, word: str, known: Collection[str]) -> str | None:
+        """The known name that is close to `word`, if there is one.
 
-        None for the rest of a document that has asked too often: a comparison takes time in proportion to the
-        product of both lengths.
+        None for the rest of a document that has asked too often.
         """
         if self.is_full:
             return None
-        word = word[:_COMPARED_CHARS]
-        names = {name[:_COMPARED_CHARS]: name for name in known}
-        self._comparison_work -= sum(_COMPARISON_COST + len(word) * len(name) for name in names)
-        if self._comparison_work < 0:
-            return None
-        found = get_close_matches(word, names, n=1, cutoff=0.0 if always else _LIKELY)
-        return names[found[0]] if found else None
+        length = min(len(word), COMPARED_CHARS)
+        self._comparison_work -= sum(
+            _COMPARISON_COST + length * min(len(name), COMPARED_CHARS) for name in known
+        )
+        return nearest_name(word, known) if self._comparison_work >= 0 else None

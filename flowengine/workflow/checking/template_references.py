@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -14,6 +14,7 @@ from flowengine.template import Analysis, TemplateError, analyse, is_template
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.checking.output_fields import DeclaredOutput, MissingField, missing_field
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import did_you_mean, quoted
 
@@ -30,20 +31,29 @@ class _Read(msgspec.Struct, frozen=True):
     """A template of this document that is right in itself, and the nodes it reads.
 
     `sources` are the nodes' numbers, `bits` has bit `n` set for node `n`, and `unknown` counts the names that
-    are no node's.
+    are no node's. `missing` are the fields that the nodes' outputs cannot have.
     """
 
     analysis: Analysis
     sources: tuple[int, ...]
     bits: int
     unknown: int
+    missing: tuple[MissingField, ...]
 
 
 class TemplateCheck:
-    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK."""
+    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK.
 
-    def __init__(self, links: Links, limits: Limits, report: Report) -> None:
+    `outputs`: what is known of each node's output. `secrets`: the names of the secrets that are read, each
+    with the pointer to its first place.
+    """
+
+    def __init__(
+        self, links: Links, outputs: Sequence[DeclaredOutput | None], limits: Limits, report: Report
+    ) -> None:
+        self.secrets: dict[str, str] = {}
         self._links = links
+        self._outputs = outputs
         self._limits = limits
         self._report = report
         self._known: dict[str, _Read | TemplateError] = {}
@@ -99,7 +109,14 @@ class TemplateCheck:
         if known.analysis.secrets and no_secrets is not None:
             self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
-        return wrong
+        for name in known.analysis.secrets:
+            if name not in self.secrets:
+                self.secrets[name] = pointer_to(*where)
+        if wrong:
+            return wrong
+        for missing in known.missing:
+            self._refuse_field(missing, where)
+        return len(known.missing)
 
     def _looked_up(self, text: str) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it wherever it stands."""
@@ -112,7 +129,16 @@ class TemplateCheck:
         bits = 0
         for source in sources:
             bits |= 1 << source
-        return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources))
+        missing = {found.message: found for found in self._missing(analysis)}
+        return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources), tuple(missing.values()))
+
+    def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
+        for read in analysis.fields:
+            source = self._links.index.get(read.node)
+            output = None if source is None else self._outputs[source]
+            found = None if output is None else missing_field(output, read)
+            if found is not None:
+                yield found
 
     def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
         """Take the cost of analysing the text from the work that is left, and report when none is left."""
@@ -133,6 +159,11 @@ class TemplateCheck:
             self._report.leave_out()
         else:
             self._report.add(code, pointer_to(*where), message)
+
+    def _refuse_field(self, missing: MissingField, where: Where) -> None:
+        meant = self._report.nearest(missing.key, missing.known) if isinstance(missing.key, str) else None
+        fields = f" Its fields: {', '.join(missing.known)}" if missing.known else ""
+        self._refuse("unknown_field", where, f"{missing.message}{did_you_mean(meant) or '.'}{fields}")
 
     def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
         """Report each of the names that cannot be read here. `wrong` is their number."""

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.kinds import task
 from flowengine.workflow.kinds.config_schema import WorkSchema
@@ -40,6 +41,15 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
     if compiled is None or node.id is None:
         return None
     return PlanNode(node.id, document.links.graph.parents[node.place], compiled)
+
+
+def declared_output(work: DraftWork, registry: Registry) -> DeclaredOutput | None:
+    """What is known of the node's output before it has run."""
+    match work:
+        case TaskDraft():
+            return task.declared_output(work, registry)
+        case _:
+            assert_never(work)
 
 
 def work_schema(registry: Registry) -> WorkSchema:

@@ -15,6 +15,7 @@ from flowengine.plugin import Handler, Registry
 from flowengine.workflow.checking.node_config import check_config, encode_config
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
+from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
@@ -61,6 +62,12 @@ def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -
         queue=handler.queue,
         primary=handler.primary,
     )
+
+
+def declared_output(task: TaskDraft, registry: Registry) -> DeclaredOutput | None:
+    """What the task's handler declares of its output; None where there is no such handler."""
+    handler = None if task.handler is None else registry.get(task.handler)
+    return None if handler is None else DeclaredOutput(handler.name, handler.output_type, handler.primary)
 
 
 def task_schema(registry: Registry) -> WorkSchema:

@@ -24,6 +24,7 @@ from flowengine.workflow.reading.malformed import (
 )
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_scalars import resolve
+from flowengine.workflow.reading.yaml_surrogates import REFUSED_BY_LIBYAML, SurrogatePairs, surrogate_pairs
 
 MAX_YAML_VALUES: Final = 100_000
 _DIRECTIVE: Final = re.compile(rb"(?:[ \t]*+(?:#[^\n]*+)?\r?\n)*+%")
@@ -47,13 +48,22 @@ def parse_yaml(body: bytes) -> tuple[JsonValue, Positions]:
     if _DIRECTIVE.match(source):
         raise MalformedError("yaml_directive", "YAML directives (%...) are not allowed", line=1, column=1)
     text = source.decode()
-    builder = _Builder(text)
     try:
-        for event in _events(text):
-            if builder.take(event):
-                return builder.root, builder.positions
+        return _built(text, _Builder(text))
+    except yaml.YAMLError as error:
+        pairs = surrogate_pairs(text) if getattr(error, "problem", "") == REFUSED_BY_LIBYAML else None
+        if pairs is None:
+            raise _not_yaml(text, error) from error
+    try:
+        return _built(pairs.text, _Builder(pairs.text, pairs))
     except yaml.YAMLError as error:
         raise _not_yaml(text, error) from error
+
+
+def _built(text: str, builder: _Builder) -> tuple[JsonValue, Positions]:
+    for event in _events(text):
+        if builder.take(event):
+            return builder.root, builder.positions
     raise MalformedError("empty_document", "the document is empty", line=1, column=1)
 
 
@@ -96,10 +106,11 @@ class _Level:
 class _Builder:
     """Builds the value of a document from the parser's events, one after the other."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, pairs: SurrogatePairs | None = None) -> None:
         self.root: JsonValue = None
         self.positions = Positions(lambda marks: {mark: (mark >> 32, mark & 0xFFFFFFFF) for mark in marks})
         self._text = text
+        self._pairs = pairs
         self._levels: list[_Level] = []
         self._containers = 0
 
@@ -134,6 +145,8 @@ class _Builder:
             raise _at("yaml_several_documents", "there is more than one document: send one", event)
 
     def _scalar(self, event: Any) -> None:
+        if self._pairs is not None:
+            event.value = self._pairs.restore(event.value, is_escaped=event.style == '"')
         level = self._levels[-1] if self._levels else None
         if level is not None and isinstance(level.value, dict) and level.key is None:
             self._key(level, event)

@@ -66,8 +66,11 @@ def test_status_of_a_pending_execution_lists_untouched_nodes(stack: Stack) -> No
         "pending": 2,
         "queued": 0,
         "running": 0,
+        "waiting": 0,
         "completed": 0,
         "failed": 0,
+        "skipped": 0,
+        "cancelled": 0,
     }
     assert status["started_at"] is status["finished_at"] is None
     assert status["nodes"][1] == {

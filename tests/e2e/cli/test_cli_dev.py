@@ -62,6 +62,32 @@ def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
     assert second.wait(within_s=20) == 0
 
 
+@pytest.mark.proves("secret-of-another-service")
+def test_each_service_has_its_own_credentials_only(start: Start) -> None:
+    """Workflows' secrets and the key of the language model are the worker's; the API's keys are the API's."""
+    command = start(
+        "--port",
+        "0",
+        FLOWENGINE_SECRET_TOKEN="secret-canary",
+        LLM_API_KEY="llm-canary",
+        FLOWENGINE_API_KEYS="ops." + "0" * 64,
+    )
+    command.await_output("is up")
+    found: dict[str, set[str]] = {}
+    for pid in command.processes():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        environ = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        names = {entry.partition(b"=")[0].decode() for entry in environ if entry.partition(b"=")[2]}
+        for service in ("api_process", "orchestrator", "worker"):
+            if any(word.decode().endswith(service) for word in words):
+                found[service] = names & {"FLOWENGINE_SECRET_TOKEN", "LLM_API_KEY", "FLOWENGINE_API_KEYS"}
+    assert found == {
+        "api_process": {"FLOWENGINE_API_KEYS"},
+        "orchestrator": set(),
+        "worker": {"FLOWENGINE_SECRET_TOKEN", "LLM_API_KEY"},
+    }
+
+
 def test_taken_port_is_one_clear_line(start: Start) -> None:
     """Nothing is started; the line says which port and what to do."""
     import socket

@@ -33,6 +33,53 @@ def test_data_directory_keeps_state(tmp_path: Path) -> None:
             assert client.incr("starts") == expected
 
 
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o177])
+def test_data_directory_is_the_owners_alone(tmp_path: Path, umask: int) -> None:
+    """0700, and files 0600, whatever the umask is; the folders above it are made as the umask says."""
+    data = tmp_path / "made" / "data"
+    data.parent.mkdir()
+    before = os.umask(umask)
+    try:
+        with EmbeddedServer(data) as server, redis.Redis.from_url(server.url) as client:
+            client.set("key", "value")
+            modes = _modes(data)
+    finally:
+        os.umask(before)
+    assert len(modes) > 3
+    assert {mode for name, mode in modes.items() if name.is_dir()} == {0o700}
+    assert {mode for name, mode in modes.items() if not name.is_dir()} == {0o600}
+
+
+@pytest.mark.proves("data-folder-open")
+def test_open_data_directory_of_an_earlier_start_is_closed(tmp_path: Path) -> None:
+    """With all that the server has left there."""
+    data = tmp_path / "data"
+    with EmbeddedServer(data):
+        pass
+    for path in (data, *data.rglob("*")):
+        path.chmod(0o755)
+    with EmbeddedServer(data):
+        assert {mode & 0o077 for mode in _modes(data).values()} == {0}
+
+
+@pytest.mark.proves("data-folder-open")
+def test_open_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    """It may be a home: the folder stays as it is, and the message says what to do. A closed one is used."""
+    (tmp_path / "photo.jpg").touch()
+    tmp_path.chmod(0o755)
+    with pytest.raises(EmbeddedServerError, match=r"others may enter .* \(mode 0755\).*chmod 700"):
+        EmbeddedServer(tmp_path).start()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    tmp_path.chmod(0o700)
+    with EmbeddedServer(tmp_path) as server:
+        assert server.is_alive()
+
+
+def _modes(data: Path) -> dict[Path, int]:
+    """The rights of a folder and of all in it."""
+    return {path: path.stat().st_mode & 0o777 for path in (data, *data.rglob("*"))}
+
+
 def test_data_directory_is_free_once_its_server_has_stopped(tmp_path: Path) -> None:
     """The shell that watched the server inherits the lock and may end later. The folder is free even then."""
     with EmbeddedServer(tmp_path) as server:

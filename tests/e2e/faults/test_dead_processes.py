@@ -160,9 +160,11 @@ def test_nodes_beside_a_handler_that_hangs_finish_where_they_are(
     ended = stack.ended(innocents)
     assert set(ended.results) == {"sync", "waits"}
     assert own_service.count("/innocent") == 1
-    wait_until(lambda: len(worker.children()) == 1, within_s=20, what="an end of those that drain")
-    codes = [record["exit_code"] for record in worker.records("process.drained")[drained:]]
-    assert codes == [70, 70]
+    wait_until(
+        lambda: len(worker.records("process.drained")) == drained + 2, within_s=20, what="an end of both"
+    )
+    assert [record["exit_code"] for record in worker.records("process.drained")[drained:]] == [70, 70]
+    assert len(worker.children()) == 1
 
 
 @pytest.mark.proves("quick-handler-slow")

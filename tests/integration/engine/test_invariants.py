@@ -31,7 +31,7 @@ def a_dead_letter(client: Client, execution: str) -> None:
 
 def wrong_bytes(client: Client, execution: str) -> None:
     """The execution's limit on results would be somewhere else."""
-    client.hincrby(f"fe:x:{execution}:meta", "bytes", 1)
+    client.hincrby(f"fe:x:{execution}:counts", "bytes", 1)
 
 
 def a_key_of_no_known_name(client: Client, execution: str) -> None:

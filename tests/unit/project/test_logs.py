@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import stamina
 import structlog
 
 from flowengine.bootstrap import hide_secrets
@@ -47,7 +49,7 @@ def start() -> Iterator[Start]:
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("httpx", "httpcore"):
+    for name in ("httpx", "httpcore", "dramatiq"):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -260,3 +262,20 @@ def test_every_process_hides_the_passwords_in_its_settings(start: Start) -> None
     structlog.get_logger().info("said", all="redis://:pw-canary@host key-canary secret-canary")
     (line,) = lines(sink)
     assert line["all"] == "redis://:***@host *** ***"
+
+
+def test_lines_of_libraries_are_in_our_words(start: Start) -> None:
+    """A retry of stamina's is an event like ours, without what was called; dramatiq's threads are no news."""
+    sink = start()
+    failed = False
+    with contextlib.suppress(ValueError):
+        for attempt in stamina.retry_context(on=ValueError, attempts=2, wait_initial=0, wait_jitter=0):
+            with attempt:
+                failed = True
+                raise ValueError("not yet")
+    logging.getLogger("dramatiq.worker.Worker").info("Shutting down...")
+    assert failed
+    (line,) = lines(sink)
+    assert (line["event"], line["attempt"], line["delay_s"]) == ("call.retry_scheduled", 2, 0.0)
+    assert "not yet" in line["error"]
+    assert line.keys().isdisjoint({"callable", "args", "kwargs"})

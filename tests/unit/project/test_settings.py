@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import typing
 from hashlib import sha256
@@ -169,16 +170,87 @@ def test_dotenv_knows_comments_quotes_and_export(tmp_path: Path) -> None:
         "D": 'a\nb "q" \\n',
         "E": "",
         "F": "a#b",
-        "G": "",
+        "G": "#none",
         "H": "",
     }
 
 
-@pytest.mark.parametrize("line", ["no assignment", "A='open", 'A="x" y', "1A=2", "=x"])
-def test_a_malformed_dotenv_line_is_named(tmp_path: Path, line: str) -> None:
-    """The message says which line of which file."""
-    with pytest.raises(SettingsError, match=r"\.env:2: expected NAME=value"):
-        environment({}, write(tmp_path, f"A=1\n{line}\n"))
+def test_dotenv_knows_values_over_several_lines(tmp_path: Path) -> None:
+    """A key in PEM, in either kind of quotes; what follows is read."""
+    dotenv = write(tmp_path, "A='one\ntwo\nthree'\nB=\"four\n\nfive\"\nC=6\n")
+    assert environment({}, dotenv) == {"A": "one\ntwo\nthree", "B": "four\n\nfive", "C": "6"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["FOO", "foo.bar=1", "my-key=1", "Q='it'\"'\"'s'", "A='open", 'A="x" y', "1A=2", "=x", "%%%", "no value"],
+)
+def test_lines_of_other_tools_are_ignored(tmp_path: Path, line: str) -> None:
+    """A `.env` is shared: what sets nothing of ours is read if it can be, and never stops the start."""
+    dotenv = write(tmp_path, f"FLOWENGINE_PORT=1\n{line}\nFLOWENGINE_MAX_NODES=7\n")
+    settings = load_settings({}, dotenv)
+    assert (settings.api_port, settings.limits.max_nodes) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FLOWENGINE_INSECURE",
+        "LLM_API_KEY='it'\"'\"'s'",
+        "REDIS_URL='open",
+        'export FLOWENGINE_SECRET_A="x" y',
+    ],
+)
+def test_line_of_ours_that_cannot_be_read_is_named(tmp_path: Path, line: str) -> None:
+    """A mistyped secret is not "no secret". The message says which line, and not what is in it."""
+    with pytest.raises(SettingsError, match=r"\.env:4: expected [A-Z_]+=value") as caught:
+        environment({}, write(tmp_path, f"A=1\nfoo\n\n{line}\n"))
+    assert "it'" not in str(caught.value)
+
+
+@pytest.mark.proves("setting-names-endless-file")
+def test_files_that_do_not_end_or_wait_are_refused(tmp_path: Path) -> None:
+    """A device, a pipe, a folder, a file of a gigabyte: at once, without reading them."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(1024**3)
+    for path, reason in (
+        (Path("/dev/zero"), "no regular file"),
+        (pipe, "no regular file"),
+        (tmp_path, "no regular file"),
+        (large, "larger than 1048576 bytes"),
+        (tmp_path / "none", "No such file"),
+    ):
+        for name in ("REDIS_URL", "LLM_API_KEY", "FLOWENGINE_API_KEYS"):
+            with pytest.raises(SettingsError, match=f"{name}_FILE: cannot read .*{reason}"):
+                load_settings({f"{name}_FILE": str(path)}, None)
+
+
+def test_dotenv_is_bounded_and_a_regular_file(tmp_path: Path) -> None:
+    """One of a gigabyte is refused; a pipe, a folder or a device of that name counts as none."""
+    dotenv = tmp_path / ".env"
+    with dotenv.open("wb") as file:
+        file.truncate(1024**3)
+    with pytest.raises(SettingsError, match="larger than 1048576 bytes"):
+        load_settings({}, dotenv)
+    dotenv.unlink()
+    os.mkfifo(dotenv)
+    assert load_settings({}, dotenv) == Settings()
+    dotenv.unlink()
+    dotenv.symlink_to("/dev/zero")
+    assert load_settings({}, dotenv) == Settings()
+
+
+def test_only_wanted_settings_are_read(tmp_path: Path) -> None:
+    """The others keep their defaults, wrong ones too, and their files are not opened."""
+    environ = {
+        "REDIS_URL_FILE": str(tmp_path / "none"),
+        "FLOWENGINE_PORT": "wrong",
+        "FLOWENGINE_MAX_NODES": "7",
+    }
+    settings = load_settings(environ, None, wanted=lambda setting: setting.field.startswith("limits."))
+    assert settings == Settings(limits=Limits(max_nodes=7))
 
 
 def test_a_dotenv_that_is_no_text_is_refused(tmp_path: Path) -> None:

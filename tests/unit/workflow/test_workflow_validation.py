@@ -281,15 +281,6 @@ def test_any_ancestor_may_be_read() -> None:
     )
 
 
-def test_ids_that_are_words_of_templates_can_be_read_by_name() -> None:
-    """`true` and `not` are fine ids: nodes["not"] reads them."""
-    accepted(
-        workflow(
-            node("not"), node("true"), reading("c", '{{ nodes["not"] }}{{ nodes["true"] }}', "not", "true")
-        )
-    )
-
-
 def test_references_are_checked_on_a_cycle_too() -> None:
     """A cycle does not hide what else is wrong."""
     document = workflow(node("a", "b"), node("b", "a"), reading("c", "{{ d.x }}", "a"), node("d", "c"))

@@ -1,0 +1,107 @@
+"""Which fields the outputs of nodes have, as far as their handlers declare it.
+
+What is not declared is not known, and nothing is said against it.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Final
+
+import msgspec
+
+from flowengine.template import FieldRead
+from flowengine.workflow.checking.expected_types import fields_of
+from flowengine.workflow.problems import quoted
+
+_PRIMARY: Final = "result"
+_UNKNOWN: Final = object()
+_SCALARS: Final[dict[Any, str]] = {
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+class DeclaredOutput(msgspec.Struct, frozen=True):
+    """The output of a node. `struct` is None where it is not known; `primary` as in a handler."""
+
+    handler: str
+    struct: type[msgspec.Struct] | None
+    primary: str | None
+
+
+class MissingField(msgspec.Struct, frozen=True):
+    """A field that cannot be there. `known`: the fields that are, if there are any."""
+
+    key: str | int
+    message: str
+    known: tuple[str, ...] = ()
+
+
+def missing_field(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
+    """The first of the fields that the output cannot have; None if all may be there."""
+    if output.struct is None:
+        return None
+    annotation, label = _begin(output, output.struct, read)
+    for key in read.keys:
+        missing = _missing(annotation, key, label, output)
+        if missing is not None:
+            return missing
+        annotation, label = _member(annotation, key), f"{label}.{key}"
+    return None
+
+
+def _begin(output: DeclaredOutput, struct: type[msgspec.Struct], read: FieldRead) -> tuple[Any, str]:
+    """The type in which the fields begin, and what it is called."""
+    if not read.is_primary:
+        return struct, quoted(read.node)
+    fields = fields_of(struct).by_name
+    name = next((name for name in (_PRIMARY, output.primary) if name in fields), None)
+    annotation = struct if name is None else fields[name].expected.annotation
+    return annotation, f"{quoted(read.node)}.{_PRIMARY}"
+
+
+def _missing(annotation: Any, key: str | int, label: str, output: DeclaredOutput) -> MissingField | None:
+    options = _options(annotation)
+    if len(options) == 1 and _is_struct(options[0]):
+        known = fields_of(options[0]).known
+        if key in known:
+            return None
+        whose = f"the output of {label} ({output.handler})" if options[0] is output.struct else label
+        return MissingField(key, f"{whose} has no field {key!r}", known)
+    if all(option in _SCALARS for option in options) and not (str in options and isinstance(key, int)):
+        kinds = " or ".join(dict.fromkeys(_SCALARS[option] for option in options))
+        return MissingField(key, f"{label} is {kinds}, which has no {key!r}")
+    return None
+
+
+def _member(annotation: Any, key: str | int) -> Any:
+    """The type of the member, or one that nothing is known of."""
+    options = _options(annotation)
+    if len(options) != 1:
+        return _UNKNOWN
+    if _is_struct(options[0]) and isinstance(key, str):
+        return fields_of(options[0]).by_name[key].expected.annotation
+    if typing.get_origin(options[0]) is dict and isinstance(key, str):
+        return typing.get_args(options[0])[1]
+    if typing.get_origin(options[0]) is list and isinstance(key, int):
+        return typing.get_args(options[0])[0]
+    return _UNKNOWN
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    """The types that a value may be of, with unions and annotations taken apart."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _options(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return tuple(option for part in typing.get_args(annotation) for option in _options(part))
+    return (annotation,)
+
+
+def _is_struct(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, msgspec.Struct)

@@ -1,0 +1,98 @@
+"""A server that will never let us work is refused at the start; one that is not there is waited for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowengine.cli.processes.redis_access import check_access
+from flowengine.errors import SettingsError
+from flowengine.settings import Settings
+from tests.support.valkey import Valkey, free_port
+
+PASSWORD = "hunter2hunter2"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Valkey]:
+    """A server with two databases, a user without rights on our keys, and one without a command."""
+    server = Valkey(config={"databases": "2"})
+    server.start()
+    try:
+        with server.connect() as client:
+            client.execute_command("ACL", "SETUSER", "other", "on", f">{PASSWORD}", "~other:*", "+@all")
+            client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@read", "+ping")
+            client.execute_command("ACL", "SETUSER", "ours", "on", f">{PASSWORD}", "~fe:*", "+@all")
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.mark.proves("url-quoted")
+@pytest.mark.parametrize(
+    ("user", "database", "reason"),
+    [
+        ("", 2, "no database of that number"),
+        (f"other:{PASSWORD}@", 0, "no rights on the keys fe:*"),
+        (f"reader:{PASSWORD}@", 0, "or on a command that is needed"),
+        ("ours:wrong-canary@", 0, "refuses its user name or password"),
+        (f"nobody:{PASSWORD}@", 0, "refuses its user name or password"),
+    ],
+)
+def test_wrong_access_is_refused_without_the_password(
+    guarded: Valkey, user: str, database: int, reason: str
+) -> None:
+    """It would be wrong for ever."""
+    url = f"redis://{user}127.0.0.1:{guarded.port}/{database}"
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: ") as caught:
+        check_access(Settings(redis_url=url))
+    assert reason in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_server_that_asks_for_a_password_is_named() -> None:
+    """The URL has none."""
+    server = Valkey()
+    server.start()
+    try:
+        with server.connect() as client:
+            client.config_set("requirepass", PASSWORD)
+        with pytest.raises(SettingsError, match="asks for a password"):
+            check_access(Settings(redis_url=server.url))
+    finally:
+        server.close()
+
+
+def test_right_access_and_a_server_that_is_not_there_are_no_reason_to_refuse(guarded: Valkey) -> None:
+    """It may come yet."""
+    check_access(Settings(redis_url=f"redis://ours:{PASSWORD}@127.0.0.1:{guarded.port}/1"))
+    check_access(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+
+
+@pytest.mark.parametrize(
+    "command", [("api", "--port", "0"), ("orchestrator",), ("worker",), ("run", "x.yaml")]
+)
+def test_each_service_stops_at_once(guarded: Valkey, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Exit code 3, one line of error, no traceback."""
+    (tmp_path / "x.yaml").write_text(
+        "name: x\nnodes: [{id: a, handler: compute, config: {operation: add, a: 1, b: 2}}]\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOWENGINE_")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "flowengine", *command],
+        cwd=tmp_path,
+        env={**kept, "REDIS_URL": f"redis://127.0.0.1:{guarded.port}/7"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "error: REDIS_URL: the server has no database of that number" in done.stderr
+    assert "Traceback" not in done.stderr
