@@ -15,6 +15,7 @@ from flowengine.broker.streams.wire import post
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailableError
+from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.api_state import RedisApiState
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from flowengine.broker.broker import StreamsBroker
     from flowengine.broker.policy import Policies
+    from flowengine.handlers.secrets.redaction import Secrets
     from flowengine.plugin import Registry
 
 DOTENV = Path(".env")
@@ -40,6 +42,16 @@ def read_environment() -> Mapping[str, str]:
 def read_settings() -> Settings:
     """The settings of this process. Raises SettingsError naming what is wrong."""
     return load_settings(os.environ, DOTENV)
+
+
+def hide_secrets(settings: Settings, environ: Mapping[str, str]) -> Secrets:
+    """The secrets of this process, which no line of its log shows from now on."""
+    from flowengine.handlers.secrets.own_credentials import own_credentials
+    from flowengine.handlers.secrets.redaction import Secrets
+
+    secrets = Secrets(environ, own=own_credentials(settings))
+    set_redactor(secrets.redact)
+    return secrets
 
 
 def open_redis(settings: Settings) -> redis.Redis:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -101,10 +101,10 @@ def _refuse_what_changed(value: object) -> None:
     while stack:
         item = stack.pop()
         if isinstance(item, list | tuple | set | frozenset):
-            members: Iterable[object] = item
+            members: Iterable[object] = _own_iterator(item)
         elif isinstance(item, dict):
             _refuse_keys(item)
-            members = item.values()
+            members = dict.values(item)
         elif isinstance(item, float):
             _refuse_infinite(item)
             continue
@@ -115,6 +115,15 @@ def _refuse_what_changed(value: object) -> None:
                 _refuse_infinite(member)
             elif type(member) not in _ALWAYS_FINE:
                 stack.append(member)
+
+
+def _own_iterator(items: list[Any] | tuple[Any, ...] | set[Any] | frozenset[Any]) -> Iterable[object]:
+    """What the encoder goes by: a subclass may iterate over something else, or without end."""
+    if isinstance(items, list):
+        return list.__iter__(items)
+    if isinstance(items, tuple):
+        return tuple.__iter__(items)
+    return set.__iter__(items) if isinstance(items, set) else frozenset.__iter__(items)
 
 
 def _parts(item: object) -> Iterable[object]:
@@ -134,7 +143,7 @@ def _refuse_infinite(number: float) -> None:
 
 
 def _refuse_keys(mapping: dict[object, object]) -> None:
-    for key in mapping:
+    for key in dict.keys(mapping):
         if not isinstance(key, str):
             raise UnencodableError(
                 f"an object has a key of type {type(key).__name__}, and JSON's keys are text: "

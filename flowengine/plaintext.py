@@ -22,6 +22,14 @@ def plain_text(text: str, *, keep_lines: bool = False) -> str:
     return (_UNSAFE_BUT_NEWLINE if keep_lines else _UNSAFE).sub(_spelt, text)
 
 
+def encodable_text(text: str) -> str:
+    """The text with what UTF-8 cannot carry spelt out: half of a surrogate pair becomes `\\udcff`.
+
+    Such halves come from file names and variables that are no UTF-8 (PEP 383). JSON cannot store them.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"

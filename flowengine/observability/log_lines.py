@@ -29,12 +29,17 @@ def json_line(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str
     ordered.update(event)
     try:
         return _encoder.encode(ordered).decode()
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - the edge to users' code: a value's own __repr__ may raise anything
         return json.dumps({str(name): _plain(value) for name, value in ordered.items()})
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, str | int | float) else repr(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - the edge to users' code, as above
+        return f"(a {type(value).__name__} that cannot be shown)"
 
 
 def escape_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -55,6 +55,21 @@ def set_redactor(redact: Redactor | None) -> None:
     _redaction.redact = redact
 
 
+def log_uncaught_errors() -> None:
+    """From now on an error that ends a thread of this process is logged as any other.
+
+    Python would write the traceback to standard error as it is, and it may quote a secret.
+    """
+    threading.excepthook = _log_uncaught
+
+
+def _log_uncaught(found: threading.ExceptHookArgs) -> None:
+    if found.exc_value is None or isinstance(found.exc_value, SystemExit):
+        return
+    thread = None if found.thread is None else found.thread.name
+    structlog.stdlib.get_logger().error("thread.crashed", thread=thread, exc_info=found.exc_value)
+
+
 def configure_logs(
     service: str,
     *,

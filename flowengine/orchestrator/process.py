@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import dramatiq
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, read_settings
+from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
@@ -66,18 +67,26 @@ def setup() -> None:
     """Entry point for `dramatiq flowengine.orchestrator:setup`."""
     settings = read_settings()
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
+    hide_secrets(settings, read_environment())
     state = build_state(settings)
     FormatCheck(state).wait(threading.Event())
     dramatiq.set_broker(_build(settings, state))
 
 
 def run_process(
-    settings: Settings, *, threads: int, queues: tuple[str, ...] | None = None, stop: threading.Event
+    settings: Settings,
+    *,
+    threads: int,
+    queues: tuple[str, ...] | None = None,
+    stop: threading.Event,
+    announce: Callable[[float], None],
 ) -> int:
     """Run one orchestrator process until `stop` is set; finishes what runs, at most `grace_s`.
 
-    Returns the exit code. `queues` is accepted for the worker's sake: there is one queue here.
+    Returns the exit code. `queues` and `announce` are accepted for the worker's sake: there is one queue
+    here, and no user's code that could hang.
     """
+    hide_secrets(settings, read_environment())
     state = build_state(settings)
     broker = _build(settings, state)
     FormatCheck(state).wait(stop)

@@ -27,6 +27,7 @@ With a partition P each name begins with `fe:{P}:` instead of `fe:`.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -42,6 +43,8 @@ HEALTH: Final = "fe:health"
 
 ID_CHARS: Final = 27
 """The length of an execution's id in the partition without a name; more is the partition's name."""
+
+_ID: Final = re.compile(rb"[0-9a-f]{%d}" % ID_CHARS)
 
 
 class Keys:
@@ -112,6 +115,11 @@ def of(partition: str = "") -> Keys:
 def partition_of(execution: str) -> str:
     """The partition that an execution lives in, which its id names."""
     return execution[ID_CHARS:]
+
+
+def is_execution_id(member: bytes, partition: str) -> bool:
+    """Whether a member of an index can be the id of an execution of this partition."""
+    return _ID.fullmatch(member[:ID_CHARS]) is not None and member[ID_CHARS:] == partition.encode()
 
 
 def start_field(name: str, dispatch: int) -> str:

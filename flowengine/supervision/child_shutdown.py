@@ -1,14 +1,16 @@
 """The child's side of supervision: when to end, told by SIGTERM or by the supervisor's death.
 
-Standard input is a pipe that the supervisor holds open: the lifeline. Its end of file is the only sign
-of a parent killed by SIGKILL that works on every system.
+Standard input is a socket that the supervisor holds open: the lifeline. Its end of file is the only sign
+of a parent killed by SIGKILL that works on every system. Over it a child says that it drains.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
+import stat
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -51,6 +53,20 @@ def end_with_supervisor() -> None:
     _start(watch)
 
 
+DRAINING = b"draining "
+"""What a line of a child begins with that drains; the seconds that it may take at most follow."""
+
+
+def announce_draining(lifeline: int, within_s: float) -> None:
+    """Tell the supervisor that this process takes no new work and ends by itself, within so many seconds.
+
+    The supervisor starts another at once. Without one, nobody is told.
+    """
+    if stat.S_ISSOCK(os.fstat(lifeline).st_mode):
+        with contextlib.suppress(OSError):
+            os.write(lifeline, b"%s%.1f\n" % (DRAINING, max(0.0, within_s)))
+
+
 def take_lifeline() -> int:
     """Return a descriptor of the lifeline, and leave an empty standard input, so that no handler reads it."""
     lifeline = os.dup(0)
@@ -65,14 +81,22 @@ def _watch(lifeline: int, wakeup: int, stop: threading.Event) -> None:
         ready, _, _ = select.select([lifeline, wakeup], [], [])
         if wakeup in ready and signal.SIGTERM in os.read(wakeup, 512):
             stop.set()
-        if lifeline in ready and not os.read(lifeline, 512):
+        if lifeline in ready and not _hears(lifeline):
             stop.set()
             _exit_after_grace()
 
 
 def _wait_for_end_of_file(lifeline: int) -> None:
-    while os.read(lifeline, 512):
+    while _hears(lifeline):
         pass
+
+
+def _hears(lifeline: int) -> bool:
+    """Whether the supervisor is still there. Waits until something is to be read."""
+    try:
+        return bool(os.read(lifeline, 512))
+    except ConnectionResetError:  # it was killed before it read what this process had to say
+        return False
 
 
 def _exit_after_grace() -> None:

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import signal
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -27,15 +28,16 @@ _CRASHED = 70
 class ParkedProcess:
     """A copy that runs `main` once `start` is called; its exit code is what `main` returns.
 
-    Its standard input is a pipe that this process holds open (see `supervision.child_shutdown`), its outputs
-    are one pipe. From `start` on it can be used like a subprocess.Popen.
+    Its standard input is a socket that this process holds open (see `supervision.child_shutdown`), its
+    outputs are one pipe. From `start` on it can be used like a subprocess.Popen.
     """
 
     def __init__(self, main: Callable[[], int]) -> None:
         """Raises OSError if the system makes no copy now."""
         sys.stdout.flush()
         sys.stderr.flush()
-        input_end, lifeline = os.pipe()
+        self.lifeline, theirs = socket.socketpair()
+        input_end = theirs.detach()
         output, output_end = os.pipe()
         self.returncode: int | None = None
         self.is_waiting = True
@@ -44,7 +46,6 @@ class ParkedProcess:
             _become(main, input_end, output_end)
         os.close(input_end)
         os.close(output_end)
-        self.stdin: BinaryIO = io.FileIO(lifeline, "wb")
         self.stdout: BinaryIO = io.FileIO(output, "rb")
 
     def start(self, environment: Mapping[str, str] | None) -> None:
@@ -54,15 +55,13 @@ class ParkedProcess:
         """
         self.is_waiting = False
         message = json.dumps(dict(os.environ if environment is None else environment))
-        data = memoryview(message.encode("utf-8", "surrogateescape") + b"\n")
-        while data:
-            data = data[self.stdin.write(data) :]
+        self.lifeline.sendall(message.encode("utf-8", "surrogateescape") + b"\n")
 
     def dismiss(self) -> None:
         """End it, if it still waits."""
         if self.is_waiting:
             self.is_waiting = False
-            self.stdin.close()
+            self.lifeline.close()
             self.stdout.close()
             self.kill()
             self.wait()

@@ -1,8 +1,9 @@
 """Keeps processes running: starts them, starts again those that die, ends them all.
 
 Refuses to know what they do. SIGTERM asks a child to end, SIGKILL makes it end; both go to its own
-pid. Its standard input is a pipe that this process holds open and never writes to. End of file there
-means that this process is gone, for whatever reason (see `supervision.child_shutdown`).
+pid. Its standard input is a socket that this process holds open and never writes to. End of file there
+means that this process is gone, for whatever reason (see `supervision.child_shutdown`). A child that says
+there that it drains is succeeded by another at once, and has the time to end that it asked for.
 
 Imports the standard library only: a supervisor lives as long as its service, and so does the memory
 that its imports take.
@@ -11,13 +12,15 @@ that its imports take.
 from __future__ import annotations
 
 import os
+import re
 import select
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from flowengine.supervision.child_shutdown import FATAL_EXIT
+from flowengine.supervision.child_shutdown import DRAINING, FATAL_EXIT
 from flowengine.supervision.interrupts import Interrupts
 from flowengine.supervision.parked_process import ParkedProcess
 
@@ -25,7 +28,10 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 QUICK_DEATH_S = 5.0
 KILL_MARGIN_S = 3.0
+MOST_DRAINING = 3
+"""So many processes a service may drain at once, beside those that serve; then the oldest is told to end."""
 CHUNK = 65536
+_DRAINS = re.compile(DRAINING + rb"[0-9]{1,6}\.[0-9]")
 
 
 class Service(NamedTuple):
@@ -63,6 +69,7 @@ class Supervisor:
         on_line: Callable[[str, str], None] | None = None,
     ) -> None:
         self._children = [_Child(service, capture=on_line is not None) for service in services]
+        self._draining: list[_Child] = []
         self._interrupts = interrupts
         self._grace_s = grace_s
         self._report = report
@@ -75,7 +82,12 @@ class Supervisor:
 
     def step(self, timeout_s: float | None) -> None:
         """Wait until something happens, at most `timeout_s` (None: without limit), and react to it."""
-        self._wait(self._until_next_restart(timeout_s))
+        self._wait(self._until_next_turn(timeout_s))
+        for child in list(self._draining):
+            self._look_after_draining(child)
+        for child in list(self._children):
+            if (within_s := child.drains_within()) is not None:
+                self._succeed(child, within_s)
         for child in self._children:
             self._notice_death(child)
             if child.is_due_to_restart():
@@ -105,19 +117,19 @@ class Supervisor:
         """
         asked = min(1, self._interrupts.count)
         deadline = time.monotonic() + self._grace_s + KILL_MARGIN_S
-        for child in self._children:
+        for child in self._all():
             child.restart_at = None
             child.terminate()
         while self._alive() and time.monotonic() < deadline and self._interrupts.count == asked:
             self._wait(deadline - time.monotonic())
-        for child in self._children:
+        for child in self._all():
             if child.is_alive():
                 self._report("process.killed", process=child.service.name, pid=child.pid)
         self.kill()
 
     def kill(self) -> None:
         """End every child at once, by SIGKILL."""
-        for child in self._children:
+        for child in self._all():
             child.restart_at = None
             child.kill()
             self._pass_on(child, child.drain())
@@ -143,16 +155,44 @@ class Supervisor:
         fields = {} if delay is None else {"restart_in_s": delay}
         self._report("process.exited", process=child.service.name, pid=child.pid, exit_code=code, **fields)
 
-    def _alive(self) -> bool:
-        return any(child.is_alive() for child in self._children)
+    def _succeed(self, child: _Child, within_s: float) -> None:
+        """Start another in the place of one that drains. That one ends by itself."""
+        child.leaves_by = time.monotonic() + within_s + KILL_MARGIN_S
+        self._report("process.draining", process=child.service.name, pid=child.pid, within_s=within_s)
+        self._draining.append(child)
+        self._children[self._children.index(child)] = child.successor()
+        if len(self._draining) > MOST_DRAINING:
+            self._draining[0].terminate()
 
-    def _until_next_restart(self, timeout_s: float | None) -> float | None:
-        waits = [child.restart_at - time.monotonic() for child in self._children if child.restart_at]
-        return max(0.0, min(waits)) if waits and (timeout_s is None or min(waits) < timeout_s) else timeout_s
+    def _look_after_draining(self, child: _Child) -> None:
+        code = child.reap()
+        if code is not None:
+            self._pass_on(child, child.drain())
+            child.close()
+            self._draining.remove(child)
+            self._report("process.drained", process=child.service.name, pid=child.pid, exit_code=code)
+        elif child.leaves_by is not None and time.monotonic() > child.leaves_by:
+            child.leaves_by = None
+            self._report("process.killed", process=child.service.name, pid=child.pid)
+            child.kill()
+
+    def _all(self) -> list[_Child]:
+        return [*self._children, *self._draining]
+
+    def _alive(self) -> bool:
+        return any(child.is_alive() for child in self._all())
+
+    def _until_next_turn(self, timeout_s: float | None) -> float | None:
+        times = [at for child in self._all() for at in (child.restart_at, child.leaves_by) if at is not None]
+        if not times:
+            return timeout_s
+        wait_s = max(0.0, min(times) - time.monotonic())
+        return wait_s if timeout_s is None else min(wait_s, timeout_s)
 
     def _wait(self, timeout_s: float | None) -> None:
-        outputs = {child.output: child for child in self._children if child.output is not None}
-        ready, _, _ = select.select([self._interrupts.wakeup, *outputs], [], [], timeout_s)
+        outputs = {child.output: child for child in self._all() if child.output is not None}
+        lifelines = [child.lifeline.fileno() for child in self._children if child.lifeline is not None]
+        ready, _, _ = select.select([self._interrupts.wakeup, *outputs, *lifelines], [], [], timeout_s)
         self._interrupts.drain()
         for descriptor in ready:
             if descriptor in outputs:
@@ -171,7 +211,10 @@ class _Child:
         self.service = service
         self.ended_for_good = False
         self.restart_at: float | None = None
+        self.leaves_by: float | None = None
         self.output: int | None = None
+        self.lifeline: socket.socket | None = None
+        self._said = b""
         self._capture = capture
         self._process: subprocess.Popen[bytes] | ParkedProcess | None = None
         self._running = False
@@ -189,20 +232,23 @@ class _Child:
         self._started_at = time.monotonic()
         parked = self.service.parked
         if parked is not None and parked.is_waiting:
-            self._process = parked
+            self._process, self.lifeline = parked, parked.lifeline
             parked.start(self._environment())
         else:
-            self._process = self._spawn()
+            self.lifeline, theirs = socket.socketpair()
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
+        self.lifeline.setblocking(False)
         self._running = True
         if self._process.stdout is not None:
             self.output = self._process.stdout.fileno()
             os.set_blocking(self.output, False)
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self, standard_input: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self.service.argv,
             env=self._environment(),
-            stdin=subprocess.PIPE,
+            stdin=standard_input,
             stdout=subprocess.PIPE if self._capture else None,
             stderr=subprocess.STDOUT if self._capture else None,
             process_group=0,  # the terminal's Ctrl-C reaches the supervisor alone, which decides
@@ -214,6 +260,30 @@ class _Child:
             return self.service.environment
         given = os.environ if self.service.environment is None else self.service.environment
         return {**given, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+
+    def successor(self) -> _Child:
+        """One that is started in its place: at once, unless it has lived for too short a time."""
+        child = _Child(self.service, capture=self._capture)
+        delay = self._delay()
+        child._quick_deaths = self._quick_deaths
+        child.restart_at = time.monotonic() + (delay if self._quick_deaths > 1 else 0.0)
+        return child
+
+    def drains_within(self) -> float | None:
+        """In how many seconds it will have ended, once, when it has said that it drains."""
+        if self.lifeline is None:
+            return None
+        try:
+            said = self.lifeline.recv(CHUNK)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            said = b""
+        if not said:  # it has closed its end; it is about to be reaped
+            self._close_lifeline()
+        *lines, self._said = (self._said + said)[-CHUNK:].split(b"\n")
+        told = [line.removeprefix(DRAINING) for line in lines if _DRAINS.fullmatch(line)]
+        return float(told[0]) if told else None
 
     def is_alive(self) -> bool:
         return self._running and self._process is not None and self._process.poll() is None
@@ -233,10 +303,14 @@ class _Child:
         if code == FATAL_EXIT:
             self.ended_for_good = True
             return None
+        delay = self._delay()
+        self.restart_at = time.monotonic() + delay
+        return delay
+
+    def _delay(self) -> float:
         lived = time.monotonic() - self._started_at
         self._quick_deaths = self._quick_deaths + 1 if lived < QUICK_DEATH_S else 0
         delay: float = min(FIRST_DELAY_S * 2 ** max(0, self._quick_deaths - 1), LONGEST_DELAY_S)
-        self.restart_at = time.monotonic() + delay
         return delay
 
     def terminate(self) -> None:
@@ -280,10 +354,14 @@ class _Child:
         return bool(data)
 
     def close(self) -> None:
-        """Close the pipes. A process that still runs takes that as the sign to end."""
+        """Close pipe and lifeline. A process that still runs takes that as the sign to end."""
         self._close_output()
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
+        self._close_lifeline()
+
+    def _close_lifeline(self) -> None:
+        if self.lifeline is not None:
+            self.lifeline.close()
+            self.lifeline = None
 
     def _close_output(self) -> None:
         self.output = None

@@ -12,7 +12,8 @@ class Budget:
     """What is left to one rendering of one config.
 
     `max_chars` bounds the text that comes out, over all templated strings of the config together.
-    Intermediate values (the input of a filter, both sides of `~`) may take WORK_FACTOR times as much.
+    Intermediate values (the input of a filter, both sides of `~`) may take WORK_FACTOR times as much. So may
+    the items that a filter walks, each by what it costs.
     Values that are passed on whole may take WHOLE_VALUE_FACTOR times as much, counted as bytes of JSON. They
     cost nothing to pass on, because they already exist, but someone encodes them again later.
     """
@@ -45,7 +46,10 @@ class Budget:
             )
 
     def spend_work(self, size: int) -> None:
-        """Take `size` characters or items of intermediate values. Raises TemplateTooLargeError."""
+        """Take `size` characters of intermediate values, or so many characters' worth of work on items.
+
+        Raises TemplateTooLargeError.
+        """
         self._work -= size
         if self._work < 0:
             raise TemplateTooLargeError(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dramatiq
 import msgspec
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, read_environment, read_settings
+from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
@@ -23,13 +23,13 @@ from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
-from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.heuristics import GROUPED_NODES
-from flowengine.observability import configure_logs, set_redactor
+from flowengine.observability import configure_logs
 from flowengine.settings import Settings
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
+from flowengine.worker.draining import Draining
 from flowengine.worker.watchdog import Watchdog
 
 DEFAULT_THREADS = 16
@@ -66,13 +66,21 @@ class WorkerParts(msgspec.Struct, frozen=True):
 
 
 def build(
-    settings: Settings, environ: Mapping[str, str], stop: threading.Event, timing: Timing = TIMING
+    settings: Settings,
+    environ: Mapping[str, str],
+    stop: threading.Event,
+    timing: Timing = TIMING,
+    *,
+    announce: Callable[[float], None] | None = None,
 ) -> WorkerParts:
-    """The broker with the worker's actor on every queue that a handler names."""
+    """The broker with the worker's actor on every queue that a handler names.
+
+    `announce` tells a supervisor that this process drains; None: there is no supervisor.
+    """
+    secrets = hide_secrets(settings, environ)
+    secrets.warn_of_unusable()
     registry = load_registry(settings.handlers)
     state = build_state(settings)
-    secrets = Secrets(environ, own=[settings.llm_api_key] if settings.llm_api_key else [])
-    set_redactor(secrets.redact)
     invoker = Invoker(
         egress=settings.egress,
         settings=load_handler_settings(registry, settings, environ),
@@ -105,7 +113,8 @@ def build(
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
         broker.declare_queue(queue)
-    watchdog = Watchdog(runner, groups, settings.grace_s, stop)
+    draining = None if announce is None else Draining(broker, announce)
+    watchdog = Watchdog(runner, groups, settings.grace_s, stop, draining=draining)
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues, FormatCheck(state, queues))
 
@@ -120,13 +129,19 @@ def setup() -> None:
 
 
 def run_process(
-    settings: Settings, *, threads: int, queues: tuple[str, ...] | None = None, stop: threading.Event
+    settings: Settings,
+    *,
+    threads: int,
+    queues: tuple[str, ...] | None = None,
+    stop: threading.Event,
+    announce: Callable[[float], None],
 ) -> int:
     """Run one worker process until `stop` is set; finishes what runs, at most `grace_s`.
 
-    `queues`: serve only these. Returns the exit code: 0, or 70 when a handler's thread was lost.
+    `queues`: serve only these. `announce` is told when this process drains, and for how many seconds at
+    most. Returns the exit code: 0, or 70 when a handler's thread was lost.
     """
-    parts = build(settings, read_environment(), stop)
+    parts = build(settings, read_environment(), stop, announce=announce)
     _check_queues(queues or (), parts.queues)
     parts.format.wait(stop)
     worker = dramatiq.Worker(
@@ -137,7 +152,8 @@ def run_process(
     )
     worker.start()
     stop.wait()
-    if parts.broker.stop(worker, within_s=settings.grace_s):
+    # A lost thread does not come back, and nothing else is left once the process has drained.
+    if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):
         parts.broker.close()
     parts.invoker.close()
     return LOST_EXIT if parts.watchdog.lost else 0

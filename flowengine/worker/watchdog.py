@@ -1,8 +1,8 @@
 """Watches over deadlines that a handler does not keep by itself.
 
 A thread cannot be killed. A handler that is past its node's deadline has its node reported as timed
-out at once; if its thread has not come back after the grace as well, the process counts as sick: it
-drains, ends, and is started again by its supervisor.
+out at once. If its thread has not come back after the grace as well, the process counts as sick: it takes
+nothing new, lets its other nodes finish, and ends, while its supervisor starts another (see `draining`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed
+from flowengine.worker.draining import Draining
 
 log = structlog.stdlib.get_logger()
 
@@ -28,9 +29,10 @@ MARGIN_S = 0.25
 
 
 class Watchdog(threading.Thread):
-    """Runs until `end`, also while the process drains. Sets `stop` when a thread is lost.
+    """Runs until `end`, also while the process drains.
 
-    Looks at every running node each `every_s` seconds.
+    When a thread is lost, it begins `draining` and sets `stop` once that is over. Without `draining` nobody
+    would replace the process, and it goes on. Looks at every running node each `every_s` seconds.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Watchdog(threading.Thread):
         grace_s: float,
         stop: threading.Event,
         *,
+        draining: Draining | None = None,
         every_s: float = EVERY_S,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -47,9 +50,11 @@ class Watchdog(threading.Thread):
         self._groups = groups
         self._grace_s = grace_s
         self._stop_event = stop
+        self._draining = draining
         self._every_s = every_s
         self._ended = threading.Event()
         self.lost = False
+        self.drained = False
 
     def end(self) -> None:
         """Let the thread end; from any thread."""
@@ -64,6 +69,7 @@ class Watchdog(threading.Thread):
                     self._look(hand)
                 self._runner.starts.note_those_that_last(hands)
                 self._groups.relieve()
+                self._end_if_drained()
             except StoreUnavailableError as error:
                 log.warning("watchdog.store_unavailable", error=str(error))
             except Exception:  # the thread's edge: without it nobody here would keep deadlines any more
@@ -73,9 +79,16 @@ class Watchdog(threading.Thread):
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
-        if late > self._grace_s and not self._stop_event.is_set():
+        if late > self._grace_s and not self.lost and not self._stop_event.is_set():
             log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
             self.lost = True
+            if self._draining is not None:
+                deadlines = [each.deadline for each in self._runner.running.values()]
+                self._draining.begin(deadlines, self._grace_s)
+
+    def _end_if_drained(self) -> None:
+        if self.lost and not self.drained and self._draining is not None and self._draining.is_over():
+            self.drained = True
             self._stop_event.set()
 
     def _report(self, hand: TaskInHand) -> None:

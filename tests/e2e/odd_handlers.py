@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -110,6 +111,65 @@ def not_finite(config: Nothing, context: Context) -> object:
 def raise_plain(config: Nothing, context: Context) -> object:
     """Fails as user code does: with any exception."""
     raise KeyError("no such customer")
+
+
+class ExitsInTextError(Exception):
+    """Its text ends the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Unruly(dict[str, object]):
+    """A mapping whose own methods end the process."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise SystemExit(3)
+
+    values = keys = items = __iter__  # type: ignore[assignment]  # that is the point
+
+
+class UnrulyData:
+    """What claims to be a dataclass, and is none."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]] = {"x": 1}
+
+
+def _odd(value: object) -> Any:
+    """What a type checker would refuse."""
+    return value
+
+
+ODD_FAILURES: dict[str, Callable[[], BaseException]] = {
+    "half a character": lambda: ValueError("bad \udcff name"),
+    "no code": lambda: HandlerError(_odd(None), "m"),
+    "a number": lambda: HandlerError("c", _odd(404)),
+    "exits": ExitsInTextError,
+    "bare": lambda: BaseException("b"),
+    "a group": lambda: BaseExceptionGroup("g", [ValueError("bad \udcff"), SystemExit(3)]),
+    "odd tries": lambda: HandlerError("c", "m", errors=_odd([404, AttemptError(code="\udcff", message="m")])),
+}
+ODD_RESULTS: dict[str, Callable[[], object]] = {
+    "unruly": lambda: Unruly(result=1),
+    "unruly data": UnrulyData,
+    "generator": lambda: (each for each in "ab"),
+    "half a character as a key": lambda: {"\udcff": 1},
+    "huge integer": lambda: 10**5000,
+}
+
+
+@handler("test_odd_failure")
+def odd_failure(config: Given, context: Context) -> object:
+    """Raises one of ODD_FAILURES; says in the log that it runs."""
+    context.logger.warning("odd.began", case=config.given)
+    raise ODD_FAILURES[config.given]()
+
+
+@handler("test_odd_result")
+def odd_result(config: Given, context: Context) -> object:
+    """Returns one of ODD_RESULTS; says in the log that it runs."""
+    context.logger.warning("odd.began", case=config.given)
+    return ODD_RESULTS[config.given]()
 
 
 @handler("test_hang")

@@ -13,7 +13,13 @@ import time
 from flowengine.plaintext import plain_text
 
 _WARNINGS = frozenset(
-    {"process.exited", "process.killed", "process.start_failed", "settings.unknown_ignored"}
+    {
+        "process.draining",
+        "process.exited",
+        "process.killed",
+        "process.start_failed",
+        "settings.unknown_ignored",
+    }
 )
 
 

@@ -26,7 +26,7 @@ def main() -> int:
     from flowengine.api.app import create_app
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
-    from flowengine.bootstrap import build_executions, read_settings
+    from flowengine.bootstrap import build_executions, hide_secrets, read_environment, read_settings
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
     from flowengine.handlers import load_registry
@@ -38,6 +38,7 @@ def main() -> int:
         if "insecure" in options:
             settings = msgspec.structs.replace(settings, insecure=True)
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
+        hide_secrets(settings, read_environment())
         registry = load_registry(settings.handlers)
         check_access(settings)
         app = create_app(build_executions(settings, registry), registry, settings)

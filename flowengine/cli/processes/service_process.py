@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
-from flowengine.supervision.child_shutdown import FATAL_EXIT, stop_on_signal, take_lifeline
+from flowengine.supervision.child_shutdown import (
+    FATAL_EXIT,
+    announce_draining,
+    stop_on_signal,
+    take_lifeline,
+)
 
 
 def main() -> int:
@@ -28,13 +34,14 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
     from flowengine.bootstrap import read_settings
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError, StoredFormatError
-    from flowengine.observability import configure_logs
+    from flowengine.observability import configure_logs, log_uncaught_errors
 
     try:
         settings = read_settings()
         if "grace" in options:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)
+        log_uncaught_errors()
         if service == "orchestrator":
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
@@ -44,7 +51,9 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
-        return run_process(settings, threads=threads, queues=queues, stop=stop)
+        return run_process(
+            settings, threads=threads, queues=queues, stop=stop, announce=partial(announce_draining, lifeline)
+        )
     except (SettingsError, StoredFormatError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT

@@ -27,6 +27,7 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
+from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
@@ -178,7 +179,7 @@ class Runner:
             return Failed(self._error(error))
         except TemplateError as error:
             return Failed(self._error(HandlerError(error.code, str(error))))
-        except Exception as error:
+        except BaseException as error:  # one that is no Exception would bring the node back, run by run
             log.error("node.crashed", exc_info=True)
             text = f"{type(error).__name__}: {error}"
             return Failed(self._error(HandlerError(codes.INTERNAL_ERROR.code, text)))
@@ -240,7 +241,7 @@ class Runner:
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
-            data = jsonvalue.encode(output)
+            data = _encoded(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
             self._refuse_large(data)
             data = self._secrets.redact_json(data)
@@ -275,7 +276,9 @@ class Runner:
             return self._limits.max_execution_result_bytes
 
     def _error(self, error: HandlerError) -> NodeError:
-        redact = self._secrets.redact
+        def redact(text: str) -> str:
+            return self._secrets.redact(encodable_text(text))
+
         errors = tuple(
             replace(
                 tried,
@@ -299,6 +302,16 @@ class Runner:
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")
             return ()
+
+
+def _encoded(output: object) -> bytes:
+    """What the handler returned, as JSON. Raises UnencodableError, whatever code the value has of its own."""
+    try:
+        return jsonvalue.encode(output)
+    except jsonvalue.UnencodableError:
+        raise
+    except BaseException as error:
+        raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
 
 
 def _identity(task: RunNode) -> dict[str, str | int]:

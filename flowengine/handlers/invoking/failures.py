@@ -1,14 +1,17 @@
 """Any exception of a handler as a HandlerError: its code, its message, the line it came from. Pure.
 
-Handlers are users' code, so they may raise anything, `SystemExit` included. No stack trace may reach a user.
+Handlers are users' code, so they may raise anything, `SystemExit` included, and their exceptions may be made
+of anything. What comes out is text that can be stored. No stack trace may reach a user.
 Knows httpx's errors without importing httpx.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import sysconfig
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +29,12 @@ from flowengine.execution.error_codes import (
 )
 from flowengine.handlers.http.outgoing_request import without_secret_parts
 from flowengine.handlers.secrets.shown_text import redacted
-from flowengine.plugin.errors import HandlerError
+from flowengine.plaintext import encodable_text
+from flowengine.plugin.errors import AttemptError, HandlerError
 
 MAX_MESSAGE_CHARS: Final = 2000
+_MOST_SEARCHED_CHARS: Final = 32 * 1024
+_MOST_OF_GROUP: Final = 3
 _CUT: Final = "..."
 _OURS: Final = str(Path(__file__).parents[2])
 _INSTALLED: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -46,33 +52,107 @@ _HTTP_CODES: Final = (
 
 
 def failure_of(error: BaseException) -> HandlerError:
-    """The error as a HandlerError; a HandlerError comes back as it is.
+    """The error as a HandlerError whose parts are text that can be stored; never fails.
 
-    Codes: `handler_exited` for SystemExit and KeyboardInterrupt, those of the HTTP handlers for httpx's
-    errors, and `handler_error` for everything else (the message names the line it came from).
+    A HandlerError comes back as it is, unless a part of it is something else than it should be. Codes:
+    `handler_exited` for SystemExit and KeyboardInterrupt, those of the HTTP handlers for httpx's errors, and
+    `handler_error` for everything else (the message names the line it came from).
     """
-    if isinstance(error, HandlerError):
-        return error
-    if isinstance(error, SystemExit | KeyboardInterrupt):
-        return HandlerError(HANDLER_EXITED.code, f"the handler tried to end its process ({described(error)})")
-    if code := _http_code(error):
-        return HandlerError(code.code, _http_described(error, code))
-    place = place_of(error)
-    return HandlerError(HANDLER_ERROR.code, described(error, MAX_MESSAGE_CHARS - len(place)) + place)
+    try:
+        if isinstance(error, HandlerError):
+            return _on_purpose(error)
+        if isinstance(error, SystemExit | KeyboardInterrupt):
+            return HandlerError(
+                HANDLER_EXITED.code, f"the handler tried to end its process ({described(error)})"
+            )
+        if code := _http_code(error):
+            return HandlerError(code.code, _plain(_http_described(error, code)))
+        return _defect(error, described)
+    except BaseException:  # noqa: BLE001 - the edge to users' code: any part of their exception may raise
+        return HandlerError(HANDLER_ERROR.code, "the handler raised an exception that cannot be described")
 
 
 def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
     """Type and message of an exception in at most `most` characters; never fails.
 
-    A longer one ends in `...`. Secrets are taken out before it is cut.
+    A longer one ends in `...`. Secrets are taken out before it is cut. Of a group, its first exceptions are
+    described too.
     """
+    text, name = text_of(error), encodable_text(type(error).__name__)
+    parts = [f"{name}: {text}" if text else name]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [described(each, most) for each in error.exceptions[:_MOST_OF_GROUP]]
+    return _cut_to(redacted("; ".join(parts)), most)
+
+
+def text_of(error: BaseException) -> str:
+    """The message of an exception as text that can be stored; never fails."""
     try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything
-        text = "(its message cannot be shown)"
-    name = type(error).__name__
-    whole = redacted(f"{name}: {text}" if text else name)
-    return whole if len(whole) <= most else f"{whole[: most - len(_CUT)]}{_CUT}"
+        return _plain(str(error))
+    except BaseException:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything, or exit
+        return "(its message cannot be shown)"
+
+
+def _on_purpose(error: HandlerError) -> HandlerError:
+    """The error itself, or one with the same text in parts that can be stored.
+
+    Without a code and a message that are text it is a defect of the handler.
+    """
+    code, message = _as_plain(getattr(error, "code", None)), _as_plain(getattr(error, "message", None))
+    if not isinstance(code, str) or not isinstance(message, str) or not code:
+        return _defect(error, lambda _, most: _cut_to(_wrong_parts(error, code, message), most))
+    given = getattr(error, "errors", ())
+    errors = tuple(map(_stored_try, given)) if isinstance(given, list | tuple) else ()
+    is_text = type(error.code) is type(error.message) is str
+    is_same = is_text and (error.code, error.message, given) == (code, message, errors)
+    calls = getattr(error, "calls", ())
+    return error if is_same else HandlerError(code, message, errors=errors, calls=calls)
+
+
+def _as_plain(part: object) -> object:
+    return _plain(part) if isinstance(part, str) else part
+
+
+def _wrong_parts(error: HandlerError, code: object, message: object) -> str:
+    wrong = [
+        f"its {name} is {type(part).__name__}, not text"
+        for name, part in (("code", code), ("message", message))
+        if not isinstance(part, str)
+    ]
+    shown = " ".join(_shown(part) for part in (code, message) if part not in (None, ""))
+    return f"{encodable_text(type(error).__name__)}: {shown} ({'; '.join(wrong) or 'its code is empty'})"
+
+
+def _stored_try(tried: object) -> AttemptError:
+    code, message = getattr(tried, "code", None), getattr(tried, "message", tried)
+    after_s = getattr(tried, "after_s", None)
+    return AttemptError(
+        code=_plain(code) if isinstance(code, str) else HANDLER_ERROR.code,
+        message=_shown(message),
+        after_s=after_s if isinstance(after_s, int | float) and math.isfinite(after_s) else None,
+    )
+
+
+def _defect(error: BaseException, describe: Callable[[BaseException, int], str]) -> HandlerError:
+    place = place_of(error)
+    return HandlerError(HANDLER_ERROR.code, describe(error, MAX_MESSAGE_CHARS - len(place)) + place)
+
+
+def _shown(part: object) -> str:
+    """A part of an error that should be text."""
+    try:
+        return _plain(part if isinstance(part, str) else str(part))
+    except BaseException:  # noqa: BLE001 - the edge to users' code: their __str__ may raise anything, or exit
+        return f"({encodable_text(type(part).__name__)})"
+
+
+def _plain(text: str) -> str:
+    """Text of the type `str` itself, in UTF-8, and short enough to be searched for secrets."""
+    return encodable_text(_cut_to("".join([text]), _MOST_SEARCHED_CHARS))
+
+
+def _cut_to(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - len(_CUT)]}{_CUT}"
 
 
 def place_of(error: BaseException) -> str:
@@ -81,7 +161,7 @@ def place_of(error: BaseException) -> str:
     Lines of FlowEngine do not count; empty if there is no other. The file is named without its folder, since
     messages reach the callers of the API.
     """
-    if isinstance(error, SyntaxError) and error.filename:
+    if isinstance(error, SyntaxError) and isinstance(error.filename, str) and error.filename:
         return _written(error.filename, error.lineno)
     frames = [
         (frame.f_code.co_filename, line)
@@ -110,7 +190,7 @@ def _http_described(error: BaseException, code: ErrorCode) -> str:
 
 
 def _is_http(kind: type) -> bool:
-    return kind.__module__.split(".")[0] in ("httpx", "flowengine")
+    return str(kind.__module__).split(".")[0] in ("httpx", "flowengine")
 
 
 def _of_first_package(frames: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -127,4 +207,4 @@ def _is_standard(name: str) -> bool:
 
 
 def _written(name: str, line: int | None) -> str:
-    return f" ({Path(name).name[-_MAX_NAME_CHARS:]}:{line})"
+    return f" ({encodable_text(Path(name).name[-_MAX_NAME_CHARS:])}:{line if isinstance(line, int) else '?'})"

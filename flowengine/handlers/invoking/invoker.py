@@ -21,7 +21,7 @@ from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, I
 from flowengine.handlers.handler_settings import HandlerSettings
 from flowengine.handlers.http.network import network_deadline
 from flowengine.handlers.invoking.event_loop import EventLoopThread
-from flowengine.handlers.invoking.failures import failure_of
+from flowengine.handlers.invoking.failures import described, failure_of, text_of
 from flowengine.handlers.secrets.shown_text import Redactor, redacting
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
@@ -103,9 +103,10 @@ class Invoker:
         try:
             with network_deadline.until(context.deadline):
                 output = self._call(handler, typed, context)
+            waits = inspect.isawaitable(output)
         except BaseException as error:
             raise self._failed(error, handler, context) from error
-        return self._wait(output, handler, context) if inspect.isawaitable(output) else output
+        return self._wait(output, handler, context) if waits else output
 
     def close(self) -> None:
         """Close the clients and stop the loop; async handlers that still run are cancelled."""
@@ -161,7 +162,7 @@ class Invoker:
     def _failed(self, error: BaseException, handler: Handler, context: Context) -> HandlerError:
         failure = failure_of(error)
         if failure.code == HANDLER_ERROR.code:  # a defect of the handler; its author needs the traceback
-            context.logger.error("handler.raised", exc_info=error)
+            _log_traceback(error, context)
         if failure.code == REQUEST_TIMEOUT.code and context.remaining_seconds() <= 0:
             return HandlerTimeoutError(
                 f"{failure.message}; {_over(handler)}", errors=failure.errors, calls=failure.calls
@@ -173,12 +174,20 @@ def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
     try:
         return msgspec.convert(config, handler.config_type)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
+        message, _, path = text_of(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".")
         where = f"config.{field}" if field and not field.startswith("[") else f"config{field}"
         raise HandlerError(INVALID_CONFIG.code, f"{where}: {message}") from error
-    except Exception as error:
+    except BaseException as error:  # the struct's own code, which may raise anything
         raise HandlerError(INVALID_CONFIG.code, f"config: {failure_of(error).message}") from error
+
+
+def _log_traceback(error: BaseException, context: Context) -> None:
+    """Never fails: what shows a traceback asks the exception for its text, its notes and its causes."""
+    try:
+        context.logger.error("handler.raised", exc_info=error)
+    except BaseException:  # noqa: BLE001 - the edge to users' code: any part of their exception may raise
+        context.logger.error("handler.raised", error=described(error))
 
 
 def _over(handler: Handler) -> str:

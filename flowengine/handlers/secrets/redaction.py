@@ -1,9 +1,10 @@
 """Secrets for `{{ secrets.NAME }}`: read in the worker only, and taken out of everything that leaves it.
 
-Every secret that was handed out, and the worker's own credentials, are replaced by `***` in texts and
-results: as they are, in either case, inside base64, and in every form that `escaped_forms` knows. Of a secret
-that is a URL, the parts that are shown elsewhere are replaced too. In a text that was cut short (`...`), the
-start of a secret before the cut is replaced too.
+Every secret that the process is given, and its own credentials, are replaced by `***` in texts and results,
+whether or not this process has handed them out: another may have. They are replaced as they are, in either
+case, inside base64, and in every form that `escaped_forms` knows. Of a secret that is a URL, the parts that
+are shown elsewhere are replaced too. In a text that was cut short (`...`), the start of a secret before the
+cut is replaced too.
 
 A value shorter than 4 characters is not handed out: replacing it would garble every result, and keeping it
 would show it. Other encodings, encryptions and parts of a value are not recognised.
@@ -15,13 +16,15 @@ import base64
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
+import structlog
+
+from flowengine.execution.error_codes import SECRET_UNUSABLE
 from flowengine.handlers.http.outgoing_request import public_url
 from flowengine.handlers.secrets.escaped_forms import EscapedForms
+from flowengine.handlers.secrets.secret_variables import SecretVariables
 from flowengine.handlers.secrets.shown_text import CUT, MASK
 from flowengine.jsonvalue import UnencodableError, decode, encode
 from flowengine.plugin.errors import HandlerError
@@ -30,9 +33,8 @@ MIN_CHARS: Final = 4
 
 _MAX_CUT_CHARS: Final = 8192
 
-_PREFIX: Final = "FLOWENGINE_SECRET_"
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
-_MAX_FILE_BYTES: Final = 64 * 1024
+log = structlog.stdlib.get_logger()
+
 _MIN_BASE64_CHARS: Final = 6
 _MIN_LINE_CHARS: Final = 16
 _MIN_URL_PART_CHARS: Final = 8
@@ -48,13 +50,11 @@ class Secrets:
     def __init__(self, environ: Mapping[str, str], *, own: Iterable[str] = ()) -> None:
         """`own`: credentials that no template can name, but that a service may repeat in its answer. One
         shorter than 4 characters is not replaced."""
-        self._environ = environ
+        self._variables = SecretVariables(environ)
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._forms: tuple[EscapedForms, ...] = ()
-        for value in own:
-            if len(value.strip()) >= MIN_CHARS:
-                self._keep_out(value)
+        self._keep_out(*own, *self._variables.texts(), *self._variables.changed_files())
 
     def lookup(self, name: str) -> str:
         """The value of FLOWENGINE_SECRET_<name>, or of the file that FLOWENGINE_SECRET_<name>_FILE names.
@@ -63,21 +63,27 @@ class Secrets:
         changed while the worker runs; white space at the end of a file does not count.
         Raises HandlerError: `secret_missing`, `secret_unusable`.
         """
-        if not _NAME.match(name):
-            raise HandlerError(SECRET_MISSING.code, f"{name[:60]!r} cannot be the name of a secret")
-        for candidate in dict.fromkeys((name, name.upper())):
-            value = self._read(candidate)
-            if value is not None:
-                self._remember(name, value)
-                return value
-        raise HandlerError(
-            SECRET_MISSING.code,
-            f"the worker has no secret '{name}'; set {_PREFIX}{name.upper()} or "
-            f"{_PREFIX}{name.upper()}_FILE on it",
-        )
+        found, value = self._variables.read(name)
+        if len(value.strip()) < MIN_CHARS:
+            raise HandlerError(
+                SECRET_UNUSABLE.code,
+                f"secret '{found}' is shorter than {MIN_CHARS} characters, white space around it not "
+                "counted: it could not be kept out of results and errors",
+            )
+        self._keep_out(value)
+        return value
+
+    def warn_of_unusable(self) -> None:
+        """Log the secrets that no node will get, by name, so that someone notices before a node does."""
+        for name in self._variables.names():
+            try:
+                self.lookup(name)
+            except HandlerError as error:
+                log.warning("secrets.unusable", secret=name, reason=error.message)
 
     def redact(self, text: str) -> str:
-        """The text with every secret handed out so far, and every one of `own`, replaced by `***`."""
+        """The text with every secret, and every one of `own`, replaced by `***`."""
+        self._learn_changed_files()
         return self._redacted(text, self._near(text))
 
     def redact_json(self, data: bytes) -> bytes:
@@ -86,6 +92,7 @@ class Secrets:
         Takes memory for a few copies of the document, not for its value. Raises UnencodableError if a key
         was replaced in a document that is nested too deeply to be read.
         """
+        self._learn_changed_files()
         text = data.decode(errors="replace")
         near = self._near(text)
         if "\\u" in text:
@@ -136,39 +143,20 @@ class Secrets:
         starts = [at for item in self._forms if (at := item.begun_at_end_of(kept)) is not None]
         return f"{kept[: min(starts)]}{MASK}{piece[len(kept) :]}" if starts else piece
 
-    def _read(self, name: str) -> str | None:
-        value = self._environ.get(f"{_PREFIX}{name}")
-        path = self._environ.get(f"{_PREFIX}{name}_FILE")
-        if value is not None or not path:
-            return value
-        try:
-            with Path(path).open("rb") as file:
-                content = file.read(_MAX_FILE_BYTES + 1)
-            if len(content) > _MAX_FILE_BYTES:
-                raise ValueError(f"it is larger than {_MAX_FILE_BYTES} bytes")
-            return content.decode().rstrip()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text of at most 64 KiB"
-            raise HandlerError(
-                SECRET_UNUSABLE.code, f"the file that {_PREFIX}{name}_FILE names cannot be read: {reason}"
-            ) from error
+    def _learn_changed_files(self) -> None:
+        """Another process may have handed out what a file says since it was changed."""
+        for value in self._variables.changed_files():
+            self._keep_out(value)
 
-    def _remember(self, name: str, value: str) -> None:
-        if len(value.strip()) < MIN_CHARS:
-            raise HandlerError(
-                SECRET_UNUSABLE.code,
-                f"secret '{name}' is shorter than {MIN_CHARS} characters, white space around it not counted: "
-                "it could not be kept out of results and errors",
-            )
-        self._keep_out(value)
-
-    def _keep_out(self, value: str) -> None:
+    def _keep_out(self, *values: str) -> None:
         with self._lock:
-            if value in self._known:
+            new = {value for value in values if len(value.strip()) >= MIN_CHARS} - self._known
+            if not new:
                 return
-            known = {form.text: form for form in (*self._forms, *_forms_of(value))}
+            known = {form.text: form for form in self._forms}
+            known.update((form.text, form) for value in new for form in _forms_of(value))
             self._forms = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
-            self._known.add(value)
+            self._known |= new
 
 
 def _is_cut(text: str) -> bool:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
+
+import structlog
 
 from flowengine.execution.events import DECIDED
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.queues import stream_key
+from flowengine.store.keys import is_execution_id
 from flowengine.store.state import RedisState
+
+log = structlog.stdlib.get_logger()
 
 AT_ONCE = 1000
 ENTRIES = 4
@@ -23,6 +29,9 @@ PRUNED: tuple[ExecutionStatus, ...] = (
 class RedisSweepState(RedisState):
     """Implements `flowengine.engine.maintenance.sweep.SweepStore`."""
 
+    set_aside = 0
+    """How many members of an index were no execution's id."""
+
     def sweep_due(self, every_s: float) -> bool:
         """True for the first caller in each period; the period is kept by Redis's clock."""
         period = ("SET", self.keys.sweep, "1", "NX", "PX", int(every_s * 1000))
@@ -31,15 +40,26 @@ class RedisSweepState(RedisState):
     def running_executions(self) -> dict[str, int]:
         """The ids of all running executions, longest running first, and when each was triggered.
 
-        Members that are no text are left out: no execution has such an id.
+        A member that is no execution's id is taken out of the index: it holds up no other, and does not
+        count against the limit.
         """
         command = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
         found = self.sessions.retrying_read([command])[0]
+        pairs = list(zip(found[::2], map(float, found[1::2]), strict=True))
+        odd = {member for member, _ in pairs if not is_execution_id(member, self.keys.partition)}
+        if odd:
+            self._set_aside(sorted(odd))
         return {
-            member.decode(): int(float(score))
-            for member, score in zip(found[::2], found[1::2], strict=True)
-            if member.isascii()
+            member.decode(): int(score) if math.isfinite(score) else 0
+            for member, score in pairs
+            if member not in odd
         }
+
+    def _set_aside(self, odd: Sequence[bytes]) -> None:
+        self.sessions.retrying_write([("ZREM", self.keys.index("running"), *odd)])
+        self.set_aside += len(odd)
+        shown = [member[:100].decode(errors="replace") for member in odd[:3]]
+        log.error("index.set_aside", status="running", count=len(odd), members=shown)
 
     def last_moves(self, executions: Sequence[str]) -> dict[str, str]:
         """For each execution, the id of the newest entry that tells of a decision.

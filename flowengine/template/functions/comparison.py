@@ -16,6 +16,8 @@ from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.json_values import json_size, type_name
 
+_LOOK_COST = 2
+
 
 def compare(budget: Budget, operands: Sequence[object], symbols: Sequence[str]) -> bool:
     """The value of `a SYMBOL b SYMBOL c`, with Jinja2's names of the symbols.
@@ -50,7 +52,9 @@ def _search_cost(budget: Budget, value: object, container: object) -> int:
         return json_size(container, budget.work_left)
     if isinstance(container, dict):
         return len(value) if isinstance(value, str) else 1
-    return len(container)  # type: ignore[arg-type]  # text, or a list searched for a value of a few bytes
+    if isinstance(container, list):
+        return _LOOK_COST * len(container)
+    return len(container)  # type: ignore[arg-type]  # text
 
 
 def _ordered(compared: Callable[[Any, Any], object]) -> Callable[[Budget, object, object], bool]:

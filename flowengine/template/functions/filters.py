@@ -7,6 +7,7 @@ Jinja2's own filters are not used: several format, call, look up attributes, or 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Undefined
@@ -16,13 +17,25 @@ from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.json_values import (
     checked_number,
     is_number,
+    json_lines,
+    json_size,
     to_json,
     to_text,
+    to_texts,
     type_name,
 )
 
 MAX_ROUND_DIGITS = 15
 _CHARACTER_COST = 8  # a list of one-character texts takes so many times the memory of the text
+# What one item costs, in characters: a character stands for about 20 ns. So the time of a rendering whose
+# budget is used up is bounded as well.
+_LOOK_COST = 2
+_ENCODE_COST = 10
+_KEEP_COST = 24
+_PAIR_COST = 40
+_SLICE = 4096
+_NUMBERS = frozenset((int, float))
+_HASHED = frozenset((int, str, bool, type(None)))
 _MISSING = object()
 
 
@@ -32,31 +45,33 @@ def _text(budget: Budget, value: object) -> str:
     return text
 
 
-def _items(budget: Budget, name: str, value: object) -> list[object]:
+def _items(budget: Budget, name: str, value: object, item_cost: int = 1) -> list[object]:
     if isinstance(value, list | str | dict):
-        budget.spend_work(len(value) * (_CHARACTER_COST if isinstance(value, str) else 1))
+        cost = max(item_cost, _CHARACTER_COST if isinstance(value, str) else 1)
+        budget.spend_work(len(value) * cost)
         return list(value)
     raise TemplateEvaluationError(f"'{name}' works on a list, an object or text, not on {type_name(value)}")
 
 
 def _numbers(budget: Budget, name: str, value: object) -> list[int | float]:
-    items = _items(budget, name, value)
-    for item in items:
-        if not is_number(item):
-            raise TemplateEvaluationError(f"'{name}' works on a list of numbers; it holds {type_name(item)}")
+    items = _items(budget, name, value, _LOOK_COST)
+    if not _NUMBERS.issuperset(kinds := set(map(type, items))):
+        other = next(item for item in items if type(item) in kinds - _NUMBERS)
+        raise TemplateEvaluationError(f"'{name}' works on a list of numbers; it holds {type_name(other)}")
     return items  # type: ignore[return-value]  # just checked
 
 
-def _object(budget: Budget, name: str, value: object) -> dict[str, object]:
+def _object(budget: Budget, name: str, value: object, item_cost: int = 1) -> dict[str, object]:
     if not isinstance(value, dict):
         raise TemplateEvaluationError(f"'{name}' works on an object, not on {type_name(value)}")
-    budget.spend_work(len(value))
+    budget.spend_work(len(value) * item_cost)
     return value
 
 
-def _comparable(budget: Budget, name: str, value: object) -> list[object]:
-    items = _items(budget, name, value)
-    if all(is_number(item) for item in items) or all(isinstance(item, str) for item in items):
+def _comparable(budget: Budget, name: str, value: object) -> list[Any]:
+    items = _items(budget, name, value, _LOOK_COST)
+    kinds = set(map(type, items))
+    if _NUMBERS.issuperset(kinds) or kinds == {str}:
         return items
     raise TemplateEvaluationError(f"'{name}' works on a list of numbers or a list of texts")
 
@@ -109,9 +124,17 @@ def _truncate(budget: Budget, value: object, length: int = 255, end: str = "..."
 
 
 def _join(budget: Budget, value: object, separator: object = "") -> str:
-    items, between = _items(budget, "join", value), to_text(separator, budget)
-    budget.spend_work(len(between) * len(items))
-    return between.join([_text(budget, item) for item in items])
+    items, between = _items(budget, "join", value, _LOOK_COST), to_text(separator, budget)
+    budget.spend_work(len(between) * len(items) + _encode_cost(items))
+    return between.join(to_texts(items, budget))
+
+
+def _encode_cost(items: list[object]) -> int:
+    """What it costs to write each item as JSON by itself. Different kinds must be told apart."""
+    kinds = set(map(type, items))
+    if kinds == {str}:
+        return 0
+    return len(items) * _ENCODE_COST * (1 if len(kinds) == 1 else 2)
 
 
 def _split(budget: Budget, value: object, separator: object = _MISSING) -> list[str]:
@@ -164,31 +187,45 @@ def _values(budget: Budget, value: object) -> list[object]:
 
 
 def _pairs(budget: Budget, value: object) -> list[object]:
-    found = _object(budget, "items", value)
-    budget.spend_work(2 * len(found))
+    found = _object(budget, "items", value, _PAIR_COST)
     return [[key, item] for key, item in found.items()]
 
 
 def _sort(budget: Budget, value: object, reverse: bool = False) -> list[object]:
-    return sorted(_comparable(budget, "sort", value), reverse=reverse is True)  # type: ignore[type-var]  # checked
+    items = _comparable(budget, "sort", value)
+    budget.spend_work(len(items) * len(items).bit_length())  # as many comparisons, at most
+    return sorted(items, reverse=reverse is True)
 
 
 def _unique(budget: Budget, value: object) -> list[object]:
-    kept: dict[str, object] = {}
-    for item in _items(budget, "unique", value):
-        kept.setdefault(_tojson(budget, item), item)
+    """Items are the same if their JSON is, so 1 and 1.0 are not."""
+    items = _items(budget, "unique", value, _LOOK_COST)
+    kinds = set(map(type, items))
+    is_plain = len(kinds) == 1 and kinds < _HASHED
+    budget.spend_work(0 if is_plain else _encode_cost(items))
+    kept: dict[object, object] = {}
+    for at in range(0, len(items), _SLICE):
+        piece, before = items[at : at + _SLICE], len(kept)
+        if is_plain:
+            budget.spend_work(sum(map(len, piece)) if str in kinds else 0)  # type: ignore[arg-type]  # just checked
+            kept.update(zip(piece, piece, strict=True))
+        else:
+            budget.spend_work(json_size(piece, budget.work_left))
+            for line, item in zip(json_lines(piece), piece, strict=True):
+                kept.setdefault(line, item)
+        budget.spend_work(_KEEP_COST * (len(kept) - before))
     return list(kept.values())
 
 
 def _min(budget: Budget, value: object) -> object:
-    return min(_nonempty("min", _comparable(budget, "min", value)))  # type: ignore[type-var]  # checked
+    return min(_nonempty("min", _comparable(budget, "min", value)))
 
 
 def _max(budget: Budget, value: object) -> object:
-    return max(_nonempty("max", _comparable(budget, "max", value)))  # type: ignore[type-var]  # checked
+    return max(_nonempty("max", _comparable(budget, "max", value)))
 
 
-def _nonempty(name: str, items: list[object]) -> list[object]:
+def _nonempty(name: str, items: list[Any]) -> list[Any]:
     if not items:
         raise TemplateEvaluationError(f"'{name}' of an empty list is not defined")
     return items

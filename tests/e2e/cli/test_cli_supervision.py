@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from flowengine.supervision import supervisor
 from flowengine.supervision.child_shutdown import FATAL_EXIT
 from flowengine.supervision.interrupts import Interrupts
 from flowengine.supervision.supervisor import Service, Supervisor
@@ -28,6 +31,24 @@ stop = stop_on_signal(take_lifeline())
 os.write(1, b"%d\\n" % os.getpid())
 stop.wait()
 print("bye", flush=True)
+"""
+# The first one says that it drains, and ends when a file appears; those after it are good.
+DRAINING_CHILD = """
+import os, pathlib, time
+from flowengine.supervision.child_shutdown import announce_draining, stop_on_signal, take_lifeline
+lifeline = take_lifeline()
+stop = stop_on_signal(lifeline)
+os.write(1, b"%d\\n" % os.getpid())
+folder = pathlib.Path(FOLDER)
+try:
+    (folder / "first").touch(exist_ok=False)
+except FileExistsError:
+    stop.wait()
+else:
+    announce_draining(lifeline, WITHIN)
+    while not (folder / "end").exists() and not stop.is_set():
+        time.sleep(0.01)
+    raise SystemExit(70)
 """
 DEAF_CHILD = """
 import os, signal, time
@@ -124,6 +145,78 @@ def test_child_that_cannot_run_is_not_started_again(start: Callable[..., Rig]) -
     rig.step_until(lambda: rig.supervisor.fatal() is not None)
     assert rig.supervisor.fatal() == "child"
     assert [event for event, _ in rig.told.events] == ["process.started", "process.exited"]
+
+
+def draining_child(folder: Path, within_s: float = 60.0) -> str:
+    """The script of such a child."""
+    return DRAINING_CHILD.replace("FOLDER", repr(str(folder))).replace("WITHIN", repr(within_s))
+
+
+@pytest.mark.proves("handler-hangs")
+def test_child_that_drains_is_succeeded_at_once_and_ends_by_itself(
+    start: Callable[..., Rig], tmp_path: Path
+) -> None:
+    """What it still runs finishes beside its successor, and nothing is started when it ends."""
+    rig = start(draining_child(tmp_path))
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    old, new = rig.told.pids()
+    assert _runs(old)
+    (tmp_path / "end").touch()
+    rig.step_until(lambda: "process.drained" in [event for event, _ in rig.told.events])
+    assert [event for event, _ in rig.told.events] == [
+        "process.started",
+        "process.draining",
+        "process.started",
+        "process.drained",
+    ]
+    assert rig.told.events[-1][1]["exit_code"] == 70
+    assert _runs(new)
+
+
+def test_child_that_drains_for_too_long_is_killed(
+    start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the time that it asked for, and a margin."""
+    monkeypatch.setattr(supervisor, "KILL_MARGIN_S", 0.2)
+    rig = start(draining_child(tmp_path, within_s=0.1))
+    rig.step_until(lambda: "process.drained" in [event for event, _ in rig.told.events])
+    assert "process.killed" in [event for event, _ in rig.told.events]
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    assert [_runs(pid) for pid in rig.told.pids()] == [False, True]
+
+
+def test_stop_ends_those_that_drain_too(start: Callable[..., Rig], tmp_path: Path) -> None:
+    """A service that ends leaves nobody behind."""
+    rig = start(draining_child(tmp_path))
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    rig.supervisor.stop()
+    assert not any(map(_runs, rig.told.pids()))
+    assert "process.killed" not in [event for event, _ in rig.told.events]
+
+
+def test_of_many_that_drain_the_oldest_is_told_to_end(
+    start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Handlers that hang again and again do not fill the machine with processes."""
+    monkeypatch.setattr(supervisor, "MOST_DRAINING", 0)
+    rig = start(draining_child(tmp_path))
+    rig.step_until(lambda: "process.drained" in [event for event, _ in rig.told.events])
+    rig.step_until(lambda: len(rig.told.pids()) == 2)
+    assert [_runs(pid) for pid in rig.told.pids()] == [False, True]
+
+
+def test_child_whose_words_nobody_read_ends_with_its_supervisor(tmp_path: Path) -> None:
+    """The kernel then answers with an error in the place of an end of file."""
+    ours, theirs = socket.socketpair()
+    script = draining_child(tmp_path)
+    with (
+        ours,
+        theirs,
+        subprocess.Popen([*PYTHON, script], stdin=theirs.fileno(), stdout=subprocess.PIPE) as process,
+    ):
+        select.select([ours], [], [], 20)
+        ours.close()
+        assert process.wait(timeout=20) == 70
 
 
 def test_stop_lets_children_end_in_order(start: Callable[..., Rig]) -> None:

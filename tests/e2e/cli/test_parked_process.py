@@ -37,7 +37,7 @@ def test_copy_runs_with_the_environment_that_it_is_given() -> None:
         parked = ParkedProcess(main)
         assert parked.poll() is None and parked.is_waiting
         parked.start({"A": "1\\n2", "B": chr(0xDCFF)})
-        parked.stdin.close()
+        parked.lifeline.close()
         code = parked.wait()
         sys.stdout.buffer.write(parked.stdout.read())
         sys.exit(code)
@@ -69,7 +69,7 @@ def test_copy_that_is_dismissed_or_forgotten_ends_without_running() -> None:
         dismissed, forgotten = ParkedProcess(main), ParkedProcess(main)
         dismissed.dismiss()
         assert dismissed.returncode == -9 and not dismissed.is_waiting
-        forgotten.stdin.close()
+        forgotten.lifeline.close()
         print(forgotten.wait(), forgotten.stdout.read())
     """)
     assert ran.stdout == "0 b''\n", ran.stderr

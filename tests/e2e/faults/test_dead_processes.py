@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -128,6 +129,42 @@ def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
     assert 1.0 <= took < 20.0
     wait_until(lambda: stack.only("worker").children() not in (before, []), within_s=15, what="a new process")
     assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
+
+
+@pytest.mark.proves("handler-hangs")
+def test_nodes_beside_a_handler_that_hangs_finish_where_they_are(
+    quick_stack: Stack, own_service: HttpServer
+) -> None:
+    """They ran again and again, once for each handler that hung; each may have been dear.
+
+    A second process takes over meanwhile. The old one ends after the last of them.
+    """
+    stack = quick_stack
+    worker = stack.only("worker")
+    drained = len(worker.records("process.drained"))
+    release = threading.Event()
+    own_service.answers("/innocent", Reply(until=release))
+    innocents = stack.start(
+        workflow(
+            node("sync", "http_request", url=own_service.url("/innocent")),
+            node("waits", "test_wait", seconds=6),
+            node("hangs", "test_hang", timeout=1, seconds=60),
+        )
+    )
+    wait_until(lambda: len(worker.children()) == 2, within_s=20, what="a second process")
+    again = stack.run(workflow(node("hangs", "test_hang", timeout=1, seconds=60), add("sum", 1, 1)))
+    assert (again.results, again.errors["hangs"]["code"]) == ({"sum": {"result": 2}}, "timeout")
+    wait_until(stack.node_is(innocents, "waits", "completed"), within_s=30, what="the end of one")
+    assert stack.node_is(innocents, "sync", "running")()
+    release.set()
+    ended = stack.ended(innocents)
+    assert set(ended.results) == {"sync", "waits"}
+    assert own_service.count("/innocent") == 1
+    wait_until(
+        lambda: len(worker.records("process.drained")) == drained + 2, within_s=20, what="an end of both"
+    )
+    assert [record["exit_code"] for record in worker.records("process.drained")[drained:]] == [70, 70]
+    assert len(worker.children()) == 1
 
 
 @pytest.mark.proves("quick-handler-slow")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.documents import add, node, workflow
+from tests.e2e.odd_handlers import ODD_FAILURES, ODD_RESULTS
 from tests.support.http_server import HttpServer, Reply, free_port, json_reply
 from tests.support.stack_processes import Ended, Stack
 from tests.support.waiting import wait_until
@@ -79,6 +80,29 @@ def test_failure_is_told_clearly_and_stays_in_its_branch(stack: Stack, case: str
     assert error["code"] == code
     assert mentions in error["message"]
     assert error["attempts"] == 1
+
+
+@pytest.mark.proves("failure-of-anything")
+def test_odd_failures_and_results_run_once(stack: Stack) -> None:
+    """Such a node ran three times and ended as `worker_lost`, although no worker had died."""
+    failing = {
+        f"f{at}": node(f"f{at}", "test_odd_failure", given=case) for at, case in enumerate(ODD_FAILURES)
+    }
+    giving = {f"r{at}": node(f"r{at}", "test_odd_result", given=case) for at, case in enumerate(ODD_RESULTS)}
+    ended = stack.run(workflow(*failing.values(), *giving.values(), add("good", 1, 1)))
+    codes = {name: error["code"] for name, error in ended.errors.items()}
+    tolerated = {"f6": "c", "r0": None}
+    expected = dict.fromkeys(failing, "handler_error") | dict.fromkeys(giving, "unencodable_result")
+    assert codes == {name: code for name, code in (expected | tolerated).items() if code}
+    assert ended.results == {"good": {"result": 2}, "r0": {"result": 1}}
+    assert "bad \\udcff name" in ended.errors["f0"]["message"]
+    assert [tried["code"] for tried in ended.errors["f6"]["errors"]] == ["handler_error", "\\udcff"]
+    began = [
+        line["node_id"]
+        for line in stack.only("worker").records("odd.began")
+        if line["execution_id"] == ended.status["execution_id"]
+    ]
+    assert sorted(began) == sorted([*failing, *giving])
 
 
 def test_template_that_fails_to_render_fails_its_node(stack: Stack) -> None:

@@ -198,6 +198,41 @@ def test_secret_is_in_no_log_line(secret_stack: Stack, ended: Ended) -> None:
     assert [line for line in secret_stack.lines() if tells(line)] == []
 
 
+@pytest.mark.proves("secret-of-another-process")
+def test_a_process_hides_what_another_has_handed_out(own_service: HttpServer, tmp_path: Path) -> None:
+    """One process sends the secrets to a service, others get them back; after a restart as well.
+
+    The worker's own credentials are hidden too: the language model's key and the password in its address.
+    """
+    file = tmp_path / "filed"
+    file.write_text(f"{FILED}\n")
+    given = {
+        "FLOWENGINE_SECRET_CANARY": CANARY,
+        "FLOWENGINE_SECRET_FILED_FILE": str(file),
+        "LLM_API_KEY": "key-8f14e45f",
+        "LLM_BASE_URL": "http://user:pw%2Fceea167a@127.0.0.1:1/v1",
+    }
+    kept = f"{CANARY} {FILED} key-8f14e45f pw%2Fceea167a pw/ceea167a"
+    own_service.answers("/kept", Reply(body=kept.encode(), delay_s=0.2))
+    keep = node("keep", "http_request", url=own_service.url("/keep"), method="POST", body=[SECRET])
+    fetch = [node(f"get{at}", "http_request", url=own_service.url("/kept")) for at in range(8)]
+    two = ("--processes", "2", "--threads", "2")
+    with running_stack(workers=0) as stack:
+        worker = stack.start_service("worker", *two, **given)
+        wait_until(lambda: stack.serves() and len(worker.children()) == 2, within_s=60, what="two processes")
+        first = stack.run(workflow(keep, *fetch))
+        worker.terminate()
+        worker.wait()
+        stack.start_service("worker", *two, **given)
+        second = stack.run(workflow(*fetch))
+        lines = stack.lines()
+    assert own_service.called("/keep")[0].json() == [CANARY]
+    for ended in (first, second):
+        texts = [ended.results[item["id"]]["data"] for item in fetch]
+        assert texts == ["*** *** *** *** ***"] * len(fetch)
+    assert [line for line in lines if tells(line)] == []
+
+
 def test_secret_is_refused_nowhere_but_in_the_worker(secret_stack: Stack, own_service: HttpServer) -> None:
     """The API accepts a workflow that names a secret it does not know."""
     assert secret_stack.create(leaking(own_service))

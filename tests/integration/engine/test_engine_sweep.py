@@ -223,6 +223,35 @@ def test_an_execution_that_was_never_ended_is_ended(
     assert [stored.status for stored in check_invariants()] == ["failed"]
 
 
+@pytest.mark.proves("index-unreadable")
+@pytest.mark.parametrize(
+    "member",
+    [b"\xff\xfe", "x|\u00b2|n|1", "", "a b", "../x", "f" * 26, "F" * 27, "f" * 27 + "p", b"\x00" * 9],
+)
+@pytest.mark.parametrize("score", [1, float("inf"), float("-inf")])
+def test_a_member_of_the_index_that_is_no_id_is_set_aside_alone(
+    harness: Harness, check_invariants: CheckEverything, member: bytes | str, score: float
+) -> None:
+    """It stopped the whole sweep, and with it what repairs all other executions."""
+    execution = harness.begin(plan_of(diamond()))
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    harness.client.zadd("fe:index:running", {member: score})
+    assert swept(harness) == 1
+    assert harness.client.zrange("fe:index:running", 0, -1) == [execution.encode()]
+    assert harness.orchestrators[0].state.set_aside == 1
+    harness.drain()
+    assert harness.results(execution) == expected_values(diamond())
+    check_invariants()
+
+
+def test_an_execution_with_an_odd_time_in_the_index_is_looked_at_as_well(harness: Harness) -> None:
+    """Its id is right; only the index says that it was triggered at the end of time."""
+    execution = harness.begin(plan_of(diamond()))
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    harness.client.zadd("fe:index:running", {execution: float("inf")})
+    assert swept(harness) == 1
+
+
 def test_of_several_processes_one_sweeps(harness: Harness) -> None:
     """Whoever asks first in a period."""
     other = harness.second_orchestrator()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import ClassVar, cast
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
+from flowengine.worker.draining import Draining
 from flowengine.worker.watchdog import Watchdog
 from tests.support.waiting import wait_until
 
@@ -55,3 +58,60 @@ def turns() -> Iterator[Turns]:
 def test_the_watchdog_goes_on_while_the_process_drains_and_after_an_error(turns: Turns) -> None:
     """Deadlines hold until the last node has ended, whatever went wrong in one turn."""
     wait_until(lambda: turns.count >= 3, within_s=5, what="three turns")
+
+
+class Late:
+    """A node whose handler does not return, and one that has time left."""
+
+    taken = True
+
+    def __init__(self, left_s: float) -> None:
+        self.deadline = time.monotonic() + left_s
+        self.task = self
+        self.node = self.handler = "late"
+
+
+class Drains:
+    """Stands for the draining: notes when it begins, and is over when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun: list[list[float]] = []
+        self.over = False
+
+    def begin(self, deadlines: Sequence[float], grace_s: float) -> None:
+        """Notes it."""
+        assert grace_s == 1.0
+        self.begun.append(list(deadlines))
+
+    def is_over(self) -> bool:
+        """As the test says."""
+        return self.over
+
+
+@pytest.mark.proves("handler-hangs")
+def test_a_lost_thread_stops_the_process_only_once_the_others_have_finished() -> None:
+    """Innocents were handed back after the grace, and began again elsewhere."""
+    turns, stop, drains = Turns(), threading.Event(), Drains()
+    lost, innocent = Late(-2.0), Late(45.0)
+    hands = {1: cast(TaskInHand, lost), 2: cast(TaskInHand, innocent)}
+    runner = SimpleNamespace(
+        running=hands, starts=SimpleNamespace(note_those_that_last=lambda hands: None), relieve=turns.relieve
+    )
+    watching = Watchdog(
+        cast(Runner, runner),
+        cast(QuickGroups, turns),
+        1.0,
+        stop,
+        draining=cast(Draining, drains),
+        every_s=0.001,
+    )
+    watching.start()
+    wait_until(lambda: drains.begun and turns.count >= 5, within_s=5, what="a few turns")
+    assert not stop.is_set()
+    drains.over = True
+    assert stop.wait(5)
+    watching.end()
+    watching.join(5)
+    assert drains.begun == [[lost.deadline, innocent.deadline]]
+    assert watching.lost
+    assert watching.drained

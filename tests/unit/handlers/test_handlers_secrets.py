@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from flowengine.handlers.secrets.own_credentials import own_credentials
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import HandlerError
+from flowengine.settings import Settings
 
 CANARY = 'ca/na+ry "ü"\\ 42'
 
@@ -200,11 +204,78 @@ def test_base64_is_redacted_in_the_spellings_of_others() -> None:
         assert "***" in handed_out(value).redact(shown)
 
 
-def test_only_what_was_handed_out_is_redacted() -> None:
-    """A worker that used no secret changes nothing."""
-    secrets = Secrets({"FLOWENGINE_SECRET_KEY": CANARY})
-    assert secrets.redact(CANARY) == CANARY
-    assert secrets.redact_json(encode([CANARY])) == encode([CANARY])
+def test_a_secret_is_redacted_without_being_handed_out(tmp_path: Path) -> None:
+    """Another process may have handed it out: a service then repeats it to this one."""
+    file = tmp_path / "key"
+    file.write_text("filed-secret\n")
+    secrets = Secrets({"FLOWENGINE_SECRET_KEY": CANARY, "FLOWENGINE_SECRET_FILED_FILE": str(file)})
+    assert secrets.redact(f"{CANARY} filed-secret") == "*** ***"
+    assert secrets.redact_json(encode([CANARY, "filed-secret"])) == encode(["***", "***"])
+
+
+def test_a_changed_file_is_known_before_this_process_hands_it_out(tmp_path: Path) -> None:
+    """Another process reads the new secret first. One that was not there at the start counts too."""
+    file, late = tmp_path / "key", tmp_path / "late"
+    file.write_text("first-value\n")
+    secrets = Secrets({"FLOWENGINE_SECRET_A_FILE": str(file), "FLOWENGINE_SECRET_B_FILE": str(late)})
+    file.write_text("second-value!\n")
+    late.write_text("late-value")
+    assert secrets.redact("first-value second-value! late-value") == "*** *** ***"
+    late.write_text("newest-value")
+    assert secrets.redact_json(b'["newest-value"]') == b'["***"]'
+
+
+def test_a_path_is_shown_unless_it_may_be_the_secret_itself(tmp_path: Path) -> None:
+    """A secret that stands where a path belongs is no readable file."""
+    file = tmp_path / "key"
+    file.write_text("filed-secret")
+    secrets = Secrets({"FLOWENGINE_SECRET_A_FILE": str(file), "FLOWENGINE_SECRET_B_FILE": "s3cr3t-value"})
+    assert secrets.redact(f"{file} s3cr3t-value") == f"{file} ***"
+    with pytest.raises(HandlerError) as caught:
+        secrets.lookup("A_FILE")
+    assert caught.value.code == "secret_missing"
+
+
+def test_a_pipe_or_a_folder_is_no_secret_file(tmp_path: Path) -> None:
+    """Neither may hold the start of a worker up."""
+    os.mkfifo(tmp_path / "pipe")
+    paths = {"FLOWENGINE_SECRET_A_FILE": str(tmp_path / "pipe"), "FLOWENGINE_SECRET_B_FILE": str(tmp_path)}
+    secrets = Secrets(paths)
+    for name in ("A", "B"):
+        with pytest.raises(HandlerError) as caught:
+            secrets.lookup(name)
+        assert caught.value.code == "secret_unusable"
+        assert "it is no regular file" in caught.value.message
+
+
+def test_unusable_secrets_are_logged_by_name() -> None:
+    """When a worker starts, and not only when a node asks."""
+    environ = {"FLOWENGINE_SECRET_GOOD": "good-secret", "FLOWENGINE_SECRET_BAD": "abc"}
+    with structlog.testing.capture_logs() as logged:
+        Secrets({**environ, "FLOWENGINE_SECRET_GONE_FILE": "/no/such/file"}).warn_of_unusable()
+    assert [line["secret"] for line in logged] == ["BAD", "GONE"]
+    assert "abc" not in str(logged)
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "llm_base_url", "hidden"),
+    [
+        ("redis://:pass-of-redis@host:6379/0", None, ["pass-of-redis"]),
+        ("rediss://user:p%40ss%2Fword@host", None, ["p%40ss%2Fword", "p@ss/word"]),
+        ("redis://host/0?password=asked-for", None, ["asked-for"]),
+        ("redis://:with/slash#and?mark@host", None, ["with/slash#and?mark"]),
+        ("redis://host", "https://user:pass-of-llm@host/v1", ["pass-of-llm"]),
+        ("redis://host", "https://a-long-token@host/v1", ["a-long-token"]),
+        ("redis://host", "https://host/v1?api-version=2024-10-21&api_key=k3y-value", ["k3y-value"]),
+        ("redis://user@host", "https://host/v1", []),
+    ],
+)
+def test_credentials_inside_addresses_are_secrets(
+    redis_url: str, llm_base_url: str | None, hidden: list[str]
+) -> None:
+    """Passwords, as written and decoded, and what a query calls a key; not hosts, users and versions."""
+    settings = Settings(redis_url=redis_url, llm_base_url=llm_base_url)
+    assert own_credentials(settings) == hidden
 
 
 def test_the_workers_own_credentials_are_redacted_without_being_handed_out() -> None:

@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 import stamina
 import structlog
 
-from flowengine.observability import configure_logs, set_redactor
+from flowengine.bootstrap import hide_secrets
+from flowengine.observability import configure_logs, log_uncaught_errors, set_redactor
+from flowengine.settings import Settings
 
 Start = Callable[..., io.StringIO]
 
@@ -212,6 +216,52 @@ def test_warnings_become_log_lines(start: Start) -> None:
         warnings.warn("careful", stacklevel=1)
         logging.captureWarnings(capture=False)
     assert lines(sink)[0]["logger"] == "py.warnings"
+
+
+def test_an_error_that_ends_a_thread_is_logged_as_any_other(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would write its traceback to standard error, with the secrets that it quotes."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    sink = start()
+    set_redactor(lambda text: text.replace("canary", "***"))
+    log_uncaught_errors()
+
+    def fail() -> None:
+        raise ValueError("it is canary")
+
+    for target in (fail, sys.exit):
+        thread = threading.Thread(target=target, name="own")
+        thread.start()
+        thread.join()
+    (line,) = lines(sink)
+    assert (line["event"], line["thread"]) == ("thread.crashed", "own")
+    assert "ValueError: it is ***" in line["exception"]
+
+
+class Unshown:
+    """A value that nobody can show."""
+
+    def __repr__(self) -> str:
+        raise KeyError("repr")
+
+
+def test_a_value_that_cannot_be_shown_does_not_lose_the_line(start: Start) -> None:
+    """A handler's own log line is no reason for its node to fail."""
+    sink = start()
+    structlog.get_logger().info("odd.value", value=Unshown(), half="\udcff")
+    (line,) = lines(sink)
+    assert (line["event"], line["value"]) == ("odd.value", "(a Unshown that cannot be shown)")
+
+
+def test_every_process_hides_the_passwords_in_its_settings(start: Start) -> None:
+    """The API and the orchestrator are given no secrets, but addresses with passwords."""
+    sink = start()
+    settings = Settings(redis_url="redis://:pw-canary@host", llm_api_key="key-canary")
+    hide_secrets(settings, {"FLOWENGINE_SECRET_A": "secret-canary"})
+    structlog.get_logger().info("said", all="redis://:pw-canary@host key-canary secret-canary")
+    (line,) = lines(sink)
+    assert line["all"] == "redis://:***@host *** ***"
 
 
 def test_lines_of_libraries_are_in_our_words(start: Start) -> None:
