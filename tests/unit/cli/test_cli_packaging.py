@@ -51,7 +51,7 @@ def test_wheel_holds_the_package_and_its_reference(tmp_path: Path) -> None:
 def test_image_is_built_from_all_that_the_wheel_needs() -> None:
     """What Docker may see includes the package as a whole, README and the license."""
     admitted = (ROOT / ".dockerignore").read_text().split()
-    assert {"!flowengine", "!image", "!pyproject.toml", "!README.md", "!LICENSE"} <= set(admitted)
+    assert {"!flowengine", "!.image", "!pyproject.toml", "!README.md", "!LICENSE"} <= set(admitted)
     assert not [pattern for pattern in admitted if pattern.endswith(".md") and pattern[0] != "!"]
 
 
