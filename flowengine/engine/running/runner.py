@@ -296,6 +296,8 @@ class Runner:
         )
 
     def _calls(self, error: HandlerError) -> tuple[ModelCall, ...]:
+        if not error.calls:
+            return ()
         try:
             data = self._secrets.redact_json(jsonvalue.encode(error.calls[-MOST_CALLS:]))
             return msgspec.json.decode(data, type=tuple[ModelCall, ...])

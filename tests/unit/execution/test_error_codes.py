@@ -90,6 +90,7 @@ def test_every_other_code_comes_from_a_row_or_from_another_error() -> None:
         for code in given_codes(module)
         if not isinstance(code, ast.Constant)
         and not any(isinstance(part, ast.Attribute) and part.attr == "code" for part in ast.walk(code))
+        and (name, ast.unparse(code)) != ("handlers/invoking/failures.py", "code")  # as a handler gave it
     ]
     assert built == []
 

@@ -13,7 +13,7 @@ from flowengine.handlers.llm.response_format import wrong_with_schema
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Settings
 from flowengine.workflow.problems import Problem
-from tests.support.documents import checked, node, reading, workflow
+from tests.support.documents import checked, node, workflow
 from tests.support.http_server import serving
 
 USER: JsonValue = {"role": "user", "content": "Hi"}
@@ -22,7 +22,8 @@ USER: JsonValue = {"role": "user", "content": "Hi"}
 def problems(config: dict[str, JsonValue]) -> list[Problem]:
     """What is wrong with a node that asks so; `b` is a node that it may read."""
     asking = node("a", "b", handler="llm_service", config=config)
-    return list(checked(workflow(reading("b", "x"), asking)).problems)
+    read = node("b", handler="http_request", config={"url": "https://api.example.com"})
+    return list(checked(workflow(read, asking)).problems)
 
 
 def sent(config: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -95,12 +96,12 @@ def test_full_chat_messages_are_accepted_and_sent_as_they_are(messages: list[Jso
 def test_a_template_may_stand_for_any_part_of_a_message() -> None:
     """What it gives is known when it is rendered, and checked then."""
     messages: list[JsonValue] = [
-        {"role": "{{ b.role }}", "content": "x"},
-        {"role": "user", "content": "{{ b.parts }}"},
-        {"role": "user", "content": ["{{ b.part }}", {"type": "{{ b.type }}"}]},
-        {"role": "user", "content": [{"type": "image_url", "image_url": "{{ b.image }}"}]},
-        {"role": "assistant", "content": None, "tool_calls": ["{{ b.call }}"]},
-        "{{ b.message }}",
+        {"role": "{{ b.data.role }}", "content": "x"},
+        {"role": "user", "content": "{{ b.data.parts }}"},
+        {"role": "user", "content": ["{{ b.data.part }}", {"type": "{{ b.data.type }}"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": "{{ b.data.image }}"}]},
+        {"role": "assistant", "content": None, "tool_calls": ["{{ b.data.call }}"]},
+        "{{ b.data.message }}",
     ]
     assert problems({"messages": messages}) == []
 
@@ -121,10 +122,10 @@ def test_a_null_content_is_sent_as_null() -> None:
         ({"prompt": "{{ b.result }}", "messages": [USER]}, "", "either `prompt` or `messages`"),
         ({"system": "{{ b.result }}"}, "", "either `prompt` or `messages`"),
         ({"messages": []}, "", "empty"),
-        ({"prompt": "{{ b.x }}", "max_tokens": 1, "max_completion_tokens": 1}, "", "either `max_tokens`"),
-        ({"prompt": "{{ b.x }}", "top_p": 1, "extra_body": {"top_p": 0.5}}, "/extra_body", "given twice"),
-        ({"prompt": "x", "extra_body": {"model": "{{ b.x }}"}}, "/extra_body", "cannot have `model`"),
-        ({"prompt": "x", "response_format": {"type": "text", "schema": {"title": "{{ b.x }}"}}},
+        ({"prompt": "{{ b.data }}", "max_tokens": 1, "max_completion_tokens": 1}, "", "either `max_tokens`"),
+        ({"prompt": "{{ b.data }}", "top_p": 1, "extra_body": {"top_p": 0.5}}, "/extra_body", "given twice"),
+        ({"prompt": "x", "extra_body": {"model": "{{ b.data }}"}}, "/extra_body", "cannot have `model`"),
+        ({"prompt": "x", "response_format": {"type": "text", "schema": {"title": "{{ b.data }}"}}},
          "/response_format", "goes with the type json_object"),
         ({"prompt": "x", "max_completion_tokens": 0}, "/max_completion_tokens", ">= 1"),
         ({"prompt": "x", "top_p": 1.5}, "/top_p", "<= 1"),
@@ -213,7 +214,7 @@ def test_a_field_is_not_given_twice() -> None:
         ({"role": "tool", "content": "{{ b.result }}"}, "needs `tool_call_id`"),
         ({"role": "user", "name": "{{ b.result }}"}, "needs `content`"),
         ({"role": "user", "content": [{"type": "txt", "text": "{{ b.result }}"}]}, "is one of text"),
-        ({"role": "user", "content": [{"type": "text", "text": "{{ b.x }}"}, {"type": "image_url"}]},
+        ({"role": "user", "content": [{"type": "text", "text": "{{ b.data }}"}, {"type": "image_url"}]},
          "needs `image_url`"),
         ({"role": "usr", "content": "x"}, "did you mean 'user'"),
         ({"role": "user", "content": "x", "contnet": "y"}, "contnet"),
