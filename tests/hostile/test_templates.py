@@ -236,7 +236,10 @@ FUNCTIONS = [
 @pytest.mark.proves("template-grows")
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_function_pays_for_the_items_it_walks(function: str) -> None:
-    """On 300,000 tiny items each is refused or done within a tenth of a second; `join` once took five."""
+    """On 300,000 tiny items each is refused or done within a tenth of a second; `join` once took five.
+
+    A machine that is busy with other tests is given half as much again.
+    """
     compiled.cache_clear()
     for kind, value in TINY.items():
         held = Scope(outputs={"x": value}, primaries={}, secrets=no_secret)
@@ -246,7 +249,7 @@ def test_every_function_pays_for_the_items_it_walks(function: str) -> None:
                 render(f"{{{{ [{function}]|length }}}}", held, max_chars=MEGABYTE)
 
         try:
-            bounded(rendered, cpu_s=0.1, memory_bytes=100 * MEGABYTE)
+            bounded(rendered, cpu_s=0.15, memory_bytes=100 * MEGABYTE)
         except AssertionError as error:
             raise AssertionError(f"{function} of {kind}: {error}") from error
 

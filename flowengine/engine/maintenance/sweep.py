@@ -175,10 +175,10 @@ class Sweep:
 
         The orchestrator's queue is looked at last: a task leaves its own as its callback enters that one.
         """
-        queue_of = {name: queue_of(plan.nodes[plan.index[name]]) for name in queued}
-        oldest = self._store.oldest_entries_ms([*dict.fromkeys(queue_of.values()), ORCHESTRATOR_QUEUE])
+        queues = {name: queue_of(plan.nodes[plan.index[name]]) for name in queued}
+        oldest = self._store.oldest_entries_ms([*dict.fromkeys(queues.values()), ORCHESTRATOR_QUEUE])
         for name, record in queued.items():
-            first, sent = oldest[queue_of[name]], record.queued_at or 0
+            first, sent = oldest[queues[name]], record.queued_at or 0
             dispatched = (run.execution, name, record.dispatch)
             if first is not None and sent >= first - MARGIN_MS:
                 self._missing.pop(dispatched, None)
