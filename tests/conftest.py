@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import settings
 
 pytest_plugins = [
-    "tests.support.valkey",
-    "tests.support.broker_rig",
-    "tests.support.invariants",
-    "tests.support.harness",
+    "tests.support.servers.valkey",
+    "tests.support.rigs.broker_rig",
+    "tests.support.checks.invariants",
+    "tests.support.rigs.harness",
 ]
 
 # The same examples each time, on a machine of any speed, so that the verdict is about the commit. New

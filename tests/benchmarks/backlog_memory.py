@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import redis
 
-from tests.support.stack_processes import FLOWENGINE, Process, Stack, running_stack
+from tests.support.rigs.stack_processes import FLOWENGINE, Process, Stack, running_stack
 from tests.support.waiting import wait_until
 
 CLIENTS: Final = 8

@@ -20,7 +20,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import stream_key
-from tests.support.valkey import Valkey
+from tests.support.servers.valkey import Valkey
 
 THREADS: Final = 8
 ROUNDS: Final = 3

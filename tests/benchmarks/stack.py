@@ -18,7 +18,7 @@ from tests.benchmarks import processes
 from tests.benchmarks.drivers.lines import Samples
 from tests.benchmarks.processes import Usage
 from tests.benchmarks.systems import System
-from tests.support.valkey import Valkey, free_port
+from tests.support.servers.valkey import Valkey, free_port
 
 ANSWER_WITHIN_S = 300.0
 SERVICE_AT = 3

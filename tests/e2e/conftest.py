@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.http_server import HttpServer, json_reply, serving
-from tests.support.stack_processes import START_S, Stack, running_stack
+from tests.support.rigs.stack_processes import START_S, Stack, running_stack
+from tests.support.servers.http_server import HttpServer, json_reply, serving
 from tests.support.waiting import wait_until
 
 ODD_HANDLERS = "tests.e2e.odd_handlers"

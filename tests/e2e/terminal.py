@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
-from tests.support.stack_processes import clean_environment
+from tests.support.rigs.stack_processes import clean_environment
 from tests.support.waiting import wait_until
 
 ROWS, COLUMNS = 24, 80

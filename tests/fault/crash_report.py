@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from tests.support.checks.reference_model import Graph
 from tests.support.faults import WAYS, Way
-from tests.support.reference_model import Graph
 
 GRAPH: Final[Graph] = {
     "start": (),

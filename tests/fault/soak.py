@@ -25,8 +25,8 @@ from tests.fault.soak_clients import REQUEST_S, Client, Tally
 from tests.fault.soak_faults import DEMANDED, Injector
 from tests.fault.soak_stack import ORPHANS_END_WITHIN_S, SoakStack, soaking
 from tests.fault.soak_workload import PATH, TIMEOUT_S
-from tests.support.http_server import HttpServer, serving
-from tests.support.invariants import check_drained, check_everything, is_quiet
+from tests.support.checks.invariants import check_drained, check_everything, is_quiet
+from tests.support.servers.http_server import HttpServer, serving
 from tests.support.waiting import wait_until
 
 CLIENTS: Final = 16

@@ -22,9 +22,9 @@ from typing import Final
 
 import httpx
 
-from tests.support.stack_processes import FLOWENGINE, Process, clean_environment
-from tests.support.tcp_proxy import TcpProxy
-from tests.support.valkey import Valkey, free_port
+from tests.support.rigs.stack_processes import FLOWENGINE, Process, clean_environment
+from tests.support.servers.tcp_proxy import TcpProxy
+from tests.support.servers.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
 
 SERVICES: Final[Mapping[str, int]] = {"api": 2, "orchestrator": 2, "worker": 2}

@@ -26,11 +26,11 @@ from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
 from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.support.checks.invariants import check_everything
+from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
-from tests.support.harness import Harness, plan_of, silence
-from tests.support.invariants import check_everything
-from tests.support.reference_model import Graph, expected_values, final_statuses
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import Harness, plan_of, silence
+from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
 Scene: TypeAlias = Literal["noted", "unnoted", "overdue"]

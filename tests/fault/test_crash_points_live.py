@@ -27,12 +27,12 @@ import redis
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
 from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.support.checks.invariants import Client, check_everything
+from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
-from tests.support.harness import plan_of, silence
-from tests.support.invariants import Client, check_everything
-from tests.support.live_stack import LiveStack, through_gates
-from tests.support.reference_model import Graph, expected_values, final_statuses
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import plan_of, silence
+from tests.support.rigs.live_stack import LiveStack, through_gates
+from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
 Scene: TypeAlias = Literal["reference", "burial"]

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from tests.e2e.documents import add, node, workflow
-from tests.support.http_server import json_reply, serving
-from tests.support.invariants import check_everything
-from tests.support.stack_processes import running_stack
+from tests.support.checks.invariants import check_everything
+from tests.support.rigs.stack_processes import running_stack
+from tests.support.servers.http_server import json_reply, serving
 from tests.support.waiting import wait_until
 
 SETTINGS = {"FLOWENGINE_LEASE_SECONDS": "1", "FLOWENGINE_LOG_LEVEL": "info"}

@@ -24,8 +24,8 @@ from tests.hostile import test_documents as documents
 from tests.hostile.broken_requests import REQUESTS
 from tests.hostile.test_templates import ESCAPES
 from tests.support.documents import reading, workflow
-from tests.support.stack_processes import Stack
-from tests.support.valkey import Valkey
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.valkey import Valkey
 
 P = ParamSpec("P")
 

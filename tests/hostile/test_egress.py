@@ -26,8 +26,8 @@ from flowengine.handlers.http.network.guarded_connections import (
 )
 from flowengine.plugin import HandlerError
 from flowengine.settings.model import Egress
-from tests.support.handler_runs import running
-from tests.support.http_server import Reply, serving
+from tests.support.rigs.handler_runs import running
+from tests.support.servers.http_server import Reply, serving
 
 NEVER = [
     "0.0.0.0",

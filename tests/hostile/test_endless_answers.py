@@ -11,8 +11,8 @@ import pytest
 
 from flowengine.plugin import Context, HandlerError, handler
 from flowengine.plugin.registry import marked
-from tests.support.handler_runs import Runs, running
-from tests.support.raw_answers import answering
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.raw_answers import answering
 
 GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -14,8 +14,8 @@ from flowengine.handlers.http.answer import count_marks
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import HttpServer, Reply, gzip_bomb, serving
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, serving
 
 MEGABYTE = 1024 * 1024
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.support.reference_model import Graph
+from tests.support.checks.reference_model import Graph
 
 
 @st.composite

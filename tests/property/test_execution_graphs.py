@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tests.property.examples import share_of_examples
 from tests.property.graphs import graphs
-from tests.support.harness import Harness, failing_in, plan_of, silence
-from tests.support.invariants import check_everything
-from tests.support.reference_model import Graph, expected_values, final_statuses
-from tests.support.valkey import Valkey
+from tests.support.checks.invariants import check_everything
+from tests.support.checks.reference_model import Graph, expected_values, final_statuses
+from tests.support.rigs.harness import Harness, failing_in, plan_of, silence
+from tests.support.servers.valkey import Valkey
 
 FIXTURES = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 

@@ -37,11 +37,11 @@ from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
 from tests.property.graphs import graphs
+from tests.support.checks.invariants import Stored, check, check_everything
+from tests.support.checks.reference_model import Graph, Model
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
-from tests.support.harness import Entry, Harness, OrchestratorProcess, Process, plan_of, silence
-from tests.support.invariants import Stored, check, check_everything
-from tests.support.reference_model import Graph, Model
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, plan_of, silence
+from tests.support.servers.valkey import Valkey
 
 EXAMPLES = int(os.environ.get("FLOWENGINE_FAULT_EXAMPLES", "50"))
 PHASES = (Phase.generate, *([Phase.shrink] if "FLOWENGINE_FAULT_SHRINK" in os.environ else []))

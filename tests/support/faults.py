@@ -18,7 +18,7 @@ from redis.connection import ConnectionPool
 from redis.retry import Retry
 
 from flowengine.store.connection.sockets import LeanConnection
-from tests.support.partitions import PartitionCheck
+from tests.support.checks.partitions import PartitionCheck
 
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")

@@ -12,8 +12,8 @@ import pytest
 
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, workflow
-from tests.support.stack_processes import FLOWENGINE, START_S, Stack, clean_environment
-from tests.support.valkey import Valkey
+from tests.support.rigs.stack_processes import FLOWENGINE, START_S, Stack, clean_environment
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 DOCUMENT = workflow(add("sum", 1, 1))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.documents import node, workflow
-from tests.support.http_server import HttpServer, json_reply
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.http_server import HttpServer, json_reply
 from tests.support.waiting import wait_until
 
 

@@ -20,8 +20,8 @@ from flowengine.api.routes.executions import (
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.service import show_health
 from flowengine.settings import Settings
-from tests.support.http_server import HttpServer, Reply, json_reply, serving
-from tests.support.stack_processes import Stack, running_stack
+from tests.support.rigs.stack_processes import Stack, running_stack
+from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
 from tests.support.waiting import wait_until
 
 DOCUMENTED = "https://api.example.com"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, workflow
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
 
 RFC_3339_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 ONE_NODE = workflow(add("sum", 40, 2))

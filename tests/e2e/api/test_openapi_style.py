@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
 
 SPECTRAL = ("@stoplight/spectral-cli@6.16.3", "spectral")
 REDOCLY = ("@redocly/cli@2.77.0", "redocly")

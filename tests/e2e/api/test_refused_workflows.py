@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
 
 JSON = "application/json"
 YAML = "application/yaml"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import Stack
-from tests.support.valkey import Valkey
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.valkey import Valkey
 
 LARGE = workflow(
     *(node(f"n{at}", "aggregate", inputs=["x" * 9000], aggregate_type="count") for at in range(110))

@@ -8,8 +8,8 @@ import httpx
 import redis
 
 from tests.e2e.documents import add, node, same, workflow
-from tests.support.http_server import HttpServer, Reply, json_reply
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.http_server import HttpServer, Reply, json_reply
 from tests.support.waiting import wait_until
 
 DAY_S = 24 * 3600

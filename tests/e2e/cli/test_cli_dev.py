@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.cli_process import CliProcess
-from tests.support.valkey import free_port
+from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")

@@ -15,7 +15,7 @@ import pytest
 
 from flowengine.store import keys
 from tests.e2e.cli_process import CliProcess
-from tests.support.valkey import Valkey
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")

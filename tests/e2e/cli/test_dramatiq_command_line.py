@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from tests.e2e.documents import add, workflow
-from tests.support.stack_processes import Stack
-from tests.support.valkey import Valkey
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 DRAMATIQ = str(Path(sys.executable).with_name("dramatiq"))

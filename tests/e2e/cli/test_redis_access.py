@@ -13,7 +13,7 @@ import pytest
 from flowengine.cli.processes.redis_access import check_access
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings
-from tests.support.valkey import Valkey, free_port
+from tests.support.servers.valkey import Valkey, free_port
 
 PASSWORD = "hunter2hunter2"
 

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from tests.e2e.docs.markdown_files import README, TOPICS, installed
-from tests.support.stack_processes import ROOT, Process, clean_environment
-from tests.support.valkey import free_port
+from tests.support.rigs.stack_processes import ROOT, Process, clean_environment
+from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 OWN_DEV = "FLOWENGINE_HANDLERS=my_handlers flowengine dev"

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.stack_processes import FLOWENGINE, ROOT
+from tests.support.rigs.stack_processes import FLOWENGINE, ROOT
 
 REFERENCE: Final = ROOT / "flowengine" / "reference"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.http_server import HttpServer, json_reply, serving
-from tests.support.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
+from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Stack, clean_environment
+from tests.support.servers.http_server import HttpServer, json_reply, serving
 
 FOLDER = ROOT / "workflows"
 FILES = sorted(path.name for path in FOLDER.iterdir())

@@ -10,7 +10,7 @@ import pytest
 
 from flowengine.cli.commands import help as help_command
 from tests.e2e.docs.markdown_files import ALL, README, TOPICS, MarkdownFile
-from tests.support.stack_processes import ROOT
+from tests.support.rigs.stack_processes import ROOT
 
 LANGUAGES = {"console", "yaml", "json", "python", "toml"}
 STORY = "test_workflow_is_written_checked_run_served_triggered_and_retried"

@@ -16,8 +16,8 @@ import yaml
 
 from tests.e2e.docs.conftest import WAIT_S, finished
 from tests.e2e.docs.markdown_files import TOPICS, installed
-from tests.support.stack_processes import ROOT, Process, clean_environment
-from tests.support.valkey import Valkey, free_port
+from tests.support.rigs.stack_processes import ROOT, Process, clean_environment
+from tests.support.servers.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
 
 PAGE = TOPICS["operating"]

@@ -14,8 +14,8 @@ import pytest
 
 from tests.e2e.docs.conftest import Shell, finished
 from tests.e2e.docs.markdown_files import README, TOPICS, agrees
-from tests.support.stack_processes import Process, clean_environment
-from tests.support.valkey import free_port
+from tests.support.rigs.stack_processes import Process, clean_environment
+from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 MOST_WORDS = 2000

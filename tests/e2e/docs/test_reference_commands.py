@@ -18,8 +18,8 @@ import yaml
 from flowengine.queues import stream_key
 from tests.e2e.docs.conftest import WAIT_S, Shell, finished
 from tests.e2e.docs.markdown_files import ALL, TOPICS, agrees, installed
-from tests.support.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
-from tests.support.valkey import Valkey
+from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Process, clean_environment
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 BUILT_IN = ("call_external_service", "http_request", "llm_service", "compute", "transform", "aggregate")

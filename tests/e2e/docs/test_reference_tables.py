@@ -15,7 +15,7 @@ from flowengine.settings.table import BY_NAME, READ_ELSEWHERE
 from flowengine.template.functions.filters import FILTERS
 from flowengine.template.functions.predicates import TESTS
 from tests.e2e.docs.markdown_files import ALL, README, TOPICS, MarkdownFile, code_of
-from tests.support.stack_processes import ROOT
+from tests.support.rigs.stack_processes import ROOT
 
 SETTING = re.compile(r"\b(?:FLOWENGINE|LLM)_[A-Z_]+[A-Z]\b")
 SOURCES = "\n".join(path.read_text() for path in sorted((ROOT / "flowengine").rglob("*.py")))

@@ -17,8 +17,8 @@ import redis
 from flowengine.queues import GROUP, stream_key
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import add, node, workflow
-from tests.support.http_server import HttpServer, Reply, json_reply, serving
-from tests.support.stack_processes import START_S, Stack, running_stack
+from tests.support.rigs.stack_processes import START_S, Stack, running_stack
+from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
 from tests.support.waiting import wait_until
 
 QUICK = {

@@ -18,8 +18,8 @@ import redis
 
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, node, workflow
-from tests.support.http_server import HttpServer, Reply, json_reply, serving
-from tests.support.stack_processes import Stack, running_stack
+from tests.support.rigs.stack_processes import Stack, running_stack
+from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
 from tests.support.waiting import wait_until
 
 API_LIMIT_S = 2.0

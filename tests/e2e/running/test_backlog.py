@@ -10,7 +10,7 @@ import pytest
 from tests.benchmarks.backlog_memory import resident, start_many
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import running_stack
+from tests.support.rigs.stack_processes import running_stack
 from tests.support.waiting import wait_until
 
 FIRST, MORE = 2_000, 4_000

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from tests.e2e.documents import node, same, workflow
-from tests.support.http_server import HttpServer, Reply
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.http_server import HttpServer, Reply
 
 PNG = b"\x89PNG\r\n\x1a\n\x00"
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.documents import add, node, workflow
 from tests.e2e.odd_handlers import ODD_FAILURES, ODD_RESULTS
-from tests.support.http_server import HttpServer, Reply, free_port, json_reply
-from tests.support.stack_processes import Ended, Stack
+from tests.support.rigs.stack_processes import Ended, Stack
+from tests.support.servers.http_server import HttpServer, Reply, free_port, json_reply
 from tests.support.waiting import wait_until
 
 

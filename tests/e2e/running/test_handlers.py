@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.documents import node, same, workflow
-from tests.support.http_server import HttpServer, Reply, json_reply
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
+from tests.support.servers.http_server import HttpServer, Reply, json_reply
 
 USER = {"id": 7, "name": "Ada", "tags": ["a", "b"]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
 
 
 def test_fan_out_of_500_and_back_is_right_everywhere(stack: Stack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import START_S, Stack, node_of
+from tests.support.rigs.stack_processes import START_S, Stack, node_of
 from tests.support.waiting import wait_until
 
 

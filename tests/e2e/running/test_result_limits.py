@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.conftest import KEPT_BYTES, READ_BYTES
 from tests.e2e.documents import add, node, workflow
-from tests.support.stack_processes import Stack
+from tests.support.rigs.stack_processes import Stack
 
 OUTPUT = {"size": 100_000}
 

@@ -15,8 +15,8 @@ import redis
 
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import node, same, workflow
-from tests.support.http_server import HttpServer, Reply, serving
-from tests.support.stack_processes import Ended, Process, Stack, running_stack
+from tests.support.rigs.stack_processes import Ended, Process, Stack, running_stack
+from tests.support.servers.http_server import HttpServer, Reply, serving
 from tests.support.waiting import wait_until
 
 CANARY = 'canary-8f14e45f"ceea167a'

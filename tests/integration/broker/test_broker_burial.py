@@ -12,8 +12,8 @@ from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.queues import ORCHESTRATOR_QUEUE
-from tests.support.broker_rig import QUEUE, Rig, encoded
 from tests.support.faults import WAYS, Gate, Line, ProcessDied
+from tests.support.rigs.broker_rig import QUEUE, Rig, encoded
 
 POLICIES = {"run_node": ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0))}
 KILLER = encoded("killer")

@@ -14,17 +14,17 @@ import pytest
 import redis
 
 from flowengine.broker.broker import StreamsBroker
-from tests.support import broker_process
-from tests.support.valkey import Valkey
+from tests.support.rigs import broker_process
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def command_line(valkey: Valkey) -> Iterator[subprocess.Popen[bytes]]:
-    """`dramatiq tests.support.broker_process:setup` with two processes."""
+    """`dramatiq tests.support.rigs.broker_process:setup` with two processes."""
     # fmt: off
     command = [
-        sys.executable, "-m", "dramatiq", "tests.support.broker_process:setup",
+        sys.executable, "-m", "dramatiq", "tests.support.rigs.broker_process:setup",
         "--processes", "2", "--threads", "2",
     ]
     # fmt: on

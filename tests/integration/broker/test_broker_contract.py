@@ -24,8 +24,8 @@ from dramatiq.errors import BrokerConnectionError
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.queues import dead_letter_key, stream_key
-from tests.support import broker_process
-from tests.support.valkey import Valkey
+from tests.support.rigs import broker_process
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 LEASE_S = 0.9
@@ -103,7 +103,7 @@ class Contender:
             broker_process.LEASE: str(LEASE_S),
             broker_process.HOLD: str(hold_s),
         }
-        command = [sys.executable, "-m", "tests.support.broker_process", self.kind]
+        command = [sys.executable, "-m", "tests.support.rigs.broker_process", self.kind]
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

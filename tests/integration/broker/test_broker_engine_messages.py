@@ -18,7 +18,7 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
-from tests.support.broker_rig import QUEUE, Rig, Seen, encoded, task
+from tests.support.rigs.broker_rig import QUEUE, Rig, Seen, encoded, task
 from tests.support.waiting import wait_until
 
 LIMITED = ActorPolicy(on_dead=lambda task, starts: worker_lost(task, starts, 0))

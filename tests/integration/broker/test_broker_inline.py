@@ -19,7 +19,7 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import Timing
 from flowengine.heuristics import LONE_IN_A_ROW
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import PATIENT, QUEUE, Rig, release_nothing
+from tests.support.rigs.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4

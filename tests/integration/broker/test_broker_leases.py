@@ -19,8 +19,8 @@ from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import PATIENT, QUEUE, Rig, Seen, make_assembler
-from tests.support.valkey import Valkey
+from tests.support.rigs.broker_rig import PATIENT, QUEUE, Rig, Seen, make_assembler
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 LIMITS_S = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0)

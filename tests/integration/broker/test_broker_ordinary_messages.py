@@ -11,8 +11,8 @@ from dramatiq.errors import ConnectionClosed, QueueJoinTimeout, QueueNotFound
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.errors import DelayRefusedError
-from tests.support.broker_rig import QUEUE, Rig
-from tests.support.valkey import Valkey
+from tests.support.rigs.broker_rig import QUEUE, Rig
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 

@@ -11,8 +11,8 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, stream_key
-from tests.support.broker_rig import make_assembler
-from tests.support.invariants import Client
+from tests.support.checks.invariants import Client
+from tests.support.rigs.broker_rig import make_assembler
 
 QUEUE = "q"
 LEASE_MS = 60_000

@@ -16,9 +16,9 @@ from flowengine.broker.streams.wire import ACTOR, PAYLOAD, READABLE_PAYLOADS, Un
 from flowengine.execution.rules.deadlines import worker_lost
 from flowengine.queues import ORCHESTRATOR_QUEUE, later_key, stream_key
 from flowengine.stored_format import FORMAT
-from tests.support.broker_rig import QUEUE, Rig, Seen, encoded
 from tests.support.faults import WAYS, Gate, Line, ProcessDied
-from tests.support.valkey import Valkey
+from tests.support.rigs.broker_rig import QUEUE, Rig, Seen, encoded
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 NEWER = b"p%d" % (FORMAT + 1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.harness import Harness, failing_in, plan_of
-from tests.support.invariants import CheckEverything
-from tests.support.reference_model import expected_values
+from tests.support.checks.invariants import CheckEverything
+from tests.support.checks.reference_model import expected_values
+from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 CHAIN = {"a": (), "b": ("a",), "c": ("b",), "d": ("c",)}
 

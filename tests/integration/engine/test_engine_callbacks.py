@@ -17,9 +17,9 @@ from flowengine.execution.rules import finishing
 from flowengine.plugin import Context
 from flowengine.store import keys
 from flowengine.store.worker_state import RedisWorkerState
-from tests.support.harness import Harness, failing_in, plan_of
-from tests.support.invariants import CheckEverything
-from tests.support.reference_model import expected_values
+from tests.support.checks.invariants import CheckEverything
+from tests.support.checks.reference_model import expected_values
+from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 JOIN = {"a": (), "b": (), "j": ("a", "b"), "after": ("j",)}
 A_COMPLETED = {"a": "completed", "b": "queued", "j": "pending", "after": "pending"}

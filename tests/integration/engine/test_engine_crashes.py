@@ -10,10 +10,10 @@ import pytest
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.readiness import ready
 from flowengine.plugin import Context
+from tests.support.checks.invariants import check
+from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import Gate, Way
-from tests.support.harness import Harness, diamond, failing_in, plan_of
-from tests.support.invariants import check
-from tests.support.reference_model import Graph, expected_values, final_statuses
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 
 FAN: Graph = {"a": (), "b": ("a",), "c": ("a",), "d": ("a",), "e": ("a",), "f": ("b", "c", "d", "e")}
 POINTS_AT_MOST = 80

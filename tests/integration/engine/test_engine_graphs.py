@@ -11,10 +11,10 @@ import pytest
 
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.store.connection.sessions import Command, WatchedReads
+from tests.support.checks.invariants import CheckEverything
+from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import Gate
-from tests.support.harness import Entry, Harness, Process, diamond, failing_in, plan_of
-from tests.support.invariants import CheckEverything
-from tests.support.reference_model import Graph, expected_values, final_statuses
+from tests.support.rigs.harness import Entry, Harness, Process, diamond, failing_in, plan_of
 
 
 def fan(width: int) -> Graph:

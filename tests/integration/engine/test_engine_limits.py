@@ -9,8 +9,8 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
-from tests.support.harness import Harness, plan_of
-from tests.support.invariants import CheckEverything
+from tests.support.checks.invariants import CheckEverything
+from tests.support.rigs.harness import Harness, plan_of
 
 
 def limit(harness: Harness, **limits: int) -> None:

@@ -9,10 +9,10 @@ from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.engine.maintenance.sweep import MARGIN_MS, Sweep
 from flowengine.store import keys
 from flowengine.workflow.plan import UnknownFormatError
+from tests.support.checks.invariants import CheckEverything, check
+from tests.support.checks.reference_model import expected_values
 from tests.support.faults import Gate
-from tests.support.harness import Harness, diamond, failing_in, plan_of
-from tests.support.invariants import CheckEverything, check
-from tests.support.reference_model import expected_values
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 
 
 def swept(harness: Harness) -> int:

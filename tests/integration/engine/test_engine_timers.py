@@ -10,9 +10,9 @@ from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
 from flowengine.execution.rules.deadlines import BACKSTOP_MARGIN_MS
 from flowengine.queues import stream_key
 from flowengine.store import keys, task_states
+from tests.support.checks.invariants import CheckEverything
 from tests.support.faults import Gate
-from tests.support.harness import Harness, failing_in, plan_of
-from tests.support.invariants import CheckEverything
+from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 DEADLINES = keys.of().deadlines
 CHAIN = {"a": (), "b": ("a",)}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from flowengine.queues import GROUP
-from tests.support.harness import Harness, plan_of
-from tests.support.invariants import Client, check_everything
+from tests.support.checks.invariants import Client, check_everything
+from tests.support.rigs.harness import Harness, plan_of
 
 
 def a_message_in_a_handlers_own_queue(client: Client, execution: str) -> None:

@@ -1,7 +1,7 @@
 """Keys are ready for partitions: an execution's id names its partition, and nothing reaches into another.
 
 Every connection of the hand-driven and of the live stack is checked: whatever a transaction or an
-XREADGROUP names lies in one partition (`tests/support/partitions.py`).
+XREADGROUP names lies in one partition (`tests/support/checks/partitions.py`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from flowengine.store import keys
-from tests.support.harness import Harness, diamond, failing_in, plan_of
-from tests.support.partitions import PartitionCheck
-from tests.support.reference_model import expected_values, final_statuses
-from tests.support.valkey import Valkey
+from tests.support.checks.partitions import PartitionCheck
+from tests.support.checks.reference_model import expected_values, final_statuses
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
+from tests.support.servers.valkey import Valkey
 
 PARTITION = "ab12"
 

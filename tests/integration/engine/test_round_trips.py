@@ -18,9 +18,9 @@ import pytest
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from tests.support.faults import Gate
-from tests.support.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
-from tests.support.live_stack import HURRIED, LiveStack, through_gates
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
+from tests.support.rigs.live_stack import HURRIED, LiveStack, through_gates
+from tests.support.servers.valkey import Valkey
 
 WORKER_NODE = Counter(
     {

@@ -12,9 +12,9 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import HttpServer, Reply, gzip_bomb, json_reply, serving
-from tests.support.raw_answers import answering
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, json_reply, serving
+from tests.support.servers.raw_answers import answering
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -8,8 +8,8 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, handler
 from flowengine.plugin.registry import marked
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, serving
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, serving
 
 
 class Fetch(msgspec.Struct):

@@ -16,8 +16,8 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, handler
 from flowengine.plugin.registry import marked
 from flowengine.settings import Settings
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import Reply, free_port, serving
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import Reply, free_port, serving
 
 PARTS = ("canary-a", "canary-b", "canary-c")
 

@@ -11,9 +11,9 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError, HandlerTimeoutError
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import HttpServer, Reply, free_port, json_reply, serving
-from tests.support.raw_answers import answering
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import HttpServer, Reply, free_port, json_reply, serving
+from tests.support.servers.raw_answers import answering
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from flowengine.handlers.http.network.trusted_authorities import trusted_authori
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.plugin import HandlerError
 from flowengine.settings import Settings
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import serving
-from tests.support.raw_answers import answering
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.http_server import serving
+from tests.support.servers.raw_answers import answering
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.handler_runs import Runs, running
-from tests.support.model_server import ModelServer, model_server
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.servers.model_server import ModelServer, model_server
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from flowengine.jsonvalue import JsonValue
-from tests.support.handler_runs import Runs
-from tests.support.llm_runs import ASK, ask, failing
-from tests.support.model_server import (
+from tests.support.rigs.handler_runs import Runs
+from tests.support.rigs.llm_runs import ASK, ask, failing
+from tests.support.servers.model_server import (
     EVENTS,
     ModelReply,
     ModelServer,

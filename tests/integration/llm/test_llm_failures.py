@@ -6,10 +6,10 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerTimeoutError
-from tests.support.handler_runs import Runs, running
-from tests.support.http_server import free_port, serving
-from tests.support.llm_runs import ASK, ask, failing
-from tests.support.model_server import (
+from tests.support.rigs.handler_runs import Runs, running
+from tests.support.rigs.llm_runs import ASK, ask, failing
+from tests.support.servers.http_server import free_port, serving
+from tests.support.servers.model_server import (
     EVENTS,
     ModelReply,
     ModelServer,

@@ -20,7 +20,7 @@ from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import AttemptError, HandlerError
 from flowengine.settings import load_settings
-from tests.support.model_server import ModelServer, completion, whole
+from tests.support.servers.model_server import ModelServer, completion, whole
 
 TOKEN = "canary-token-1"
 

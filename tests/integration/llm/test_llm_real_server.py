@@ -9,8 +9,8 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.handler_runs import Runs
-from tests.support.llama_server import CONTEXT, KEY, llama_server
+from tests.support.rigs.handler_runs import Runs
+from tests.support.servers.llama_server import CONTEXT, KEY, llama_server
 
 pytestmark = pytest.mark.slow
 ASK: dict[str, JsonValue] = {"prompt": "Say hi", "model": "m", "seed": 1, "max_tokens": 6}

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from flowengine.plugin import HandlerTimeoutError
-from tests.support.handler_runs import Runs
-from tests.support.llm_runs import ask, failing
-from tests.support.model_server import ModelReply, ModelServer, chunk, completion, streamed, whole
+from tests.support.rigs.handler_runs import Runs
+from tests.support.rigs.llm_runs import ask, failing
+from tests.support.servers.model_server import ModelReply, ModelServer, chunk, completion, streamed, whole
 
 BUSY = {"error": {"message": "Rate limit reached", "code": "rate_limit_exceeded"}}
 

@@ -22,8 +22,8 @@ from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan
-from tests.support.harness import plan_of
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import plan_of
+from tests.support.servers.valkey import Valkey
 
 ONE = plan_of({"only": ()})
 LARGE = plan_of({"only": ()}, padding=1_000_000)

@@ -11,7 +11,7 @@ import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.store.connection.sessions import Session, Sessions, WatchedReads, connect
-from tests.support.valkey import Valkey, free_port
+from tests.support.servers.valkey import Valkey, free_port
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from flowengine.settings import Settings
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.state import RedisState
-from tests.support.valkey import Valkey, free_port
+from tests.support.servers.valkey import Valkey, free_port
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flowengine.store.encode_changes import CONTROL_LEAD_S
-from tests.support.harness import Harness, diamond, failing_in, plan_of
-from tests.support.invariants import CheckEverything
+from tests.support.checks.invariants import CheckEverything
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 
 
 def lifetimes(harness: Harness, execution: str) -> dict[str, int]:

@@ -17,10 +17,10 @@ from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.state import RedisState
+from tests.support.checks.invariants import CheckEverything
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
-from tests.support.harness import Harness, diamond, failing_in, plan_of
-from tests.support.invariants import CheckEverything
-from tests.support.valkey import Valkey
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
+from tests.support.servers.valkey import Valkey
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from flowengine.store.maintenance import format_check
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from tests.support import stored_formats
-from tests.support.harness import Harness, diamond
-from tests.support.invariants import check_everything
-from tests.support.reference_model import expected_values, final_statuses
-from tests.support.valkey import Valkey, free_port
+from tests.support.checks.invariants import check_everything
+from tests.support.checks.reference_model import expected_values, final_statuses
+from tests.support.rigs.harness import Harness, diamond
+from tests.support.servers.valkey import Valkey, free_port
 
 
 @pytest.fixture

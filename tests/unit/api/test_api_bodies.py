@@ -13,7 +13,7 @@ import pytest
 
 from flowengine.api.edge import request_bodies as bodies
 from flowengine.settings import Limits, Settings
-from tests.support.served_api import ServedApi, read_answer, served_api
+from tests.support.servers.served_api import ServedApi, read_answer, served_api
 from tests.support.waiting import wait_until
 
 HUNDRED_MB = 100 * 1024 * 1024

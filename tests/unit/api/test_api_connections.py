@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from flowengine.api.edge.connections import Connections, connection_limit
-from tests.support.served_api import ServedApi, read_answer, served_api
+from tests.support.servers.served_api import ServedApi, read_answer, served_api
 from tests.support.waiting import wait_until
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from flowengine.api.edge.correlation_id import choose_correlation_id
-from tests.support.served_api import ServedApi, served_api
+from tests.support.servers.served_api import ServedApi, served_api
 
 GENERATED = re.compile(r"[0-9a-f]{32}")
 

@@ -9,7 +9,7 @@ import pytest
 from flowengine.api.access.api_keys import new_key
 from flowengine.api.access.cross_site import is_cross_site
 from flowengine.settings import Settings
-from tests.support.served_api import ServedApi, served_api
+from tests.support.servers.served_api import ServedApi, served_api
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}
 HOST = ("host", "127.0.0.1:8000")

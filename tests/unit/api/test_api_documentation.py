@@ -25,7 +25,7 @@ from flowengine.handlers import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow import check
 from tests.support.fake_executions import FakeExecutions
-from tests.support.served_api import ServedApi, catalog, served_api
+from tests.support.servers.served_api import ServedApi, catalog, served_api
 
 
 @pytest.fixture(scope="module")

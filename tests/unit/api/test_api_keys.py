@@ -18,7 +18,7 @@ from flowengine.api.app import create_app
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings, load_settings
 from tests.support.fake_executions import FakeExecutions
-from tests.support.served_api import ServedApi, catalog, served_api
+from tests.support.servers.served_api import ServedApi, catalog, served_api
 from tests.support.waiting import wait_until
 
 SECRET, ENTRY = new_key("ops")

@@ -23,7 +23,7 @@ from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES
 from flowengine.handlers import load_registry
 from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
-from tests.support.served_api import served_api
+from tests.support.servers.served_api import served_api
 
 
 def made(settings: Settings | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from flowengine.api.edge.connections import Connections
 from flowengine.settings import Limits, Settings
-from tests.support.served_api import ServedApi, read_answer, served_api
+from tests.support.servers.served_api import ServedApi, read_answer, served_api
 from tests.support.waiting import wait_until
 
 MEGABYTE = 1024 * 1024

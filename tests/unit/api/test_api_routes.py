@@ -20,7 +20,7 @@ from flowengine.errors import (
 )
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
-from tests.support.served_api import ServedApi, served_api
+from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until
 
 ONE_NODE: dict[str, Any] = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}

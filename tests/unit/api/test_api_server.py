@@ -20,7 +20,7 @@ from flowengine.api.server import Server, serve
 from flowengine.errors import CannotRunError, SettingsError
 from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
-from tests.support.served_api import catalog
+from tests.support.servers.served_api import catalog
 
 PROGRAM = """
 import sys, time, structlog
@@ -30,7 +30,7 @@ from flowengine.api.app import create_app
 from flowengine.api import server
 from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
-from tests.support.served_api import catalog
+from tests.support.servers.served_api import catalog
 server._STOP_S = 60
 store = FakeExecutions()
 def work():

@@ -9,7 +9,7 @@ import pytest
 
 from flowengine.errors import StoreFullError, StoreUnavailableError
 from flowengine.settings import Settings
-from tests.support.served_api import ServedApi, served_api
+from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}

@@ -7,7 +7,7 @@ from flowengine.broker.delivery import Delivery
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import PAYLOAD
 from flowengine.execution.rules.deadlines import worker_lost
-from tests.support.broker_rig import make_assembler
+from tests.support.rigs.broker_rig import make_assembler
 
 POLICIES = {
     "join": ActorPolicy(join=3),

@@ -9,7 +9,7 @@ from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.wire import PAYLOAD
 from flowengine.heuristics import FETCHED_AHEAD
-from tests.support.broker_rig import make_assembler
+from tests.support.rigs.broker_rig import make_assembler
 from tests.support.waiting import wait_until
 
 POLICIES = {"act": ActorPolicy()}

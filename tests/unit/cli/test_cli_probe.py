@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from flowengine.cli.processes import health_probe as probe
-from tests.support.valkey import Valkey
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
 

@@ -22,7 +22,7 @@ from flowengine.store.codec import decode_record, encode_record
 from flowengine.store.state import RedisState
 from flowengine.store.transaction import RedisUnit
 from flowengine.workflow.plan import encode_plan
-from tests.support.harness import plan_of
+from tests.support.rigs.harness import plan_of
 
 NAMES = keys.of()
 PLAN = plan_of({"a": (), "b": (), "c": ()})

@@ -14,7 +14,7 @@ from flowengine.execution.records import Control, NodeError, NodeRecord
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome, Reporter
 from flowengine.execution.rules.readiness import Records, records_of
 from flowengine.execution.status import StoredNodeStatus
-from tests.support.reference_model import Graph
+from tests.support.checks.reference_model import Graph
 
 NOW: Final = 1_000_000
 CHAIN: Final[Graph] = {"a": (), "b": ("a",), "c": ("b",)}

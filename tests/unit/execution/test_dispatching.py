@@ -19,7 +19,7 @@ from flowengine.execution.rules.dispatching import (
 )
 from flowengine.execution.status import IllegalStepError, StoredNodeStatus
 from flowengine.execution.work import weight_of
-from tests.support.harness import diamond, plan_of
+from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import NOW, events, of_kind, sent
 
 PLAN = plan_of(diamond())

@@ -14,8 +14,8 @@ from flowengine.execution.rules.readiness import Records, count_of, counter_of, 
 from flowengine.execution.status import StoredNodeStatus
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
-from tests.support.harness import diamond, plan_of
-from tests.support.reference_model import Graph
+from tests.support.checks.reference_model import Graph
+from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import (
     BROKEN,
     CHAIN,

@@ -28,7 +28,7 @@ from flowengine.execution.rules.finishing import (
 from flowengine.execution.rules.readiness import Records, records_of
 from flowengine.execution.status import ExecutionStatus, StoredNodeStatus
 from flowengine.workflow.plan import Plan
-from tests.support.harness import diamond, plan_of
+from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import (
     CHAIN,
     COMPLETED,

@@ -18,7 +18,7 @@ from flowengine.execution.rules.readiness import (
     step_of_counter,
 )
 from flowengine.execution.status import StoredNodeStatus
-from tests.support.harness import diamond, plan_of
+from tests.support.rigs.harness import diamond, plan_of
 
 PLAN: Final = plan_of(diamond())
 

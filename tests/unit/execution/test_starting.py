@@ -17,7 +17,7 @@ from flowengine.execution.rules.starting import (
     retry_failed,
 )
 from flowengine.execution.status import ExecutionStatus, IllegalStepError, StoredNodeStatus
-from tests.support.harness import diamond, plan_of
+from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import BROKEN, NOW, events, of_kind, written
 
 PLAN = plan_of(diamond())

@@ -18,7 +18,7 @@ from flowengine.jsonvalue import encode
 from flowengine.observability import configure_logs
 from flowengine.plugin import AttemptError, Context, HandlerError, handler
 from flowengine.plugin.registry import Handler, marked
-from tests.support.handler_runs import Runs, running
+from tests.support.rigs.handler_runs import Runs, running
 
 
 def odd(value: object) -> Any:

@@ -17,7 +17,7 @@ import pytest
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import AttemptError, Context, Handler, HandlerError, HandlerTimeoutError, handler
 from flowengine.plugin.registry import marked
-from tests.support.handler_runs import Runs, running
+from tests.support.rigs.handler_runs import Runs, running
 
 HANGING = threading.Event()
 BOUND: ContextVar[str] = ContextVar("BOUND", default="nothing")

@@ -6,7 +6,7 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.handler_runs import running
+from tests.support.rigs.handler_runs import running
 
 
 def run(name: str, config: dict[str, JsonValue]) -> JsonValue:

@@ -14,7 +14,7 @@ from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.plugin import Context, HttpSettings, LlmSettings, Registry, handler
 from flowengine.plugin.registry import marked
 from flowengine.settings import Settings, load_settings
-from tests.support.handler_runs import running
+from tests.support.rigs.handler_runs import running
 
 
 class Nothing(msgspec.Struct):

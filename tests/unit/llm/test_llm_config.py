@@ -14,7 +14,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Settings
 from flowengine.workflow.problems import Problem
 from tests.support.documents import checked, node, workflow
-from tests.support.http_server import serving
+from tests.support.servers.http_server import serving
 
 USER: JsonValue = {"role": "user", "content": "Hi"}
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tests.support.tcp_proxy import TcpProxy, _Link, _Side, proxying
+from tests.support.servers.tcp_proxy import TcpProxy, _Link, _Side, proxying
 from tests.support.waiting import wait_until
 
 RNG = random.Random(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowengine.store import plan_cache as plans
 from flowengine.store.plan_cache import NODE_BYTES, PlanCache
 from flowengine.workflow.plan import encode_plan
-from tests.support.harness import plan_of
+from tests.support.rigs.harness import plan_of
 
 SMALL = encode_plan(plan_of({"a": ()}))
 

@@ -33,7 +33,7 @@ from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.state import RedisState
 from flowengine.store.transaction import UnwatchedError
-from tests.support.harness import diamond, plan_of
+from tests.support.rigs.harness import diamond, plan_of
 
 NAMES = keys.of()
 QUEUED = NodeRecord(status="queued", attempt=1, dispatch=1)

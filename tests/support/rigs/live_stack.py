@@ -30,7 +30,7 @@ from flowengine.store.api_state import RedisApiState
 from flowengine.store.state import RedisState
 from flowengine.worker import process as worker_process
 from tests.support.faults import Gate, Line, ProcessDied
-from tests.support.live_handlers import DOINGS
+from tests.support.rigs.live_handlers import DOINGS
 
 LEASE_S: Final = 0.4
 HURRIED: Final = Timing(scan_every_s=0.05, retry_after_s=0.03)
@@ -182,7 +182,7 @@ class LiveStack:
             redis_url=url,
             lease_s=LEASE_S,
             max_deliveries=self._max_deliveries,
-            handlers=("tests.support.live_handlers",),
+            handlers=("tests.support.rigs.live_handlers",),
         )
 
     def _bury(self, running: Running) -> None:

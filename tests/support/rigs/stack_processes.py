@@ -23,11 +23,11 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
-from tests.support.invariants import check_drained, check_everything, is_quiet
-from tests.support.valkey import Valkey
+from tests.support.checks.invariants import check_drained, check_everything, is_quiet
+from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 FLOWENGINE: Final = str(Path(sys.executable).with_name("flowengine"))
 START_S: Final = 60.0
 STOP_S: Final = 20.0

@@ -43,10 +43,10 @@ from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
+from tests.support.checks.invariants import Client, check_everything
+from tests.support.checks.reference_model import MODULUS, Graph
 from tests.support.faults import Gate, Line, ProcessDied
-from tests.support.invariants import Client, check_everything
-from tests.support.reference_model import MODULUS, Graph
-from tests.support.valkey import Valkey
+from tests.support.servers.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 STEPS_AT_MOST = 20_000

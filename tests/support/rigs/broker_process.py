@@ -1,6 +1,6 @@
-"""A worker in a process of its own, to be killed: `python -m tests.support.broker_process KIND`.
+"""A worker in a process of its own, to be killed: `python -m tests.support.rigs.broker_process KIND`.
 
-`setup` serves Dramatiq's command line: `dramatiq tests.support.broker_process:setup`. The server, the
+`setup` serves Dramatiq's command line: `dramatiq tests.support.rigs.broker_process:setup`. The server, the
 lease and what the actor does come from the environment.
 """
 

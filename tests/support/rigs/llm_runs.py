@@ -9,8 +9,8 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.handler_runs import Runs
-from tests.support.model_server import ModelServer
+from tests.support.rigs.handler_runs import Runs
+from tests.support.servers.model_server import ModelServer
 
 ASK: dict[str, JsonValue] = {"prompt": "Hi", "model": "m"}
 

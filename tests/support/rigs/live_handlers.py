@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flowengine.plugin import Context, handler
-from tests.support.harness import Sum
-from tests.support.reference_model import MODULUS
+from tests.support.checks.reference_model import MODULUS
+from tests.support.rigs.harness import Sum
 
 DOINGS: dict[str, Callable[[Context], None]] = {}
 """By the value of WORKER in the worker's environment."""

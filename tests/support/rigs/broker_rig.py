@@ -19,7 +19,7 @@ from flowengine.broker.streams.wire import ACTOR, PAYLOAD, Understood
 from flowengine.broker.timing import Timing
 from flowengine.execution.messages import RunNode
 from flowengine.queues import GROUP, dead_letter_key, later_key, stream_key
-from tests.support.valkey import Valkey
+from tests.support.servers.valkey import Valkey
 
 LEASE_S = 0.9
 

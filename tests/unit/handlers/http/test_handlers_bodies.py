@@ -19,7 +19,7 @@ from flowengine.handlers.http.body_decoder import (
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.handlers.secrets.shown_text import redacting
 from tests.hostile.measured import bounded
-from tests.support.http_server import gzip_bomb
+from tests.support.servers.http_server import gzip_bomb
 
 if sys.version_info >= (3, 14):
     from compression import zstd

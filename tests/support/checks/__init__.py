@@ -1,0 +1,1 @@
+"""What must hold of every execution, whatever a test did."""
