@@ -1,22 +1,4 @@
-"""The built-in handlers, and `load_registry`, which finds all handlers of a process.
+"""The built-in handlers, and what finds, calls and guards the handlers of a process.
 
-Importing this imports no HTTP library: a process that only validates workflows needs the handlers' names and
-schemas, and no client.
+Imports nothing: the orchestrator needs the secrets, and no handler (`flowengine.handlers.all_builtin`).
 """
-
-from flowengine.handlers.builtin.aggregate import aggregate
-from flowengine.handlers.builtin.compute import compute
-from flowengine.handlers.builtin.http_request import call_external_service, http_request
-from flowengine.handlers.builtin.transform import transform
-from flowengine.handlers.llm.llm_service import llm_service
-from flowengine.handlers.loading import load_registry
-
-__all__ = [
-    "aggregate",
-    "call_external_service",
-    "compute",
-    "http_request",
-    "llm_service",
-    "load_registry",
-    "transform",
-]

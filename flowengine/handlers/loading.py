@@ -19,7 +19,7 @@ from flowengine.handlers.invoking.failures import place_of
 from flowengine.plugin.registry import Handler, Registry, marked
 
 ENTRY_POINT_GROUP: Final = "flowengine.handlers"
-_BUILT_IN: Final = "flowengine.handlers"
+_BUILT_IN: Final = "flowengine.handlers.all_builtin"
 
 
 def load_registry(extra_modules: Sequence[str] = ()) -> Registry:

@@ -18,11 +18,11 @@ from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Patience, Runner
 from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import worker_lost
-from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.loading import load_registry
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs
 from flowengine.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from flowengine.handlers import load_registry
 from flowengine.handlers.http.answer import count_marks
+from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import HandlerError
 from tests.hostile.measured import bounded

@@ -6,7 +6,7 @@ from functools import cache
 
 import msgspec
 
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.settings import Limits

@@ -52,7 +52,7 @@ def schema() -> None:
 
 
 def _registry() -> Registry:
-    from flowengine.handlers import load_registry
+    from flowengine.handlers.loading import load_registry
 
     return load_registry(read_settings().handlers)
 

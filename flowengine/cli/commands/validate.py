@@ -44,7 +44,7 @@ def validate(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None
 
 
 def _check_all(paths: Sequence[Path]) -> Findings:
-    from flowengine.handlers import load_registry
+    from flowengine.handlers.loading import load_registry
 
     settings = read_document_settings()
     registry = load_registry(settings.handlers)

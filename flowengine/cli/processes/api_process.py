@@ -29,7 +29,7 @@ def main() -> int:
     from flowengine.bootstrap import build_executions, hide_secrets, read_environment, read_settings
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
-    from flowengine.handlers import load_registry
+    from flowengine.handlers.loading import load_registry
     from flowengine.observability import configure_logs
 
     give_large_blocks_back()

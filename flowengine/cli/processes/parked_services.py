@@ -49,7 +49,7 @@ def _import_libraries() -> None:
     """What the tool and both services need: once for all three."""
     import_without_rich("structlog")
     import flowengine.bootstrap
-    import flowengine.handlers
+    import flowengine.handlers.all_builtin
     import flowengine.observability
     import flowengine.orchestrator
     import flowengine.worker

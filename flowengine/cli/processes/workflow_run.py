@@ -128,7 +128,7 @@ class _Run:
             return code
 
     def _prepare(self, settings: Settings) -> tuple[Registry, Plan | None]:
-        from flowengine.handlers import load_registry
+        from flowengine.handlers.loading import load_registry
 
         registry = load_registry(settings.handlers)
         return registry, self._plan(registry, settings)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.bootstrap import build_executions
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys

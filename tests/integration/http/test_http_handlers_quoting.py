@@ -8,9 +8,9 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.loading import load_registry
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, handler

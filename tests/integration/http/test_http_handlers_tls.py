@@ -12,10 +12,10 @@ import pytest
 import trustme
 
 from flowengine.errors import SettingsError
-from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.loading import load_registry
 from flowengine.plugin import HandlerError
 from flowengine.settings import Settings
 from tests.support.rigs.handler_runs import Runs, running

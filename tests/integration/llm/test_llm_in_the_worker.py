@@ -13,9 +13,9 @@ from flowengine.engine.running.runner import Environment, Runner
 from flowengine.execution.messages import RunNode
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed
-from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.loading import load_registry
 from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.jsonvalue import JsonValue, encode
 from flowengine.plugin import AttemptError, HandlerError

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 
-from flowengine.handlers import load_registry
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler
 from flowengine.settings import load_settings

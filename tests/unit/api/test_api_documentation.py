@@ -21,7 +21,7 @@ from flowengine.api.openapi.operation import OPERATION
 from flowengine.api.openapi.refusals import NEVER_SHOWN
 from flowengine.api.openapi.schemas import name_of
 from flowengine.api.routes.service.documentation_pages import FOLDER
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow import check
 from tests.support.fake_executions import FakeExecutions

@@ -20,7 +20,7 @@ from flowengine.api.access.api_keys import new_key
 from flowengine.api.app import create_app
 from flowengine.api.openapi.document import openapi_document
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.settings import Settings
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import served_api

@@ -16,7 +16,7 @@ from flowengine import __version__
 from flowengine.cli import tool as tool_module
 from flowengine.cli.tool import CouldNotRun, tool
 from flowengine.errors import WrongStateError
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.plugin import Handler
 from flowengine.supervision.child_shutdown import FATAL_EXIT
 from tests.unit.project.test_plaintext import HOSTILE

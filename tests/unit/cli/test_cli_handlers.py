@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from flowengine.cli.output.field_words import fields_in_words
 from flowengine.cli.tool import tool
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,8 @@ import msgspec
 import pytest
 
 from flowengine.errors import SettingsError
-from flowengine.handlers import load_registry, loading
+from flowengine.handlers import loading
+from flowengine.handlers.loading import load_registry
 
 BUILT_IN = (
     "aggregate",
@@ -131,7 +133,19 @@ def test_installed_packages_bring_handlers(here: Path, monkeypatch: pytest.Monke
 def test_loading_handlers_imports_no_http_library() -> None:
     """The API validates with the registry and calls nothing: it should not pay for a client."""
     code = (
-        "import sys; from flowengine.handlers import load_registry; load_registry();"
+        "import sys; from flowengine.handlers.loading import load_registry; load_registry();"
         "sys.exit(bool({'httpx', 'httpcore', 'stamina'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_every_process_loads_has_no_template_engine() -> None:
+    """An orchestrator hides secrets and renders nothing: it should not pay for templates."""
+    code = (
+        "import sys; from flowengine import bootstrap; import flowengine.orchestrator.process;"
+        "bootstrap.hide_secrets(bootstrap.read_settings(), {});"
+        "sys.exit(bool({'jinja2', 'httpx'} & set(sys.modules)))"
+    )
+    environ = {"REDIS_URL": "redis://127.0.0.1:6379", "PATH": os.environ["PATH"]}
+    run = subprocess.run([sys.executable, "-c", code], check=False, env=environ)
+    assert run.returncode == 0

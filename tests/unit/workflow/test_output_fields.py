@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from flowengine.handlers import load_registry
+from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, handler
 from flowengine.settings import Limits
