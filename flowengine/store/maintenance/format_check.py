@@ -40,10 +40,23 @@ _DRAIN: Final = (
 
 
 class FormatCheck:
-    """The check of one process: made once, by whoever needs it first. Thread-safe."""
+    """The check of one process: made once, by whoever needs it first. Thread-safe.
 
-    def __init__(self, state: RedisState, queues: Sequence[str] = ()) -> None:
+    While it waits, it checks each `retry_s` seconds. A process that has stopped counts as alive for
+    `alive_ms`.
+    """
+
+    def __init__(
+        self,
+        state: RedisState,
+        queues: Sequence[str] = (),
+        *,
+        retry_s: float = RETRY_S,
+        alive_ms: int = ALIVE_MS,
+    ) -> None:
         self._state = state
+        self._retry_s = retry_s
+        self._alive_ms = alive_ms
         self._queues = tuple(dict.fromkeys([ORCHESTRATOR_QUEUE, WORKER_QUEUE, *queues]))
         self._passed = False
 
@@ -60,7 +73,7 @@ class FormatCheck:
 
         Processes that were just stopped are waited for, as long as they still count as alive.
         """
-        until = time.monotonic() + ALIVE_MS / 1000 + RETRY_S
+        until = time.monotonic() + self._alive_ms / 1000 + self._retry_s
         told = False
         while not stop.is_set():
             try:
@@ -73,7 +86,7 @@ class FormatCheck:
                 if not told:
                     log.warning("store.waited_for", error=str(error))
                 told = True
-            stop.wait(RETRY_S)
+            stop.wait(self._retry_s)
 
     def _refuse_other_formats(self) -> None:
         (found,) = self._state.sessions.retrying_read([("GET", FORMAT_KEY)])

@@ -14,7 +14,6 @@ from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailable
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.store.connection.sessions import connect
-from flowengine.store.maintenance import format_check
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from tests.support import stored_formats
@@ -93,15 +92,13 @@ def test_an_api_that_started_without_redis_checks_before_its_first_use() -> None
 
 @pytest.mark.proves("older-processes")
 def test_a_process_waits_for_old_processes_and_then_refuses(
-    state: RedisState, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    state: RedisState, redis_client: redis.Redis
 ) -> None:
     """Version 0.1 would take this version's messages and understand none of them."""
     redis_client.xgroup_create("fe:q:worker", "fe", id="0", mkstream=True)
     redis_client.xreadgroup("fe", "some-host-77-abcdef12", {"fe:q:worker": ">"})
-    monkeypatch.setattr(format_check, "RETRY_S", 0.01)
-    monkeypatch.setattr(format_check, "ALIVE_MS", 50)
     with pytest.raises(StoredFormatError, match="1: some-host-77"):
-        FormatCheck(state).wait(threading.Event())
+        FormatCheck(state, retry_s=0.01, alive_ms=50).wait(threading.Event())
     redis_client.xgroup_delconsumer("fe:q:worker", "fe", "some-host-77-abcdef12")
     FormatCheck(state).wait(threading.Event())
     assert redis_client.get("fe:format") == b"2"
