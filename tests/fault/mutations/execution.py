@@ -198,7 +198,7 @@ DISPATCHING: Final = (
     _dispatching(
         "what a vanished message has begun is taken back",
         "return (forget, *_send(",
-        "return (*_send(",
+        "return (*(), *_send(",
     ),
     _dispatching(
         "a node runs in the run that its record names", "        run=queued.run,\n", "        run=run.run,\n"

@@ -12,7 +12,7 @@ from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from tests.unit.execution.rule_cases import NOW, RUNNING
 
 
-@pytest.mark.parametrize(("failed", "verdict"), [(0, "completed"), (2, "failed")])
+@pytest.mark.parametrize(("failed", "verdict"), [(0, "completed"), (1, "failed"), (1000, "failed")])
 def test_an_execution_ends_when_nothing_is_unfinished(failed: int, verdict: ExecutionStatus) -> None:
     """Failed if anything has failed."""
     assert conclude(RUNNING, Counts(0, failed), NOW) == (
