@@ -6,6 +6,8 @@ from typing import Final
 
 from tests.fault.mutations.mutant import GRAPHS, WORKER, Mutant
 
+START: Final = ("tests/unit/engine/test_orchestrator.py",)
+SWEEP: Final = ("tests/unit/engine/test_sweep.py",)
 STARTS: Final = ("tests/unit/engine/test_starts.py",)
 TIMER_LOOP: Final = ("tests/unit/engine/test_timer_loop.py",)
 FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)
@@ -51,6 +53,7 @@ MUTANTS: Final = (
         _in("advancing/orchestrator"),
         " or record.run != message.run:",
         ":",
+        tests=START,
     ),
     Mutant(
         "a repeated callback of an earlier run changes nothing",
@@ -186,6 +189,7 @@ MUTANTS: Final = (
         _in("maintenance/sweep"),
         " or unit.nodes.get(key, UNTOUCHED) != seen:",
         ":",
+        tests=SWEEP,
     ),
     # -- timers
     Mutant(

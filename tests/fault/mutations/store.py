@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations.mutant import ADMISSION, ENGINE, WORKER, Mutant
 
+EXECUTIONS: Final = ("tests/unit/engine/test_executions.py",)
 TRANSACTION: Final = ("tests/unit/store/test_transaction.py",)
 WORKER_STATE: Final = ("tests/unit/store/test_worker_state.py",)
 TIMERS: Final = ("tests/unit/store/test_timer_store.py",)
@@ -53,10 +54,18 @@ MUTANTS: Final = (
         "names = [self._keys.control(execution)]",
     ),
     Mutant(
+        "a trigger clears what workers began before",
+        _in("encode_changes"),
+        "stale = [deps, self._keys.started(execution)]",
+        "stale = [deps]",
+        tests=EXECUTIONS,
+    ),
+    Mutant(
         "a trigger clears the counters of before",
         _in("encode_changes"),
         "stale = [deps, self._keys.started(execution)]",
         "stale = [self._keys.started(execution)]",
+        tests=EXECUTIONS,
     ),
     Mutant(
         "a lost answer of a trigger is told from another's",

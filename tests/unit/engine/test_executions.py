@@ -164,6 +164,18 @@ def test_a_failed_execution_is_triggered_again(redis: FakeRedis) -> None:
     assert store.results(execution).results == {"first": msgspec.Raw(b'"done"')}
 
 
+def test_a_retry_begins_without_what_was_noted_before(redis: FakeRedis) -> None:
+    """Neither starts that came after the end, nor counters of joins that have completed."""
+    store = executions(redis)
+    execution = created(store)
+    store.trigger(execution, correlation_id="abc")
+    redis.hset(NAMES.control(execution), mapping={"status": "failed", "finished_at": 9})
+    redis.hset(NAMES.deps(execution), "second", 0)
+    redis.hset(NAMES.started(execution), keys.start_field("first", 1), format_begun(Begun(1, 5, "1-0/me")))
+    store.trigger(execution, correlation_id="abc")
+    assert not redis.exists(NAMES.deps(execution), NAMES.started(execution))
+
+
 def test_a_trigger_whose_answer_was_lost_has_succeeded(
     redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,81 @@
+"""Which start messages begin something, over fakeredis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from fakeredis import FakeRedis, FakeServer
+from structlog.testing import capture_logs
+
+from flowengine.broker.streams.wire import post
+from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.held import Held, Sink
+from flowengine.execution.messages import StartExecution
+from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
+from flowengine.queues import WORKER_QUEUE, stream_key
+from flowengine.settings import Settings
+from flowengine.store import keys
+from flowengine.store.state import RedisState
+from flowengine.workflow.plan import encode_plan
+from tests.support.rigs.harness import plan_of
+
+NAMES = keys.of()
+
+
+class Receipt:
+    """Leaves a mark, and remembers."""
+
+    def __init__(self) -> None:
+        self.confirmed: list[int] = []
+
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
+        """A mark in Redis."""
+        sink.execute_command("INCR", "acknowledged")
+
+    def confirm(self, entries: Sequence[int]) -> None:
+        """The mark is there."""
+        self.confirmed += entries
+
+    def hand_back(self, entries: Sequence[int]) -> None:
+        """Nothing is handed back."""
+        raise AssertionError("nothing is handed back here")
+
+
+class Started:
+    """What became of one start message."""
+
+    def __init__(self, *, status: ExecutionStatus = "running", run: int = 2, message_run: int = 2) -> None:
+        server = FakeServer()
+        redis = FakeRedis(server=server, protocol=2)
+        redis.hset(NAMES.control("x"), mapping={"status": status, "run": run})
+        redis.hset(NAMES.counts("x"), mapping={"unfinished": 2, "failed": 0})
+        redis.set(NAMES.plan("x"), encode_plan(plan_of({"a": (), "b": ()})))
+        state = RedisState(FakeRedis(server=server, protocol=2), post, Settings())
+        message = StartExecution(execution="x", run=message_run, correlation_id="c", nodes=2)
+        receipt = Receipt()
+        with capture_logs() as logs:
+            Orchestrator(state, lease_s=12.0).start(Held(message, 1, "1-0/me", receipt))
+        self.tasks = redis.xlen(stream_key(WORKER_QUEUE))
+        self.settled = (redis.get("acknowledged"), receipt.confirmed) == (b"1", [0])
+        self.told = [line["event"] for line in logs]
+
+
+def test_a_start_dispatches_what_is_ready_and_is_told() -> None:
+    """And is acknowledged with it."""
+    started = Started()
+    assert (started.tasks, started.settled, started.told) == (2, True, ["execution.started"])
+
+
+@pytest.mark.parametrize("message_run", [1, 3])
+def test_a_start_counts_in_its_own_run_only(message_run: int) -> None:
+    """Nothing begins, and the log does not say that something does."""
+    started = Started(message_run=message_run)
+    assert (started.tasks, started.settled, started.told) == (0, True, [])
+
+
+@pytest.mark.parametrize("status", [status for status in ALL_EXECUTION_STATUSES if status != "running"])
+def test_a_start_of_an_execution_that_does_not_run_begins_nothing(status: ExecutionStatus) -> None:
+    """It comes a second time, say, and the execution has ended meanwhile."""
+    started = Started(status=status)
+    assert (started.tasks, started.settled, started.told) == (0, True, [])
