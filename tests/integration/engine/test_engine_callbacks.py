@@ -193,6 +193,24 @@ def test_a_late_copy_beside_a_callback_of_the_second_run_does_not_hold_up_its_en
     check_invariants()
 
 
+def test_a_late_copy_beside_a_callback_of_the_second_run_does_not_hold_up_what_follows(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """What became ready is dispatched in the name of the second run: in that of the first nothing is."""
+    harness.script = failing_in(1, "b")
+    execution = begun(harness, {"a": (), "b": (), "j": ("a", "b")})
+    harness.run_tasks("a")
+    old = harness.callback_of("a")
+    harness.drain()
+    harness.trigger(execution)
+    harness.start_executions()
+    harness.run_tasks()
+    assert harness.deliver(harness.orchestrators[0], harness.callback_of("b"), old)
+    assert harness.statuses(execution) == {"a": "completed", "b": "completed", "j": "queued"}
+    harness.drain()
+    check_invariants()
+
+
 @pytest.mark.proves("start-delayed")
 def test_a_start_that_was_held_up_dispatches_in_the_run_it_finds(
     harness: Harness, check_invariants: CheckEverything
