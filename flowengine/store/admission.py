@@ -52,7 +52,7 @@ def memory_of(figures: Mapping[str, str], settings: Settings) -> Memory:
         limits.append((settings.max_stored_bytes, "FLOWENGINE_MAX_STORED_BYTES"))
     if most:
         ratio = settings.memory_limit_ratio
-        limits.append((int(most * ratio), f"{ratio:.0%} of its maxmemory"))
+        limits.append((max(1, int(most * ratio)), f"{ratio:.0%} of its maxmemory"))
     if machine and not limits:
         limits.append((int(machine * MACHINE_SHARE), f"{MACHINE_SHARE:.0%} of its machine's memory"))
     return Memory(int(figures.get("used_memory", 0)), *min(limits, default=(0, "")))

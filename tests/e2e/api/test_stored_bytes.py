@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.answers import assert_problem
-from tests.e2e.documents import add, node, workflow
+from tests.e2e.documents import node, workflow
 from tests.support.rigs.stack_processes import Stack
 from tests.support.servers.valkey import Valkey
 
@@ -30,11 +30,14 @@ def stack() -> Iterator[Stack]:
 
 
 def test_workflows_that_nobody_triggers_do_not_fill_the_memory(stack: Stack) -> None:
-    """Of twelve some are accepted, then each is refused; `/health` says why, and what is stored is served."""
+    """Of twelve some are accepted and the others refused, with the reason; what is stored is served.
+
+    One may be let in after another was refused: what Redis holds of a request counts while it lasts.
+    """
     answers = [stack.client.post("/workflow", json=LARGE) for _ in range(12)]
     accepted = [answer for answer in answers if answer.status_code == 201]
     assert 1 <= len(accepted) <= 4
-    for refused in answers[len(accepted) :]:
+    for refused in (answer for answer in answers if answer.status_code != 201):
         detail = str(assert_problem(refused, 503, "store_full")["detail"])
         assert "FLOWENGINE_MAX_STORED_BYTES" in detail
         assert refused.headers["Retry-After"] == "30"
@@ -42,4 +45,3 @@ def test_workflows_that_nobody_triggers_do_not_fill_the_memory(stack: Stack) -> 
         assert int(redis.info("memory")["used_memory_dataset"]) < 5_000_000
     path = f"/workflows/{accepted[0].json()['execution_id']}"
     assert stack.client.get(path).json()["counts"]["total"] == 110
-    assert stack.client.post("/workflow", json=workflow(add("sum", 1, 1))).status_code == 201

@@ -109,10 +109,10 @@ def test_template_that_fails_to_render_fails_its_node(stack: Stack) -> None:
     """A field that the upstream output does not have is known only when it runs."""
     ended = stack.run(
         workflow(
-            add("up", 1, 1),
+            node("up", "transform", transform_type="json_parse", input='{"there": 2}'),
             add("bad", "{{ up.result.missing.deeper }}", 1, after=["up"]),
             add("child", 1, 1, after=["bad"]),
-            add("good", 1, "{{ up.result }}", after=["up"]),
+            add("good", 1, "{{ up.result.there }}", after=["up"]),
         )
     )
     assert ended.errors["bad"]["code"].startswith("template")
@@ -143,9 +143,9 @@ def test_404_fails_after_one_attempt(stack: Stack, service: HttpServer) -> None:
 
 
 def test_answer_that_lies_about_being_json_fails(stack: Stack, service: HttpServer) -> None:
-    """A response that claims to be JSON and is not fails the node. It is not kept as text."""
+    """A response that claims to be JSON and is not fails a node that requires JSON."""
     service.answers("/lies", Reply(body=b"<html>", headers={"Content-Type": "application/json"}))
-    error = run_beside_good_ones(stack, "http_request", url=service.url("/lies"))
+    error = run_beside_good_ones(stack, "http_request", url=service.url("/lies"), require_json=True)
     assert error["code"] == "invalid_response"
 
 

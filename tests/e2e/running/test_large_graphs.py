@@ -49,6 +49,9 @@ def test_thousand_nodes_are_accepted_run_and_reported_at_once(stack: Stack) -> N
         "pending": 0,
         "queued": 0,
         "running": 0,
+        "waiting": 0,
+        "skipped": 0,
+        "cancelled": 0,
         "completed": 1000,
         "failed": 0,
     }

@@ -199,7 +199,7 @@ MUTANTS: Final = (
     Mutant(
         "new work is refused well before the memory is full",
         _in("admission"),
-        "(int(most * ratio), f",
+        "(max(1, int(most * ratio)), f",
         "(most, f",
         tests=ADMISSION,
     ),

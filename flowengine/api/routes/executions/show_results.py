@@ -26,7 +26,9 @@ COMPLETED: Final = ResultsView(
         ),
         "analyze_with_llm": msgspec.Raw(
             b'{"content":"Ada has been a customer since 1843.","model":"gpt-4-0613",'
-            b'"usage":{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42},"finish_reason":"stop"}'
+            b'"usage":{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42},"finish_reason":"stop",'
+            b'"calls":[{"model":"gpt-4-0613","code":null,"usage":{"prompt_tokens":30,"completion_tokens":12,'
+            b'"total_tokens":42},"seconds":0.842}]}'
         ),
     },
     errors={},
