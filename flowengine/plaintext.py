@@ -1,4 +1,4 @@
-"""Text that is safe to show: what would move a cursor, start a line or turn the reading order is spelt out.
+"""Text that is safe to show: what would move a cursor, start a line or turn the reading order is escaped.
 
 Needs nothing, so that a supervisor, which carries no library, can use it.
 """
@@ -19,17 +19,17 @@ def plain_text(text: str, *, keep_lines: bool = False) -> str:
     """
     if text.isprintable():
         return text
-    return (_UNSAFE_BUT_NEWLINE if keep_lines else _UNSAFE).sub(_spelt, text)
+    return (_UNSAFE_BUT_NEWLINE if keep_lines else _UNSAFE).sub(_escaped, text)
 
 
 def encodable_text(text: str) -> str:
-    """The text with what UTF-8 cannot carry spelt out: half of a surrogate pair becomes `\\udcff`.
+    """The text with what UTF-8 cannot carry escaped: half of a surrogate pair becomes `\\udcff`.
 
     Such halves come from file names and variables that are no UTF-8 (PEP 383). JSON cannot store them.
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
-def _spelt(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"

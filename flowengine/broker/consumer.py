@@ -101,7 +101,7 @@ class StreamsConsumer(dramatiq.Consumer):
         with self._fetching:
             if self._closed:
                 return None
-            # Asked again: whoever held the lock meanwhile may have used the thread.
+            # Asked again: another holder of the lock may have used the thread meanwhile.
             idle = self._held.wait_for_thread(unassigned=len(self._ready), within_s=0)
             if idle or self._held.stopping:
                 return self._next()

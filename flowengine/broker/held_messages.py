@@ -59,7 +59,7 @@ class HeldMessages:
             self._stopping = False
 
     def stop(self) -> None:
-        """Take no more messages. Wakes whoever waits to fetch."""
+        """Take no more messages. Wakes the threads that wait to fetch."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -26,8 +26,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def read_document_settings() -> Settings:
     """The settings that say what a document may hold: the limits, and where handlers are found.
 
-    No other setting is looked at, and no file that one names is opened: whoever checks a file in a folder of
-    somebody else's must not have to trust its `.env`. Raises SettingsError.
+    No other setting is looked at, and no file that one names is opened: a user who checks a file in another's
+    folder must not have to trust its `.env`. Raises SettingsError.
     """
     from flowengine.settings import load_settings
 
@@ -42,8 +42,8 @@ def has_secret(name: str) -> bool:
     """Whether the environment or `.env` has `{{ secrets.NAME }}` or names its file, which is not read."""
     variables = _variables()
     return any(
-        variables.get(f"FLOWENGINE_SECRET_{spelt}{ending}")
-        for spelt in (name, name.upper())
+        variables.get(f"FLOWENGINE_SECRET_{written}{ending}")
+        for written in (name, name.upper())
         for ending in ("", "_FILE")
     )
 

@@ -80,7 +80,7 @@ class Unit(Protocol):
 
 
 class DecisionStore(Protocol):
-    """Transactions, for whoever decides.
+    """Transactions, for the callers that decide.
 
     `begin`: with `commits`, the unit may have read before its message was sent: to decide that nothing is
     to be done takes a commit then, as all else does. With `exact_time`, `now` is the server's answer and no

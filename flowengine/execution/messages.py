@@ -87,9 +87,7 @@ class MessageKind(msgspec.Struct, frozen=True):
 MESSAGES: Final = (
     MessageKind(StartExecution, "start_execution", ORCHESTRATOR_QUEUE, "the API, when it triggers"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
-    MessageKind(
-        Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, and whoever buries a task that kills them"
-    ),
+    MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 

@@ -48,7 +48,7 @@ class NodeRecord(
     `dispatch` goes up by one each time that the node's task is sent, and never down: messages, timers
     and starts name it, so that what belongs to an earlier one is recognised. `attempt` is what people
     see: it goes up once a try. `delivery` is the delivery whose outcome was accepted. `run` is the
-    trigger that made the node pending: whoever dispatches it, however late, does so in that run.
+    trigger that made the node pending: a dispatch, however late, is part of that run.
     """
 
     status: StoredNodeStatus = "pending"

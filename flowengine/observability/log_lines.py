@@ -43,7 +43,7 @@ def _plain(value: object) -> object:
 
 
 def escape_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The event with the control characters of its texts spelt out. Tracebacks keep their lines."""
+    """The event with the control characters of its texts written as escapes. Tracebacks keep their lines."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = plain_text(value, keep_lines=name in _BLOCKS)

@@ -127,8 +127,8 @@ class RedisWorkerState:
 class _Asked:
     """What one delivery's start asks for, and what the replies mean.
 
-    The start is noted before the record is read: of a worker that begins and of whoever stops the node,
-    one at least sees the other.
+    The start is noted before the record is read: of a worker that begins and of the process that stops the
+    node, at least one sees the other.
     """
 
     def __init__(self, state: RedisWorkerState, task: RunNode, begun: Begun) -> None:

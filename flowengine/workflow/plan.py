@@ -30,7 +30,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
 
 
 Work: TypeAlias = Task
-"""What a node does. Whoever looks into it matches all kinds, and ends in `assert_never`."""
+"""What a node does. Code that looks into it matches all kinds, and ends in `assert_never`."""
 
 
 class PlanNode(msgspec.Struct, frozen=True, array_like=True):

@@ -56,7 +56,7 @@ class Ran(msgspec.Struct, frozen=True):
 
 
 def try_mutant(mutant: Mutant, folder: Path) -> Tried:
-    """Break the copy, run the tests, mend the copy."""
+    """Break the copy, run the tests, restore the copy."""
     path = folder / mutant.path
     whole = path.read_text(encoding="utf-8")
     if whole.count(mutant.old) != 1:

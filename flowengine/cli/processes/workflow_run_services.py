@@ -36,7 +36,7 @@ class WorkflowRunServices:
     """A context manager: the processes run while it is entered, and none outlives it.
 
     `settings` are those of the processes. `is_private`: on an embedded server. There, nodes may call any
-    address, this machine's included: whoever runs a file from a terminal could call it as well. On the
+    address, this machine's included: a user at a terminal could call it as well. On the
     server that REDIS_URL names, the worker takes part in everybody's work, and the settings say what it
     may call.
 

@@ -157,7 +157,7 @@ class Sweep:
     def _correct_numbers(self, plan: Plan, execution: str) -> None:
         """Correct joins' counters and the execution's counts.
 
-        Every node is WATCHed: whoever moves one of the numbers writes a node in the same transaction, so that
+        Every node is WATCHed: a transaction that moves one of the numbers writes a node as well, so that
         an end meanwhile is not overwritten.
         """
         nodes = tuple((execution, node.id) for node in plan.nodes)

@@ -29,7 +29,7 @@ class Pauses(msgspec.Struct, frozen=True):
 
 PAUSES: Final = Pauses()
 HELD_AFTER_A_GAP: Final = frozenset({"deadline"})
-"""Kinds that wait for a lease after a start and after an outage: whoever holds what is overdue may have been
+"""Kinds that wait for a lease after a start and after an outage: the holder of what is overdue may have been
 cut off too, and has an outcome to report."""
 
 
@@ -49,8 +49,8 @@ class TimerStore(Protocol):
 class TimerLoop(threading.Thread):
     """Runs until `stop` is set. Survives an unreachable store, and whatever else goes wrong in a turn.
 
-    Deadlines are held back for `hold_s` after its own start and after an outage. Whoever arms a timer in
-    this process that is due before the loop's next turn wakes it. `clock` counts seconds.
+    Deadlines are held back for `hold_s` after its own start and after an outage. A timer that is
+    armed in this process and due before the loop's next turn wakes it. `clock` counts seconds.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TimerLoop(threading.Thread):
         """Fire, wait until the next is due or a second has passed, again."""
         self._hold()
         while True:
-            # Whoever stops the loop or arms a timer from here on wakes it: this turn may have read before.
+            # A stop or a timer armed from here on wakes the loop: this turn may have read before.
             self._woken.clear()
             if self._stop_event.is_set():
                 return

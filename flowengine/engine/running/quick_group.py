@@ -3,7 +3,7 @@
 A node that does next to nothing costs less than the round trips around it. Only handlers that have
 shown themselves quick are run so, and only where there are more nodes than threads. If one of them is slow
 all the same, the others do not wait for it: what has been done is reported and what has not begun is handed
-back, by whoever notices (`relieve`).
+back, by the first that notices (`relieve`).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class QuickGroup:
             return taken
 
     def is_unfinished(self) -> bool:
-        """Whether there are nodes to begin, once whoever hands some back has done so or failed to.
+        """Whether there are nodes to begin, once a hand-back under way has ended.
 
         A delivery that ends meanwhile would hand them back as well, as if they had been begun.
         """

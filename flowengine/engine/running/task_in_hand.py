@@ -11,7 +11,7 @@ from flowengine.execution.messages import RunNode
 
 
 class TaskInHand:
-    """One delivery. Whoever reports first, the runner or the watchdog, is the one who reports.
+    """One delivery. Either the runner or the watchdog reports it: the one that comes first.
 
     `started_at` is milliseconds since the epoch; `began`, seconds of the monotonic clock, is set again when
     its handler begins.

@@ -30,7 +30,7 @@ def is_awaited(record: NodeRecord, dispatch: int) -> bool:
 def is_overdue(due: int, now: int, state: TaskState) -> bool:
     """Whether a dispatch in flight fails by its deadline timer.
 
-    It fails only while whoever began it still has it, or while nobody is there who could take it over.
+    It fails only while the worker that began it still has it, or while no worker could take it over.
     Waiting in a queue does not count, and an outcome that is on its way was in time.
     """
     return due <= now and state in ("held", "lost")

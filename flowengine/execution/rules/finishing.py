@@ -56,9 +56,9 @@ def finish(
     """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send.
 
     It counts once: only while the record says that this very dispatch is in flight. After that a
-    repetition changes nothing, but what follows from it is looked at again (`joins`), since whoever
-    applied it may have died before doing so; and what its worker wrote at the start goes, since that
-    may have been written after the node had ended.
+    repetition changes nothing, but what follows from it is looked at again (`joins`), since the
+    process that applied it may have died before doing so. What its worker wrote at the start goes: it may
+    have been written after the node had ended.
     """
     position = plan.index.get(callback.node)
     forget = forget_start(callback)
@@ -108,7 +108,7 @@ def unread_below(
     """The nodes that must be read before the failure of `position` can be decided, nearest first.
 
     At most `most` or so; none, when all are read. A failure takes with it what is pending below it. It
-    stops at a node that is not pending: whoever failed that one has marked all that is below it.
+    stops at a node that is not pending: its failure has already marked all that is below it.
     """
     wanted: dict[str, None] = {}
     seen = set(plan.children[position])

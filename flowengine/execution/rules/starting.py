@@ -30,7 +30,7 @@ def begins_events_anew(run: int) -> bool:
 def first_run(execution: str, plan: Plan, record: ExecutionRecord, token: str, now: int) -> list[Change]:
     """The first trigger: nothing has been attempted.
 
-    Its event is left to whoever dispatches the first node (`opening`): an event stream costs 4 KB,
+    Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
     """
     counters = {node.id: len(node.parents) for node in plan.nodes if node.is_join}

@@ -23,7 +23,7 @@ _IN_WORDS: Final = re.compile(
     r"(\d[\d.]*(?:h|ms|m|s)[\dhms.]*\b|\d[\d.]*\s*(?:milli)?sec\w*|\d[\d.]*\s*min\w*)",
     re.IGNORECASE,
 )
-_SPELT: Final = re.compile(r"([\d.]+)\s*(millisec|sec|min)", re.IGNORECASE)
+_WRITTEN: Final = re.compile(r"([\d.]+)\s*(millisec|sec|min)", re.IGNORECASE)
 _UNITS: Final = {"millisec": 0.001, "sec": 1.0, "min": 60.0}
 _SHARE: Final = 0.1
 
@@ -53,9 +53,9 @@ def _in_words(sentence: str) -> float | None:
     said = found[1].rstrip(".")
     if (duration := _DURATION.match(said)) is not None:
         return _seconds(duration)
-    spelt = _SPELT.match(said)
-    number = spelt[1].rstrip(".") if spelt else ""
-    return float(number) * _UNITS[spelt[2].lower()] if spelt and _NUMBER.match(number) else None
+    written = _WRITTEN.match(said)
+    number = written[1].rstrip(".") if written else ""
+    return float(number) * _UNITS[written[2].lower()] if written and _NUMBER.match(number) else None
 
 
 def _seconds(found: re.Match[str]) -> float:

@@ -2,7 +2,7 @@
 
 Redaction knows secrets as wholes, and the starts of secrets before a `...`. A part that was cut out of a
 rendered value (the host of an address, the first 60 characters of a name) may be a part of a secret, which
-nobody would recognise. So whoever cuts asks here.
+nobody would recognise. So code that cuts asks here.
 
 The redactor is the one of the call that runs: the invoker sets it, as it sets the deadline.
 """

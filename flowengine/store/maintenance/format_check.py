@@ -40,7 +40,7 @@ _DRAIN: Final = (
 
 
 class FormatCheck:
-    """The check of one process: made once, by whoever needs it first. Thread-safe.
+    """The check of one process: made once, when it is first needed. Thread-safe.
 
     While it waits, it checks each `retry_s` seconds. A process that has stopped counts as alive for
     `alive_ms`.

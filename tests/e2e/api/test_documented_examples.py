@@ -29,7 +29,7 @@ VOLATILE = re.compile(r"(^seconds|_at|_s|correlation_id|headers|length|consumers
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
 MALFORMED = '{"name": "Analyse a user",\n "nodes": [}'
-MISSPELT = """\
+MISSPELLED = """\
 name: Analyse a user
 nodes:
   - id: fetch_data
@@ -155,7 +155,7 @@ REFUSALS: list[tuple[str, str, Ask]] = [
     ("/workflow", "malformed_document",
      lambda client: client.post("/workflow", content=MALFORMED.encode(), headers=JSON)),
     ("/workflow", "invalid_workflow",
-     lambda client: client.post("/workflow", content=MISSPELT.encode(), headers=YAML)),
+     lambda client: client.post("/workflow", content=MISSPELLED.encode(), headers=YAML)),
     ("/workflow", "unsupported_media_type",
      lambda client: client.post("/workflow", content=b"x", headers={"Content-Type": "text/plain"})),
     ("/workflow", "body_too_large",

@@ -41,7 +41,7 @@ def test_node_waits_for_a_worker_of_its_queue(narrow_stack: Stack) -> None:
 
 
 def test_unknown_queue_is_refused(narrow_stack: Stack) -> None:
-    """A worker of a misspelt queue would wait for ever. The error names the queues that exist."""
+    """A worker of a misspelled queue would wait for ever. The error names the queues that exist."""
     worker = narrow_stack.start_service("worker", "--queues", "worker,gpus")
     assert worker.wait(START_S) == 3
     said = "--queues: no handler uses the queue 'gpus'; the ones in use are gpu, worker"

@@ -243,7 +243,7 @@ def test_nothing_of_an_untrusted_folder_is_imported(tmp_path: Path, program: str
 
 
 def test_problems_name_what_a_document_says_without_acting_on_the_terminal(tmp_path: Path) -> None:
-    """Ids in a problem, and the name of the file itself, are spelt out; a problem stays one line."""
+    """Ids in a problem, and the name of the file itself, are escaped; a problem stays one line."""
     nodes = [
         {"id": "a", "handler": f"{HOSTILE}\n", "dependencies": [HOSTILE]},
         {"id": HOSTILE, "handler": "compute"},

@@ -80,5 +80,5 @@ def test_unknown_topic_names_the_nearest_and_all(word: str, hint: str) -> None:
 
 
 def test_unknown_topic_does_not_act_on_the_terminal() -> None:
-    """Escape sequences in it are spelt out."""
+    """Escape sequences in it are escaped."""
     assert "\x1b" not in run("\x1b[2J").stderr

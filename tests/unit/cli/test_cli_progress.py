@@ -185,7 +185,7 @@ def test_json_outcome_is_the_apis_shape() -> None:
 
 @pytest.mark.proves("escape-sequences")
 def test_nothing_that_a_server_said_acts_on_the_terminal() -> None:
-    """Names, messages and outputs come out spelt, one line each, in a pipe and on a terminal."""
+    """Names, messages and outputs come out escaped, one line each, in a pipe and on a terminal."""
     error = NodeError(
         code=HOSTILE,
         message=f"{HOSTILE}\ncompleted all",

@@ -175,7 +175,7 @@ def test_a_terminal_gets_readable_lines_that_no_value_can_forge(
 
 
 def test_a_traceback_does_not_act_on_the_terminal(start: Start) -> None:
-    """What an exception quotes is spelt out; the traceback keeps its lines."""
+    """What an exception quotes is escaped; the traceback keeps its lines."""
     sink = start(log_format="console")
     try:
         raise ValueError("\x1b[2J\x9b\u202e")

@@ -5,7 +5,7 @@ resolver that changes its answer between check and connect gains nothing. TLS st
 since httpcore passes that on by itself.
 
 This machine's own addresses are loopback by another name. The server of REDIS_URL is no target at all, since
-whoever can write there is the operator.
+a client that can write there is the operator.
 
 What comes before an answer is bounded too. A server may send interim answers (1xx, RFC 9110 section 15.2)
 before the real one; h11 bounds the head of each, and nothing but us bounds their number.
