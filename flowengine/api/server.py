@@ -45,18 +45,13 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
-    ready: Callable[[str, int], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs, for 5 seconds at most.
 
-    `host` and `port` are the settings' by default. `ready` gets the address and port that were bound.
-    Raises SettingsError when the address is open to others and nothing keeps them out. Raises
-    CannotRunError when it cannot be listened on.
+    `host` and `port` are the settings' by default. Raises SettingsError when the address is open to others
+    and nothing keeps them out, CannotRunError when it cannot be listened on.
     """
-    server = Server(app, settings, host=host, port=port)
-    if ready is not None:
-        ready(*server.address)
-    server.run()
+    Server(app, settings, host=host, port=port).run()
 
 
 class Server:

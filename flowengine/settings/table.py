@@ -220,7 +220,7 @@ SETTINGS: tuple[Setting, ...] = (
         "FLOWENGINE_MAX_RENDERED_CHARS",
         "limits.max_rendered_chars",
         whole(1, _GIB // 4),
-        "Characters that one template may render to.",
+        "Characters that all templates of one config may render to together.",
     ),
 )
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from flowengine.engine.ports import Committed, NodeState
+from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
@@ -15,7 +16,7 @@ from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
-from flowengine.workflow.plan import Plan
+from flowengine.workflow.plan import Plan, UnknownFormatError
 
 
 class RedisApiState:
@@ -42,8 +43,11 @@ class RedisApiState:
         return self._state.now()
 
     def plan(self, execution: str) -> Plan | None:
-        """The compiled plan."""
-        return self._state.plan(execution)
+        """The compiled plan. Raises StoredFormatError: it is of a version that this process does not know."""
+        try:
+            return self._state.plan(execution)
+        except UnknownFormatError as error:
+            raise StoredFormatError(f"execution '{execution}': {error}") from error
 
     def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None:
         """Keep a plan in memory that was just stored."""

@@ -120,6 +120,13 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         500, "Something went wrong here", "The log tells more under this correlation id."
     ),
     "store_unavailable": ProblemKind(503, "Redis cannot be used", "Redis did not answer within 6 s.", 5),
+    "stored_format": ProblemKind(
+        503,
+        "Redis holds the state of another version",
+        "this Redis holds state of format 1; this version reads formats 2 and later. "
+        "See: flowengine help operating",
+        30,
+    ),
     "store_full": ProblemKind(
         503,
         "Redis is close to its memory limit",

@@ -26,6 +26,7 @@ OF_ANY_ROUTE: Final = (
     "misdirected_request",
     "internal_error",
     "store_unavailable",
+    "stored_format",
     "store_full",
     "too_busy",
     "conflict",

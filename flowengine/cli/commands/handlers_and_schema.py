@@ -59,9 +59,9 @@ def _registry() -> Registry:
 
 def _unknown(name: str, registry: Registry) -> str:
     from flowengine.nearest_name import nearest_name
+    from flowengine.workflow.problems import did_you_mean
 
-    nearest = nearest_name(name, registry.names())
-    meant = "." if nearest is None else f"; did you mean '{nearest}'?"
+    meant = did_you_mean(nearest_name(name, registry.names())) or "."
     return plain_text(f"no handler called '{name}'{meant} Handlers: {', '.join(registry.names())}")
 
 

@@ -87,7 +87,7 @@ def _readable(text: str) -> str:
 
 def _unknown(topic: str) -> str:
     from flowengine.nearest_name import nearest_name
+    from flowengine.workflow.problems import did_you_mean
 
-    nearest = nearest_name(topic, TOPICS)
-    meant = "." if nearest is None else f"; did you mean '{nearest}'?"
+    meant = did_you_mean(nearest_name(topic, TOPICS)) or "."
     return f"there is no topic '{plain_text(topic)}'{meant} Topics: {', '.join(TOPICS)}"

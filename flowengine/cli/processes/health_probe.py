@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SILENT_S = 10
@@ -19,7 +20,7 @@ TIMEOUT_S = 3.0
 def main() -> int:
     """0 if a connection from this host waits for messages or did so just now, else 1."""
     try:
-        address, reply = _ask(os.environ.get("REDIS_URL", "redis://localhost:6379/0"))
+        address, reply = _ask(_url())
     except (OSError, ValueError) as error:
         print(f"Redis does not answer: {error}")  # noqa: T201 - the container engine keeps it
         return 1
@@ -37,6 +38,13 @@ def reads(client_list: str, *, address: str) -> bool:
         if host == address and fields.get("cmd") == "xreadgroup" and int(fields["idle"]) < SILENT_S:
             return True
     return False
+
+
+def _url() -> str:
+    """Where Redis is, by the same variables as the settings."""
+    if file := os.environ.get("REDIS_URL_FILE"):
+        return Path(file).read_text(encoding="utf-8").strip()
+    return os.environ.get("REDIS_URL") or "redis://localhost:6379/0"
 
 
 def _ask(url: str) -> tuple[str, bytes]:

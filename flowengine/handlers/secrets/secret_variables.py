@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from flowengine.execution.error_codes import SECRET_MISSING, SECRET_UNUSABLE
 from flowengine.plugin.errors import HandlerError
+from flowengine.settings.regular_file import read_regular
 
 PREFIX: Final = "FLOWENGINE_SECRET_"
 _FILE: Final = "_FILE"
@@ -89,24 +90,14 @@ def _mark(path: str) -> Mark:
 def _content_of(name: str, path: str) -> str:
     """The text of a file, without the white space at its end. Raises HandlerError: `secret_unusable`."""
     try:
-        return _read(path).decode().rstrip()
+        content = read_regular(Path(path), _MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise ValueError("it is larger than 64 KiB")
+        return content.decode().rstrip()
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text of at most 64 KiB"
+        reason = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
         raise HandlerError(
             SECRET_UNUSABLE.code, f"the file that {PREFIX}{name}{_FILE} names cannot be read: {reason}"
         ) from error
-
-
-def _read(path: str) -> bytes:
-    # Without O_NONBLOCK, to open a pipe would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError("too large")
-    return content

@@ -12,8 +12,10 @@ import msgspec
 import pytest
 import structlog
 
+from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.errors import (
     ConflictError,
+    StoredFormatError,
     StoreFullError,
     StoreUnavailableError,
     TooManyExecutionsError,
@@ -240,6 +242,7 @@ def test_a_trailing_slash_makes_no_difference(api: ServedApi) -> None:
     [
         (StoreUnavailableError("Redis refused"), 503, "store_unavailable", "5"),
         (StoreFullError("92 % of maxmemory"), 503, "store_full", "30"),
+        (StoredFormatError("state of format 1"), 503, "stored_format", "30"),
         (TooManyExecutionsError("too many", retry_after_s=7), 429, "too_many_executions", "7"),
         (ConflictError("others change it"), 503, "conflict", "1"),
     ],
@@ -252,6 +255,12 @@ def test_a_store_that_cannot_is_told_with_when_to_retry(
     answer = api.client.post("/workflow", json=ONE_NODE)
     assert assert_problem(answer, status, code)["detail"].startswith(str(error))
     assert answer.headers["retry-after"] == retry_after
+
+
+def test_every_way_in_which_the_store_fails_is_a_problem() -> None:
+    """A row for each, or the caller of a change would get a 500 that says nothing."""
+    kinds: set[type[StoreUnavailableError]] = {StoreUnavailableError, *StoreUnavailableError.__subclasses__()}
+    assert {kind.code for kind in kinds} <= PROBLEM_KINDS.keys()
 
 
 def test_an_unexpected_error_is_logged_and_gives_nothing_away(api: ServedApi) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -54,6 +55,36 @@ def test_probe_asks_a_real_server(
             with server.connect() as other:
                 other.xadd("q", {"a": "b"})
             reader.join()
+
+
+def test_probe_reads_the_file_that_names_the_server(
+    private_valkey: Callable[..., Valkey], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the containers are told it (REDIS_URL_FILE)."""
+    server = private_valkey()
+    file = tmp_path / "redis-url"
+    file.write_text(f"{server.url}\n")
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL_FILE", str(file))
+    with server.connect() as client:
+        client.xgroup_create("q", "g", id="0", mkstream=True)
+        reader = threading.Thread(target=_read, args=(client,))
+        reader.start()
+        try:
+            wait_until(lambda: probe.main() == 0, what="the probe's success")
+        finally:
+            with server.connect() as other:
+                other.xadd("q", {"a": "b"})
+            reader.join()
+
+
+def test_probe_fails_where_no_file_names_the_server(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A missing file is a reason, not a traceback."""
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "missing"))
+    assert probe.main() == 1
+    assert "missing" in capsys.readouterr().out
 
 
 def test_probe_fails_where_nothing_listens(

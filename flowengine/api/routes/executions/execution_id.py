@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
 import structlog
 from litestar import Request
 
@@ -34,9 +35,9 @@ async def call_about(
     request: Request[Any, Any, Any],
     execution_id: str,
     call: Callable[[Callable[[], bytes]], Awaitable[bytes]],
-    work: Callable[[], bytes],
+    work: Callable[[], msgspec.Struct],
 ) -> bytes:
-    """What `work` returns when `call` has run it in a thread. Log lines meanwhile name the execution.
+    """The view that `work` makes, as JSON, made in a thread by `call`. Its log lines name the execution.
 
     Raises ExecutionNotFoundError, without a call, for what cannot be an id.
     """
@@ -44,4 +45,4 @@ async def call_about(
         raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
     request.scope["state"][EXECUTION_ID] = execution_id
     with structlog.contextvars.bound_contextvars(execution_id=execution_id):
-        return await call(work)
+        return await call(lambda: msgspec.json.encode(work()))

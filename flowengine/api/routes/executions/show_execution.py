@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -106,7 +105,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
             request,
             execution_id,
             backend.calls.store,
-            lambda: msgspec.json.encode(backend.executions.status(execution_id)),
+            lambda: backend.executions.status(execution_id),
         )
         return json_response(data)
 

@@ -61,7 +61,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
             request,
             execution_id,
             backend.calls.results,
-            lambda: msgspec.json.encode(backend.executions.results(execution_id)),
+            lambda: backend.executions.results(execution_id),
         )
         return json_response(data)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -68,7 +67,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
                 request,
                 execution_id,
                 backend.calls.store,
-                lambda: msgspec.json.encode(executions.trigger(execution_id, correlation_id=correlation_id)),
+                lambda: executions.trigger(execution_id, correlation_id=correlation_id),
             )
         return json_response(data, 202, {"Location": path})
 
