@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
@@ -85,7 +84,7 @@ class ChangeEncoder:
         )
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
-        steps: Counter[str] = Counter()
+        steps: dict[str, int] = {}
         tally = {"unfinished": 0, "failed": 0, "bytes": 0}
         forgotten: list[str] = []
         events: list[Event] = []
@@ -96,8 +95,10 @@ class ChangeEncoder:
                     self._write(execution, change)
                 case Dispatch():
                     self._dispatch(execution, change)
+                case Happened(event=event):
+                    events.append(event)
                 case CountDown(node=node, completed=completed):
-                    steps[node] += step_of_counter(completed=completed)
+                    steps[node] = steps.get(node, 0) + step_of_counter(completed=completed)
                 case SetCounter(node=node, value=value):
                     self.commands.append(("HSET", self._keys.deps(execution), node, value))
                 case SetCounts(unfinished=unfinished, failed=failed):
@@ -112,8 +113,6 @@ class ChangeEncoder:
                     self._dropped.append(keys.deadline_member(execution, run, node, dispatch))
                 case ArmTimer(timer=timer, due=due):
                     self._arm(timer, due)
-                case Happened(event=event):
-                    events.append(event)
                 case Create():
                     self._create(execution, change)
                 case Begin():

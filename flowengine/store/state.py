@@ -91,16 +91,17 @@ class RedisState:
         `commits` whatever it finds: what is out of date is refused then. With `exact_time` the server is
         asked for the time.
         """
-        wanted = commands_of(self.keys, reading)
         replies = None
         fresh = not self.clock.is_old and not exact_time
         if commits and fresh:
-            replies = self.sessions.here().watched_ahead(wanted)
-        if replies is None and fresh:
-            replies = self.sessions.retrying_watch(wanted.names, wanted.reads)
-        elif replies is None:
-            *replies, time = self.sessions.retrying_watch(wanted.names, (*wanted.reads, ("TIME",)))
-            self.clock.seen(time)
+            replies = self.sessions.here().watched_ahead(reading)
+        if replies is None:
+            wanted = commands_of(self.keys, reading)
+            if fresh:
+                replies = self.sessions.retrying_watch(wanted.names, wanted.reads)
+            else:
+                *replies, time = self.sessions.retrying_watch(wanted.names, (*wanted.reads, ("TIME",)))
+                self.clock.seen(time)
         return RedisUnit(
             self.sessions.here(),
             self.keys,

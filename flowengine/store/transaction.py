@@ -4,7 +4,7 @@ nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, Dispatch, ForgetStart, Write
@@ -54,7 +54,12 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
             *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
         ),
+        reading,
     )
+
+
+_WRITE_A_NODE: Final = (Write, Dispatch)
+_NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
 
 
 class UnwatchedError(AssertionError):
@@ -126,14 +131,13 @@ class RedisUnit:
     def _refuse_unwatched(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Refuse to write what was not WATCHed: a defect that tests would seldom meet."""
         for execution, listed in changes.items():
+            controlled = execution in self._watched_controls
             for change in listed:
-                if isinstance(change, Write | Dispatch):
+                if isinstance(change, _WRITE_A_NODE):
                     node = change.node if isinstance(change, Write) else change.task.node
                     if (execution, node) not in self._watched:
                         raise UnwatchedError(f"'{node}' of '{execution}' is written and was not WATCHed")
-                elif isinstance(change, ForgetStart | ArmTimer):
-                    continue
-                if execution not in self._watched_controls:
+                if not controlled and not isinstance(change, _NEED_NO_CONTROL):
                     raise UnwatchedError(f"'{execution}' is changed and its control was not WATCHed")
 
     def abandon(self) -> None:

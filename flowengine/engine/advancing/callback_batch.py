@@ -86,10 +86,10 @@ class CallbackBatch:
         """Read and WATCH the nodes that a failure may take with it."""
         execution = callback.execution
         position = plan.index.get(callback.node)
-        if not is_awaited(self._lookup(execution)(callback.node), callback.dispatch):
+        if position is None or not is_awaited(self._lookup(execution)(callback.node), callback.dispatch):
             return
         most = BELOW_AT_FIRST
-        while position is not None:
+        while True:
             read = {name for of, name in self._read if of == execution}
             wanted = unread_below(plan, position, self._lookup(execution), read, most)
             if not wanted:

@@ -6,12 +6,12 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from flowengine.engine.ports import NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.messages import Callback
-from flowengine.execution.reports import Failed
+from flowengine.execution.reports import Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
 from flowengine.workflow.plan import Plan
@@ -23,6 +23,12 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
 
     What is below a failure is read afterwards, as far as it matters.
     """
+    if len(callbacks) == 1 and isinstance(callbacks[0].outcome, Completed):
+        (callback,) = callbacks
+        plan = plans[callback.execution]
+        position = None if plan is None else plan.index.get(callback.node)
+        if plan is not None and position is not None:
+            return reading_of_completion(plan, callback.execution, position, sizes)
     nodes: dict[NodeKey, None] = {}
     counts: dict[str, None] = {}
     for callback in callbacks:
@@ -30,8 +36,8 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
         position = None if plan is None else plan.index.get(callback.node)
         if plan is None or position is None:
             continue
-        failed = isinstance(callback.outcome, Failed)
-        nodes |= dict.fromkeys(_nodes_read(plan, callback.execution, position, sizes, failed=failed))
+        completed = isinstance(callback.outcome, Completed)
+        nodes |= dict.fromkeys(_nodes_read(plan, callback.execution, position, sizes, completed=completed))
         if not plan.children[position]:
             counts[callback.execution] = None
     controls = dict.fromkeys(callback.execution for callback in callbacks)
@@ -40,17 +46,13 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
 
 def reading_of_completion(plan: Plan, execution: str, position: int, sizes: Sizes) -> Reading:
     """The same, of one node's completion alone."""
-    nodes = tuple(_nodes_read(plan, execution, position, sizes, failed=False))
+    nodes = tuple(_nodes_read(plan, execution, position, sizes, completed=True))
     return Reading(nodes, (execution,), () if plan.children[position] else (execution,))
 
 
-def _nodes_read(
-    plan: Plan, execution: str, position: int, sizes: Sizes, *, failed: bool
-) -> Iterator[NodeKey]:
-    yield execution, plan.nodes[position].id
-    if not failed:
-        for child in children_with_it(plan, position, sizes, sizes.transaction_bytes):
-            yield execution, plan.nodes[child].id
+def _nodes_read(plan: Plan, execution: str, position: int, sizes: Sizes, *, completed: bool) -> list[NodeKey]:
+    with_it = children_with_it(plan, position, sizes, sizes.transaction_bytes) if completed else ()
+    return [(execution, plan.nodes[found].id) for found in (position, *with_it)]
 
 
 def expected(

@@ -218,7 +218,7 @@ class Runner:
         for field in fields:
             if reads_secret(config.get(field)):
                 raise HandlerError(
-                    "secret_not_allowed",
+                    codes.SECRET_NOT_ALLOWED.code,
                     f"config.{field} reads a secret, which the service would see; the operator can allow "
                     "that on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
                 )
@@ -299,7 +299,7 @@ class Runner:
         if not error.calls:
             return ()
         try:
-            data = self._secrets.redact_json(jsonvalue.encode(error.calls[-MOST_CALLS:]))
+            data = self._secrets.redact_json(_encoded(error.calls[-MOST_CALLS:]))
             return msgspec.json.decode(data, type=tuple[ModelCall, ...])
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")

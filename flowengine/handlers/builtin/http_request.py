@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from flowengine.execution.error_codes import INVALID_RESPONSE, RESPONSE_TOO_LARGE
+from flowengine.handlers.http.outgoing_request import Scalar, wrong_with_method, wrong_with_url
 from flowengine.handlers.http.request_bodies import FilePart, encoded_body
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
@@ -17,20 +18,6 @@ from flowengine.plugin.registry import handler
 from flowengine.settings.model import HttpSettings
 from flowengine.template import is_template
 
-Scalar = str | int | float | bool
-
-
-def _wrong_with_url(url: str) -> str | None:
-    from flowengine.handlers.http.outgoing_request import wrong_with_url
-
-    return wrong_with_url(url)
-
-
-def _wrong_with_method(method: str) -> str | None:
-    from flowengine.handlers.http.outgoing_request import wrong_with_method
-
-    return wrong_with_method(method)
-
 
 class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The request."""
@@ -38,14 +25,14 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     url: Annotated[
         str,
         msgspec.Meta(description="Where to: an http:// or https:// address."),
-        LiteralCheck(_wrong_with_url),
+        LiteralCheck(wrong_with_url),
     ]
     method: Annotated[
         str,
         msgspec.Meta(
             description="GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, or one of FLOWENGINE_HTTP_METHODS."
         ),
-        LiteralCheck(_wrong_with_method),
+        LiteralCheck(wrong_with_method),
     ] = "GET"
     headers: Annotated[
         dict[str, Scalar],

@@ -87,6 +87,8 @@ class BodyDecoder:
         self._decompressor: _Decompressor | None = None
         self._complete = True
         self._ended = False
+        self._held = b""
+        """What may be the beginning of a next member."""
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """The decoded bytes of `chunk`, in pieces. Raises BodyTooLargeError, BodyEncodingError."""
@@ -115,11 +117,13 @@ class BodyDecoder:
         yield chunk
 
     def _decompressed(self, chunk: bytes) -> Iterator[bytes]:
-        data = chunk
+        data, self._held = self._held + chunk, b""
         while data:
             self._step()
             if self._decompressor is None:
                 if self._ended and not self._goes_on(data):
+                    if _MEMBERS.get(self.coding or "", b"").startswith(data):
+                        self._held = data
                     return  # every client ignores padding after the end
                 self._decompressor = self._start(data)
             for piece in self._decompressor.pieces(data):

@@ -249,7 +249,7 @@ class _AsyncBoundedTransport(httpx.AsyncBaseTransport):
         _end_head(response)
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("an async transport answered with a sync stream")
-        decoder = BodyDecoder(response.headers.get("content-encoding", ""))
+        decoder = _decoder_of(response, request)
         unreadable = Unreadable() if response.is_error else None
         return httpx.Response(
             response.status_code,

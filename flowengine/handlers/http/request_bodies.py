@@ -18,6 +18,7 @@ from urllib.parse import quote_plus
 import msgspec
 
 from flowengine.execution.error_codes import INVALID_REQUEST
+from flowengine.handlers.http.reading.charsets import CHARSET_PARAMETER
 from flowengine.handlers.secrets.shown_text import quoted_part
 from flowengine.jsonvalue import UnencodableError, encode
 from flowengine.plugin.errors import HandlerError
@@ -33,7 +34,6 @@ _NEVER_JSON: Final = re.compile(
     r"(text|application)/xml\Z|.*\+xml\Z|text/(html|csv|css)\Z|(image|audio|video)/"
 )
 _MEDIA_TYPE: Final = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,200}\Z")
-_CHARSET: Final = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.IGNORECASE)
 _QUOTED: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
@@ -78,7 +78,7 @@ def encoded_body(body: Any, files: Files, content_type: str) -> Content:
 
 
 def _text(body: str, content_type: str) -> Content:
-    charset = _CHARSET.search(content_type)
+    charset = CHARSET_PARAMETER.search(content_type)
     if charset is not None:
         import webencodings
 

@@ -1,9 +1,9 @@
 """A whole HTTP call: at most three tries, the waits between them, and the record of each.
 
 A try is repeated after an answer with a passing error (`retry_waits`), a timeout or a connection failure. The
-waits are 1, 2, 4 s and 60 s at most, or what the service asks for, however long that is. If a wait would pass
-the node's deadline, the call fails at once and says so. Query strings, bodies and header values never reach a
-log.
+waits are 1 s and 2 s (FLOWENGINE_RETRY_BASE_SECONDS, and twice that), or what the service asks for, however
+long that is. If a wait would pass the node's deadline, the call fails at once and says so. Query strings,
+bodies and header values never reach a log.
 """
 
 from __future__ import annotations

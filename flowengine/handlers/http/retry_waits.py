@@ -21,7 +21,7 @@ from flowengine.jsonvalue import JsonValue, NotJsonError, decode_bounded
 RETRIED_CLIENT_ERRORS: Final = frozenset({408, 409, 425, 429})
 NEVER_RETRIED_SERVER_ERRORS: Final = frozenset({501})
 
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
+NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
 _DURATION: Final = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|us|µs|ns|d|h|m|s))+\Z")
 _DURATION_PART: Final = re.compile(r"([0-9.]+)(ms|us|µs|ns|d|h|m|s)")
 _UNIT_SECONDS: Final = {
@@ -41,8 +41,7 @@ _RESET_NAME: Final = re.compile(r"(?P<of>(x-)?rate-?limit(-[a-z-]+?)?)-reset(?P<
 _RATE_LIMIT_ITEM: Final = re.compile(
     r"[;,\s](?P<key>r|t|remaining|reset)\s*=\s*(?P<value>[0-9]{1,12})(?![0-9.])"
 )
-# A limit that no waiting fills up again: money, a plan, an account.
-_QUOTA_CODES: Final = frozenset(
+QUOTA_CODES: Final = frozenset(
     {
         "insufficient_quota",
         "billing_hard_limit_reached",
@@ -52,11 +51,13 @@ _QUOTA_CODES: Final = frozenset(
         "insufficient_funds",
         "credit_balance_too_low",
         "quota_exceeded",
-        "account_deactivated",
+        "exceeded_current_quota",
+        "budget_exceeded",
     }
 )
+"""What services call a limit of money or of a plan, which no waiting fills up again."""
+_NEVER_PASSING: Final = {*QUOTA_CODES, "account_deactivated"}
 _MAX_NAME_CHARS: Final = 100
-_MOST_READ_BYTES: Final = 64 * 1024
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ def http_date(value: str | None) -> datetime | None:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.match(text.strip()) else None
+    return float(text) if NUMBER.match(text.strip()) else None
 
 
 class _Reset(msgspec.Struct, frozen=True):
@@ -205,13 +206,11 @@ def _rfc_3339(text: str) -> datetime | None:
 
 def _quota_code(answer: Answer) -> str | None:
     """The code of an error that says that money or a plan is used up, and not a rate."""
-    if len(answer.body) > _MOST_READ_BYTES:
-        return None
     try:
         value = decode_bounded(answer.body)
     except NotJsonError:
         return None
-    return next((code for code in _codes(value) if code in _QUOTA_CODES), None)
+    return next((code for code in _codes(value) if code in _NEVER_PASSING), None)
 
 
 def _codes(value: JsonValue) -> Iterator[str]:

@@ -28,14 +28,13 @@ from flowengine.execution.error_codes import (
     ErrorCode,
 )
 from flowengine.handlers.http.outgoing_request import without_secret_parts
-from flowengine.handlers.secrets.shown_text import redacted
+from flowengine.handlers.secrets.shown_text import CUT, redacted
 from flowengine.plaintext import encodable_text
-from flowengine.plugin.errors import AttemptError, HandlerError
+from flowengine.plugin.errors import AttemptError, HandlerError, ModelCall
 
 MAX_MESSAGE_CHARS: Final = 2000
 _MOST_SEARCHED_CHARS: Final = 32 * 1024
 _MOST_OF_GROUP: Final = 3
-_CUT: Final = "..."
 _OURS: Final = str(Path(__file__).parents[2])
 _INSTALLED: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _MAX_NAME_CHARS: Final = 100
@@ -101,12 +100,16 @@ def _on_purpose(error: HandlerError) -> HandlerError:
     code, message = _as_plain(getattr(error, "code", None)), _as_plain(getattr(error, "message", None))
     if not isinstance(code, str) or not isinstance(message, str) or not code:
         return _defect(error, lambda _, most: _cut_to(_wrong_parts(error, code, message), most))
-    given = getattr(error, "errors", ())
-    errors = tuple(map(_stored_try, given)) if isinstance(given, list | tuple) else ()
+    tried, called = getattr(error, "errors", None), getattr(error, "calls", None)
+    errors = tuple(map(_stored_try, tried)) if isinstance(tried, list | tuple) else ()
+    calls = tuple(filter(_is_call, called)) if isinstance(called, list | tuple) else ()
     is_text = type(error.code) is type(error.message) is str
-    is_same = is_text and (error.code, error.message, given) == (code, message, errors)
-    calls = getattr(error, "calls", ())
+    is_same = is_text and (error.code, error.message, tried, called) == (code, message, errors, calls)
     return error if is_same else HandlerError(code, message, errors=errors, calls=calls)
+
+
+def _is_call(part: object) -> bool:
+    return type(part) is ModelCall
 
 
 def _as_plain(part: object) -> object:
@@ -152,7 +155,7 @@ def _plain(text: str) -> str:
 
 
 def _cut_to(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - len(_CUT)]}{_CUT}"
+    return text if len(text) <= most else f"{text[: most - len(CUT)]}{CUT}"
 
 
 def place_of(error: BaseException) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from flowengine.execution import error_codes
 from flowengine.execution.error_codes import ErrorCode
+from flowengine.handlers.http.retry_waits import QUOTA_CODES
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +53,7 @@ _TABLE: Final = (
             code=error_codes.LLM_QUOTA_EXCEEDED,
             says="the account's quota or credit at the service is used up",
         ),
-        names="insufficient_quota exceeded_current_quota billing_hard_limit_reached billing_not_active "
-        "insufficient_balance insufficient_credits budget_exceeded",
+        names=" ".join(sorted(QUOTA_CODES)),
         words=r"insufficient (balance|credits?|funds|quota)|credit balance is too low|requires more credits"
         r"|budget has been exceeded",
         statuses=frozenset({402}),

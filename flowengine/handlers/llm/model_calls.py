@@ -73,7 +73,8 @@ class _Tried(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelCalls:
-    """Asks until there is an answer. `calls` lists every call, the newest 20."""
+    """Asks until there is an answer. `calls` lists the newest 20 calls; those without usage are dropped
+    first."""
 
     def __init__(self, request: ChatRequest, context: Context, settings: LlmSettings) -> None:
         self.calls: list[ModelCall] = []

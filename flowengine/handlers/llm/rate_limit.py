@@ -12,9 +12,8 @@ from typing import Final
 import msgspec
 
 from flowengine.handlers.http.answer import Answer
-from flowengine.handlers.http.retry_waits import asked_wait
+from flowengine.handlers.http.retry_waits import NUMBER, asked_wait
 
-_NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
 _DURATION: Final = re.compile(
     r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?\Z"
 )
@@ -55,7 +54,7 @@ def _in_words(sentence: str) -> float | None:
         return _seconds(duration)
     written = _WRITTEN.match(said)
     number = written[1].rstrip(".") if written else ""
-    return float(number) * _UNITS[written[2].lower()] if written and _NUMBER.match(number) else None
+    return float(number) * _UNITS[written[2].lower()] if written and NUMBER.match(number) else None
 
 
 def _seconds(found: re.Match[str]) -> float:

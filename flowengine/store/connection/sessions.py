@@ -52,10 +52,14 @@ class Commands(list[Command]):
 
 
 class WatchedReads(msgspec.Struct, frozen=True):
-    """Names to WATCH, and the reads that decide what is written."""
+    """Names to WATCH, and the reads that decide what is written.
+
+    `asked` is what they were made from: of what is equal, the same is WATCHed and read.
+    """
 
     names: tuple[str, ...]
     reads: tuple[Command, ...]
+    asked: object
 
 
 class _Ahead(msgspec.Struct, frozen=True):
@@ -73,6 +77,7 @@ class Session:
 
     def __init__(self, connection: ConnectionInterface, *, ahead_for_s: float = READ_AHEAD_FOR_S) -> None:
         self._connection = connection
+        self._lean = connection if isinstance(connection, LeanConnection | LeanUnixConnection) else None
         self._ahead_for_s = ahead_for_s
         self._watching = False
         self._ahead: _Ahead | None = None
@@ -154,13 +159,13 @@ class Session:
             raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
         return None if result is None else self._accepted(result)
 
-    def watched_ahead(self, reading: WatchedReads) -> list[Any] | None:
-        """The replies of exactly this reading, if the last transaction was followed by it just now."""
+    def watched_ahead(self, asked: object) -> list[Any] | None:
+        """The replies of what was made from this, if the last transaction was followed by it just now."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
         current = time.monotonic() - ahead.at < self._ahead_for_s and self._connection.is_connected
-        if not current or ahead.reading != reading:
+        if not current or ahead.reading.asked != asked:
             self._luck = max(0, self._luck - 1)
             return None
         self._luck = READ_AHEAD_TRIES
@@ -215,8 +220,8 @@ class Session:
         connection = self._connection
         try:
             connection.send_packed_command(connection.pack_commands(commands), check_health=check_health)
-            if isinstance(connection, LeanConnection | LeanUnixConnection):
-                return connection.read_replies(len(commands))
+            if self._lean is not None:
+                return self._lean.read_replies(len(commands))
             return [_read(connection) for _ in commands]
         except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             self.discard()

@@ -33,8 +33,8 @@ MUTANTS: Final = (
     Mutant(
         "a child is read before it is dispatched with its parent's end",
         _in("advancing/reads"),
-        "    if not failed:\n",
-        "    if False:\n",
+        "if completed else ()",
+        "if False else ()",
     ),
     Mutant(
         "only a pending node is dispatched",

@@ -83,7 +83,7 @@ MUTANTS: Final = (
     Mutant(
         "nothing is written of an execution whose control was not WATCHed",
         _in("transaction"),
-        "                if execution not in self._watched_controls:\n",
+        "                if not controlled and not isinstance(change, _NEED_NO_CONTROL):\n",
         "                if False:\n",
         tests=TRANSACTION,
     ),
@@ -129,7 +129,7 @@ MUTANTS: Final = (
     Mutant(
         "only what was asked for is given from what was read ahead",
         _in("connection/sessions"),
-        "if not current or ahead.reading != reading:",
+        "if not current or ahead.reading.asked != asked:",
         "if not current:",
     ),
     Mutant(

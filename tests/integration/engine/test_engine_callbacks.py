@@ -52,6 +52,24 @@ def test_a_callback_twice_in_one_batch_counts_once(
     check_invariants()
 
 
+def test_a_failure_of_a_node_that_the_plan_does_not_have_is_let_go(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """It changes nothing, and comes back to nobody."""
+    execution = begun(harness, JOIN)
+    harness.script = failing_in(1, "a")
+    harness.run_tasks("a")
+    real = harness.callback_of("a")
+    strange = msgspec.structs.replace(real, payload=real.payload.replace(b'"a"', b'"nobody"', 1))
+    assert harness.deliver(harness.orchestrators[0], strange)
+    assert not harness.errors
+    assert harness.statuses(execution) == {**A_COMPLETED, "a": "queued"}
+    assert harness.deliver(harness.orchestrators[0], real)
+    harness.drain()
+    assert harness.statuses(execution)["a"] == "failed"
+    check_invariants()
+
+
 @pytest.mark.proves("callback-in-two-batches")
 def test_a_callback_in_two_batches_counts_once(harness: Harness, check_invariants: CheckEverything) -> None:
     """A copy that comes later finds the node out of flight."""

@@ -140,15 +140,15 @@ def test_each_thread_has_a_session_of_its_own(sessions: Sessions) -> None:
     assert theirs[0] is not sessions.here()
 
 
-NEXT = WatchedReads(("k",), (("GET", "k"),))
+NEXT = WatchedReads(("k",), (("GET", "k"),), "what k holds")
 
 
 def test_what_comes_next_is_read_with_a_transaction(sessions: Sessions, redis_client: redis.Redis) -> None:
     """The replies are those of the moment after it, and are given once."""
     session = sessions.here()
     assert session.transact([("SET", "k", "ours")], session.epoch, NEXT) == [b"OK"]
-    assert session.watched_ahead(NEXT) == [b"ours"]
-    assert session.watched_ahead(NEXT) is None
+    assert session.watched_ahead(NEXT.asked) == [b"ours"]
+    assert session.watched_ahead(NEXT.asked) is None
 
 
 def test_what_was_read_ahead_is_watched(sessions: Sessions, redis_client: redis.Redis) -> None:
@@ -156,7 +156,7 @@ def test_what_was_read_ahead_is_watched(sessions: Sessions, redis_client: redis.
     session = sessions.here()
     session.transact([("SET", "other", "1")], session.epoch, NEXT)
     redis_client.set("k", "theirs")
-    assert session.watched_ahead(NEXT) == [None]
+    assert session.watched_ahead(NEXT.asked) == [None]
     assert session.transact([("SET", "k", "ours")], session.epoch) is None
     assert redis_client.get("k") == b"theirs"
 
@@ -170,14 +170,14 @@ def test_what_nobody_asks_for_disturbs_no_other_unit(sessions: Sessions, redis_c
     assert session.transact([("SET", "other", "2")], session.epoch, NEXT) == [b"OK"]
     redis_client.set("k", "theirs again")
     assert session.write([("SET", "other", "3")]) == [b"OK"]
-    assert session.watched_ahead(NEXT) is None
+    assert session.watched_ahead(NEXT.asked) is None
 
 
 def test_other_readings_are_not_given(sessions: Sessions) -> None:
     """Only exactly what was asked for."""
     session = sessions.here()
     session.transact([("SET", "other", "1")], session.epoch, NEXT)
-    assert session.watched_ahead(WatchedReads(("k",), (("GET", "k"), ("TIME",)))) is None
+    assert session.watched_ahead("what k holds, and when") is None
 
 
 def test_older_readings_are_not_given(valkey: Valkey) -> None:
@@ -185,7 +185,7 @@ def test_older_readings_are_not_given(valkey: Valkey) -> None:
     with connect(valkey.url) as client:
         session = Sessions(client, ahead_for_s=0.0).here()
         session.transact([("SET", "other", "1")], session.epoch, NEXT)
-        assert session.watched_ahead(NEXT) is None
+        assert session.watched_ahead(NEXT.asked) is None
         session.discard()
 
 
@@ -198,7 +198,7 @@ def test_nothing_is_given_from_a_connection_that_is_gone(
     cut(session, redis_client)
     with pytest.raises(StoreUnavailableError):
         session.call([("PING",)])
-    assert session.watched_ahead(NEXT) is None
+    assert session.watched_ahead(NEXT.asked) is None
 
 
 def test_a_refused_transaction_reads_ahead_all_the_same(
@@ -212,15 +212,15 @@ def test_a_refused_transaction_reads_ahead_all_the_same(
     assert redis_client.get("other") == b"theirs"
     with pytest.raises(StoreUnavailableError, match="refused"):
         session.transact([("SET", "k")], session.epoch, NEXT)
-    assert session.watched_ahead(NEXT) is None
+    assert session.watched_ahead(NEXT.asked) is None
     assert session.write([("SET", "k", "1")]) == [b"OK"]
 
 
 def test_an_error_among_what_is_read_ahead_is_nobodys_error(sessions: Sessions) -> None:
     """The transaction is done; what could not be read is read again, and then complained about."""
     session = sessions.here()
-    wrong = WatchedReads(("k",), (("HGET", "k", "field"),))
+    wrong = WatchedReads(("k",), (("HGET", "k", "field"),), "a field of k")
     assert session.transact([("SET", "k", "1")], session.epoch, wrong) == [b"OK"]
-    assert session.watched_ahead(wrong) is None
+    assert session.watched_ahead(wrong.asked) is None
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         session.watch(wrong.names, wrong.reads)

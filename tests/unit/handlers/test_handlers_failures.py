@@ -78,6 +78,20 @@ class SpeaksError(Exception):
         return Shouted("spoken")
 
 
+class HalfBuiltError(HandlerError):
+    """Its author forgot `super().__init__`."""
+
+    def __init__(self) -> None:
+        self.code, self.message = "half", "built"
+
+
+class Undecided:
+    """Neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise ExitsError("x")
+
+
 def cyclic() -> list[object]:
     """A list that holds itself."""
     found: list[object] = ["cycle"]
@@ -115,6 +129,9 @@ CASES: dict[str, tuple[Callable[[], BaseException], str, str]] = {
     "half in a code": (lambda: HandlerError("c\ud800", "m\udcff"), "c\\ud800", "m\\udcff"),
     "text of its own": (lambda: HandlerError(Shouted("c"), Shouted("m")), "c", "m"),
     "unbuilt": (UnbuiltError, "handler_error", "UnbuiltError"),
+    "half built": (HalfBuiltError, "half", "built"),
+    "odd calls": (lambda: HandlerError("c", "m", calls=odd(Undecided())), "c", "m"),
+    "odd call": (lambda: HandlerError("c", "m", calls=odd([Undecided()])), "c", "m"),
     "raising": (lambda: RaisingError("c", "m"), "handler_error", "cannot be described"),
     "exits": (lambda: ExitsError("x"), "handler_error", "ExitsError: (its message cannot be shown)"),
     "exits inside": (lambda: HandlerError("c", odd(ExitsError("x"))), "handler_error", "(ExitsError)"),
@@ -197,7 +214,7 @@ def test_any_exception_becomes_a_failure_that_can_be_stored(
     assert (found.code, part in found.message) == (code, True), found.message
     assert len(found.message) < 40_000
     assert all(isinstance(tried, AttemptError) for tried in found.errors)
-    assert encode([found.code, found.message, found.errors])
+    assert encode([found.code, found.message, found.errors, found.calls])
     if found.code == "handler_error":
         assert len(found.message) <= MAX_MESSAGE_CHARS
 

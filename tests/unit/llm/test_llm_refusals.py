@@ -10,10 +10,13 @@ from flowengine.handlers.llm.answers.provider_error import (
     is_error,
     refusal_in,
     refusal_in_text,
+    sentence_of,
     without_key,
 )
 from flowengine.handlers.llm.answers.tolerant_json import read_tolerant
 from flowengine.handlers.llm.failure_table import Refusal, meaning_of
+from flowengine.handlers.secrets.redaction import Secrets
+from flowengine.handlers.secrets.shown_text import redacting
 
 SAID: list[tuple[str, int, bytes, str, bool, str]] = [
     # OpenAI
@@ -164,6 +167,8 @@ SAID: list[tuple[str, int, bytes, str, bool, str]] = [
     ("tgi context", 422,
      b'{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096","error_type":"validation"}',
      "llm_context_length_exceeded", False, "must be <= 4096"),
+    ("a gateway's quota", 429, b'{"error":{"message":"No more","code":"quota_exceeded"}}',
+     "llm_quota_exceeded", False, "No more"),
     ("anthropic overloaded", 529,
      b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
      "http_server_error", True, "Overloaded"),
@@ -296,3 +301,12 @@ def test_what_a_service_shows_of_a_refused_key_is_not_repeated(shown: str) -> No
 def test_a_long_sentence_costs_nothing(words: str) -> None:
     """Only its beginning is looked at."""
     assert meaning_of(Refusal(status=400, sentence=words)).code.permanent is not None
+
+
+def test_a_sentence_that_is_cut_shows_no_part_of_a_secret() -> None:
+    """A service that repeats a key so often that the last one is cut in two."""
+    secret = "key-" + "0123456789" * 20
+    secrets = Secrets({"FLOWENGINE_SECRET_KEY": secret})
+    with redacting(secrets.redact):
+        said = sentence_of(" ".join([secret] * 100))
+    assert "0123" not in secrets.redact(said)

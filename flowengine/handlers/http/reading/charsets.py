@@ -22,7 +22,7 @@ _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_PARAMETER: Final = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.IGNORECASE)
+CHARSET_PARAMETER: Final = re.compile(r";\s*charset\s*=\s*[\"']?([\w.:+-]{1,40})", re.IGNORECASE)
 _DECLARED: Final = (
     re.compile(rb"\A\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*[\"']([\w.:+-]{1,40})[\"']"),
     re.compile(rb"\A@charset \"([\w.:+-]{1,40})\";"),
@@ -131,7 +131,7 @@ def _wide_markup(start: bytes) -> str | None:
 
 
 def _charset_in(content_type: str) -> str | None:
-    found = _PARAMETER.search(content_type)
+    found = CHARSET_PARAMETER.search(content_type)
     return _codec(found[1]) if found else None
 
 

@@ -12,12 +12,11 @@ from typing import Final
 
 from flowengine.handlers.llm.answers.tolerant_json import as_json
 from flowengine.handlers.llm.failure_table import Refusal
-from flowengine.handlers.secrets.shown_text import redacted
+from flowengine.handlers.secrets.shown_text import CUT, redacted
 from flowengine.jsonvalue import JsonValue, encode
 
 MAX_SENTENCE_CHARS: Final = 500
 
-_CUT: Final = "..."
 _MOST_NAMES: Final = 8
 _MOST_DEPTH: Final = 4
 _SENTENCES: Final = (
@@ -71,11 +70,12 @@ def sentence_of(text: str) -> str:
 
     Secrets are taken out before it is cut.
     """
-    text = redacted(text[: 16 * MAX_SENTENCE_CHARS])
+    most = 16 * MAX_SENTENCE_CHARS
+    text = redacted(text if len(text) <= most else text[:most] + CUT)
     line = " ".join(text[: 8 * MAX_SENTENCE_CHARS].split())
     if len(line) <= MAX_SENTENCE_CHARS and len(text) <= 8 * MAX_SENTENCE_CHARS:
         return line
-    return f"{line[: MAX_SENTENCE_CHARS - len(_CUT)]}{_CUT}"
+    return f"{line[: MAX_SENTENCE_CHARS - len(CUT)]}{CUT}"
 
 
 def without_key(sentence: str) -> str:

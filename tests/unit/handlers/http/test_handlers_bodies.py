@@ -6,6 +6,7 @@ import gzip
 import itertools
 import sys
 import zlib
+from collections.abc import Callable
 
 import brotli
 import pytest
@@ -48,6 +49,17 @@ def test_bodies_are_decoded_in_any_chunking() -> None:
     assert decoded("deflate", bare.compress(data) + bare.flush()) == data
     assert decoded("identity", b"a", b"b") == b"ab"
     assert decoded("gzip") == b""
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_members_may_be_cut_anywhere(encoding: str, pack: Callable[[bytes], bytes], size: int) -> None:
+    """Even within the first bytes of the next one, by which it is known. What else follows is padding."""
+    packed = pack(b"first ") + pack(b"second ") + pack(b"third")
+    chunks = [packed[at : at + size] for at in range(0, len(packed), size)]
+    assert decoded(encoding, *chunks) == b"first second third"
+    assert decoded(encoding, *chunks, b"\0", b"\0") == b"first second third"
+    assert decoded(encoding, *chunks, packed[:1]) == b"first second third"
 
 
 def test_a_gzip_bomb_ends_at_the_limit() -> None:

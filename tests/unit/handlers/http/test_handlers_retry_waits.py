@@ -112,6 +112,8 @@ def test_a_limit_that_is_reset_says_nothing_about_a_failure() -> None:
         {"error": "QUOTA_EXCEEDED"},
         {"errors": [{"code": "billing_hard_limit_reached"}]},
         {"code": "insufficient_balance"},
+        {"code": "budget_exceeded"},
+        {"code": "account_deactivated"},
     ],
 )
 def test_a_quota_that_is_used_up_is_not_waited_for(body: object) -> None:
