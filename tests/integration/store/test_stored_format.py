@@ -33,18 +33,33 @@ def state(valkey: Valkey) -> Iterator[RedisState]:
     client.close()
 
 
+def lifetimes(client: redis.Redis) -> dict[bytes | str, int]:
+    """Each key, whosever it is, with the milliseconds that it has left: -1 when it stays."""
+    return {key: client.pttl(key) for key in client.keys("*")}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_fixture_is_what_dump_says_of_it(redis_client: redis.Redis, version: int) -> None:
+    """What cannot be told from a dump cannot be told from a fixture either."""
+    found = stored_formats.load(redis_client, version)
+    text = (stored_formats.FIXTURES / f"stored_format_{version}.json").read_text()
+    assert stored_formats.dump(redis_client, version, found.executions) == text
+
+
 @pytest.mark.proves("older-format")
 def test_state_of_format_1_is_refused_with_the_way_to_drain_it(
     state: RedisState, redis_client: redis.Redis
 ) -> None:
     """Nothing is written, so that the older version can go on with it."""
-    stored_formats.load(redis_client, 1)
-    before = sorted(redis_client.keys())
+    found = stored_formats.load(redis_client, 1)
+    before = stored_formats.dump(redis_client, 1, found.executions)
+    expiring = lifetimes(redis_client)
     with pytest.raises(StoredFormatError, match="let its executions end under"):
         FormatCheck(state).ensure()
     with pytest.raises(StoredFormatError):
         FormatCheck(state).wait(threading.Event())
-    assert sorted(redis_client.keys()) == before
+    assert stored_formats.dump(redis_client, 1, found.executions) == before
+    assert lifetimes(redis_client) == expiring
 
 
 @pytest.mark.parametrize("left", ["failed", "completed", "running", "triggered", "pending"])
