@@ -10,7 +10,8 @@ import pytest
 from tests.e2e.documents import add, node, workflow
 from tests.e2e.odd_handlers import ODD_FAILURES, ODD_RESULTS
 from tests.support.rigs.stack_processes import Ended, Stack
-from tests.support.servers.http_server import HttpServer, Reply, free_port, json_reply
+from tests.support.servers.http_server import HttpServer, Reply, json_reply
+from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from collections.abc import Iterator
 
 import brotli
 import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.rigs.handler_runs import Runs, running
-from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, json_reply, serving
+from tests.support.rigs.handler_runs import Runs
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, json_reply
 from tests.support.servers.raw_answers import answering
 
 if sys.version_info >= (3, 14):
@@ -22,20 +21,6 @@ else:
     from backports import zstd
 
 PNG = b"\x89PNG\r\n\x1a\n\x00"
-
-
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """A server of the test's own."""
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """Handlers that may call it, and retry at once."""
-    with running() as made:
-        yield made
 
 
 def called(runs: Runs, server: HttpServer, *replies: Reply, **config: JsonValue) -> dict[str, JsonValue]:

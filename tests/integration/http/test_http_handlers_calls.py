@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
-from tests.support.rigs.handler_runs import Runs, running
+from tests.support.rigs.handler_runs import Runs
 from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
-
-
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """A server of the test's own."""
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """Handlers that may call it."""
-    with running() as made:
-        yield made
 
 
 def failure(runs: Runs, config: dict[str, JsonValue], name: str = "http_request") -> HandlerError:

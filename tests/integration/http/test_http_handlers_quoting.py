@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 
 import msgspec
@@ -16,8 +16,9 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, handler
 from flowengine.plugin.registry import marked
 from flowengine.settings import Settings
-from tests.support.rigs.handler_runs import Runs, running
-from tests.support.servers.http_server import Reply, free_port, serving
+from tests.support.rigs.handler_runs import Runs
+from tests.support.servers.http_server import Reply, serving
+from tests.support.servers.valkey import free_port
 
 PARTS = ("canary-a", "canary-b", "canary-c")
 
@@ -42,13 +43,6 @@ async def fetch_async(config: Fetch, context: Context) -> str:
     response = await context.async_http().get(config.url)
     response.raise_for_status()
     return response.text
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """What makes contexts, and keeps what is logged."""
-    with running() as made:
-        yield made
 
 
 def built_in() -> Handler:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -11,23 +10,10 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError, HandlerTimeoutError
-from tests.support.rigs.handler_runs import Runs, running
-from tests.support.servers.http_server import HttpServer, Reply, free_port, json_reply, serving
+from tests.support.rigs.handler_runs import Runs
+from tests.support.servers.http_server import HttpServer, Reply, json_reply
 from tests.support.servers.raw_answers import answering
-
-
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """A server of the test's own."""
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """Handlers that may call it, and retry at once."""
-    with running() as made:
-        yield made
+from tests.support.servers.valkey import free_port
 
 
 def failure(

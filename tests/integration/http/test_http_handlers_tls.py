@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
 from flowengine.plugin import HandlerError
 from flowengine.settings import Settings
-from tests.support.rigs.handler_runs import Runs, running
+from tests.support.rigs.handler_runs import Runs
 from tests.support.servers.http_server import serving
 from tests.support.servers.raw_answers import answering
 
@@ -37,13 +36,6 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> Path:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
     return path
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """Handlers that trust the usual authorities."""
-    with running() as made:
-        yield made
 
 
 def server_tls(authority: trustme.CA, name: str) -> ssl.SSLContext:

@@ -8,7 +8,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerTimeoutError
 from tests.support.rigs.handler_runs import Runs, running
 from tests.support.rigs.llm_runs import ASK, ask, failing
-from tests.support.servers.http_server import free_port, serving
+from tests.support.servers.http_server import serving
 from tests.support.servers.model_server import (
     EVENTS,
     ModelReply,
@@ -19,6 +19,7 @@ from tests.support.servers.model_server import (
     streamed,
     whole,
 )
+from tests.support.servers.valkey import free_port
 
 SLOW_DOWN = {"error": {"message": "slow down", "code": 429}}
 

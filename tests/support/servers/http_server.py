@@ -14,17 +14,18 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-import socket
 import threading
 import time
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+
+from tests.support.servers.threaded_server import ThreadedServer
 
 LOOK_EVERY_S = 0.02
 """At whether it is to stop, while an answer is held back."""
@@ -86,23 +87,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
 
-class HttpServer:
+class HttpServer(ThreadedServer):
     """A running server. Make one with `serving`."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.calls: list[Call] = []
-        self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._answers: dict[str, list[Reply]] = defaultdict(list)
-        handler = type("BoundRequest", (_Request,), {"owner": self})
-        self._server = _QuietServer((host, 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
+        super().__init__(host, _Request)
 
     def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
         """The address of a path of this server."""
@@ -130,21 +122,6 @@ class HttpServer:
             if not planned:
                 return json_reply(_echo(call))
             return planned.pop(0) if len(planned) > 1 else planned[0]
-
-    def stop(self) -> None:
-        """Stop answering, slow answers included, and free the port."""
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
-
-
-class _QuietServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is what some tests are about."""
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -227,10 +204,3 @@ def serving(host: str = "127.0.0.1") -> Iterator[HttpServer]:
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -15,10 +15,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
+
+from tests.support.servers.threaded_server import ThreadedServer
 
 Part: TypeAlias = bytes | float
 """Bytes to send, or seconds to send nothing."""
@@ -92,7 +94,7 @@ def completion(
     }
 
 
-class ModelServer:
+class ModelServer(ThreadedServer):
     """A running server. Make one with `model_server`."""
 
     def __init__(self) -> None:
@@ -100,19 +102,10 @@ class ModelServer:
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.at: list[float] = []
-        self.stopping = threading.Event()
         self.decide: Callable[[dict[str, Any]], ModelReply] = self._planned
         self._lock = threading.Lock()
         self._replies: list[ModelReply] = []
-        handler = type("BoundModelRequest", (_Request,), {"owner": self})
-        self._server = _QuietServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
+        super().__init__("127.0.0.1", _Request)
 
     def base_url(self, path: str = "/v1") -> str:
         """What LLM_BASE_URL is to be."""
@@ -133,21 +126,6 @@ class ModelServer:
 
     def _planned(self, asked: dict[str, Any]) -> ModelReply:
         return self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-
-    def stop(self) -> None:
-        """Stop answering, and free the port."""
-        self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
-
-
-class _QuietServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is what some tests are about."""
 
 
 class _Request(BaseHTTPRequestHandler):
