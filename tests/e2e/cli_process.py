@@ -54,6 +54,12 @@ class CliProcess:
             self.process.kill()
             raise
 
+    def close(self) -> None:
+        """Kill it, whatever it does; nothing of it may be left after that."""
+        self.process.kill()
+        self.process.wait()
+        self.await_nothing_left()
+
     def interrupt(self) -> None:
         """What Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)

@@ -36,9 +36,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for command in started:
-        command.process.kill()
-        command.process.wait()
-        command.await_nothing_left()
+        command.close()
 
 
 def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:

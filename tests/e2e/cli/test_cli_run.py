@@ -69,9 +69,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for command in started:
-        command.process.kill()
-        command.process.wait()
-        command.await_nothing_left()
+        command.close()
 
 
 def test_example_runs_to_its_end(start: Start) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, handler
-from flowengine.plugin.registry import marked
-from tests.support.rigs.handler_runs import Runs, running
-from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, serving
+from tests.support.rigs.handler_runs import Runs, described
+from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply
 
 
 class Fetch(msgspec.Struct):
@@ -36,26 +34,10 @@ async def fetch_async(config: Fetch, context: Context) -> dict[str, str]:
     return {"result": response.text}
 
 
-@pytest.fixture
-def server() -> Iterator[HttpServer]:
-    """A server of the test's own."""
-    with serving() as made:
-        yield made
-
-
-@pytest.fixture
-def runs() -> Iterator[Runs]:
-    """Handlers that may call it."""
-    with running() as made:
-        yield made
-
-
 @pytest.fixture(params=[fetch, fetch_async], ids=["sync", "async"])
 def either(request: pytest.FixtureRequest) -> Handler:
     """The sync and the async handler in turn."""
-    found = marked(request.param)
-    assert found is not None
-    return found
+    return described(request.param)
 
 
 def failure(runs: Runs, either: Handler, url: str, timeout_s: float = 5.0) -> HandlerError:

@@ -109,12 +109,11 @@ class Rig:
         self,
         *,
         lease_s: float = LEASE_S,
-        connect: Callable[[], redis.Redis] | None = None,
         timing: Timing = PATIENT,
         **options: Any,
     ) -> StreamsBroker:
         """A broker with a short lease; `options` are StreamsBroker's."""
-        broker = StreamsBroker(connect or self.server.connect, lease_s=lease_s, timing=timing, **options)
+        broker = StreamsBroker(self.server.connect, lease_s=lease_s, timing=timing, **options)
         self._brokers.append(broker)
         return broker
 

@@ -11,6 +11,7 @@ from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.plugin import Context, Handler
+from flowengine.plugin.registry import marked
 from flowengine.settings import load_settings
 from flowengine.settings.model import Egress
 
@@ -91,6 +92,13 @@ class Runs:
         return Invoker(
             egress=self._egress, settings=load_handler_settings(self._registry, settings, environment)
         )
+
+
+def described(function: object) -> Handler:
+    """The handler that a function was marked as."""
+    found = marked(function)
+    assert found is not None
+    return found
 
 
 @contextmanager

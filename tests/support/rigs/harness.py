@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import msgspec
@@ -143,11 +143,15 @@ class NoSecrets:
 
 
 def _no_client() -> httpx.Client:
-    raise AssertionError("no handler of the harness calls out")
+    raise AssertionError("no handler here calls out")
 
 
 def _no_async_client() -> httpx.AsyncClient:
-    raise AssertionError("no handler of the harness calls out")
+    raise AssertionError("no handler here calls out")
+
+
+NO_CALLS: Final = Environment(http=_no_client, async_http=_no_async_client, setting=lambda name: None)
+"""Of handlers that call nothing and have no settings."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -306,7 +310,7 @@ class WorkerProcess(Process):
             self.invoker,
             NoSecrets(),
             self.harness.settings.limits,
-            Environment(http=_no_client, async_http=_no_async_client, setting=lambda name: None),
+            NO_CALLS,
             self.state.clock.now,
             speed,
         )

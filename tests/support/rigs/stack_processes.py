@@ -295,7 +295,6 @@ def running_stack(
     *,
     workers: int = 1,
     worker_options: Sequence[str] = (),
-    orchestrator_options: Sequence[str] = (),
     persistent: bool = False,
     settings: Mapping[str, str] | None = None,
     dead_letters: int = 0,
@@ -309,7 +308,7 @@ def running_stack(
     valkey = Valkey(persistent=persistent, config={"maxmemory-policy": "noeviction"})
     with Stack(valkey, settings or {}) as stack:
         valkey.start()
-        stack.start_service("orchestrator", *orchestrator_options)
+        stack.start_service("orchestrator")
         for _ in range(workers):
             stack.start_service("worker", *worker_options)
         stack.start_api()

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import httpx
 import msgspec
 import pytest
 
@@ -14,16 +13,19 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroup, QuickGroups
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.messages import Callback, Read, RunNode
+from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Completed, Failed
 from flowengine.heuristics import GROUP_UNREPORTED_BYTES, GROUPED_READS, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.settings import Limits
+from tests.support.rigs.handler_runs import described
+from tests.support.rigs.harness import NO_CALLS, NoSecrets
 from tests.support.waiting import wait_until
+from tests.unit.engine.tasks import task
 
 
 class Nothing(msgspec.Struct):
@@ -109,22 +111,6 @@ class Script:
         return self.acts.get(context.node_id, lambda: None)()
 
 
-class NoSecrets:
-    """Knows none."""
-
-    def lookup(self, name: str) -> str:
-        """Fails."""
-        raise LookupError(name)
-
-    def redact(self, text: str) -> str:
-        """The text."""
-        return text
-
-    def redact_json(self, data: bytes) -> bytes:
-        """The data."""
-        return data
-
-
 class Rig:
     """A QuickGroups over fakes that takes every node for slow, and one delivery of some nodes."""
 
@@ -136,12 +122,9 @@ class Rig:
         self.speed = HandlerSpeed()
         self.queue = Queue()
         registry = Registry()
-        registry.add(cast("Handler", vars(quick)["__flowengine_handler__"]))
+        registry.add(described(quick))
         store = cast("RunningStore", self.store)
-        environment = Environment(_no_client, _no_async_client, lambda name: None)
-        runner = Runner(
-            store, registry, self.script, NoSecrets(), Limits(), environment, lambda: 7, self.speed
-        )
+        runner = Runner(store, registry, self.script, NoSecrets(), Limits(), NO_CALLS, lambda: 7, self.speed)
         self.groups = QuickGroups(store, runner, self.speed, slow_s=0.0, unreported_bytes=unreported_bytes)
         self.held = [Held(task(node), 1, f"{at}-0/me", self.queue, at) for at, node in enumerate(nodes)]
 
@@ -153,30 +136,6 @@ class Rig:
     def reported(self) -> list[list[str]]:
         """The nodes of each report."""
         return [[callback.node for callback in report] for report in self.store.reports]
-
-
-def _no_client() -> httpx.Client:
-    raise AssertionError("no handler here calls out")
-
-
-def _no_async_client() -> httpx.AsyncClient:
-    raise AssertionError("no handler here calls out")
-
-
-def task(node: str, *, reads: int = 0) -> RunNode:
-    """The task of one node."""
-    return RunNode(
-        execution="e",
-        run=1,
-        node=node,
-        dispatch=1,
-        attempt=1,
-        handler="quick",
-        config=msgspec.Raw(b"{}"),
-        reads=tuple(Read(f"p{number}") for number in range(reads)),
-        timeout_ms=60_000,
-        correlation_id="c",
-    )
 
 
 def test_quick_nodes_are_started_at_once_and_reported_at_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import pytest
@@ -13,18 +13,20 @@ import pytest
 from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import Begun, RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.messages import RunNode
 from flowengine.execution.reports import Completed, Failed, Outcome
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.heuristics import LASTING_S, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
 from flowengine.settings import Limits
+from tests.support.rigs.harness import NO_CALLS, NoSecrets
 from tests.support.waiting import wait_until
+from tests.unit.engine.tasks import task
 
 
 class Nothing(msgspec.Struct):
@@ -68,7 +70,7 @@ class Store:
         return self.free
 
 
-class Texts:
+class Texts(NoSecrets):
     """An Invoker whose every node gives so many characters; also a Redactor that knows no secret."""
 
     def __init__(self, length: int) -> None:
@@ -77,34 +79,6 @@ class Texts:
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
         """A text."""
         return "x" * self.length
-
-    def lookup(self, name: str) -> str:
-        """Fails."""
-        raise LookupError(name)
-
-    def redact(self, text: str) -> str:
-        """As it is."""
-        return text
-
-    def redact_json(self, data: bytes) -> bytes:
-        """As it is."""
-        return data
-
-
-def task(node: str, *, reads: int = 0, handler: str = "quick") -> RunNode:
-    """The task of one node."""
-    return RunNode(
-        execution="e",
-        run=1,
-        node=node,
-        dispatch=1,
-        attempt=1,
-        handler=handler,
-        config=msgspec.Raw(b"{}"),
-        reads=tuple(Read(f"p{number}") for number in range(reads)),
-        timeout_ms=60_000,
-        correlation_id="c",
-    )
 
 
 def held(*tasks: RunNode, delivery: int = 1) -> list[Held[RunNode]]:
@@ -249,10 +223,6 @@ def test_nobody_reports_while_the_start_is_being_noted(starts: Starts, store: St
     assert order == ["noted", "reported"]
 
 
-def _none() -> Any:
-    raise AssertionError("no handler here calls out")
-
-
 def outcome_of(store: Store, length: int) -> Outcome:
     """What a node gives that began unnoted and returns so many characters."""
     texts, registry = Texts(length), Registry()
@@ -263,7 +233,7 @@ def outcome_of(store: Store, length: int) -> Outcome:
         texts,
         texts,
         Limits(),
-        Environment(_none, _none, lambda name: None),
+        NO_CALLS,
         lambda: 7,
     )
     return runner.outcome_of(hand_of(UNNOTED, task("n", handler="text")), UNNOTED)

@@ -17,8 +17,7 @@ from flowengine.handlers.invoking.failures import MAX_MESSAGE_CHARS, failure_of
 from flowengine.jsonvalue import encode
 from flowengine.observability import configure_logs
 from flowengine.plugin import AttemptError, Context, HandlerError, handler
-from flowengine.plugin.registry import Handler, marked
-from tests.support.rigs.handler_runs import Runs, running
+from tests.support.rigs.handler_runs import Runs, described, running
 
 
 def odd(value: object) -> Any:
@@ -184,13 +183,6 @@ def fail(config: Which, context: Context) -> object:
 async def fail_async(config: Which, context: Context) -> object:
     """Raises it on the event loop."""
     raise CASES[config.case][0]()
-
-
-def described(function: object) -> Handler:
-    """The handler that a function was marked as."""
-    found = marked(function)
-    assert found is not None
-    return found
 
 
 @pytest.fixture(scope="module")

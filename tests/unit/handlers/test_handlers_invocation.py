@@ -15,9 +15,8 @@ import msgspec
 import pytest
 
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import AttemptError, Context, Handler, HandlerError, HandlerTimeoutError, handler
-from flowengine.plugin.registry import marked
-from tests.support.rigs.handler_runs import Runs, running
+from flowengine.plugin import AttemptError, Context, HandlerError, HandlerTimeoutError, handler
+from tests.support.rigs.handler_runs import Runs, described, running
 
 HANGING = threading.Event()
 BOUND: ContextVar[str] = ContextVar("BOUND", default="nothing")
@@ -100,13 +99,6 @@ def runs() -> Iterator[Runs]:
     """An invoker of the test's own."""
     with running() as made:
         yield made
-
-
-def described(function: object) -> Handler:
-    """The handler that a function was marked as."""
-    found = marked(function)
-    assert found is not None
-    return found
 
 
 def failure(
