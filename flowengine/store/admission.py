@@ -58,13 +58,20 @@ def memory_of(figures: Mapping[str, str], settings: Settings) -> Memory:
     return Memory(int(figures.get("used_memory", 0)), *min(limits, default=(0, "")))
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What one look asks of Redis, and how many bytes had been stored when it asked: the look sees those."""
+
+    commands: tuple[Command, ...]
+    stored: int
+
+
 class Admission:
     """The doorkeeper of one process.
 
     Memory is asked for at most each `memory_every_s` seconds, and before large work.
 
-    `questions` go along with whatever else the caller reads, in one round trip, and their replies to
-    `decide`; `letting_in` asks by itself.
+    The commands of `ask` go along with whatever else the caller reads, in one round trip, and their replies
+    to `decide`; `letting_in` asks by itself.
     """
 
     def __init__(self, state: RedisState, *, memory_every_s: float = MEMORY_EVERY_S) -> None:
@@ -74,10 +81,12 @@ class Admission:
         self._memory = Memory()
         self._may_ask: bool | None = None
         self._lock = threading.RLock()
-        self._coming = 0
-        """Bytes that are let in and being stored."""
-        self._unseen = 0
-        """Bytes that were let in and that the last look at the memory may not have seen."""
+        self._let_in = 0
+        """Bytes that this process has let in since it began."""
+        self._stored = 0
+        """Those of them whose storing has ended."""
+        self._seen = 0
+        """Those of them that the last look at the memory has surely seen."""
 
     @contextlib.contextmanager
     def letting_in(self, size: int) -> Iterator[None]:
@@ -85,35 +94,36 @@ class Admission:
 
         Raises TooManyExecutionsError or StoreFullError when it may not come in.
         """
-        replies = self._state.sessions.retrying_read(self.questions(size))
+        asked = self.ask(size)
+        replies = self._state.sessions.retrying_read(asked.commands)
         with self._lock:
-            self.decide(replies, size=size)
-            self._coming += size
-            self._unseen += size
+            self.decide(asked, replies, size=size)
+            self._let_in += size
         try:
             yield
         finally:
             with self._lock:
-                self._coming -= size
+                self._stored += size
 
-    def questions(self, size: int = 0) -> list[Command]:
+    def ask(self, size: int = 0) -> Asked:
         """What to ask: how many wait and run and, where that is not known, how much memory is used."""
         names = self._state.keys
-        asked: list[Command] = [("ZCARD", names.index("pending")), ("ZCARD", names.index("running"))]
+        counts: tuple[Command, ...] = (("ZCARD", names.index("pending")), ("ZCARD", names.index("running")))
+        stored = self._stored
         if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:
-            return asked
+            return Asked(counts, stored)
         if self._may_ask is None:
             self._may_ask = self._probe()
-        return [*asked, ("INFO", "memory")] if self._may_ask else asked
+        return Asked((*counts, ("INFO", "memory")) if self._may_ask else counts, stored)
 
-    def decide(self, replies: Sequence[Any], *, starting: bool = False, size: int = 0) -> None:
+    def decide(self, asked: Asked, replies: Sequence[Any], *, starting: bool = False, size: int = 0) -> None:
         """Raises TooManyExecutionsError or StoreFullError when no new work may come in.
 
         `starting`: a trigger; only the executions that run count then.
         """
         pending, running, *memory = replies
         if memory:
-            self._look(parse_info(memory[0]))
+            self._look(parse_info(memory[0]), asked.stored)
         waiting = running if starting else pending + running
         most = self._state.settings.max_unfinished_executions
         if waiting >= most:
@@ -122,13 +132,14 @@ class Admission:
                 "(FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): try again later",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if not self._memory.has_room(self._unseen + size):
-            raise StoreFullError(_refusal(self._memory, size))
+        with self._lock:
+            if not self._memory.has_room(self._let_in - self._seen + size):
+                raise StoreFullError(_refusal(self._memory, size))
 
-    def _look(self, figures: Mapping[str, str]) -> None:
+    def _look(self, figures: Mapping[str, str], seen: int) -> None:
         with self._lock:
             self._memory = memory_of(figures, self._state.settings)
-            self._unseen = self._coming
+            self._seen = seen
             self._asked = time.monotonic()
 
     def _probe(self) -> bool:

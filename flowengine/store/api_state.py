@@ -11,7 +11,7 @@ from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
-from flowengine.store.admission import Admission
+from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
 from flowengine.store.maintenance.format_check import FormatCheck
@@ -72,12 +72,12 @@ class RedisApiState:
         """WATCH and read one execution, and ask whether work may come in: one round trip."""
         self.ensure_format()
         names = self._state.keys
-        asked = self._admission.questions()
-        reads = [("TIME",), self._state.execution_read(execution), *asked]
+        asked = self._admission.ask()
+        reads = [("TIME",), self._state.execution_read(execution), *asked.commands]
         replies = self._state.sessions.retrying_watch([names.control(execution)], reads)
         now = self._state.clock.seen(replies[0])
         record = parse_execution(replies[1])
-        return AdmittingUnit(self._state, self._admission, record, now, replies[2:])
+        return AdmittingUnit(self._state, self._admission, record, now, (asked, replies[2:]))
 
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
@@ -119,7 +119,7 @@ class AdmittingUnit:
         admission: Admission,
         record: ExecutionRecord | None,
         now: int,
-        answers: Sequence[Any],
+        answers: tuple[Asked, Sequence[Any]],
     ) -> None:
         self.record = record
         self.now = now
@@ -131,7 +131,7 @@ class AdmittingUnit:
 
     def admit(self) -> None:
         """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
-        self._admission.decide(self._answers, starting=True)
+        self._admission.decide(*self._answers, starting=True)
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""

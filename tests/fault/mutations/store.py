@@ -210,4 +210,11 @@ MUTANTS: Final = (
         "if False:",
         tests=ADMISSION,
     ),
+    Mutant(
+        "a look at the memory counts what was stored after it was asked for",
+        _in("admission"),
+        "self._seen = seen",
+        "self._seen = self._stored",
+        tests=ADMISSION,
+    ),
 )
