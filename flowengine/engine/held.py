@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 PayloadT = TypeVar("PayloadT")
+OtherT = TypeVar("OtherT")
 
 
 class Sink(Protocol):
@@ -48,6 +49,10 @@ class Held(Generic[PayloadT]):
         self.place = place
         self.receipt = receipt
         self.entry = entry
+
+    def of(self, payload: OtherT) -> Held[OtherT]:
+        """The same message, with its payload as a narrower type or another payload in its place."""
+        return Held(payload, self.delivery, self.place, self.receipt, self.entry)
 
     def acknowledge(self, sink: Sink) -> None:
         """Queue the acknowledgement of this payload on the transaction that carries its effect."""

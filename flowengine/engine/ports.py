@@ -28,12 +28,13 @@ Acknowledge: TypeAlias = Callable[[Sink], None]
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a transaction reads: nodes and executions' control, which it WATCHes, and counts, which it
-    does not."""
+    """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
+    which it does not."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
+    unwatched: tuple[NodeKey, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -110,8 +111,8 @@ class Start(msgspec.Struct, frozen=True):
     """What a worker learns when it begins: whether the dispatch is still wanted, and its inputs.
 
     `inputs`: upstream node -> its output as JSON. `storable_bytes`: bytes of results that the execution may
-    still store; None where nobody has looked. `now`: milliseconds since the epoch. `noted`: whether
-    the start is written down.
+    still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
+    milliseconds since the epoch. `noted`: whether the start is written down.
     """
 
     wanted: bool
@@ -120,6 +121,7 @@ class Start(msgspec.Struct, frozen=True):
     now: int
     oversized: int = 0
     noted: bool = True
+    fates: Mapping[str, NodeRecord] = {}
 
 
 class Begun(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from flowengine.execution.views import (
     ExecutionView,
     NodeView,
     ResultsView,
+    WaitingForView,
     counts_of,
     moment,
     moment_or_none,
@@ -48,7 +49,7 @@ def results(store: QueryStore, execution: str) -> ResultsView:
     for node, (ended, result) in zip(plan.nodes, stored, strict=True):
         if counts_as_success(ended.status) and result is not None:
             outputs[node.id] = msgspec.Raw(result)
-        elif ended.error is not None:
+        elif ended.status == "failed" and ended.error is not None:
             errors[node.id] = ended.error
     return ResultsView(execution_id=execution, status=record.status, results=outputs, errors=errors)
 
@@ -79,4 +80,9 @@ def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
         started_at=moment_or_none(started),
         finished_at=moment_or_none(record.finished_at),
         error=record.error,
+        skipped=record.skipped,
+        tolerated=record.tolerated,
+        waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
+        if record.status == "waiting"
+        else None,
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback, RunNode, StartExecution, Timer
-from flowengine.execution.records import NodeRecord
+from flowengine.execution.records import Attempt, NodeRecord
 from flowengine.execution.status import ExecutionStatus
 
 
@@ -48,11 +48,16 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Write(msgspec.Struct, frozen=True):
-    """Store a node's record, and its result with it where there is one."""
+    """Store a node's record, and its result with it where there is one.
+
+    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow.
+    """
 
     node: str
     record: NodeRecord
     result: msgspec.Raw | None = None
+    anew: bool = False
+    kept: Attempt | None = None
 
 
 class Dispatch(msgspec.Struct, frozen=True):

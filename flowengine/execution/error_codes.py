@@ -33,6 +33,9 @@ WORKER_LOST: Final = ErrorCode(
 UPSTREAM_FAILED: Final = ErrorCode(
     "upstream_failed", "The node was not run, because a node that it depends on failed.", permanent=True
 )
+WHEN_NOT_BOOLEAN: Final = ErrorCode(
+    "when_not_boolean", "The node's `when` gives something else than true, false or null.", permanent=True
+)
 INTERNAL_ERROR: Final = ErrorCode(
     "internal_error", "A defect of FlowEngine ended the node; the logs say more."
 )
@@ -157,6 +160,10 @@ LLM_OUTPUT_TRUNCATED: Final = ErrorCode(
     "llm_output_truncated", "The answer was cut, because it reached the limit on its tokens."
 )
 LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without a text.")
+
+ASSERTION_FAILED: Final = ErrorCode(
+    "assertion_failed", "What an `assert` node's `that` says is not true.", permanent=True
+)
 
 # Values that `compute`, `transform` and `aggregate` cannot work with.
 NOT_A_NUMBER: Final = ErrorCode("not_a_number", "A value is no real, finite number.", permanent=True)

@@ -21,6 +21,8 @@ EventKind: TypeAlias = Literal[
     "node_returned",
     "node_completed",
     "node_failed",
+    "node_skipped",
+    "node_waiting",
     "execution_finished",
 ]
 
@@ -28,10 +30,10 @@ EventKind: TypeAlias = Literal[
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
-    `detail`: the run of an `execution_started`, the error's code of a `node_failed`, the status of an
-    `execution_finished`. `node_started` is written by the worker that begins, and `node_returned` by one that
-    gives its task back, beside any transaction: they may come late, even after the node's end, and a
-    redelivered task has several.
+    `detail`: the run of an `execution_started`, the error's code of a `node_failed` or `node_waiting`, the
+    reason of a `node_skipped`, the status of an `execution_finished`. `node_started` is written by the worker
+    that begins, and `node_returned` by one that gives its task back, beside any transaction: they may come
+    late, even after the node's end, and a redelivered task has several.
     """
 
     kind: EventKind
@@ -55,6 +57,8 @@ _STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
         "node_queued": "queued",
         "node_completed": "completed",
         "node_failed": "failed",
+        "node_skipped": "skipped",
+        "node_waiting": "waiting",
     }
 )
 

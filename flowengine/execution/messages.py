@@ -6,12 +6,13 @@ To add one: write its struct, give it a row in MESSAGES, and an actor in the ser
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
-from flowengine.execution.reports import Outcome, Reporter
+from flowengine.execution.reports import Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.stored_format import CORE_FORMAT, FORMAT
 
 
 class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +31,14 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
     primary: str | None = None
 
 
-class RunNode(msgspec.Struct, frozen=True, kw_only=True):
-    """The task of running one node."""
+class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The task of running one node.
+
+    `when`: the condition under which it runs, a template. `sees`: the nodes of which its templates read what
+    became of them. `unseen`: those that they name and that had not ended when the task was sent.
+    `tries_once`: the engine tries again if it fails, so that the handler must not. `answered` is the number
+    in its idempotency key.
+    """
 
     execution: str
     run: int
@@ -43,6 +50,11 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True):
     reads: tuple[Read, ...]
     timeout_ms: int
     correlation_id: str
+    when: str | None = None
+    sees: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    tries_once: bool = False
+    answered: int = 0
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +80,16 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="deadline", tag_fi
     dispatch: int
 
 
-Timer: TypeAlias = Deadline
+class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field="kind"):
+    """The pause after a failed attempt is over. `dispatch` is that of the attempt."""
+
+    execution: str
+    run: int
+    node: str
+    dispatch: int
+
+
+Timer: TypeAlias = Deadline | NextTry
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -89,6 +110,7 @@ MESSAGES: Final = (
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -97,3 +119,18 @@ _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
 def kind_of(payload: Payload) -> MessageKind:
     """The row of a payload's type."""
     return _KINDS[type(payload)]
+
+
+def format_of(payload: Payload) -> int:
+    """The oldest format that can say this message: older processes put off what they cannot understand."""
+    match payload:
+        case RunNode(when=None, sees=(), unseen=(), tries_once=False):
+            return CORE_FORMAT
+        case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None)):
+            return CORE_FORMAT
+        case StartExecution() | Deadline():
+            return CORE_FORMAT
+        case RunNode() | Callback() | NextTry():
+            return FORMAT
+        case _ as never:
+            assert_never(never)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from flowengine.execution.status import ExecutionStatus, StoredNodeStatus
+from flowengine.execution.status import ExecutionStatus, SkipReason, StoredNodeStatus
 from flowengine.plugin.errors import AttemptError, ModelCall
 
 
@@ -16,7 +16,8 @@ class NodeError(msgspec.Struct, frozen=True):
 
     `caused_by` names the upstream node whose failure this one inherits. `attempts` counts the tries
     at the work itself (an HTTP handler's calls); `errors` lists the ones that did not succeed. `calls`
-    lists those of a language model, with what each of them took; other nodes have none.
+    lists those of a language model, with what each of them took; other nodes have none. `status_code` is
+    the HTTP status that a service answered with, where there is one.
     """
 
     code: str
@@ -25,6 +26,7 @@ class NodeError(msgspec.Struct, frozen=True):
     attempts: int = 1
     errors: tuple[AttemptError, ...] = ()
     calls: tuple[ModelCall, ...] | msgspec.UnsetType = msgspec.UNSET
+    status_code: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeRecord(
@@ -41,6 +43,16 @@ class NodeRecord(
         "delivery": "d",
         "error": "e",
         "run": "r",
+        "tolerated": "t",
+        "skipped": "k",
+        "unsettled": "o",
+        "when": "w",
+        "unseen": "u",
+        "counted": "z",
+        "tried": "y",
+        "since": "c",
+        "until": "v",
+        "answered": "i",
     },
 ):
     """One node: the field `state` of its key.
@@ -49,6 +61,15 @@ class NodeRecord(
     and starts name it, so that what belongs to an earlier one is recognised. `attempt` is what people
     see: it goes up once a try. `delivery` is the delivery whose outcome was accepted. `run` is the
     trigger that made the node pending: a dispatch, however late, is part of that run.
+
+    `tolerated`: it failed, and its `on_error` says that the execution goes on. `skipped` says why it was
+    skipped. `unsettled`: it failed at once by a node upstream, and others that it depends on have not ended.
+    `when`: what its `when` gives where that was known at the trigger. `unseen`: the indexes of the nodes that
+    it reads and that had not ended when it was dispatched. `counted`: the bytes of its result that count
+    towards the execution's limit. Of a node that is tried again, `tried` counts its tries since it was reset,
+    and `since` is when the first of them was sent; a waiting one is tried again at `until`. `answered` goes
+    up after a failure that is certain to be the end of what was asked, and when a completed node is reset: it
+    is the number in the idempotency key.
     """
 
     status: StoredNodeStatus = "pending"
@@ -60,6 +81,43 @@ class NodeRecord(
     delivery: int = 0
     error: NodeError | None = None
     run: int = 1
+    tolerated: bool = False
+    skipped: SkipReason | None = None
+    unsettled: bool = False
+    when: bool | None = None
+    unseen: tuple[int, ...] = ()
+    counted: int = 0
+    tried: int = 0
+    since: int = 0
+    until: int | None = None
+    answered: int = 0
+
+
+class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An attempt that is over, of a node that is tried again: the field `try:N` of its key."""
+
+    queued_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    delivery: int = 0
+    error: NodeError | None = None
+
+
+def attempt_of(record: NodeRecord) -> Attempt:
+    """What is kept of a node's last attempt once another one may follow."""
+    return Attempt(record.queued_at, record.started_at, record.finished_at, record.delivery, record.error)
+
+
+def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
+    """A node in another status, of which no attempt is known: its numbers stay."""
+    return NodeRecord(
+        status=status,
+        attempt=record.attempt,
+        dispatch=record.dispatch,
+        run=record.run,
+        when=record.when,
+        answered=record.answered,
+    )
 
 
 UNTOUCHED = NodeRecord()

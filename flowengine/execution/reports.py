@@ -15,13 +15,23 @@ class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome
     result: msgspec.Raw
 
 
-class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome"):
-    """The node failed."""
+class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome", omit_defaults=True):
+    """The node failed.
+
+    `permanent`: another try would fail the same way, as the handler says. `retry_after_ms`: how long the
+    service asks to wait before another try.
+    """
 
     error: NodeError
+    permanent: bool = False
+    retry_after_ms: int | None = None
 
 
-Outcome: TypeAlias = Completed | Failed
+class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="outcome"):
+    """Its `when` is not true: the handler was not called."""
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):

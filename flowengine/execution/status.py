@@ -17,6 +17,10 @@ StoredNodeStatus: TypeAlias = Literal[
 ]
 """`running` is never stored: it is a queued node whose start a worker has noted."""
 
+SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]
+"""Why a node does not run: its `when` is false, a node that it depends on was skipped, its trigger rule does
+not hold, the execution had ended by an `end`, an operator said so."""
+
 ExecutionStatus: TypeAlias = Literal[
     "pending", "running", "paused", "cancelling", "completed", "failed", "cancelled"
 ]
@@ -40,22 +44,44 @@ EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
         "running": "It has been triggered, and something is left to do.",
         "paused": "It runs, and nothing new is dispatched.",
         "cancelling": "It is being stopped, and some of its nodes have not ended.",
-        "completed": "Every node has ended, and none has failed.",
-        "failed": "Every node has ended, and one at least has failed.",
+        "completed": "Every node has ended, and none has failed, tolerated failures aside.",
+        "failed": "Every node has ended, and one at least has failed, tolerated failures aside.",
         "cancelled": "It was stopped on request, and every node has ended.",
     }
 )
 
-NodeStep: TypeAlias = Literal["dispatch", "dispatch_again", "complete", "fail", "inherit_failure", "reset"]
+NodeStep: TypeAlias = Literal[
+    "dispatch",
+    "dispatch_again",
+    "complete",
+    "fail",
+    "inherit_failure",
+    "settle",
+    "skip",
+    "wait",
+    "try_again",
+    "reset",
+]
 
 NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]] = MappingProxyType(
     {
-        "pending": {"dispatch": "queued", "inherit_failure": "failed", "reset": "pending"},
-        "queued": {"dispatch_again": "queued", "complete": "completed", "fail": "failed"},
-        "waiting": {},
-        "completed": {},
-        "failed": {"reset": "pending"},
-        "skipped": {},
+        "pending": {
+            "dispatch": "queued",
+            "inherit_failure": "failed",
+            "skip": "skipped",
+            "reset": "pending",
+        },
+        "queued": {
+            "dispatch_again": "queued",
+            "complete": "completed",
+            "fail": "failed",
+            "skip": "skipped",
+            "wait": "waiting",
+        },
+        "waiting": {"try_again": "queued"},
+        "completed": {"reset": "pending"},
+        "failed": {"settle": "failed", "reset": "pending"},
+        "skipped": {"reset": "pending"},
         "cancelled": {},
     }
 )
@@ -138,3 +164,8 @@ def takes_reports(status: ExecutionStatus) -> bool:
 def lets_dispatch(status: ExecutionStatus) -> bool:
     """Whether nodes of an execution in this status may be dispatched."""
     return status == "running"
+
+
+def lets_decide(status: ExecutionStatus) -> bool:
+    """Whether something may be decided about pending nodes of an execution in this status."""
+    return status in ("running", "paused")

@@ -13,7 +13,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from flowengine.execution.records import NodeError
-from flowengine.execution.status import ExecutionStatus, NodeStatus
+from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
+from flowengine.workflow.problems import Problem
 
 Moment: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 """A time in UTC with milliseconds, always: `2026-11-28T13:03:53.000Z` (RFC 3339)."""
@@ -31,13 +32,14 @@ def moment_or_none(milliseconds: int | None) -> Moment | None:
 
 
 class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted."""
+    """Answer to a workflow that was accepted. `warnings`: what may go wrong with it."""
 
     execution_id: str
     name: str
     status: ExecutionStatus
     created_at: Moment
     correlation_id: str
+    warnings: tuple[Problem, ...] = ()
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,8 @@ def counts_of(statuses: Iterable[NodeStatus]) -> CountsView:
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's state."""
+    """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
+    on."""
 
     id: str
     handler: str
@@ -90,6 +93,16 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Moment | None
     finished_at: Moment | None
     error: NodeError | None
+    skipped: SkipReason | None = None
+    tolerated: bool = False
+    waiting_for: WaitingForView | None = None
+
+
+class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a waiting node waits for: `retry`, the next try after a failure, `until` that time."""
+
+    kind: Literal["retry"]
+    until: Moment | None
 
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):

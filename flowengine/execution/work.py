@@ -37,6 +37,15 @@ def timeout_ms_of(node: PlanNode) -> int:
             assert_never(never)
 
 
+def reads_of(node: PlanNode) -> tuple[int, ...]:
+    """The indexes of the nodes whose outputs its templates read."""
+    match node.work:
+        case Task(reads=reads):
+            return reads
+        case _ as never:
+            assert_never(never)
+
+
 def primary_of(node: PlanNode) -> str | None:
     """The field of its output that `X.result` means."""
     match node.work:

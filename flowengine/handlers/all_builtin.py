@@ -5,9 +5,20 @@ schemas, and no client.
 """
 
 from flowengine.handlers.builtin.aggregate import aggregate
+from flowengine.handlers.builtin.assertion import assert_that
 from flowengine.handlers.builtin.compute import compute
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
+from flowengine.handlers.builtin.set_values import set_values
 from flowengine.handlers.builtin.transform import transform
 from flowengine.handlers.llm.llm_service import llm_service
 
-__all__ = ["aggregate", "call_external_service", "compute", "http_request", "llm_service", "transform"]
+__all__ = [
+    "aggregate",
+    "assert_that",
+    "call_external_service",
+    "compute",
+    "http_request",
+    "llm_service",
+    "set_values",
+    "transform",
+]

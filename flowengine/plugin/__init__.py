@@ -15,10 +15,11 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 from flowengine.plugin.context import Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, ModelCall
 from flowengine.plugin.literal_check import LiteralCheck
-from flowengine.plugin.registry import Handler, Registry, handler
+from flowengine.plugin.registry import AnyObject, Handler, Registry, handler
 from flowengine.settings.model import HttpSettings, LlmSettings
 
 __all__ = [
+    "AnyObject",
     "AttemptError",
     "Context",
     "Handler",

@@ -28,7 +28,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     makes the engine run the same attempt again; send it to services that can deduplicate. `http` and
     `async_http` return the process's shared httpx clients, which enforce the egress rules. `environment`
     gives an environment variable (or a line of `.env`) as text, or None; settings with types are a handler's
-    third argument.
+    third argument. `tries_once`: the node has a `retry` of its own, so the handler must not try again by
+    itself.
     """
 
     execution_id: str
@@ -43,6 +44,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     http: Callable[[], httpx.Client]
     async_http: Callable[[], httpx.AsyncClient]
     environment: Callable[[str], str | None]
+    tries_once: bool = False
 
     def remaining_seconds(self) -> float:
         """Seconds until the node's deadline; never negative."""

@@ -35,7 +35,13 @@ class HandlerError(Exception):
     """The node failed, and why. `code` is stable and machine-readable; `errors` lists every try.
 
     `calls` lists what was asked of a language model, so that what a failed node cost is known too.
+    `status_code` is the HTTP status that a service answered with. `permanent`: another try would fail the
+    same way. `retry_after_s`: how many seconds to wait before another try, if the node has a `retry`.
     """
+
+    status_code: int | None = None
+    permanent: bool = False
+    retry_after_s: float | None = None
 
     def __init__(
         self,
@@ -44,8 +50,14 @@ class HandlerError(Exception):
         *,
         errors: tuple[AttemptError, ...] = (),
         calls: tuple[ModelCall, ...] = (),
+        status_code: int | None = None,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.status_code = status_code
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
         self.code = code
         self.message = message
         self.errors = errors

@@ -15,6 +15,13 @@ from flowengine.queues import WORKER_QUEUE
 HandlerFunction = Callable[Concatenate[Any, Context, ...], object]
 FunctionT = TypeVar("FunctionT", bound=HandlerFunction)
 
+
+class AnyObject(msgspec.Struct, frozen=True):
+    """The config of a handler that takes any object: all of it is in `fields`."""
+
+    fields: dict[str, Any]
+
+
 _MARK = "__flowengine_handler__"
 _WITHOUT_SETTINGS = 2
 _WITH_SETTINGS = 3
@@ -55,9 +62,9 @@ def handler(
     """Mark a function as the handler called `name`.
 
     The function takes (config, context), or (config, context, settings). The annotation of `config` is the
-    msgspec struct that the node's config must match; that of `settings` is the struct of what the worker
-    was started with: `HttpSettings`, `LlmSettings`, or one of your own, whose fields are read from the
-    environment variables of their names in capitals and checked when a worker starts.
+    msgspec struct that the node's config must match, or AnyObject; that of `settings` is the struct of what
+    the worker was started with: `HttpSettings`, `LlmSettings`, or one of your own, whose fields are read from
+    the environment variables of their names in capitals and checked when a worker starts.
 
     Sync functions run in a worker thread, `async def` functions on the worker's event loop. Nothing is
     registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
+import msgspec
+
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
@@ -30,6 +32,11 @@ from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.workflow.plan import Plan
+
+KEPT_ATTEMPTS = 20
+"""So many attempts of a node are kept beside its last one."""
+
+_encode = msgspec.json.Encoder().encode
 
 CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
@@ -64,7 +71,7 @@ class ChangeEncoder:
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
         self._dropped: list[str] = []
-        self._deadlines: list[int | str] = []
+        self._timers: dict[str, list[int | str]] = {}
 
     def encode(self, changes: Mapping[str, Sequence[Change]]) -> Commands:
         """All commands of all changes."""
@@ -72,8 +79,8 @@ class ChangeEncoder:
             self._add(execution, listed)
         if self._dropped:
             self.commands.append(("ZREM", self._keys.deadlines, *self._dropped))
-        if self._deadlines:
-            self.commands.append(("ZADD", self._keys.deadlines, *self._deadlines))
+        for kind, members in self._timers.items():
+            self.commands.append(("ZADD", self._keys.timers(kind), *members))
         return self.commands
 
     def committed(self, replies: Sequence[Any]) -> Committed:
@@ -110,7 +117,7 @@ class ChangeEncoder:
                     tally["bytes"] += change.bytes
                 case ForgetStart(node=node, run=run, dispatch=dispatch):
                     forgotten.append(keys.start_field(node, dispatch))
-                    self._dropped.append(keys.deadline_member(execution, run, node, dispatch))
+                    self._dropped.append(keys.timer_member(execution, run, node, dispatch))
                 case ArmTimer(timer=timer, due=due):
                     self._arm(timer, due)
                 case Create():
@@ -145,10 +152,20 @@ class ChangeEncoder:
     def _write(self, execution: str, change: Write) -> None:
         key = self._keys.node(execution, change.node)
         state = encode_record(change.record)
-        if change.result is None:
+        if change.anew:
+            self.commands.append(("HDEL", key, keys.RESULT))
+        if change.kept is not None:
+            oldest = change.record.attempt - KEPT_ATTEMPTS
+            self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change)))
+            if oldest > 0:
+                self.commands.append(("HDEL", key, keys.try_field(oldest)))
+        elif change.result is None:
             self.commands.append(("HSET", key, keys.STATE, state))
         else:
             self.commands.append(("HSET", key, keys.STATE, state, keys.RESULT, bytes(change.result)))
+
+    def _kept(self, change: Write) -> tuple[str, bytes]:
+        return keys.try_field(change.record.attempt), _encode(change.kept)
 
     def _dispatch(self, execution: str, change: Dispatch) -> None:
         key = self._keys.node(execution, change.task.node)
@@ -156,8 +173,8 @@ class ChangeEncoder:
         self._post(self.commands, change.queue, change.task, self._keys.partition)
 
     def _arm(self, timer: Timer, due: int) -> None:
-        member = keys.deadline_member(timer.execution, timer.run, timer.node, timer.dispatch)
-        self._deadlines += (due, member)
+        member = keys.timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+        self._timers.setdefault(keys.timer_kind(timer), []).extend((due, member))
         self.armed = due if self.armed is None else min(self.armed, due)
 
     def _number(self, execution: str, steps: Mapping[str, int], tally: Mapping[str, int]) -> None:

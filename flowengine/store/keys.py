@@ -9,7 +9,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results; nobody WATCHes it |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
-| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result` (JSON); absent: pending, never attempted |
+| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:index:STATUS | zset | execution ids by time of creation, of start, or of the end |
@@ -28,10 +28,11 @@ With a partition P each name begins with `fe:{P}:` instead of `fe:`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar, assert_never
 
-from flowengine.execution.messages import Deadline
+from flowengine.execution.messages import Deadline, NextTry, Timer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import partition_prefix
 
@@ -127,15 +128,41 @@ def start_field(name: str, dispatch: int) -> str:
     return f"{name}:{dispatch}"
 
 
-def deadline_member(execution: str, run: int, node: str, dispatch: int) -> str:
-    """The member of a deadline's timer. Ids and node names hold no `|`."""
+def try_field(attempt: int) -> str:
+    """The field of a node's key that keeps an attempt."""
+    return f"try:{attempt}"
+
+
+def timer_member(execution: str, run: int, node: str, dispatch: int) -> str:
+    """The member of a timer. Ids and node names hold no `|`."""
     return f"{execution}|{run}|{node}|{dispatch}"
 
 
-def parse_deadline(member: bytes) -> Deadline | None:
-    """The timer of a member, or None when it is not one of ours."""
-    try:
-        execution, run, node, dispatch = member.decode("ascii").split("|")
-        return Deadline(execution=execution, run=int(run), node=node, dispatch=int(dispatch))
-    except ValueError:
-        return None
+def timer_kind(timer: Timer) -> str:
+    """The kind of a timer: which sorted set it is in."""
+    match timer:
+        case Deadline():
+            return "deadline"
+        case NextTry():
+            return "retry"
+        case _ as never:
+            assert_never(never)
+
+
+TimerT = TypeVar("TimerT", Deadline, NextTry)
+
+
+def parser_of(timer: type[TimerT]) -> Callable[[bytes], TimerT | None]:
+    """Reads the members of one kind of timers; None for a member that is not one of ours."""
+
+    def parse(member: bytes) -> TimerT | None:
+        try:
+            execution, run, node, dispatch = member.decode("ascii").split("|")
+            return timer(execution=execution, run=int(run), node=node, dispatch=int(dispatch))
+        except ValueError:
+            return None
+
+    return parse
+
+
+parse_deadline: Final = parser_of(Deadline)

@@ -37,10 +37,17 @@ class Found:
             for execution, values in zip(reading.controls, replies[after_nodes:after_controls], strict=True)
             if (control := parse_control(values)) is not None
         }
+        after_counts = after_controls + len(reading.counts)
         self.counts: dict[str, Counts] = {
             execution: parse_counts(values)
-            for execution, values in zip(reading.counts, replies[after_controls:], strict=True)
+            for execution, values in zip(reading.counts, replies[after_controls:after_counts], strict=True)
         }
+        if reading.unwatched:
+            self.nodes |= {
+                key: decode_record(state)
+                for key, state in zip(reading.unwatched, replies[after_counts:], strict=True)
+                if state
+            }
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -53,6 +60,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             *[("HGET", name, keys.STATE) for name in nodes],
             *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
             *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
+            *[("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched],
         ),
         reading,
     )

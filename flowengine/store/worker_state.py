@@ -113,6 +113,10 @@ class RedisWorkerState:
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
 
+    def fate_reads(self, task: RunNode) -> list[Command]:
+        """The commands that read what became of the nodes that it sees."""
+        return [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+
     @property
     def max_read_bytes(self) -> int:
         """How much one node may read."""
@@ -139,11 +143,14 @@ class _Asked:
         noted = state.note_commands(task, begun)
         self._ignored = len(noted)
         reads = state.result_reads(task, "HSTRLEN" if self._many else "HGET")
-        self.commands = [*noted, *state.state_reads(task), *reads]
+        self.commands = [*noted, *state.state_reads(task), *state.fate_reads(task), *reads]
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
-        state, used, *values = replies[self._ignored :]
+        state, used, *rest = replies[self._ignored :]
+        sees = self._task.sees
+        fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
+        values = rest[len(sees) :]
         wanted = is_awaited(decode_record(state), self._task.dispatch)
         storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
@@ -152,7 +159,7 @@ class _Asked:
         if self._many and wanted:
             values = self._state.read_results(self._task)
         inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
-        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now)
+        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now, fates=fates)
 
 
 def _field(task: RunNode) -> str:
@@ -160,4 +167,4 @@ def _field(task: RunNode) -> str:
 
 
 def _member(task: RunNode) -> str:
-    return keys.deadline_member(task.execution, task.run, task.node, task.dispatch)
+    return keys.timer_member(task.execution, task.run, task.node, task.dispatch)

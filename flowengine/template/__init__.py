@@ -16,11 +16,12 @@ from flowengine.template.errors import (
     TemplateUndefinedError,
 )
 from flowengine.template.reference import RESERVED_NAMES, Analysis, FieldRead
-from flowengine.template.rendering import Scope, primary_value, render
+from flowengine.template.rendering import Fate, Scope, primary_value, render
 
 __all__ = [
     "RESERVED_NAMES",
     "Analysis",
+    "Fate",
     "FieldRead",
     "Scope",
     "SecretMissingError",

@@ -6,7 +6,7 @@ workflow, cost one look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 import jinja2
@@ -18,9 +18,9 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxError
 from flowengine.template.field_lookup import look_up
-from flowengine.template.grammar import STATEMENTS_FORBIDDEN, read_template, variable
+from flowengine.template.grammar import STATEMENTS_FORBIDDEN, Reading, read_template, variable
 from flowengine.template.json_values import to_text
-from flowengine.template.reference import PLAIN, Analysis, FieldRead, Reference
+from flowengine.template.reference import FATES, PLAIN, Analysis, Reference
 from flowengine.template.sandbox import BUDGET, Sandbox
 from flowengine.template.secret_use import refuse_altered_secrets
 from flowengine.template.simple_templates import Path, read_simple
@@ -80,7 +80,8 @@ def compiled(text: str) -> Program:
 
 def compile_expressions(text: str) -> Program:
     """The template as a program that Jinja2 compiles, whether or not it is simple. Raises as `compiled`."""
-    parts, references, _ = _read(text)
+    read = _read(text)
+    parts, references = read.parts, read.references
     is_sole = _is_sole(parts)
     body: nodes.Node = (
         nodes.Assign(nodes.Name(_VALUE, "store"), parts[0]) if is_sole else nodes.Output(list(parts))
@@ -138,28 +139,38 @@ def _sandbox() -> Sandbox:
 def _analysed(text: str) -> Analysis:
     simple = read_simple(text)
     if simple is None:
-        parts, references, fields = _read(text)
-        is_sole = _is_sole(parts)
+        read = _read(text)
+        references, fields, needed = read.references, read.fields, read.needed
+        is_sole = _is_sole(read.parts)
     else:
         paths = [part for part in simple if isinstance(part, Path)]
         references = [path.reference for path in paths]
-        fields = tuple(dict.fromkeys(read for path in paths if (read := path.field_read) is not None))
+        fields = tuple(dict.fromkeys(found for path in paths if (found := path.field_read) is not None))
         is_sole = len(simple) == 1 and bool(references)
+        needed = _outputs(references)
     return Analysis(
         is_template=True,
         is_sole=is_sole,
         is_simple=simple is not None,
-        nodes=tuple(dict.fromkeys(item.name for item in references if item.kind != "secret")),
+        nodes=_outputs(references),
         secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == "secret")),
         fields=fields,
+        fates=tuple(dict.fromkeys(item.name for item in references if item.kind in FATES.values())),
+        all_fates=any(item.kind in FATES for item in references),
+        needed=needed,
     )
+
+
+def _outputs(references: Iterable[Reference]) -> tuple[str, ...]:
+    """The nodes whose outputs are read, each once."""
+    return tuple(dict.fromkeys(item.name for item in references if item.kind in ("output", "primary")))
 
 
 def _is_sole(parts: list[nodes.Expr]) -> bool:
     return len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData)
 
 
-def _read(text: str) -> tuple[list[nodes.Expr], list[Reference], tuple[FieldRead, ...]]:
+def _read(text: str) -> Reading:
     try:
         _refuse_deep_brackets(text)
         tree = _sandbox().parse(text)

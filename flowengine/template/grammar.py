@@ -13,13 +13,14 @@ import math
 import re
 from collections.abc import Callable
 
+import msgspec
 from jinja2 import nodes
 
 from flowengine.template.errors import TemplateForbiddenError
 from flowengine.template.functions.filters import FILTERS
 from flowengine.template.functions.predicates import TESTS
 from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
-from flowengine.template.reference import NODES, SECRETS, FieldRead, Reference
+from flowengine.template.reference import ERRORS, FATES, NODES, SECRETS, STATUSES, FieldRead, Reference
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
 
 MAX_DEPTH = 24
@@ -29,6 +30,9 @@ STATEMENTS_FORBIDDEN = (
 )
 _LETS_BE_ABSENT = frozenset({"d", "default", "defined", "undefined"})
 """The filters and tests whose value may be a field that does not exist."""
+
+_NO_NODES = frozenset({NODES, SECRETS, STATUSES, ERRORS})
+"""Names that no node has."""
 
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,6 +54,8 @@ class Expressions:
     def __init__(self) -> None:
         self.references: dict[Reference, int] = {}
         self.fields: dict[FieldRead, None] = {}
+        self.needed: dict[str, None] = {}
+        """The nodes whose output must be there."""
         self._may_be_absent: list[FieldRead] = []
         self._depth = 0
 
@@ -68,6 +74,8 @@ class Expressions:
 
     def refer(self, kind: str, name: str) -> nodes.Expr:
         """The variable that stands for this root."""
+        if kind in ("output", "primary"):
+            self.needed[name] = None
         position = self.references.setdefault(Reference(kind, name), len(self.references))
         return nodes.Name(variable(position), "load")
 
@@ -99,6 +107,8 @@ def _name(reading: Expressions, node: nodes.Name) -> nodes.Expr:
         raise TemplateForbiddenError(f'name a node: {{{{ {NODES}["node-id"].result }}}}')
     if node.name == SECRETS:
         raise TemplateForbiddenError(f"name a secret: {{{{ {SECRETS}.NAME }}}}")
+    if node.name in FATES:
+        return reading.refer(node.name, "")
     return reading.refer("output", node.name)
 
 
@@ -109,7 +119,7 @@ def _access(reading: Expressions, node: nodes.Getattr | nodes.Getitem) -> nodes.
     if read is not None:
         reading.fields[read] = None
     root = node.node.name if isinstance(node.node, nodes.Name) else None
-    if root in (NODES, SECRETS):
+    if root in _NO_NODES:
         return _refer_by_key(reading, str(root), key)
     if key == "result":
         owner = _node_id(node.node)
@@ -149,13 +159,15 @@ def _refuse_private(node: nodes.Getattr | nodes.Getitem, key: str | int | None) 
 
 def _refer_by_key(reading: Expressions, root: str, key: str | int | None) -> nodes.Expr:
     if not isinstance(key, str):
-        example = f'{NODES}["node-id"]' if root == NODES else f"{SECRETS}.NAME"
+        example = f"{SECRETS}.NAME" if root == SECRETS else f'{root}["node-id"]'
         raise TemplateForbiddenError(
             f"'{root}[...]' takes a literal name, as in {{{{ {example} }}}}: "
             "what a template reads is checked before the workflow runs"
         )
     if root == NODES:
         return reading.refer("output", key)
+    if root in FATES:
+        return reading.refer(FATES[root], key)
     if not _SECRET_NAME.fullmatch(key):
         raise TemplateForbiddenError("a secret's name is made of letters, digits and _, 128 at most")
     return reading.refer("secret", key)
@@ -164,7 +176,7 @@ def _refer_by_key(reading: Expressions, root: str, key: str | int | None) -> nod
 def _node_id(node: nodes.Expr) -> str | None:
     """The node whose whole output this expression is, if it is one."""
     if isinstance(node, nodes.Name):
-        return None if node.name in (NODES, SECRETS) else node.name
+        return None if node.name in _NO_NODES else node.name
     if isinstance(node, nodes.Getattr | nodes.Getitem):
         key = _literal_key(node)
         if isinstance(node.node, nodes.Name) and node.node.name == NODES and isinstance(key, str):
@@ -277,12 +289,14 @@ def _applied(
         )
     except TypeError as error:
         raise TemplateForbiddenError(f"the {kind} '{node.name}': {error}") from error
+    before = dict(reading.needed)
     named = [nodes.Keyword(item.key, reading.rewrite(item.value)) for item in node.kwargs]
     arguments = reading.all(node.args)
-    needed = dict(reading.fields)
+    fields, needed = dict(reading.fields), before if node.name in _LETS_BE_ABSENT else dict(reading.needed)
     value = reading.rewrite(node.node)
     if node.name in _LETS_BE_ABSENT:
-        reading.let_be_absent(node.node, needed)
+        reading.let_be_absent(node.node, fields)
+        reading.needed = needed
     return type(node)(value, node.name, arguments, named, None, None)
 
 
@@ -317,8 +331,17 @@ _RULES: dict[type[nodes.Node], Callable[..., nodes.Expr]] = {
 }
 
 
-def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Reference], tuple[FieldRead, ...]]:
-    """The parts of a parsed template, rewritten, what they read, and the fields that they need of it.
+class Reading(msgspec.Struct, frozen=True):
+    """The parts of a template, rewritten, what they read, and which of it must be there."""
+
+    parts: list[nodes.Expr]
+    references: list[Reference]
+    fields: tuple[FieldRead, ...]
+    needed: tuple[str, ...]
+
+
+def read_template(tree: nodes.Template) -> Reading:
+    """What a parsed template holds.
 
     Raises TemplateForbiddenError for statements and for expressions that are not on the list.
     """
@@ -328,4 +351,4 @@ def read_template(tree: nodes.Template) -> tuple[list[nodes.Expr], list[Referenc
         if not isinstance(node, nodes.Output):
             raise TemplateForbiddenError(STATEMENTS_FORBIDDEN)
         parts.extend(reading.all(node.nodes))
-    return parts, list(reading.references), reading.needed_fields()
+    return Reading(parts, list(reading.references), reading.needed_fields(), tuple(reading.needed))

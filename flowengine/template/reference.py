@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 NODES = "nodes"
+STATUSES = "statuses"
+ERRORS = "errors"
 SECRETS = "secrets"
 
 JINJA_WORDS = frozenset(
@@ -12,15 +14,21 @@ JINJA_WORDS = frozenset(
 )
 """The words of Jinja2's expressions: a template cannot read a node that is called so."""
 
-RESERVED_NAMES = frozenset({NODES, SECRETS}) | JINJA_WORDS
+FATES = {STATUSES: "status", ERRORS: "error"}
+"""The names under which templates ask what became of a node, and the kind of such a reference."""
+
+FATE_KINDS = frozenset({*FATES, *FATES.values()})
+
+RESERVED_NAMES = frozenset({NODES, SECRETS, STATUSES, ERRORS}) | JINJA_WORDS
 """Names that mean something in every template, and so can be no node's."""
 
 
 class Reference(msgspec.Struct, frozen=True):
     """A root that a template reads.
 
-    `kind` is "output" (a node's whole output), "primary" (`X.result`) or "secret"; `name` is the
-    node's id or the secret's name.
+    `kind` is "output" (a node's whole output), "primary" (`X.result`), "status", "error" (`statuses.X`,
+    `errors.X`) or "secret"; `name` is the node's id or the secret's name. "statuses" and "errors" are those
+    of all nodes upstream, and have no name.
     """
 
     kind: str
@@ -48,8 +56,9 @@ class Analysis(msgspec.Struct, frozen=True):
 
     `is_template`: it holds template marks. `is_sole`: it is one whole expression, so its value keeps its
     type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each
-    once, in order of appearance. `fields`: the fields that must be there, not those that `default` or
-    `is defined` lets be absent.
+    once, in order of appearance. `fields`: the fields that must be there, not those that `default` or `is
+    defined` lets be absent. `fates`: the nodes of which it asks what became of them. `all_fates`: it asks so
+    of all nodes upstream. `needed`: the nodes whose output must be there.
     """
 
     is_template: bool
@@ -58,6 +67,9 @@ class Analysis(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     fields: tuple[FieldRead, ...] = ()
+    fates: tuple[str, ...] = ()
+    all_fates: bool = False
+    needed: tuple[str, ...] = ()
 
 
 PLAIN = Analysis(is_template=False)

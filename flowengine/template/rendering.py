@@ -5,11 +5,12 @@ A Scope says where values come from. The keys of objects are not templates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import assert_never
 
 import jinja2
 import msgspec
+from jinja2 import StrictUndefined
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template.budget import Budget
@@ -21,7 +22,14 @@ from flowengine.template.errors import (
     TemplateUndefinedError,
 )
 from flowengine.template.json_values import json_size
-from flowengine.template.reference import Reference
+from flowengine.template.reference import FATE_KINDS, Reference
+
+
+class Fate(msgspec.Struct, frozen=True):
+    """What became of a node: its status and, if it failed, its error."""
+
+    status: str
+    error: dict[str, JsonValue] | None = None
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,12 +37,15 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
     `outputs`: node id -> output, for every node that the config reads. `primaries`: node id -> the field
     that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError. It
-    is called only with names that a template reads.
+    is called only with names that a template reads. `fates`: what became of the nodes that the templates ask
+    about, or whose output may be missing. `unseen`: nodes that had not ended, which are undefined here.
     """
 
     outputs: Mapping[str, JsonValue]
     primaries: Mapping[str, str | None]
     secrets: Callable[[str], str]
+    fates: Mapping[str, Fate] = {}
+    unseen: Container[str] = ()
 
 
 def render(config: JsonValue, scope: Scope, *, max_chars: int, pointer: str = "/config") -> JsonValue:
@@ -100,7 +111,7 @@ def _run(program: Program, scope: Scope, budget: Budget) -> JsonValue:
     return "".join(pieces)
 
 
-def _resolve(reference: Reference, scope: Scope) -> JsonValue:
+def _resolve(reference: Reference, scope: Scope) -> object:
     name = reference.name
     if reference.kind == "secret":
         try:
@@ -109,7 +120,36 @@ def _resolve(reference: Reference, scope: Scope) -> JsonValue:
             raise SecretMissingError(
                 f"there is no secret '{name}': set FLOWENGINE_SECRET_{name} (or ..._FILE) for the workers"
             ) from None
+    if reference.kind in FATE_KINDS:
+        return _fate(reference, scope)
     if name not in scope.outputs:
-        raise TemplateUndefinedError(f"the output of node '{name}' is not there to be read")
+        return StrictUndefined(_no_output(name, scope))
     output = scope.outputs[name]
     return primary_value(output, scope.primaries.get(name)) if reference.kind == "primary" else output
+
+
+def _fate(reference: Reference, scope: Scope) -> object:
+    """`statuses`, `errors`, or one of what they hold. What is not known is undefined."""
+    match reference.kind:
+        case "statuses":
+            return {node: fate.status for node, fate in scope.fates.items()}
+        case "errors":
+            return {node: fate.error for node, fate in scope.fates.items() if fate.error is not None}
+    fate = scope.fates.get(reference.name)
+    if fate is None:
+        return StrictUndefined(_no_output(reference.name, scope))
+    if reference.kind == "status":
+        return fate.status
+    if fate.error is None:
+        return StrictUndefined(f"the node '{reference.name}' has no error: it is {fate.status}")
+    return fate.error
+
+
+def _no_output(name: str, scope: Scope) -> str:
+    if name in scope.unseen:
+        return f"the node '{name}' had not ended when this one was sent to a worker"
+    fate = scope.fates.get(name)
+    if fate is None:
+        return f"the output of node '{name}' is not there to be read"
+    became = "failed" if fate.status == "failed" else f"is {fate.status}"
+    return f"the node '{name}' has no output: it {became}; `default` or `coalesce` gives another value"

@@ -35,11 +35,14 @@ def budget_of(context: Context) -> Budget:
     return budget
 
 
-def _with_budget(function: Callable[..., object], *, takes_undefined: bool) -> Callable[..., object]:
+def _with_budget(
+    function: Callable[..., object], *, value_may_be_undefined: bool, arguments_may_be: bool = False
+) -> Callable[..., object]:
     @pass_context
     @wraps(function)
     def call(context: Context, value: object, *arguments: object, **named: object) -> object:
-        for item in arguments if takes_undefined else (value, *arguments, *named.values()):
+        checked = () if arguments_may_be else (*arguments, *named.values())
+        for item in checked if value_may_be_undefined else (value, *checked):
             if isinstance(item, Undefined):
                 str(item)  # raises UndefinedError
         return function(budget_of(context), value, *arguments, **named)
@@ -75,10 +78,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
             COMPARE: compare,
         }
         self.filters = {
-            name: _with_budget(function, takes_undefined=name in TAKES_UNDEFINED)
+            name: _with_budget(
+                function,
+                value_may_be_undefined=name in TAKES_UNDEFINED,
+                arguments_may_be=name in TAKES_UNDEFINED,
+            )
             for name, function in own.items()
         }
-        self.tests = {name: _with_budget(function, takes_undefined=True) for name, function in TESTS.items()}
+        self.tests = {
+            name: _with_budget(function, value_may_be_undefined=True) for name, function in TESTS.items()
+        }
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic, bounded."""

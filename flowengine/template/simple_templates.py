@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from flowengine.template.reference import JINJA_WORDS, NODES, SECRETS, FieldRead, Reference
+from flowengine.template.reference import FATES, JINJA_WORDS, NODES, SECRETS, FieldRead, Reference
 
 _READ = re.compile(
     r"""(?<!\{)\{\{[ ]*
@@ -77,7 +77,7 @@ def _path(match: re.Match[str]) -> Path | None:
         if root == SECRETS:
             return Path(Reference("secret", name), ()) if len(name) <= 128 and not keys else None
         root = name
-    elif root in JINJA_WORDS:
+    elif root in JINJA_WORDS or root in FATES:
         return None
     kind = "output"
     if keys and keys[0] == "result":

@@ -12,11 +12,16 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
 from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
+from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
+from flowengine.workflow.checking.node_policy import read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
+    FUTURE_NODE_FIELDS,
+    FUTURE_WORKFLOW_FIELDS,
     MAX_DESCRIPTION_CHARS,
     MAX_NAME_CHARS,
     NODE_SPELLINGS,
@@ -25,7 +30,7 @@ from flowengine.workflow.document import (
 )
 from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
 
-_NODE_FIELDS: Final = ("id", *WORK_FIELDS, "dependencies", "timeout_seconds")
+_NODE_FIELDS: Final = ("id", "description", *WORK_FIELDS, "dependencies", "timeout_seconds", *POLICY_FIELDS)
 
 
 class DraftNode(msgspec.Struct, frozen=True):
@@ -44,13 +49,14 @@ class Draft(msgspec.Struct, frozen=True):
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     """The document's fields. Whatever is wrong with them is reported."""
-    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report, WORKFLOW_SPELLINGS)
+    refuse_unknown_fields(document, WORKFLOW_FIELDS, "", report, WORKFLOW_SPELLINGS, FUTURE_WORKFLOW_FIELDS)
     name = read_text(document, "name", "", report)
     if name is not None:
         _check_name(name, report)
     if document.get("description") is not None:
-        _check_description(read_text(document, "description", "", report) or "", report)
-    return Draft(name or "", _nodes(document, limits, report))
+        _check_description(read_text(document, "description", "", report) or "", "", report)
+    defaults = read_defaults(document, report)
+    return Draft(name or "", _nodes(document, limits, report, defaults))
 
 
 def _check_name(name: str, report: Report) -> None:
@@ -62,17 +68,19 @@ def _check_name(name: str, report: Report) -> None:
         report.add("invalid_name", "/name", "a name is one line of printable characters")
 
 
-def _check_description(description: str, report: Report) -> None:
+def _check_description(description: str, pointer: str, report: Report) -> None:
     if len(description) > MAX_DESCRIPTION_CHARS:
         report.add(
             "invalid_description",
-            "/description",
+            pointer_to(pointer, "description"),
             f"a description has at most {MAX_DESCRIPTION_CHARS} characters, this one has {len(description)}: "
             "keep the rest with your documentation",
         )
 
 
-def _nodes(document: JsonObject, limits: Limits, report: Report) -> tuple[DraftNode, ...] | None:
+def _nodes(
+    document: JsonObject, limits: Limits, report: Report, defaults: NodeDefaults
+) -> tuple[DraftNode, ...] | None:
     if "nodes" not in document:
         report.add("missing_field", "/nodes", "the field 'nodes' is required: a list of nodes")
         return None
@@ -91,17 +99,20 @@ def _nodes(document: JsonObject, limits: Limits, report: Report) -> tuple[DraftN
             "(FLOWENGINE_MAX_NODES): split it",
         )
         return None
-    return tuple(_node(node, place, report) for place, node in enumerate(nodes))
+    return tuple(_node(node, place, report, defaults) for place, node in enumerate(nodes))
 
 
-def _node(node: JsonValue, place: int, report: Report) -> DraftNode:
+def _node(node: JsonValue, place: int, report: Report, defaults: NodeDefaults) -> DraftNode:
     pointer = pointer_to("/nodes", place)
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
         return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S), None)
-    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS)
+    refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS, FUTURE_NODE_FIELDS)
     node_id = read_id(node, pointer, report)
     work = read_work(node, pointer, report)
     dependencies = read_dependencies(node, pointer, report)
-    fields = NodeFields(place, pointer, node_id, dependencies, read_timeout(node, pointer, report))
-    return DraftNode(fields, work)
+    if node.get("description") is not None:
+        _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
+    timeout_s = read_timeout(node, pointer, report, defaults.timeout_s)
+    policy = read_policy(node, pointer, report, defaults.policy)
+    return DraftNode(NodeFields(place, pointer, node_id, dependencies, timeout_s, policy), work)

@@ -5,12 +5,14 @@ Nodes are addressed by their index in the document's order. Pure: no I/O.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
-from flowengine.stored_format import FORMAT, READABLE
+from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
+from flowengine.workflow.policy import PLAIN, Policy
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
@@ -46,11 +48,22 @@ class PlanNode(msgspec.Struct, frozen=True, array_like=True):
         return len(self.parents) > 1
 
 
+NO_POLICIES: Final[Mapping[int, Policy]] = {}
+
+
 class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
-    """A whole workflow as the engine sees it."""
+    """A whole workflow as the engine sees it.
+
+    `policies`: when the nodes run that say more about it than their dependencies, by index.
+    """
 
     name: str
     nodes: tuple[PlanNode, ...]
+    policies: Mapping[int, Policy] = NO_POLICIES
+
+    def policy(self, position: int) -> Policy:
+        """What a node says about when it runs and what becomes of its failure."""
+        return self.policies.get(position, PLAIN)
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -79,6 +92,43 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         )
 
     @cached_property
+    def settles(self) -> tuple[bool, ...]:
+        """For each node, whether someone must learn when a failure of it by inheritance is settled.
+
+        These are nodes below it that are decided when all that they depend on has ended: those under any rule
+        but `all_success`, through such as fail with it.
+        """
+        found = [False] * len(self.nodes)
+        for position in reversed(self.parents_first):
+            found[position] = any(
+                self.policy(child).trigger_rule != "all_success" or found[child]
+                for child in self.children[position]
+            )
+        return tuple(found)
+
+    @cached_property
+    def begins_early(self) -> tuple[bool, ...]:
+        """For each node, whether it may be dispatched while an ancestor has not ended: one with a
+        `one_success` at or above it."""
+        found = [False] * len(self.nodes)
+        for position in self.parents_first:
+            early = self.policy(position).trigger_rule == "one_success"
+            found[position] = early or any(found[parent] for parent in self.nodes[position].parents)
+        return tuple(found)
+
+    @cached_property
+    def parents_first(self) -> tuple[int, ...]:
+        """All indexes in an order in which each node comes after those that it depends on."""
+        waiting = [len(node.parents) for node in self.nodes]
+        order = list(self.roots)
+        for position in order:
+            for child in self.children[position]:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    order.append(child)
+        return tuple(order)
+
+    @cached_property
     def roots(self) -> tuple[int, ...]:
         """The indexes of the nodes that depend on nothing."""
         return tuple(position for position, node in enumerate(self.nodes) if not node.parents)
@@ -87,6 +137,16 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
     format: int
     plan: Plan
+
+
+class _CorePlan(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    nodes: tuple[PlanNode, ...]
+
+
+class _StoredCore(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    plan: _CorePlan
 
 
 class UnknownFormatError(ValueError):
@@ -99,8 +159,10 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 
 def encode_plan(plan: Plan) -> bytes:
-    """The plan as it is stored, with the format's version in front."""
-    return _encoder.encode(_Stored(FORMAT, plan))
+    """The plan as it is stored, with the version in front of the oldest format that can say it."""
+    if plan.policies:
+        return _encoder.encode(_Stored(FORMAT, plan))
+    return _encoder.encode(_StoredCore(CORE_FORMAT, _CorePlan(plan.name, plan.nodes)))
 
 
 def decode_plan(data: bytes) -> Plan:

@@ -11,15 +11,8 @@ from typing import Final
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template import RESERVED_NAMES
-from flowengine.workflow.document import (
-    DEFAULT_TIMEOUT_S,
-    MAX_DESCRIPTION_CHARS,
-    MAX_ID_CHARS,
-    MAX_NAME_CHARS,
-    MAX_TIMEOUT_S,
-    MIN_TIMEOUT_S,
-    NODE_ID,
-)
+from flowengine.workflow import policy_schema
+from flowengine.workflow.document import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_NAME_CHARS, NODE_ID
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 
@@ -44,11 +37,8 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "maxLength": MAX_NAME_CHARS,
                 "description": "What people call the workflow.",
             },
-            "description": {
-                "type": ["string", "null"],
-                "maxLength": MAX_DESCRIPTION_CHARS,
-                "description": "What it is for.",
-            },
+            "description": _description(),
+            "defaults": policy_schema.defaults(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,
@@ -57,7 +47,20 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "description": "The steps, in any order.",
             },
         },
-        "$defs": {**work.definitions, TEMPLATE: _template(bounds), "Node": _node(work)},
+        "$defs": {
+            **work.definitions,
+            **policy_schema.definitions(),
+            TEMPLATE: _template(bounds),
+            "Node": _node(work, bounds),
+        },
+    }
+
+
+def _description() -> Schema:
+    return {
+        "type": ["string", "null"],
+        "maxLength": MAX_DESCRIPTION_CHARS,
+        "description": "What it is for.",
     }
 
 
@@ -70,7 +73,7 @@ def _template(limits: Limits) -> Schema:
     }
 
 
-def _node(work: WorkSchema) -> Schema:
+def _node(work: WorkSchema, limits: Limits) -> Schema:
     return {
         "type": "object",
         "required": ["id", *work.required],
@@ -83,21 +86,16 @@ def _node(work: WorkSchema) -> Schema:
                 "not": {"enum": sorted(RESERVED_NAMES)},
                 "description": "Unique in the workflow. Other nodes read the output as {{ id.result }}.",
             },
+            "description": _description(),
             **work.properties,
             "dependencies": {
                 "type": "array",
                 "uniqueItems": True,
                 "items": {"type": "string"},
                 "default": [],
-                "description": "Ids of the nodes that must complete before this one starts.",
+                "description": "Ids of the nodes that must have ended before this one starts.",
             },
-            "timeout_seconds": {
-                "type": "number",
-                "minimum": MIN_TIMEOUT_S,
-                "maximum": MAX_TIMEOUT_S,
-                "default": DEFAULT_TIMEOUT_S,
-                "description": "The node fails when it has run for longer.",
-            },
+            **policy_schema.properties(limits.max_template_chars),
         },
-        "allOf": work.conditions,
+        "allOf": [*work.conditions, *policy_schema.conditions()],
     }

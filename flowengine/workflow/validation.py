@@ -15,6 +15,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.certain_ancestors import certain_ancestors, rule_warnings
 from flowengine.workflow.checking.dependencies import link
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
@@ -23,6 +24,7 @@ from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
@@ -134,8 +136,11 @@ def _check(
 ) -> Checked:
     report = Report()
     secrets: dict[str, str] = {}
-    plan = _compiled(document, registry, limits, report, secrets)
-    warnings = () if has_secret is None else tuple(_missing_secrets(secrets, has_secret))
+    found: list[Problem] = []
+    plan = _compiled(document, registry, limits, report, secrets, found)
+    if has_secret is not None:
+        found += _missing_secrets(secrets, has_secret)
+    warnings = tuple(found)
     if report:
         return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
     return Checked(plan, (), warnings=warnings)
@@ -150,11 +155,17 @@ def _missing_secrets(secrets: Mapping[str, str], has_secret: Callable[[str], boo
 
 
 def _compiled(
-    document: JsonValue, registry: Registry, limits: Limits, report: Report, secrets: dict[str, str]
+    document: JsonValue,
+    registry: Registry,
+    limits: Limits,
+    report: Report,
+    secrets: dict[str, str],
+    warnings: list[Problem],
 ) -> Plan | None:
     """The plan of a right document. Whatever is wrong with the document is reported.
 
-    `secrets` gets the secrets that it reads, each with the pointer to its first place.
+    `secrets` gets the secrets that it reads, each with the pointer to its first place, `warnings` what may go
+    wrong.
     """
     if not isinstance(document, dict):
         message = f"a workflow is an object with 'name' and 'nodes', this is {type_name(document)}"
@@ -163,10 +174,15 @@ def _compiled(
     draft = read_draft(document, limits, report)
     if draft.nodes is None:
         return None
-    links = link([node.fields for node in draft.nodes], report)
+    fields = [node.fields for node in draft.nodes]
+    links = link(fields, report)
     outputs = [None if node.work is None else declared_output(node.work, registry) for node in draft.nodes]
-    templates = TemplateCheck(links, outputs, limits, report)
+    certain = certain_ancestors(links.graph, fields)
+    templates = TemplateCheck(links, outputs, limits, report, certain)
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
     secrets.update(templates.secrets)
-    return Plan(draft.name, tuple(node for node in nodes if node is not None))
+    warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
+    known = [node for node in nodes if node is not None]
+    policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
+    return Plan(draft.name, tuple(node.node for node in known), policies)

@@ -30,6 +30,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.ExecutionView: "Execution",
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
+    views.WaitingForView: "WaitingFor",
     views.ResultsView: "Results",
     views.HealthView: "Health",
     views.QueueView: "Queue",

@@ -41,13 +41,20 @@ def _one_of(names: dict[str, Schema], description: str) -> Schema:
 def _nodes(node: Schema, taken: dict[str, Schema]) -> dict[str, Schema]:
     """The node of each handler, by the name of its definition, such as NodeHttpRequest."""
     made: dict[str, Schema] = {}
-    for condition in node["allOf"]:
-        handler = condition["if"]["properties"]["handler"]["const"]
+    configs = _configs(node["allOf"])
+    for handler in node["properties"]["handler"]["enum"]:
         name = f"{_NODE}{_capitalized(handler)}"
         if name in taken or name in made:
             name += str(len(made))
-        made[name] = _node_of(node, handler, condition["then"])
+        made[name] = _node_of(node, handler, configs.get(handler, {}))
     return made
+
+
+def _configs(conditions: list[Schema]) -> dict[str, Schema]:
+    """What holds for the nodes of each handler. Those that take any object have no condition, and some
+    conditions ask about other fields."""
+    asked = [(condition["if"]["properties"].get("handler"), condition["then"]) for condition in conditions]
+    return {handler["const"]: then for handler, then in asked if handler is not None}
 
 
 def _node_of(node: Schema, handler: str, then: Schema) -> Schema:
@@ -56,7 +63,7 @@ def _node_of(node: Schema, handler: str, then: Schema) -> Schema:
     return {
         **{name: part for name, part in node.items() if name != "allOf"},
         "required": [*node["required"], *then.get("required", [])],
-        "properties": {**node["properties"], "handler": described, **then["properties"]},
+        "properties": {**node["properties"], "handler": described, **then.get("properties", {})},
     }
 
 

@@ -18,16 +18,19 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.engine.held import Sink
-from flowengine.execution.messages import MESSAGES, Payload, kind_of
+from flowengine.execution.messages import MESSAGES, Payload, format_of, kind_of
 from flowengine.jsonvalue import UNREADABLE
 from flowengine.queues import GROUP, stream_key
-from flowengine.stored_format import FORMAT, READABLE
+from flowengine.stored_format import CORE_FORMAT, READABLE
 
 ACTOR: Final = b"a"
-PAYLOAD: Final = b"p%d" % FORMAT
+PAYLOAD: Final = b"p%d" % CORE_FORMAT
+"""The payload field of what uses nothing newer than the core."""
 MESSAGE: Final = b"m"
 
-READABLE_PAYLOADS: Final = frozenset(b"p%d" % version for version in READABLE)
+_FIELDS: Final = {version: b"p%d" % version for version in READABLE}
+
+READABLE_PAYLOADS: Final = frozenset(_FIELDS.values())
 """The payload fields of the versions that this process reads."""
 
 
@@ -56,7 +59,7 @@ def version_of(fields: Sequence[bytes]) -> int | None:
     if len(fields) != 4 or fields[0] != ACTOR:
         return None
     if fields[2] == PAYLOAD:
-        return FORMAT
+        return CORE_FORMAT
     found = _PAYLOAD_FIELD.fullmatch(fields[2])
     return int(found[1] or 1) if found else None
 
@@ -78,8 +81,8 @@ class Understood(msgspec.Struct, frozen=True):
 
 def post(sink: Sink, queue: str, message: Payload, partition: str = "") -> None:
     """Queue the sending of an engine message: exactly one command."""
-    actor = kind_of(message).actor
-    sink.execute_command("XADD", stream_key(queue, partition), "*", ACTOR, actor, PAYLOAD, _encode(message))
+    actor, field = kind_of(message).actor, _FIELDS[format_of(message)]
+    sink.execute_command("XADD", stream_key(queue, partition), "*", ACTOR, actor, field, _encode(message))
 
 
 def acknowledge(sink: Sink, stream: str, ids: Sequence[bytes]) -> None:

@@ -66,16 +66,15 @@ def _unknown(name: str, registry: Registry) -> str:
 
 
 def _describe(item: Handler) -> dict[str, object]:
-    import msgspec
 
-    from flowengine.cli.output.field_words import output_in_words
+    from flowengine.cli.output.field_words import config_schema, output_in_words
 
     output = None if item.output_type is None else output_in_words(item.output_type)
     return {
         "name": item.name,
         "summary": item.summary,
         "queue": item.queue,
-        "config": msgspec.json.schema(item.config_type),
+        "config": config_schema(item.config_type),
         "output": output,
     }
 
@@ -104,10 +103,10 @@ def _print_table(registry: Registry) -> None:
 
 
 def _print_in_full(item: Handler) -> None:
-    from flowengine.cli.output.field_words import fields_in_words, output_in_words
+    from flowengine.cli.output.field_words import fields_in_words, no_fields, output_in_words
 
     lines = [item.name, f"  {item.summary}", "", "config (* required):"]
-    lines += list(_in_full(fields_in_words(item.config_type), 1)) or ["  nothing"]
+    lines += list(_in_full(fields_in_words(item.config_type), 1)) or [f"  {no_fields(item.config_type)}"]
     lines += ["", "output:"]
     if item.output_type is None:
         lines.append("  not known before it has run")

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from flowengine.plugin import AnyObject
+
 Schema = Mapping[str, Any]
 
 _TYPES: Final = {
@@ -56,10 +58,22 @@ class FieldWords(msgspec.Struct, frozen=True):
 
 def fields_in_words(struct: type[msgspec.Struct]) -> tuple[FieldWords, ...]:
     """The fields of a struct, in its order."""
+    if struct is AnyObject:
+        return ()
     (schema,), definitions = msgspec.json.schema_components(
         [struct], schema_hook=lambda kind: {"title": kind.__name__}, ref_template="{name}"
     )
     return tuple(_fields(_resolved(schema, definitions), definitions, ()))
+
+
+def no_fields(struct: type[msgspec.Struct]) -> str:
+    """What is said of a config that lists no fields."""
+    return "any fields" if struct is AnyObject else "nothing"
+
+
+def config_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON Schema of a handler's config."""
+    return {"type": "object"} if struct is AnyObject else msgspec.json.schema(struct)
 
 
 def output_in_words(struct: type[msgspec.Struct]) -> dict[str, str]:

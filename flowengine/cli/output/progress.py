@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus
+from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus, SkipReason
 from flowengine.execution.views import ExecutionView, Moment, NodeView
 from flowengine.plaintext import plain_text
 
@@ -29,6 +29,13 @@ STYLES: Final[Mapping[NodeStatus | ExecutionStatus, str]] = {
     "failed": "red",
     "skipped": "dim",
     "cancelled": "magenta",
+}
+WHY_SKIPPED: Final[Mapping[SkipReason, str]] = {
+    "when": "its `when` is false",
+    "upstream_skipped": "what it depends on was skipped",
+    "trigger_rule": "its trigger rule does not hold",
+    "ended_early": "the execution had ended",
+    "operator": "an operator said so",
 }
 REFRESH_PER_SECOND = 12
 _SHOWN: Final = frozenset(NODE_STATUSES) - {"pending", "queued"}
@@ -157,7 +164,7 @@ def _headline(view: ExecutionView, cut: OverflowMethod) -> RenderableType:
     counts = view.counts
     done = counts.completed + counts.failed + counts.skipped + counts.cancelled
     bar = ProgressBar(total=max(1, counts.total), completed=done, width=24)
-    text = f"{done}/{counts.total}" + (f", {counts.failed} failed" if counts.failed else "")
+    text = f"{done}/{counts.total}{failed_and_skipped(view)}"
     line = Table.grid(padding=(0, 2))
     line.add_column(no_wrap=True, overflow=cut)
     for _ in range(3):
@@ -178,8 +185,39 @@ def _most_important(nodes: tuple[NodeView, ...], count: int) -> list[NodeView]:
     return [nodes[position] for position in sorted(chosen)]
 
 
+def failed_and_skipped(view: ExecutionView) -> str:
+    """How many nodes have failed and were skipped, as the end of a list; empty where there are none."""
+    failed, skipped = view.counts.failed, view.counts.skipped
+    tolerated = sum(node.tolerated for node in view.nodes)
+    text = f", {failed} failed" if failed else ""
+    if tolerated:
+        text += " (tolerated)" if tolerated == failed else f" ({tolerated} tolerated)"
+    return text + (f", {skipped} skipped" if skipped else "")
+
+
 def _suffix(node: NodeView, *, with_error: bool = True) -> str:
-    time = elapsed(node.started_at, node.finished_at) if node.status in _SHOWN else ""
     attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
     error = plain_text(f"{node.error.code}: {node.error.message}") if node.error and with_error else ""
-    return "".join(f"  {part}" for part in (time, attempt, error) if part)
+    return "".join(f"  {part}" for part in (_time(node), attempt, *_fate(node), error) if part)
+
+
+def _time(node: NodeView) -> str:
+    """How long it has run. One that is skipped, or waits, has not."""
+    if node.status not in _SHOWN or node.status in ("skipped", "waiting"):
+        return ""
+    return elapsed(node.started_at, node.finished_at)
+
+
+def _fate(node: NodeView) -> tuple[str, ...]:
+    """What there is to say of one that was skipped, has failed in vain, or waits."""
+    if node.skipped is not None:
+        return (WHY_SKIPPED[node.skipped],)
+    if node.waiting_for is not None:
+        failed = f"failed with {plain_text(node.error.code)}" if node.error else ""
+        return (failed, _next_try(node.waiting_for.until))
+    return ("tolerated",) if node.tolerated else ()
+
+
+def _next_try(until: Moment | None) -> str:
+    left = 0.0 if until is None else (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
+    return f"next try in {left:.1f} s" if left > 0 else "next try is due"

@@ -11,7 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from flowengine.cli.output.progress import STYLES, elapsed
+from flowengine.cli.output.progress import STYLES, elapsed, failed_and_skipped
+from flowengine.execution.records import NodeError
 from flowengine.execution.views import ExecutionView, ResultsView
 from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
@@ -32,16 +33,22 @@ def print_results(console: Console, view: ExecutionView, results: ResultsView) -
         console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
     if results.errors:
         console.print()
+    tolerated = {node.id for node in view.nodes if node.tolerated}
     for name, error in results.errors.items():
-        message = plain_text(f"  {error.code}: {error.message}")
-        console.print(Text.assemble((plain_text(name), "bold red"), message), soft_wrap=True)
-        for tried in error.errors:
-            if len(error.errors) == 1 and tried.message in error.message:
-                continue
-            line = plain_text(f"    tried: {tried.code}: {tried.message}")
-            console.print(Text(line, "dim"), soft_wrap=True)
+        _print_error(console, name, error, is_tolerated=name in tolerated)
     console.print()
     console.print(_closing_line(view), soft_wrap=True)
+
+
+def _print_error(console: Console, name: str, error: NodeError, *, is_tolerated: bool) -> None:
+    message = plain_text(f"  {error.code}: {error.message}")
+    style, note = ("bold yellow", " (tolerated)") if is_tolerated else ("bold red", "")
+    console.print(Text.assemble((plain_text(name), style), message, (note, "dim")), soft_wrap=True)
+    for tried in error.errors:
+        if len(error.errors) == 1 and tried.message in error.message:
+            continue
+        line = plain_text(f"    tried: {tried.code}: {tried.message}")
+        console.print(Text(line, "dim"), soft_wrap=True)
 
 
 def encode_results(results: ResultsView) -> str:
@@ -57,8 +64,8 @@ def encode_refusal(code: str, detail: str, problems: Sequence[Problem] = ()) -> 
 
 def _closing_line(view: ExecutionView) -> Text:
     nodes = "1 node" if view.counts.total == 1 else f"{view.counts.total} nodes"
-    failed = f", {view.counts.failed} failed" if view.counts.failed else ""
     time = elapsed(view.started_at, view.finished_at)
     return Text.assemble(
-        (view.status, f"bold {STYLES[view.status]}"), f": {plain_text(view.name)}, {nodes}{failed}, {time}"
+        (view.status, f"bold {STYLES[view.status]}"),
+        f": {plain_text(view.name)}, {nodes}{failed_and_skipped(view)}, {time}",
     )

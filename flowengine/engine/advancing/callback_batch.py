@@ -11,18 +11,18 @@ from collections.abc import Mapping
 
 import structlog
 
-from flowengine.engine.advancing.follow_up import Follow
+from flowengine.engine.advancing.follow_up import Follow, following
+from flowengine.engine.advancing.reads import ReadNames
 from flowengine.engine.held import Held
 from flowengine.engine.ports import NodeKey, Reading, Unit
 from flowengine.execution.changes import Change, Dispatch, Write
 from flowengine.execution.messages import Callback
-from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
-from flowengine.execution.reports import ByDeadline, Failed, delivery_of
+from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
+from flowengine.execution.reports import ByDeadline, Failed, Skipped, delivery_of
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.deadlines import is_awaited
 from flowengine.execution.rules.dispatching import Run, Sizes
-from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start, unread_below
-from flowengine.execution.rules.readiness import Records, is_due
+from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start
+from flowengine.execution.rules.readiness import Records
 from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
@@ -47,6 +47,8 @@ class CallbackBatch:
         """What is acknowledged once its follow-up is done."""
         self.joins: dict[NodeKey, None] = {}
         self.repeated: set[str] = set()
+        self.rechecked: dict[str, Plan] = {}
+        """Executions of which all that may follow is looked at again: whoever did so before may have died."""
         self._unit = unit
         self._plans = plans
         self._sizes = sizes
@@ -67,11 +69,7 @@ class CallbackBatch:
             self.changes[execution] += forget_start(callback)
             self.settled.append(held)
             return
-        if isinstance(callback.outcome, Failed):
-            self._read_below(plan, callback)
-        decision = finish(
-            plan, control, self._lookup(execution), callback, self._unit.now, self._sizes, self._bytes_left
-        )
+        decision = self._decide(plan, control, callback)
         self._verdicts.append((callback, decision.verdict))
         self.changes[execution] += decision.changes
         self._remember(plan, execution, decision)
@@ -82,19 +80,25 @@ class CallbackBatch:
         else:
             self.settled.append(held)
 
-    def _read_below(self, plan: Plan, callback: Callback) -> None:
-        """Read and WATCH the nodes that a failure may take with it."""
+    def _decide(self, plan: Plan, control: Control, callback: Callback) -> Decision:
+        """Decide, and read and WATCH more of what is below until the decision holds."""
         execution = callback.execution
-        position = plan.index.get(callback.node)
-        if position is None or not is_awaited(self._lookup(execution)(callback.node), callback.dispatch):
-            return
+        records = self._lookup(execution)
         most = BELOW_AT_FIRST
         while True:
-            read = {name for of, name in self._read if of == execution}
-            wanted = unread_below(plan, position, self._lookup(execution), read, most)
-            if not wanted:
-                return
-            fresh = [(execution, name) for name in wanted]
+            decision = finish(
+                plan,
+                control,
+                records,
+                callback,
+                self._unit.now,
+                self._sizes,
+                self._bytes_left,
+                ReadNames(execution, self._read),
+            )
+            if not decision.unread:
+                return decision
+            fresh = [(execution, name) for name in decision.unread[:most]]
             self._unit.extend(fresh)
             self._read.update(fresh)
             for key in fresh:
@@ -122,6 +126,9 @@ class CallbackBatch:
             self.runs[execution] = Run(execution, callback.run, callback.correlation_id)
         if decision.again:
             self.repeated.add(execution)
+            plan = self._plans[execution]
+            if plan is not None and plan.policies:
+                self.rechecked[execution] = plan
         self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
         self._later[execution] += decision.later
         done = decision.continues and not decision.joins and not decision.later
@@ -141,19 +148,17 @@ class CallbackBatch:
             _log_verdict(callback, verdict)
 
     def follows(self, counters: Mapping[NodeKey, int]) -> list[Follow]:
-        """Who may be dispatched now: joins that are due by their counters, and children put off."""
-        found: dict[str, list[int]] = defaultdict(list)
+        """What to look at now: joins that are due by their counters, and children put off."""
+        joins: dict[str, dict[str, int | None]] = defaultdict(dict)
         for execution, name in self.joins:
+            joins[execution][name] = counters.get((execution, name))
+        found = []
+        for execution, run in self.runs.items():
             plan = self._plans[execution]
-            if plan is not None and is_due(counters.get((execution, name))):
-                found[execution].append(plan.index[name])
-        for execution, positions in self._later.items():
-            found[execution] += positions
-        return [
-            Follow(self.runs[execution], plan, tuple(dict.fromkeys(positions)))
-            for execution, positions in found.items()
-            if positions and (plan := self._plans[execution]) is not None
-        ]
+            if plan is not None:
+                follow = following(run, plan, joins[execution], self._later[execution])
+                found += [] if follow is None else [follow]
+        return found
 
     def _lookup(self, execution: str) -> Records:
         def lookup(name: str) -> NodeRecord:
@@ -194,5 +199,7 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.info("callback.repeated", delivery=delivery_of(callback.by), **fields)
     elif isinstance(callback.outcome, Failed):
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
+    elif isinstance(callback.outcome, Skipped):
+        log.info("node.skipped", reason="when", **fields)
     else:
         log.debug("node.completed", **fields)

@@ -85,4 +85,4 @@ class DeadlineStep:
             now=now,
             correlation_id="" if execution is None else execution.correlation_id,
         )
-        self._report([Held(callback, held.delivery, held.place, held.receipt, held.entry)])
+        self._report([held.of(callback)])

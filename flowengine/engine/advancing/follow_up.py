@@ -1,4 +1,4 @@
-"""What follows once a change is applied: dispatch what became ready, end what has ended.
+"""What follows once a change is applied: decide about what became ready, end what has ended.
 
 Always safe to do again: only a pending node of a running execution is dispatched, only a running
 execution with nothing left is ended. The acknowledgement is part of the last transaction.
@@ -7,22 +7,25 @@ execution with nothing left is ended. The acknowledgement is part of the last tr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
-from flowengine.engine.advancing.reads import expected
-from flowengine.engine.ports import Acknowledge, DecisionStore, NodeKey, Reading, Unit
+from flowengine.engine.advancing.reads import ReadNames, expected
+from flowengine.engine.ports import Acknowledge, Committed, DecisionStore, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
-from flowengine.execution.changes import Change, Finish, Happened
+from flowengine.execution.changes import Change, Dispatch, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.dispatching import Run, Sizes, chunks, dispatch
-from flowengine.execution.status import lets_dispatch, may
+from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
+from flowengine.execution.rules.readiness import Records, ends_of, is_due
+from flowengine.execution.status import lets_decide, lets_dispatch, may
 from flowengine.execution.work import weight_of
+from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -31,15 +34,52 @@ TRIES: Final = 20
 
 
 class Follow(msgspec.Struct, frozen=True):
-    """Nodes whose parents are all completed, by index, to dispatch if they are still pending.
+    """Nodes of one execution to look at, by index: what can be decided about them now is.
 
-    `opening`: the execution's first event, recorded if the first of them has never been attempted.
+    `completed`: those of them whose dependencies have all completed, as is known. `opening`: the execution's
+    first event, recorded if the first of them has never been attempted.
     """
 
     run: Run
     plan: Plan
     positions: tuple[int, ...]
+    completed: Container[int] = ()
     opening: Event | None = None
+
+
+class Everything(Container[int]):
+    """Each index: of plans in which a node is dispatched only when all that it depends on has completed."""
+
+    def __contains__(self, position: object) -> bool:
+        return True
+
+
+EVERYTHING: Final = Everything()
+
+
+def following(
+    run: Run, plan: Plan, counters: Mapping[str, int | None], later: Sequence[int]
+) -> Follow | None:
+    """What to look at after a transaction: the joins whose counters it moved, where these say that something
+    is to be decided, and what was put off. None: nothing."""
+    due = {
+        plan.index[name]: counter
+        for name, counter in counters.items()
+        if is_due(counter) or plan.policy(plan.index[name]).trigger_rule == "one_success"
+    }
+    positions = tuple(dict.fromkeys([*due, *later]))
+    if not positions:
+        return None
+    completed = {position for position, counter in due.items() if counter == 0}
+    return Follow(run, plan, positions, completed if plan.policies else EVERYTHING)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one transaction leaves to do, and whether it carried the acknowledgement."""
+
+    follows: tuple[Follow, ...] = ()
+    ending: tuple[Run, ...] = ()
+    acknowledged: bool = False
 
 
 class FollowUp:
@@ -55,20 +95,34 @@ class FollowUp:
         acknowledge: Acknowledge | None,
         ending: Sequence[Run] = (),
     ) -> None:
-        """Dispatch, then end, then acknowledge. Raises ConflictError, StoreUnavailableError."""
+        """Decide, then end, then acknowledge. Raises ConflictError, StoreUnavailableError."""
+        todo, ends, acknowledged = tuple(follows), tuple(ending), False
+        while todo or ends:
+            step = self._round(todo, ends, acknowledge)
+            todo, ends, acknowledged = step.follows, step.ending, step.acknowledged
+        if acknowledge is not None and not acknowledged:
+            self._store.acknowledge(acknowledge)
+
+    def _round(
+        self, follows: Sequence[Follow], ending: tuple[Run, ...], acknowledge: Acknowledge | None
+    ) -> Step:
+        """One look at all that is to be looked at; the last transaction acknowledges if nothing is left
+        then."""
         parts = [
-            Follow(follow.run, follow.plan, chunk, None if number else follow.opening)
+            msgspec.structs.replace(follow, positions=chunk, opening=None if number else follow.opening)
             for follow in follows
             for number, chunk in enumerate(chunks(follow.plan, follow.positions, self._sizes))
         ]
-        groups = self._grouped(parts)
-        for group in groups[:-1]:
-            self._transact(group, ending, None)
-        last = groups[-1] if groups else ()
-        if last or ending:
-            self._transact(last, ending, acknowledge)
-        elif acknowledge is not None:
-            self._store.acknowledge(acknowledge)
+        *groups, last = self._grouped(parts) or [[]]
+        left = [self._transact(group, (), None) for group in groups]
+        more = any(step.follows or step.ending for step in left)
+        step = self._transact(last, ending, None if more else acknowledge)
+        steps = [*left, step]
+        return Step(
+            tuple([follow for step in steps for follow in step.follows]),
+            tuple([run for step in steps for run in step.ending]),
+            step.acknowledged,
+        )
 
     def _grouped(self, parts: Sequence[Follow]) -> list[list[Follow]]:
         """Small parts together, up to the size of one chunk."""
@@ -85,24 +139,22 @@ class FollowUp:
 
     def _transact(
         self, follows: Sequence[Follow], ending: Sequence[Run], acknowledge: Acknowledge | None
-    ) -> None:
-        nodes = [(f.run.execution, f.plan.nodes[at].id) for f in follows for at in f.positions]
-        ends = tuple(run.execution for run in ending)
-        controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
-        reading = Reading(tuple(nodes), tuple(controls), ends)
+    ) -> Step:
         plans = {follow.run.execution: follow.plan for follow in follows}
+        reading = _reading(follows, ending)
         for _ in range(TRIES):
             unit = self._store.begin(reading)
-            changes = _changes(unit, follows, ending)
+            look = Look(unit, reading, follows, self._sizes)
+            changes = look.changes(ending)
             if not changes:
                 unit.abandon()
-                if acknowledge is not None:
-                    self._store.acknowledge(acknowledge)
-                return
-            ahead = expected(plans, changes, self._sizes)
-            if unit.commit(changes, acknowledge, ahead) is not None:
+                return Step()
+            carried = None if look.goes_on else acknowledge
+            committed = unit.commit(changes, carried, expected(plans, changes, self._sizes))
+            if committed is not None:
                 self.note_ended(changes, ending)
-                return
+                return look.step(committed, acknowledged=carried is not None)
+        nodes = [follow.plan.nodes[at].id for follow in follows for at in follow.positions]
         raise ConflictError(f"nodes {nodes[:3]} keep changing")
 
     def note_ended(self, changes: Mapping[str, Sequence[Change]], ending: Sequence[Run]) -> None:
@@ -120,33 +172,114 @@ class FollowUp:
                     )
 
 
-def _changes(unit: Unit, follows: Sequence[Follow], ending: Sequence[Run]) -> dict[str, list[Change]]:
-    changes: dict[str, list[Change]] = defaultdict(list)
-    dispatched: set[NodeKey] = set()
+def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
+    nodes: dict[NodeKey, None] = {}
+    parents: dict[NodeKey, None] = {}
     for follow in follows:
-        if _lets_dispatch(unit, follow.run):
-            for position in follow.positions:
-                key = (follow.run.execution, follow.plan.nodes[position].id)
-                if key not in dispatched:
-                    dispatched.add(key)
-                    changes[follow.run.execution] += _dispatched(unit, follow, position)
-    for run in ending:
-        control = unit.controls.get(run.execution)
-        if control is not None and control.run == run.run:
-            changes[run.execution] += conclude(control, unit.counts[run.execution], unit.now)
-    return {execution: listed for execution, listed in changes.items() if listed}
+        execution, plan = follow.run.execution, follow.plan
+        nodes |= dict.fromkeys([(execution, plan.nodes[position].id) for position in follow.positions])
+        for position in follow.positions:
+            seen = () if position in follow.completed else plan.nodes[position].parents
+            if plan.begins_early[position]:
+                seen = (*seen, *readable(plan, position))
+            parents |= dict.fromkeys([(execution, plan.nodes[read].id) for read in seen])
+    ends = tuple([run.execution for run in ending])
+    controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
+    unwatched = tuple([key for key in parents if key not in nodes])
+    return Reading(tuple(nodes), tuple(controls), ends, unwatched)
 
 
-def _dispatched(unit: Unit, follow: Follow, position: int) -> list[Change]:
-    record = unit.nodes.get((follow.run.execution, follow.plan.nodes[position].id), UNTOUCHED)
-    if not may(record.status, "dispatch"):
+class Look:
+    """What one transaction decides about the nodes that it looks at."""
+
+    def __init__(self, unit: Unit, reading: Reading, follows: Sequence[Follow], sizes: Sizes) -> None:
+        self._unit = unit
+        self._read = {*reading.nodes, *reading.unwatched}
+        self._sizes = sizes
+        self._bytes_left = sizes.transaction_bytes
+        by_execution: dict[str, list[Follow]] = defaultdict(list)
+        for follow in follows:
+            by_execution[follow.run.execution].append(follow)
+        self._descents = {
+            execution: (found[0], self._descend(found)) for execution, found in by_execution.items()
+        }
+
+    def changes(self, ending: Sequence[Run]) -> dict[str, list[Change]]:
+        """All that is to be written."""
+        changes: dict[str, list[Change]] = defaultdict(list)
+        for execution, (_, found) in self._descents.items():
+            if found is not None:
+                changes[execution] += found[1]
+        for run in ending:
+            control = self._unit.controls.get(run.execution)
+            if control is not None and control.run == run.run:
+                changes[run.execution] += conclude(control, self._unit.counts[run.execution], self._unit.now)
+        return {execution: listed for execution, listed in changes.items() if listed}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more may follow from what is decided here."""
+        return any(
+            found is not None and (found[0].joins or found[0].later or found[0].unfinished)
+            for _, found in self._descents.values()
+        )
+
+    def step(self, committed: Committed, *, acknowledged: bool) -> Step:
+        """What is left to do, by the numbers that the transaction left."""
+        follows, ending = [], []
+        for execution, (follow, found) in self._descents.items():
+            if found is None:
+                continue
+            names = [follow.plan.nodes[join].id for join in found[0].joins]
+            counters = {name: committed.counters.get((execution, name)) for name in names}
+            more = following(follow.run, follow.plan, counters, tuple(found[0].later))
+            if more is not None:
+                follows.append(more)
+            if committed.unfinished.get(execution, 1) <= 0:
+                ending.append(follow.run)
+        return Step(tuple(follows), tuple(ending), acknowledged)
+
+    def _descend(self, follows: Sequence[Follow]) -> tuple[Descent, list[Change]] | None:
+        """What follows in one execution; None where nothing may be decided there."""
+        run, plan = follows[0].run, follows[0].plan
+        control = self._unit.controls.get(run.execution)
+        if control is None or control.run != run.run or not lets_decide(control.status):
+            return None
+        most = BELOW_AT_FIRST
+        while True:
+            descent = self._try(follows, plan, run, lets_dispatch(control.status))
+            if not descent.unread:
+                break
+            wanted = [(run.execution, plan.nodes[unread].id) for unread in descent.unread]
+            self._unit.extend(wanted[:most])
+            self._read.update(wanted[:most])
+            most *= BELOW_GROWS
+        self._bytes_left -= sum(
+            len(change.task.config) for change in descent.changes if isinstance(change, Dispatch)
+        )
+        tally: list[Change] = [descent.tally] if descent.unfinished else []
+        return descent, [*self._openings(follows), *descent.changes, *tally]
+
+    def _try(self, follows: Sequence[Follow], plan: Plan, run: Run, dispatches: bool) -> Descent:
+        records = self._lookup(run.execution)
+        read = ReadNames(run.execution, self._read)
+        grounds = Grounds(plan, run, records, read, self._unit.now, self._sizes, self._bytes_left, dispatches)
+        descent = Descent(grounds)
+        for follow in follows:
+            for position in dict.fromkeys(follow.positions):
+                if position in follow.completed:
+                    descent.look_after_completions(position)
+                else:
+                    descent.look(position, ends_of(plan, records, position))
+        descent.finish()
+        return descent
+
+    def _openings(self, follows: Sequence[Follow]) -> list[Change]:
+        for follow in follows:
+            record = self._lookup(follow.run.execution)(follow.plan.nodes[follow.positions[0]].id)
+            if follow.opening is not None and may(record.status, "dispatch") and not record.dispatch:
+                return [Happened(follow.opening)]
         return []
-    opens = follow.opening is not None and position == follow.positions[0] and not record.dispatch
-    opening: list[Change] = [Happened(follow.opening)] if opens and follow.opening is not None else []
-    return [*opening, *dispatch(follow.plan, position, record, follow.run, unit.now)]
 
-
-def _lets_dispatch(unit: Unit, run: Run) -> bool:
-    """Whether the execution is still in this run, and nothing forbids to dispatch."""
-    control = unit.controls.get(run.execution)
-    return control is not None and control.run == run.run and lets_dispatch(control.status)
+    def _lookup(self, execution: str) -> Records:
+        return lambda name: self._unit.nodes.get((execution, name), UNTOUCHED)

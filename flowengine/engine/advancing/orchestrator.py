@@ -14,16 +14,17 @@ import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
 from flowengine.engine.advancing.deadline import DeadlineStep
-from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.advancing.follow_up import EVERYTHING, Follow, FollowUp
+from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
-from flowengine.execution.messages import Callback, StartExecution, Timer
+from flowengine.execution.messages import Callback, Deadline, StartExecution, Timer
 from flowengine.execution.reports import Completed
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
-from flowengine.execution.rules.readiness import ready, records_of
+from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.status import lets_dispatch
 from flowengine.workflow.plan import Plan
@@ -46,6 +47,7 @@ class Orchestrator:
         self._store = store
         self._sizes = sizes
         self._follow_up = FollowUp(store, sizes)
+        self._next_tries = NextTryStep(store, sizes)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -84,7 +86,10 @@ class Orchestrator:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
             first = opening(message.run, record.started_at) if message.run == 1 else None
-            follows.append(Follow(run, plan, self._startable(plan, message), first))
+            positions = self._startable(plan, message, again=each.delivery > 1)
+            if positions:
+                completed = () if plan.policies else EVERYTHING
+                follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
         self._follow_up.carry_out(follows, together.acknowledge)
         together.confirm()
@@ -98,11 +103,14 @@ class Orchestrator:
                 ready=len(follow.positions),
             )
 
-    def _startable(self, plan: Plan, message: StartExecution) -> tuple[int, ...]:
-        if message.run == 1:
+    def _startable(self, plan: Plan, message: StartExecution, *, again: bool) -> tuple[int, ...]:
+        if message.run == 1 and not (again and plan.policies):
             return plan.roots
-        stored = self._store.read_nodes(message.execution, [node.id for node in plan.nodes])
-        return ready(plan, records_of(stored))
+        return self._undecided(message.execution, plan)
+
+    def _undecided(self, execution: str, plan: Plan) -> tuple[int, ...]:
+        stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
+        return decidable(plan, records_of(stored))
 
     # -- node_finished
 
@@ -141,10 +149,7 @@ class Orchestrator:
             if held.delivery < LAST_DELIVERY:
                 raise
             log.error("callback.failed_for_good", node_id=callback.node, exc_info=True)
-            failed = Held(
-                internal_error(callback, error), held.delivery, held.place, held.receipt, held.entry
-            )
-            applied = self._apply([failed], tries=TRIES)
+            applied = self._apply([held.of(internal_error(callback, error))], tries=TRIES)
         if not applied:
             raise ConflictError(f"node '{callback.node}' of '{callback.execution}' keeps changing")
 
@@ -181,7 +186,11 @@ class Orchestrator:
         over = {execution for execution, left in committed.unfinished.items() if left <= 0}
         over -= {run.execution for run in batch.ended}
         ending = [batch.runs[execution] for execution in over | batch.repeated]
-        self._follow_up.carry_out(batch.follows(counters), unsettled.acknowledge, ending)
+        follows = batch.follows(counters)
+        for execution, plan in batch.rechecked.items():
+            if undecided := self._undecided(execution, plan):
+                follows.append(Follow(batch.runs[execution], plan, undecided))
+        self._follow_up.carry_out(follows, unsettled.acknowledge, ending)
         unsettled.confirm()
 
     # -- timer_fired
@@ -189,13 +198,20 @@ class Orchestrator:
     def fire(self, held: Held[Timer]) -> None:
         """A timer is due."""
         try:
-            self._deadlines.fire(held)
+            self._fire(held)
         except FlowEngineError:
             raise
         except Exception:
             if held.delivery < LAST_DELIVERY:
                 raise
             self._give_up(held, "timer.failed_for_good")
+
+    def _fire(self, held: Held[Timer]) -> None:
+        timer = held.payload
+        if isinstance(timer, Deadline):
+            self._deadlines.fire(held.of(timer))
+        else:
+            self._next_tries.fire(held.of(timer))
 
     def _give_up(self, held: Held[StartExecution] | Held[Timer], event: str) -> None:
         """Let go of a message that has failed often enough.

@@ -6,7 +6,7 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from flowengine.engine.ports import NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
@@ -15,6 +15,17 @@ from flowengine.execution.reports import Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
 from flowengine.workflow.plan import Plan
+
+
+class ReadNames(Container[str]):
+    """The nodes of one execution that a transaction has read."""
+
+    def __init__(self, execution: str, read: Container[NodeKey]) -> None:
+        self._execution = execution
+        self._read = read
+
+    def __contains__(self, name: object) -> bool:
+        return (self._execution, name) in self._read
 
 
 def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], sizes: Sizes) -> Reading:

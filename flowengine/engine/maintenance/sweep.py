@@ -16,12 +16,21 @@ import structlog
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
-from flowengine.execution.changes import Change, SetCounter, SetCounts
+from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
+from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
-from flowengine.execution.rules.readiness import Records, count_of, counter_of, ready, records_of
+from flowengine.execution.rules.finishing import next_try_timer
+from flowengine.execution.rules.readiness import (
+    Records,
+    count_of,
+    counter_of,
+    decidable,
+    needs_counter,
+    records_of,
+)
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.status import is_final, is_in_flight, lets_dispatch, may
+from flowengine.execution.status import is_final, is_in_flight, lets_dispatch
 from flowengine.execution.work import queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
@@ -51,6 +60,9 @@ class SweepStore(AdvancingStore, Protocol):
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, looked at in this order; None: it is empty."""
+
+    def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
+        """Whether each of these timers is armed."""
 
     def forget_running(self, execution: str) -> None:
         """Take an execution that is gone out of the index."""
@@ -134,14 +146,15 @@ class Sweep:
         records = records_of(stored)
         run = Run(execution, record.run, record.correlation_id)
         self._check_numbers(plan, execution, records)
-        positions = ready(plan, records)
+        positions = decidable(plan, records)
         if positions or all(is_final(records(node.id).status) for node in plan.nodes):
             self._found(execution, "ready_nodes", len(positions))
             unopened = run.run == 1 and positions[:1] == plan.roots[:1]
             first = opening(run.run, record.started_at) if unopened else None
-            follows = [Follow(run, plan, positions, first)] if positions else []
+            follows = [Follow(run, plan, positions, (), first)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
         self._check_messages(plan, run, {n: r for n, r in stored.items() if is_in_flight(r.status)})
+        self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
 
     def _waits_its_turn(self, oldest: int | None, started_at: int, mark: str) -> bool:
         """Whether the orchestrators are so far behind that what moves it on may still be in their queue."""
@@ -184,6 +197,30 @@ class Sweep:
                 self._missing.pop(dispatched, None)
             elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):
                 self._dispatch_again(plan, name, run, record)
+
+    def _check_pauses(self, run: Run, waiting: Mapping[str, NodeRecord]) -> None:
+        """Arm the timers again of nodes that wait for another try and whose timer and message are gone."""
+        timers = {name: next_try_timer(run.execution, name, record) for name, record in waiting.items()}
+        gone = [
+            name
+            for name, armed in zip(timers, self._store.are_armed(list(timers.values())), strict=True)
+            if not armed
+        ]
+        if not gone:
+            return
+        (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
+        for name in gone:
+            record = waiting[name]
+            if self._has_no_callback((run.execution, name, record.dispatch), oldest):
+                self._arm_again(run, name, record, timers[name])
+
+    def _arm_again(self, run: Run, name: str, seen: NodeRecord, timer: NextTry) -> None:
+        key = (run.execution, name)
+        unit = self._store.begin(Reading((key,), (run.execution,)))
+        if unit.nodes.get(key, UNTOUCHED) != seen:
+            unit.abandon()
+        elif unit.commit({run.execution: [ArmTimer(timer, seen.until or unit.now)]}) is not None:
+            self._found(run.execution, "vanished_timer", 1)
 
     def _has_no_callback(self, dispatched: Dispatched, oldest_callback: int | None) -> bool:
         """Whether the callback of a task that is gone cannot be in the orchestrator's queue any more.
@@ -228,11 +265,7 @@ def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> li
 
 
 def _pending_joins(plan: Plan, records: Records) -> list[int]:
-    return [
-        position
-        for position, node in enumerate(plan.nodes)
-        if node.is_join and may(records(node.id).status, "dispatch")
-    ]
+    return [position for position in range(len(plan.nodes)) if needs_counter(plan, records, position)]
 
 
 class SweepLoop(threading.Thread):

@@ -7,7 +7,7 @@ process, becomes an outcome with a clear error.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import msgspec
@@ -23,14 +23,15 @@ from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.records import NodeError
-from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome
+from flowengine.execution.records import NodeError, NodeRecord
+from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome, Skipped
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
-from flowengine.plugin import Context, HandlerError, HandlerTimeoutError, ModelCall, Registry
+from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.settings import Limits
-from flowengine.template import Scope, TemplateError, reads_secret, render
+from flowengine.template import Fate, Scope, TemplateError, reads_secret, render
+from flowengine.template.json_values import type_name
 
 log = structlog.stdlib.get_logger()
 
@@ -38,6 +39,7 @@ MOST_ERRORS = 10
 MOST_CALLS = 20
 MOST_CODE_CHARS = 100
 LOGGED_CHARS = 300
+MOST_WAIT_S = 30 * 86_400.0
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -164,6 +166,8 @@ class Runner:
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Skipped):
+            log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         else:
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
@@ -171,12 +175,16 @@ class Runner:
     def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
         """What running the node gives. Raises nothing: each failure is an outcome."""
         try:
-            output = self._output(task, start, delivery, deadline)
+            handler, scope = self._handler(task, start), self._scope(task, start)
+            if task.when is not None and not self._is_true(task.when, scope):
+                return Skipped()
+            config = self._render(task, scope, handler.no_secrets_in)
+            output = self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
             return Completed(msgspec.Raw(self._checked(task, output, start.storable_bytes)))
         except HandlerError as error:
-            return Failed(self._error(error))
+            return Failed(self._error(error), error.permanent is True, _retry_after_ms(error.retry_after_s))
         except TemplateError as error:
             return Failed(self._error(HandlerError(error.code, str(error))))
         except BaseException as error:  # one that is no Exception would bring the node back, run by run
@@ -184,7 +192,7 @@ class Runner:
             text = f"{type(error).__name__}: {error}"
             return Failed(self._error(HandlerError(codes.INTERNAL_ERROR.code, text)))
 
-    def _output(self, task: RunNode, start: Start, delivery: int, deadline: float) -> object:
+    def _handler(self, task: RunNode, start: Start) -> Handler:
         if start.oversized:
             raise HandlerError(
                 codes.INPUTS_TOO_LARGE.code,
@@ -198,17 +206,32 @@ class Runner:
                 f"this worker knows no handler '{task.handler}': start it with the module that has it "
                 "(FLOWENGINE_HANDLERS)",
             )
-        config = self._render(task, start.inputs, handler.no_secrets_in)
-        return self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
+        return handler
 
-    def _render(self, task: RunNode, inputs: Mapping[str, bytes], no_secrets_in: Sequence[str]) -> JsonValue:
-        config = jsonvalue.decode(bytes(task.config))
-        self._refuse_secrets(config, no_secrets_in)
-        scope = Scope(
-            outputs={node: jsonvalue.decode(data) for node, data in inputs.items()},
+    def _scope(self, task: RunNode, start: Start) -> Scope:
+        """What the node's templates read."""
+        return Scope(
+            outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()},
             primaries={read.node: read.primary for read in task.reads},
             secrets=self._secrets.lookup,
+            fates={node: _fate(record) for node, record in start.fates.items()},
+            unseen=task.unseen,
         )
+
+    def _is_true(self, when: str, scope: Scope) -> bool:
+        """What the node's condition gives. Null is false."""
+        value = render(when, scope, max_chars=self._limits.max_rendered_chars, pointer="/when")
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        raise HandlerError(
+            codes.WHEN_NOT_BOOLEAN.code,
+            f"`when` must give true, false or null, and gives {type_name(value)}: compare it with something, "
+            "as in {{ a.result == 'yes' }}",
+        )
+
+    def _render(self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str]) -> JsonValue:
+        config = jsonvalue.decode(bytes(task.config))
+        self._refuse_secrets(config, no_secrets_in)
         return render(config, scope, max_chars=self._limits.max_rendered_chars)
 
     def _refuse_secrets(self, config: JsonValue, fields: Sequence[str]) -> None:
@@ -231,8 +254,9 @@ class Runner:
             attempt=task.attempt,
             delivery=delivery,
             deadline=deadline,
-            idempotency_key=f"{task.execution}-{task.run}-{task.node}",
+            idempotency_key=f"{task.execution}-{task.answered + 1}-{task.node}",
             correlation_id=task.correlation_id,
+            tries_once=task.tries_once,
             logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
             http=self._environment.http,
             async_http=self._environment.async_http,
@@ -293,6 +317,7 @@ class Runner:
             attempts=max(1, len(error.errors)),
             errors=errors,
             calls=self._calls(error) or msgspec.UNSET,
+            status_code=error.status_code if isinstance(error.status_code, int) else msgspec.UNSET,
         )
 
     def _calls(self, error: HandlerError) -> tuple[ModelCall, ...]:
@@ -314,6 +339,24 @@ def _encoded(output: object) -> bytes:
         raise
     except BaseException as error:
         raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
+
+
+def _retry_after_ms(wait_s: float | None) -> int | None:
+    """How long a handler asks to wait; None for what is no time."""
+    if not isinstance(wait_s, int | float) or not 0 <= wait_s <= MOST_WAIT_S:
+        return None
+    return round(wait_s * 1000)
+
+
+def _fate(record: NodeRecord) -> Fate:
+    """What became of a node, as templates see it."""
+    error = record.error
+    if record.status != "failed" or error is None:
+        return Fate(record.status)
+    shown: dict[str, JsonValue] = {"code": error.code, "message": error.message}
+    if isinstance(error.status_code, int):
+        shown["status_code"] = error.status_code
+    return Fate(record.status, shown)
 
 
 def _identity(task: RunNode) -> dict[str, str | int]:

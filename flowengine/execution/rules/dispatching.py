@@ -11,9 +11,10 @@ from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord
-from flowengine.execution.status import NodeStep, after
-from flowengine.execution.work import primary_of, weight_of
-from flowengine.workflow.plan import Plan, PlanNode, Task
+from flowengine.execution.rules.readiness import Records
+from flowengine.execution.status import NodeStep, after, is_final
+from flowengine.execution.work import primary_of, reads_of, weight_of
+from flowengine.workflow.plan import Plan, Task
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -39,49 +40,88 @@ class Run(msgspec.Struct, frozen=True):
     correlation_id: str
 
 
-def dispatch(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
-    """Put a pending node in flight: its next attempt."""
-    return _send(plan, position, record, run, now, "dispatch", record.attempt + 1)
+def dispatch(
+    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, unseen: tuple[int, ...] = ()
+) -> tuple[Change, ...]:
+    """Put a pending node in flight: its next attempt. `unseen`: what it reads of that has not ended."""
+    return _send(plan, position, record, run, now, "dispatch", record.attempt + 1, unseen)
 
 
 def dispatch_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
     """Send the task of a queued node anew, because the message is gone: the same attempt."""
     forget = ForgetStart(plan.nodes[position].id, record.run, record.dispatch)
-    return (forget, *_send(plan, position, record, run, now, "dispatch_again", record.attempt))
+    again = _send(plan, position, record, run, now, "dispatch_again", record.attempt, record.unseen)
+    return (forget, *again)
+
+
+def try_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight that has waited for its next attempt."""
+    return _send(plan, position, record, run, now, "try_again", record.attempt + 1, record.unseen)
+
+
+def readable(plan: Plan, position: int) -> tuple[int, ...]:
+    """The indexes of the nodes whose output or fate a node's templates read."""
+    return (*reads_of(plan.nodes[position]), *plan.policy(position).sees)
+
+
+def not_ended(plan: Plan, position: int, records: Records) -> tuple[int, ...]:
+    """Those of them that have not ended."""
+    found = dict.fromkeys(readable(plan, position))
+    return tuple([read for read in found if not is_final(records(plan.nodes[read].id).status)])
 
 
 def _send(
-    plan: Plan, position: int, record: NodeRecord, run: Run, now: int, step: NodeStep, attempt: int
+    plan: Plan,
+    position: int,
+    record: NodeRecord,
+    run: Run,
+    now: int,
+    step: NodeStep,
+    attempt: int,
+    unseen: tuple[int, ...],
 ) -> tuple[Change, ...]:
     node = plan.nodes[position]
+    retries = plan.policy(position).retry is not None
     queued = NodeRecord(
         status=after(record.status, step),
         attempt=attempt,
         dispatch=record.dispatch + 1,
         queued_at=now,
         run=record.run,
+        when=record.when,
+        unseen=unseen,
+        tried=record.tried + (step != "dispatch_again") if retries else 0,
+        since=(record.since or now) if retries else 0,
+        answered=record.answered,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:
         case Task() as task:
-            message = _task(plan, node, task, queued, run)
+            message = _task(plan, position, task, queued, run)
             return (Dispatch(queued, message, task.queue), Happened(event))
         case _ as never:
             assert_never(never)
 
 
-def _task(plan: Plan, node: PlanNode, task: Task, queued: NodeRecord, run: Run) -> RunNode:
+def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -> RunNode:
+    policy = plan.policy(position)
+    seen = [read for read in task.reads if read not in queued.unseen]
     return RunNode(
         execution=run.execution,
         run=queued.run,
-        node=node.id,
+        node=plan.nodes[position].id,
         dispatch=queued.dispatch,
         attempt=queued.attempt,
         handler=task.handler,
         config=task.config,
-        reads=tuple([Read(plan.nodes[read].id, primary_of(plan.nodes[read])) for read in task.reads]),
+        reads=tuple([Read(plan.nodes[read].id, primary_of(plan.nodes[read])) for read in seen]),
         timeout_ms=task.timeout_ms,
         correlation_id=run.correlation_id,
+        when=policy.when if queued.tried <= 1 else None,
+        tries_once=policy.retry is not None,
+        answered=queued.answered,
+        sees=tuple([plan.nodes[read].id for read in policy.sees if read not in queued.unseen]),
+        unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
     )
 
 

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Literal, TypeAlias, assert_never
+from collections.abc import Container
+from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.changes import Change, CountDown, ForgetStart, Happened, Tally, Write
-from flowengine.execution.error_codes import INTERNAL_ERROR, UPSTREAM_FAILED
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, Tally, Write
+from flowengine.execution.error_codes import INTERNAL_ERROR
 from flowengine.execution.events import Event
-from flowengine.execution.messages import Callback
-from flowengine.execution.records import Control, NodeError, NodeRecord
-from flowengine.execution.reports import Completed, Failed, delivery_of, may_be_noted, started_at_of
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch, fits
+from flowengine.execution.messages import Callback, NextTry
+from flowengine.execution.records import Control, NodeError, NodeRecord, attempt_of
+from flowengine.execution.reports import (
+    Completed,
+    Failed,
+    Skipped,
+    delivery_of,
+    may_be_noted,
+    started_at_of,
+)
+from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, fits
+from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import after, counts_as_success, is_final, lets_dispatch, may, takes_reports
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
+
+
+class _All(Container[str]):
+    """Every name there is."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+ALL: Final = _All()
 
 COUNTED_RESULT_BYTES = 4096
 """Results under this are not counted towards an execution's limit: a thousand of them fit."""
@@ -32,7 +51,8 @@ class Decision(msgspec.Struct, frozen=True):
     applied. `later`: children to dispatch afterwards, in chunks, too many for this transaction.
     `continues`: the changes put a child in flight, so that the execution cannot end here.
     `again`: it was applied before; its follow-up may be missing, so do it again.
-    `tally`: what the changes add to the execution's numbers.
+    `tally`: what the changes add to the execution's numbers. `unread`: nodes that must be read before this
+    decision holds, nearest first.
     """
 
     verdict: Verdict
@@ -42,6 +62,7 @@ class Decision(msgspec.Struct, frozen=True):
     continues: bool = False
     again: bool = False
     tally: Tally = Tally()
+    unread: tuple[str, ...] = ()
 
 
 def finish(
@@ -52,8 +73,10 @@ def finish(
     now: int,
     sizes: Sizes = SIZES,
     bytes_left: int = SIZES.transaction_bytes,
+    read: Container[str] = ALL,
 ) -> Decision:
-    """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send.
+    """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send. `read`: the
+    nodes whose records are known.
 
     It counts once: only while the record says that this very dispatch is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since the
@@ -65,23 +88,30 @@ def finish(
     if position is None:
         return Decision("stale", forget)
     record = records(callback.node)
-    if record.dispatch != callback.dispatch or not (
-        is_final(record.status) or may(record.status, "complete")
-    ):
+    if record.dispatch != callback.dispatch:
+        return Decision("stale", forget)
+    if record.status == "waiting" and record.delivery == delivery_of(callback.by):
+        return Decision("repeated", forget)
+    if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
-        if not counts_as_success(record.status):
+        if plan.policies or not counts_as_success(record.status):
             return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
+    run = Run(callback.execution, callback.run, callback.correlation_id)
+    dispatches = lets_dispatch(control.status)
+    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, dispatches)
     match callback.outcome:
         case Completed(result=result):
-            return _complete(plan, position, control, records, callback, result, now, sizes, bytes_left)
-        case Failed(error=error):
-            return _fail(plan, position, records, callback, error, now)
+            return _complete(position, grounds, callback, result)
+        case Failed() as failed:
+            return _fail(position, grounds, callback, failed)
+        case Skipped():
+            return _skip(position, grounds, callback)
         case _ as never:
             assert_never(never)
 
@@ -102,31 +132,6 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
     return single if fits(plan, single, sizes, bytes_left) else ()
 
 
-def unread_below(
-    plan: Plan, position: int, records: Records, read: Collection[str], most: int
-) -> tuple[str, ...]:
-    """The nodes that must be read before the failure of `position` can be decided, nearest first.
-
-    At most `most` or so; none, when all are read. A failure takes with it what is pending below it. It
-    stops at a node that is not pending: its failure has already marked all that is below it.
-    """
-    wanted: dict[str, None] = {}
-    seen = set(plan.children[position])
-    frontier = list(plan.children[position])
-    for current in frontier:
-        name = plan.nodes[current].id
-        if name not in read:
-            if len(wanted) >= most:
-                break
-            wanted[name] = None
-        elif not may(records(name).status, "inherit_failure"):
-            continue
-        fresh = [child for child in plan.children[current] if child not in seen]
-        seen.update(fresh)
-        frontier += fresh
-    return tuple(wanted)
-
-
 def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
     # A worker's idea of the server's clock may be some milliseconds off.
     queued = record.queued_at or 0
@@ -136,91 +141,85 @@ def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
     return replace(record, started_at=started, finished_at=finished, delivery=delivery_of(callback.by))
 
 
-def _complete(
-    plan: Plan,
-    position: int,
-    control: Control,
-    records: Records,
-    callback: Callback,
-    result: msgspec.Raw,
-    now: int,
-    sizes: Sizes,
-    bytes_left: int,
-) -> Decision:
-    before = records(callback.node)
-    record = replace(_ended(before, callback, now), status=after(before.status, "complete"))
+def _complete(position: int, grounds: Grounds, callback: Callback, result: msgspec.Raw) -> Decision:
+    now = grounds.now
+    before = grounds.records(callback.node)
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
-    tally = Tally(unfinished=-1, bytes=counted)
-    joins = [plan.nodes[child].id for child in plan.joins_below[position]]
-    changes: list[Change] = [
-        Write(callback.node, record, result),
+    record = replace(_ended(before, callback, now), status=after(before.status, "complete"), counted=counted)
+    written = Write(callback.node, record, result)
+    event = Event("node_completed", now, callback.node, record.attempt, record.dispatch)
+    return _decided(position, grounds, callback, written, event, Tally(unfinished=-1, bytes=counted))
+
+
+def _fail(position: int, grounds: Grounds, callback: Callback, failed: Failed) -> Decision:
+    now = grounds.now
+    policy = grounds.plan.policy(position)
+    before = grounds.records(callback.node)
+    ended = _ended(before, callback, now)
+    ended = replace(ended, answered=before.answered + is_answered(failed.error))
+    again = next_try(policy, before, callback, failed, now)
+    if isinstance(again, Pause):
+        return _wait(
+            callback,
+            replace(ended, status=after(before.status, "wait"), error=failed.error, until=again.until),
+            again,
+            now,
+        )
+    error = (
+        failed.error if again is None else replace(failed.error, message=f"{failed.error.message}; {again}")
+    )
+    tolerated = tolerates(policy, error)
+    record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
+    event = Event("node_failed", now, callback.node, record.attempt, record.dispatch, error.code)
+    tally = Tally(unfinished=-1, failed=0 if tolerated else 1)
+    return _decided(position, grounds, callback, Write(callback.node, record), event, tally)
+
+
+def next_try_timer(execution: str, node: str, record: NodeRecord) -> NextTry:
+    """The timer of a node that waits for its next try."""
+    return NextTry(execution=execution, run=record.run, node=node, dispatch=record.dispatch)
+
+
+def _wait(callback: Callback, record: NodeRecord, pause: Pause, now: int) -> Decision:
+    """The node waits for its next try."""
+    code = None if record.error is None else record.error.code
+    timer = next_try_timer(callback.execution, callback.node, record)
+    changes = (
+        Write(callback.node, record, kept=attempt_of(record)),
         *forget_start(callback),
-        tally,
-        Happened(Event("node_completed", now, callback.node, record.attempt, record.dispatch)),
-        *[CountDown(join, completed=True) for join in joins],
-    ]
-    run = Run(callback.execution, callback.run, callback.correlation_id)
-    with_it = children_with_it(plan, position, sizes, bytes_left)
-    continues = False
-    if lets_dispatch(control.status):
-        for child in with_it:
-            child_record = records(plan.nodes[child].id)
-            if may(child_record.status, "dispatch"):
-                changes += dispatch(plan, child, child_record, run, now)
-                continues = True
-    later = () if with_it else plan.only_children[position]
-    return Decision("accepted", tuple(changes), tuple(joins), later, continues, tally=tally)
+        ArmTimer(timer, pause.until),
+        Happened(Event("node_waiting", now, callback.node, record.attempt, record.dispatch, code)),
+    )
+    return Decision("accepted", changes, continues=True)
 
 
-def _fail(
-    plan: Plan, position: int, records: Records, callback: Callback, error: NodeError, now: int
+def _skip(position: int, grounds: Grounds, callback: Callback) -> Decision:
+    now = grounds.now
+    before = grounds.records(callback.node)
+    record = replace(_ended(before, callback, now), status=after(before.status, "skip"), skipped="when")
+    event = Event("node_skipped", now, callback.node, record.attempt, record.dispatch, "when")
+    return _decided(position, grounds, callback, Write(callback.node, record), event, Tally(unfinished=-1))
+
+
+def _decided(
+    position: int, grounds: Grounds, callback: Callback, written: Write, event: Event, own: Tally
 ) -> Decision:
-    before = records(callback.node)
-    record = replace(_ended(before, callback, now), status=after(before.status, "fail"), error=error)
-    changes: list[Change] = [
-        Write(callback.node, record),
-        *forget_start(callback),
-        Happened(Event("node_failed", now, callback.node, record.attempt, record.dispatch, error.code)),
-    ]
-    marked = _pending_below(plan, position, records)
-    for below in marked:
-        name = plan.nodes[below].id
-        changes += _inherit(name, records(name), callback.node, now)
-    for ended in (position, *marked):
-        changes += [CountDown(plan.nodes[join].id, completed=False) for join in plan.joins_below[ended]]
-    tally = Tally(unfinished=-1 - len(marked), failed=1 + len(marked))
-    return Decision("accepted", (*changes, tally), tally=tally)
-
-
-def _pending_below(plan: Plan, position: int, records: Records) -> list[int]:
-    """The pending nodes that a failure reaches through pending nodes, nearest first."""
-    found: dict[int, None] = {}
-    frontier = [position]
-    for current in frontier:
-        for child in plan.children[current]:
-            if child not in found and may(records(plan.nodes[child].id).status, "inherit_failure"):
-                found[child] = None
-                frontier.append(child)
-    return list(found)
-
-
-def _inherit(name: str, before: NodeRecord, cause: str, now: int) -> tuple[Change, ...]:
-    error = NodeError(
-        code=UPSTREAM_FAILED.code,
-        message=f"not run: '{cause}', which it depends on, failed",
-        caused_by=cause,
-        attempts=0,
+    """The node's own end, and what follows below it."""
+    descent = Descent(grounds)
+    descent.end(position, written.record)
+    descent.finish()
+    tally = Tally(own.unfinished + descent.unfinished, own.failed + descent.failed, own.bytes)
+    changes = (written, *forget_start(callback), Happened(event), tally, *descent.changes)
+    plan = grounds.plan
+    return Decision(
+        "accepted",
+        changes,
+        joins=tuple([plan.nodes[join].id for join in descent.joins]),
+        later=tuple(descent.later),
+        continues=descent.continues,
+        tally=tally,
+        unread=tuple([plan.nodes[unread].id for unread in descent.unread]),
     )
-    failed = NodeRecord(
-        status=after(before.status, "inherit_failure"),
-        attempt=before.attempt,
-        dispatch=before.dispatch,
-        finished_at=now,
-        error=error,
-        run=before.run,
-    )
-    event = Event("node_failed", now, name, before.attempt, before.dispatch, error.code)
-    return (Write(name, failed), Happened(event))
 
 
 def internal_error(callback: Callback, error: Exception) -> Callback:

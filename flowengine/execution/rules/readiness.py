@@ -1,4 +1,4 @@
-"""When a node may run: by its parents' records, or by its counter.
+"""Which nodes something can be decided about: by their parents' records, or by a counter.
 
 A join, which has several parents, has a counter of those that have not ended and of those that ended
 otherwise than completed. Both are in one number, so that one reply of Redis tells both.
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
+from flowengine.execution.rules.trigger_rules import Ends, ruling
 from flowengine.execution.status import counts_as_success, is_final, may
 from flowengine.workflow.plan import Plan
 
@@ -24,25 +25,60 @@ def records_of(stored: Mapping[str, NodeRecord]) -> Records:
     return lambda name: stored.get(name, UNTOUCHED)
 
 
+def has_ended(record: NodeRecord) -> bool:
+    """Whether a node has ended for the rules of those that depend on it.
+
+    One that failed at once, by a node upstream, has when all that it depends on has ended.
+    """
+    return is_final(record.status) and not record.unsettled
+
+
+def ends_of(plan: Plan, records: Records, position: int) -> Ends:
+    """How the nodes that a node depends on have ended."""
+    completed = tolerated = failed = skipped = cancelled = left = 0
+    for parent in plan.nodes[position].parents:
+        record = records(plan.nodes[parent].id)
+        if not has_ended(record):
+            left += 1
+        if record.status == "completed":
+            completed += 1
+        elif record.status == "failed":
+            if record.tolerated:
+                tolerated += 1
+            else:
+                failed += 1
+        elif record.status == "skipped":
+            skipped += 1
+        elif record.status == "cancelled":
+            cancelled += 1
+    return Ends(completed, tolerated, failed, skipped, cancelled, left)
+
+
 def counter_of(plan: Plan, records: Records, position: int) -> int:
     """What a join's counter must say: 1 for each parent that has not ended, NOT_COMPLETED for each other
     that has not completed."""
     total = 0
     for parent in plan.nodes[position].parents:
-        status = records(plan.nodes[parent].id).status
-        if not is_final(status):
+        record = records(plan.nodes[parent].id)
+        if not has_ended(record):
             total += 1
-        elif not counts_as_success(status):
+        elif not counts_as_success(record.status):
             total += NOT_COMPLETED
     return total
 
 
+def needs_counter(plan: Plan, records: Records, position: int) -> bool:
+    """Whether a join's counter still decides something: it is pending, or failed and not settled."""
+    record = records(plan.nodes[position].id)
+    return plan.nodes[position].is_join and (may(record.status, "dispatch") or record.unsettled)
+
+
 def count_of(plan: Plan, records: Records) -> Counts:
     """What an execution's counts must say of its nodes. Bytes of results are not looked at."""
-    statuses = [records(node.id).status for node in plan.nodes]
+    found = [records(node.id) for node in plan.nodes]
     return Counts(
-        unfinished=sum(not is_final(status) for status in statuses),
-        failed=sum(status == "failed" for status in statuses),
+        unfinished=sum(not is_final(record.status) for record in found),
+        failed=sum(record.status == "failed" and not record.tolerated for record in found),
     )
 
 
@@ -52,18 +88,23 @@ def step_of_counter(*, completed: bool) -> int:
 
 
 def is_due(counter: int | None) -> bool:
-    """Whether a join whose counter says this may run: all parents have ended, and all have completed.
+    """Whether all parents of the join whose counter says this have ended.
 
     None: there is no counter, so nothing is known.
     """
-    return counter == 0
+    return counter is not None and counter % NOT_COMPLETED == 0
 
 
-def ready(plan: Plan, records: Records) -> tuple[int, ...]:
-    """The pending nodes whose parents are all completed, in the document's order."""
-    return tuple(
-        position
-        for position, node in enumerate(plan.nodes)
-        if may(records(node.id).status, "dispatch")
-        and all(counts_as_success(records(plan.nodes[parent].id).status) for parent in node.parents)
-    )
+def decidable(plan: Plan, records: Records) -> tuple[int, ...]:
+    """The nodes that something is to be decided about, by their parents' records, in the document's order.
+
+    These are pending ones whose rule says what becomes of them, and failed ones to settle.
+    """
+    return tuple([position for position in range(len(plan.nodes)) if _is_decidable(plan, records, position)])
+
+
+def _is_decidable(plan: Plan, records: Records, position: int) -> bool:
+    record = records(plan.nodes[position].id)
+    if may(record.status, "dispatch"):
+        return ruling(plan.policy(position).trigger_rule, ends_of(plan, records, position)) is not None
+    return record.unsettled and ends_of(plan, records, position).left == 0

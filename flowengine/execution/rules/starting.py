@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
-from flowengine.execution.changes import Begin, Change, Happened, Send, Write
+from msgspec.structs import replace
+
+from flowengine.execution.changes import Begin, Change, Happened, Send, Tally, Write
 from flowengine.execution.events import Event
 from flowengine.execution.messages import StartExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord
-from flowengine.execution.rules.readiness import counter_of, records_of
+from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on
+from flowengine.execution.rules.readiness import Records, counter_of, records_of
 from flowengine.execution.status import after, counts_as_success, execution_after
 from flowengine.workflow.plan import Plan
 
@@ -54,29 +56,27 @@ def retry_failed(
     token: str,
     now: int,
 ) -> list[Change]:
-    """A trigger of a failed execution: what failed becomes pending, attempts kept, the rest stays.
+    """A trigger of a failed execution: what `resets` names becomes pending, attempts kept, the rest stays.
 
-    Where the events begin anew, they tell of what has completed before, so that they still fold to the
-    stored state.
+    Where the events begin anew, they tell of what has ended before, so that they still fold to the stored
+    state.
     """
     run = record.run + 1
     anew = begins_events_anew(run)
     records = dict(stored)
     happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run)))]
-    writes: list[Change] = []
-    for node in plan.nodes:
+    writes: list[Write] = []
+    freed = 0
+    reset = resets(plan, records_of(stored))
+    for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
-        if counts_as_success(before.status):
-            if anew:
-                at = before.finished_at or now
-                event = Event("node_completed", at, node.id, before.attempt, before.dispatch)
-                happened.append(Happened(event))
-            continue
-        status = after(before.status, "reset")
-        reset = NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)
-        records[node.id] = reset
-        writes.append(Write(node.id, reset))
-        happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
+        if position in reset:
+            writes.append(_reset(node.id, before, run))
+            freed += before.counted
+            happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
+        elif anew:
+            happened.append(Happened(_ended_before(node.id, before, now)))
+    records |= {write.node: write.record for write in writes}
     begin = Begin(
         was=record.status,
         status=execution_after(record.status, "trigger"),
@@ -84,19 +84,78 @@ def retry_failed(
         token=token,
         at=now,
         unfinished=len(writes),
-        counters=_counters(plan, records),
+        counters=_counters(plan, records, reset),
         touched=tuple(stored),
         events_anew=anew,
     )
-    return [begin, *writes, *happened, _start(execution, record, run)]
+    freeing = [Tally(bytes=-freed)] if freed else []
+    return [begin, *writes, *freeing, *happened, _start(execution, record, run)]
 
 
-def _counters(plan: Plan, records: Mapping[str, NodeRecord]) -> dict[str, int]:
+def _reset(node: str, before: NodeRecord, run: int) -> Write:
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes."""
+    completed = counts_as_success(before.status)
+    pending = replace(
+        carried_on(before, after(before.status, "reset")), run=run, answered=before.answered + completed
+    )
+    kept = attempt_of(before) if before.finished_at and before.queued_at else None
+    return Write(node, pending, anew=completed, kept=kept)
+
+
+def resets(plan: Plan, records: Records) -> frozenset[int]:
+    """The nodes that a trigger of an ended execution makes pending again (LANGUAGE section 4).
+
+    These are the failed and the cancelled ones, those skipped because the execution had ended early, and
+    everything below. A tolerated failure stays, and so does a completed `one_success` while one of the
+    dependencies that completed stays.
+    """
+    found: set[int] = set()
+    for position in plan.parents_first:
+        record = records(plan.nodes[position].id)
+        parents = plan.nodes[position].parents
+        if _is_to_repeat(record) or (
+            not found.isdisjoint(parents) and not _still_succeeds(plan, records, position, found)
+        ):
+            found.add(position)
+    return frozenset(found)
+
+
+def _is_to_repeat(record: NodeRecord) -> bool:
+    if record.status == "failed":
+        return not record.tolerated
+    return record.status in ("pending", "cancelled") or record.skipped == "ended_early"
+
+
+def _still_succeeds(plan: Plan, records: Records, position: int, reset: Container[int]) -> bool:
+    """Whether the one completed dependency that a completed `one_success` needs is not repeated."""
+    if plan.policy(position).trigger_rule != "one_success":
+        return False
+    return counts_as_success(records(plan.nodes[position].id).status) and any(
+        parent not in reset and counts_as_success(records(plan.nodes[parent].id).status)
+        for parent in plan.nodes[position].parents
+    )
+
+
+def _ended_before(node: str, record: NodeRecord, now: int) -> Event:
+    at = record.finished_at or now
+    attempt, dispatch = record.attempt, record.dispatch
+    match record.status:
+        case "skipped":
+            return Event("node_skipped", at, node, attempt, dispatch, record.skipped)
+        case "failed":
+            code = None if record.error is None else record.error.code
+            return Event("node_failed", at, node, attempt, dispatch, code)
+        case _:
+            return Event("node_completed", at, node, attempt, dispatch)
+
+
+def _counters(plan: Plan, records: Mapping[str, NodeRecord], reset: frozenset[int]) -> dict[str, int]:
+    """The counters of the joins that are reset, and of those that stay though a parent's end moves them."""
     lookup = records_of(records)
     return {
         node.id: counter_of(plan, lookup, position)
         for position, node in enumerate(plan.nodes)
-        if node.is_join and not counts_as_success(lookup(node.id).status)
+        if node.is_join and (position in reset or not reset.isdisjoint(node.parents))
     }
 
 

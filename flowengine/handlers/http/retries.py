@@ -58,9 +58,10 @@ def call(
     prepared = request.with_defaults(
         {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
     )
-    tries = _Tries(prepared, context, retry_base_s, accept)
+    most = 1 if context.tries_once else MAX_TRIES
+    tries = _Tries(prepared, context, retry_base_s, accept, most)
     try:
-        for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=MAX_TRIES, timeout=None):
+        for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=most, timeout=None):
             with attempt:
                 answer = tries.once()
     except TryFailedError as error:
@@ -74,8 +75,9 @@ class _Tries:
     """The tries of one call, and what became of each."""
 
     def __init__(
-        self, request: OutgoingRequest, context: Context, base_s: float, accept: Container[int]
+        self, request: OutgoingRequest, context: Context, base_s: float, accept: Container[int], most: int
     ) -> None:
+        self._most = most
         self.errors: list[AttemptError] = []
         self._request = request
         self._context = context
@@ -97,7 +99,7 @@ class _Tries:
 
     def wait_before_next(self, error: Exception) -> bool | float:
         """Stamina's back-off hook: seconds until the next try, or False for no further try."""
-        if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= MAX_TRIES:
+        if not (isinstance(error, TryFailedError) and error.retryable) or len(self.errors) >= self._most:
             return False
         wait_s = min(self._base_s * 2.0 ** (len(self.errors) - 1), MAX_WAIT_SECONDS)
         if isinstance(error, RefusedAnswerError) and error.wait_s is not None:
@@ -121,7 +123,15 @@ class _Tries:
                 f"; the next attempt would have to wait {_seconds(self._refused_wait_s)}, but only "
                 f"{_seconds(left_s)} of the node's timeout_seconds are left"
             )
-        return HandlerError(error.code.code, message, errors=tuple(self.errors))
+        refused = error if isinstance(error, RefusedAnswerError) else None
+        return HandlerError(
+            error.code.code,
+            message,
+            errors=tuple(self.errors),
+            status_code=None if refused is None else refused.answer.status_code,
+            permanent=not error.retryable,
+            retry_after_s=None if refused is None else refused.wait_s,
+        )
 
     def _remember(self, error: TryFailedError) -> None:
         excerpt = _shown_body(error.answer) if isinstance(error, RefusedAnswerError) else ""

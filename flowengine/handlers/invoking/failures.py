@@ -65,10 +65,18 @@ def failure_of(error: BaseException) -> HandlerError:
                 HANDLER_EXITED.code, f"the handler tried to end its process ({described(error)})"
             )
         if code := _http_code(error):
-            return HandlerError(code.code, _plain(_http_described(error, code)))
+            return HandlerError(
+                code.code, _plain(_http_described(error, code)), status_code=_status_of(error)
+            )
         return _defect(error, described)
     except BaseException:  # noqa: BLE001 - the edge to users' code: any part of their exception may raise
         return HandlerError(HANDLER_ERROR.code, "the handler raised an exception that cannot be described")
+
+
+def _status_of(error: BaseException) -> int | None:
+    """The status of the answer that httpx's error tells of, if it has one."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) else None
 
 
 def described(error: BaseException, most: int = MAX_MESSAGE_CHARS) -> str:
@@ -105,7 +113,17 @@ def _on_purpose(error: HandlerError) -> HandlerError:
     calls = tuple(filter(_is_call, called)) if isinstance(called, list | tuple) else ()
     is_text = type(error.code) is type(error.message) is str
     is_same = is_text and (error.code, error.message, tried, called) == (code, message, errors, calls)
-    return error if is_same else HandlerError(code, message, errors=errors, calls=calls)
+    if is_same:
+        return error
+    return HandlerError(
+        code,
+        message,
+        errors=errors,
+        calls=calls,
+        status_code=error.status_code,
+        permanent=error.permanent,
+        retry_after_s=error.retry_after_s,
+    )
 
 
 def _is_call(part: object) -> bool:

@@ -26,7 +26,7 @@ from flowengine.handlers.secrets.shown_text import Redactor, redacting
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
-from flowengine.plugin.registry import Handler
+from flowengine.plugin.registry import AnyObject, Handler
 from flowengine.settings.model import Egress
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ class Invoker:
 
 
 def _typed(handler: Handler, config: JsonValue) -> msgspec.Struct:
+    if handler.config_type is AnyObject and isinstance(config, dict):
+        return AnyObject(config)
     try:
         return msgspec.convert(config, handler.config_type)
     except msgspec.ValidationError as error:

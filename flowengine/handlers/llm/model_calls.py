@@ -180,7 +180,8 @@ class ModelCalls:
             wait = wait if told_s >= self._left_s() else min(wait, (told_s + self._left_s()) / 2)
         else:
             self._counted += 1
-            if not wrong.retryable or self._counted >= MAX_TRIES:
+            most = 1 if self._context.tries_once else MAX_TRIES
+            if not wrong.retryable or self._counted >= most:
                 raise self._failure(wrong)
             wait = min(base_s * 2.0 ** (self._counted - 1), MAX_WAIT_SECONDS) if told_s is None else told_s
         if wait >= self._left_s():
@@ -203,7 +204,9 @@ class ModelCalls:
                 f"; the next attempt would have to wait {refused_wait_s:.3g} s, but only {left_s:.3g} s of "
                 "the node's timeout_seconds are left"
             )
-        return HandlerError(wrong.code.code, message, errors=errors, calls=calls)
+        return HandlerError(
+            wrong.code.code, message, errors=errors, calls=calls, permanent=not wrong.retryable
+        )
 
     def _note(self, call: ModelCall) -> None:
         """Keep the newest calls; those that cost nothing go first."""

@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from flowengine.execution.events import DECIDED
+from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.queues import stream_key
-from flowengine.store.keys import is_execution_id
+from flowengine.store.keys import is_execution_id, timer_kind, timer_member
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -86,6 +87,19 @@ class RedisSweepState(RedisState):
             queue: int(entries[0][0].split(b"-")[0]) if entries else None
             for queue, entries in zip(queues, replies, strict=True)
         }
+
+    def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
+        """Whether each of these timers is armed."""
+        if not timers:
+            return []
+        members = [timer_member(each.execution, each.run, each.node, each.dispatch) for each in timers]
+        found = self.sessions.retrying_read(
+            [
+                ("ZSCORE", self.keys.timers(timer_kind(each)), member)
+                for each, member in zip(timers, members, strict=True)
+            ]
+        )
+        return [score is not None for score in found]
 
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""

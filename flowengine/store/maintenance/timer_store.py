@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import structlog
 
-from flowengine.execution.messages import Timer
+from flowengine.execution.messages import NextTry, Timer
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
-from flowengine.store.keys import parse_deadline
+from flowengine.store.keys import parse_deadline, parser_of
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -23,7 +23,9 @@ log = structlog.stdlib.get_logger()
 AT_ONCE: Final = 64
 ODD_KEPT: Final = 1000
 
-PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType({"deadline": parse_deadline})
+PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType(
+    {"deadline": parse_deadline, "retry": parser_of(NextTry)}
+)
 
 
 class RedisTimers:

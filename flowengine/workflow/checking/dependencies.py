@@ -28,6 +28,11 @@ class Links(msgspec.Struct, frozen=True):
     nameable: tuple[str, ...]
     graph: Graph
 
+    @property
+    def names(self) -> dict[int, str]:
+        """The id of each node that has one of its own."""
+        return {place: name for name, place in self.index.items()}
+
 
 def link(nodes: Sequence[NodeFields], report: Report) -> Links:
     """Resolve every dependency. Reports duplicate ids, dependencies that lead nowhere, and cycles."""

@@ -10,6 +10,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import RESERVED_NAMES
 from flowengine.template.json_values import is_number, type_name
+from flowengine.workflow.checking.node_policy import NO_POLICY, PolicyFields
 from flowengine.workflow.checking.object_fields import JsonObject, advice_to_quote, read_text
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import (
@@ -35,6 +36,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     id: str | None
     dependencies: list[JsonValue]
     timeout_s: float
+    policy: PolicyFields = NO_POLICY
 
 
 def read_id(node: JsonObject, pointer: str, report: Report) -> str | None:
@@ -81,10 +83,10 @@ def read_dependencies(node: JsonObject, pointer: str, report: Report) -> list[Js
     return given
 
 
-def read_timeout(node: JsonObject, pointer: str, report: Report) -> float:
+def read_timeout(node: JsonObject, pointer: str, report: Report, default: float = DEFAULT_TIMEOUT_S) -> float:
     """The node's `timeout_seconds`; the default where it is missing or wrong."""
     place = pointer_to(pointer, "timeout_seconds")
-    given = node.get("timeout_seconds", DEFAULT_TIMEOUT_S)
+    given = node.get("timeout_seconds", default)
     if not is_number(given):
         report.add(
             "wrong_type", place, f"'timeout_seconds' must be a number of seconds, it is {type_name(given)}"
@@ -95,4 +97,4 @@ def read_timeout(node: JsonObject, pointer: str, report: Report) -> float:
         )
     else:
         return given
-    return DEFAULT_TIMEOUT_S
+    return default

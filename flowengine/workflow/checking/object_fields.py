@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -26,12 +26,20 @@ def refuse_unknown_fields(
     pointer: str,
     report: Report,
     spellings: Mapping[str, str] = NO_SPELLINGS,
+    future: Container[str] = (),
 ) -> None:
     """Report every key that is not known, and name the one that was meant.
 
     `spellings`: what other tools call some of the fields. Of the other keys, only a close one is named.
+    `future`: fields that the language has and this version has not.
     """
-    unknown = [key for key in owner if key not in known]
+    for key in [key for key in owner if key in future and key not in known]:
+        report.add(
+            "not_supported_yet",
+            pointer_to(pointer, key),
+            f"{quoted(key)} is a field of the language that this version does not have yet: take it out",
+        )
+    unknown = [key for key in owner if key not in known and key not in future]
     for place, key in enumerate(unknown):
         if report.is_full:
             report.leave_out(len(unknown) - place)

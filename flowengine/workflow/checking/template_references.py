@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
@@ -15,8 +16,8 @@ from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.output_fields import DeclaredOutput, MissingField, missing_field
-from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.problems import did_you_mean, quoted
+from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
+from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
 """The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
@@ -24,6 +25,7 @@ Where: TypeAlias = tuple[str, str | int]
 SecretRule: TypeAlias = Callable[[str], str | None]
 """Why a field of the config may read no secret, by the field's name; None: it may."""
 
+NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 50
@@ -33,8 +35,10 @@ _COMPLEX_FACTOR: Final = 16
 class _Read(msgspec.Struct, frozen=True):
     """A template of this document that is right in itself, and the nodes it reads.
 
-    `sources` are the nodes' numbers, `bits` has bit `n` set for node `n`, and `unknown` counts the names that
-    are no node's. `missing` are the fields that the nodes' outputs cannot have.
+    `sources` are the numbers of the nodes whose outputs it reads, `fates` of those of which it asks what
+    became of them. `bits` has bit `n` set for node `n` of both, and `unknown` counts the names that are no
+    node's. `missing` are the fields that the nodes' outputs cannot have, `needed` the nodes whose output must
+    be there.
     """
 
     analysis: Analysis
@@ -42,19 +46,37 @@ class _Read(msgspec.Struct, frozen=True):
     bits: int
     unknown: int
     missing: tuple[MissingField, ...]
+    fates: tuple[int, ...] = ()
+    needed: tuple[int, ...] = ()
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """What a node's templates read: the indexes of nodes whose output they read, and of those of which they
+    read what became of them, or whose output may be missing. Ascending."""
+
+    outputs: tuple[int, ...] = ()
+    sees: tuple[int, ...] = ()
 
 
 class TemplateCheck:
     """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK.
 
-    `outputs`: what is known of each node's output. `secrets`: the names of the secrets that are read, each
-    with the pointer to its first place.
+    `outputs`: what is known of each node's output. `certain`: for each node, those that have surely completed
+    when it runs; None: all its ancestors. `secrets`: the names of the secrets that are read, each with the
+    pointer to its first place. `warnings`: what may go wrong.
     """
 
     def __init__(
-        self, links: Links, outputs: Sequence[DeclaredOutput | None], limits: Limits, report: Report
+        self,
+        links: Links,
+        outputs: Sequence[DeclaredOutput | None],
+        limits: Limits,
+        report: Report,
+        certain: Mapping[int, int] | None = None,
     ) -> None:
         self.secrets: dict[str, str] = {}
+        self.warnings: list[Problem] = []
+        self._certain = certain
         self._links = links
         self._outputs = outputs
         self._limits = limits
@@ -63,25 +85,53 @@ class TemplateCheck:
         self._work = MAX_TEMPLATE_WORK
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
-    def reads(
-        self, node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule
-    ) -> tuple[int, ...]:
-        """The nodes whose outputs the node's config reads, ascending. Wrong templates are reported.
+    def reads(self, node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule) -> Reads:
+        """What the node's config and its condition read. Wrong templates are reported.
 
         `pointer` leads to the config.
         """
         judged: dict[tuple[str, str | None], int] = {}
-        for where, text, no_secrets in _ruled(config, pointer, secret_rule):
+        places: dict[str, Where] = {}
+        when = () if node.policy.when is None else (((node.pointer, "when"), node.policy.when, NO_SECRETS),)
+        for where, text, no_secrets in chain(when, _ruled(config, pointer, secret_rule)):
             if self._work < 0:
                 break
+            places.setdefault(text, where)
             wrong = judged.get((text, no_secrets))
             if wrong is None or (wrong and not self._report.is_full):
                 judged[text, no_secrets] = self._judge(text, node, where, no_secrets)
             elif wrong:
                 self._report.leave_out(wrong)
-        fine = [self._known[text] for (text, _), wrong in judged.items() if not wrong]
-        found = {source for read in fine if isinstance(read, _Read) for source in read.sources}
-        return tuple(sorted(found))
+        fine = {text: self._known[text] for (text, _), wrong in judged.items() if not wrong}
+        found: set[int] = set()
+        sees: set[int] = set()
+        for text, read in fine.items():
+            if isinstance(read, _Read):
+                found.update(read.sources)
+                sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
+                self._warn_of_missing(read, node, places[text])
+        sees.update(source for source in found if not self._is_certain(source, node))
+        return Reads(tuple(sorted(found)), tuple(sorted(sees)))
+
+    def _ancestors(self, node: NodeFields) -> Iterator[int]:
+        bits = self._links.graph.ancestor_bits(node.place)
+        return (place for place in range(bits.bit_length()) if bits >> place & 1)
+
+    def _is_certain(self, source: int, node: NodeFields) -> bool:
+        """Whether the source has completed whenever the node runs."""
+        return self._certain is None or bool(self._certain.get(node.place, 0) >> source & 1)
+
+    def _warn_of_missing(self, read: _Read, node: NodeFields, where: Where) -> None:
+        for source in read.needed:
+            if not self._is_certain(source, node) and len(self.warnings) < MAX_PROBLEMS:
+                name = self._links.names[source]
+                message = (
+                    f"{quoted(node.id or '')} may run though {quoted(name)} has not completed, and its "
+                    f"output is missing then: give another value, as in {{{{ {name}.result | default(0) }}}}"
+                )
+                self.warnings.append(
+                    Problem(code="may_be_missing", pointer=pointer_to(*where), message=message)
+                )
 
     def is_sole(self, text: str) -> bool:
         """Whether a template is one whole expression. Also true of a template that `reads` did not accept."""
@@ -108,7 +158,8 @@ class TemplateCheck:
         allowed = self._links.graph.ancestor_bits(node.place) & ~(1 << node.place)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown
         if wrong:
-            self._refuse_sources(wrong, known.analysis.nodes, node, where)
+            named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
+            self._refuse_sources(wrong, tuple(named), node, where)
         if known.analysis.secrets and no_secrets is not None:
             self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
@@ -128,12 +179,20 @@ class TemplateCheck:
         except TemplateError as error:
             return error
         index = self._links.index
-        sources = tuple(index[name] for name in analysis.nodes if name in index)
+        named = dict.fromkeys((*analysis.nodes, *analysis.fates))
         bits = 0
-        for source in sources:
-            bits |= 1 << source
+        for name in named:
+            bits |= 1 << index[name] if name in index else 0
         missing = {found.message: found for found in self._missing(analysis)}
-        return _Read(analysis, sources, bits, len(analysis.nodes) - len(sources), tuple(missing.values()))
+        return _Read(
+            analysis,
+            sources=tuple(index[name] for name in analysis.nodes if name in index),
+            bits=bits,
+            unknown=sum(name not in index for name in named),
+            missing=tuple(missing.values()),
+            fates=tuple(index[name] for name in analysis.fates if name in index),
+            needed=tuple(index[name] for name in analysis.needed if name in index),
+        )
 
     def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
         for read in analysis.fields:

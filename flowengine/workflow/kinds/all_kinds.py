@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias, assert_never
 
+import msgspec
+
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
@@ -18,6 +20,7 @@ from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.plan import PlanNode
+from flowengine.workflow.policy import Policy
 
 DraftWork: TypeAlias = TaskDraft
 """What a node does, as far as it could be read."""
@@ -31,7 +34,14 @@ def read_work(node: JsonObject, pointer: str, report: Report) -> DraftWork:
     return task.read_task(node, pointer, report)
 
 
-def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -> PlanNode | None:
+class CompiledNode(msgspec.Struct, frozen=True):
+    """The plan's node, and its policy."""
+
+    node: PlanNode
+    policy: Policy
+
+
+def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -> CompiledNode | None:
     """The plan's node; None where something is wrong with what it does, which is then reported."""
     match work:
         case TaskDraft():
@@ -40,7 +50,16 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
             assert_never(work)
     if compiled is None or node.id is None:
         return None
-    return PlanNode(node.id, document.links.graph.parents[node.place], compiled)
+    does, sees = compiled
+    said = node.policy
+    policy = Policy(
+        trigger_rule=said.trigger_rule,
+        when=said.when,
+        tolerates=said.tolerates,
+        retry=said.retry,
+        sees=sees,
+    )
+    return CompiledNode(PlanNode(node.id, document.links.graph.parents[node.place], does), policy)
 
 
 def declared_output(work: DraftWork, registry: Registry) -> DeclaredOutput | None:

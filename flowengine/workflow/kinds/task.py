@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import pointer_to
-from flowengine.plugin import Handler, Registry
+from flowengine.plugin import AnyObject, Handler, Registry
 from flowengine.settings import Limits
 from flowengine.workflow.checking.node_config import check_config, encode_config
 from flowengine.workflow.checking.node_fields import NodeFields
@@ -42,8 +42,11 @@ def read_task(node: JsonObject, pointer: str, report: Report) -> TaskDraft:
     )
 
 
-def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -> Task | None:
-    """The plan's task, or None. What is wrong with the handler, the config or its templates is reported."""
+def compile_task(
+    node: NodeFields, task: TaskDraft, document: DocumentContext
+) -> tuple[Task, tuple[int, ...]] | None:
+    """The plan's task and the nodes that it sees, or None. What is wrong with the handler, the config or its
+    templates is reported."""
     report = document.report
     pointer = pointer_to(node.pointer, "config")
     handler = _handler(node, task, document.registry, report)
@@ -55,15 +58,17 @@ def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -
     reads = document.templates.reads(node, config, pointer, secret_rule)
     if handler is None:
         return None
-    check_config(config, handler.config_type, pointer, report, document.templates.is_sole)
-    return Task(
+    if handler.config_type is not AnyObject:
+        check_config(config, handler.config_type, pointer, report, document.templates.is_sole)
+    compiled = Task(
         handler=handler.name,
         config=msgspec.Raw(encoded),
-        reads=reads,
+        reads=reads.outputs,
         timeout_ms=round(node.timeout_s * 1000),
         queue=handler.queue,
         primary=handler.primary,
     )
+    return compiled, reads.sees
 
 
 def declared_output(task: TaskDraft, registry: Registry) -> DeclaredOutput | None:
@@ -74,14 +79,14 @@ def declared_output(task: TaskDraft, registry: Registry) -> DeclaredOutput | Non
 
 def task_schema(registry: Registry) -> WorkSchema:
     """What an editor may know of tasks: the names of the handlers and, by name, what their configs hold."""
-    handlers = list(registry)
+    handlers = [handler for handler in registry if handler.config_type is not AnyObject]
     configs, definitions = config_schemas([handler.config_type for handler in handlers])
     return WorkSchema(
         required=("handler",),
         properties={
             "handler": {
-                "enum": [handler.name for handler in handlers],
-                "description": "\n".join(f"{handler.name}: {handler.summary}" for handler in handlers),
+                "enum": [handler.name for handler in registry],
+                "description": "\n".join(f"{handler.name}: {handler.summary}" for handler in registry),
             },
             "config": {"type": "object", "description": "What the handler is told.", "default": {}},
         },

@@ -16,7 +16,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import TO_STATUS, TO_TRIGGER
-from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_plan
+from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_workflow
 from flowengine.execution.views import CreatedView
 
 UNKNOWN_OUTCOME: Final = (
@@ -31,7 +31,8 @@ CREATED: Final = CreatedView(
 )
 CREATE_EXECUTION: Final = Operation(
     summary="Accept a workflow",
-    description="Validates the document, reports all its problems at once, and stores a pending execution.",
+    description="Validates the document, reports all its problems at once, and stores a pending execution. "
+    "`warnings` are what may go wrong with a document that is accepted.",
     body=WORKFLOW_BODY,
     responses={
         201: ViewResponse(
@@ -60,12 +61,13 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @post("/workflow", opt={OPERATION: CREATE_EXECUTION})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
-        plan = await read_plan(request, backend)
+        workflow = await read_workflow(request, backend)
         correlation_id = correlation_id_of(request.scope)
         with outcome_unknown(UNKNOWN_OUTCOME):
             view = await backend.calls.store(
-                lambda: backend.executions.create(plan, correlation_id=correlation_id)
+                lambda: backend.executions.create(workflow.plan, correlation_id=correlation_id)
             )
+        view = msgspec.structs.replace(view, warnings=workflow.warnings)
         request.scope["state"][EXECUTION_ID] = view.execution_id
         location = {"Location": f"/workflows/{view.execution_id}"}
         return json_response(msgspec.json.encode(view), 201, location)

@@ -29,8 +29,8 @@ UNKNOWN_OUTCOME: Final = (
 TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
-    description="Starts a pending execution; on a failed one retries only what failed. Of two at once "
-    "exactly one starts it. Takes no body.",
+    description="Starts a pending execution; of a failed one what failed runs again, and what is below it. "
+    "Of two at once exactly one starts it. Takes no body.",
     parameters=(EXECUTION_ID_PARAMETER,),
     responses={
         202: ViewResponse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from litestar import Request
 
 from flowengine.api.edge.problem_documents import RefusalError
@@ -40,20 +41,27 @@ WORKFLOW_BODY: Final = RequestBody(
 )
 
 
-async def read_plan(request: Request[Any, Any, Any], backend: Backend) -> Plan:
-    """The plan of the workflow in the request's body.
+class Accepted(msgspec.Struct, frozen=True):
+    """A workflow that is right, and what may go wrong with it."""
+
+    plan: Plan
+    warnings: tuple[Problem, ...]
+
+
+async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
+    """The workflow in the request's body.
 
     Raises RefusalError as `read_document`, and with every problem of the document.
     """
     with backend.request_budget.share() as share:
         body = await read_document(request, backend.limits, share)
-        return await backend.calls.check(lambda: _plan_of(body, backend))
+        return await backend.calls.check(lambda: _accepted(body, backend))
 
 
-def _plan_of(body: Body, backend: Backend) -> Plan:
+def _accepted(body: Body, backend: Backend) -> Accepted:
     checked = check(body.data, body.form, backend.registry, backend.limits)
     if checked.plan is not None and not checked.problems:
-        return checked.plan
+        return Accepted(checked.plan, checked.warnings)
     if checked.malformed:
         raise RefusalError("malformed_document", _first(checked.problems), problems=checked.problems)
     count = len(checked.problems)

@@ -1,0 +1,84 @@
+"""Which nodes have surely completed when a node runs, by the rules of all that is between them.
+
+What is not certain may still be there: reading it is allowed, and worth a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flowengine.jsonvalue import pointer_to
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.node_policy import NO_POLICY
+from flowengine.workflow.graph import Graph
+from flowengine.workflow.problems import Problem, quoted
+
+
+def certain_ancestors(graph: Graph, nodes: Sequence[NodeFields]) -> dict[int, int] | None:
+    """For each node, the certain ones as a number in which bit `n` stands for node `n`.
+
+    None, where no node has a policy of its own: then every ancestor is certain.
+    """
+    if all(node.policy == NO_POLICY for node in nodes):
+        return None
+    found: dict[int, int] = {}
+    for layer in graph.layers:
+        for place in layer:
+            found[place] = _certain(graph.parents[place], nodes[place], nodes, found)
+    return found
+
+
+def rule_warnings(graph: Graph, nodes: Sequence[NodeFields]) -> Iterator[Problem]:
+    """Nodes that wait for a failure that never counts as one: all that they depend on is tolerated."""
+    for node in nodes:
+        rule, parents = node.policy.trigger_rule, graph.parents[node.place]
+        if rule in ("one_failed", "all_failed") and all(
+            nodes[parent].policy.tolerates is True for parent in parents
+        ):
+            yield Problem(
+                code="never_runs",
+                pointer=pointer_to(node.pointer, "trigger_rule"),
+                message=f"{quoted(node.id or '')} runs after a failure, and failures of all that it depends "
+                "on are tolerated (on_error: continue): use when: \"{{ statuses.NODE == 'failed' }}\"",
+            )
+
+
+def _certain(
+    parents: Sequence[int], node: NodeFields, nodes: Sequence[NodeFields], found: dict[int, int]
+) -> int:
+    rule = node.policy.trigger_rule
+    if not parents:
+        return 0
+    if rule == "all_success":
+        return _union([_after(parent, nodes, found) for parent in parents])
+    if len(parents) > 1 and rule in (
+        "none_failed_min_one_success",
+        "all_done_min_one_success",
+        "one_success",
+    ):
+        return _intersection([_after(parent, nodes, found) for parent in parents])
+    if rule == "one_success":
+        return found.get(parents[0], 0) | 1 << parents[0]
+    if rule in ("none_failed_min_one_success", "all_done_min_one_success"):
+        return _after(parents[0], nodes, found)
+    return 0
+
+
+def _after(parent: int, nodes: Sequence[NodeFields], found: dict[int, int]) -> int:
+    """What is certain after a node that has completed or failed tolerated: either way it has run."""
+    itself = 0 if nodes[parent].policy.tolerates else 1 << parent
+    return found.get(parent, 0) | itself
+
+
+def _union(sets: Sequence[int]) -> int:
+    together = 0
+    for bits in sets:
+        together |= bits
+    return together
+
+
+def _intersection(sets: Sequence[int]) -> int:
+    common = sets[0]
+    for bits in sets[1:]:
+        common &= bits
+    return common

@@ -1,0 +1,66 @@
+"""What a node says about when it runs, and about what becomes of its failure (LANGUAGE sections 3 and 4).
+
+Pure data, stored with the plan. Most nodes say nothing and have the plain policy, which is not stored.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias, get_args
+
+import msgspec
+
+TriggerRule: TypeAlias = Literal[
+    "all_success",
+    "none_failed",
+    "none_failed_min_one_success",
+    "all_done_min_one_success",
+    "one_success",
+    "all_done",
+    "one_failed",
+    "all_failed",
+]
+TRIGGER_RULES: Final[tuple[TriggerRule, ...]] = get_args(TriggerRule)
+
+RULES_WITHOUT_DEPENDENCIES: Final[tuple[TriggerRule, ...]] = ("all_success", "none_failed", "all_done")
+"""The rules that a node may have that depends on nothing."""
+
+ANY_CODE: Final = "all"
+"""In `retry.only`: every error, also a permanent one."""
+
+
+class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How often a node is tried, and how long it waits between tries.
+
+    `max_attempts` counts all tries. The wait after try n is `delay_ms` times `multiplier` to the power of n -
+    1, at most `max_delay_ms`, and up to the share `jitter` of it more or less. No try begins later than
+    `max_ms` after the first. `only` and `exclude` are error codes and patterns of HTTP statuses (`http_5xx`).
+    """
+
+    max_attempts: int = 3
+    delay_ms: int = 1000
+    multiplier: float = 2.0
+    max_delay_ms: int = 60_000
+    jitter: float = 0.0
+    max_ms: int = 86_400_000
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One node's policy.
+
+    `when` is a template that a worker renders; `static_when` says that the trigger has rendered it already.
+    `tolerates`: which of its failures the execution goes on after: none, every one, or those with these
+    codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
+    may not have completed when it runs.
+    """
+
+    trigger_rule: TriggerRule = "all_success"
+    when: str | None = None
+    static_when: bool = False
+    tolerates: bool | tuple[str, ...] = False
+    retry: Retry | None = None
+    sees: tuple[int, ...] = ()
+
+
+PLAIN: Final = Policy()
