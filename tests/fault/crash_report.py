@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from tests.support.checks.reference_model import Graph
+from tests.support.checks.reference_model import Graph, Says
 from tests.support.faults import WAYS, Way
 
 GRAPH: Final[Graph] = {
@@ -20,6 +20,31 @@ GRAPH: Final[Graph] = {
     "below": ("failing",),
     "dying": ("join",),
 }
+RULED: Final[Graph] = {
+    "start": (),
+    "failing": ("start",),
+    "branch": ("start",),
+    "in_branch": ("branch",),
+    "join": ("in_branch", "start"),
+    "below": ("failing", "join"),
+    "cleanup": ("below",),
+    "either": ("failing", "join"),
+    "instead": ("failing",),
+    "dying": ("join",),
+    "soft": ("start",),
+    "after": ("soft",),
+}
+SAYS: Final[Mapping[str, Says]] = {
+    "branch": Says(when=False),
+    "join": Says("none_failed_min_one_success", when=True, tries=2),
+    "cleanup": Says("all_done"),
+    "either": Says("one_success"),
+    "instead": Says("one_failed"),
+    "soft": Says(tolerates=True),
+    "dying": Says(tries=3),
+}
+SOFT: Final = "soft"
+"""Fails in both runs, which is tolerated."""
 FAILING: Final = "failing"
 DYING: Final = "dying"
 COUNTED_PASSES: Final = 3

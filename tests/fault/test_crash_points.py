@@ -1,9 +1,10 @@
 """Every crash point: stop at the n-th Redis command of any service, in four ways, for every n.
 
 The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
-in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. In a
-third one a node hangs until its deadline: there the orchestrator and its timer loop are stopped, from
-the deadline on. Wherever it is stopped, each ends, with the right results, and every invariant holds.
+in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
+workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
+orchestrator and its timer loop are stopped, from the deadline on. Wherever it is stopped, each ends, with
+the right results, and every invariant holds.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -25,15 +26,33 @@ from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
-from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.fault.crash_report import (
+    COUNTED_PASSES,
+    DYING,
+    FAILING,
+    GRAPH,
+    RULED,
+    SAYS,
+    SERVICES,
+    SOFT,
+    Tried,
+    failures,
+    table,
+)
 from tests.support.checks.invariants import check_everything
-from tests.support.checks.reference_model import Graph, expected_values, final_statuses
+from tests.support.checks.reference_model import (
+    Graph,
+    Model,
+    expected_values,
+    final_statuses,
+    run_to_the_end,
+)
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.rigs.harness import Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["noted", "unnoted", "overdue"]
+Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "overdue"]
 
 LANES = 2
 EVERY = int(os.environ.get("FLOWENGINE_CRASH_POINTS_EVERY", "1"))
@@ -113,6 +132,34 @@ class Reference:
                 process.reborn()
 
 
+class Ruled(Reference):
+    """The same over a workflow with rules: a branch that is skipped, a join that tries twice, a failure at
+    once whose cleanup waits, one that is tolerated, and a node that runs because another fails."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.model = Model(RULED, SAYS)
+
+    def _script(self, context: Context) -> None:
+        super()._script(context)
+        first = context.node_id == "join" and context.attempt == 1
+        if first or context.node_id == SOFT:
+            raise HandlerError("boom", "failed on purpose")
+
+    def run(self) -> None:
+        """Both runs, each compared with the model."""
+        execution = self._api(lambda: self.harness.create(plan_of(RULED, says=SAYS)))
+        for failing in ({FAILING, SOFT}, {SOFT}):
+            self._trigger(execution)
+            self._to_the_end()
+            self.model.trigger()
+            run_to_the_end(self.model, failing)
+            view = self._api(lambda: self.harness.api.executions.status(execution))
+            assert {n.id: n.status for n in view.nodes} == self.model.status
+            assert view.status == self.model.execution_status
+            check_everything(self.harness.client)
+
+
 HANGS: Final = "hangs"
 OVERDUE: Final[Graph] = {HANGS: (), "beside": (), "below": (HANGS, "beside"), "apart": ("beside",)}
 LONG_LEASE_S: Final = 60.0
@@ -177,7 +224,14 @@ class Overdue:
 
 def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
     """What went wrong, or None."""
-    passing = Overdue(url, gate) if scene == "overdue" else Reference(url, gate, quick=scene == "unnoted")
+    passing: Overdue | Reference
+    match scene:
+        case "overdue":
+            passing = Overdue(url, gate)
+        case "ruled":
+            passing = Ruled(url, gate)
+        case _:
+            passing = Reference(url, gate, quick=scene == "unnoted")
     try:
         passing.run()
     except AssertionError as error:
@@ -207,10 +261,10 @@ def count_commands(url: str, scene: Scene) -> int:
     return gate.count
 
 
-@pytest.mark.proves("crash-at-any-command")
+@pytest.mark.proves("crash-at-any-command", "skip-cascade-crash")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("scene", ["noted", "unnoted", "overdue"])
+@pytest.mark.parametrize("scene", ["noted", "unnoted", "ruled", "overdue"])
 def test_the_workflow_survives_every_crash_point(
     private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str], scene: Scene
 ) -> None:

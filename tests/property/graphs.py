@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hypothesis import strategies as st
 
-from tests.support.checks.reference_model import Graph
+from tests.support.checks.reference_model import Graph, Says
 
 
 @st.composite
@@ -21,3 +23,30 @@ def _some_of(count: int) -> st.SearchStrategy[list[int]]:
     few = st.lists(st.integers(0, count - 1), max_size=3, unique=True)
     several = st.lists(st.integers(0, count - 1), min_size=min(2, count), max_size=4, unique=True)
     return st.one_of(few, several)
+
+
+RULES: Final = (
+    "all_success",
+    "none_failed",
+    "none_failed_min_one_success",
+    "all_done_min_one_success",
+    "one_success",
+    "all_done",
+    "one_failed",
+    "all_failed",
+)
+
+
+@st.composite
+def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
+    """What the nodes of a graph say about when they run and about failures; half of them say nothing."""
+    said = {}
+    for node, parents in graph.items():
+        if draw(st.booleans()):
+            said[node] = Says(
+                rule=draw(st.sampled_from(RULES if parents else ("all_success", "none_failed", "all_done"))),
+                when=draw(st.sampled_from([None, None, True, False])),
+                tolerates=draw(st.booleans()),
+                tries=draw(st.sampled_from([1, 1, 2])),
+            )
+    return said

@@ -5,10 +5,17 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowengine.execution.rules.dispatching import Sizes
 from tests.property.examples import share_of_examples
-from tests.property.graphs import graphs
+from tests.property.graphs import graphs, sayings
 from tests.support.checks.invariants import check_everything
-from tests.support.checks.reference_model import Graph, expected_values, final_statuses
+from tests.support.checks.reference_model import (
+    Graph,
+    Model,
+    expected_values,
+    final_statuses,
+    run_to_the_end,
+)
 from tests.support.rigs.harness import Harness, failing_in, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
@@ -41,6 +48,39 @@ def test_every_node_ends_as_the_model_says(valkey: Valkey, graph: Graph, data: s
             assert harness.results(execution) == expected_values(graph)
             again = [call.node_id for call in harness.workers[0].invoker.calls[ran:]]
             assert sorted(again) == sorted(node for node, status in first.items() if status == "failed")
+            check_everything(harness.client)
+    finally:
+        harness.close()
+
+
+@settings(max_examples=share_of_examples(150), suppress_health_check=FIXTURES)
+@given(graph=graphs(most=10), data=st.data())
+def test_every_node_ends_as_its_rule_says(valkey: Valkey, graph: Graph, data: st.DataObject) -> None:
+    """In the first run, and after a trigger of the failed one, whatever the order of the ends."""
+    says = data.draw(sayings(graph))
+    failing = data.draw(st.sets(st.sampled_from(list(graph)), max_size=4))
+    with valkey.connect() as client:
+        client.flushall()
+    harness = Harness(valkey.url, sizes=Sizes(chunk_nodes=data.draw(st.sampled_from([2, 128]))))
+    if data.draw(st.booleans()):
+        harness.second_orchestrator()
+    harness.script = failing_in(1, *failing)
+    try:
+        with silence():
+            execution = harness.begin(plan_of(graph, says=says))
+            harness.drain(batch=data.draw(st.integers(1, 8)))
+            model = Model(graph, says)
+            model.trigger()
+            run_to_the_end(model, failing)
+            assert harness.statuses(execution) == model.status
+            check_everything(harness.client)
+            if not model.may_trigger:
+                return
+            harness.trigger(execution)
+            harness.drain(batch=data.draw(st.integers(1, 8)))
+            model.trigger()
+            run_to_the_end(model, ())
+            assert harness.statuses(execution) == model.status
             check_everything(harness.client)
     finally:
         harness.close()

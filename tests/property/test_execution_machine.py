@@ -29,14 +29,14 @@ from hypothesis.stateful import (
 )
 
 from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
-from flowengine.execution.messages import Callback, Deadline, StartExecution
-from flowengine.execution.reports import Completed
+from flowengine.execution.messages import Callback, Deadline, NextTry, StartExecution
+from flowengine.execution.reports import Completed, Skipped
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
-from tests.property.graphs import graphs
+from tests.property.graphs import graphs, sayings
 from tests.support.checks.invariants import Stored, check, check_everything
 from tests.support.checks.reference_model import Graph, Model
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
@@ -100,13 +100,14 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.past: list[Entry] = []
         self.struck: set[bytes] = set()
 
-    @initialize(graph=graphs(), quick=st.booleans())
-    def create(self, graph: Graph, quick: bool) -> None:
-        """A pending execution; perhaps one whose nodes begin unnoted."""
-        self.model = Model(graph)
+    @initialize(graph=graphs(), quick=st.booleans(), ruled=st.booleans(), data=st.data())
+    def create(self, graph: Graph, quick: bool, ruled: bool, data: st.DataObject) -> None:
+        """A pending execution; perhaps one whose nodes begin unnoted, or say when they run."""
+        says = data.draw(sayings(graph)) if ruled else None
+        self.model = Model(graph, says)
         if quick:
             self.harness.be_quick()
-        self.execution = self.harness.create(plan_of(graph, reading=not quick))
+        self.execution = self.harness.create(plan_of(graph, reading=not quick, says=says))
 
     def work(self, context: Context) -> None:
         """What a node's handler does: succeeds or fails as the rule says."""
@@ -236,6 +237,20 @@ class ExecutionMachine(RuleBasedStateMachine):
         for entry in [e for e in self.orders("timer_fired") if e.id not in seen]:
             self.expire(entry, crash, self.pick(data))
 
+    @precondition(lambda self: self.harness.client.exists(self.harness.keys.timers("retry")))
+    @rule(data=st.data(), crash=crashes(30), loop=crashes(8))
+    def end_pauses(self, data: st.DataObject, crash: Crash, loop: Crash) -> None:
+        """The pauses of all nodes that wait for another try are over."""
+        for strike in (loop, None):
+            with struck(self.harness.orchestrators[0], strike):
+                try:
+                    self.harness.end_pauses()
+                except StoreUnavailableError:
+                    assert strike is not None
+        seen = {entry.id for entry in self.past}
+        for entry in [e for e in self.orders("timer_fired") if e.id not in seen]:
+            self.expire(entry, crash, self.pick(data))
+
     @precondition(lambda self: self.old_timers())
     @rule(data=st.data())
     def repeat_timer(self, data: st.DataObject) -> None:
@@ -259,6 +274,9 @@ class ExecutionMachine(RuleBasedStateMachine):
         assert {node: stored.record(node).attempt for node in others} == {
             node: self.model.attempt[node] for node in others
         }
+        assert {node for node in others if stored.record(node).tolerated} == self.model.tolerated - set(
+            behind
+        )
         if stored.status != self.model.execution_status:
             assert stored.status == "running"
             assert self.owed(), "nothing is to come that would end the execution"
@@ -297,10 +315,14 @@ class ExecutionMachine(RuleBasedStateMachine):
         return [
             node
             for node in self.model.graph
-            if self.model.status[node] == "queued"
-            and stored.record(node).status == "pending"
-            and stored.record(node).attempt == self.model.attempt[node] - 1
+            if stored.record(node).status in ("pending", "waiting")
+            and self.model.status[node] not in ("pending", "waiting")
+            and stored.record(node).attempt == self.model.attempt[node] - self.is_queued(node)
         ]
+
+    def is_queued(self, node: str) -> bool:
+        """Whether the model has the node in flight."""
+        return self.model.status[node] == "queued"
 
     def old_timers(self) -> list[Entry]:
         """The messages of timers that have been dealt with to the end."""
@@ -323,16 +345,26 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     def expire(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """A timer's message is delivered; it fails its node if whoever began it still has it."""
-        timer = msgspec.json.decode(entry.payload, type=Deadline)
+        timer = msgspec.json.decode(entry.payload, type=Deadline | NextTry)
+        if isinstance(timer, NextTry):
+            if self.deliver([entry], crash, process) or self.is_over(entry):
+                self.model.try_again(timer.node, timer.dispatch)
+            return
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
-            self.model.report(timer.node, timer.dispatch, completed=False)
+            self.model.report(timer.node, timer.dispatch, False)
+
+    def is_over(self, entry: Entry) -> bool:
+        """Whether another dispatch has followed the one that a timer speaks of."""
+        about = msgspec.json.decode(entry.payload, type=_About)
+        record = check(self.harness.client, self.execution, settled=False).record(about.node)
+        return record.dispatch != about.dispatch
 
     def is_applied(self, entry: Entry) -> bool:
         """Whether the attempt that a callback or a timer speaks of is over, by what is stored."""
         about = msgspec.json.decode(entry.payload, type=_About)
         record = check(self.harness.client, self.execution, settled=False).record(about.node)
-        return record.dispatch != about.dispatch or record.status in ("completed", "failed")
+        return record.dispatch != about.dispatch or record.status not in ("pending", "queued")
 
     def pick(self, data: st.DataObject) -> OrchestratorProcess:
         """One of the orchestrators."""
@@ -377,10 +409,11 @@ class ExecutionMachine(RuleBasedStateMachine):
         return delivered
 
     def model_reports(self, batch: Sequence[Entry]) -> None:
-        """The engine applies completions first, then failures. A record tells which of two counted."""
-        for entry in sorted(batch, key=_failed):
+        """The engine applies completions first, then the rest. A record tells which of two counted."""
+        for entry in sorted(batch, key=_is_no_completion):
             callback = msgspec.json.decode(entry.payload, type=Callback)
-            self.model.report(callback.node, callback.dispatch, isinstance(callback.outcome, Completed))
+            outcome = None if isinstance(callback.outcome, Skipped) else _completed(callback)
+            self.model.report(callback.node, callback.dispatch, outcome)
 
     def dispatches(self, batch: Sequence[Entry]) -> set[tuple[str, int]]:
         """The dispatches that a batch reports on."""
@@ -388,10 +421,14 @@ class ExecutionMachine(RuleBasedStateMachine):
         return {(callback.node, callback.dispatch) for callback in callbacks}
 
 
-def _failed(entry: Entry) -> bool:
+def _completed(callback: Callback) -> bool:
+    return isinstance(callback.outcome, Completed)
+
+
+def _is_no_completion(entry: Entry) -> bool:
     if entry.actor != "node_finished":
         return False
-    return not isinstance(msgspec.json.decode(entry.payload, type=Callback).outcome, Completed)
+    return not _completed(msgspec.json.decode(entry.payload, type=Callback))
 
 
 @pytest.mark.proves("random-order")

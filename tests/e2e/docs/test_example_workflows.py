@@ -21,7 +21,19 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "linear_dag": {"score": 40},
     "fan_out_fan_in": {"message": "4 orders, 547 in all"},
     "concurrent_completion": {"sum_of_squares": 1496, "check": 0},
+    "branches": {"receipt": "101 in all; the fee is completed, free is skipped"},
+    "error_handling": {
+        "report": {
+            "price": 80,
+            "discount": "division_by_zero",
+            "to_do": "please call the customer: we do not send to Atlantis",
+        }
+    },
+    "saga": {"report": {"hotel": "completed", "flight": "completed", "reason": "no car in Lisbon"}},
+    "retry": {"answer": {"temperature": 20, "asked": "failed", "checked": "assertion_failed"}},
 }
+FAILS_ON_PURPOSE = "saga"
+ATTEMPTS = {"retry": {"ask": 3, "check": 1}}
 
 
 @pytest.fixture
@@ -36,15 +48,15 @@ def own_service() -> Iterator[HttpServer]:
 
 
 def test_promised_examples_are_there() -> None:
-    """The four that SPEC names, and one of them in JSON as well."""
+    """The four that SPEC names, one of them in JSON as well, and one for each idea of flow control."""
     names = {Path(name).stem for name in FILES}
-    assert names >= {"linear_dag", "fan_out_fan_in", "concurrent_completion", NEEDS_NETWORK}
+    assert names >= {*LAST_RESULTS, NEEDS_NETWORK}
     assert [name for name in FILES if name.endswith(".json")]
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith(NEEDS_NETWORK)])
 def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
-    """Posted as it is, it completes with the results that its comments promise."""
+    """Posted as it is, it ends with the results that its comments promise, and is as green as they say."""
     path = FOLDER / name
     response = stack.client.post(
         "/workflow", content=path.read_bytes(), headers={"Content-Type": MEDIA_TYPES[path.suffix]}
@@ -52,7 +64,9 @@ def test_example_runs_to_its_end(stack: Stack, name: str) -> None:
     assert response.status_code == 201, response.text
     stack.trigger(response.json()["execution_id"])
     ended = stack.ended(response.json()["execution_id"])
-    assert ended.status["status"] == "completed"
+    assert ended.status["status"] == ("failed" if path.stem == FAILS_ON_PURPOSE else "completed")
+    attempts = {node["id"]: node["attempt"] for node in ended.status["nodes"]}
+    assert attempts.items() >= ATTEMPTS.get(path.stem, {}).items()
     wanted = LAST_RESULTS[path.stem]
     assert {node: ended.results[node]["result"] for node in wanted} == wanted
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations import broker, engine, execution, store
+from tests.fault.mutations import broker, deciding, engine, execution, store
 from tests.fault.mutations.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *execution.MUTANTS,
+    *deciding.MUTANTS,
     *engine.MUTANTS,
     *store.MUTANTS,
     *broker.MUTANTS,

@@ -27,7 +27,7 @@ MUTANTS: Final = (
     Mutant(
         "the cascade reads every node it marks",
         _in("advancing/callback_batch"),
-        "            if not wanted:\n",
+        "            if not decision.unread:\n",
         "            if True:\n",
     ),
     Mutant(
@@ -35,18 +35,6 @@ MUTANTS: Final = (
         _in("advancing/reads"),
         "if completed else ()",
         "if False else ()",
-    ),
-    Mutant(
-        "only a pending node is dispatched",
-        _in("advancing/follow_up"),
-        '    if not may(record.status, "dispatch"):\n        return []\n',
-        "",
-    ),
-    Mutant(
-        "a node is dispatched once in a transaction",
-        _in("advancing/follow_up"),
-        "                if key not in dispatched:\n",
-        "                if True:\n",
     ),
     Mutant(
         "a start counts in its own run only",
@@ -58,21 +46,21 @@ MUTANTS: Final = (
     Mutant(
         "a repeated callback of an earlier run changes nothing",
         _in("advancing/follow_up"),
-        "control is not None and control.run == run.run and lets_dispatch(control.status)",
-        "control is not None and lets_dispatch(control.status)",
+        "control is None or control.run != run.run or not lets_decide(control.status)",
+        "control is None or not lets_decide(control.status)",
     ),
     Mutant(
         "nothing follows where the execution forbids to dispatch",
         _in("advancing/follow_up"),
-        "control is not None and control.run == run.run and lets_dispatch(control.status)",
-        "control is not None and control.run == run.run",
+        "self._try(follows, plan, run, lets_dispatch(control.status))",
+        "self._try(follows, plan, run, True)",
         tests=FOLLOW_UP,
     ),
     Mutant(
         "an earlier run ends nothing",
         _in("advancing/follow_up"),
-        "        if control is not None and control.run == run.run:\n            changes",
-        "        if control is not None:\n            changes",
+        "            if control is not None and control.run == run.run:\n                changes",
+        "            if control is not None:\n                changes",
         tests=FOLLOW_UP,
     ),
     Mutant(
@@ -84,8 +72,9 @@ MUTANTS: Final = (
     Mutant(
         "a refused transaction is decided anew",
         _in("advancing/follow_up"),
-        "if unit.commit(changes, acknowledge, ahead) is not None:",
-        "if unit.commit(changes, acknowledge, ahead) is not None or True:",
+        "            if committed is not None:\n                self.note_ended(",
+        "            if committed is None:\n                return Step()\n"
+        "            if committed is not None:\n                self.note_ended(",
     ),
     Mutant(
         "a message is acknowledged in its last transaction, not before",
@@ -102,8 +91,8 @@ MUTANTS: Final = (
     Mutant(
         "a large step is acknowledged with its last part",
         _in("advancing/follow_up"),
-        "            self._transact(group, ending, None)\n",
-        "            self._transact(group, ending, acknowledge)\n",
+        "left = [self._transact(group, (), None) for group in groups]",
+        "left = [self._transact(group, (), acknowledge) for group in groups]",
     ),
     Mutant(
         "a conflict takes a batch again",

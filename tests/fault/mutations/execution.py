@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations.mutant import ENGINE, GRAPHS, RULES, WORKER, Mutant
 
 EVERYTHING: Final = RULES + ENGINE
+STATUSES: Final = "tests/unit/execution/test_status.py"
 
 
 def _finishing(rule: str, old: str, new: str, tests: tuple[str, ...] = EVERYTHING) -> Mutant:
@@ -29,6 +30,10 @@ def _starting(rule: str, old: str, new: str) -> Mutant:
     return Mutant(rule, "flowengine/execution/rules/starting.py", old, new, EVERYTHING)
 
 
+def _records(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/records.py", old, new, EVERYTHING)
+
+
 def _deadlines(rule: str, old: str, new: str) -> Mutant:
     return Mutant(rule, "flowengine/execution/rules/deadlines.py", old, new, EVERYTHING)
 
@@ -41,13 +46,13 @@ FINISHING: Final = (
     ),
     _finishing(
         "a report of another dispatch does nothing",
-        "if record.dispatch != callback.dispatch or not (",
-        "if not (",
+        "    if record.dispatch != callback.dispatch:\n",
+        "    if False:\n",
     ),
     _finishing(
         "the dispatch number is compared and not the attempt",
-        "if record.dispatch != callback.dispatch or not (",
-        "if record.attempt != callback.attempt or not (",
+        "    if record.dispatch != callback.dispatch:\n",
+        "    if record.attempt != callback.attempt:\n",
     ),
     _finishing(
         "a report of a node that was reset does nothing",
@@ -76,8 +81,8 @@ FINISHING: Final = (
     ),
     _finishing(
         "an accepted report takes back its worker's start and timer",
-        "        Write(callback.node, record, result),\n        *forget_start(callback),\n",
-        "        Write(callback.node, record, result),\n",
+        "changes = (written, *forget_start(callback), Happened(event), tally,",
+        "changes = (written, Happened(event), tally,",
     ),
     _finishing(
         "a late report takes back its worker's start and timer",
@@ -98,67 +103,6 @@ FINISHING: Final = (
         "return True",
         EVERYTHING,
     ),
-    _finishing(
-        "only a pending child is dispatched with its parent's end",
-        '            if may(child_record.status, "dispatch"):\n',
-        "            if True:\n",
-    ),
-    _finishing(
-        "what forbids dispatching holds back a completed node's children",
-        "    if lets_dispatch(control.status):\n",
-        "    if True:\n",
-    ),
-    # -- failures
-    _finishing(
-        "the cascade stops at nodes that are not pending",
-        'if child not in found and may(records(plan.nodes[child].id).status, "inherit_failure"):',
-        "if child not in found:",
-    ),
-    _finishing(
-        "nothing is read below a node that is not pending",
-        'elif not may(records(name).status, "inherit_failure"):',
-        "elif False:",
-    ),
-    _finishing(
-        "the cascade goes down to the last node",
-        "                frontier.append(child)\n",
-        "",
-    ),
-    _finishing(
-        "the cascade subtracts exactly what it marked",
-        "Tally(unfinished=-1 - len(marked), failed=1 + len(marked))",
-        "Tally(unfinished=-1, failed=1 + len(marked))",
-    ),
-    _finishing(
-        "the cascade counts exactly what it marked as failed",
-        "Tally(unfinished=-1 - len(marked), failed=1 + len(marked))",
-        "Tally(unfinished=-1 - len(marked), failed=1)",
-    ),
-    _finishing(
-        "each node that the cascade marks counts down its own joins",
-        "for ended in (position, *marked):",
-        "for ended in (position,):",
-    ),
-    _finishing(
-        "a failed node tells its joins that it did not complete",
-        "CountDown(plan.nodes[join].id, completed=False)",
-        "CountDown(plan.nodes[join].id, completed=True)",
-    ),
-    _finishing(
-        "what fails by inheritance keeps its attempts",
-        "        attempt=before.attempt,\n        dispatch=before.dispatch,\n        finished_at=now,\n",
-        "        dispatch=before.dispatch,\n        finished_at=now,\n",
-    ),
-    _finishing(
-        "what fails by inheritance keeps its dispatch number",
-        "        attempt=before.attempt,\n        dispatch=before.dispatch,\n        finished_at=now,\n",
-        "        attempt=before.attempt,\n        finished_at=now,\n",
-    ),
-    _finishing(
-        "every change of a node is an event",
-        "return (Write(name, failed), Happened(event))",
-        "return (Write(name, failed),)",
-    ),
     # -- limits
     _finishing(
         "large results count towards their execution's limit",
@@ -177,8 +121,8 @@ FINISHING: Final = (
 DISPATCHING: Final = (
     _dispatching(
         "every try raises the attempt",
-        'return _send(plan, position, record, run, now, "dispatch", record.attempt + 1)',
-        'return _send(plan, position, record, run, now, "dispatch", 1)',
+        '"dispatch", record.attempt + 1, unseen)',
+        '"dispatch", 1, unseen)',
     ),
     _dispatching(
         "every dispatch raises the dispatch number",
@@ -192,13 +136,13 @@ DISPATCHING: Final = (
     ),
     _dispatching(
         "a vanished message is sent again with the same attempt",
-        '_send(plan, position, record, run, now, "dispatch_again", record.attempt)',
-        '_send(plan, position, record, run, now, "dispatch_again", record.attempt + 1)',
+        '"dispatch_again", record.attempt, record.unseen)',
+        '"dispatch_again", record.attempt + 1, record.unseen)',
     ),
     _dispatching(
         "what a vanished message has begun is taken back",
-        "return (forget, *_send(",
-        "return (*(), *_send(",
+        "return (forget, *again)",
+        "return again",
     ),
     _dispatching(
         "a node runs in the run that its record names", "        run=queued.run,\n", "        run=run.run,\n"
@@ -231,13 +175,24 @@ DISPATCHING: Final = (
 
 READINESS: Final = (
     _readiness(
-        "only a node whose parents have all completed is ready",
-        "        and all(counts_as_success(",
-        "        and any(counts_as_success(",
+        "only a pending node is decided about",
+        '    if may(record.status, "dispatch"):\n        return ruling(',
+        "    if True:\n        return ruling(",
     ),
-    _readiness("an absent counter is never ready", "return counter == 0", "return not counter"),
     _readiness(
-        "a join is ready only when its counter is 0", "return counter == 0", "return counter is not None"
+        "an absent counter tells nothing",
+        "return counter is not None and counter % NOT_COMPLETED == 0",
+        "return (counter or 0) % NOT_COMPLETED == 0",
+    ),
+    _readiness(
+        "a join is due only when all that it depends on has ended",
+        "return counter is not None and counter % NOT_COMPLETED == 0",
+        "return counter is not None",
+    ),
+    _readiness(
+        "a join is due however its dependencies have ended",
+        "return counter is not None and counter % NOT_COMPLETED == 0",
+        "return counter == 0",
     ),
     _readiness(
         "a join's counter tells a parent that ended otherwise",
@@ -251,7 +206,7 @@ READINESS: Final = (
     ),
     _readiness(
         "counts made of records count what has failed",
-        'failed=sum(status == "failed" for status in statuses)',
+        'failed=sum(record.status == "failed" and not record.tolerated for record in found)',
         "failed=0",
     ),
 )
@@ -280,25 +235,30 @@ CONCLUDING: Final = (
 )
 
 STARTING: Final = (
-    _starting(
+    _records(
         "a retry keeps the attempts",
-        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
-        "NodeRecord(status=status, dispatch=before.dispatch, run=run)",
+        "        attempt=record.attempt,\n        dispatch=record.dispatch,\n",
+        "        dispatch=record.dispatch,\n",
     ),
-    _starting(
+    _records(
         "a retry keeps the dispatch numbers",
-        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
-        "NodeRecord(status=status, attempt=before.attempt, run=run)",
+        "        attempt=record.attempt,\n        dispatch=record.dispatch,\n",
+        "        attempt=record.attempt,\n",
     ),
     _starting(
         "a retry names its run",
-        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch, run=run)",
-        "NodeRecord(status=status, attempt=before.attempt, dispatch=before.dispatch)",
+        "run=run, answered=before.answered + completed",
+        "answered=before.answered + completed",
     ),
     _starting(
-        "a retry leaves completed nodes alone",
-        '            continue\n        status = after(before.status, "reset")',
-        '        status = "pending"',
+        "a completed node that is reset asks anew",
+        "run=run, answered=before.answered + completed",
+        "run=run",
+    ),
+    _starting(
+        "a retry leaves alone what it does not reset",
+        "        if position in reset:\n",
+        "        if True:\n",
     ),
     _starting(
         "a retry counts the parents that have not completed",
@@ -307,8 +267,8 @@ STARTING: Final = (
     ),
     _starting(
         "events that begin anew tell what has completed before",
-        "                happened.append(Happened(event))\n",
-        "                del event\n",
+        "            happened.append(Happened(_ended_before(node.id, before, now)))\n",
+        "            pass\n",
     ),
 )
 
@@ -354,13 +314,13 @@ MUTANTS: Final = (
         "flowengine/execution/status.py",
         "        raise IllegalStepError(f\"a node that is {status} has no step '{step}'\")\n",
         "        return status\n",
-        ("tests/unit/execution/test_status.py", *RULES),
+        (STATUSES, *RULES),
     ),
     Mutant(
         "only a running execution is dispatched from",
         "flowengine/execution/status.py",
         '    return status == "running"\n',
         '    return status in ("running", "paused")\n',
-        ("tests/unit/execution/test_status.py", *RULES),
+        (STATUSES, *RULES),
     ),
 )

@@ -18,6 +18,9 @@ RULES: Final = tuple(
         "starting",
     )
 )
+DECIDING: Final = tuple(
+    f"tests/unit/rules/test_{part}.py" for part in ("trigger_rules", "descent", "resets", "own_failures")
+)
 GRAPHS: Final = ("tests/integration/engine/test_engine_graphs.py",)
 ADMISSION: Final = ("tests/integration/store/test_store_admission.py",)
 WORKER: Final = (

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from flowengine.execution.rules.dispatching import Sizes
-from flowengine.execution.rules.readiness import ready
+from flowengine.execution.rules.readiness import decidable
 from flowengine.plugin import Context
 from tests.support.checks.invariants import check
 from tests.support.checks.reference_model import Graph, expected_values, final_statuses
@@ -138,7 +138,7 @@ def test_a_message_cut_anywhere_is_made_good_when_it_comes_again(
         stored = check(harness.client, execution, settled=False)
         for running in harness.client.zrange("fe:index:running", 0, -1):
             other = check(harness.client, running.decode(), settled=False)
-            left = ready(other.plan, other.record)
+            left = decidable(other.plan, other.record)
             assert not left, f"left undispatched by {way} at {at} ({gate.struck})"
         if situation is the_last_node or situation in FAILING:
             assert stored.status != "running", f"not ended by {way} at {at} ({gate.struck})"

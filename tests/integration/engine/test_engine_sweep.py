@@ -119,7 +119,7 @@ def test_a_start_that_cannot_be_carried_out_is_let_go_of(
     execution = harness.begin(plan_of({"a": ()}))
     state = harness.orchestrators[0].state
     sound = harness.client.get(keys.of().plan(execution))
-    harness.client.set(keys.of().plan(execution), b'[3,["x",[]]]')
+    harness.client.set(keys.of().plan(execution), b'[4,["x",[]]]')
     (entry,) = harness.waiting("orchestrator")
     with pytest.raises(UnknownFormatError):
         harness.deliver(harness.orchestrators[0], entry)

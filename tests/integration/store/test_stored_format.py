@@ -116,7 +116,7 @@ def test_a_process_waits_for_old_processes_and_then_refuses(
         FormatCheck(state, retry_s=0.01, alive_ms=50).wait(threading.Event())
     redis_client.xgroup_delconsumer("fe:q:worker", "fe", "some-host-77-abcdef12")
     FormatCheck(state).wait(threading.Event())
-    assert redis_client.get("fe:format") == b"2"
+    assert redis_client.get("fe:format") == b"3"
 
 
 def test_a_process_of_this_version_is_no_hindrance(state: RedisState, redis_client: redis.Redis) -> None:
@@ -127,28 +127,36 @@ def test_a_process_of_this_version_is_no_hindrance(state: RedisState, redis_clie
     FormatCheck(state).ensure()
 
 
-@pytest.mark.parametrize("mark", ["3", "1", "two", ""])
+@pytest.mark.parametrize("mark", ["4", "1", "two", ""])
 def test_another_format_is_refused(state: RedisState, redis_client: redis.Redis, mark: str) -> None:
-    """A reader understands its own format and, from format 3 on, the one before."""
+    """A reader understands its own format and the one before."""
     redis_client.set("fe:format", mark)
-    with pytest.raises(StoredFormatError, match=r"this version reads \[2\]"):
+    with pytest.raises(StoredFormatError, match=r"this version reads \[2, 3\]"):
         FormatCheck(state).ensure()
+
+
+@pytest.mark.parametrize("mark", ["2", "3"])
+def test_both_formats_are_accepted_and_their_mark_is_kept(
+    state: RedisState, redis_client: redis.Redis, mark: str
+) -> None:
+    """Processes of format 2 may still run there: they must not find a mark that they refuse."""
+    redis_client.set("fe:format", mark)
+    FormatCheck(state).ensure()
+    assert redis_client.get("fe:format") == mark.encode()
 
 
 def test_an_empty_server_gets_its_mark(state: RedisState, redis_client: redis.Redis) -> None:
     """Also one that has lost its data while processes ran: what they stored since is of this format."""
     FormatCheck(state).ensure()
-    assert redis_client.get("fe:format") == b"2"
+    assert redis_client.get("fe:format") == b"3"
 
 
-def test_state_of_this_format_without_its_mark_is_accepted(
-    redis_client: redis.Redis, state: RedisState
-) -> None:
+def test_state_of_format_2_without_its_mark_is_accepted(redis_client: redis.Redis, state: RedisState) -> None:
     """The server has lost its data, and processes that still ran have stored new executions."""
     stored_formats.load(redis_client, 2)
     redis_client.delete("fe:format")
     FormatCheck(state).ensure()
-    assert redis_client.get("fe:format") == b"2"
+    assert redis_client.get("fe:format") == b"3"
 
 
 @pytest.mark.proves("same-format")

@@ -19,25 +19,27 @@ import redis
 from flowengine.execution.events import Event, decode_events, fold
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.workflow.plan import Plan, decode_plan
+from tests.support.checks.reference_model import verdict
 
 Client: TypeAlias = Any
 """A redis.Redis: its own types are unions of every protocol and decoding."""
 
 TIMERS: Final = b"fe:timers:deadline"
+RETRIES: Final = b"fe:timers:retry"
 CONTROL_LEAD_S: Final = 60
 OTHERWISE: Final = 1_000_000
 """What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
 DEAD: Final = b":dead"
 LATER: Final = b":later"
-PAYLOAD: Final = b"p2"
+PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
-    re.compile(rb"fe:timers:(deadline|odd)"): b"zset",
+    re.compile(rb"fe:timers:(deadline|retry|odd)"): b"zset",
     re.compile(rb"fe:q:[^:]+(:dead|:later)?"): b"stream",
     re.compile(rb"fe:(sweep|health|format)"): b"string",
 }
@@ -49,6 +51,12 @@ _LEGAL: Final = {
     ("queued", "node_failed"): "failed",
     ("queued", "node_queued"): "queued",
     ("pending", "node_failed"): "failed",
+    ("pending", "node_skipped"): "skipped",
+    ("queued", "node_skipped"): "skipped",
+    ("queued", "node_waiting"): "waiting",
+    ("waiting", "node_queued"): "queued",
+    ("completed", "node_reset"): "pending",
+    ("skipped", "node_reset"): "pending",
     ("failed", "node_reset"): "pending",
     ("pending", "node_reset"): "pending",
 }
@@ -77,6 +85,13 @@ class Stored(msgspec.Struct):
         """A node's record."""
         return self.nodes.get(node, UNTOUCHED)
 
+    def fate(self, node: str) -> str:
+        """How a node counts for those that depend on it, as `reference_model.verdict` names it."""
+        record = self.record(node)
+        if record.status == "failed":
+            return "tolerated" if record.tolerated else "failing" if record.unsettled else "failed"
+        return record.status if record.status in ("completed", "skipped") else "left"
+
 
 def read(client: Client, execution: str) -> Stored:
     """Everything that is stored of one execution."""
@@ -88,7 +103,8 @@ def read(client: Client, execution: str) -> Stored:
         for name in stored:
             pipe.hgetall(prefix + name)
         for name, hashed in zip(stored, pipe.execute(), strict=True):
-            assert set(hashed) <= {b"state", b"result"}, f"odd fields in {name}: {sorted(hashed)}"
+            odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
+            assert not odd, f"odd fields in {name}: {sorted(hashed)}"
             nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
             if b"result" in hashed:
                 results[name[5:]] = hashed[b"result"]
@@ -152,7 +168,9 @@ def queues_of(client: Client) -> list[bytes]:
 
 def check_drained(client: Client) -> None:
     """Assert that nothing is left in queues, pending lists and timers."""
-    breaches = [f"timers: {client.zrange(TIMERS, 0, 5)}"] if client.exists(TIMERS) else []
+    breaches = [
+        f"timers: {client.zrange(timers, 0, 5)}" for timers in (TIMERS, RETRIES) if client.exists(timers)
+    ]
     for queue in queues_of(client):
         key = queue.decode()
         if client.xlen(key):
@@ -225,18 +243,19 @@ def _numbers(stored: Stored) -> Iterable[str]:
         return
     counted = Counter(stored.record(node.id).status for node in stored.plan.nodes)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
-    if unfinished != counted["pending"] + counted["queued"]:
+    if unfinished != counted["pending"] + counted["queued"] + counted["waiting"]:
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
-    if failed != counted["failed"]:
+    untolerated = sum(record.status == "failed" and not record.tolerated for record in stored.nodes.values())
+    if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.nodes):
         yield f"total is {stored.control['total']} of {len(stored.plan.nodes)}"
-    if stored.status == "completed" and counted["completed"] != len(stored.plan.nodes):
+    if stored.status == "completed" and (untolerated or unfinished):
         yield f"completed, but the nodes say {dict(counted)}"
-    if stored.status == "failed" and (not counted["failed"] or unfinished):
+    if stored.status == "failed" and (not untolerated or unfinished):
         yield f"failed, but the nodes say {dict(counted)}"
 
 
@@ -244,15 +263,15 @@ def _counters(stored: Stored) -> Iterable[str]:
     if stored.status == "pending":
         return
     for node in stored.plan.nodes:
-        parents = [stored.record(stored.plan.nodes[p].id).status for p in node.parents]
-        left = sum(status in ("pending", "queued") for status in parents)
-        left += OTHERWISE * sum(status == "failed" for status in parents)
+        parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
+        left = sum(fate in ("left", "failing") for fate in parents)
+        left += OTHERWISE * sum(fate in ("failed", "tolerated", "skipped") for fate in parents)
         counter = stored.deps.get(node.id)
         if counter is not None and len(node.parents) < 2:
             yield f"{node.id} has a counter, but {len(node.parents)} parents"
         elif counter is not None and counter != left:
             yield f"counter of {node.id} is {counter}, by its parents it is {left}: {parents}"
-        elif counter is None and len(node.parents) > 1 and stored.record(node.id).status != "completed":
+        elif counter is None and len(node.parents) > 1 and stored.record(node.id).status == "pending":
             yield f"{node.id} has no counter"
 
 
@@ -260,16 +279,12 @@ def _records(stored: Stored) -> Iterable[str]:
     run = int(stored.control["run"])
     for node in stored.plan.nodes:
         record = stored.record(node.id)
-        parents = [stored.record(stored.plan.nodes[p].id).status for p in node.parents]
-        if record.status in ("queued", "completed") and set(parents) - {"completed"}:
-            yield f"{node.id} is {record.status}, its parents are {parents}"
+        parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
+        yield from _decision(stored, node.id, parents)
         if record.status == "failed" and record.error is None:
             yield f"{node.id} failed for no reason"
         if (node.id in stored.results) != (record.status == "completed"):
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
-        inherited = record.error is not None and record.error.code == "upstream_failed"
-        if inherited and "failed" not in parents:
-            yield f"{node.id} failed because of its parents, which are {parents}"
         if record.status in ("queued", "completed") and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
         if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
@@ -277,6 +292,22 @@ def _records(stored: Stored) -> Iterable[str]:
     unknown = set(stored.nodes) - {node.id for node in stored.plan.nodes}
     if unknown:
         yield f"records of no node: {unknown}"
+
+
+def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str]:
+    """What was decided about a node is what its rule says of how the nodes that it depends on have ended."""
+    record = stored.record(node)
+    rule = stored.plan.policy(stored.plan.index[node]).trigger_rule
+    inherited = record.error is not None and record.error.code == "upstream_failed"
+    found = verdict(rule, parents)
+    if inherited:
+        right = record.status == "failed" and not record.tolerated and found == "fail"
+    elif record.status == "skipped" and record.skipped != "when":
+        right = found == "skip"
+    else:
+        right = record.status == "pending" or found == "run"
+    if not right:
+        yield f"{node} is {record.status} under {rule}, its parents are {parents}"
 
 
 def _histories(stored: Stored) -> Iterable[str]:
@@ -294,7 +325,7 @@ def _histories(stored: Stored) -> Iterable[str]:
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
             queued = event.kind == "node_queued"
-            expected = (attempt + (queued and status == "pending"), dispatch + queued)
+            expected = (attempt + (queued and status in ("pending", "waiting")), dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:
                 shown = [(e.kind, e.attempt, e.dispatch) for e in path]
@@ -366,26 +397,40 @@ def _index(client: Client, stored: Stored) -> Iterable[str]:
 def _leftovers(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
     if stored.started:
         yield f"left in started: {stored.started}"
-    timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
+    timers = _timers(client, stored)
     if timers:
         yield f"left in timers: {timers}"
     for queue in queues:
         for _, fields in client.xrange(queue):
-            if stored.id.encode() in fields.get(PAYLOAD, b""):
+            if stored.id.encode() in _payload(fields):
                 yield f"left in {queue.decode()}: {fields}"
 
 
 def _stuck(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
     messages = [
-        fields.get(PAYLOAD, b"")
+        _payload(fields)
         for queue in queues
         for _, fields in client.xrange(queue)
-        if stored.id.encode() in fields.get(PAYLOAD, b"")
+        if stored.id.encode() in _payload(fields)
     ]
-    timers = [member for member in client.zrange(TIMERS, 0, -1) if member.startswith(stored.id.encode())]
+    timers = _timers(client, stored)
     if not messages and not timers:
         yield "running, but no message and no timer will ever move it"
+
+
+def _payload(fields: dict[bytes, bytes]) -> bytes:
+    """The payload of an engine message, of whatever version."""
+    return b"".join(fields.get(name, b"") for name in PAYLOADS)
+
+
+def _timers(client: Client, stored: Stored) -> list[bytes]:
+    return [
+        member
+        for timers in (TIMERS, RETRIES)
+        for member in client.zrange(timers, 0, -1)
+        if member.startswith(stored.id.encode())
+    ]
 
 
 def _text(hashed: dict[bytes, bytes]) -> dict[str, str]:

@@ -5,11 +5,11 @@ Statuses only: no counters, no transactions, no messages. Graphs are given as pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeAlias
 
 Graph: TypeAlias = Mapping[str, Sequence[str]]
-Status: TypeAlias = Literal["pending", "queued", "completed", "failed"]
+Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped"]
 
 MODULUS = 1_000_003
 
@@ -37,24 +37,78 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
     return ended
 
 
+class Says(NamedTuple):
+    """What a node says about when it runs, and about its failures. `when`: what its condition gives."""
+
+    rule: str = "all_success"
+    when: bool | None = None
+    tolerates: bool = False
+    tries: int = 1
+
+
+PLAIN = Says()
+
+
+def verdict(rule: str, fates: Sequence[str]) -> str | None:
+    """LANGUAGE section 3's table: run, fail, skip, or None while that is open.
+
+    Fates of the dependencies: completed, tolerated, failed, failing (failed at once, while something above it
+    has not ended), skipped, or left.
+    """
+    c, t = fates.count("completed"), fates.count("tolerated")
+    f, s = fates.count("failed"), fates.count("skipped")
+    n = len(fates)
+    if rule == "all_success" and f + fates.count("failing"):
+        return "fail"
+    if rule == "one_success" and c:
+        return "run"
+    if c + t + f + s < n:
+        return None
+    runs = {
+        "all_success": f == 0 and s == 0,
+        "none_failed": f == 0,
+        "none_failed_min_one_success": f == 0 and c + t >= 1,
+        "all_done_min_one_success": c + t >= 1,
+        "one_success": False,
+        "all_done": True,
+        "one_failed": f >= 1,
+        "all_failed": f == n,
+    }
+    fails = {
+        "none_failed": f >= 1,
+        "none_failed_min_one_success": f >= 1,
+        "all_done_min_one_success": c + t == 0 and f >= 1,
+        "one_success": c == 0 and f + t >= 1,
+    }
+    return "run" if runs[rule] else "fail" if fails.get(rule) else "skip"
+
+
 class Model:
     """One execution, moved by what is reported of it."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, says: Mapping[str, Says] | None = None) -> None:
         self.graph = graph
+        self.says = says or {}
         self.run = 0
         self.started = False
         self.status: dict[str, Status] = dict.fromkeys(graph, "pending")
         self.attempt: dict[str, int] = dict.fromkeys(graph, 0)
+        self.tried: dict[str, int] = dict.fromkeys(graph, 0)
+        self.tolerated: set[str] = set()
+
+    def of(self, node: str) -> Says:
+        """What a node says."""
+        return self.says.get(node, PLAIN)
 
     @property
     def execution_status(self) -> str:
         """What the execution as a whole is."""
         if self.run == 0:
             return "pending"
-        if any(status in ("pending", "queued") for status in self.status.values()):
+        if any(status in ("pending", "queued", "waiting") for status in self.status.values()):
             return "running"
-        return "failed" if "failed" in self.status.values() else "completed"
+        failed = {node for node, status in self.status.items() if status == "failed"}
+        return "failed" if failed - self.tolerated else "completed"
 
     @property
     def may_trigger(self) -> bool:
@@ -62,48 +116,105 @@ class Model:
         return self.execution_status in ("pending", "failed")
 
     def trigger(self) -> None:
-        """Start, or run again what failed."""
+        """Start, or run again what failed and all that is below it."""
         self.run += 1
         self.started = False
-        for node, status in self.status.items():
-            if status == "failed":
-                self.status[node] = "pending"
+        if self.run == 1:
+            return
+        reset: set[str] = set()
+        for node in _parents_first(self.graph):
+            failed = self.status[node] == "failed" and node not in self.tolerated
+            above = [parent for parent in self.graph[node] if parent in reset]
+            stays = (
+                self.of(node).rule == "one_success"
+                and self.status[node] == "completed"
+                and any(self.status[p] == "completed" for p in self.graph[node] if p not in reset)
+            )
+            if failed or (above and not stays):
+                reset.add(node)
+        for node in reset:
+            self.status[node] = "pending"
+            self.tried[node] = 0
+        self.tolerated -= reset
 
     def start(self) -> None:
         """The message that starts the run has been dealt with."""
         self.started = True
-        for node in self.graph:
-            self._queue_if_ready(node)
+        self._decide()
 
-    def report(self, node: str, attempt: int, completed: bool) -> bool:
-        """A worker's outcome; True when it counts."""
+    def report(self, node: str, attempt: int, outcome: bool | None) -> bool:
+        """A worker's outcome (None: skipped by its condition); True when it counts."""
         if self.status[node] != "queued" or self.attempt[node] != attempt:
             return False
-        if completed:
+        if outcome is None:
+            self.status[node] = "skipped"
+        elif outcome:
             self.status[node] = "completed"
-            for child, parents in self.graph.items():
-                if node in parents:
-                    self._queue_if_ready(child)
+        elif self.tried[node] < self.of(node).tries:
+            self.status[node] = "waiting"
         else:
-            self.status[node] = "failed"
-            for below in self._below(node):
-                if self.status[below] == "pending":
-                    self.status[below] = "failed"
+            self._fail(node)
+        self._decide()
         return True
 
-    def _queue_if_ready(self, node: str) -> None:
-        ready = all(self.status[parent] == "completed" for parent in self.graph[node])
-        if self.status[node] == "pending" and ready:
-            self.status[node] = "queued"
-            self.attempt[node] += 1
+    def try_again(self, node: str, attempt: int) -> None:
+        """The pause after an attempt is over."""
+        if self.status[node] == "waiting" and self.attempt[node] == attempt:
+            self._queue(node)
 
-    def _below(self, node: str) -> set[str]:
-        found: set[str] = set()
-        frontier = {node}
-        while frontier:
-            frontier = {c for c, parents in self.graph.items() if frontier & set(parents)} - found
-            found |= frontier
-        return found
+    def fate(self, node: str) -> str:
+        """How a node counts for those that depend on it."""
+        status = self.status[node]
+        if status == "failed":
+            if node in self.tolerated:
+                return "tolerated"
+            return "failed" if self._is_settled(node) else "failing"
+        return status if status in ("completed", "skipped") else "left"
+
+    def _is_settled(self, node: str) -> bool:
+        """Whether a node that has failed is one that ran, or all that it depends on has ended."""
+        if self.tried[node]:
+            return True
+        return all(self.fate(parent) not in ("left", "failing") for parent in self.graph[node])
+
+    def _decide(self) -> None:
+        """All that follows, until nothing more does."""
+        moved = True
+        while moved:
+            moved = False
+            for node, parents in self.graph.items():
+                if self.status[node] != "pending":
+                    continue
+                found = verdict(self.of(node).rule, [self.fate(parent) for parent in parents])
+                moved |= found is not None
+                if found == "run":
+                    self._queue(node)
+                elif found == "skip":
+                    self.status[node] = "skipped"
+                elif found == "fail":
+                    self.status[node] = "failed"
+
+    def _queue(self, node: str) -> None:
+        self.status[node] = "queued"
+        self.attempt[node] += 1
+        self.tried[node] += 1
+
+    def _fail(self, node: str) -> None:
+        self.status[node] = "failed"
+        if self.of(node).tolerates:
+            self.tolerated.add(node)
+
+
+def run_to_the_end(model: Model, failing: Collection[str]) -> None:
+    """Let every node of the model run; these fail each time."""
+    model.start()
+    while model.execution_status == "running":
+        for node, status in list(model.status.items()):
+            if status == "queued":
+                outcome = None if model.of(node).when is False else node not in failing
+                model.report(node, model.attempt[node], outcome)
+            elif status == "waiting":
+                model.try_again(node, model.attempt[node])
 
 
 def _parents_first(graph: Graph) -> list[str]:

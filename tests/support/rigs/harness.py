@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 import msgspec
@@ -17,7 +17,7 @@ import pytest
 import redis
 import structlog
 
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD, decode, post
+from flowengine.broker.streams.wire import ACTOR, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
@@ -43,8 +43,9 @@ from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
+from flowengine.workflow.policy import Policy, Retry, TriggerRule
 from tests.support.checks.invariants import Client, check_everything
-from tests.support.checks.reference_model import MODULUS, Graph
+from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.faults import Gate, Line, ProcessDied
 from tests.support.servers.valkey import Valkey
 
@@ -54,6 +55,9 @@ TASKS_TOGETHER = 2
 CONSUMER = "fe2-harness"
 NO_HURRY_S = 3600.0
 """What a process of the harness has read ahead does not grow old, however slow the machine is."""
+
+CLOCK_MARGIN_MS: Final = 2000
+"""A machine that runs much else may take so long between a look at the clock and EXEC."""
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
@@ -93,23 +97,49 @@ class AlwaysQuick(HandlerSpeed):
 
 
 def plan_of(
-    graph: Graph, *, name: str = "test", timeout_ms: int = 300_000, padding: int = 0, reading: bool = True
+    graph: Graph,
+    *,
+    name: str = "test",
+    timeout_ms: int = 300_000,
+    padding: int = 0,
+    reading: bool = True,
+    says: Mapping[str, Says] | None = None,
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
-    Without `reading` they read nothing, so that each gives 1.
+    Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
+    run; what they read of a parent that has not completed is 0.
     """
+    missing = "" if says is None else " | default(0)"
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
         read = parents if reading else ()
-        config = {"inputs": [f"{{{{ {parent}.result }}}}" for parent in read], "pad": "x" * padding}
+        config = {
+            "inputs": [f"{{{{ {parent}.result{missing} }}}}" for parent in read],
+            "pad": "x" * padding,
+        }
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
         task = Task("sum", encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
-    return Plan(name, tuple(nodes))
+    policies = {
+        index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
+        for node, said in (says or {}).items()
+    }
+    return Plan(name, tuple(nodes), policies)
+
+
+def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
+    """A node's policy in the plan. Its pause before another try is one second."""
+    return Policy(
+        trigger_rule=cast(TriggerRule, said.rule),
+        when=None if said.when is None else f"{{{{ 1 == {1 if said.when else 2} }}}}",
+        tolerates=said.tolerates,
+        retry=Retry(max_attempts=said.tries) if said.tries > 1 else None,
+        sees=sees,
+    )
 
 
 class ScriptedInvoker:
@@ -162,6 +192,12 @@ class Entry(msgspec.Struct, frozen=True):
     actor: str
     payload: bytes
     deliveries: int
+
+
+def _payload(fields: Mapping[bytes, bytes]) -> bytes:
+    """The payload of an engine message, in whatever format."""
+    (payload,) = (value for name, value in fields.items() if name != ACTOR)
+    return payload
 
 
 class HeldEntries:
@@ -281,7 +317,7 @@ class OrchestratorProcess(Process):
         """The engine, the sweep and the timers."""
         lease_s, sizes = self.harness.settings.lease_s, self.harness.sizes
         self.engine = Orchestrator(self.state, lease_s=lease_s, sizes=sizes)
-        self.sweep = Sweep(self.state, sizes=sizes)
+        self.sweep = Sweep(self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS)
         self.timers = RedisTimers(self.state)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
@@ -431,7 +467,7 @@ class Harness:
             for row in self.client.xpending_range(key, GROUP, "-", "+", 10_000)
         }
         return [
-            Entry(queue, entry_id, fields[ACTOR].decode(), fields[PAYLOAD], counts[entry_id])
+            Entry(queue, entry_id, fields[ACTOR].decode(), _payload(fields), counts[entry_id])
             for entry_id, fields in self.client.xrange(key)
             if entry_id in counts
         ]
@@ -512,7 +548,7 @@ class Harness:
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if not waiting and not tasks:
+            if not waiting and not tasks and not self.end_pauses():
                 return
         raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")
 
@@ -562,6 +598,20 @@ class Harness:
             timer = keys.parse_deadline(member)
             if timer is not None and (timer.execution, timer.node, timer.dispatch) == wanted:
                 self.client.zadd(self.keys.deadlines, {member: 1})
+
+    def end_pauses(self) -> int:
+        """Let the pauses of all nodes be over that wait for another try; returns how many there are."""
+        timers = self.keys.timers("retry")
+        members = self.client.zrange(timers, 0, -1)
+        if members:
+            self.client.zadd(timers, dict.fromkeys(members, 1))
+            try:
+                self.fire_timers()
+            except FlowEngineError as error:
+                self.errors.append(error)
+            except ProcessDied:
+                self.orchestrators[0].reborn()
+        return len(members)
 
     def fire_timers(self) -> None:
         """One turn of the timer loop."""

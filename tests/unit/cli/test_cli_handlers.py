@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from flowengine.cli.output.field_words import fields_in_words
 from flowengine.cli.tool import tool
 from flowengine.handlers.loading import load_registry
+from flowengine.plugin import AnyObject
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,9 @@ def test_each_handler_is_shown_in_full(name: str) -> None:
     assert item is not None
     assert item.output_type is not None
     assert item.summary in result.stdout
-    for struct in (item.config_type, item.output_type):
+    configs = () if item.config_type is AnyObject else (item.config_type,)
+    assert ("any fields" in result.stdout) == (item.config_type is AnyObject)
+    for struct in (*configs, item.output_type):
         for field in msgspec.structs.fields(struct):
             assert f"  {field.encode_name}" in result.stdout
     told = json.loads(handlers("--json", name).stdout)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from collections import Counter
 from typing import get_args
 
@@ -10,12 +12,19 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed
+from flowengine.cli.output.progress import Lines, LiveTable, choose_progress, elapsed, failed_and_skipped
 from flowengine.cli.output.results import encode_results, print_results
 from flowengine.cli.output.starting_notice import StartingNotice
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus
-from flowengine.execution.views import CountsView, ExecutionView, NodeView, ResultsView, moment
+from flowengine.execution.views import (
+    CountsView,
+    ExecutionView,
+    NodeView,
+    ResultsView,
+    WaitingForView,
+    moment,
+)
 from flowengine.plugin.errors import AttemptError
 from tests.unit.project.test_plaintext import HOSTILE
 
@@ -235,3 +244,49 @@ def test_start_is_told_and_wiped_out(
     with StartingNotice(quiet=quiet) as starting:
         starting.say("done")
     assert stream.getvalue() == printed
+
+
+def test_a_node_that_does_not_run_says_why() -> None:
+    """With no time, because it has taken none."""
+    target = console()
+    skipped = msgspec.structs.replace(node("a", "skipped"), skipped="when")
+    with Lines(target) as lines:
+        lines.show(view(skipped))
+    assert printed(target) == "skipped   a  its `when` is false\n"
+
+
+def test_a_node_that_waits_says_why_and_until_when() -> None:
+    """The failure that it is tried again after, and how long the pause is still."""
+    target = console(width=200)
+    soon = moment(round(time.time() * 1000) + 3_600_000)
+    waiting = msgspec.structs.replace(
+        node("a", "waiting", error=ERROR), waiting_for=WaitingForView(kind="retry", until=soon)
+    )
+    late = msgspec.structs.replace(waiting, waiting_for=WaitingForView(kind="retry", until=moment(BEGIN)))
+    with Lines(target) as lines:
+        lines.show(view(waiting))
+        lines.show(view(msgspec.structs.replace(late, attempt=2)))
+    first, second = printed(target).splitlines()
+    assert re.fullmatch(r"waiting   a  failed with http_status  next try in 3\d\d\d\.\d s", first)
+    assert second == "waiting   a  attempt 2  failed with http_status  next try is due"
+
+
+def test_a_tolerated_failure_is_told_as_one() -> None:
+    """While it runs, with the errors, and in the closing line: a green outcome must not look red."""
+    target = console(width=400)
+    tolerated = msgspec.structs.replace(node("a", "failed", error=ERROR), tolerated=True)
+    ended = view(tolerated, node("b", "skipped"), status="completed")
+    with Lines(target) as lines:
+        lines.show(ended)
+    results = ResultsView(execution_id="x", status="completed", results={}, errors={"a": ERROR})
+    print_results(target, ended, results)
+    text = printed(target).splitlines()
+    assert text[0] == "failed    a  120 ms  tolerated"
+    assert [line.endswith("(tolerated)") for line in text if "http_status" in line] == [True]
+    assert text[-1] == "completed: Name of the workflow, 2 nodes, 1 failed (tolerated), 1 skipped, 2.0 s"
+
+
+def test_failures_of_both_kinds_are_told_apart() -> None:
+    """How many of the failed are tolerated."""
+    tolerated = msgspec.structs.replace(node("a", "failed", error=ERROR), tolerated=True)
+    assert failed_and_skipped(view(tolerated, node("b", "failed"))) == ", 2 failed (1 tolerated)"

@@ -81,7 +81,7 @@ def rig() -> Rig:
 def test_a_task_that_has_vanished_is_sent_again(rig: Rig) -> None:
     """The same attempt, which nobody has made, by the next dispatch; its start and its timer go."""
     rig.redis.hset(NAMES.started(EXECUTION), keys.start_field("a", 3), "1:1:1-0/me")
-    rig.redis.zadd(NAMES.deadlines, {keys.deadline_member(EXECUTION, 1, "a", 3): 1})
+    rig.redis.zadd(NAMES.deadlines, {keys.timer_member(EXECUTION, 1, "a", 3): 1})
     assert rig.swept() == 1
     assert (rig.record.status, rig.record.attempt, rig.record.dispatch) == ("queued", 2, 4)
     assert rig.tasks == 1

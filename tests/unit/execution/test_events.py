@@ -41,6 +41,18 @@ def test_events_fold_to_each_nodes_last_state() -> None:
     assert fold(events) == {"a": ("queued", 2, 3), "b": ("completed", 1, 1), "c": ("pending", 0, 0)}
 
 
+def test_a_node_that_is_skipped_or_waits_for_a_try_folds_to_that() -> None:
+    """What was skipped has no dispatch; one that waits goes on with its next."""
+    events = [
+        Event("node_queued", 1, "a", 1, 1),
+        Event("node_waiting", 2, "a", 1, 1, "timeout"),
+        Event("node_skipped", 2, "b", 0, 0, "upstream_skipped"),
+    ]
+    assert fold(events) == {"a": ("waiting", 1, 1), "b": ("skipped", 0, 0)}
+    again = [*events, Event("node_queued", 3, "a", 2, 2), Event("node_skipped", 4, "a", 2, 2, "when")]
+    assert fold(again) == {"a": ("skipped", 2, 2), "b": ("skipped", 0, 0)}
+
+
 @pytest.mark.parametrize("kind", ["node_started", "node_returned"])
 def test_what_workers_tell_changes_no_state(kind: EventKind) -> None:
     """It may come late, even after the node's end, or of a dispatch before."""
@@ -53,7 +65,14 @@ def test_what_workers_tell_changes_no_state(kind: EventKind) -> None:
 def test_every_event_of_a_node_that_is_stored_folds() -> None:
     """Each kind is either one that changes a node's record, or one of those that do not."""
     telling = {kind for kind in get_args(EventKind) if fold([Event(kind, 1, "a", 1, 1)])}
-    assert telling == {"node_reset", "node_queued", "node_completed", "node_failed"}
+    assert telling == {
+        "node_reset",
+        "node_queued",
+        "node_waiting",
+        "node_completed",
+        "node_failed",
+        "node_skipped",
+    }
 
 
 def test_nothing_folds_to_nothing() -> None:

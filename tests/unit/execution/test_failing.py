@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from flowengine.execution.changes import CountDown, Dispatch, Tally
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeError, NodeRecord
-from flowengine.execution.rules.finishing import Decision, finish, unread_below
+from flowengine.execution.rules.finishing import Decision, finish
 from flowengine.execution.rules.readiness import Records, count_of, counter_of, records_of, step_of_counter
 from flowengine.execution.status import StoredNodeStatus
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
@@ -166,6 +167,19 @@ def test_the_tallies_of_failures_are_those_of_the_records() -> None:
 # -- what must be read for it
 
 
+def unread_below(
+    plan: Plan, node: str, records: Records, read: Collection[str], most: int
+) -> tuple[str, ...]:
+    """What a decision on the node's failure wants to be read first, at most `most` at once."""
+    report = callback(node, outcome=FAILED)
+    in_flight = records_of({node: NodeRecord(status="queued", attempt=1, dispatch=1)})
+
+    def lookup(name: str) -> NodeRecord:
+        return in_flight(name) if name == node else records(name)
+
+    return finish(plan, RUNNING, lookup, report, NOW, read=read).unread[:most]
+
+
 class Reader:
     """Reads records as a batch of callbacks does, and counts those that it asks for."""
 
@@ -185,7 +199,7 @@ class Reader:
             assert name in read, f"'{name}' is decided on and was not read"
             return self.stored.get(name, UNTOUCHED)
 
-        while wanted := unread_below(self.plan, self.plan.index[node], lookup, read, most):
+        while wanted := unread_below(self.plan, node, lookup, read, most):
             assert not read & set(wanted), "read twice"
             read |= set(wanted)
             self.asked += len(wanted)
@@ -208,30 +222,30 @@ def queued(*nodes: str) -> dict[str, NodeRecord]:
 
 def test_nothing_below_need_be_read_where_nothing_is() -> None:
     """A leaf's failure takes no read beside its own."""
-    assert unread_below(plan_of(CHAIN), 2, being(), {"c"}, 16) == ()
+    assert unread_below(plan_of(CHAIN), "c", being(), {"c"}, 16) == ()
 
 
 def test_what_is_nearest_is_read_first() -> None:
     """No more than was asked for, and through what is not read yet, so that few rounds do."""
     plan = plan_of(STEPS)
-    assert unread_below(plan, 0, being(), {"top"}, 2) == ("left", "right")
-    assert unread_below(plan, 0, being(), {"top"}, 16) == ("left", "right", "join", "end")
-    assert unread_below(plan, 0, being(), {"top", "left", "right"}, 16) == ("join", "end")
+    assert unread_below(plan, "top", being(), {"top"}, 2) == ("left", "right")
+    assert unread_below(plan, "top", being(), {"top"}, 16) == ("left", "right", "join", "end")
+    assert unread_below(plan, "top", being(), {"top", "left", "right"}, 16) == ("join", "end")
 
 
 @pytest.mark.parametrize("status", ["queued", "completed", "failed", "skipped"])
 def test_nothing_is_read_below_what_is_not_pending(status: StoredNodeStatus) -> None:
     """It has ended, or somebody else will end it."""
-    assert unread_below(plan_of(CHAIN), 0, being(b=status), {"a", "b"}, 16) == ()
-    assert unread_below(plan_of(CHAIN), 0, being(b="pending"), {"a", "b"}, 16) == ("c",)
+    assert unread_below(plan_of(CHAIN), "a", being(b=status), {"a", "b"}, 16) == ()
+    assert unread_below(plan_of(CHAIN), "a", being(b="pending"), {"a", "b"}, 16) == ("c",)
 
 
 def test_a_join_is_read_though_one_path_to_it_is_closed() -> None:
     """The other leads to it."""
     plan = plan_of(STEPS)
     read = {"top", "left", "right"}
-    assert unread_below(plan, 0, being(left="failed"), read, 16) == ("join", "end")
-    assert unread_below(plan, 0, being(left="failed", right="failed"), read, 16) == ()
+    assert unread_below(plan, "top", being(left="failed"), read, 16) == ("join", "end")
+    assert unread_below(plan, "top", being(left="failed", right="failed"), read, 16) == ()
 
 
 def test_all_that_a_failure_marks_has_been_read() -> None:

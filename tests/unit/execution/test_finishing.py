@@ -16,6 +16,7 @@ from flowengine.execution.reports import (
     Failed,
     Outcome,
     Reporter,
+    Skipped,
 )
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import (
@@ -42,6 +43,7 @@ from tests.unit.execution.rule_cases import (
     of_kind,
     written,
 )
+from tests.unit.rules.world import ruled, with_policies
 
 FAN_OUT = plan_of({"a": (), "b": ("a",), "c": ("a",), "d": ("a",)})
 DECIDING = (Write, Dispatch, CountDown, Tally, Happened)
@@ -228,8 +230,37 @@ def test_the_dispatch_is_compared_and_not_the_attempt(attempt: int) -> None:
 @pytest.mark.parametrize("status", ["pending", "waiting"])
 def test_a_report_of_a_node_that_is_not_in_flight_does_nothing(status: StoredNodeStatus) -> None:
     """The second run has reset it, say: its dispatch of the first run is over."""
-    decision = finish(plan_of(CHAIN), RUNNING, being(a=status), callback(), NOW)
+    report = callback(by=ByDelivery(2, NOW - 20))
+    decision = finish(plan_of(CHAIN), RUNNING, being(a=status), report, NOW)
     assert decision == Decision("stale", (ForgetStart("a", 1, 1),))
+
+
+def test_a_repetition_of_what_a_waiting_node_has_reported_does_nothing() -> None:
+    """Its timer is armed; nothing has to be looked at again."""
+    for outcome in (FAILED, COMPLETED):
+        decision = finish(plan_of(CHAIN), RUNNING, being(a="waiting"), callback(outcome=outcome), NOW)
+        assert decision == Decision("repeated", (ForgetStart("a", 1, 1),))
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "skipped"])
+def test_a_repetition_in_a_plan_with_policies_looks_at_everything_again(status: StoredNodeStatus) -> None:
+    """What followed from an end is not told by the end alone: the records are read for it."""
+    plan = with_policies(plan_of(CHAIN), {"c": ruled("all_done")})
+    decision = finish(plan, RUNNING, being(a=status), callback(), NOW)
+    assert decision == Decision("repeated", (ForgetStart("a", 1, 1),), again=True)
+
+
+def test_what_a_report_skips_is_written_without_a_result() -> None:
+    """Its condition was false: the node has ended, with its times and the delivery that said so."""
+    decision = finish(plan_of({"a": ()}), RUNNING, being(a="queued"), callback(outcome=Skipped()), NOW)
+    (write,) = of_kind(decision.changes, Write)
+    assert isinstance(write, Write)
+    assert write.result is None
+    assert (write.record.status, write.record.skipped, write.record.delivery) == ("skipped", "when", 1)
+    assert (write.record.started_at, write.record.finished_at) == (NOW - 20, NOW - 10)
+    assert of_kind(decision.changes, Tally) == [Tally(unfinished=-1)]
+    assert events(decision.changes) == [Event("node_skipped", NOW, "a", 1, 1, "when")]
+    assert of_kind(decision.changes, ForgetStart) == [ForgetStart("a", 1, 1)]
 
 
 def test_a_report_of_an_unknown_node_does_nothing() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flowengine.bootstrap import build_broker
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.streams.wire import ACTOR, PAYLOAD, UndecodablePayloadError, decode, post
+from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
@@ -17,10 +17,12 @@ from flowengine.execution.messages import (
     MESSAGES,
     Callback,
     Deadline,
+    NextTry,
     Payload,
     Read,
     RunNode,
     StartExecution,
+    format_of,
     kind_of,
 )
 from flowengine.execution.records import NodeError
@@ -32,6 +34,7 @@ from flowengine.execution.reports import (
     Failed,
     Outcome,
     Reporter,
+    Skipped,
 )
 from flowengine.orchestrator import actors as orchestrator_actors
 from flowengine.orchestrator.process import POLICIES
@@ -88,6 +91,21 @@ PAYLOADS: Final[dict[str, Payload]] = {
     "lost": callback(ByEngine(3), FAILED),
     "deadline": Deadline(execution="x", run=2, node="a", dispatch=7),
 }
+"""What processes of format 2 understand too."""
+
+NEWER: Final[dict[str, Payload]] = {
+    "task with a condition": msgspec.structs.replace(TASK, when="{{ b.result > 1 }}"),
+    "task that sees a fate": msgspec.structs.replace(TASK, sees=("b",)),
+    "task that began early": msgspec.structs.replace(TASK, unseen=("b",)),
+    "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
+    "skipped": callback(ByDelivery(2, 5), Skipped()),
+    "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),
+    "failed, asked to wait": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, retry_after_ms=0)),
+    "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
+}
+"""What only processes of format 3 understand."""
+
+ALL_PAYLOADS: Final = {**PAYLOADS, **NEWER}
 
 
 class Sent:
@@ -125,7 +143,7 @@ def _declare_worker(broker: StreamsBroker) -> None:
 def test_every_payload_has_one_row() -> None:
     """And every row a payload that can be sent."""
     assert [kind.payload for kind in MESSAGES] == list(get_args(Payload))
-    for payload in PAYLOADS.values():
+    for payload in ALL_PAYLOADS.values():
         assert kind_of(payload).payload is type(payload)
 
 
@@ -155,21 +173,22 @@ def test_every_actor_has_a_policy_of_the_broker() -> None:
 # -- to bytes and back
 
 
-@pytest.mark.parametrize("name", PAYLOADS)
+@pytest.mark.parametrize("name", ALL_PAYLOADS)
 def test_every_payload_survives_the_way_to_its_actor(name: str) -> None:
-    """Sent by the table, and decoded for the actor that the message names."""
-    payload, sink = PAYLOADS[name], Sent()
+    """Sent by the table in the oldest format that can say it, and decoded for the actor of the message."""
+    payload, sink = ALL_PAYLOADS[name], Sent()
+    field = b"p3" if name in NEWER else b"p2"
     post(sink, "q", payload)
     ((command, stream, entry, *fields),) = sink.commands
     assert (command, stream, entry) == ("XADD", "fe:q:q", "*")
-    assert (fields[0], fields[1], fields[2]) == (ACTOR, kind_of(payload).actor, PAYLOAD)
+    assert (fields[0], fields[1], fields[2]) == (ACTOR, kind_of(payload).actor, field)
     assert decode(kind_of(payload).actor, fields[3]) == payload
 
 
 def test_each_kind_of_payload_is_tried() -> None:
     """Nobody adds one and forgets it here."""
-    assert {type(payload) for payload in PAYLOADS.values()} == set(get_args(Payload))
-    reports = [payload for payload in PAYLOADS.values() if isinstance(payload, Callback)]
+    assert {type(payload) for payload in ALL_PAYLOADS.values()} == set(get_args(Payload))
+    reports = [payload for payload in ALL_PAYLOADS.values() if isinstance(payload, Callback)]
     assert {type(report.by) for report in reports} == set(get_args(Reporter))
     assert {type(report.outcome) for report in reports} == set(get_args(Outcome))
 
@@ -186,3 +205,42 @@ def test_a_config_and_a_result_are_sent_as_they_are() -> None:
     """Nothing decodes them on the way."""
     assert b'"config":{"a":"{{ b.result }}"}' in msgspec.json.encode(TASK)
     assert bytes(COMPLETED.result) in msgspec.json.encode(callback(ByDelivery(1, 5), COMPLETED))
+
+
+# -- formats
+
+
+def test_each_message_names_the_oldest_format_that_can_say_it() -> None:
+    """Older processes put off what they cannot understand, and nothing else."""
+    assert {name for name, payload in ALL_PAYLOADS.items() if format_of(payload) != 2} == set(NEWER)
+    assert {format_of(payload) for payload in NEWER.values()} == {3}
+
+
+def test_a_task_that_uses_nothing_new_is_byte_for_byte_what_it_was() -> None:
+    """So that processes of format 2 run it."""
+    assert msgspec.json.encode(TASK) == (
+        b'{"execution":"x","run":2,"node":"a","dispatch":7,"attempt":3,"handler":"compute",'
+        b'"config":{"a":"{{ b.result }}"},"reads":[["b","data"],["c",null]],"timeout_ms":1500,'
+        b'"correlation_id":"c"}'
+    )
+
+
+def test_a_report_that_uses_nothing_new_is_byte_for_byte_what_it_was() -> None:
+    """Completed or failed."""
+    head = b'{"execution":"x","run":2,"node":"a","dispatch":7,"attempt":3,"by":["delivery",2,5,true],'
+    times = b'"finished_at":1795525433000,"outcome":'
+    completed = b'{"outcome":"completed","result":{"result":[1,2.5,null,"\\u00e9"]}}'
+    failed = (
+        b'{"outcome":"failed","error":{"code":"boom","message":"on purpose","caused_by":null,"attempts":2,'
+        b'"errors":[{"code":"timeout","message":"slow","after_s":null}]}}'
+    )
+    for name, outcome in (("completed", completed), ("failed", failed)):
+        expected = head + times + outcome + b',"correlation_id":"c"}'
+        assert msgspec.json.encode(PAYLOADS[name]) == expected
+
+
+def test_a_timer_actor_tells_deadlines_from_pauses() -> None:
+    """By the word that each carries; a deadline of format 2 has it too."""
+    deadline = b'{"kind":"deadline","execution":"x","run":2,"node":"a","dispatch":7}'
+    assert decode("timer_fired", deadline) == PAYLOADS["deadline"]
+    assert decode("timer_fired", deadline.replace(b"deadline", b"retry")) == NEWER["next try"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
+import msgspec
 import pytest
 
 from flowengine.execution.records import Counts, NodeRecord
@@ -12,8 +13,10 @@ from flowengine.execution.rules.readiness import (
     NOT_COMPLETED,
     count_of,
     counter_of,
+    decidable,
+    has_ended,
     is_due,
-    ready,
+    needs_counter,
     records_of,
     step_of_counter,
 )
@@ -33,6 +36,8 @@ SHARES: Final[dict[StoredNodeStatus, int]] = {
 }
 """What a parent in each status adds to the counter of a join below it."""
 
+ENDED: Final = {"completed", "failed", "skipped", "cancelled"}
+
 
 def test_the_high_part_counts_what_ended_without_completing() -> None:
     """So many parents as a workflow can have nodes do not reach it."""
@@ -51,8 +56,8 @@ def test_a_counter_is_the_sum_of_what_each_parent_adds(parents: int) -> None:
 
 
 @pytest.mark.parametrize("parents", [1, 2, 3])
-def test_a_counter_is_due_exactly_when_every_parent_has_completed(parents: int) -> None:
-    """It and the records say the same, for every combination of statuses."""
+def test_a_counter_is_due_exactly_when_every_parent_has_ended(parents: int) -> None:
+    """And 0 when every parent has completed; for every combination of statuses."""
     names = ["a", "b", "c"][:parents]
     plan = plan_of({**dict.fromkeys(names, ()), "join": names})
     join = plan.index["join"]
@@ -60,9 +65,32 @@ def test_a_counter_is_due_exactly_when_every_parent_has_completed(parents: int) 
         records = records_of(
             {name: NodeRecord(status=status) for name, status in zip(names, statuses, strict=True)}
         )
-        completed = all(status == "completed" for status in statuses)
-        assert is_due(counter_of(plan, records, join)) == completed, statuses
-        assert (join in ready(plan, records)) == completed, statuses
+        counter = counter_of(plan, records, join)
+        assert is_due(counter) == all(status in ENDED for status in statuses), statuses
+        assert (counter == 0) == all(status == "completed" for status in statuses), statuses
+
+
+def test_a_parent_that_failed_at_once_counts_as_not_ended_until_it_is_settled() -> None:
+    """Something above it still runs; then it counts as any that failed."""
+    plan = plan_of({"a": (), "b": (), "join": ("a", "b")})
+    failing = NodeRecord(status="failed", unsettled=True)
+    for record, counter in ((failing, 1), (msgspec.structs.replace(failing, unsettled=False), 1_000_000)):
+        records = records_of({"a": NodeRecord(status="completed"), "b": record})
+        assert counter_of(plan, records, 2) == counter
+        assert has_ended(record) == (counter != 1)
+
+
+def test_a_counter_still_decides_something_of_what_is_pending_or_not_settled() -> None:
+    """A join that has failed and is settled is asked no more, nor is a node with one parent."""
+    plan = plan_of({"a": (), "b": (), "join": ("a", "b"), "end": ("join",)})
+    found = {}
+    for status in SHARES:
+        records = records_of({"join": NodeRecord(status=status)})
+        found[status] = needs_counter(plan, records, 2)
+    assert {status for status, needed in found.items() if needed} == {"pending"}
+    failing = records_of({"join": NodeRecord(status="failed", unsettled=True)})
+    assert needs_counter(plan, failing, 2)
+    assert not needs_counter(plan, records_of({}), 3)
 
 
 @pytest.mark.parametrize("before", ["pending", "queued", "waiting"])
@@ -88,24 +116,27 @@ def test_without_a_counter_nothing_is_known() -> None:
     assert is_due(0)
     assert not is_due(1)
     assert not is_due(-1)
-    assert not is_due(NOT_COMPLETED)
+    assert is_due(NOT_COMPLETED)
+    assert is_due(3 * NOT_COMPLETED)
+    assert not is_due(NOT_COMPLETED + 1)
+    assert not is_due(NOT_COMPLETED - 1)
 
 
 def test_ready_are_pending_nodes_whose_parents_have_all_completed() -> None:
     """In the document's order."""
     done, queued = NodeRecord(status="completed"), NodeRecord(status="queued")
-    assert ready(PLAN, records_of({})) == (0,)
-    assert ready(PLAN, records_of({"a": queued})) == ()
-    assert ready(PLAN, records_of({"a": done})) == (1, 2)
-    assert ready(PLAN, records_of({"a": done, "b": done, "c": queued})) == ()
-    assert ready(PLAN, records_of({"a": done, "b": done, "c": done})) == (3,)
+    assert decidable(PLAN, records_of({})) == (0,)
+    assert decidable(PLAN, records_of({"a": queued})) == ()
+    assert decidable(PLAN, records_of({"a": done})) == (1, 2)
+    assert decidable(PLAN, records_of({"a": done, "b": done, "c": queued})) == ()
+    assert decidable(PLAN, records_of({"a": done, "b": done, "c": done})) == (3,)
 
 
 @pytest.mark.parametrize("status", ["queued", "waiting", "completed", "failed", "skipped", "cancelled"])
 def test_only_a_pending_node_is_ready(status: StoredNodeStatus) -> None:
     """Whatever its parents have done."""
     done = NodeRecord(status="completed")
-    assert 1 not in ready(PLAN, records_of({"a": done, "b": NodeRecord(status=status), "c": done}))
+    assert 1 not in decidable(PLAN, records_of({"a": done, "b": NodeRecord(status=status), "c": done}))
 
 
 def test_counts_are_those_of_the_nodes() -> None:
@@ -114,3 +145,15 @@ def test_counts_are_those_of_the_nodes() -> None:
     records = records_of({name: NodeRecord(status=status) for name, status in statuses.items()})
     assert count_of(PLAN, records) == Counts(unfinished=1, failed=1)
     assert count_of(PLAN, records_of({})) == Counts(unfinished=4, failed=0)
+
+
+def test_a_tolerated_failure_is_not_counted_and_a_waiting_node_has_not_ended() -> None:
+    """The execution goes on."""
+    records = records_of(
+        {
+            "a": NodeRecord(status="failed", tolerated=True),
+            "b": NodeRecord(status="failed"),
+            "c": NodeRecord(status="waiting"),
+        }
+    )
+    assert count_of(PLAN, records) == Counts(unfinished=2, failed=1)

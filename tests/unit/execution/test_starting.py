@@ -7,7 +7,7 @@ import pytest
 from flowengine.execution.changes import Begin, Change, Happened, Send, Write
 from flowengine.execution.events import Event, fold
 from flowengine.execution.messages import StartExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.records import Attempt, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import counter_of, records_of
 from flowengine.execution.rules.starting import (
     EVENTS_ANEW_EVERY,
@@ -17,8 +17,10 @@ from flowengine.execution.rules.starting import (
     retry_failed,
 )
 from flowengine.execution.status import ExecutionStatus, IllegalStepError, StoredNodeStatus
+from tests.support.checks.reference_model import Says
 from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import BROKEN, NOW, events, of_kind, written
+from tests.unit.rules.world import ruled, with_policies
 
 PLAN = plan_of(diamond())
 HALF_FAILED = {
@@ -147,11 +149,26 @@ def test_the_counters_after_a_retry_are_those_of_the_records() -> None:
         assert counter == counter_of(plan, after, plan.index[name])
 
 
-@pytest.mark.parametrize("status", ["skipped", "cancelled", "waiting", "queued"])
-def test_what_cannot_be_reset_yet_is_refused(status: StoredNodeStatus) -> None:
-    """No rule says yet what a retry does with it."""
+@pytest.mark.parametrize("status", ["cancelled", "waiting", "queued"])
+def test_what_cannot_be_reset_is_a_defect(status: StoredNodeStatus) -> None:
+    """An execution that has ended has nothing in flight; nothing says yet how what was cancelled begins."""
     with pytest.raises(IllegalStepError):
-        retried({**HALF_FAILED, "c": NodeRecord(status=status, attempt=1, dispatch=1)})
+        retried({**HALF_FAILED, "d": NodeRecord(status=status, attempt=1, dispatch=1)})
+
+
+def test_a_join_that_stays_keeps_a_counter_if_a_parent_of_it_is_repeated() -> None:
+    """The parent's end moves it, and a number that begins from nothing would say what is not so."""
+    graph = {"a": (), "b": (), "j": ("a", "b"), "k": ("a", "j")}
+    plan = with_policies(plan_of(graph), {"j": ruled("one_success"), "k": ruled("one_success")})
+    stored = {
+        "a": NodeRecord(status="completed", attempt=1, dispatch=1),
+        "b": NodeRecord(status="failed", attempt=1, dispatch=1, error=BROKEN),
+        "j": NodeRecord(status="completed", attempt=1, dispatch=1),
+        "k": NodeRecord(status="completed", attempt=1, dispatch=1),
+    }
+    changes = retry_failed("x", plan, execution("failed", 1), stored, "t", NOW)
+    assert set(written(changes)) == {"b"}
+    assert begin_of(changes).counters == {"j": 1}
 
 
 # -- events begin anew now and then
@@ -181,3 +198,35 @@ def test_events_that_begin_anew_fold_to_the_stored_state() -> None:
 def test_the_events_of_other_runs_are_added_to_those_before() -> None:
     """What has completed is told already."""
     assert all(event.kind != "node_completed" for event in events(retried(HALF_FAILED)))
+
+
+# -- what stays of a node that is reset
+
+
+def test_the_attempt_before_is_kept() -> None:
+    """With its times and its error; a node that never ran has none."""
+    broken = NodeRecord(
+        status="failed",
+        attempt=2,
+        dispatch=3,
+        queued_at=1,
+        started_at=2,
+        finished_at=3,
+        delivery=1,
+        error=BROKEN,
+    )
+    inherited = NodeRecord(status="failed", finished_at=3, error=BROKEN)
+    writes = {w.node: w for w in retried({"a": broken, "b": inherited}) if isinstance(w, Write)}
+    assert writes["a"].kept == Attempt(1, 2, 3, 1, BROKEN)
+    assert writes["b"].kept is None
+
+
+def test_what_has_completed_asks_anew_once_it_is_reset() -> None:
+    """Its idempotency key is another one then; that of a failed one goes by how it failed."""
+    plan = plan_of({"a": (), "b": ("a",)}, says={"b": Says("all_done")})
+    stored = {
+        "a": NodeRecord(status="failed", attempt=1, dispatch=1, error=BROKEN, answered=1),
+        "b": NodeRecord(status="completed", attempt=1, dispatch=1, answered=4),
+    }
+    changes = retry_failed("x", plan, execution("failed", 1), stored, "t", NOW)
+    assert {node: record.answered for node, record in written(changes).items()} == {"a": 1, "b": 5}

@@ -18,6 +18,7 @@ from flowengine.execution.status import (
     IllegalStepError,
     NodeStatus,
     NodeStep,
+    SkipReason,
     StoredNodeStatus,
 )
 
@@ -53,11 +54,18 @@ EXECUTIONS: Final[tuple[ExecutionStatus, ...]] = (
 NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("pending", "dispatch"): "queued",
     ("pending", "inherit_failure"): "failed",
+    ("pending", "skip"): "skipped",
     ("pending", "reset"): "pending",
     ("queued", "dispatch_again"): "queued",
     ("queued", "complete"): "completed",
     ("queued", "fail"): "failed",
+    ("queued", "skip"): "skipped",
+    ("queued", "wait"): "waiting",
+    ("waiting", "try_again"): "queued",
+    ("completed", "reset"): "pending",
+    ("failed", "settle"): "failed",
     ("failed", "reset"): "pending",
+    ("skipped", "reset"): "pending",
 }
 ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "dispatch",
@@ -65,6 +73,10 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "complete",
     "fail",
     "inherit_failure",
+    "settle",
+    "skip",
+    "wait",
+    "try_again",
     "reset",
 )
 
@@ -83,8 +95,11 @@ IN_FLIGHT: Final = {"queued"}
 OVER: Final = {"completed", "failed", "cancelled"}
 TAKES_REPORTS: Final = {"running", "paused", "cancelling"}
 LETS_DISPATCH: Final = {"running"}
+LETS_DECIDE: Final = {"running", "paused"}
 
-UNREACHED_NODES: Final = {"waiting", "skipped", "cancelled"}
+SKIP_REASONS: Final = ("when", "upstream_skipped", "trigger_rule", "ended_early", "operator")
+
+UNREACHED_NODES: Final = {"cancelled"}
 UNREACHED_EXECUTIONS: Final = {"paused", "cancelling", "cancelled"}
 """Nothing leads there yet."""
 
@@ -97,6 +112,7 @@ def test_the_statuses_are_those_of_the_specification() -> None:
     assert get_args(NodeStatus) == NODES
     assert get_args(ExecutionStatus) == EXECUTIONS
     assert get_args(StoredNodeStatus) == STORED
+    assert get_args(SkipReason) == SKIP_REASONS
     assert set(NODES) - set(STORED) == {"running"}
     assert status.ALL_EXECUTION_STATUSES == EXECUTIONS
 
@@ -197,21 +213,31 @@ def test_what_a_nodes_status_means(one: StoredNodeStatus) -> None:
 
 @pytest.mark.parametrize("one", EXECUTIONS)
 def test_what_an_executions_status_means(one: ExecutionStatus) -> None:
-    """Whether it is over, takes reports, and may be dispatched from."""
+    """Whether it is over, takes reports, may be dispatched from, and its pending nodes decided about."""
     assert status.is_over(one) == (one in OVER)
     assert status.takes_reports(one) == (one in TAKES_REPORTS)
     assert status.lets_dispatch(one) == (one in LETS_DISPATCH)
+    assert status.lets_decide(one) == (one in LETS_DECIDE)
 
 
 def test_predicates_and_tables_say_the_same() -> None:
     """A node that has ended is left by a reset alone; one in flight ends by a report; so do executions."""
     for (before, step), after in NODE_STEPS.items():
         assert (step == "reset") == (after == "pending")
-        assert (before in IN_FLIGHT) == (step in ("dispatch_again", "complete", "fail"))
-        if before in FINAL:
-            assert step == "reset"
+        assert (before in IN_FLIGHT) >= (step in ("dispatch_again", "complete", "fail", "wait"))
+        assert (before in FINAL) == (step == "settle" or (step == "reset" and before != "pending"))
+        assert before not in FINAL or after in {before, "pending"}
     for was, taken in EXECUTION_STEPS:
         assert (was in TAKES_REPORTS) == (taken in ("complete", "fail"))
-    assert LETS_DISPATCH < TAKES_REPORTS
+    assert LETS_DISPATCH < LETS_DECIDE < TAKES_REPORTS
     assert not TAKES_REPORTS & OVER
     assert set(EXECUTIONS) == {"pending"} | TAKES_REPORTS | OVER
+
+
+def test_what_is_in_flight_takes_every_outcome_and_what_waits_takes_none() -> None:
+    """A report of a node that waits for its next try comes from the try before."""
+    outcomes: set[NodeStep] = {"complete", "fail", "skip", "wait"}
+    taken = {one: {step for (before, step) in NODE_STEPS if before == one} & outcomes for one in STORED}
+    assert taken["queued"] == outcomes
+    assert taken["waiting"] == set()
+    assert not any(taken[one] for one in STORED if one in FINAL)

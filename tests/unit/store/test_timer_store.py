@@ -13,7 +13,7 @@ from fakeredis import FakeRedis
 from structlog.testing import capture_logs
 
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD, post
-from flowengine.execution.messages import Deadline
+from flowengine.execution.messages import Deadline, NextTry
 from flowengine.queues import ORCHESTRATOR_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -51,11 +51,12 @@ def arm(redis: FakeRedis, timers: RedisTimers, member: str | bytes, *, in_ms: fl
     redis.zadd(NAMES.deadlines, {encoded: timers.now() + in_ms})
 
 
-def sent(redis: FakeRedis) -> list[Deadline]:
+def sent(redis: FakeRedis, timer: type[Deadline | NextTry] = Deadline) -> list[Deadline | NextTry]:
     """The messages in the orchestrator's queue."""
     entries: Any = redis.xrange(stream_key(ORCHESTRATOR_QUEUE))
     assert all(fields[ACTOR] == b"timer_fired" for _, fields in entries)
-    return [msgspec.json.decode(fields[PAYLOAD], type=Deadline) for _, fields in entries]
+    kinds = [fields for _, fields in entries if (PAYLOAD in fields) == (timer is Deadline)]
+    return [msgspec.json.decode(fields.get(PAYLOAD) or fields[b"p3"], type=timer) for fields in kinds]
 
 
 def test_a_timer_that_is_due_becomes_a_message(redis: FakeRedis, timers: RedisTimers) -> None:
@@ -147,16 +148,30 @@ def test_a_kind_that_is_held_waits(redis: FakeRedis, timers: RedisTimers) -> Non
 
 def test_a_kind_of_a_later_version_waits_for_its_own_processes(redis: FakeRedis, timers: RedisTimers) -> None:
     """Though it is overdue; and it holds up nothing."""
-    redis.zadd(NAMES.timers("retry"), {"x|1|a|1": 1})
+    redis.zadd(NAMES.timers("later"), {"x|1|a|1": 1})
     arm(redis, timers, "x|1|b|1", in_ms=-5)
     timers.fire_due()
     assert [timer.node for timer in sent(redis)] == ["b"]
+    assert redis.zcard(NAMES.timers("later")) == 1
+    assert set(PARSERS) == {"deadline", "retry"}
+
+
+def test_the_end_of_a_pause_becomes_a_message_of_its_own_format(
+    redis: FakeRedis, timers: RedisTimers
+) -> None:
+    """Never early; a process that does not know such pauses puts the message off."""
+    for node, in_ms in (("a", -5.0), ("b", 60_000.0)):
+        redis.zadd(NAMES.timers("retry"), {f"x|2|{node}|7": timers.now() + in_ms})
+    left = timers.fire_due()
+    assert left is not None
+    assert 59 < left <= 60
+    assert sent(redis, NextTry) == [NextTry(execution="x", run=2, node="a", dispatch=7)]
+    assert sent(redis) == []
     assert redis.zcard(NAMES.timers("retry")) == 1
-    assert set(PARSERS) == {"deadline"}
 
 
 def test_members_survive_the_way_there_and_back() -> None:
     """As they are written by workers and by orchestrators."""
     timer = Deadline(execution="0a" * 13 + "f", run=12, node="_a-1", dispatch=30)
-    member = keys.deadline_member(timer.execution, timer.run, timer.node, timer.dispatch)
+    member = keys.timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
     assert keys.parse_deadline(member.encode()) == timer

@@ -75,6 +75,8 @@ def value(expression: str) -> JsonValue:
         ("4.9|int", 4),
         ("'4.5'|float", 4.5),
         ("o.zz|default('d')", "d"),
+        ("'there'|default(o.zz)", "there"),
+        ("o.zz|default(o.zz)|default('d')", "d"),
         ("o.zz.deeper|d(1)", 1),
         ("''|default('d')", ""),
         ("''|default('d', true)", "d"),

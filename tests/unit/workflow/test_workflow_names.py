@@ -6,6 +6,7 @@ import pytest
 
 from flowengine.template import RESERVED_NAMES, analyse
 from flowengine.template.errors import TemplateError
+from flowengine.workflow.document import FUTURE_NODE_FIELDS, FUTURE_WORKFLOW_FIELDS
 from flowengine.workflow.schema import document_schema
 from tests.support.documents import accepted, catalog, checked, node, only, reading, workflow
 
@@ -14,7 +15,7 @@ JINJA_WORDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*JINJA_WORDS, "nodes", "secrets"])
+@pytest.mark.parametrize("name", [*JINJA_WORDS, "nodes", "secrets", "statuses", "errors"])
 def test_name_that_means_something_in_templates_is_no_id(name: str) -> None:
     """The words of Jinja2's expressions, and what templates read: `{{ not.result }}` reads no node."""
     problem = only(checked(workflow(node(name))))
@@ -58,6 +59,14 @@ def test_no_word_that_a_template_cannot_read_is_missing() -> None:
         ("args", "config"),
         ("inputs", "config"),
         ("timeout", "timeout_seconds"),
+        ("if", "when"),
+        ("run_if", "when"),
+        ("condition", "when"),
+        ("continue_on_error", "on_error"),
+        ("allow_failure", "on_error"),
+        ("optional", "on_error"),
+        ("retries", "retry"),
+        ("triger_rule", "trigger_rule"),
         ("Timeout_seconds", "timeout_seconds"),
         ("conifg", "config"),
     ],
@@ -69,20 +78,55 @@ def test_field_that_another_tool_calls_otherwise_is_answered_with_ours(word: str
     assert f"did you mean '{right}'?" in problem.message
 
 
-@pytest.mark.parametrize("word", ["env", "if", "foreach", "retries", "steps", "when", "x", "0"])
+@pytest.mark.parametrize("word", ["env", "foreach", "for_each", "with_items", "parallel", "steps", "x", "0"])
 def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     """A wrong proposal is worse than none; fields that do not exist are not proposed."""
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert problem.message == (
-        f"unknown field '{word}'. Known fields: id, handler, config, dependencies, timeout_seconds"
+        f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
+        "timeout_seconds, when, trigger_rule, retry, on_error"
     )
 
 
-@pytest.mark.parametrize("word", ["inputs", "tags", "cron", "timeout", "params", "handler", "config"])
+@pytest.mark.parametrize("word", ["tags", "cron", "timeout", "params", "handler", "config", "when", "retry"])
 def test_workflow_has_words_of_its_own(word: str) -> None:
     """What is a field of a node, or of no document yet, is not proposed for the workflow."""
     problem = only(checked(workflow(node("a"), **{word: {}})))
-    assert problem.message == f"unknown field '{word}'. Known fields: name, description, nodes"
+    assert problem.message == f"unknown field '{word}'. Known fields: name, description, defaults, nodes"
+
+
+WORKFLOW_LATER = (
+    "labels", "inputs", "vars", "timeout_seconds", "hooks_timeout_seconds", "on_node_failure", "concurrency",
+    "priority", "on_failure", "finally", "outputs", "schedules", "after",
+)  # fmt: skip
+NODE_LATER = (
+    "nodes", "outputs", "on_node_failure", "map", "repeat", "wait_for_callback", "concurrency", "rate_limit",
+    "cache", "output_schema",
+)  # fmt: skip
+
+
+def test_the_fields_that_come_later_are_those_of_the_language() -> None:
+    """Sections 1 to 9: all that it has and this version has not."""
+    assert set(FUTURE_WORKFLOW_FIELDS) == set(WORKFLOW_LATER)
+    assert set(FUTURE_NODE_FIELDS) == set(NODE_LATER)
+
+
+@pytest.mark.parametrize("word", WORKFLOW_LATER)
+def test_a_field_of_the_workflow_that_comes_later_is_refused_with_a_word_of_its_own(word: str) -> None:
+    """It is no wrong spelling: nothing else is proposed for it."""
+    problem = only(checked(workflow(node("a"), **{word: {}})))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", f"/{word}")
+    assert problem.message == (
+        f"'{word}' is a field of the language that this version does not have yet: take it out"
+    )
+
+
+@pytest.mark.parametrize("word", NODE_LATER)
+def test_a_field_of_a_node_that_comes_later_is_refused_with_a_word_of_its_own(word: str) -> None:
+    """The same."""
+    problem = only(checked(workflow(node("a", **{word: {}}))))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
+    assert "does not have yet" in problem.message
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,66 @@ def test_the_examples_match(path: Path) -> None:
         workflow(
             node("a", handler="llm_service", config={"messages": [{"role": "user", "content": "{{ b.x }}"}]})
         ),
+        workflow(node("a", description="why", when="{{ true }}", trigger_rule="all_done")),
+        workflow(node("a"), node("b", "a", trigger_rule="one_failed", when="{{ statuses.a == 'failed' }}")),
+        workflow(node("a", retry={"max_attempts": 5, "jitter": 0.2, "only": ["http_5xx"], "except": ["x"]})),
+        workflow(node("a", retry={}, on_error="continue")),
+        workflow(node("a", on_error={"continue": ["http_404"]})),
+        workflow(
+            node("a"),
+            defaults={"node": {"timeout_seconds": 9, "retry": {"max_attempts": 2}, "on_error": "fail"}},
+        ),
+        workflow(node("a", handler="set", config={"anything": {"at": "all"}})),
+        workflow(node("a", handler="assert", config={"that": "{{ true }}"})),
     ],
 )
 def test_what_is_right_matches(document: JsonValue) -> None:
     """Templates are admitted in place of any value."""
     assert is_valid(document)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"description": 1},
+        {"when": True},
+        {"when": "a.result"},
+        {"when": "not {{ a.result }}"},
+        {"trigger_rule": "always"},
+        {"trigger_rule": "one_failed"},
+        {"retry": 3},
+        {"retry": {"max_attempts": 0}},
+        {"retry": {"jitter": 2}},
+        {"retry": {"only": []}},
+        {"retry": {"except": ["http 500"]}},
+        {"retry": {"on": ["timeout"]}},
+        {"on_error": "ignore"},
+        {"on_error": {"continue": "http_404"}},
+        {"on_error": {}},
+    ],
+)
+def test_both_refuse_a_wrong_policy(fields: dict[str, JsonValue]) -> None:
+    """What an editor marks in these fields is what the validator refuses."""
+    document = workflow(node("a", **fields))
+    assert not is_valid(document)
+    assert checked(document).problems
+
+
+@pytest.mark.parametrize(
+    "defaults", [{"nodes": {}}, {"node": {"handler": "compute"}}, {"node": {"retry": {"max_attempts": "3"}}}]
+)
+def test_both_refuse_wrong_defaults(defaults: JsonValue) -> None:
+    """The same of what holds for all nodes."""
+    document = workflow(node("a"), defaults=defaults)
+    assert not is_valid(document)
+    assert checked(document).problems
+
+
+def test_it_knows_the_fields_of_a_retry_that_the_validator_knows() -> None:
+    """In the same order."""
+    fields = document_schema(catalog())["$defs"]["Retry"]["properties"]
+    problem = only(checked(workflow(node("a", retry={"zz": 1}))))
+    assert problem.message.endswith(f"Known fields: {', '.join(fields)}")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,245 @@
+"""What a worker does with a node's condition, with what it sees of other nodes, and with failures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+import pytest
+
+from flowengine.engine.ports import RunningStore, Start
+from flowengine.engine.running.runner import Runner
+from flowengine.execution.messages import Read, RunNode
+from flowengine.execution.records import NodeError, NodeRecord
+from flowengine.execution.reports import Completed, Failed, Outcome, Skipped
+from flowengine.plugin import Context, HandlerError, Registry, handler
+from flowengine.settings import Limits
+from tests.support.rigs.harness import NO_CALLS, NoSecrets, ScriptedInvoker
+from tests.unit.engine.tasks import task
+
+
+class Echo(msgspec.Struct):
+    """A config of one value."""
+
+    value: object = None
+
+
+class Handlers:
+    """What the worker knows."""
+
+    @handler("echo")
+    @staticmethod
+    def echo(config: Echo, context: Context) -> object:
+        """The value."""
+        return {"result": config.value}
+
+
+class Worker:
+    """A runner whose handler's calls are kept; `fails` is raised in place of the next."""
+
+    def __init__(self, fails: HandlerError | None = None) -> None:
+        self.invoker = ScriptedInvoker(self._script)
+        self._fails = fails
+        registry = Registry()
+        registry.collect(Handlers)
+        self.runner = Runner(
+            cast(RunningStore, None),
+            registry,
+            self.invoker,
+            NoSecrets(),
+            Limits(),
+            NO_CALLS,
+            lambda: 0,
+        )
+
+    def _script(self, context: Context) -> None:
+        if self._fails is not None:
+            raise self._fails
+
+    def run(
+        self,
+        what: RunNode,
+        inputs: Mapping[str, bytes] | None = None,
+        fates: Mapping[str, NodeRecord] | None = None,
+    ) -> Outcome:
+        """The outcome of a delivery."""
+        start = Start(True, dict(inputs or {}), 10_000, 5, fates=fates or {})
+        return self.runner.outcome(what, start, 1, time.monotonic() + 60)
+
+
+def asking(
+    when: str | None, value: str = "1", *, reads: tuple[str, ...] = (), unseen: tuple[str, ...] = ()
+) -> RunNode:
+    """A task with this condition and this value in its config."""
+    return msgspec.structs.replace(
+        task("n", handler="echo"),
+        config=msgspec.Raw(msgspec.json.encode({"value": value})),
+        reads=tuple([Read(name) for name in reads]),
+        when=when,
+        sees=reads,
+        unseen=unseen,
+    )
+
+
+def error_of(outcome: Outcome) -> NodeError:
+    """The error of a failure."""
+    assert isinstance(outcome, Failed)
+    return outcome.error
+
+
+# -- conditions
+
+
+@pytest.mark.parametrize("when", [None, "{{ true }}", "{{ 1 == 1 }}", "{{ a.result > 3 }}"])
+def test_a_node_whose_condition_is_true_runs(when: str | None) -> None:
+    """So does one that has none."""
+    worker = Worker()
+    outcome = worker.run(asking(when, reads=("a",)), {"a": b'{"result":4}'})
+    assert outcome == Completed(msgspec.Raw(b'{"result":"1"}'))
+    assert len(worker.invoker.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "when", ["{{ false }}", "{{ none }}", "{{ 1 == 2 }}", "{{ a.result > 4 }}", "{{ a.x }}"]
+)
+def test_a_node_whose_condition_is_false_or_null_is_skipped(when: str) -> None:
+    """Its handler is not called, and its config not even rendered."""
+    worker = Worker()
+    wrong = "{{ a.nothing.at.all }}"
+    outcome = worker.run(asking(when, wrong, reads=("a",)), {"a": b'{"result":4,"x":null}'})
+    assert outcome == Skipped()
+    assert worker.invoker.calls == []
+
+
+@pytest.mark.parametrize(
+    ("when", "kind"),
+    [
+        ("{{ 'false' }}", "text"),
+        ("{{ 'true' }}", "text"),
+        ("{{ '' }}", "text"),
+        ("{{ a.result }}", "an integer"),
+        ("{{ 0 }}", "an integer"),
+        ("{{ 1.5 }}", "a number"),
+        ("{{ [] }}", "a list"),
+        ("{{ {'a': 1} }}", "an object"),
+        ("{{ a }}", "an object"),
+    ],
+)
+def test_a_condition_that_gives_something_else_fails_the_node(when: str, kind: str) -> None:
+    """The text "false" must not be taken for true, nor for false."""
+    worker = Worker()
+    error = error_of(worker.run(asking(when, reads=("a",)), {"a": b'{"result":4}'}))
+    assert error.code == "when_not_boolean"
+    assert error.message == (
+        f"`when` must give true, false or null, and gives {kind}: compare it with something, as in "
+        "{{ a.result == 'yes' }}"
+    )
+    assert worker.invoker.calls == []
+
+
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("{{ a.nothing }}", "template_undefined"),
+        ("{{ a.result + 'x' }}", "template_failed"),
+        ("{{ a.result > }}", "template_syntax"),
+    ],
+)
+def test_a_condition_that_cannot_be_evaluated_fails_the_node(when: str, code: str) -> None:
+    """With the error of a template, and its place."""
+    worker = Worker()
+    error = error_of(worker.run(asking(when, reads=("a",)), {"a": b'{"result":4}'}))
+    assert error.code == code
+    assert worker.invoker.calls == []
+
+
+# -- what it sees
+
+
+FAILED = NodeRecord(
+    status="failed", error=NodeError("http_client_error", "answered 404", status_code=404), tolerated=True
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("{{ statuses.a }}", b'"failed"'),
+        ("{{ errors.a }}", b'{"code":"http_client_error","message":"answered 404","status_code":404}'),
+        ("{{ a.result | default(7) }}", b"7"),
+    ],
+)
+def test_a_config_reads_what_became_of_a_tolerated_failure(value: str, expected: bytes) -> None:
+    """It is `failed` there, with its error."""
+    outcome = Worker().run(asking(None, value, reads=("a",)), fates={"a": FAILED})
+    assert outcome == Completed(msgspec.Raw(b'{"result":' + expected + b"}"))
+
+
+def test_an_error_without_a_status_has_none() -> None:
+    """`default` gives one."""
+    fate = NodeRecord(status="failed", error=NodeError("boom", "on purpose"))
+    value = "{{ errors.a.status_code | default('none') }}"
+    outcome = Worker().run(asking(None, value, reads=("a",)), fates={"a": fate})
+    assert outcome == Completed(msgspec.Raw(b'{"result":"none"}'))
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        (FAILED, "the node 'a' has no output: it failed"),
+        (NodeRecord(status="skipped", skipped="when"), "the node 'a' has no output: it is skipped"),
+    ],
+)
+def test_a_plain_read_of_what_is_missing_fails_with_what_became_of_it(fate: NodeRecord, words: str) -> None:
+    """Permanently: no other try would find it."""
+    outcome = Worker().run(asking(None, "{{ a.result }}", reads=("a",)), fates={"a": fate})
+    error = error_of(outcome)
+    assert error.code == "template_undefined"
+    assert words in error.message
+
+
+def test_what_had_not_ended_at_the_dispatch_is_undefined() -> None:
+    """Whatever has become of it since."""
+    what = asking("{{ a is undefined }}", "{{ statuses.a | default('early') }}", unseen=("a",))
+    assert Worker().run(what) == Completed(msgspec.Raw(b'{"result":"early"}'))
+    error = error_of(Worker().run(asking(None, "{{ a.result }}", unseen=("a",))))
+    assert "the node 'a' had not ended when this one was sent to a worker" in error.message
+
+
+# -- what it reports of a failure
+
+
+@pytest.mark.parametrize(
+    ("raised", "permanent", "retry_after_ms", "status"),
+    [
+        (HandlerError("boom", "m"), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", permanent=True), True, None, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=1.5), False, 1500, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=0), False, 0, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=-1), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=float("nan")), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=float("inf")), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=cast(float, "5")), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", status_code=503), False, None, 503),
+        (HandlerError("boom", "m", status_code=cast(int, "503")), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", permanent=cast(bool, "no")), False, None, msgspec.UNSET),
+    ],
+)
+def test_a_report_says_what_another_try_goes_by(
+    raised: HandlerError, permanent: bool, retry_after_ms: int | None, status: object
+) -> None:
+    """Only what is what it should be: handlers are other people's code."""
+    outcome = Worker(raised).run(asking(None))
+    assert isinstance(outcome, Failed)
+    assert (outcome.permanent, outcome.retry_after_ms) == (permanent, retry_after_ms)
+    assert outcome.error.status_code == status
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_handler_is_told_whether_the_engine_tries_again(once: bool) -> None:
+    """Then it must not."""
+    worker = Worker()
+    worker.run(msgspec.structs.replace(asking(None), tries_once=once))
+    assert worker.invoker.calls[0].tries_once == once
