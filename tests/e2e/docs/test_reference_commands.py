@@ -22,7 +22,16 @@ from tests.support.rigs.stack_processes import FLOWENGINE, ROOT, Process, clean_
 from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
-BUILT_IN = ("call_external_service", "http_request", "llm_service", "compute", "transform", "aggregate")
+BUILT_IN = (
+    "call_external_service",
+    "http_request",
+    "llm_service",
+    "compute",
+    "transform",
+    "aggregate",
+    "set",
+    "assert",
+)
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")
 
