@@ -418,3 +418,20 @@ def test_an_error_says_which_node_it_is_inherited_from() -> None:
         caused_by="b",
         attempts=0,
     )
+
+
+def test_a_failure_that_counts_is_named_before_a_tolerated_one() -> None:
+    """Whichever stands first: the tolerated one has failed nothing."""
+    world = started({"a": (), "b": (), "j": ("a", "b")}, a=TOLERATING, j="none_failed")
+    world.fail("a", "b")
+    assert world.causes()["j"] == "b"
+
+
+def test_what_a_dispatch_goes_by_is_read_in_a_transaction_of_its_own() -> None:
+    """A completion reads its children; what else they read is looked at where they are dispatched."""
+    graph: Graph = {"a": (), "b": (), "j": ("a", "b"), "next": ("j",)}
+    world = started(graph, j="one_success", next=Policy(sees=(0, 1)))
+    world.complete("b")
+    decision = world.report("j")
+    assert (decision.unread, decision.later, decision.continues) == ((), (3,), False)
+    assert world.status_of("next") == "queued"
