@@ -9,10 +9,11 @@ from flowengine.execution.changes import Write
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import Attempt, NodeError, NodeRecord
 from flowengine.execution.reports import Failed
+from flowengine.execution.rules.dispatching import Run, dispatch_again
 from flowengine.execution.rules.failing import Pause, is_among, is_answered, is_permanent, next_try, tolerates
 from flowengine.workflow.policy import Policy, Retry
 from tests.support.checks.reference_model import Graph
-from tests.unit.execution.rule_cases import BROKEN, FAILED, NOW, callback, events, of_kind
+from tests.unit.execution.rule_cases import BROKEN, FAILED, NOW, callback, events, of_kind, sent
 from tests.unit.rules.world import World
 
 HOUR = 3_600_000
@@ -342,6 +343,17 @@ def test_another_try_sees_what_the_first_one_saw() -> None:
     world.fail("j")
     world.pass_pauses()
     assert (world.tasks["j"].unseen, [read.node for read in world.tasks["j"].reads]) == (("a",), ["b"])
+
+
+def test_a_message_that_is_sent_again_is_the_same_try() -> None:
+    """Nobody has tried: its number and its time stay, and a condition is still to be asked."""
+    retry = Retry(max_attempts=2)
+    world = World(ONE, {"a": Policy(when="{{ 1 == 1 }}", retry=retry)})
+    world.trigger()
+    before = world.records["a"]
+    (again,) = sent(dispatch_again(world.plan, 0, before, Run("x", 1, "c"), NOW + HOUR))
+    assert (again.record.tried, again.record.since) == (1, before.since)
+    assert (again.task.attempt, again.task.when) == (1, "{{ 1 == 1 }}")
 
 
 # -- what is tolerated
