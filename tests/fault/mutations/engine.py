@@ -72,9 +72,8 @@ MUTANTS: Final = (
     Mutant(
         "a refused transaction is decided anew",
         _in("advancing/follow_up"),
-        "            if committed is not None:\n                self.note_ended(",
-        "            if committed is None:\n                return Step()\n"
-        "            if committed is not None:\n                self.note_ended(",
+        "unit.commit(changes, carried, expected(plans, changes, self._sizes))",
+        "unit.commit(changes, carried, None) or Committed({}, {})",
     ),
     Mutant(
         "a message is acknowledged in its last transaction, not before",
