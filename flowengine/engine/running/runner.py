@@ -184,6 +184,8 @@ class Runner:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
             return Completed(msgspec.Raw(self._checked(task, output, start.storable_bytes)))
         except HandlerError as error:
+            if not task.tries_once:  # nobody asks, and an older orchestrator would not understand it
+                return Failed(self._error(error))
             return Failed(self._error(error), error.permanent is True, _retry_after_ms(error.retry_after_s))
         except TemplateError as error:
             return Failed(self._error(HandlerError(error.code, str(error))))

@@ -231,10 +231,16 @@ def test_a_report_says_what_another_try_goes_by(
     raised: HandlerError, permanent: bool, retry_after_ms: int | None, status: object
 ) -> None:
     """Only what is what it should be: handlers are other people's code."""
-    outcome = Worker(raised).run(asking(None))
+    outcome = Worker(raised).run(msgspec.structs.replace(asking(None), tries_once=True))
     assert isinstance(outcome, Failed)
     assert (outcome.permanent, outcome.retry_after_ms) == (permanent, retry_after_ms)
     assert outcome.error.status_code == status
+
+
+def test_a_report_that_nobody_tries_again_by_says_no_more_than_before() -> None:
+    """An orchestrator of the format before understands it."""
+    outcome = Worker(HandlerError("boom", "m", permanent=True, retry_after_s=1.5)).run(asking(None))
+    assert outcome == Failed(NodeError("boom", "m"))
 
 
 @pytest.mark.parametrize("once", [True, False])
