@@ -33,7 +33,8 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "not_supported": ProblemKind(
         400,
         "The request asks for something that is not done here",
-        "The header Idempotency-Key is not supported: send none.",
+        "The header Idempotency-Key is not supported: send none. A node of FlowEngine leaves it out with "
+        "`headers: {Idempotency-Key: null}`.",
     ),
     "malformed_document": ProblemKind(
         400,

@@ -26,7 +26,7 @@ async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
         return
     _check_query(request, operation)
     if _KEY in request.headers:
-        raise RefusalError("not_supported", "The header Idempotency-Key is not supported: send none.")
+        raise RefusalError("not_supported")
     if operation.body is None and await _has_body(request):
         raise RefusalError("not_supported", "This route takes no body: send none.")
 

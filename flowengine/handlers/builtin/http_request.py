@@ -35,9 +35,10 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         LiteralCheck(wrong_with_method),
     ] = "GET"
     headers: Annotated[
-        dict[str, Scalar],
+        dict[str, Scalar | None],
         msgspec.Meta(
-            description="X-Correlation-ID and Idempotency-Key are added where they are not set here."
+            description="X-Correlation-ID and Idempotency-Key are added where they are not set here; null "
+            "leaves a header out."
         ),
     ] = {}
     body: Annotated[
@@ -68,7 +69,11 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """What cannot be sent, as far as it is known before templates are rendered: field and reason."""
         headers = config.get("headers")
         given = headers if isinstance(headers, Mapping) else {}
-        types = [str(value) for name, value in given.items() if name.lower() == "content-type"]
+        types = [
+            str(value)
+            for name, value in given.items()
+            if name.lower() == "content-type" and value is not None
+        ]
         body, files = config.get("body"), config.get("files")
         unknown = (
             isinstance(headers, str)

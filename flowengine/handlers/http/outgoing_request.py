@@ -44,6 +44,8 @@ _MISPLACED: Final = {
 class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request. Header names are as written; `content` is None if there is no body.
 
+    `left_out` are the names, in small letters, of headers that must not be added.
+
     `given_url` is the URL as it was rendered. `url` lacks its fragment, so it may hold a part of a secret.
     """
 
@@ -52,6 +54,7 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
     given_url: str
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
+    left_out: frozenset[str] = frozenset()
 
     @property
     def label(self) -> str:
@@ -59,8 +62,8 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.method} {shown_url(self.given_url)}"
 
     def with_defaults(self, defaults: Mapping[str, str]) -> OutgoingRequest:
-        """The same with those headers added that it does not have."""
-        present = {name.lower() for name, _ in self.headers}
+        """The same with those headers added that it does not have and does not leave out."""
+        present = {name.lower() for name, _ in self.headers} | self.left_out
         added = tuple(pair for pair in defaults.items() if pair[0].lower() not in present)
         return msgspec.structs.replace(self, headers=self.headers + added)
 
@@ -69,7 +72,7 @@ def prepare_request(
     *,
     method: str,
     url: str,
-    headers: Mapping[str, Scalar],
+    headers: Mapping[str, Scalar | None],
     params: Mapping[str, Scalar | Sequence[Scalar] | None],
     body: Any = None,
     files: Files = MappingProxyType({}),
@@ -77,16 +80,17 @@ def prepare_request(
 ) -> OutgoingRequest:
     """The request. A text body is sent as it is, any other as its Content-Type says, JSON by default.
 
-    None is no body. `more_methods` may be used besides METHODS. Raises HandlerError `invalid_request`, which
-    names the part that is wrong.
+    None is no body, and a header that is None is left out. `more_methods` may be used besides METHODS. Raises
+    HandlerError `invalid_request`, which names the part that is wrong.
     """
     try:
         request = OutgoingRequest(
             method=_method(method, more_methods),
             url=_with_params(_checked_url(url), params),
             given_url=url.strip(" "),
-            headers=tuple(_header(name, value) for name, value in headers.items()),
+            headers=tuple(_header(name, value) for name, value in headers.items() if value is not None),
             content=None,
+            left_out=frozenset(name.lower() for name, value in headers.items() if value is None),
         )
     except UnicodeEncodeError as error:
         raise _invalid(f"url, params or headers are not valid Unicode: {error.reason}") from error
@@ -94,7 +98,7 @@ def prepare_request(
     content, content_type = encoded_body(body, files, given)
     if content is None:
         return request
-    if content_type == given:
+    if content_type == given or (not given and "content-type" in request.left_out):
         return msgspec.structs.replace(request, content=content)
     others = tuple(pair for pair in request.headers if pair[0].lower() != "content-type")
     return msgspec.structs.replace(

@@ -48,7 +48,7 @@ def call(
     """The answer of a service that did not refuse: its status is below 400, or in `accept`.
 
     `retry_base_s` is the wait before the second try; it is doubled before each later one. X-Correlation-ID
-    and Idempotency-Key are sent unless the request sets them.
+    and Idempotency-Key are sent unless the request sets them or leaves them out.
 
     Raises HandlerError: `http_client_error`, `http_server_error`, `connection_failed`, `request_timeout`,
     `invalid_request`, `invalid_response`, `response_too_large`, `egress_refused`, `redirect_refused`,

@@ -60,6 +60,31 @@ def test_handler_works(dev_url: str) -> None:
     assert answer["errors"]["nobody"]["code"] == "no_name"
 
 
+def test_workflow_starts_another_one_on_a_flowengine(dev_url: str) -> None:
+    """The API refuses a key that it would not honour; the example sends none."""
+    (example,) = TOPICS["handlers"].blocks("yaml")
+    text = example.replace("http://flowengine.example:8000", dev_url)
+    headers = {"Content-Type": "application/yaml"}
+    answer = httpx.post(f"{dev_url}/workflow", content=text, headers=headers, trust_env=False)
+    created = answer.json()["execution_id"]
+    assert httpx.post(f"{dev_url}/workflow/trigger/{created}", trust_env=False).status_code == 202
+    started = finished(dev_url, created)
+    assert started["errors"] == {}
+    other = started["results"]["create"]["data"]["execution_id"]
+    assert finished(dev_url, other)["results"] == {"add": {"result": 3}}
+
+
+def test_key_that_is_sent_all_the_same_is_refused_with_what_to_do(dev_url: str) -> None:
+    """In the node's error."""
+    config = {"url": f"{dev_url}/workflow", "method": "POST", "body": {}}
+    document = {"name": "x", "nodes": [{"id": "a", "handler": "http_request", "config": config}]}
+    answer = httpx.post(f"{dev_url}/workflow", json=document, trust_env=False)
+    created = answer.json()["execution_id"]
+    assert httpx.post(f"{dev_url}/workflow/trigger/{created}", trust_env=False).status_code == 202
+    (attempt,) = finished(dev_url, created)["errors"]["a"]["errors"]
+    assert "`headers: {Idempotency-Key: null}`" in attempt["message"]
+
+
 def test_handlers_config_is_checked(dev_url: str) -> None:
     """The API knows the handler's struct."""
     wrong = {"name": "x", "nodes": [{"id": "a", "handler": "greet", "config": {"nam": "Ada"}}]}

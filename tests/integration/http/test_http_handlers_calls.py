@@ -57,6 +57,23 @@ def test_headers_that_the_user_set_win(runs: Runs, server: HttpServer) -> None:
     assert server.called("/x")[0].headers["idempotency-key"] == "mine"
 
 
+def test_headers_that_are_null_are_left_out(runs: Runs, server: HttpServer) -> None:
+    """Some services refuse what is added; a null among the others is as if it were not there."""
+    headers: dict[str, JsonValue] = {
+        "idempotency-KEY": None,
+        "X-Correlation-ID": None,
+        "Content-Type": None,
+        "X-Mine": None,
+        "X-A": "1",
+    }
+    runs.run(
+        "http_request", {"url": server.url("/x"), "method": "POST", "headers": headers, "body": {"a": 1}}
+    )
+    sent = server.called("/x")[0].headers
+    assert sent["x-a"] == "1"
+    assert not {"idempotency-key", "x-correlation-id", "content-type", "x-mine"} & sent.keys()
+
+
 def test_a_text_answer_stays_text(runs: Runs, server: HttpServer) -> None:
     """The text "42" is not a number."""
     server.answers("/n", Reply(headers={"Content-Type": "text/plain"}, body=b"42"))
