@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -72,11 +72,18 @@ class Session:
     """One connection of one thread.
 
     `epoch` counts how often the connection was lost: what was WATCHed in another epoch is not watched. What
-    was read ahead is used for `ahead_for_s` seconds.
+    was read ahead is used for `ahead_for_s` seconds. `on_demoted` is told that the server is a replica now.
     """
 
-    def __init__(self, connection: ConnectionInterface, *, ahead_for_s: float = READ_AHEAD_FOR_S) -> None:
+    def __init__(
+        self,
+        connection: ConnectionInterface,
+        *,
+        ahead_for_s: float = READ_AHEAD_FOR_S,
+        on_demoted: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
+        self._on_demoted = on_demoted
         self._lean = connection if isinstance(connection, LeanConnection | LeanUnixConnection) else None
         self._ahead_for_s = ahead_for_s
         self._watching = False
@@ -215,6 +222,7 @@ class Session:
         """A server that has become a replica stays one: a new connection finds the new primary."""
         if is_read_only(error):
             self.discard()
+            self._on_demoted()
 
     def _exchange(self, commands: Sequence[Command], *, check_health: bool = True) -> list[Any]:
         connection = self._connection
@@ -238,14 +246,32 @@ class Sessions:
         self._client = client
         self._ahead_for_s = ahead_for_s
         self._local = threading.local()
+        self._demotions = 0
+        """How often a thread has found that its server is a replica by now."""
+
+    @property
+    def client(self) -> redis.Redis:
+        """Where connections come from."""
+        return self._client
 
     def here(self) -> Session:
         """The calling thread's session."""
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
             connection = self._client.connection_pool.make_connection()
-            session = self._local.session = Session(connection, ahead_for_s=self._ahead_for_s)
+            session = self._local.session = Session(
+                connection, ahead_for_s=self._ahead_for_s, on_demoted=self._count_demotion
+            )
+            self._local.demotions = self._demotions
+        elif self._local.demotions != self._demotions:
+            # Who only reads is never refused, and would read a replica for ever.
+            session.discard()
+            self._local.demotions = self._demotions
         return session
+
+    def _count_demotion(self) -> None:
+        self._demotions += 1
+        self._local.demotions = self._demotions
 
     def retrying_read(self, commands: Sequence[Command]) -> list[Any]:
         """Like `here().call`, once more on a new connection if an idle one turned out to be dead.
@@ -256,6 +282,17 @@ class Sessions:
             return self.here().call(commands)
         except StoreUnavailableError:
             return self.here().call(commands)
+
+    def told(self, command: Command) -> Any | None:
+        """The reply of a command; None if the server refuses it: hosted servers may forbid some."""
+        try:
+            return self.retrying_read([command])[0]
+        except redis.ResponseError:
+            return None
+        except StoreUnavailableError as error:
+            if isinstance(error.__cause__, redis.exceptions.NoPermissionError):
+                return None
+            raise
 
     def retrying_write(self, commands: Sequence[Command]) -> list[Any]:
         """Like `here().write`, once more on a new connection if an idle one turned out to be dead.
@@ -282,6 +319,14 @@ def _read(connection: ConnectionInterface) -> Any:
         return error
 
 
+_REFUSING = (
+    redis.exceptions.AskError,
+    redis.exceptions.ClusterCrossSlotError,
+    redis.exceptions.ClusterDownError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+)
 _REFUSALS = ("OOM ", "MISCONF ", "READONLY ", "LOADING ", "BUSY ", "NOREPLICAS ", "MASTERDOWN ")
 
 
@@ -292,5 +337,4 @@ def is_read_only(error: redis.ResponseError) -> bool:
 
 def is_refusal(error: redis.ResponseError) -> bool:
     """Whether the server refuses for a state of its own, which will pass; not for what was asked."""
-    known = redis.exceptions.ReadOnlyError | redis.exceptions.OutOfMemoryError
-    return isinstance(error, known) or str(error).startswith(_REFUSALS)
+    return isinstance(error, _REFUSING) or str(error).startswith(_REFUSALS)

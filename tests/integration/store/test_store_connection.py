@@ -60,6 +60,28 @@ def test_a_server_that_has_become_a_replica_is_left() -> None:
         client.close()
 
 
+@pytest.mark.proves("primary-moves")
+def test_a_thread_that_only_reads_leaves_a_replica_too() -> None:
+    """Nothing that it asks is refused: it would see what the replica has, for ever."""
+    server = Valkey()
+    server.start()
+    with contextlib.closing(server), server.connect() as admin, ThreadPoolExecutor(1) as reader:
+        client = connect(server.url)
+        sessions = Sessions(client)
+        sessions.here().write([("SET", "k", "1")])
+        before = reader.submit(lambda: sessions.retrying_read([("CLIENT", "ID")])).result()
+        admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        with pytest.raises(StoreUnavailableError):
+            sessions.here().write([("SET", "k", "2")])
+        after, again = (
+            reader.submit(lambda: sessions.retrying_read([("CLIENT", "ID")])).result() for _ in range(2)
+        )
+        assert before != after == again
+        reader.submit(lambda: sessions.here().discard()).result()
+        sessions.here().discard()
+        client.close()
+
+
 def test_a_unit_left_open_does_not_stop_the_next_write(sessions: Sessions, redis_client: redis.Redis) -> None:
     """A WATCH that an exception left behind would refuse a transaction that depends on nothing."""
     session = sessions.here()
