@@ -72,7 +72,7 @@ class StreamsConsumer(dramatiq.Consumer):
         self._ready: deque[Delivery] = deque()
         self._prepared = False
         self._drained = False
-        self._connection_id = 0
+        self._connection_id: int | None = None
         self._failures = 0
 
     def __next__(self) -> MessageProxy | None:
@@ -170,7 +170,12 @@ class StreamsConsumer(dramatiq.Consumer):
         self._client.close()
 
     def wake(self) -> None:
-        """End a blocking read early. Any thread may call this. Does nothing if Redis cannot be reached."""
+        """End a blocking read early. Any thread may call this.
+
+        Does nothing if Redis cannot be reached or does not let us: the read ends by itself, within a second.
+        """
+        if self._connection_id is None:
+            return
         try:
             self._broker.group.unblock(self._connection_id)
         except redis.RedisError as error:
@@ -242,7 +247,9 @@ class StreamsConsumer(dramatiq.Consumer):
         self._prepared = False
         self._recoverer.postpone()
         if not self._failures:
-            log.warning("broker.connection_lost", queue=self._queue, error=str(error) or type(error).__name__)
+            forbidden = isinstance(error, redis.exceptions.NoPermissionError)
+            event = "broker.command_forbidden" if forbidden else "broker.connection_lost"
+            log.warning(event, queue=self._queue, error=str(error) or type(error).__name__)
         self._failures += 1
         doubled_s = self._timing.back_off_from_s * 2 ** min(self._failures, 10)
         limit = min(self._timing.back_off_to_s, doubled_s)

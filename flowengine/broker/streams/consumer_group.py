@@ -131,9 +131,12 @@ class ConsumerGroup:
         rows = self.client.execute_command(b"XINFO", b"CONSUMERS", self.stream(queue), GROUP)
         return [_as_map(row) for row in rows]
 
-    def connection_id(self) -> int:
-        """The server's id of this connection."""
-        return cast("int", self.client.execute_command(b"CLIENT", b"ID"))
+    def connection_id(self) -> int | None:
+        """The server's id of this connection; None if it does not tell."""
+        try:
+            return cast("int", self.client.execute_command(b"CLIENT", b"ID"))
+        except redis.ResponseError:
+            return None
 
     def unblock(self, connection_id: int) -> None:
         """End the blocking read of a connection, as if its time were up."""

@@ -24,8 +24,12 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"Redis does not answer: {error}")  # noqa: T201 - the container engine keeps it
         return 1
-    if reads(reply.decode("utf-8", "replace"), address=address):
+    said = reply.decode("utf-8", "replace")
+    if reads(said, address=address):
         return 0
+    if "-NOPERM" in said:
+        print("its user may not ask: on the server, say ACL SETUSER USER +client|list")  # noqa: T201 - the container engine keeps it
+        return 1
     print(f"nothing at {address} reads a queue")  # noqa: T201 - the container engine keeps it
     return 1
 

@@ -234,6 +234,12 @@ MUTANTS: Final = (
         "if gone:",
     ),
     _broker(
+        "a consumer does without the id of its connection",
+        "streams/consumer_group",
+        "        except redis.ResponseError:\n            return None\n",
+        "        except ZeroDivisionError:\n            return None\n",
+    ),
+    _broker(
         "nothing is kept for later",
         "broker",
         "        if delay is not None:\n",

@@ -51,6 +51,7 @@ BROKER: Final = (
     "tests/integration/broker/test_broker_leases.py",
     "tests/integration/broker/test_broker_engine_messages.py",
     "tests/integration/broker/test_broker_inline.py",
+    "tests/integration/broker/test_broker_rights.py",
 )
 
 

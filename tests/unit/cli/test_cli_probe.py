@@ -57,6 +57,18 @@ def test_probe_asks_a_real_server(
             reader.join()
 
 
+def test_probe_says_which_right_is_missing(
+    private_valkey: Callable[..., Valkey], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would seem that nothing reads the queue."""
+    server = private_valkey()
+    monkeypatch.setenv("REDIS_URL", server.url)
+    with server.connect() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-client|list")
+    assert probe.main() == 1
+    assert "ACL SETUSER USER +client|list" in capsys.readouterr().out
+
+
 def test_probe_reads_the_file_that_names_the_server(
     private_valkey: Callable[..., Valkey], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
