@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flowengine.broker.streams.wire import post
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.executions import StoredExecutions
-from flowengine.errors import SettingsError, StoredFormatError, StoreUnavailableError
+from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
@@ -22,6 +22,7 @@ from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
     import redis
@@ -70,16 +71,16 @@ def build_state(settings: Settings) -> RedisSweepState:
 def build_executions(settings: Settings, registry: Registry) -> StoredExecutions:
     """Executions as the API and the tool see them.
 
-    Raises SettingsError if Redis answers and holds state of another version. If it does not answer, that
-    is checked before the first use.
+    Raises SettingsError if Redis answers and cannot be worked on, or holds state of another version. If it
+    does not answer, that is checked before the first use.
     """
     state = build_state(settings)
     queues = (ORCHESTRATOR_QUEUE, *sorted({item.queue for item in registry}))
-    api_state = RedisApiState(state)
+    api_state = RedisApiState(state, check=StartCheck(state, "api"))
     with contextlib.suppress(StoreUnavailableError):
         try:
-            api_state.ensure_format()
-        except StoredFormatError as error:
+            api_state.ensure_fit()
+        except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
     return StoredExecutions(api_state, Health(state, queues))
 

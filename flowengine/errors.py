@@ -60,15 +60,19 @@ class StoreFullError(StoreUnavailableError):
     code = "store_full"
 
 
-class StoredFormatError(StoreUnavailableError):
-    """Redis holds state, or serves live processes, of a version that this one cannot work beside."""
-
-    code = "stored_format"
+class UnfitServerError(StoreUnavailableError):
+    """Redis answers, and this version cannot work on it as it is; nothing was changed."""
 
     def __init__(self, message: str, *, may_pass: bool = False) -> None:
         super().__init__(message)
         self.may_pass = may_pass
-        """Whether waiting may help: processes that were just stopped are seen for a while."""
+        """Whether waiting may help: a fail-over ends; processes just stopped are seen for a while."""
+
+
+class StoredFormatError(UnfitServerError):
+    """Redis holds state, or serves live processes, of a version that this one cannot work beside."""
+
+    code = "stored_format"
 
 
 class ConflictError(FlowEngineError):

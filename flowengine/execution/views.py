@@ -134,12 +134,14 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
 
     `checks` says, for each part, "ok" or what is wrong.
 
-    `queues`: queue -> messages waiting and age in seconds of the oldest, where known.
+    `queues`: queue -> messages waiting and age in seconds of the oldest, where known. `warnings`: what
+    works, and should be known.
     """
 
     status: Literal["ok", "degraded", "down"]
     checks: dict[str, str]
     queues: dict[str, QueueView] = {}
+    warnings: tuple[str, ...] = ()
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,9 +19,9 @@ from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
-from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
+from flowengine.store.server_checks.start_check import StartCheck
 
 DEFAULT_THREADS = 2
 IDLE_WAKE_MS = 2_000
@@ -69,7 +69,7 @@ def setup() -> None:
     configure_logs("orchestrator", level=settings.log_level, log_format=settings.log_format)
     hide_secrets(settings, read_environment())
     state = build_state(settings)
-    FormatCheck(state).wait(threading.Event())
+    StartCheck(state, "orchestrator").wait(threading.Event())
     dramatiq.set_broker(_build(settings, state))
 
 
@@ -89,7 +89,7 @@ def run_process(
     hide_secrets(settings, read_environment())
     state = build_state(settings)
     broker = _build(settings, state)
-    FormatCheck(state).wait(stop)
+    StartCheck(state, "orchestrator").wait(stop)
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
     worker.start()
     stop.wait()

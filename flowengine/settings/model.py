@@ -66,6 +66,9 @@ class LlmSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """The settings of one process. Durations are seconds unless the name says otherwise.
 
+    No variable sets `unknown`, names that look like settings and are none, and `throwaway_server`: the server
+    ends with its owner, and keeps nothing on purpose.
+
     Its repr shows no password, key or digest: a settings object may land in a log or a traceback.
     """
 
@@ -97,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     unknown: tuple[str, ...] = ()
+    throwaway_server: bool = False
 
     @property
     def http(self) -> HttpSettings:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-import redis
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
 from flowengine.settings import Settings
@@ -144,12 +143,8 @@ class Admission:
 
     def _probe(self) -> bool:
         """Whether INFO is allowed: hosted servers may forbid it, which would fail all that goes with it."""
-        try:
-            self._state.sessions.retrying_read([("INFO", "memory")])
-        except redis.ResponseError:
-            # Then Redis itself refuses, later.
-            return False
-        return True
+        # If it is not, Redis itself refuses, later.
+        return self._state.sessions.told(("INFO", "memory")) is not None
 
 
 def _refusal(memory: Memory, size: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol
 
 from flowengine.engine.ports import Committed, NodeState
 from flowengine.errors import StoredFormatError
@@ -19,17 +19,32 @@ from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 
-class RedisApiState:
-    """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`."""
+class Check(Protocol):
+    """What has to pass, once, before anything is read or written."""
 
-    def __init__(self, state: RedisState, admission: Admission | None = None) -> None:
+    def ensure(self) -> None:
+        """Raises UnfitServerError, StoreUnavailableError."""
+
+
+class RedisApiState:
+    """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`.
+
+    `check`: by default of what is stored, not of the server.
+    """
+
+    def __init__(
+        self, state: RedisState, admission: Admission | None = None, check: Check | None = None
+    ) -> None:
         self._state = state
         self._admission = admission or Admission(state)
-        self._format = FormatCheck(state)
+        self._check = check or FormatCheck(state)
 
-    def ensure_format(self) -> None:
-        """Refuse to work on state of another version. Raises StoredFormatError, StoreUnavailableError."""
-        self._format.ensure()
+    def ensure_fit(self) -> None:
+        """Refuse to work on a server that is not fit for it, or on state of another version.
+
+        Raises UnfitServerError, StoreUnavailableError.
+        """
+        self._check.ensure()
 
     # -- commands
 
@@ -55,7 +70,7 @@ class RedisApiState:
 
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""
-        self.ensure_format()
+        self.ensure_fit()
         return self._state.read_execution(execution)
 
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
@@ -65,12 +80,12 @@ class RedisApiState:
     def letting_in(self, size: int) -> AbstractContextManager[None]:
         """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError or
         StoreFullError when it may not come in."""
-        self.ensure_format()
+        self.ensure_fit()
         return self._admission.letting_in(size)
 
     def begin_admitting(self, execution: str) -> AdmittingUnit:
         """WATCH and read one execution, and ask whether work may come in: one round trip."""
-        self.ensure_format()
+        self.ensure_fit()
         names = self._state.keys
         asked = self._admission.ask()
         reads = [("TIME",), self._state.execution_read(execution), *asked.commands]

@@ -1,13 +1,14 @@
 """What `/health` tells: whether Redis answers, takes writes and has memory, and who serves the queues.
 
-"down" means that the API cannot do its work: Redis is unreachable or refuses writes. "degraded" means
-that it can, but something is missing: what is accepted waits for an orchestrator or a worker, or new work
-is refused for want of memory.
+"down" means that the API cannot do its work: Redis is unreachable or takes no writes. "degraded" means
+that it can, but something is missing: what is accepted waits for an orchestrator or a worker, new work
+is refused for want of memory, or Redis is set up so that no process would start on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import redis
 import structlog
@@ -18,6 +19,7 @@ from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
 from flowengine.store.admission import memory_of, parse_info
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.keys import HEALTH
+from flowengine.store.server_checks.server_facts import REPLICA, facts_of, troubles_of, warnings_of
 from flowengine.store.state import RedisState
 from flowengine.store.task_states import is_alive
 
@@ -43,10 +45,14 @@ class Health:
             time, _ = self._state.sessions.retrying_read([("TIME",), ("SET", HEALTH, "1", "EX", 60)])
         except (StoreUnavailableError, redis.RedisError) as error:
             log.warning("health.redis_down", error=str(error))
-            refused = isinstance(_cause(error), _ANSWERS)
-            said = "refuses commands; its log or INFO says why" if refused else "does not answer"
-            return HealthView(status="down", checks={"redis": said})
-        checks = {"redis": "ok", "memory": self._memory()}
+            return HealthView(status="down", checks={"redis": _said(_cause(error))})
+        info = self._info()
+        facts = facts_of(info)
+        troubles = troubles_of(facts)
+        server = "; ".join(trouble.reason for trouble in troubles) or "ok"
+        if any(trouble.blocks for trouble in troubles):
+            return HealthView(status="down", checks={"redis": server})
+        checks = {"redis": server, "memory": self._memory(info)}
         queues: dict[str, QueueView] = {}
         for queue in self._queues:
             view = self._queue(queue, milliseconds(time))
@@ -54,15 +60,22 @@ class Health:
             service = "orchestrator" if queue == ORCHESTRATOR_QUEUE else f"worker ({queue})"
             checks[service] = "ok" if view.consumers else "none is running"
         whole = all(found in ("ok", NOT_KNOWN) for found in checks.values())
-        return HealthView(status="ok" if whole else "degraded", checks=checks, queues=queues)
+        status: Literal["ok", "degraded"] = "ok" if whole else "degraded"
+        return HealthView(status=status, checks=checks, queues=queues, warnings=tuple(warnings_of(facts)))
 
-    def _memory(self) -> str:
+    def _info(self) -> dict[str, str]:
+        """What INFO tells; empty if it is not allowed, or if Redis has gone away since."""
         try:
-            figures = parse_info(self._state.sessions.retrying_read([("INFO", "memory")])[0])
+            reply = self._state.sessions.told(("INFO",))
         except (StoreUnavailableError, redis.RedisError) as error:
-            log.info("health.memory_not_known", error=str(error))
+            log.info("health.server_not_known", error=str(error))
+            return {}
+        return {} if reply is None else parse_info(reply)
+
+    def _memory(self, info: Mapping[str, str]) -> str:
+        if not info:
             return NOT_KNOWN
-        memory = memory_of(figures, self._state.settings)
+        memory = memory_of(info, self._state.settings)
         if memory.has_room():
             return "ok"
         return (
@@ -88,6 +101,17 @@ class Health:
         except (StoreUnavailableError, redis.RedisError):
             return 0
         return sum(map(is_alive, consumers))
+
+
+def _said(cause: BaseException) -> str:
+    """What is wrong with a server that does not take the health check's write."""
+    if isinstance(cause, redis.exceptions.ReadOnlyError):
+        return f"refuses commands: {REPLICA.reason}"
+    if isinstance(cause, redis.exceptions.NoPermissionError):
+        return "refuses commands: its user has too few rights; the log says which"
+    if isinstance(cause, _ANSWERS):
+        return "refuses commands; its log or INFO says why"
+    return "does not answer"
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -26,7 +26,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs
 from flowengine.settings import Settings
-from flowengine.store.maintenance.format_check import FormatCheck
+from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
 from flowengine.worker.draining import Draining
@@ -62,7 +62,7 @@ class WorkerParts(msgspec.Struct, frozen=True):
     watchdog: Watchdog
     invoker: Invoker
     queues: tuple[str, ...]
-    format: FormatCheck
+    check: StartCheck
 
 
 def build(
@@ -116,7 +116,7 @@ def build(
     draining = None if announce is None else Draining(broker, announce)
     watchdog = Watchdog(runner, groups, settings.grace_s, stop, draining=draining)
     broker.add_middleware(Watching(watchdog))
-    return WorkerParts(broker, runner, watchdog, invoker, queues, FormatCheck(state, queues))
+    return WorkerParts(broker, runner, watchdog, invoker, queues, StartCheck(state, "worker", queues))
 
 
 def setup() -> None:
@@ -124,7 +124,7 @@ def setup() -> None:
     settings = read_settings()
     configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
     parts = build(settings, read_environment(), threading.Event())
-    parts.format.wait(threading.Event())
+    parts.check.wait(threading.Event())
     dramatiq.set_broker(parts.broker)
 
 
@@ -143,7 +143,7 @@ def run_process(
     """
     parts = build(settings, read_environment(), stop, announce=announce)
     _check_queues(queues or (), parts.queues)
-    parts.format.wait(stop)
+    parts.check.wait(stop)
     worker = dramatiq.Worker(
         parts.broker,
         queues=set(queues) if queues else None,

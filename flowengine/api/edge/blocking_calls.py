@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.errors import StoredFormatError, StoreFullError, StoreUnavailableError
+from flowengine.errors import StoreFullError, StoreUnavailableError, UnfitServerError
 
 T = TypeVar("T")
 
@@ -61,12 +61,12 @@ def outcome_unknown(advice: str) -> Iterator[None]:
     """Around a change in the store: a caller whose change may have been made is told how to find out.
 
     Raises RefusalError for a StoreUnavailableError: an abandoned call may still make its change, and so may a
-    transaction whose answer got lost. A full store, or one of another version, has refused it for
+    transaction whose answer got lost. A full store, or one that is not fit for it, has refused it for
     certain.
     """
     try:
         yield
-    except (StoreFullError, StoredFormatError):
+    except (StoreFullError, UnfitServerError):
         raise
     except StoreUnavailableError as error:
         raise RefusalError(error.code, f"{str(error).rstrip('.')}. {advice}") from error

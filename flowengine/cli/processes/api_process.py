@@ -37,10 +37,12 @@ def main() -> int:
         settings = read_settings()
         if "insecure" in options:
             settings = msgspec.structs.replace(settings, insecure=True)
+        if "throwaway" in options:
+            settings = msgspec.structs.replace(settings, throwaway_server=True)
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         hide_secrets(settings, read_environment())
         registry = load_registry(settings.handlers)
-        check_access(settings)
+        check_access(settings, "api")
         app = create_app(build_executions(settings, registry), registry, settings)
         port = int(options["port"]) if "port" in options else None
         serve(app, settings, host=options.get("host"), port=port)

@@ -11,22 +11,39 @@ from collections.abc import Sequence
 
 
 def service_program(
-    service: str, *, threads: int | None = None, queues: str = "", grace_s: float
+    service: str,
+    *,
+    threads: int | None = None,
+    queues: str = "",
+    grace_s: float,
+    throwaway: bool = False,
 ) -> list[str]:
-    """One orchestrator or worker process. It ends when its standard input does."""
+    """One orchestrator or worker process. It ends when its standard input does.
+
+    `throwaway`: its server keeps nothing, on purpose.
+    """
     return [
         *_python("flowengine.cli.processes.service_process"),
         service,
         *_options(threads=threads, queues=queues, grace=grace_s),
+        *_flags(throwaway=throwaway),
     ]
 
 
 def api_program(
-    *, host: str | None = None, port: int | None = None, insecure: bool = False, supervised: bool
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    insecure: bool = False,
+    supervised: bool,
+    throwaway: bool = False,
 ) -> list[str]:
-    """The API. `supervised`: it ends when its standard input does."""
-    flags = [name for name, wanted in (("--insecure", insecure), ("--supervised", supervised)) if wanted]
-    return [*_python("flowengine.cli.processes.api_process"), *_options(host=host, port=port), *flags]
+    """The API. `supervised`: it ends when its standard input does. `throwaway`: as of a service."""
+    return [
+        *_python("flowengine.cli.processes.api_process"),
+        *_options(host=host, port=port),
+        *_flags(insecure=insecure, supervised=supervised, throwaway=throwaway),
+    ]
 
 
 def supervisor_program(service: str, processes: int, grace_s: float, child: list[str]) -> list[str]:
@@ -59,6 +76,10 @@ def parse_options(arguments: Sequence[str]) -> dict[str, str]:
 
 def _python(module: str) -> list[str]:
     return [sys.executable, "-P", "-m", module]
+
+
+def _flags(**wanted: bool) -> list[str]:
+    return [f"--{name}" for name, is_wanted in wanted.items() if is_wanted]
 
 
 def _options(**values: str | float | None) -> list[str]:

@@ -47,7 +47,7 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
             server = stack.enter_context(EmbeddedServer(data))
             environment["REDIS_URL"] = server.url
         supervisor = Supervisor(
-            _services(port, environment),
+            _services(port, environment, throwaway=server is not None and data is None),
             interrupts=interrupts,
             grace_s=GRACE_S,
             report=_report,
@@ -59,11 +59,11 @@ def run_stack(*, port: int | None, data: Path | None) -> int:
     return 0
 
 
-def _services(port: int, environment: Mapping[str, str]) -> list[Service]:
+def _services(port: int, environment: Mapping[str, str], *, throwaway: bool) -> list[Service]:
     programs = {
-        "api": api_program(host=HOST, port=port, supervised=True),
-        "orchestrator": service_program("orchestrator", grace_s=GRACE_S),
-        "worker": service_program("worker", grace_s=GRACE_S),
+        "api": api_program(host=HOST, port=port, supervised=True, throwaway=throwaway),
+        "orchestrator": service_program("orchestrator", grace_s=GRACE_S, throwaway=throwaway),
+        "worker": service_program("worker", grace_s=GRACE_S, throwaway=throwaway),
     }
     return [
         Service(name, program, service_environment(name, environment)) for name, program in programs.items()

@@ -1,34 +1,42 @@
 """Whether the server lets this process work, asked once at its start.
 
 A server that does not answer is no reason to refuse: it may come. One that answers that the password, the
-database or the rights are wrong will say so for ever, and then the start stops with one clear line.
+database or the rights are wrong, or that is of a kind on which no state can be kept, will say so for ever.
+Then the start stops with one clear line.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from flowengine.errors import SettingsError
+from flowengine.errors import SettingsError, UnfitServerError
 
 if TYPE_CHECKING:
     from flowengine.settings import Settings
+    from flowengine.store.server_checks.needed_commands import Service
 
 _TIMEOUT_S = 2.0
 
 
-def check_access(settings: Settings) -> None:
-    """Return if the server lets us write a key of ours, or does not answer.
+def check_access(settings: Settings, *services: Service, waits: bool = False) -> None:
+    """Return if the server lets these services do their work, or does not answer.
+
+    `waits`: the caller waits by itself for what may pass, a fail-over for example.
 
     Raises SettingsError. Its message has no part of REDIS_URL.
     """
     import redis
 
     from flowengine.store.connection.sessions import connect
-    from flowengine.store.keys import HEALTH
+    from flowengine.store.server_checks.start_check import inspect_server
 
     try:
         with connect(settings.redis_url, socket_timeout=_TIMEOUT_S) as client:
-            client.set(HEALTH, "1", ex=60)
+            inspect_server(client, services)
+    except UnfitServerError as error:
+        if not (waits and error.may_pass):
+            raise SettingsError(f"REDIS_URL: {error}") from error
     except (redis.AuthenticationError, redis.exceptions.NoPermissionError, redis.ResponseError) as error:
         reason = _reason(str(error))
         if reason is not None:
@@ -44,10 +52,10 @@ def _reason(said: str) -> str | None:
     lowered = said.lower()
     if "db index" in lowered or "invalid database" in lowered:
         return "the server has no database of that number (its setting `databases` says how many there are)"
-    if "permission" in lowered or lowered.startswith("noperm"):
-        return (
-            "its user has no rights on the keys fe:* or on a command that is needed (see ACL on the server)"
-        )
+    if "permission" in lowered:
+        found = re.search("'([^']*)' command", lowered)
+        command = found[1] if found else "a command with which a connection begins"
+        return f"its user may not run {command}: on the server, say ACL SETUSER USER +{command}"
     if "wrongpass" in lowered or "invalid username" in lowered or "invalid password" in lowered:
         return "the server refuses its user name or password"
     if "noauth" in lowered or "authentication required" in lowered:

@@ -33,20 +33,22 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
 
     from flowengine.bootstrap import read_settings
     from flowengine.cli.processes.redis_access import check_access
-    from flowengine.errors import SettingsError, StoredFormatError
+    from flowengine.errors import SettingsError, UnfitServerError
     from flowengine.observability import configure_logs, log_uncaught_errors
 
     try:
         settings = read_settings()
         if "grace" in options:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
+        if "throwaway" in options:
+            settings = msgspec.structs.replace(settings, throwaway_server=True)
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)
         log_uncaught_errors()
         if service == "orchestrator":
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
-        check_access(settings)
+        check_access(settings, "orchestrator" if service == "orchestrator" else "worker", waits=True)
         threads = int(options.get("threads", DEFAULT_THREADS))
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
@@ -54,7 +56,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         return run_process(
             settings, threads=threads, queues=queues, stop=stop, announce=partial(announce_draining, lifeline)
         )
-    except (SettingsError, StoredFormatError) as error:
+    except (SettingsError, UnfitServerError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT
 

@@ -116,7 +116,7 @@ class _Run:
                 return INVALID
             if not self._is_private:
                 with interrupts.at_once():
-                    check_access(settings)
+                    check_access(settings, "api", "orchestrator", "worker")
             services = stack.enter_context(
                 WorkflowRunServices(interrupts, parked, self._starting.say, is_private=self._is_private)
             )

@@ -7,28 +7,20 @@ cannot be read, so a process refuses to start on it, and beside live processes o
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-import redis
-import structlog
-
-from flowengine.errors import StoredFormatError, StoreUnavailableError
+from flowengine.errors import StoredFormatError
 from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
 from flowengine.store.keys import FORMAT as FORMAT_KEY
 from flowengine.store.state import RedisState
-from flowengine.store.task_states import ALIVE_MS, is_alive
+from flowengine.store.task_states import is_alive
 from flowengine.stored_format import FORMAT, READABLE
-
-log = structlog.stdlib.get_logger()
 
 SAMPLE: Final = 10
 """So many executions of each status are looked at. Version 1 wrote one kind of key for all of them."""
 
-RETRY_S: Final = 1.0
 TIMERS_OF_1: Final = "fe:timers"
 _CONSUMER: Final = re.compile(rb"fe\d+-")
 
@@ -40,23 +32,10 @@ _DRAIN: Final = (
 
 
 class FormatCheck:
-    """The check of one process: made once, when it is first needed. Thread-safe.
+    """The check of one process: made once, when it is first needed. Thread-safe."""
 
-    While it waits, it checks each `retry_s` seconds. A process that has stopped counts as alive for
-    `alive_ms`.
-    """
-
-    def __init__(
-        self,
-        state: RedisState,
-        queues: Sequence[str] = (),
-        *,
-        retry_s: float = RETRY_S,
-        alive_ms: int = ALIVE_MS,
-    ) -> None:
+    def __init__(self, state: RedisState, queues: Sequence[str] = ()) -> None:
         self._state = state
-        self._retry_s = retry_s
-        self._alive_ms = alive_ms
         self._queues = tuple(dict.fromkeys([ORCHESTRATOR_QUEUE, WORKER_QUEUE, *queues]))
         self._passed = False
 
@@ -67,26 +46,6 @@ class FormatCheck:
             self._refuse_old_processes()
             self._state.sessions.retrying_read([("SET", FORMAT_KEY, FORMAT, "NX")])
             self._passed = True
-
-    def wait(self, stop: threading.Event) -> None:
-        """Check as soon as Redis answers, or until `stop` is set. Raises StoredFormatError.
-
-        Processes that were just stopped are waited for, as long as they still count as alive.
-        """
-        until = time.monotonic() + self._alive_ms / 1000 + self._retry_s
-        told = False
-        while not stop.is_set():
-            try:
-                self.ensure()
-                return
-            except StoreUnavailableError as error:
-                late = time.monotonic() > until
-                if isinstance(error, StoredFormatError) and (late or not error.may_pass):
-                    raise
-                if not told:
-                    log.warning("store.waited_for", error=str(error))
-                told = True
-            stop.wait(self._retry_s)
 
     def _refuse_other_formats(self) -> None:
         (found,) = self._state.sessions.retrying_read([("GET", FORMAT_KEY)])
@@ -121,11 +80,8 @@ class FormatCheck:
 
     def _old_consumers(self, queue: str) -> list[bytes]:
         key = stream_key(queue, self._state.keys.partition)
-        try:
-            (rows,) = self._state.sessions.retrying_read([("XINFO", "CONSUMERS", key, GROUP)])
-        except redis.ResponseError:
-            # No such queue, no group, or no right to ask: then nobody can be seen.
-            return []
+        # No such queue, or no group: then nobody can be seen.
+        rows = self._state.sessions.told(("XINFO", "CONSUMERS", key, GROUP)) or []
         return [name for name in map(_name_if_alive, rows) if name and not _CONSUMER.match(name)]
 
 

@@ -104,7 +104,9 @@ def test_port_0_is_a_free_one(start: Start) -> None:
     command.await_output("is up")
     found = re.search(r"http://127\.0\.0\.1:(\d+)/docs", command.stdout)
     assert found is not None
-    assert _request(int(found[1]), "/health")["checks"]["redis"] == "ok"
+    health = _request(int(found[1]), "/health")
+    assert health["checks"]["redis"] == "ok"
+    assert "no append-only file" in health["warnings"][0]
     command.interrupt()
     assert command.wait(within_s=20) == 0
 

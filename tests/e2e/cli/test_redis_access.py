@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,9 @@ def guarded() -> Iterator[Valkey]:
             client.execute_command("ACL", "SETUSER", "other", "on", f">{PASSWORD}", "~other:*", "+@all")
             client.execute_command("ACL", "SETUSER", "reader", "on", f">{PASSWORD}", "~*", "+@read", "+ping")
             client.execute_command("ACL", "SETUSER", "ours", "on", f">{PASSWORD}", "~fe:*", "+@all")
+            client.execute_command(
+                "ACL", "SETUSER", "nowhere", "on", f">{PASSWORD}", "~*", "+@all", "-select"
+            )
         yield server
     finally:
         server.close()
@@ -39,7 +42,8 @@ def guarded() -> Iterator[Valkey]:
     [
         ("", 2, "no database of that number"),
         (f"other:{PASSWORD}@", 0, "no rights on the keys fe:*"),
-        (f"reader:{PASSWORD}@", 0, "or on a command that is needed"),
+        (f"reader:{PASSWORD}@", 0, "may not run WATCH, UNWATCH, MULTI, EXEC and perhaps more: "),
+        (f"nowhere:{PASSWORD}@", 1, "may not run select: on the server, say ACL SETUSER USER +select"),
         ("ours:wrong-canary@", 0, "refuses its user name or password"),
         (f"nobody:{PASSWORD}@", 0, "refuses its user name or password"),
     ],
@@ -50,7 +54,7 @@ def test_wrong_access_is_refused_without_the_password(
     """It would be wrong for ever."""
     url = f"redis://{user}127.0.0.1:{guarded.port}/{database}"
     with pytest.raises(SettingsError, match=r"^REDIS_URL: ") as caught:
-        check_access(Settings(redis_url=url))
+        check_access(Settings(redis_url=url), "api")
     assert reason in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert "canary" not in str(caught.value)
@@ -64,35 +68,71 @@ def test_server_that_asks_for_a_password_is_named() -> None:
         with server.connect() as client:
             client.config_set("requirepass", PASSWORD)
         with pytest.raises(SettingsError, match="asks for a password"):
-            check_access(Settings(redis_url=server.url))
+            check_access(Settings(redis_url=server.url), "api")
     finally:
         server.close()
 
 
 def test_right_access_and_a_server_that_is_not_there_are_no_reason_to_refuse(guarded: Valkey) -> None:
     """It may come yet."""
-    check_access(Settings(redis_url=f"redis://ours:{PASSWORD}@127.0.0.1:{guarded.port}/1"))
-    check_access(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    check_access(Settings(redis_url=f"redis://ours:{PASSWORD}@127.0.0.1:{guarded.port}/1"), "api")
+    check_access(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"), "api")
 
 
-@pytest.mark.parametrize(
-    "command", [("api", "--port", "0"), ("orchestrator",), ("worker",), ("run", "x.yaml")]
-)
+COMMANDS = [("api", "--port", "0"), ("orchestrator",), ("worker",), ("run", "x.yaml"), ("dev", "--port", "0")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_service_stops_at_once(guarded: Valkey, tmp_path: Path, command: tuple[str, ...]) -> None:
     """Exit code 3, one line of error, no traceback."""
-    (tmp_path / "x.yaml").write_text(
+    done = started(f"redis://127.0.0.1:{guarded.port}/7", tmp_path, command)
+    assert done.returncode == 3, done.stderr
+    assert "error: REDIS_URL: the server has no database of that number" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.proves("redis-unfit")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_service_refuses_a_server_that_evicts(
+    private_valkey: Callable[..., Valkey], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """It says what to set."""
+    server = private_valkey()
+    with server.connect() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    done = started(server.url, tmp_path, command)
+    assert done.returncode == 3, done.stderr
+    assert "set maxmemory-policy noeviction" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.proves("redis-unfit")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_service_refuses_a_replica(
+    private_valkey: Callable[..., Valkey], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Some wait first: it may become the primary."""
+    server = private_valkey()
+    with server.connect() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+    done = started(server.url, tmp_path, command)
+    assert done.returncode == 3, done.stderr
+    assert "this Redis is a replica" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def started(url: str, folder: Path, command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """A command of the tool that ends by itself."""
+    (folder / "x.yaml").write_text(
         "name: x\nnodes: [{id: a, handler: compute, config: {operation: add, a: 1, b: 2}}]\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOWENGINE_")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-P", "-m", "flowengine", *command],
-        cwd=tmp_path,
-        env={**kept, "REDIS_URL": f"redis://127.0.0.1:{guarded.port}/7"},
+        cwd=folder,
+        env={**kept, "REDIS_URL": url},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 3, done.stderr
-    assert "error: REDIS_URL: the server has no database of that number" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -16,6 +16,7 @@ LANGUAGES = {"console", "yaml", "json", "python", "toml"}
 STORY = "test_workflow_is_written_checked_run_served_triggered_and_retried"
 SERVICES = "test_three_services_run_as_they_are_started"
 BACKUP = "test_backup_made_while_everything_runs_can_be_restored"
+RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
     "flowengine run greeting.yaml": STORY,
@@ -33,6 +34,9 @@ RUN_BY = {
     "FLOWENGINE_HANDLERS= flowengine validate .": "test_nothing_of_an_untrusted_folder_is_imported",
     'echo \'{"name": "ada"}\' > user.json': STORY,
     "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
+    "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@sortedset +@stream +@string "
+    "+@transaction +del +exists +expireat +persist +ping +select +time +info '+client|id' "
+    "'+client|unblock'": RIGHTS,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
     "redis-cli INFO persistence": BACKUP,
     "cp -r appendonlydir backup": BACKUP,

@@ -22,17 +22,21 @@ from tests.support.waiting import wait_until
 
 PAGE = TOPICS["operating"]
 SERVICES = [command for command in PAGE.commands if command.startswith("flowengine ")]
-BACKUP = [command for command in PAGE.commands if command.startswith(("redis-cli ", "cp "))]
+(RIGHTS,) = [command for command in PAGE.commands if command.startswith("redis-cli ACL ")]
+BACKUP = [
+    command for command in PAGE.commands if command.startswith(("redis-cli ", "cp ")) and command != RIGHTS
+]
 
 
 @contextlib.contextmanager
-def services(valkey: Valkey, folder: Path) -> Iterator[str]:
+def services(valkey: Valkey, folder: Path, credentials: str = "") -> Iterator[str]:
     """The three services on a server, for the length of a with block; gives the API's address."""
+    redis_url = valkey.url.replace("://", f"://{credentials}")
     port, processes = free_port(), list[Process]()
     try:
         for command in SERVICES:
             argv = shlex.split(installed(command.replace("8000", str(port))))
-            settings = clean_environment(REDIS_URL=valkey.url)
+            settings = clean_environment(REDIS_URL=redis_url)
             processes.append(Process(argv[1], argv, settings, folder))
         wait_until(lambda: processes[0].records("api.started"), within_s=WAIT_S, what="the API's start")
         yield f"http://127.0.0.1:{port}"
@@ -64,6 +68,22 @@ def test_three_services_run_as_they_are_started(clone: Path) -> None:
     try:
         with services(valkey, clone) as url:
             assert run_to_its_end(url, created(url, clone))["status"] == "completed"
+    finally:
+        valkey.close()
+
+
+def test_user_with_the_rights_of_the_page_runs_the_services(clone: Path) -> None:
+    """They are enough: nothing is done without, and nothing is missed on the way."""
+    valkey = Valkey(persistent=True)
+    valkey.start()
+    try:
+        with valkey.connect() as client:
+            client.execute_command(*shlex.split(RIGHTS)[1:])
+        with services(valkey, clone, "flowengine:PASSWORD@") as url:
+            assert run_to_its_end(url, created(url, clone))["status"] == "completed"
+            health = httpx.get(f"{url}/health", trust_env=False).json()
+        assert (health["status"], health["warnings"]) == ("ok", [])
+        assert valkey.denied() == set()
     finally:
         valkey.close()
 

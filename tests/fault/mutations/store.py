@@ -10,6 +10,9 @@ EXECUTIONS: Final = ("tests/unit/engine/test_executions.py",)
 TRANSACTION: Final = ("tests/unit/store/test_transaction.py",)
 WORKER_STATE: Final = ("tests/unit/store/test_worker_state.py",)
 TIMERS: Final = ("tests/unit/store/test_timer_store.py",)
+FACTS: Final = ("tests/unit/store/test_server_facts.py",)
+SERVERS: Final = ("tests/integration/store/test_server_checks.py",)
+CONNECTION: Final = ("tests/integration/store/test_store_connection.py",)
 
 
 def _in(module: str) -> str:
@@ -216,5 +219,83 @@ MUTANTS: Final = (
         "self._seen = seen",
         "self._seen = self._stored",
         tests=ADMISSION,
+    ),
+    # -- the server
+    Mutant(
+        "a cluster is refused",
+        _in("server_checks/server_facts"),
+        "= (_mode, _role, _policy, _version)",
+        "= (_role, _policy, _version)",
+        tests=FACTS,
+    ),
+    Mutant(
+        "a replica is refused",
+        _in("server_checks/server_facts"),
+        "= (_mode, _role, _policy, _version)",
+        "= (_mode, _policy, _version)",
+        tests=FACTS,
+    ),
+    Mutant(
+        "a server that may evict keys is refused",
+        _in("server_checks/server_facts"),
+        "= (_mode, _role, _policy, _version)",
+        "= (_mode, _role, _version)",
+        tests=FACTS,
+    ),
+    Mutant(
+        "a server that is too old is refused",
+        _in("server_checks/server_facts"),
+        "= (_mode, _role, _policy, _version)",
+        "= (_mode, _role, _policy)",
+        tests=FACTS,
+    ),
+    Mutant(
+        "a missing append-only file is warned of",
+        _in("server_checks/server_facts"),
+        'return [NO_APPEND_ONLY_FILE] if facts.append_only == "0" else []',
+        "return []",
+        tests=FACTS,
+    ),
+    Mutant(
+        "rights are asked for at the start",
+        _in("server_checks/start_check"),
+        "            troubles += refused_commands(probe, services, queues)\n",
+        "            pass\n",
+        tests=SERVERS,
+    ),
+    Mutant(
+        "what is asked for at the start is not done",
+        _in("connection/probe"),
+        '(opened,) = self.ask(("MULTI",))',
+        '(opened,) = self.ask(("PING",))',
+        tests=SERVERS,
+    ),
+    Mutant(
+        "a start waits for a fail-over",
+        _in("server_checks/start_check"),
+        "if isinstance(error, UnfitServerError) and (late or not error.may_pass):",
+        "if isinstance(error, UnfitServerError):",
+        tests=SERVERS,
+    ),
+    Mutant(
+        "the API checks a server that comes late",
+        "flowengine/bootstrap.py",
+        'check=StartCheck(state, "api")',
+        "check=None",
+        tests=SERVERS,
+    ),
+    Mutant(
+        "a server that becomes unfit shows in /health",
+        _in("health"),
+        "        troubles = troubles_of(facts)\n",
+        "        troubles = troubles_of(facts_of({}))\n",
+        tests=SERVERS,
+    ),
+    Mutant(
+        "a thread that only reads leaves a replica",
+        _in("connection/sessions"),
+        "        elif self._local.demotions != self._demotions:\n",
+        "        elif False:\n",
+        tests=CONNECTION,
     ),
 )

@@ -15,6 +15,7 @@ from flowengine.plugin import Registry
 from flowengine.settings import Settings
 from flowengine.store.connection.sessions import connect
 from flowengine.store.maintenance.format_check import FormatCheck
+from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.state import RedisState
 from tests.support import stored_formats
 from tests.support.checks.invariants import check_everything
@@ -57,7 +58,7 @@ def test_state_of_format_1_is_refused_with_the_way_to_drain_it(
     with pytest.raises(StoredFormatError, match="let its executions end under"):
         FormatCheck(state).ensure()
     with pytest.raises(StoredFormatError):
-        FormatCheck(state).wait(threading.Event())
+        StartCheck(state, "worker").wait(threading.Event())
     assert stored_formats.dump(redis_client, 1, found.executions) == before
     assert lifetimes(redis_client) == expiring
 
@@ -113,9 +114,9 @@ def test_a_process_waits_for_old_processes_and_then_refuses(
     redis_client.xgroup_create("fe:q:worker", "fe", id="0", mkstream=True)
     redis_client.xreadgroup("fe", "some-host-77-abcdef12", {"fe:q:worker": ">"})
     with pytest.raises(StoredFormatError, match="1: some-host-77"):
-        FormatCheck(state, retry_s=0.01, alive_ms=50).wait(threading.Event())
+        StartCheck(state, "worker", retry_s=0.01, alive_ms=50).wait(threading.Event())
     redis_client.xgroup_delconsumer("fe:q:worker", "fe", "some-host-77-abcdef12")
-    FormatCheck(state).wait(threading.Event())
+    StartCheck(state, "worker").wait(threading.Event())
     assert redis_client.get("fe:format") == b"3"
 
 

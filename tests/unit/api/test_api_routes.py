@@ -19,6 +19,7 @@ from flowengine.errors import (
     StoreFullError,
     StoreUnavailableError,
     TooManyExecutionsError,
+    UnfitServerError,
 )
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
@@ -245,6 +246,7 @@ def test_a_trailing_slash_makes_no_difference(api: ServedApi) -> None:
         (StoreUnavailableError("Redis refused"), 503, "store_unavailable", "5"),
         (StoreFullError("92 % of maxmemory"), 503, "store_full", "30"),
         (StoredFormatError("state of format 1"), 503, "stored_format", "30"),
+        (UnfitServerError("this Redis is a cluster"), 503, "store_unavailable", "5"),
         (TooManyExecutionsError("too many", retry_after_s=7), 429, "too_many_executions", "7"),
         (ConflictError("others change it"), 503, "conflict", "1"),
     ],
@@ -261,7 +263,11 @@ def test_a_store_that_cannot_is_told_with_when_to_retry(
 
 def test_every_way_in_which_the_store_fails_is_a_problem() -> None:
     """A row for each, or the caller of a change would get a 500 that says nothing."""
-    kinds: set[type[StoreUnavailableError]] = {StoreUnavailableError, *StoreUnavailableError.__subclasses__()}
+    kinds: set[type[StoreUnavailableError]] = {
+        StoreUnavailableError,
+        *StoreUnavailableError.__subclasses__(),
+        *UnfitServerError.__subclasses__(),
+    }
     assert {kind.code for kind in kinds} <= PROBLEM_KINDS.keys()
 
 

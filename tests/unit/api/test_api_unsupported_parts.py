@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowengine.errors import StoreFullError, StoreUnavailableError
+from flowengine.errors import StoreFullError, StoreUnavailableError, UnfitServerError
 from flowengine.settings import Settings
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.waiting import wait_until
@@ -101,10 +101,12 @@ def test_trigger_that_may_have_been_applied_says_so_and_how_to_find_out() -> Non
 
 
 def test_what_was_refused_for_certain_is_not_called_uncertain(api: ServedApi, pending: str) -> None:
-    """A full store has changed nothing; a lost answer may have."""
+    """A full store has changed nothing, nor has one that is not fit; a lost answer may have."""
     try:
         api.store.broken = StoreFullError("92 % of maxmemory")
         assert api.client.post(pending).json()["detail"] == "92 % of maxmemory"
+        api.store.broken = UnfitServerError("this Redis is a cluster")
+        assert api.client.post(pending).json()["detail"] == "this Redis is a cluster"
         api.store.broken = StoreUnavailableError("Redis went away.")
         assert "Redis went away. The trigger may have been applied" in api.client.post(pending).text
         created = api.client.post("/workflow", json=ONE_NODE).json()["detail"]

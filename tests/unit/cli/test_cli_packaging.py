@@ -25,6 +25,7 @@ from flowengine.api.routes.service.documentation_pages import FOLDER
 from flowengine.cli.commands.help import TOPICS
 from flowengine.settings import load_settings
 from flowengine.settings.table import SETTINGS
+from flowengine.store.server_checks.server_facts import facts_of, troubles_of, warnings_of
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -95,11 +96,14 @@ def _environment(service: str) -> dict[str, str]:
 
 
 def test_redis_keeps_what_it_is_told() -> None:
-    """Append-only file on, nothing evicted, and an end to what it stores."""
+    """Append-only file on, nothing evicted, an end to what it stores, and a version that is new enough."""
     command = " ".join(COMPOSE["services"]["redis"]["command"])
     assert "--appendonly yes" in command
     assert "--maxmemory-policy noeviction" in command
     assert "--maxmemory ${FLOWENGINE_REDIS_MAXMEMORY:-512mb}" in command
+    version = COMPOSE["services"]["redis"]["image"].removeprefix("redis:").split("-")[0]
+    told = {"redis_version": f"{version}.0", "maxmemory_policy": "noeviction", "aof_enabled": "1"}
+    assert (troubles_of(facts_of(told)), warnings_of(facts_of(told))) == ([], [])
 
 
 def test_redis_is_as_hardened_as_the_other_services() -> None:

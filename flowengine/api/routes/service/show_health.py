@@ -39,7 +39,8 @@ DEGRADED: Final = HealthView(
 DOWN: Final = HealthView(status="down", checks={"redis": "does not answer"})
 SHOW_HEALTH: Final = Operation(
     summary="Whether the service can work",
-    description="Open without a key. `degraded`: what is accepted waits, for a worker for example.",
+    description="Open without a key. `degraded`: what is accepted waits, for a worker for example, or Redis "
+    "is set up so that it may lose it. `warnings`: what works, and should be known.",
     responses={
         200: ViewResponse(
             "It works; `degraded` while `checks` names something that is missing",

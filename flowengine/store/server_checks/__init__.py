@@ -1,0 +1,1 @@
+"""Whether a server is one that state can be kept on: checked at each start and in `/health`."""

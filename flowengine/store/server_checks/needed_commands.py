@@ -1,0 +1,180 @@
+"""Which commands each service sends, and which of them a server does not let its user run.
+
+A server is asked with samples that it queues and never carries out: whoever may not run a command, or use
+its keys, is told so when the command is queued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import redis
+
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, dead_letter_key, later_key, stream_key
+from flowengine.store import keys
+from flowengine.store.connection.probe import Probe
+from flowengine.store.connection.sessions import Command
+from flowengine.store.server_checks.server_facts import CLUSTER, REPLICA, Trouble
+
+Service: TypeAlias = Literal["api", "orchestrator", "worker"]
+SERVICES: Final[tuple[Service, ...]] = ("api", "orchestrator", "worker")
+
+_NAMES: Final = keys.of("")
+_ID: Final = "0" * keys.ID_CHARS
+_CONTROL: Final = _NAMES.control(_ID)
+_NODE: Final = _NAMES.node(_ID, "a")
+_STARTED: Final = _NAMES.started(_ID)
+_EVENTS: Final = _NAMES.events(_ID)
+_INDEX: Final = _NAMES.index("running")
+_QUEUE: Final = stream_key(ORCHESTRATOR_QUEUE)
+
+TRANSACTIONS: Final[tuple[Command, ...]] = (
+    ("WATCH", _CONTROL, _NODE),
+    ("UNWATCH",),
+    ("MULTI",),
+    ("EXEC",),
+)
+"""These are carried out: they are what the others are queued with. Together they change nothing."""
+
+_BY_ALL: Final[tuple[Command, ...]] = (
+    ("PING",),
+    ("TIME",),
+    ("GET", _NAMES.plan(_ID)),
+    ("SET", keys.FORMAT, "", "NX"),
+    ("EXISTS", _CONTROL),
+    ("HGET", _NAMES.counts(_ID), "bytes"),
+    ("HSET", _NODE, keys.STATE, ""),
+    ("HDEL", _NODE, ""),
+    ("HDEL", _STARTED, ""),
+    ("ZADD", _INDEX, 0, _ID),
+    ("ZRANGE", _INDEX, 0, 0),
+    ("ZREM", _INDEX, _ID),
+    ("XADD", _QUEUE, "*", "a", ""),
+    ("XADD", _EVENTS, "NOMKSTREAM", "*", "e", ""),
+    ("XINFO", "CONSUMERS", _QUEUE, GROUP),
+    ("XLEN", later_key(ORCHESTRATOR_QUEUE)),
+    ("XRANGE", _QUEUE, "-", "+", "COUNT", 1),
+)
+_BY_CONSUMERS: Final[tuple[Command, ...]] = (
+    ("XGROUP", "CREATE", _QUEUE, GROUP, "0", "MKSTREAM"),
+    ("XGROUP", "DELCONSUMER", _QUEUE, GROUP, ""),
+    ("XREADGROUP", "GROUP", GROUP, "", "COUNT", 1, "BLOCK", 1, "STREAMS", stream_key(WORKER_QUEUE), ">"),
+    ("XPENDING", _QUEUE, GROUP, "IDLE", 1, "-", "+", 1),
+    ("XCLAIM", _QUEUE, GROUP, "", 1, "0-1"),
+    ("XACK", _QUEUE, GROUP, "0-1"),
+    ("XDEL", _QUEUE, "0-1"),
+    ("XADD", dead_letter_key(WORKER_QUEUE), "MAXLEN", "~", 1, "*", "a", ""),
+    ("ZADD", _NAMES.deadlines, 0, ""),
+)
+
+NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
+    "api": (
+        *_BY_ALL,
+        ("HMGET", _CONTROL, "status"),
+        ("SET", keys.HEALTH, "", "EX", 60),
+        ("SET", _NAMES.plan(_ID), "", "EXAT", 1),
+        ("DEL", _STARTED),
+        ("EXPIREAT", _CONTROL, 1),
+        ("HGETALL", _STARTED),
+        ("PERSIST", _CONTROL),
+        ("ZCARD", _INDEX),
+    ),
+    "orchestrator": (
+        *_BY_ALL,
+        *_BY_CONSUMERS,
+        ("HMGET", _CONTROL, "status"),
+        ("SET", _NAMES.sweep, "1", "NX", "PX", 1),
+        ("EXPIREAT", _CONTROL, 1),
+        ("HINCRBY", _NAMES.deps(_ID), "a", 1),
+        ("XREVRANGE", _EVENTS, "+", "-", "COUNT", 1),
+        ("ZREMRANGEBYRANK", _NAMES.odd_timers, 0, 0),
+        ("ZSCORE", _NAMES.deadlines, ""),
+        ("ZREMRANGEBYSCORE", _INDEX, "-inf", 0),
+    ),
+    "worker": (*_BY_ALL, *_BY_CONSUMERS, ("HSTRLEN", _NODE, keys.RESULT)),
+}
+"""One sample at least of each command that a service sends, and of each kind of key that it uses."""
+
+DONE_WITHOUT: Final[tuple[Command, ...]] = (
+    ("INFO",),
+    ("CLIENT", "ID"),
+    ("CLIENT", "UNBLOCK", 0),
+)
+"""What is asked for where it may be. Without INFO, nothing is known of the server and of its memory. Without
+CLIENT, a process that is told to stop may take a second longer."""
+
+_WITH_SUBCOMMANDS: Final = ("CLIENT", "XGROUP", "XINFO")
+_NOT_HERE: Final = ("unknown command", "unknown subcommand")
+_OF_CLUSTERS: Final = (
+    redis.exceptions.AskError,
+    redis.exceptions.ClusterCrossSlotError,
+    redis.exceptions.ClusterDownError,
+)
+
+
+def refused_commands(probe: Probe, services: Iterable[Service], queues: Iterable[str] = ()) -> list[Trouble]:
+    """What keeps these services from their work on the server, as its answers to their commands tell."""
+    transactions = probe.ask(*TRANSACTIONS)
+    samples = [sample for service in services for sample in NEEDED[service]]
+    samples += [("XADD", stream_key(queue), "*", "a", "") for queue in queues]
+    samples = list(dict.fromkeys(samples))
+    queued = probe.queue(samples)
+    asked = [*TRANSACTIONS, *samples[: len(queued)]]
+    return _troubles(asked, [*transactions, *queued], all_asked=len(queued) == len(samples))
+
+
+def _troubles(commands: Sequence[Command], replies: Sequence[Any], *, all_asked: bool) -> list[Trouble]:
+    found: dict[str, dict[str, None]] = {"forbidden": {}, "unknown": {}, "keys": {}}
+    for command, reply in zip(commands, replies, strict=True):
+        if isinstance(reply, _OF_CLUSTERS) and not isinstance(reply, redis.exceptions.MasterDownError):
+            return [CLUSTER]
+        if isinstance(reply, redis.exceptions.ReadOnlyError):
+            return [REPLICA]
+        kind = _kind(reply)
+        if kind is not None:
+            found[kind][name_of(command)] = None
+    return [
+        Trouble(reason=_SENTENCES[kind](list(names), "" if all_asked else " and perhaps more"))
+        for kind, names in found.items()
+        if names
+    ]
+
+
+def _kind(reply: object) -> str | None:
+    """Of what kind a refusal is; None for anything that has nothing to do with the user's rights."""
+    said = str(reply)
+    if isinstance(reply, redis.exceptions.NoPermissionError | redis.exceptions.ExecAbortError):
+        # An EXEC that is forbidden is answered as one that cannot be done, with NOPERM in the text.
+        return "forbidden" if "to run" in said else "keys"
+    return "unknown" if isinstance(reply, redis.ResponseError) and said.startswith(_NOT_HERE) else None
+
+
+def name_of(command: Command) -> str:
+    """A command as ACL rules write it, in capitals: `XGROUP|CREATE`."""
+    name = str(command[0])
+    return f"{name}|{command[1]}" if name in _WITH_SUBCOMMANDS else name
+
+
+def grants(names: Iterable[str]) -> str:
+    """The ACL rules that allow these commands."""
+    return " ".join(f"+{name.lower()}" for name in dict.fromkeys(names))
+
+
+def _forbidden(names: Sequence[str], more: str) -> str:
+    shown = f"{', '.join(names)}{more}"
+    return (
+        f"its user may not run {shown}: on the server, say ACL SETUSER USER {grants(names)}. "
+        "See: flowengine help operating"
+    )
+
+
+def _unknown(names: Sequence[str], more: str) -> str:
+    return f"the server does not know {', '.join(names)}{more}, which FlowEngine needs"
+
+
+def _no_keys(_: Sequence[str], __: str) -> str:
+    return "its user has no rights on the keys fe:*: on the server, say ACL SETUSER USER ~fe:*"
+
+
+_SENTENCES: Final = {"forbidden": _forbidden, "unknown": _unknown, "keys": _no_keys}
