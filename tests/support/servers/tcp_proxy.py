@@ -142,6 +142,10 @@ class TcpProxy:
         """Pass on again what has been held up; connections that were to lose something lose it no more."""
         self._in_loop(lambda: self._set_stalled(False))
 
+    def lead_to(self, server_port: int) -> None:
+        """Connections made from now on go to another server; those that there are stay where they are."""
+        self._server_port = server_port
+
     def heal(self) -> None:
         """End every fault: what is marked or silent is cut, so that its client makes a new connection."""
 
