@@ -20,7 +20,15 @@ from flowengine.template.errors import TemplateForbiddenError, TemplateSyntaxErr
 from flowengine.template.field_lookup import look_up
 from flowengine.template.grammar import STATEMENTS_FORBIDDEN, Reading, read_template, variable
 from flowengine.template.json_values import to_text
-from flowengine.template.reference import FATES, PLAIN, Analysis, Reference
+from flowengine.template.reference import (
+    FATES,
+    OF_NODES,
+    PLAIN,
+    SECRET,
+    Analysis,
+    FieldRead,
+    Reference,
+)
 from flowengine.template.sandbox import BUDGET, Sandbox
 from flowengine.template.secret_use import refuse_altered_secrets
 from flowengine.template.simple_templates import Path, read_simple
@@ -61,6 +69,18 @@ def reads_secret(value: JsonValue) -> bool:
 def is_template(text: str) -> bool:
     """Whether the text holds template marks, right or wrong. Quick."""
     return "{{" in text or "{%" in text or "{#" in text
+
+
+def simple_analysis(text: str) -> Analysis | None:
+    """What a template that only reads, and so needs no parser, reads; None for any other. Quick."""
+    simple = read_simple(text)
+    if simple is None:
+        return None
+    paths = [part for part in simple if isinstance(part, Path)]
+    fields = (read for path in paths if (read := path.field_read) is not None)
+    is_sole = len(simple) == 1 and bool(paths)
+    references = [path.reference for path in paths]
+    return _analysis(is_sole, references, fields, _outputs(references), is_simple=True)
 
 
 def analyse(text: str) -> Analysis:
@@ -137,24 +157,28 @@ def _sandbox() -> Sandbox:
 
 @lru_cache(CACHED_TEXTS)
 def _analysed(text: str) -> Analysis:
-    simple = read_simple(text)
-    if simple is None:
-        read = _read(text)
-        references, fields, needed = read.references, read.fields, read.needed
-        is_sole = _is_sole(read.parts)
-    else:
-        paths = [part for part in simple if isinstance(part, Path)]
-        references = [path.reference for path in paths]
-        fields = tuple(dict.fromkeys(found for path in paths if (found := path.field_read) is not None))
-        is_sole = len(simple) == 1 and bool(references)
-        needed = _outputs(references)
+    simple = simple_analysis(text)
+    if simple is not None:
+        return simple
+    read = _read(text)
+    return _analysis(_is_sole(read.parts), read.references, read.fields, read.needed)
+
+
+def _analysis(
+    is_sole: bool,
+    references: Sequence[Reference],
+    fields: Iterable[FieldRead],
+    needed: tuple[str, ...],
+    *,
+    is_simple: bool = False,
+) -> Analysis:
     return Analysis(
         is_template=True,
         is_sole=is_sole,
-        is_simple=simple is not None,
+        is_simple=is_simple,
         nodes=_outputs(references),
-        secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == "secret")),
-        fields=fields,
+        secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == SECRET)),
+        fields=tuple(dict.fromkeys(fields)),
         fates=tuple(dict.fromkeys(item.name for item in references if item.kind in FATES.values())),
         all_fates=any(item.kind in FATES for item in references),
         needed=needed,
@@ -163,7 +187,7 @@ def _analysed(text: str) -> Analysis:
 
 def _outputs(references: Iterable[Reference]) -> tuple[str, ...]:
     """The nodes whose outputs are read, each once."""
-    return tuple(dict.fromkeys(item.name for item in references if item.kind in ("output", "primary")))
+    return tuple(dict.fromkeys(item.name for item in references if item.kind in OF_NODES))
 
 
 def _is_sole(parts: list[nodes.Expr]) -> bool:

@@ -2,7 +2,7 @@
 
 What is not listed is refused, so a new construct of Jinja2 is refused until someone looks at it. The tree is
 rewritten on the way: every root becomes a numbered variable (a template's own names never reach the generated
-code), field access gets a label for messages, and `~`, slices and comparisons become bounded filters.
+code), field access gets a label for messages, and `~`, slices, comparisons and calls become bounded filters.
 Evaluates nothing.
 """
 
@@ -11,16 +11,30 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from jinja2 import nodes
 
-from flowengine.template.errors import TemplateForbiddenError
-from flowengine.template.functions.filters import FILTERS
+from flowengine.template.errors import TemplateEvaluationError, TemplateForbiddenError
+from flowengine.template.functions import argument_checks
+from flowengine.template.functions.all_filters import FILTERS
+from flowengine.template.functions.argument_checks import COMPUTED
+from flowengine.template.functions.calls import FUNCTIONS, GIVEN, as_filter
 from flowengine.template.functions.predicates import TESTS
 from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
-from flowengine.template.reference import ERRORS, FATES, NODES, SECRETS, STATUSES, FieldRead, Reference
+from flowengine.template.reference import (
+    ERRORS,
+    FATES,
+    NODES,
+    OF_NODES,
+    SECRETS,
+    STATUSES,
+    UUID,
+    FieldRead,
+    Reference,
+)
 from flowengine.template.sandbox import COMPARE, CONCATENATE, SLICE
 
 MAX_DEPTH = 24
@@ -31,6 +45,9 @@ STATEMENTS_FORBIDDEN = (
 _LETS_BE_ABSENT = frozenset({"d", "default", "defined", "undefined"})
 """The filters and tests whose value may be a field that does not exist."""
 
+_LETS_ARGUMENTS_BE_ABSENT = frozenset({"coalesce"})
+"""The functions whose arguments may be such fields."""
+
 _NO_NODES = frozenset({NODES, SECRETS, STATUSES, ERRORS})
 """Names that no node has."""
 
@@ -38,7 +55,6 @@ _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _REFUSED: dict[type[nodes.Node], str] = {
-    nodes.Call: "calls are not allowed; use a filter: {{ x.items() }} is {{ x.items }} or {{ x|items }}",
     nodes.Pow: "'**' is not allowed; use a compute node",
     nodes.Tuple: "write a list: [a, b]",
 }
@@ -57,6 +73,7 @@ class Expressions:
         self.needed: dict[str, None] = {}
         """The nodes whose output must be there."""
         self._may_be_absent: list[FieldRead] = []
+        self._calls = 0
         self._depth = 0
 
     def rewrite(self, node: nodes.Expr) -> nodes.Expr:
@@ -74,10 +91,21 @@ class Expressions:
 
     def refer(self, kind: str, name: str) -> nodes.Expr:
         """The variable that stands for this root."""
-        if kind in ("output", "primary"):
+        if kind in OF_NODES:
             self.needed[name] = None
         position = self.references.setdefault(Reference(kind, name), len(self.references))
         return nodes.Name(variable(position), "load")
+
+    def give(self, function: str) -> nodes.Expr:
+        """The variable that stands for what the rendering gives this call of a function, null if nothing.
+
+        Two calls in one template are given different names: each `uuid()` has a value of its own.
+        """
+        self._calls += 1
+        kind = GIVEN.get(function)
+        if kind is None:
+            return nodes.Const(None)
+        return self.refer(kind, str(self._calls) if kind == UUID else "")
 
     def let_be_absent(self, value: nodes.Expr, needed_elsewhere: dict[FieldRead, None]) -> None:
         """Note that this value, which has just been rewritten, may be a field that does not exist."""
@@ -263,11 +291,58 @@ def _conditional(reading: Expressions, node: nodes.CondExpr) -> nodes.Expr:
 
 
 def _filtered(reading: Expressions, node: nodes.Filter) -> nodes.Expr:
-    return _applied(reading, node, FILTERS, "filter")
+    return _applied(reading, node, FILTERS, "filter", argument_checks.check_filter)
 
 
 def _tested(reading: Expressions, node: nodes.Test) -> nodes.Expr:
-    return _applied(reading, node, TESTS, "test")
+    return _applied(reading, node, TESTS, "test", argument_checks.check_test)
+
+
+def _called(reading: Expressions, node: nodes.Call) -> nodes.Expr:
+    name = node.node.name if isinstance(node.node, nodes.Name) else None
+    if name not in FUNCTIONS:
+        called = f"'{name}' cannot be called" if name else "only functions can be called"
+        raise TemplateForbiddenError(
+            f"{called}; there are: {', '.join(f'{each}()' for each in sorted(FUNCTIONS))}. "
+            "All else is a filter: {{ x.items() }} is {{ x.items }} or {{ x|items }}"
+        )
+    _check_arguments(name, FUNCTIONS[name], node, "function", argument_checks.check_function)
+    arguments, before = [], dict(reading.needed)
+    for argument in node.args:
+        needed = dict(reading.fields)
+        arguments.append(reading.rewrite(argument))
+        if name in _LETS_ARGUMENTS_BE_ABSENT:
+            reading.let_be_absent(argument, needed)
+    named = [nodes.Keyword(item.key, reading.rewrite(item.value)) for item in node.kwargs]
+    if name in _LETS_ARGUMENTS_BE_ABSENT:
+        reading.needed = before
+    return nodes.Filter(reading.give(name), as_filter(name), arguments, named, None, None)
+
+
+def _check_arguments(
+    name: str,
+    function: Callable[..., object],
+    node: nodes.Filter | nodes.Test | nodes.Call,
+    kind: str,
+    check: Callable[[str, Mapping[str, Any]], None],
+) -> None:
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        raise TemplateForbiddenError(f"the {kind} '{name}' takes its arguments one by one, without '*'")
+    literals = [_literal(argument) for argument in node.args]
+    try:
+        bound = inspect.signature(function).bind(
+            None, None, *literals, **{str(item.key): _literal(item.value) for item in node.kwargs}
+        )
+    except TypeError as error:
+        raise TemplateForbiddenError(f"the {kind} '{name}': {error}") from error
+    try:
+        check(name, bound.arguments)
+    except TemplateEvaluationError as error:
+        raise TemplateForbiddenError(error.message) from error
+
+
+def _literal(node: nodes.Expr) -> object:
+    return node.value if isinstance(node, nodes.Const) else COMPUTED
 
 
 def _applied(
@@ -275,20 +350,14 @@ def _applied(
     node: nodes.Filter | nodes.Test,
     known: dict[str, Callable[..., object]] | dict[str, Callable[..., bool]],
     kind: str,
+    check: Callable[[str, Mapping[str, Any]], None],
 ) -> nodes.Expr:
     function = known.get(node.name)
     if function is None or node.node is None:
         raise TemplateForbiddenError(
             f"there is no {kind} '{node.name}'; there are: {', '.join(sorted(known))}"
         )
-    if node.dyn_args is not None or node.dyn_kwargs is not None:
-        raise TemplateForbiddenError(f"the {kind} '{node.name}' takes its arguments one by one, without '*'")
-    try:
-        inspect.signature(function).bind(
-            *[None] * (2 + len(node.args)), **{str(item.key): None for item in node.kwargs}
-        )
-    except TypeError as error:
-        raise TemplateForbiddenError(f"the {kind} '{node.name}': {error}") from error
+    _check_arguments(node.name, function, node, kind, check)
     before = dict(reading.needed)
     named = [nodes.Keyword(item.key, reading.rewrite(item.value)) for item in node.kwargs]
     arguments = reading.all(node.args)
@@ -328,6 +397,7 @@ _RULES: dict[type[nodes.Node], Callable[..., nodes.Expr]] = {
     nodes.CondExpr: _conditional,
     nodes.Filter: _filtered,
     nodes.Test: _tested,
+    nodes.Call: _called,
 }
 
 

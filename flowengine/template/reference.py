@@ -1,4 +1,4 @@
-"""What a template reads: outputs of nodes, and secrets. Pure data."""
+"""What a template reads: outputs of nodes, secrets, and what functions are given. Pure data."""
 
 from __future__ import annotations
 
@@ -19,16 +19,36 @@ FATES = {STATUSES: "status", ERRORS: "error"}
 
 FATE_KINDS = frozenset({*FATES, *FATES.values()})
 
-RESERVED_NAMES = frozenset({NODES, SECRETS, STATUSES, ERRORS}) | JINJA_WORDS
-"""Names that mean something in every template, and so can be no node's."""
+ROOTS = frozenset(
+    (
+        *(NODES, SECRETS, STATUSES, ERRORS, "inputs", "vars", "execution", "trigger", "callback_url"),
+        *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
+    )
+)
+"""What templates read besides nodes, or will: those that have no value yet are kept free for it."""
+
+RESERVED_NAMES = ROOTS | JINJA_WORDS
+"""Names that mean something in templates, and so can be no node's.
+
+A function's name is not among them: `{{ range(3) }}` is a call, and `{{ range.result }}` reads a node.
+"""
+
+OUTPUT = "output"
+PRIMARY = "primary"
+SECRET = "secret"
+MOMENT = "moment"
+UUID = "uuid"
+OF_NODES = frozenset((OUTPUT, PRIMARY))
+"""The kinds of references that read a node's output."""
 
 
 class Reference(msgspec.Struct, frozen=True):
     """A root that a template reads.
 
-    `kind` is "output" (a node's whole output), "primary" (`X.result`), "status", "error" (`statuses.X`,
-    `errors.X`) or "secret"; `name` is the node's id or the secret's name. "statuses" and "errors" are those
-    of all nodes upstream, and have no name.
+    `kind` is OUTPUT (a node's whole output), PRIMARY (`X.result`), "status", "error" (`statuses.X`,
+    `errors.X`), SECRET, or what the rendering gives a function: MOMENT (the time of the handler's call) or
+    UUID. `name` is the node's id, the secret's name, or which of the template's calls it is. "statuses" and
+    "errors" are those of all nodes upstream, and have no name.
     """
 
     kind: str

@@ -22,7 +22,7 @@ from flowengine.template.errors import (
     TemplateUndefinedError,
 )
 from flowengine.template.json_values import json_size
-from flowengine.template.reference import FATE_KINDS, Reference
+from flowengine.template.reference import FATE_KINDS, MOMENT, PRIMARY, SECRET, UUID, Reference
 
 
 class Fate(msgspec.Struct, frozen=True):
@@ -39,6 +39,11 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError. It
     is called only with names that a template reads. `fates`: what became of the nodes that the templates ask
     about, or whose output may be missing. `unseen`: nodes that had not ended, which are undefined here.
+
+    `moment`, in milliseconds since 1970, is what `now()` says. `seed` is what `uuid()` is made of, together
+    with the place of the call. The caller gives the same again whenever it renders the config for the same
+    call of the handler, so that what the call sends stays the same. Where both are None, a template that
+    asks for them fails.
     """
 
     outputs: Mapping[str, JsonValue]
@@ -46,6 +51,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Callable[[str], str]
     fates: Mapping[str, Fate] = {}
     unseen: Container[str] = ()
+    moment: int | None = None
+    seed: str | None = None
 
 
 def render(config: JsonValue, scope: Scope, *, max_chars: int, pointer: str = "/config") -> JsonValue:
@@ -84,7 +91,7 @@ def _render(value: JsonValue, scope: Scope, budget: Budget, pointer: str) -> Jso
 
 def _render_text(text: str, scope: Scope, budget: Budget, pointer: str) -> JsonValue:
     try:
-        return _run(compiled(text), scope, budget)
+        return _run(compiled(text), scope, budget, pointer)
     except TemplateError as error:
         error.pointer = pointer
         raise
@@ -98,8 +105,8 @@ def _render_text(text: str, scope: Scope, budget: Budget, pointer: str) -> JsonV
         raise TemplateEvaluationError(f"the expression failed ({reason})", pointer=pointer) from None
 
 
-def _run(program: Program, scope: Scope, budget: Budget) -> JsonValue:
-    values = [_resolve(reference, scope) for reference in program.references]
+def _run(program: Program, scope: Scope, budget: Budget, pointer: str) -> JsonValue:
+    values = [_resolve(reference, scope, pointer) for reference in program.references]
     if program.value is not None:
         value = program.value(values, budget)
         budget.spend_whole(json_size(value, budget.whole_left))
@@ -111,21 +118,35 @@ def _run(program: Program, scope: Scope, budget: Budget) -> JsonValue:
     return "".join(pieces)
 
 
-def _resolve(reference: Reference, scope: Scope) -> object:
+def _resolve(reference: Reference, scope: Scope, pointer: str) -> object:
     name = reference.name
-    if reference.kind == "secret":
-        try:
-            return scope.secrets(name)
-        except LookupError:
-            raise SecretMissingError(
-                f"there is no secret '{name}': set FLOWENGINE_SECRET_{name} (or ..._FILE) for the workers"
-            ) from None
+    if reference.kind == SECRET:
+        return _secret(name, scope)
+    if reference.kind == MOMENT:
+        return _given(scope.moment, "now() and today()")
+    if reference.kind == UUID:
+        return f"{_given(scope.seed, 'uuid()')}\n{pointer}\n{name}"
     if reference.kind in FATE_KINDS:
         return _fate(reference, scope)
     if name not in scope.outputs:
         return StrictUndefined(_no_output(name, scope))
     output = scope.outputs[name]
-    return primary_value(output, scope.primaries.get(name)) if reference.kind == "primary" else output
+    return primary_value(output, scope.primaries.get(name)) if reference.kind == PRIMARY else output
+
+
+def _secret(name: str, scope: Scope) -> str:
+    try:
+        return scope.secrets(name)
+    except LookupError:
+        raise SecretMissingError(
+            f"there is no secret '{name}': set FLOWENGINE_SECRET_{name} (or ..._FILE) for the workers"
+        ) from None
+
+
+def _given(value: int | str | None, function: str) -> int | str:
+    if value is None:
+        raise TemplateEvaluationError(f"{function} cannot be used here: there is no call that they belong to")
+    return value
 
 
 def _fate(reference: Reference, scope: Scope) -> object:

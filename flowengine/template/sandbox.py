@@ -17,8 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from flowengine.template.budget import Budget
 from flowengine.template.errors import TemplateEvaluationError
 from flowengine.template.field_lookup import look_up
+from flowengine.template.functions import all_filters, calls
 from flowengine.template.functions.comparison import compare
-from flowengine.template.functions.filters import FILTERS, TAKES_UNDEFINED
 from flowengine.template.functions.operators import binary, concatenate, take_slice, unary
 from flowengine.template.functions.predicates import TESTS
 from flowengine.template.json_values import to_text
@@ -27,6 +27,7 @@ BUDGET: Final = "budget"
 CONCATENATE: Final = "~"
 SLICE: Final = "[:]"
 COMPARE: Final = "<=>"
+_TAKE_UNDEFINED: Final = all_filters.TAKES_UNDEFINED | frozenset(map(calls.as_filter, calls.TAKES_UNDEFINED))
 
 
 def budget_of(context: Context) -> Budget:
@@ -36,18 +37,26 @@ def budget_of(context: Context) -> Budget:
 
 
 def _with_budget(
-    function: Callable[..., object], *, value_may_be_undefined: bool, arguments_may_be: bool = False
+    function: Callable[..., object], *, value_must_be: bool, arguments_must_be: bool
 ) -> Callable[..., object]:
+    """The function as Jinja2 calls it. What must be there raises UndefinedError where it is not."""
+
     @pass_context
     @wraps(function)
     def call(context: Context, value: object, *arguments: object, **named: object) -> object:
-        checked = () if arguments_may_be else (*arguments, *named.values())
-        for item in checked if value_may_be_undefined else (value, *checked):
-            if isinstance(item, Undefined):
-                str(item)  # raises UndefinedError
+        if value_must_be:
+            _present(value)
+        if arguments_must_be:
+            for item in (*arguments, *named.values()):
+                _present(item)
         return function(budget_of(context), value, *arguments, **named)
 
     return call
+
+
+def _present(value: object) -> None:
+    if isinstance(value, Undefined):
+        str(value)  # raises UndefinedError
 
 
 @pass_context
@@ -72,7 +81,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         self.globals.clear()
         own: dict[str, Callable[..., object]] = {
-            **FILTERS,
+            **all_filters.FILTERS,
+            **{calls.as_filter(name): function for name, function in calls.FUNCTIONS.items()},
             CONCATENATE: concatenate,
             SLICE: take_slice,
             COMPARE: compare,
@@ -80,26 +90,26 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {
             name: _with_budget(
                 function,
-                value_may_be_undefined=name in TAKES_UNDEFINED,
-                arguments_may_be=name in TAKES_UNDEFINED,
+                value_must_be=name not in _TAKE_UNDEFINED,
+                arguments_must_be=name not in _TAKE_UNDEFINED,
             )
             for name, function in own.items()
         }
+        # A test looks at its value itself: `x is defined`.
         self.tests = {
-            name: _with_budget(function, value_may_be_undefined=True) for name, function in TESTS.items()
+            name: _with_budget(function, value_must_be=False, arguments_must_be=True)
+            for name, function in TESTS.items()
         }
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Arithmetic, bounded."""
         for side in (left, right):
-            if isinstance(side, Undefined):
-                str(side)  # raises UndefinedError
+            _present(side)
         return binary(operator, left, right, budget_of(context))
 
     def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
         """A sign, bounded."""
-        if isinstance(arg, Undefined):
-            str(arg)  # raises UndefinedError
+        _present(arg)
         return unary(operator, arg)
 
     def call(self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,11 @@ from jinja2 import nodes
 from flowengine.template.errors import SecretNotAllowedError
 from flowengine.template.reference import SECRETS
 
-FILTERS_FOR_SECRETS: Final = ("d", "default", "tojson", "trim", "urlencode")
+FILTERS_FOR_SECRETS: Final = ("b64encode", "d", "default", "tojson", "trim", "urlencode")
+FUNCTIONS_FOR_SECRETS: Final = ("coalesce",)
+BASE64: Final = "b64encode"
+KEYED: Final = "hmac_sha256"
+"""The filter whose key may be a secret: what it gives is made to be shown, and tells nothing of the key."""
 
 
 def refuse_altered_secrets(tree: nodes.Template) -> None:
@@ -31,8 +35,10 @@ def refuse_altered_secrets(tree: nodes.Template) -> None:
 def _check(node: nodes.Node) -> None:
     if _is_secret(node):
         return
+    if isinstance(node, nodes.Filter) and node.name == BASE64 and _is_spelt(node.node):
+        raise SecretNotAllowedError(_reason(node))
     # By identity: nodes are equal where they are written alike.
-    handed_on = {id(part) for part in _handed_on(node)}
+    handed_on = {id(part) for part in (*_handed_on(node), *_keys(node))}
     for child in node.iter_child_nodes():
         if id(child) in handed_on:
             _check(child)
@@ -55,7 +61,26 @@ def _handed_on(node: nodes.Node) -> Iterable[nodes.Node]:
             return list(node.iter_child_nodes())
         case nodes.Keyword():
             return [node.value]
+        case nodes.Call(node=nodes.Name(name=name)) if name in FUNCTIONS_FOR_SECRETS:
+            return node.args
     return ()
+
+
+def _is_spelt(node: nodes.Node | None) -> bool:
+    """Whether a secret in this expression is written in a way that is not looked for inside base64."""
+    if node is None or not _holds_secret(node):
+        return False
+    spelt = isinstance(node, nodes.List | nodes.Dict) or (
+        isinstance(node, nodes.Filter) and node.name in ("tojson", "urlencode", BASE64)
+    )
+    return spelt or any(_is_spelt(child) for child in node.iter_child_nodes())
+
+
+def _keys(node: nodes.Node) -> list[nodes.Expr]:
+    """The keys of a filter that hides them."""
+    if not isinstance(node, nodes.Filter) or node.name != KEYED:
+        return []
+    return [*node.args, *(named.value for named in node.kwargs if named.key == "key")]
 
 
 def _is_secret(node: nodes.Node) -> bool:
@@ -64,15 +89,24 @@ def _is_secret(node: nodes.Node) -> bool:
 
 
 def _holds_secret(node: nodes.Node) -> bool:
+    """Whether the value of an expression tells of a secret."""
+    hidden = {id(key) for key in _keys(node)}
     return _is_secret(node) or any(
-        _is_secret(inner) for inner in node.find_all((nodes.Getattr, nodes.Getitem))
+        _holds_secret(child)
+        for child in node.iter_child_nodes()
+        if id(child) not in hidden and not (isinstance(child, nodes.Keyword) and id(child.value) in hidden)
     )
 
 
 def _reason(node: nodes.Node) -> str:
-    what = f"the filter '{node.name}'" if isinstance(node, nodes.Filter) else "this expression"
+    what = "this expression"
+    if isinstance(node, nodes.Filter):
+        what = f"the filter '{node.name}'"
+    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Name):
+        what = f"the function '{node.node.name}'"
     return (
         f"{what} would make another text of a secret, which could not be kept out of results and logs: "
         f"write {{{{ {SECRETS}.NAME }}}} alone, in a text or with '~' "
-        f"(filters: {', '.join(FILTERS_FOR_SECRETS)}), and alter it in the handler or service that takes it"
+        f"(filters: {', '.join(FILTERS_FOR_SECRETS)}; as the key of {KEYED}), "
+        "and alter it in the handler or service that takes it"
     )

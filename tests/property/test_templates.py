@@ -10,6 +10,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.template import Scope, TemplateError, analyse, render
 from flowengine.template.budget import Budget
 from flowengine.template.compiling import Program, compile_expressions, compiled
+from flowengine.template.reference import OF_NODES
 from flowengine.template.rendering import primary_value
 
 OUTPUTS: dict[str, JsonValue] = {
@@ -41,6 +42,22 @@ PIECES = st.sampled_from(
         ),
         *("a", "b", "true", "not", "nodes", "secrets", ".result", ".data", ".b", ".items", "._x", '["b"]'),
         *('nodes["a-b"]', 'nodes["a"]', "nodes.a", "secrets.S", "[0]", "[1:]", "|upper", "|default(1)", "~"),
+        *(
+            "now()",
+            "uuid()",
+            "coalesce(a.zz, b)",
+            "range(2)",
+            "|map('b', default=1)",
+            "|select('odd')",
+            "|flatten",
+        ),
+        *(
+            "|regex_search('[a-z]')",
+            "|jmespath('b[0]')",
+            "|pick('b')",
+            " is contains('x')",
+            "|date_add(days=1)",
+        ),
         *(" + 1", " if a else b", " is defined", "(", ")", ",", "text", "{{ a.result }}", "{{ b.data }}"),
     )
 )
@@ -54,7 +71,7 @@ def secret(name: str) -> str:
     return "s3cret"
 
 
-SCOPE = Scope(outputs=OUTPUTS, primaries={"b": "data"}, secrets=secret)
+SCOPE = Scope(outputs=OUTPUTS, primaries={"b": "data"}, secrets=secret, moment=0, seed="e-1-a")
 
 
 @given(SOUP | st.text(max_size=40))
@@ -78,8 +95,8 @@ def outcome(program: Program) -> object:
     """What a program gives: a value, a text, or the message of what is undefined."""
     values: list[object] = []
     for reference in program.references:
-        if reference.kind == "secret":
-            values.append("s3cret" if reference.name == "S" else "")
+        if reference.kind not in OF_NODES:
+            values.append({"secret": "s3cret", "moment": 0}.get(reference.kind, reference.name))
             continue
         output = OUTPUTS.get(reference.name)
         values.append(primary_value(output, "data") if reference.kind == "primary" else output)

@@ -36,7 +36,7 @@ def is_in(budget: Budget, value: object, container: object) -> bool:
         raise TemplateEvaluationError(
             f"'in' looks in text, a list or an object, not in {type_name(container)}"
         )
-    budget.spend_work(_search_cost(budget, value, container))
+    budget.spend_work(search_cost(budget, value, container))
     return value in container  # type: ignore[operator]  # just checked
 
 
@@ -47,7 +47,8 @@ def present(value: object) -> object:
     return value
 
 
-def _search_cost(budget: Budget, value: object, container: object) -> int:
+def search_cost(budget: Budget, value: object, container: object) -> int:
+    """What it takes to look for the value in a text, list or object."""
     if isinstance(container, list) and isinstance(value, str | list | dict):
         return json_size(container, budget.work_left)
     if isinstance(container, dict):
@@ -59,7 +60,7 @@ def _search_cost(budget: Budget, value: object, container: object) -> int:
 
 def _ordered(compared: Callable[[Any, Any], object]) -> Callable[[Budget, object, object], bool]:
     def charged(budget: Budget, left: object, right: object) -> bool:
-        budget.spend_work(_cost(budget, present(left), present(right)))
+        budget.spend_work(comparison_cost(budget, present(left), present(right)))
         return bool(compared(left, right))
 
     return charged
@@ -71,7 +72,7 @@ def _equal(budget: Budget, left: object, right: object) -> bool:
     return _charged_equal(budget, left, right)
 
 
-def _cost(budget: Budget, left: object, right: object) -> int:
+def comparison_cost(budget: Budget, left: object, right: object) -> int:
     """What a walk through both takes at most: the size of the shorter one."""
     if isinstance(left, str) and isinstance(right, str):
         return min(len(left), len(right))

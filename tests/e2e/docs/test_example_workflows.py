@@ -31,6 +31,15 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     },
     "saga": {"report": {"hotel": "completed", "flight": "completed", "reason": "no car in Lisbon"}},
     "retry": {"answer": {"temperature": 20, "asked": "failed", "checked": "assertion_failed"}},
+    "expressions": {
+        "report": {
+            "cities": ["Bergen", "Oslo"],
+            "by_status": [{"status": "open", "total": 25}, {"status": "paid", "total": 45}],
+            "largest": "order 7 of 2026-02-28: 40 EUR",
+            "due": "2026-03-14",
+        },
+        "message": "2 of 3 orders are paid; write to ada@example.com",
+    },
 }
 FAILS_ON_PURPOSE = "saga"
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}

@@ -25,7 +25,15 @@ DOCUMENTS = [
     for place, block in enumerate(file.blocks(suffix))
     if "nodes" in (yaml.safe_load(block) or {})
 ]
-TEMPLATES = [code_of(row[:2]) for row in TOPICS["templates"].rows("template-examples")]
+TEMPLATES = [
+    *(code_of(row[:2]) for row in TOPICS["templates"].rows("template-examples")),
+    *(
+        code_of(row[1:3])
+        for mark in ("template-functions", "template-tests")
+        for row in TOPICS["templates"].rows(mark)
+    ),
+]
+CALLED_AT = 1_772_355_723_004
 
 
 @pytest.mark.parametrize(("name", "document"), DOCUMENTS, ids=[name for name, _ in DOCUMENTS])
@@ -38,10 +46,16 @@ def test_documents_are_valid(name: str, document: str, clone: Path, shell: Shell
 
 @pytest.mark.parametrize(("template", "value"), TEMPLATES, ids=[template for template, _ in TEMPLATES])
 def test_templates_give_what_is_shown(template: str, value: str) -> None:
-    """Over the outputs that the page supposes."""
+    """Over the outputs that the page supposes, in a call at the time that it shows."""
     (outputs,) = map(json.loads, TOPICS["templates"].blocks("json"))
-    scope = Scope(outputs=outputs, primaries={"fetch_user": "data", "my-node": "result"}, secrets=str)
-    given: JsonValue = render(template, scope, max_chars=1000)
+    scope = Scope(
+        outputs=outputs,
+        primaries={"fetch_user": "data", "orders": "data", "my-node": "result"},
+        secrets=str,
+        moment=CALLED_AT,
+        seed="an-execution-1-node",
+    )
+    given: JsonValue = render(template, scope, max_chars=100_000)
     assert given == json.loads(value)
 
 

@@ -61,7 +61,7 @@ def leaking(service: HttpServer) -> dict[str, Any]:
     echo, headers = service.url("/echo"), {"Authorization": f"Bearer {SECRET}"}
     token = {"X-Token": "{{ secrets.TOKEN }}"}
     return workflow(
-        node("error", "test_leak_error", secret=SECRET),
+        node("raised", "test_leak_error", secret=SECRET),
         node("crash", "test_leak_crash", secret=SECRET),
         node("result", "test_leak_result", secret=SECRET),
         same("read", "{{ result.text }}", after=["result"]),
@@ -162,7 +162,7 @@ def test_secret_is_replaced_in_results_and_errors(secret_stack: Stack, ended: En
     assert ended.results["result"]["text"] == "Bearer ***"
     assert ended.results["read"]["result"] == ["Bearer ***"]
     assert ended.results["wrapped"]["result"] == [{"key": '"***"!'}]
-    assert ended.errors["error"]["message"] == "login with *** was refused"
+    assert ended.errors["raised"]["message"] == "login with *** was refused"
     for name in ("crash", "filed_crash"):
         assert "***" in ended.errors[name]["message"]
     assert ended.results["filed"]["data"]["headers"]["x-key"] == "***"

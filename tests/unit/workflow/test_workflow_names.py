@@ -15,7 +15,13 @@ JINJA_WORDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*JINJA_WORDS, "nodes", "secrets", "statuses", "errors"])
+ROOTS = (
+    *("nodes", "secrets", "inputs", "vars", "statuses", "errors", "execution", "trigger", "callback_url"),
+    *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
+)
+
+
+@pytest.mark.parametrize("name", [*JINJA_WORDS, *ROOTS])
 def test_name_that_means_something_in_templates_is_no_id(name: str) -> None:
     """The words of Jinja2's expressions, and what templates read: `{{ not.result }}` reads no node."""
     problem = only(checked(workflow(node(name))))
@@ -24,9 +30,15 @@ def test_name_that_means_something_in_templates_is_no_id(name: str) -> None:
     assert name in document_schema(catalog())["$defs"]["Node"]["properties"]["id"]["not"]["enum"]
 
 
-@pytest.mark.parametrize("name", ["Not", "nots", "self", "loop", "for", "node", "result", "_", "NONE"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Not", "nots", "self", "loop", "for", "node", "result", "_", "NONE", "Item", "items"),
+        *("now", "today", "uuid", "range", "coalesce", "zip", "product", "map", "upper"),
+    ],
+)
 def test_every_other_name_is_an_id_that_templates_can_read(name: str) -> None:
-    """Also words of the statements that templates may not use."""
+    """Also words of the statements that templates may not use, and names of functions and filters."""
     accepted(workflow(node(name)))
     assert analyse(f"{{{{ {name}.result }}}}").nodes == (name,)
 
