@@ -183,13 +183,13 @@ SETTINGS: tuple[Setting, ...] = (
         "FLOWENGINE_MAX_CONFIG_BYTES",
         "limits.max_config_bytes",
         whole(1, 16 * 1024**2),
-        "Bytes of one node's `config` as JSON.",
+        "Bytes of one node's `config` as JSON; `llm_service` may have 65536 in any case.",
     ),
     Setting(
         "FLOWENGINE_MAX_TEMPLATE_CHARS",
         "limits.max_template_chars",
         whole(1, 100_000),
-        "Characters of one string that holds a template.",
+        "Characters of one `{{ ... }}` of a template.",
     ),
     Setting("FLOWENGINE_MAX_BODY_BYTES", "limits.max_body_bytes", whole(1, _GIB), "Bytes of a request body."),
     Setting(

@@ -68,8 +68,8 @@ def _template(limits: Limits) -> Schema:
     return {
         "type": "string",
         "pattern": r"\{\{",
-        "maxLength": limits.max_template_chars,
-        "description": "A template. One whole expression, {{ node.result }}, keeps its value's type.",
+        "description": "A template. One whole expression, {{ node.result }}, keeps its value's type. "
+        f"Each {{{{ ... }}}} has at most {limits.max_template_chars} characters.",
     }
 
 

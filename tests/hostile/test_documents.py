@@ -27,6 +27,12 @@ from tests.support.documents import JsonObject, catalog, node, reading, workflow
 
 Make = Callable[[], bytes]
 
+
+def prompt(place: int, text: str) -> JsonObject:
+    """A node that asks a language model, whose config may be larger."""
+    return node(f"n{place}", handler="llm_service", config={"prompt": text})
+
+
 YAML: dict[str, tuple[Make, str]] = {
     "billion laughs": (lambda: laughs(10), "yaml_anchor"),
     "an alias to itself": (lambda: b"a: &a [*a]", "yaml_anchor"),
@@ -163,9 +169,47 @@ JSON: dict[str, tuple[Make, str]] = {
     "200,000 nodes": (lambda: document(*[1] * 200_000), "too_many_nodes"),
     "an 11 KB config": (lambda: document(reading("a", "x" * 11_000)), "config_too_large"),
     "a 12 MiB config": (lambda: document(reading("a", "x" * (JSON_BYTES - 1000))), "config_too_large"),
-    "a template of 501 characters": (
-        lambda: document(reading("a", "{{ 1 }}" + "x" * 494)),
+    "an expression of 501 characters": (
+        lambda: document(reading("a", "x{{ '" + "x" * 493 + "' }}x")),
         "template_too_long",
+    ),
+    "a hundred expressions in one text, by the thousand": (
+        lambda: document(*[reading(f"n{place}", "{{ zz|d }} x " * 700 + str(place)) for place in range(999)]),
+        "too_many_templates",
+    ),
+    "ten thousand expressions in one prompt": (
+        lambda: document(*[prompt(place, "{{zz|d}}" * 8000 + str(place)) for place in range(50)]),
+        "too_many_templates",
+    ),
+    "prompts of nothing but reads": (
+        lambda: document(*[prompt(place, "{{zz}} " * 9000 + str(place)) for place in range(150)]),
+        "too_many_templates",
+    ),
+    "prompts whose expressions do not end": (
+        lambda: document(*[prompt(place, f"{{{{ '{place}" + "{{'" * 20_000) for place in range(150)]),
+        "template_too_long",
+    ),
+    "prompts of marks of comments": (
+        lambda: document(*[prompt(place, str(place) + "{#" * 30_000) for place in range(150)]),
+        "template_syntax",
+    ),
+    "large regular expressions by the thousand": (
+        lambda: document(
+            *[
+                reading(f"n{place}", f"{{{{ 'x'|regex_search('[\\\\pL\\\\pN]{{50}}{place}') }}}}")
+                for place in range(1000)
+            ]
+        ),
+        "template_forbidden",
+    ),
+    "large queries by the thousand": (
+        lambda: document(
+            *[
+                reading(f"n{place}", f"{{{{ 'x'|jmespath('a{place}.[" + ",".join(["a.b"] * 110) + "]') }}")
+                for place in range(1000)
+            ]
+        ),
+        "too_many_templates",
     ),
     "a template of 12 MiB": (
         lambda: document(reading("a", "{{" * (JSON_BYTES // 2 - 200))),

@@ -12,6 +12,8 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template import Analysis, TemplateError, analyse, is_template
+from flowengine.template.compiling import simple_analysis
+from flowengine.template.expression_length import exceeding
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
@@ -30,6 +32,13 @@ MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 50
 _COMPLEX_FACTOR: Final = 16
+_NEXT_COST: Final = 200
+_NEXT_READ_COST: Final = 8
+_COMPILE_COST: Final = 1000
+_LARGE_COMPILE_COST: Final = 4000
+_COMPILED: Final = re.compile(r"\b(?:regex_|matching\b|jmespath\b)")
+_LARGE: Final = re.compile(r"\\[pP]|\{\d*,?\d\d")
+"""Classes of Unicode and many repetitions, which make a regular expression large."""
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -56,6 +65,16 @@ class Reads(msgspec.Struct, frozen=True):
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
+
+
+class _TooLongError(TemplateError):
+    """One expression of the text is too long to be looked at."""
+
+    code = "template_too_long"
+
+
+class _NotReadError(TemplateError):
+    """There was no work left for the text. That has been reported."""
 
 
 class TemplateCheck:
@@ -140,18 +159,11 @@ class TemplateCheck:
 
     def _judge(self, text: str, node: NodeFields, where: Where, no_secrets: str | None) -> int:
         """Report what is wrong with the text in this place; returns how many problems that makes."""
-        limit = self._limits.max_template_chars
-        if len(text) > limit:
-            message = (
-                f"a templated string has at most {limit} characters (FLOWENGINE_MAX_TEMPLATE_CHARS), "
-                f"this one has {len(text)}: put fixed text into a node of its own"
-            )
-            self._refuse("template_too_long", where, message)
-            return 1
         known = self._known.get(text)
         if known is None:
-            known = self._known[text] = self._looked_up(text)
-            self._pay(text, known, where)
+            known = self._known[text] = self._first_look(text, where)
+        if isinstance(known, _NotReadError):
+            return 1
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
@@ -172,10 +184,31 @@ class TemplateCheck:
             self._refuse_field(missing, where)
         return len(known.missing)
 
-    def _looked_up(self, text: str) -> _Read | TemplateError:
+    def _first_look(self, text: str, where: Where) -> _Read | TemplateError:
+        """What the text reads, or what is wrong with it; its cost is taken from the work that is left.
+
+        A text that may be long is paid for before it is parsed.
+        """
+        limit = self._limits.max_template_chars
+        if len(text) <= limit:
+            known = self._looked_up(text)
+            self._pay(text, where, simple=isinstance(known, _Read) and known.analysis.is_simple)
+            return known
+        length = exceeding(text, limit)
+        if length is not None:
+            self._pay(text, where, simple=True)
+            return _TooLongError(
+                f"one {{{{ ... }}}} has at most {limit} characters (FLOWENGINE_MAX_TEMPLATE_CHARS), "
+                f"this one has {length}; text around it does not count: compute parts of it in a node before"
+            )
+        analysis = simple_analysis(text)
+        self._pay(text, where, simple=analysis is not None)
+        return self._looked_up(text, analysis) if self._work >= 0 else _NotReadError("")
+
+    def _looked_up(self, text: str, analysis: Analysis | None = None) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it wherever it stands."""
         try:
-            analysis = analyse(text)
+            analysis = analysis or analyse(text)
         except TemplateError as error:
             return error
         index = self._links.index
@@ -202,18 +235,21 @@ class TemplateCheck:
             if found is not None:
                 yield found
 
-    def _pay(self, text: str, known: _Read | TemplateError, where: Where) -> None:
+    def _pay(self, text: str, where: Where, *, simple: bool) -> None:
         """Take the cost of analysing the text from the work that is left, and report when none is left."""
-        inside = sum(match.end() - match.start() for match in _EXPRESSION.finditer(text))
-        simple = isinstance(known, _Read) and known.analysis.is_simple
-        self._work -= _TEMPLATE_COST + inside * (1 if simple else _COMPLEX_FACTOR)
+        lengths = [match.end() - match.start() for match in _EXPRESSION.finditer(text)]
+        self._work -= _TEMPLATE_COST + sum(lengths) * (1 if simple else _COMPLEX_FACTOR)
+        self._work -= (len(lengths) - 1) * (_NEXT_READ_COST if simple else _NEXT_COST)
+        if not simple and (compiled := len(_COMPILED.findall(text))):
+            self._work -= compiled * (_LARGE_COMPILE_COST if _LARGE.search(text) else _COMPILE_COST)
         if self._work < 0:
             self._refuse(
                 "too_many_templates",
                 where,
                 f"the different templates of this workflow take more than {MAX_TEMPLATE_WORK} units of work: "
-                f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read; "
-                "those after this one were not checked: split the workflow",
+                f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read, "
+                f"from {_COMPILE_COST} on a regular expression or query; from here on they were not checked: "
+                "split the workflow",
             )
 
     def _refuse(self, code: str, where: Where, message: str) -> None:

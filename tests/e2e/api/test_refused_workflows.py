@@ -105,8 +105,8 @@ INVALID: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "/nodes/0/config",
         "10240",
     ),
-    "template of 501 characters": (
-        workflow(node("a", "aggregate", aggregate_type="list", inputs=["{{ 1 }}" + "x" * 494])),
+    "expression of 501 characters": (
+        workflow(node("a", "aggregate", aggregate_type="list", inputs=["x{{ '" + "x" * 493 + "' }}"])),
         "template_too_long",
         "/nodes/0/config/inputs/0",
         "501",
@@ -237,8 +237,8 @@ def test_other_media_types_are_415(unchanged: Stack, media_type: str | None) -> 
 
 
 def test_limits_are_inclusive(stack: Stack) -> None:
-    """A template of exactly 500 characters is fine."""
-    text = "{{ 1 }}" + "x" * 493
+    """An expression of exactly 500 characters is fine, with text around it."""
+    text = "x" * 3000 + "{{ '" + "x" * 492 + "' }}" + "x" * 3000
     response = stack.client.post(
         "/workflow", json=workflow(node("a", "aggregate", aggregate_type="list", inputs=[text]))
     )
