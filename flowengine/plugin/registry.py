@@ -35,6 +35,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     "data", "content"); None: the output itself, unless it has a `result` of its own. `secrets`: whether the
     config may hold secrets at all; `no_secrets_in` names the fields that may not, because a language model
     reads them. `output_type` is the struct of the output; None: it is not known before the handler has run.
+    `max_config_bytes` is what its config may take where that is more than other configs may.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     secrets: bool = True
     output_type: type[msgspec.Struct] | None = None
     no_secrets_in: tuple[str, ...] = ()
+    max_config_bytes: int = 0
 
 
 def handler(
@@ -58,6 +60,7 @@ def handler(
     secrets: bool = True,
     output: type[msgspec.Struct] | None = None,
     no_secrets_in: tuple[str, ...] = (),
+    max_config_bytes: int = 0,
 ) -> Callable[[FunctionT], FunctionT]:
     """Mark a function as the handler called `name`.
 
@@ -70,7 +73,9 @@ def handler(
     registered at import: a Registry collects marks. `secrets=False` refuses workflows in which the node's
     config reads a secret. `no_secrets_in` refuses secrets in these fields only, unless the operator allows
     secrets in prompts. `output` is the struct of what the function returns: workflows whose templates read
-    a field that it does not have are refused. Raises TypeError when an annotation is missing or is no struct.
+    a field that it does not have are refused. `max_config_bytes` lets the config take more, as JSON, than the
+    10 KB of others (`FLOWENGINE_MAX_CONFIG_BYTES`). Raises TypeError when an annotation is missing or is no
+    struct.
     """
 
     def mark(function: FunctionT) -> FunctionT:
@@ -87,6 +92,7 @@ def handler(
             secrets=secrets,
             output_type=output,
             no_secrets_in=no_secrets_in,
+            max_config_bytes=max_config_bytes,
         )
         setattr(function, _MARK, described)
         return function

@@ -6,6 +6,8 @@ no workflow can send the key elsewhere.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from flowengine.handlers.llm.chat_config import READ_BY_THE_MODEL, LlmConfig
@@ -14,6 +16,9 @@ from flowengine.plugin.context import Context
 from flowengine.plugin.errors import ModelCall
 from flowengine.plugin.registry import handler
 from flowengine.settings.model import LlmSettings
+
+MAX_CONFIG_BYTES: Final = 64 * 1024
+"""A prompt with its instructions and examples is longer than other configs are."""
 
 
 class LlmOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +34,13 @@ class LlmOutput(msgspec.Struct, frozen=True, kw_only=True):
     calls: list[ModelCall]
 
 
-@handler("llm_service", primary="content", no_secrets_in=READ_BY_THE_MODEL, output=LlmOutput)
+@handler(
+    "llm_service",
+    primary="content",
+    no_secrets_in=READ_BY_THE_MODEL,
+    output=LlmOutput,
+    max_config_bytes=MAX_CONFIG_BYTES,
+)
 def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); waits where it is asked too often, retries what may pass."""
     # Imported at the first call, since processes that only validate workflows need no HTTP client.

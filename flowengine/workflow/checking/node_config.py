@@ -14,7 +14,6 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin.literal_check import ChecksConfig, LiteralCheck
-from flowengine.settings import Limits
 from flowengine.template import is_template
 from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
@@ -30,19 +29,19 @@ _TEXT_NOT_TAKEN: Final = (
 )
 
 
-def encode_config(config: JsonObject, pointer: str, limits: Limits, report: Report) -> bytes | None:
+def encode_config(config: JsonObject, pointer: str, max_bytes: int, report: Report) -> bytes | None:
     """The config as JSON; None, which is reported, where it cannot be written as JSON or is too large."""
     try:
         encoded = encode(config)
     except UnencodableError as error:
         report.add("invalid_config", pointer, f"the config cannot be written as JSON: {error}")
         return None
-    if len(encoded) <= limits.max_config_bytes:
+    if len(encoded) <= max_bytes:
         return encoded
     report.add(
         "config_too_large",
         pointer,
-        f"the config takes {len(encoded)} bytes of JSON, the limit is {limits.max_config_bytes} "
+        f"the config takes {len(encoded)} bytes of JSON, the limit is {max_bytes} "
         "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
     )
     return None

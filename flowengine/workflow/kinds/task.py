@@ -51,7 +51,8 @@ def compile_task(
     pointer = pointer_to(node.pointer, "config")
     handler = _handler(node, task, document.registry, report)
     config = task.config
-    encoded = None if config is None else encode_config(config, pointer, document.limits, report)
+    max_bytes = max(document.limits.max_config_bytes, 0 if handler is None else handler.max_config_bytes)
+    encoded = None if config is None else encode_config(config, pointer, max_bytes, report)
     if config is None or encoded is None:
         return None
     secret_rule = _secret_rule(handler, document.limits)

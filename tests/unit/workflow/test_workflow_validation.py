@@ -13,6 +13,7 @@ from flowengine.settings import Limits
 from flowengine.workflow import check
 from flowengine.workflow.checking.problem_report import MAX_PROBLEMS
 from tests.support.documents import (
+    JsonObject,
     accepted,
     catalog,
     checked,
@@ -205,7 +206,12 @@ nodes:
         ),
         (workflow(reading("a", {"x": ["{{"]})), "template_syntax", "/nodes/0/config/input/x/0", "line 1"),
         (workflow(reading("a", "{% if x %}")), "template_forbidden", "/nodes/0/config/input", "{% ... %}"),
-        (workflow(reading("a", "{{ 'x'.upper() }}")), "template_forbidden", "/nodes/0/config/input", "calls"),
+        (
+            workflow(reading("a", "{{ 'x'.upper() }}")),
+            "template_forbidden",
+            "/nodes/0/config/input",
+            "a filter",
+        ),
     ],
 )
 def test_each_problem_has_a_code_a_place_and_advice(
@@ -244,7 +250,8 @@ def test_limits_are_named_with_the_figure() -> None:
     assert config.code == "config_too_large"
     assert "10240 (FLOWENGINE_MAX_CONFIG_BYTES)" in config.message
     assert "110" in config.message
-    template = only(checked(workflow(node("a"), reading("b", "{{ a.result }}" + "x" * 487, "a"))))
+    long = "before {{ a.result }}, {{ a.result ~ '" + "x" * 482 + "' }} after"
+    template = only(checked(workflow(node("a"), reading("b", long, "a"))))
     assert template.code == "template_too_long"
     assert "500 characters (FLOWENGINE_MAX_TEMPLATE_CHARS)" in template.message
     assert "501" in template.message
@@ -254,12 +261,50 @@ def test_limits_are_named_with_the_figure() -> None:
 
 
 def test_what_is_just_within_the_limits_is_accepted() -> None:
-    """1000 nodes, a template of 500 characters, a long text without marks."""
+    """1000 nodes, an expression of 500 characters, a long text with and without marks."""
     accepted(workflow(*[node(f"n{place}") for place in range(1000)]))
-    accepted(workflow(node("a"), reading("b", "{{ a.result }}" + "x" * 486, "a")))
+    accepted(workflow(node("a"), reading("b", "{{ a.result ~ '" + "x" * 481 + "' }}", "a")))
+    accepted(workflow(node("a"), reading("b", "x" * 4000 + "{{ a.result|upper }}" + "x" * 5000, "a")))
     accepted(workflow(reading("a", "x" * 10_000)))
     accepted(workflow(node("a"), description="x" * 10_000))
     accepted(workflow(node("a", timeout_seconds=1), node("b", timeout_seconds=3600), name="x" * 200))
+
+
+def test_handler_may_declare_a_larger_config() -> None:
+    """A prompt of 64 KiB is right, one of more is not; a larger setting holds for all."""
+
+    def asking(chars: int) -> JsonObject:
+        return workflow(node("a", handler="llm_service", config={"prompt": "x" * chars}))
+
+    accepted(asking(65_536 - len('{"prompt":""}')))
+    problem = only(checked(asking(65_537 - len('{"prompt":""}'))))
+    assert problem.code == "config_too_large"
+    assert "65537 bytes of JSON, the limit is 65536 (FLOWENGINE_MAX_CONFIG_BYTES)" in problem.message
+    assert checked(asking(100_000), Limits(max_config_bytes=200_000)).problems == ()
+    assert checked(asking(60_000), Limits(max_config_bytes=5000)).problems == ()
+
+
+def test_long_prompt_may_hold_expressions() -> None:
+    """3,000 characters with one placeholder, and a prompt full of them: each is counted for itself."""
+    for prompt in ("x" * 3000 + "{{ a.result }}", "{{ a.result|upper }} and then " * 300):
+        asking = node("b", "a", handler="llm_service", config={"prompt": prompt})
+        accepted(workflow(node("a"), asking))
+
+
+def test_every_text_with_a_long_expression_is_named() -> None:
+    """Also one that is nowhere a template, and one that stands in several places."""
+    long = "{{ '" + "x" * 500 + "' }}"
+    nodes = [
+        reading("a", ["fine {{ 1 }}" + "y" * 600, long]),
+        reading("b", long),
+        reading("c", "{{ " + "(" * 600),
+    ]
+    problems = checked(workflow(*nodes)).problems
+    assert [(problem.code, problem.pointer) for problem in problems] == [
+        ("template_too_long", "/nodes/0/config/input/1"),
+        ("template_too_long", "/nodes/1/config/input"),
+        ("template_too_long", "/nodes/2/config/input"),
+    ]
 
 
 def test_problems_beyond_a_number_are_counted() -> None:
