@@ -37,7 +37,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `when`: the condition under which it runs, a template. `sees`: the nodes of which its templates read what
     became of them. `unseen`: those that they name and that had not ended when the task was sent.
     `tries_once`: the engine tries again if it fails, so that the handler must not. `answered` is the number
-    in its idempotency key.
+    in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
+    when a task with this key was first sent. 0: it is not known.
     """
 
     execution: str
@@ -55,6 +56,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unseen: tuple[str, ...] = ()
     tries_once: bool = False
     answered: int = 0
+    moment: int = 0
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ class NodeRecord(
         "since": "c",
         "until": "v",
         "answered": "i",
+        "moment": "m",
     },
 ):
     """One node: the field `state` of its key.
@@ -69,7 +70,8 @@ class NodeRecord(
     towards the execution's limit. Of a node that is tried again, `tried` counts its tries since it was reset,
     and `since` is when the first of them was sent; a waiting one is tried again at `until`. `answered` goes
     up after a failure that is certain to be the end of what was asked, and when a completed node is reset: it
-    is the number in the idempotency key.
+    is the number in the idempotency key. `moment` is when a task with this key was first sent, where that was
+    before `queued_at` (see `first_sent`): whatever leaves `answered` as it is keeps it.
     """
 
     status: StoredNodeStatus = "pending"
@@ -91,6 +93,7 @@ class NodeRecord(
     since: int = 0
     until: int | None = None
     answered: int = 0
+    moment: int | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -108,6 +111,11 @@ def attempt_of(record: NodeRecord) -> Attempt:
     return Attempt(record.queued_at, record.started_at, record.finished_at, record.delivery, record.error)
 
 
+def first_sent(record: NodeRecord) -> int | None:
+    """When a task with this idempotency key was first sent, of a node whose task has been sent."""
+    return record.queued_at if record.moment is None else record.moment
+
+
 def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
     """A node in another status, of which no attempt is known: its numbers stay."""
     return NodeRecord(
@@ -117,6 +125,7 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
         run=record.run,
         when=record.when,
         answered=record.answered,
+        moment=record.moment,
     )
 
 

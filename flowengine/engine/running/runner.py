@@ -218,6 +218,8 @@ class Runner:
             secrets=self._secrets.lookup,
             fates={node: _fate(record) for node, record in start.fates.items()},
             unseen=task.unseen,
+            moment=task.moment or start.now,
+            seed=_idempotency_key(task),
         )
 
     def _is_true(self, when: str, scope: Scope) -> bool:
@@ -256,7 +258,7 @@ class Runner:
             attempt=task.attempt,
             delivery=delivery,
             deadline=deadline,
-            idempotency_key=f"{task.execution}-{task.answered + 1}-{task.node}",
+            idempotency_key=_idempotency_key(task),
             correlation_id=task.correlation_id,
             tries_once=task.tries_once,
             logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
@@ -341,6 +343,10 @@ def _encoded(output: object) -> bytes:
         raise
     except BaseException as error:
         raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
+
+
+def _idempotency_key(task: RunNode) -> str:
+    return f"{task.execution}-{task.answered + 1}-{task.node}"
 
 
 def _retry_after_ms(wait_s: float | None) -> int | None:

@@ -10,7 +10,7 @@ import msgspec
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
-from flowengine.execution.records import NodeRecord
+from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of, weight_of
@@ -48,7 +48,7 @@ def dispatch(
 
 
 def dispatch_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
-    """Send the task of a queued node anew, because the message is gone: the same attempt."""
+    """Send the task of a queued node anew, because the message is gone: the same attempt and moment."""
     forget = ForgetStart(plan.nodes[position].id, record.run, record.dispatch)
     again = _send(plan, position, record, run, now, "dispatch_again", record.attempt, record.unseen)
     return (forget, *again)
@@ -93,6 +93,7 @@ def _send(
         tried=record.tried + (step != "dispatch_again") if retries else 0,
         since=(record.since or now) if retries else 0,
         answered=record.answered,
+        moment=first_sent(record) if step == "dispatch_again" else record.moment,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:
@@ -120,6 +121,7 @@ def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -
         when=policy.when if queued.tried <= 1 else None,
         tries_once=policy.retry is not None,
         answered=queued.answered,
+        moment=first_sent(queued) or 0,
         sees=tuple([plan.nodes[read].id for read in policy.sees if read not in queued.unseen]),
         unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
     )

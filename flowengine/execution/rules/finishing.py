@@ -12,7 +12,7 @@ from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened
 from flowengine.execution.error_codes import INTERNAL_ERROR
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback, NextTry
-from flowengine.execution.records import Control, NodeError, NodeRecord, attempt_of
+from flowengine.execution.records import Control, NodeError, NodeRecord, attempt_of, first_sent
 from flowengine.execution.reports import (
     Completed,
     Failed,
@@ -156,7 +156,9 @@ def _fail(position: int, grounds: Grounds, callback: Callback, failed: Failed) -
     policy = grounds.plan.policy(position)
     before = grounds.records(callback.node)
     ended = _ended(before, callback, now)
-    ended = replace(ended, answered=before.answered + is_answered(failed.error))
+    answered = is_answered(failed.error)
+    moment = None if answered else first_sent(before)
+    ended = replace(ended, answered=before.answered + answered, moment=moment)
     again = next_try(policy, before, callback, failed, now)
     if isinstance(again, Pause):
         return _wait(

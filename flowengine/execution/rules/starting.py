@@ -96,7 +96,10 @@ def _reset(node: str, before: NodeRecord, run: int) -> Write:
     """The node becomes pending in this run: its numbers and its attempts stay, a result goes."""
     completed = counts_as_success(before.status)
     pending = replace(
-        carried_on(before, after(before.status, "reset")), run=run, answered=before.answered + completed
+        carried_on(before, after(before.status, "reset")),
+        run=run,
+        answered=before.answered + completed,
+        moment=None if completed else before.moment,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     return Write(node, pending, anew=completed, kept=kept)

@@ -459,8 +459,13 @@ ATTEMPTS: Final = (
     ),
     _finishing(
         "an answered failure asks for something else the next time",
-        "answered=before.answered + is_answered(failed.error)",
-        "answered=before.answered",
+        "answered=before.answered + answered,",
+        "answered=before.answered,",
+    ),
+    _finishing(
+        "a failure whose outcome is unknown keeps the moment",
+        "moment = None if answered else first_sent(before)",
+        "moment = None",
     ),
     _failing(
         "a code may leave unknown what became of a try",

@@ -8,6 +8,7 @@ from tests.fault.mutations.mutant import GRAPHS, WORKER, Mutant
 
 START: Final = ("tests/unit/engine/test_orchestrator.py",)
 SWEEP: Final = ("tests/unit/engine/test_sweep.py",)
+RENDERING: Final = ("tests/unit/engine/test_runner_rendering.py",)
 STARTS: Final = ("tests/unit/engine/test_starts.py",)
 TIMER_LOOP: Final = ("tests/unit/engine/test_timer_loop.py",)
 FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)
@@ -18,6 +19,20 @@ def _in(module: str) -> str:
 
 
 MUTANTS: Final = (
+    Mutant(
+        "a worker renders with the moment of the task",
+        _in("running/runner"),
+        "moment=task.moment or start.now",
+        "moment=start.now",
+        tests=RENDERING,
+    ),
+    Mutant(
+        "a worker renders with the seed of the idempotency key",
+        _in("running/runner"),
+        "seed=_idempotency_key(task)",
+        'seed=f"{_idempotency_key(task)}-{start.now}"',
+        tests=RENDERING,
+    ),
     Mutant(
         "a batch decides on what its earlier decisions have changed",
         _in("advancing/callback_batch"),

@@ -140,6 +140,18 @@ DISPATCHING: Final = (
         '"dispatch_again", record.attempt + 1, record.unseen)',
     ),
     _dispatching(
+        "a task that is sent again keeps its moment",
+        'moment=first_sent(record) if step == "dispatch_again" else record.moment,',
+        "moment=record.moment,",
+        RULES,
+    ),
+    _dispatching(
+        "a try with the same idempotency key keeps its moment",
+        'moment=first_sent(record) if step == "dispatch_again" else record.moment,',
+        'moment=first_sent(record) if step == "dispatch_again" else None,',
+        RULES,
+    ),
+    _dispatching(
         "what a vanished message has begun is taken back",
         "return (forget, *again)",
         "return again",
@@ -247,13 +259,18 @@ STARTING: Final = (
     ),
     _starting(
         "a retry names its run",
-        "run=run, answered=before.answered + completed",
-        "answered=before.answered + completed",
+        "        run=run,\n        answered=before.answered + completed,\n",
+        "        answered=before.answered + completed,\n",
     ),
     _starting(
         "a completed node that is reset asks anew",
-        "run=run, answered=before.answered + completed",
-        "run=run",
+        "        answered=before.answered + completed,\n",
+        "        answered=before.answered,\n",
+    ),
+    _starting(
+        "a completed node that is reset has a new moment",
+        "moment=None if completed else before.moment,",
+        "moment=before.moment,",
     ),
     _starting(
         "a retry leaves alone what it does not reset",

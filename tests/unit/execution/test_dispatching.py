@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from flowengine.execution.changes import ForgetStart
 from flowengine.execution.events import Event
@@ -16,6 +17,7 @@ from flowengine.execution.rules.dispatching import (
     dispatch,
     dispatch_again,
     fits,
+    try_again,
 )
 from flowengine.execution.status import IllegalStepError, StoredNodeStatus
 from flowengine.execution.work import weight_of
@@ -47,8 +49,31 @@ def test_a_message_that_vanished_is_sent_again_as_the_same_attempt() -> None:
     changes = dispatch_again(PLAN, 3, seen, RUN, NOW)
     (one,) = sent(changes)
     assert (one.task.attempt, one.task.dispatch, one.task.run) == (3, 8, 5)
-    assert one.record == NodeRecord(status="queued", attempt=3, dispatch=8, queued_at=NOW, run=5)
+    assert one.record == NodeRecord(
+        status="queued", attempt=3, dispatch=8, queued_at=NOW, run=5, moment=NOW - 500
+    )
     assert events(changes) == [Event("node_queued", NOW, "d", 3, 8)]
+
+
+@pytest.mark.proves("call-repeated")
+def test_moment_is_when_the_first_task_of_a_run_was_sent() -> None:
+    """What the vanished task may have sent to a service is sent again; what a later run sends is new."""
+    (first,) = sent(dispatch(PLAN, 3, NodeRecord(run=5), RUN, NOW))
+    (second,) = sent(dispatch_again(PLAN, 3, first.record, RUN, NOW + 700))
+    (third,) = sent(dispatch_again(PLAN, 3, second.record, RUN, NOW + 900))
+    (later,) = sent(dispatch(PLAN, 3, NodeRecord(run=6), RUN, NOW + 5000))
+    assert [each.task.moment for each in (first, second, third, later)] == [NOW, NOW, NOW, NOW + 5000]
+    assert [each.record.queued_at for each in (first, second, third)] == [NOW, NOW + 700, NOW + 900]
+
+
+@pytest.mark.proves("call-repeated")
+def test_try_with_the_same_idempotency_key_has_the_same_moment() -> None:
+    """As the record says that waits for it, or that was reset: it has one if the key has stayed."""
+    waiting = NodeRecord(status="waiting", attempt=1, dispatch=1, queued_at=NOW - 900, moment=NOW - 900)
+    (again,) = sent(try_again(PLAN, 3, waiting, RUN, NOW))
+    (anew,) = sent(try_again(PLAN, 3, replace(waiting, moment=None, answered=1), RUN, NOW))
+    (later,) = sent(dispatch(PLAN, 3, NodeRecord(run=2, moment=NOW - 900), RUN, NOW))
+    assert [each.task.moment for each in (again, anew, later)] == [NOW - 900, NOW, NOW - 900]
 
 
 def test_what_the_vanished_message_may_have_begun_is_taken_back() -> None:

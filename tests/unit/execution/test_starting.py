@@ -222,11 +222,12 @@ def test_the_attempt_before_is_kept() -> None:
 
 
 def test_what_has_completed_asks_anew_once_it_is_reset() -> None:
-    """Its idempotency key is another one then; that of a failed one goes by how it failed."""
+    """Its idempotency key is another one then, and its moment; those of a failed one go by how it failed."""
     plan = plan_of({"a": (), "b": ("a",)}, says={"b": Says("all_done")})
     stored = {
-        "a": NodeRecord(status="failed", attempt=1, dispatch=1, error=BROKEN, answered=1),
-        "b": NodeRecord(status="completed", attempt=1, dispatch=1, answered=4),
+        "a": NodeRecord(status="failed", attempt=1, dispatch=1, error=BROKEN, answered=1, moment=3),
+        "b": NodeRecord(status="completed", attempt=1, dispatch=1, answered=4, moment=3),
     }
     changes = retry_failed("x", plan, execution("failed", 1), stored, "t", NOW)
-    assert {node: record.answered for node, record in written(changes).items()} == {"a": 1, "b": 5}
+    reset = {node: (record.answered, record.moment) for node, record in written(changes).items()}
+    assert reset == {"a": (1, 3), "b": (5, None)}

@@ -421,14 +421,16 @@ def test_a_failure_is_tolerated_once_its_tries_are_used_up() -> None:
     ],
 )
 def test_a_failure_whose_outcome_is_unknown_keeps_the_idempotency_key(what: Failed, answered: bool) -> None:
-    """The service may have done it all the same, and can tell by the key."""
+    """The service may have done it all the same, and can tell by the key; so it is told the same time."""
     assert is_answered(what.error) == answered
     world = World(ONE, {"a": Policy(retry=Retry(only=("all",)))})
     world.trigger()
+    moment = world.tasks["a"].moment
     world.report("a", what)
     assert world.records["a"].answered == answered
     world.pass_pauses()
     assert world.tasks["a"].answered == answered
+    assert (world.tasks["a"].moment == moment) is not answered
     world.fail("a")
     assert world.records["a"].answered == answered + 1
 

@@ -267,6 +267,23 @@ def test_a_run_in_which_a_node_was_not_tried_keeps_no_attempt_of_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("record", "moment"),
+    [
+        (msgspec.structs.replace(COMPLETED, queued_at=5, moment=3), None),
+        (msgspec.structs.replace(BROKEN_ONE, queued_at=5, moment=3), 3),
+        (msgspec.structs.replace(BROKEN_ONE, queued_at=5, answered=1), None),
+    ],
+)
+def test_a_node_that_begins_again_keeps_its_moment_with_its_key(
+    record: NodeRecord, moment: int | None
+) -> None:
+    """A failed one says by its moment whether its key has stayed; a completed one has a new key."""
+    plan = plan_of({"a": (), "b": ("a",)})
+    changes = retry_failed("x", plan, ENDED, {"a": BROKEN_ONE, "b": record}, "t", NOW)
+    assert written(changes)["b"].moment == moment
+
+
+@pytest.mark.parametrize(
     ("record", "answered"),
     [(COMPLETED, 1), (BROKEN_ONE, 0), (LEFT_OUT, 0)],
 )
