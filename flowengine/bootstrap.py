@@ -21,6 +21,7 @@ from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
+from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.server_checks.start_check import StartCheck
 
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
     import redis
 
     from flowengine.broker.broker import StreamsBroker
-    from flowengine.broker.policy import Policies
+    from flowengine.broker.policy import KnownHandlers, Policies
+    from flowengine.engine.held import Sink
+    from flowengine.execution.messages import Payload
     from flowengine.handlers.secrets.redaction import Secrets
     from flowengine.plugin import Registry
+    from flowengine.store.encode_changes import Post
 
 DOTENV = Path(".env")
 
@@ -63,19 +67,40 @@ def open_redis(settings: Settings) -> redis.Redis:
         raise SettingsError(f"REDIS_URL: {error}") from error
 
 
-def build_state(settings: Settings) -> RedisSweepState:
-    """State in Redis, with connections of its own."""
-    return RedisSweepState(open_redis(settings), post, settings)
+def posting_to(owner: str) -> Post:
+    """What sends messages to the queues that an execution has of its own, or to the common ones."""
+    if not owner:
+        return post
+
+    def post_to_own(sink: Sink, queue: str, message: Payload, partition: str) -> None:
+        post(sink, queue, message, partition, owner)
+
+    return post_to_own
 
 
-def build_executions(settings: Settings, registry: Registry) -> StoredExecutions:
-    """Executions as the API and the tool see them.
+def build_state(settings: Settings, *, owner: str = "") -> RedisSweepState:
+    """State in Redis, with connections of its own. `owner`: the execution whose own queues it uses."""
+    return RedisSweepState(open_redis(settings), posting_to(owner), settings, owner=owner)
+
+
+def queues_of(registry: Registry) -> tuple[str, ...]:
+    """The queues of a stack with these handlers."""
+    return (ORCHESTRATOR_QUEUE, *sorted({item.queue for item in registry}))
+
+
+def build_own_queues(settings: Settings, *, owner: str = "") -> RedisOwnQueues:
+    """What sees to the queues that executions have of their own, with connections of its own."""
+    return RedisOwnQueues(build_state(settings, owner=owner))
+
+
+def build_executions(settings: Settings, registry: Registry, *, owner: str = "") -> StoredExecutions:
+    """Executions as the API and the tool see them. With an `owner`, only that one, on queues of its own.
 
     Raises SettingsError if Redis answers and cannot be worked on, or holds state of another version. If it
     does not answer, that is checked before the first use.
     """
-    state = build_state(settings)
-    queues = (ORCHESTRATOR_QUEUE, *sorted({item.queue for item in registry}))
+    state = build_state(settings, owner=owner)
+    queues = queues_of(registry)
     api_state = RedisApiState(state, check=StartCheck(state, "api"))
     with contextlib.suppress(StoreUnavailableError):
         try:
@@ -85,7 +110,14 @@ def build_executions(settings: Settings, registry: Registry) -> StoredExecutions
     return StoredExecutions(api_state, Health(state, queues))
 
 
-def build_broker(settings: Settings, policies: Policies, timing: Timing = TIMING) -> StreamsBroker:
+def build_broker(
+    settings: Settings,
+    policies: Policies,
+    timing: Timing = TIMING,
+    *,
+    owner: str = "",
+    known: KnownHandlers | None = None,
+) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
 
@@ -95,4 +127,6 @@ def build_broker(settings: Settings, policies: Policies, timing: Timing = TIMING
         max_deliveries=settings.max_deliveries,
         policies=policies,
         timing=timing,
+        owner=owner,
+        known=known,
     )

@@ -1,4 +1,8 @@
-"""What the queues are called, and where Redis keeps their messages. Pure."""
+"""What the queues are called, and where Redis keeps their messages. Pure.
+
+The messages of one execution may have queues of its own, which only its own processes serve: `owner` is that
+execution's id then, and empty for the common queues.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +29,49 @@ def partition_prefix(partition: str) -> str:
     return f"fe:{{{partition}}}:" if partition else "fe:"
 
 
-def stream_key(queue: str, partition: str = "") -> str:
+def owned(name: str, owner: str) -> str:
+    """A name of one execution's own; the name itself where nobody owns it."""
+    return f"{name}@{owner}" if owner else name
+
+
+def stream_key(queue: str, partition: str = "", owner: str = "") -> str:
     """The stream that holds a queue's messages."""
-    return f"{partition_prefix(partition)}q:{queue}"
+    return f"{partition_prefix(partition)}q:{owned(queue, owner)}"
 
 
 def dead_letter_key(queue: str, partition: str = "") -> str:
-    """The stream that holds a queue's dead letters."""
+    """The stream that holds a queue's dead letters, those of executions' own queues included."""
     return f"{partition_prefix(partition)}q:{queue}:dead"
 
 
-def later_key(queue: str, partition: str = "") -> str:
+def later_key(queue: str, partition: str = "", owner: str = "") -> str:
     """The stream that holds those of a queue's messages that no process has understood yet."""
-    return f"{partition_prefix(partition)}q:{queue}:later"
+    return f"{stream_key(queue, partition, owner)}:later"
+
+
+def handler_line(queue: str, handler: str) -> str:
+    """The line beside a queue in which tasks wait for a worker that knows their handler.
+
+    It has a stream as a queue has, and the same group.
+    """
+    return f"{queue}:handler:{handler}"
+
+
+def is_at(line: str, queue: str) -> bool:
+    """Whether a line is this queue, or one beside it."""
+    return line == queue or line.startswith(f"{queue}:handler:")
+
+
+def handlers_key(queue: str, partition: str = "", owner: str = "") -> str:
+    """The sorted set of the handlers that have a line beside a queue, by when a worker last knew them."""
+    return f"{partition_prefix(partition)}handlers:{owned(queue, owner)}"
+
+
+def moved_key(queue: str, partition: str = "", owner: str = "") -> str:
+    """The string that says when messages that had waited elsewhere were last moved into a queue."""
+    return f"{partition_prefix(partition)}moved:{owned(queue, owner)}"
+
+
+def own_queues_key(partition: str = "") -> str:
+    """The sorted set of the queues that executions have of their own, by the end of their leases."""
+    return f"{partition_prefix(partition)}own"

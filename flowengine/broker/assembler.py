@@ -46,9 +46,10 @@ class Assembled(msgspec.Struct, frozen=True):
 class Assembler:
     """Makes the deliveries of one queue.
 
-    `understood`: the engine messages that this process can deal with. `release` is called with entries
-    whose leases need not be kept any more, `hand_back_part` with those of a delivery that have not begun.
-    `stream` is the queue's key, `consumer` the name in which entries are held.
+    `understood`: the engine messages that this process can deal with. `release` is called with entries whose
+    leases need not be kept any more, `hand_back_part` with those of a delivery that have not begun. `stream`
+    is the key of what the entries come from, `consumer` the name in which they are held. `line`: they come
+    from a line beside the queue. `pass_on` is called with entries whose handlers the process does not know.
     """
 
     def __init__(
@@ -63,8 +64,12 @@ class Assembler:
         stream: str,
         threads: Callable[[], int] = lambda: 1,
         consumer: str = "",
+        line: str = "",
+        pass_on: Callable[[Delivery, Sequence[int]], None] | None = None,
     ) -> None:
         self._queue = queue
+        self._line = line or queue
+        self._pass_on = pass_on
         self._threads = threads
         self._consumer = consumer
         self._policies = policies
@@ -180,4 +185,6 @@ class Assembler:
             hand_back_part=self._hand_back_part,
             stream=self._stream,
             consumer=self._consumer,
+            line=self._line,
+            pass_on=self._pass_on,
         )

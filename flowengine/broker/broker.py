@@ -35,7 +35,9 @@ from flowengine.broker.errors import (
 from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.leases.hand_back import hand_back_part, hand_back_unstarted
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
-from flowengine.broker.policy import Policies
+from flowengine.broker.leases.own_queues import keep_own_queue
+from flowengine.broker.policy import KnownHandlers, Policies
+from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.set_aside.put_off import PutOffMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.dramatiq_messages import encode_message
@@ -55,8 +57,9 @@ class StreamsBroker(dramatiq.Broker):
 
     `connect` makes clients that do not retry by themselves. `policies` names the engine's actors, whose
     messages only their receipts acknowledge. A message stays with a silent process for `lease_s`, and is
-    delivered at most `max_deliveries` times if its policy limits that. `readable` are the payload fields
-    of the versions that this process reads.
+    delivered at most `max_deliveries` times if its policy limits that. `readable` are the payload fields of
+    the versions that this process reads. `known` says which handlers it knows: without, no task is passed on
+    to another. With an `owner`, its queues are those that this execution has of its own.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class StreamsBroker(dramatiq.Broker):
         max_deliveries: int = 3,
         consumer_name: str | None = None,
         partition: str = "",
+        owner: str = "",
+        known: KnownHandlers | None = None,
         readable: frozenset[bytes] = READABLE_PAYLOADS,
         timing: Timing = TIMING,
         middleware: Iterable[Middleware] = (),
@@ -80,6 +85,9 @@ class StreamsBroker(dramatiq.Broker):
         self._lease_ms = max(1, int(lease_s * 1000))
         self._consumer_name = consumer_name or _unique_name()
         self._partition = partition
+        self._owner = owner
+        self._known = known
+        self._lines: HandlerLines | None = None
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
@@ -133,6 +141,15 @@ class StreamsBroker(dramatiq.Broker):
         """Hand back payloads of a running message that have not begun: at once, and uncounted."""
         hand_back_part(self.group, delivery, entries)
 
+    def pass_on(self, delivery: Delivery, entries: Sequence[int]) -> None:
+        """Leave payloads of a running message to processes that know their handlers: uncounted.
+
+        Raises StoreUnavailableError, and TypeError if this broker does not know which handlers there are.
+        """
+        if self.handler_lines is None:
+            raise TypeError("this broker was not told which handlers its process knows")
+        self.handler_lines.pass_on(delivery, entries)
+
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> StreamsConsumer:
         """A consumer of a declared queue. Ignores `prefetch` and `timeout`: see `HeldMessages`."""
         if queue_name not in self.queues:
@@ -181,8 +198,11 @@ class StreamsBroker(dramatiq.Broker):
     # -- for tests and operators
 
     def flush(self, queue_name: str) -> None:
-        """Drop every message of a queue, delivered or not, put off or not."""
-        self.group.client.delete(self.group.stream(queue_name), later_key(queue_name, self._partition))
+        """Drop every message of a queue, delivered or not, put off or passed on or not."""
+        later = later_key(queue_name, self._partition, self._owner)
+        self.group.client.delete(self.group.stream(queue_name), later)
+        if self.handler_lines is not None:
+            self.handler_lines.drop(queue_name)
 
     def flush_all(self) -> None:
         """Drop every message of all declared queues."""
@@ -209,7 +229,22 @@ class StreamsBroker(dramatiq.Broker):
 
     def group_over(self, client: redis.Redis) -> ConsumerGroup:
         """This process as a consumer, over another client."""
-        return ConsumerGroup(client, self._consumer_name, lease_ms=self._lease_ms, partition=self._partition)
+        return ConsumerGroup(
+            client,
+            self._consumer_name,
+            lease_ms=self._lease_ms,
+            partition=self._partition,
+            owner=self._owner,
+        )
+
+    @property
+    def handler_lines(self) -> HandlerLines | None:
+        """The lines of tasks for handlers that some worker does not know; None without known handlers."""
+        group = self.group
+        with self._making:
+            if self._lines is None and self._known is not None:
+                self._lines = HandlerLines(group, self._known)
+            return self._lines
 
     def connect_one(self) -> redis.Redis:
         """A new client, to be closed by the caller."""
@@ -276,16 +311,25 @@ class StreamsBroker(dramatiq.Broker):
         own = [name for name, actor in self.actors.items() if actor.queue_name == queue]
         return own or list(self.actors)
 
+    def keep_own(self, queue: str) -> None:
+        """If the queue is an execution's own, say that it is served. Raises redis.RedisError."""
+        if self._owner:
+            keep_own_queue(self.group, queue)
+
     def _start_keeper(self) -> None:
-        group = self.group
+        group, lines = self.group, self.handler_lines
+        put_off = PutOffMessages(group, self.understood)
+
+        def see_to(queue: str) -> None:
+            self.keep_own(queue)
+            put_off.move_back(queue)
+            if lines is not None:
+                lines.look(queue)
+
         with self._making:
             if self._keeper is None:
                 self._keeper = LeaseKeeper(
-                    group,
-                    self.held_messages,
-                    lambda: tuple(self._consumers),
-                    PutOffMessages(group, self.understood).move_back,
-                    self.timing,
+                    group, self.held_messages, lambda: tuple(self._consumers), see_to, self.timing
                 )
             self._keeper.start()
 

@@ -27,6 +27,7 @@ from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_unstarted
 from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.set_aside.dead_letters import Reason, bury
+from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.put_off import put_off
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
@@ -53,19 +54,10 @@ class StreamsConsumer(dramatiq.Consumer):
         # Its own connection: it blocks in reading.
         self._client = OwnConnection(broker.connect_one())
         self._group = broker.group_over(self._client)
-        cautious = broker.is_cautious(queue)
-        self._recoverer = Recoverer(self._group, queue, self._held, self._timing, cautious=cautious)
-        self._assembler = Assembler(
-            queue,
-            broker.policies,
-            understood=broker.understood,
-            max_deliveries=broker.max_deliveries,
-            release=self._held.release,
-            hand_back_part=broker.hand_back_part,
-            stream=self._group.stream(queue),
-            threads=lambda: self._held.threads,
-            consumer=self._group.consumer.decode(),
-        )
+        self._cautious = broker.is_cautious(queue)
+        self._recoverer = self._recoverer_of(queue)
+        self._assemblers = {queue: self._assembler_of(queue)}
+        self._beside = self._line_reader()
         self._fetching = Lock()
         self._closed = False
         self._inline = InlineProcessor(queue, broker.policies, self._take_for_others, self._timing)
@@ -74,6 +66,31 @@ class StreamsConsumer(dramatiq.Consumer):
         self._drained = False
         self._connection_id: int | None = None
         self._failures = 0
+
+    def _recoverer_of(self, line: str) -> Recoverer:
+        return Recoverer(self._group, line, self._held, self._timing, cautious=self._cautious)
+
+    def _line_reader(self) -> LineReader | None:
+        lines = self._broker.handler_lines
+        if lines is None:
+            return None
+        return LineReader(self._group, self._queue, lines, self._recoverer_of, self._timing)
+
+    def _assembler_of(self, line: str) -> Assembler:
+        broker = self._broker
+        return Assembler(
+            self._queue,
+            broker.policies,
+            understood=broker.understood,
+            max_deliveries=broker.max_deliveries,
+            release=self._held.release,
+            hand_back_part=broker.hand_back_part,
+            stream=self._group.stream(line),
+            threads=lambda: self._held.threads,
+            consumer=self._group.consumer.decode(),
+            line=line,
+            pass_on=broker.pass_on,
+        )
 
     def __next__(self) -> MessageProxy | None:
         """The next delivery. None after about a second without one, or when one was processed here."""
@@ -190,24 +207,34 @@ class StreamsConsumer(dramatiq.Consumer):
             taken = self._recoverer.take(most)
             if not taken:
                 self._held.end_admission(self._queue)
-                taken = self._read(most)
+                taken = [] if self._take_beside(most) else self._read(most)
             if taken:
-                self._receive(taken)
+                self._receive(taken, self._queue)
             self._end_outage()
         except redis.RedisError as error:
             self._back_off(error)
         finally:
             self._held.end_admission(self._queue)
 
+    def _take_beside(self, most: int) -> bool:
+        """Whether there was a task for this process in a line beside the queue."""
+        taken = None if self._beside is None else self._beside.take(most)
+        if taken is None:
+            return False
+        self._receive(taken.entries, taken.line)
+        return True
+
     def _prepare(self) -> None:
         """Before the first fetch, and before the first one after a failure."""
         self._connection_id = self._group.connection_id()
+        self._broker.keep_own(self._queue)
         self._group.create(self._queue)
         uptime_s = self._group.server_uptime_s()
         lease_s = self._group.lease_ms / 1000
         if uptime_s < lease_s:
             # Every holder is about to reconnect and to renew its leases.
             self._recoverer.postpone(lease_s - uptime_s)
+            self._postpone_beside(lease_s - uptime_s)
         self._prepared = True
 
     def _read(self, most: int) -> list[tuple[RawEntry, int]]:
@@ -216,23 +243,30 @@ class StreamsConsumer(dramatiq.Consumer):
         found = self._group.read(self._queue, most, max(1, int(block_s * 1000)))
         if time.monotonic() - begun > block_s + self._recoverer.standstill_s:
             self._recoverer.postpone()
+            self._postpone_beside()
         self._drained = 0 < len(found) < most
         return [(entry, 1) for entry in found]
 
-    def _receive(self, raw: list[tuple[RawEntry, int]]) -> None:
-        assembled = self._assembler.assemble(raw)
+    def _postpone_beside(self, for_s: float | None = None) -> None:
+        if self._beside is not None:
+            self._beside.postpone(for_s)
+
+    def _receive(self, raw: list[tuple[RawEntry, int]], line: str) -> None:
+        if line not in self._assemblers:
+            self._assemblers[line] = self._assembler_of(line)
+        assembled = self._assemblers[line].assemble(raw)
         self._held.hold(assembled.deliveries)
         self._ready.extend(assembled.deliveries)
         if self._held.stopping:
             self._hand_back_waiting("stopping")
             self._ready.clear()
         for entry in assembled.not_understood:
-            put_off(self._group, self._queue, entry)
+            put_off(self._group, self._queue, entry, line=line)
         policies = self._broker.policies
         for entry in assembled.undecodable:
-            bury(self._group, self._queue, entry, "undecodable", policies)
+            bury(self._group, self._queue, entry, "undecodable", policies, line=line)
         for entry in assembled.exhausted:
-            bury(self._group, self._queue, entry, "exhausted", policies)
+            bury(self._group, self._queue, entry, "exhausted", policies, line=line)
 
     def _end_outage(self) -> None:
         if self._failures:
@@ -246,6 +280,7 @@ class StreamsConsumer(dramatiq.Consumer):
             return
         self._prepared = False
         self._recoverer.postpone()
+        self._postpone_beside()
         if not self._failures:
             forbidden = isinstance(error, redis.exceptions.NoPermissionError)
             event = "broker.command_forbidden" if forbidden else "broker.connection_lost"
@@ -288,7 +323,9 @@ class StreamsConsumer(dramatiq.Consumer):
     def _bury(self, delivery: Delivery, reason: Reason) -> None:
         try:
             for entry in delivery.entries:
-                bury(self._broker.group, self._queue, entry, reason, self._broker.policies)
+                bury(
+                    self._broker.group, self._queue, entry, reason, self._broker.policies, line=delivery.line
+                )
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise connection_closed(error) from error
         self._held.finish(delivery)

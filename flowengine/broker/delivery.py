@@ -36,7 +36,8 @@ class Delivery(MessageProxy):
     """What Dramatiq passes through its threads; also the engine's Receipt.
 
     `engine`: only the engine's own transactions acknowledge it. `withdrawn`: its entries were handed back, so
-    that Dramatiq's acknowledgement does nothing.
+    that Dramatiq's acknowledgement does nothing. `line`: where its entries stand: the queue, or a line beside
+    it.
     """
 
     def __init__(
@@ -50,15 +51,19 @@ class Delivery(MessageProxy):
         hand_back_part: Callable[[Delivery, Sequence[int]], None],
         stream: str,
         consumer: str = "",
+        line: str = "",
+        pass_on: Callable[[Delivery, Sequence[int]], None] | None = None,
     ) -> None:
         super().__init__(message)
         self.queue = queue
+        self.line = line or queue
         self.entries = entries
         self.engine = engine
         self.started = False
         self.withdrawn = False
         self._release = release
         self._hand_back_part = hand_back_part
+        self._pass_on = pass_on
         self._stream = stream
         self._consumer = consumer
 
@@ -85,11 +90,12 @@ class Delivery(MessageProxy):
 
     def held(self) -> list[Held[Any]]:
         """The payloads as their actor's structs. Raises UndecodablePayloadError."""
+        beside = "" if self.line == self.queue else f"/{self.line}"
         return [
             Held(
                 decode(entry.actor, entry.payload or b""),
                 entry.deliveries,
-                f"{entry.id.decode()}/{self._consumer}",
+                f"{entry.id.decode()}/{self._consumer}{beside}",
                 self,
                 index,
             )
@@ -105,8 +111,14 @@ class Delivery(MessageProxy):
         chosen = [self.entries[index] for index in entries]
         for entry in chosen:
             entry.acknowledged = True
-        self._release(self.queue, chosen)
+        self._release(self.line, chosen)
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Hand back payloads that have not begun: at once, and uncounted."""
         self._hand_back_part(self, entries)
+
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """Leave payloads to processes that know their handlers: uncounted. Raises StoreUnavailableError."""
+        if self._pass_on is None:
+            raise TypeError("this broker was not told which handlers its process knows")
+        self._pass_on(self, entries)

@@ -21,6 +21,7 @@ from typing import Final
 from flowengine.broker.delivery import Delivery, Entry
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.heuristics import FETCHED_AHEAD
+from flowengine.queues import is_at
 
 _AVERAGE_WEIGHT: Final = 0.1
 """How much the newest message counts in the average of what a message takes."""
@@ -82,7 +83,7 @@ class HeldMessages:
         with self._changed:
             for delivery in deliveries:
                 self._waiting[delivery] = now
-                held = self._held.setdefault(delivery.queue, {})
+                held = self._held.setdefault(delivery.line, {})
                 for entry in delivery.entries:
                     held[entry.id] = entry
                     if entry.deliveries >= self.suspect_from:
@@ -97,10 +98,10 @@ class HeldMessages:
             delivery.started = True
             return True
 
-    def release(self, queue: str, entries: Iterable[Entry]) -> None:
+    def release(self, line: str, entries: Iterable[Entry]) -> None:
         """Keep the leases of these entries no longer: they are acknowledged, or another's."""
         with self._changed:
-            self._release(queue, entries)
+            self._release(line, entries)
 
     def finish(self, delivery: Delivery) -> None:
         """Its thread is free again. Its entries are held no longer, acknowledged or not."""
@@ -110,7 +111,7 @@ class HeldMessages:
             if started is not None:
                 spent = min(_COUNTED_AT_MOST_S, (time.monotonic() - started) / len(delivery.entries))
                 self._average_s += (spent - self._average_s) * _AVERAGE_WEIGHT
-            self._release(delivery.queue, delivery.entries)
+            self._release(delivery.line, delivery.entries)
             self._wake()
 
     def withdraw(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
@@ -120,12 +121,12 @@ class HeldMessages:
             for delivery in chosen:
                 self._waiting.pop(delivery, None)
                 delivery.withdrawn = True
-                self._release(delivery.queue, delivery.entries)
+                self._release(delivery.line, delivery.entries)
             self._wake()
             return chosen
 
-    def _release(self, queue: str, entries: Iterable[Entry]) -> None:
-        held = self._held.get(queue, {})
+    def _release(self, line: str, entries: Iterable[Entry]) -> None:
+        held = self._held.get(line, {})
         for entry in entries:
             # A later delivery of the same entry may be held by now.
             if held.get(entry.id) is entry:
@@ -134,20 +135,27 @@ class HeldMessages:
 
     # -- what is held
 
-    def held_ids(self, queue: str) -> set[bytes]:
+    # A line is a queue, or one beside it: each has entries of its own.
+
+    def lines(self) -> list[str]:
+        """Those from which entries were held at some time."""
+        with self._changed:
+            return list(self._held)
+
+    def held_ids(self, line: str) -> set[bytes]:
         """The entries whose leases this process keeps."""
         with self._changed:
-            return set(self._held.get(queue, ()))
+            return set(self._held.get(line, ()))
 
-    def is_held(self, queue: str, entry_id: bytes) -> bool:
+    def is_held(self, line: str, entry_id: bytes) -> bool:
         """Whether this process holds the entry."""
-        return entry_id in self._held.get(queue, ())
+        return entry_id in self._held.get(line, ())
 
-    def forget(self, queue: str, ids: Iterable[bytes]) -> None:
+    def forget(self, line: str, ids: Iterable[bytes]) -> None:
         """Keep the leases of these entries no longer: another process has taken them over."""
         with self._changed:
-            held = self._held.get(queue, {})
-            self._release(queue, [held[entry_id] for entry_id in ids if entry_id in held])
+            held = self._held.get(line, {})
+            self._release(line, [held[entry_id] for entry_id in ids if entry_id in held])
 
     def admit_suspect(self, queue: str) -> bool:
         """Whether the process may take an entry that is suspected of killing its worker.
@@ -161,8 +169,8 @@ class HeldMessages:
             return True
 
     def end_admission(self, queue: str) -> None:
-        """The suspect that was admitted for this queue is held by now, or was not got."""
-        if self._admitting == queue:
+        """The suspect admitted for this queue or for a line beside it is held by now, or was not got."""
+        if self._admitting is not None and is_at(self._admitting, queue):
             self._admitting = None
 
     def waiting(self, queue: str | None = None) -> list[Delivery]:

@@ -36,4 +36,17 @@ class ActorPolicy(msgspec.Struct, frozen=True, kw_only=True):
     on_dead: LastWords | None = None
 
 
+class KnownHandlers(msgspec.Struct, frozen=True, kw_only=True):
+    """Which handlers a process knows, and what becomes of tasks for others.
+
+    * `knows`: whether it knows the handler of this name.
+    * `patience_s`: a handler that no process has known for so long is given up.
+    * `on_unknown`: given such a task and how long that has been, in milliseconds: the callback that ends it.
+    """
+
+    knows: Callable[[str], bool]
+    patience_s: float
+    on_unknown: Callable[[RunNode, int], Callback]
+
+
 Policies: TypeAlias = Mapping[str, ActorPolicy]

@@ -31,12 +31,15 @@ class Receipt(Protocol):
     def hand_back(self, entries: Sequence[int]) -> None:
         """Hand back payloads that have not been begun: at once, and uncounted."""
 
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """Leave payloads to processes that know their handlers: uncounted. Raises StoreUnavailableError."""
+
 
 class Held(Generic[PayloadT]):
     """One payload. Not confirmed when its actor returns, it is handed back by the broker.
 
     `delivery` is how often it has been delivered (1: the first time). `place` says where its entry
-    stands: ENTRY/CONSUMER.
+    stands: ENTRY/CONSUMER, or ENTRY/CONSUMER/LINE for one that stands in a line beside its queue.
     """
 
     __slots__ = ("delivery", "entry", "payload", "place", "receipt")
@@ -61,6 +64,10 @@ class Held(Generic[PayloadT]):
     def confirm(self) -> None:
         """That transaction has succeeded."""
         self.receipt.confirm((self.entry,))
+
+    def pass_on(self) -> None:
+        """Leave this payload to a process that knows its handler. Raises StoreUnavailableError."""
+        self.receipt.pass_on((self.entry,))
 
 
 class HeldTogether:

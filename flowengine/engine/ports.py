@@ -161,10 +161,15 @@ class Admitting(Protocol):
 
 
 class CommandStore(Protocol):
-    """State as the API's commands need it, in one partition."""
+    """State as the API's commands need it, in one partition.
+
+    `owner`: the id of the only execution that is created here, because the queues are its own; else empty.
+    """
 
     @property
     def partition(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None: ...

@@ -40,7 +40,7 @@ INTERNAL_ERROR: Final = ErrorCode(
     "internal_error", "A defect of FlowEngine ended the node; the logs say more."
 )
 UNKNOWN_HANDLER: Final = ErrorCode(
-    "unknown_handler", "The worker has no handler of the name that the node gives."
+    "unknown_handler", "No worker knew the node's handler within FLOWENGINE_UNKNOWN_HANDLER_SECONDS."
 )
 INPUTS_TOO_LARGE: Final = ErrorCode(
     "inputs_too_large",

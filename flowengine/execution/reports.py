@@ -55,7 +55,10 @@ class ByDeadline(msgspec.Struct, frozen=True, array_like=True, tag="deadline"):
 
 
 class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
-    """The engine, of a task that was started `starts` times and never reported."""
+    """The engine, of a task that was started `starts` times and never reported.
+
+    0: no worker knew its handler.
+    """
 
     starts: int
 

@@ -13,12 +13,14 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
 from flowengine.engine.maintenance.timer_loop import TimerLoop
 from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
+from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.server_checks.start_check import StartCheck
@@ -39,7 +41,9 @@ class Loops(Middleware):
     def __init__(self, state: RedisSweepState, settings: Settings) -> None:
         self._stop = threading.Event()
         self._timers = TimerLoop(RedisTimers(state), self._stop, hold_s=settings.lease_s)
-        self._sweep = SweepLoop(state, settings.sweep_s, self._stop)
+        # An execution with queues of its own has processes of its own, which see to nothing else.
+        lapsed = None if state.keys.owner else LapsedRuns(RedisOwnQueues(state), hold_s=settings.lease_s)
+        self._sweep = SweepLoop(state, settings.sweep_s, self._stop, lapsed=lapsed)
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start them."""
@@ -51,13 +55,13 @@ class Loops(Middleware):
         self._timers.stop()
 
 
-def build(settings: Settings, timing: Timing = TIMING) -> StreamsBroker:
+def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> StreamsBroker:
     """The broker with the orchestrator's actors and loops."""
-    return _build(settings, build_state(settings), timing)
+    return _build(settings, build_state(settings, owner=owner), timing)
 
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
-    broker = build_broker(settings, POLICIES, timing)
+    broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner)
     declare(broker, Orchestrator(state, lease_s=settings.lease_s))
     broker.add_middleware(Loops(state, settings))
     return broker
@@ -80,14 +84,15 @@ def run_process(
     queues: tuple[str, ...] | None = None,
     stop: threading.Event,
     announce: Callable[[float], None],
+    owner: str = "",
 ) -> int:
     """Run one orchestrator process until `stop` is set; finishes what runs, at most `grace_s`.
 
-    Returns the exit code. `queues` and `announce` are accepted for the worker's sake: there is one queue
-    here, and no user's code that could hang.
+    `owner`: see to this execution only, by queues of its own. Returns the exit code. `queues` and `announce`
+    are accepted for the worker's sake: there is one queue here, and no user's code that could hang.
     """
     hide_secrets(settings, read_environment())
-    state = build_state(settings)
+    state = build_state(settings, owner=owner)
     broker = _build(settings, state)
     StartCheck(state, "orchestrator").wait(stop)
     worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)

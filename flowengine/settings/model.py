@@ -78,6 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     lease_s: float = 12.0
     sweep_s: float = 60.0
     max_deliveries: int = 3
+    unknown_handler_s: float = 60.0
     grace_s: float = 30.0
     max_unfinished_executions: int = 100_000
     memory_limit_ratio: float = 0.85

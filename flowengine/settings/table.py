@@ -167,6 +167,12 @@ SETTINGS: tuple[Setting, ...] = (
         "Starts of a node that kills its worker, before the node fails.",
     ),
     Setting(
+        "FLOWENGINE_UNKNOWN_HANDLER_SECONDS",
+        "unknown_handler_s",
+        number(0, 7 * _DAY),
+        "How long a node waits for a worker that knows its handler. 0: it fails at the first that does not.",
+    ),
+    Setting(
         "FLOWENGINE_SWEEP_SECONDS",
         "sweep_s",
         number(0.1, _DAY),

@@ -53,6 +53,11 @@ class RedisApiState:
         """Where executions are created."""
         return self._state.keys.partition
 
+    @property
+    def owner(self) -> str:
+        """The id of the execution whose own queues are used, the only one created here; else empty."""
+        return self._state.keys.owner
+
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
         return self._state.now()

@@ -8,22 +8,27 @@ is refused for want of memory, or Redis is set up so that no process would start
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 import structlog
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, stream_key
+from flowengine.plaintext import plain_text
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, handler_line
 from flowengine.store.admission import memory_of, parse_info
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import HEALTH
 from flowengine.store.server_checks.server_facts import REPLICA, facts_of, troubles_of, warnings_of
 from flowengine.store.state import RedisState
 from flowengine.store.task_states import is_alive
 
 log = structlog.stdlib.get_logger()
+
+NAMES_SHOWN = 5
+NAME_CHARS = 60
 
 NOT_KNOWN = "not known"
 """Of a server that does not tell: no sign that anything is wrong."""
@@ -52,7 +57,8 @@ class Health:
         server = "; ".join(trouble.reason for trouble in troubles) or "ok"
         if any(trouble.blocks for trouble in troubles):
             return HealthView(status="down", checks={"redis": server})
-        checks = {"redis": server, "memory": self._memory(info)}
+        handlers = self._handlers(milliseconds(time))
+        checks = {"redis": server, "memory": self._memory(info), "handlers": handlers}
         queues: dict[str, QueueView] = {}
         for queue in self._queues:
             view = self._queue(queue, milliseconds(time))
@@ -82,8 +88,34 @@ class Health:
             f"{memory.used} bytes used, the limit is {memory.limit} ({memory.because}): new work is refused"
         )
 
+    def _handlers(self, now: int) -> str:
+        """Which handlers nodes wait for that no worker knows: who knows one says so thrice a lease."""
+        names, before = self._state.keys, now - self._state.lease_ms
+        try:
+            listed = self._read_for_each(
+                [("ZRANGE", names.handlers(queue), "-inf", before, "BYSCORE") for queue in self._queues]
+            )
+            lines = [
+                (handler.decode(errors="replace"), handler_line(queue, handler.decode(errors="replace")))
+                for queue, handlers in zip(self._queues, listed, strict=True)
+                for handler in handlers
+            ]
+            lengths = self._read_for_each([("XLEN", names.stream(line)) for _, line in lines])
+        except (StoreUnavailableError, redis.RedisError):
+            return NOT_KNOWN
+        waiting = [
+            f"{plain_text(name)[:NAME_CHARS]!r} ({length} waiting)"
+            for (name, _), length in zip(lines, lengths, strict=True)
+            if length
+        ]
+        shown = ", ".join(waiting[:NAMES_SHOWN]) + (", ..." if len(waiting) > NAMES_SHOWN else "")
+        return f"no worker knows {shown}" if waiting else "ok"
+
+    def _read_for_each(self, commands: Sequence[Command]) -> list[Any]:
+        return self._state.sessions.retrying_read(commands) if commands else []
+
     def _queue(self, queue: str, now: int) -> QueueView:
-        key = stream_key(queue, self._state.keys.partition)
+        key = self._state.keys.stream(queue)
         try:
             length, first = self._state.sessions.here().call(
                 [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]

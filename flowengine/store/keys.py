@@ -16,8 +16,12 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:sweep | string | present while no sweep is due |
+| fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
+| fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
+| fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
-With a partition P each name begins with `fe:{P}:` instead of `fe:`.
+With a partition P each name begins with `fe:{P}:` instead of `fe:`. Where an execution has queues of its own,
+the names of its timers, of its sweep and of what belongs to a queue end with `@ID`.
 
 | key that spans partitions | type | holds |
 | --- | --- | --- |
@@ -34,7 +38,15 @@ from typing import Final, TypeVar, assert_never
 
 from flowengine.execution.messages import Deadline, NextTry, Timer
 from flowengine.execution.status import ExecutionStatus
-from flowengine.queues import partition_prefix
+from flowengine.queues import (
+    handlers_key,
+    later_key,
+    moved_key,
+    own_queues_key,
+    owned,
+    partition_prefix,
+    stream_key,
+)
 
 STATE: Final = "state"
 RESULT: Final = "result"
@@ -49,16 +61,18 @@ _ID: Final = re.compile(rb"[0-9a-f]{%d}" % ID_CHARS)
 
 
 class Keys:
-    """The keys of one partition."""
+    """The keys of one partition: the common ones, or those that one execution (`owner`) has of its own."""
 
-    __slots__ = ("_executions", "_prefix", "odd_timers", "partition", "sweep")
+    __slots__ = ("_executions", "_prefix", "odd_timers", "own_queues", "owner", "partition", "sweep")
 
-    def __init__(self, partition: str) -> None:
+    def __init__(self, partition: str, owner: str = "") -> None:
         self.partition = partition
+        self.owner = owner
         self._prefix = partition_prefix(partition)
         self._executions = f"{self._prefix}x:"
-        self.sweep = f"{self._prefix}sweep"
+        self.sweep = f"{self._prefix}{owned('sweep', owner)}"
         self.odd_timers = f"{self._prefix}timers:odd"
+        self.own_queues = own_queues_key(partition)
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -99,7 +113,23 @@ class Keys:
 
     def timers(self, kind: str) -> str:
         """Sorted set: the timers of one kind."""
-        return f"{self._prefix}timers:{kind}"
+        return f"{self._prefix}timers:{owned(kind, self.owner)}"
+
+    def stream(self, queue: str) -> str:
+        """Stream: the messages of a queue, or the tasks of a line beside one."""
+        return stream_key(queue, self.partition, self.owner)
+
+    def later(self, queue: str) -> str:
+        """Stream: those of a queue's messages that nobody has understood yet."""
+        return later_key(queue, self.partition, self.owner)
+
+    def handlers(self, queue: str) -> str:
+        """Sorted set: the handlers that have a line beside a queue."""
+        return handlers_key(queue, self.partition, self.owner)
+
+    def moved(self, queue: str) -> str:
+        """String: when messages that had waited elsewhere were last moved into a queue."""
+        return moved_key(queue, self.partition, self.owner)
 
     @property
     def deadlines(self) -> str:
@@ -108,9 +138,9 @@ class Keys:
 
 
 @lru_cache(maxsize=1024)
-def of(partition: str = "") -> Keys:
-    """The keys of a partition."""
-    return Keys(partition)
+def of(partition: str = "", owner: str = "") -> Keys:
+    """The keys of a partition, or those of it that one execution has of its own."""
+    return Keys(partition, owner)
 
 
 def partition_of(execution: str) -> str:
@@ -121,6 +151,17 @@ def partition_of(execution: str) -> str:
 def is_execution_id(member: bytes, partition: str) -> bool:
     """Whether a member of an index can be the id of an execution of this partition."""
     return _ID.fullmatch(member[:ID_CHARS]) is not None and member[ID_CHARS:] == partition.encode()
+
+
+def parse_own_queue(member: bytes, partition: str) -> tuple[str, str] | None:
+    """The queue and its owner of a member of `fe:own`, or None when it is not one of ours."""
+    queue, _, owner = member.rpartition(b"@")
+    if not queue or not is_execution_id(owner, partition):
+        return None
+    try:
+        return queue.decode(), owner.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def start_field(name: str, dispatch: int) -> str:

@@ -30,7 +30,8 @@ class RedisState:
     """The state of all executions of one partition. Implements `flowengine.engine.ports.AdvancingStore`.
 
     `post` puts a message into a queue: it must only queue commands, so that they join the transaction.
-    `on_armed` is told when a timer of this process is due that was just armed.
+    `on_armed` is told when a timer of this process is due that was just armed. With an `owner`, the queues
+    and timers are those that this execution has of its own.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class RedisState:
         settings: Settings,
         partition: str = "",
         *,
+        owner: str = "",
         ahead_for_s: float = READ_AHEAD_FOR_S,
     ) -> None:
         self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
-        self.keys = keys.of(partition)
+        self.keys = keys.of(partition, owner)
         self.plans = PlanCache()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
         self.post = post
@@ -172,4 +174,4 @@ class RedisState:
 
     def task_state(self, queue: str, begun: Begun) -> TaskState:
         """What has become of a task whose start was noted."""
-        return task_state(self.sessions, queue, self.keys.partition, begun, self.lease_ms)
+        return task_state(self.sessions, queue, self.keys, begun, self.lease_ms)

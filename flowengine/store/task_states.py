@@ -13,20 +13,21 @@ import redis
 
 from flowengine.engine.ports import Begun
 from flowengine.execution.rules.deadlines import TaskState
-from flowengine.queues import GROUP, stream_key
+from flowengine.queues import GROUP
 from flowengine.store.connection.sessions import Sessions
+from flowengine.store.keys import Keys
 
 ALIVE_MS: Final = 10_000
 """A consumer that has been silent for longer is taken for gone: its process renews and reads more often."""
 
 
-def task_state(sessions: Sessions, queue: str, partition: str, begun: Begun, lease_ms: int) -> TaskState:
+def task_state(sessions: Sessions, queue: str, names: Keys, begun: Begun, lease_ms: int) -> TaskState:
     """Held, lost, waiting or settled; of a task whose queue was lost with its data: waiting.
 
     Raises StoreUnavailableError.
     """
-    entry, _, holder = begun.place.partition("/")
-    key = stream_key(queue, partition)
+    entry, holder, *line = begun.place.split("/", 2)
+    key = names.stream(line[0] if line else queue)
     try:
         pending, consumers = sessions.retrying_read(
             [("XPENDING", key, GROUP, entry, entry, 1), ("XINFO", "CONSUMERS", key, GROUP)]

@@ -11,13 +11,13 @@ from dramatiq.middleware import Middleware
 
 from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
 from flowengine.broker.broker import StreamsBroker
-from flowengine.broker.policy import ActorPolicy
+from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Environment, Patience, Runner
 from flowengine.errors import SettingsError
-from flowengine.execution.rules.deadlines import worker_lost
+from flowengine.execution.rules.deadlines import unknown_handler, worker_lost
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
@@ -72,15 +72,17 @@ def build(
     timing: Timing = TIMING,
     *,
     announce: Callable[[float], None] | None = None,
+    owner: str = "",
 ) -> WorkerParts:
     """The broker with the worker's actor on every queue that a handler names.
 
-    `announce` tells a supervisor that this process drains; None: there is no supervisor.
+    `announce` tells a supervisor that this process drains; None: there is no supervisor. `owner`: the
+    execution whose own queues it serves, and no others.
     """
     secrets = hide_secrets(settings, environ)
     secrets.warn_of_unusable()
     registry = load_registry(settings.handlers)
-    state = build_state(settings)
+    state = build_state(settings, owner=owner)
     invoker = Invoker(
         egress=settings.egress,
         settings=load_handler_settings(registry, settings, environ),
@@ -100,6 +102,7 @@ def build(
         state.clock.now,
         speed,
         patience=Patience(PATIENCE * settings.lease_s),
+        passes_on=settings.unknown_handler_s > 0,
     )
     groups = QuickGroups(worker_state, runner, speed)
     policy = ActorPolicy(
@@ -108,7 +111,12 @@ def build(
         is_quick=groups.is_quick,
         on_dead=lambda task, starts: worker_lost(task, starts, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy}, timing)
+    known = KnownHandlers(
+        knows=lambda name: registry.get(name) is not None,
+        patience_s=settings.unknown_handler_s,
+        on_unknown=lambda task, unknown_ms: unknown_handler(task, unknown_ms, state.now()),
+    )
+    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known)
     queues = tuple(sorted({item.queue for item in registry}))
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
@@ -135,13 +143,15 @@ def run_process(
     queues: tuple[str, ...] | None = None,
     stop: threading.Event,
     announce: Callable[[float], None],
+    owner: str = "",
 ) -> int:
     """Run one worker process until `stop` is set; finishes what runs, at most `grace_s`.
 
-    `queues`: serve only these. `announce` is told when this process drains, and for how many seconds at
-    most. Returns the exit code: 0, or 70 when a handler's thread was lost.
+    `queues`: serve only these. `owner`: serve those that this execution has of its own. `announce` is told
+    when this process drains, and for how many seconds at most. Returns the exit code: 0, or 70 when a
+    handler's thread was lost.
     """
-    parts = build(settings, read_environment(), stop, announce=announce)
+    parts = build(settings, read_environment(), stop, announce=announce, owner=owner)
     _check_queues(queues or (), parts.queues)
     parts.check.wait(stop)
     worker = dramatiq.Worker(

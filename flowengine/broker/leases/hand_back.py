@@ -20,19 +20,19 @@ log = structlog.stdlib.get_logger(__name__)
 
 def hand_back_unstarted(group: ConsumerGroup, deliveries: Iterable[Delivery], *, reason: str) -> None:
     """Hand back deliveries that have not started, or shall run elsewhere: at once, and uncounted."""
-    by_queue: dict[str, dict[bytes, int]] = {}
+    by_line: dict[str, dict[bytes, int]] = {}
     for delivery in deliveries:
-        counts = by_queue.setdefault(delivery.queue, {})
+        counts = by_line.setdefault(delivery.line, {})
         counts.update({entry.id: entry.deliveries - 1 for entry in delivery.unacknowledged})
-    for queue, counts in by_queue.items():
-        _hand_back(group, queue, counts, lapses_in_ms=0, reason=reason)
+    for line, counts in by_line.items():
+        _hand_back(group, line, counts, lapses_in_ms=0, reason=reason)
 
 
 def hand_back_part(group: ConsumerGroup, delivery: Delivery, entries: Sequence[int]) -> None:
     """Hand back entries of a running delivery that have not begun: at once, and uncounted."""
     counts = {delivery.entries[index].id: delivery.entries[index].deliveries - 1 for index in entries}
     delivery.confirm(entries)  # the delivery has nothing more to do with them
-    _hand_back(group, delivery.queue, counts, lapses_in_ms=0, reason="not begun")
+    _hand_back(group, delivery.line, counts, lapses_in_ms=0, reason="not begun")
 
 
 def hand_back_failed(
@@ -48,18 +48,18 @@ def hand_back_failed(
     counts = {entry.id: entry.deliveries - uncounted for entry in entries}
     raised = delivery.exception
     reason = f"{type(raised).__name__}: {raised}" if raised else "not acknowledged"
-    _hand_back(group, delivery.queue, counts, lapses_in_ms=int(after_s * 1000), reason=reason)
+    _hand_back(group, delivery.line, counts, lapses_in_ms=int(after_s * 1000), reason=reason)
 
 
 def _hand_back(
-    group: ConsumerGroup, queue: str, counts: dict[bytes, int], *, lapses_in_ms: int, reason: str
+    group: ConsumerGroup, line: str, counts: dict[bytes, int], *, lapses_in_ms: int, reason: str
 ) -> None:
     if not counts:
         return
     try:
-        group.hand_back(queue, counts, lapses_in_ms=lapses_in_ms)
+        group.hand_back(line, counts, lapses_in_ms=lapses_in_ms)
     except redis.RedisError as error:
         if not is_missing_group(error):
-            log.warning("broker.hand_back_failed", queue=queue, count=len(counts), error=str(error))
+            log.warning("broker.hand_back_failed", queue=line, count=len(counts), error=str(error))
         return
-    log.info("broker.messages_handed_back", queue=queue, count=len(counts), reason=reason)
+    log.info("broker.messages_handed_back", queue=line, count=len(counts), reason=reason)

@@ -72,8 +72,8 @@ class LeaseKeeper:
         while not self._ended.wait(pause_s):
             try:
                 queues = list(self._queues())
-                for queue in queues:
-                    self.renew(queue)
+                for line in dict.fromkeys([*queues, *self._held.lines()]):
+                    self.renew(line)
                 for queue in queues:
                     self._move_back(queue)
                 self._remove_idle_consumers()
@@ -88,28 +88,28 @@ class LeaseKeeper:
                 log.error("broker.renewal_failed", exc_info=True)
                 pause_s = min(self._retry_s, every_s)
 
-    def renew(self, queue: str) -> None:
-        """Renew this queue's leases once. Raises redis.RedisError."""
-        held = self._held.held_ids(queue)
+    def renew(self, line: str) -> None:
+        """Renew once the leases of this queue, or of a line beside one. Raises redis.RedisError."""
+        held = self._held.held_ids(line)
         if not held:
-            self._missing.pop(queue, None)
+            self._missing.pop(line, None)
             return
         try:
-            owned = self._group.owned(queue)
+            owned = self._group.owned(line)
         except redis.ResponseError as error:
             if not is_missing_group(error):
                 raise
             owned = set()
         kept = held & owned
         if kept:
-            self._group.renew(queue, kept)
+            self._group.renew(line, kept)
         # An entry that is missing once may have been acknowledged a moment ago.
         missing = held - owned
-        lost = missing & self._missing.get(queue, set()) & self._held.held_ids(queue)
-        self._missing[queue] = missing - lost
+        lost = missing & self._missing.get(line, set()) & self._held.held_ids(line)
+        self._missing[line] = missing - lost
         if lost:
-            self._held.forget(queue, lost)
-            log.warning("broker.leases_lost", queue=queue, count=len(lost))
+            self._held.forget(line, lost)
+            log.warning("broker.leases_lost", queue=line, count=len(lost))
 
     def _remove_idle_consumers(self) -> None:
         if time.monotonic() < self._next_removal:

@@ -24,24 +24,27 @@ DEAD_LETTERS_KEPT: Final = 1000
 log = structlog.stdlib.get_logger(__name__)
 
 
-def bury(group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policies: Policies) -> None:
-    """Move an entry to the dead letters, sending its actor's `on_dead` message if it is exhausted.
+def bury(
+    group: ConsumerGroup, queue: str, entry: Entry, reason: Reason, policies: Policies, *, line: str = ""
+) -> None:
+    """Move an entry to its queue's dead letters, sending its actor's `on_dead` message if it is exhausted.
 
-    Raises redis.RedisError. Then the entry is in its queue or buried, never half.
+    `line`: it stands in a line beside the queue. Raises redis.RedisError. Then the entry is where it was or
+    buried, never half.
     """
     # This delivery was never started, so it does not count.
     starts = entry.deliveries - 1 if reason == "exhausted" else entry.deliveries
     pipe = group.client.pipeline(transaction=True)
     told = _last_words(entry, starts, policies) if reason == "exhausted" else None
     if told is not None:
-        post(pipe, ORCHESTRATOR_QUEUE, told, group.partition)
+        post(pipe, ORCHESTRATOR_QUEUE, told, group.partition, group.owner)
     # fmt: off
     pipe.execute_command(
         "XADD", dead_letter_key(queue, group.partition), "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
         *entry.fields, "reason", reason, "entry", entry.id, "deliveries", starts,
     )
     # fmt: on
-    acknowledge(pipe, group.stream(queue), [entry.id])
+    acknowledge(pipe, group.stream(line or queue), [entry.id])
     pipe.execute()
     log.error(
         "broker.message_buried",

@@ -26,14 +26,14 @@ PAGES_A_TURN: Final = 5
 log = structlog.stdlib.get_logger(__name__)
 
 
-def put_off(group: ConsumerGroup, queue: str, entry: Entry) -> None:
+def put_off(group: ConsumerGroup, queue: str, entry: Entry, *, line: str = "") -> None:
     """Move an entry from its queue to the stream of those put off, as it is. Its deliveries count anew there.
 
-    Raises redis.RedisError. Then the entry is in one of the two.
+    `line`: it stands in a line beside its queue. Raises redis.RedisError. Then the entry is in one of two.
     """
     pipe = group.client.pipeline(transaction=True)
-    pipe.execute_command("XADD", later_key(queue, group.partition), "*", *entry.fields)
-    acknowledge(pipe, group.stream(queue), [entry.id])
+    pipe.execute_command("XADD", later_key(queue, group.partition, group.owner), "*", *entry.fields)
+    acknowledge(pipe, group.stream(line or queue), [entry.id])
     pipe.execute()
     log.warning("broker.message_put_off", queue=queue, actor=entry.actor, version=version_of(entry.fields))
 
@@ -97,4 +97,4 @@ class PutOffMessages:
         return len(found) == PAGE
 
     def _later(self, queue: str) -> str:
-        return later_key(queue, self._group.partition)
+        return later_key(queue, self._group.partition, self._group.owner)

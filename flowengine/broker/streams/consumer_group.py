@@ -27,17 +27,24 @@ class Lapsed(msgspec.Struct, frozen=True):
 
 
 class ConsumerGroup:
-    """The group `fe` of any queue, seen by the consumer called `consumer`."""
+    """The group `fe` of any queue, seen by the consumer called `consumer`.
 
-    def __init__(self, client: redis.Redis, consumer: str, *, lease_ms: int, partition: str = "") -> None:
+    A line beside a queue is a queue here as well (`queues.handler_line`). With an `owner`, the queues are
+    that execution's own.
+    """
+
+    def __init__(
+        self, client: redis.Redis, consumer: str, *, lease_ms: int, partition: str = "", owner: str = ""
+    ) -> None:
         self.client = client
         self.partition = partition
+        self.owner = owner
         self.consumer = consumer.encode()
         self.lease_ms = lease_ms
 
     def stream(self, queue: str) -> str:
         """The key of a queue."""
-        return stream_key(queue, self.partition)
+        return stream_key(queue, self.partition, self.owner)
 
     def create(self, queue: str) -> None:
         """Make the stream and its group where they do not exist; the group begins at the first entry."""
@@ -47,11 +54,26 @@ class ConsumerGroup:
             if not str(error).startswith("BUSYGROUP"):
                 raise
 
-    def read(self, queue: str, count: int, block_ms: int) -> list[RawEntry]:
-        """Up to `count` entries never delivered before; waits up to `block_ms` (at least 1) for the first."""
+    def enter(self, line: str) -> bool:
+        """Make the group of a line that has a stream. Returns whether it has one."""
+        try:
+            self.client.execute_command(b"XGROUP", b"CREATE", self.stream(line), GROUP, b"0")
+        except redis.ResponseError as error:
+            if "requires the key to exist" in str(error):
+                return False
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        return True
+
+    def read(self, queue: str, count: int, block_ms: int | None) -> list[RawEntry]:
+        """Up to `count` entries never delivered before.
+
+        Waits up to `block_ms` (at least 1) for the first; not at all with None.
+        """
+        blocks = () if block_ms is None else (b"BLOCK", block_ms)
         # fmt: off
         reply = self.client.execute_command(
-            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, *blocks,
             b"STREAMS", self.stream(queue), b">",
         )
         # fmt: on
@@ -130,6 +152,18 @@ class ConsumerGroup:
         """The group's consumers, as Redis lists them: name, pending, idle (ms)."""
         rows = self.client.execute_command(b"XINFO", b"CONSUMERS", self.stream(queue), GROUP)
         return [_as_map(row) for row in rows]
+
+    def scores(self, key: str) -> list[tuple[bytes, float]]:
+        """The members of a sorted set with their scores, lowest first."""
+        reply = self.client.execute_command(b"ZRANGE", key, 0, -1, b"WITHSCORES")
+        # RESP3 gives a list of pairs, RESP2 a flat one.
+        pairs = reply if reply and isinstance(reply[0], list) else zip(reply[::2], reply[1::2], strict=True)
+        return [(member, float(score)) for member, score in pairs]
+
+    def now_ms(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
+        seconds, microseconds = self.client.execute_command(b"TIME")
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def connection_id(self) -> int | None:
         """The server's id of this connection; None if it does not tell."""

@@ -79,10 +79,10 @@ class Understood(msgspec.Struct, frozen=True):
         )
 
 
-def post(sink: Sink, queue: str, message: Payload, partition: str = "") -> None:
+def post(sink: Sink, queue: str, message: Payload, partition: str = "", owner: str = "") -> None:
     """Queue the sending of an engine message: exactly one command."""
-    actor, field = kind_of(message).actor, _FIELDS[format_of(message)]
-    sink.execute_command("XADD", stream_key(queue, partition), "*", ACTOR, actor, field, _encode(message))
+    key, actor = stream_key(queue, partition, owner), kind_of(message).actor
+    sink.execute_command("XADD", key, "*", ACTOR, actor, _FIELDS[format_of(message)], _encode(message))
 
 
 def acknowledge(sink: Sink, stream: str, ids: Sequence[bytes]) -> None:

@@ -18,7 +18,7 @@ def create(store: CommandStore, plan: Plan, *, correlation_id: str) -> CreatedVi
     encoded = encode_plan(plan)
     with store.letting_in(len(encoded)):
         now = store.now()
-        execution = new_id(now, secrets.token_hex(8), store.partition)
+        execution = store.owner or new_id(now, secrets.token_hex(8), store.partition)
         store.write({execution: [Create(plan.name, encoded, len(plan.nodes), correlation_id, now)]})
     store.keep_plan(execution, encoded, plan)
     return CreatedView(

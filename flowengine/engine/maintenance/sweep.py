@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias
 import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
@@ -31,7 +32,7 @@ from flowengine.execution.rules.readiness import (
 )
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.status import is_final, is_in_flight, lets_dispatch
-from flowengine.execution.work import queue_of
+from flowengine.execution.work import handler_of, queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
 
@@ -63,6 +64,9 @@ class SweepStore(AdvancingStore, Protocol):
 
     def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
         """Whether each of these timers is armed."""
+
+    def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:
+        """Queues and handlers: tasks for these wait beside the queue for a worker that knows the handler."""
 
     def forget_running(self, execution: str) -> None:
         """Take an execution that is gone out of the index."""
@@ -153,7 +157,8 @@ class Sweep:
             first = opening(run.run, record.started_at) if unopened else None
             follows = [Follow(run, plan, positions, (), first)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
-        self._check_messages(plan, run, {n: r for n, r in stored.items() if is_in_flight(r.status)})
+        if queued := {name: record for name, record in stored.items() if is_in_flight(record.status)}:
+            self._check_messages(plan, run, queued)
         self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
 
     def _waits_its_turn(self, oldest: int | None, started_at: int, mark: str) -> bool:
@@ -184,16 +189,18 @@ class Sweep:
             self._found(execution, "numbers", len(changes))
 
     def _check_messages(self, plan: Plan, run: Run, queued: Mapping[str, NodeRecord]) -> None:
-        """Dispatch again those whose message is gone: older than all that its queue still holds.
-
-        The orchestrator's queue is looked at last: a task leaves its own as its callback enters that one.
-        """
-        queues = {name: queue_of(plan.nodes[plan.index[name]]) for name in queued}
-        oldest = self._store.oldest_entries_ms([*dict.fromkeys(queues.values()), ORCHESTRATOR_QUEUE])
+        """Dispatch again those whose message is gone: older than all in its queue, in no line beside it."""
+        nodes = {name: plan.nodes[plan.index[name]] for name in queued}
+        queues = list(dict.fromkeys(map(queue_of, nodes.values())))
+        oldest = self._store.oldest_entries_ms(queues)
+        gone = {name for name in queued if not _may_wait(queued[name], oldest[queue_of(nodes[name])])}
+        # A task leaves its queue as it enters the line of its handler, and either as its callback is sent.
+        waited_for = self._store.handlers_waited_for(queues) if gone else ()
+        oldest |= self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]) if gone else {}
         for name, record in queued.items():
-            first, sent = oldest[queues[name]], record.queued_at or 0
             dispatched = (run.execution, name, record.dispatch)
-            if first is not None and sent >= first - MARGIN_MS:
+            waits_beside = (queue_of(nodes[name]), handler_of(nodes[name])) in waited_for
+            if name not in gone or waits_beside:
                 self._missing.pop(dispatched, None)
             elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):
                 self._dispatch_again(plan, name, run, record)
@@ -248,6 +255,11 @@ class Sweep:
         log.error("sweep.repaired", execution_id=execution, what=what, count=count)
 
 
+def _may_wait(record: NodeRecord, oldest: int | None) -> bool:
+    """Whether the message of a queued node may be in its queue, whose oldest message was sent then."""
+    return oldest is not None and (record.queued_at or 0) >= oldest - MARGIN_MS
+
+
 def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> list[Change]:
     """What is wrong with the counters of pending joins, and with the counts."""
     right = {
@@ -269,13 +281,24 @@ def _pending_joins(plan: Plan, records: Records) -> list[int]:
 
 
 class SweepLoop(threading.Thread):
-    """Sweeps when a sweep is due, until `stop` is set. Survives whatever goes wrong in one."""
+    """Sweeps when a sweep is due, until `stop` is set. Survives whatever goes wrong in one.
 
-    def __init__(self, store: SweepStore, every_s: float, stop: threading.Event) -> None:
+    What lapsed runs have left is looked for at each turn, not only when a sweep is due.
+    """
+
+    def __init__(
+        self,
+        store: SweepStore,
+        every_s: float,
+        stop: threading.Event,
+        *,
+        lapsed: LapsedRuns | None = None,
+    ) -> None:
         super().__init__(name="sweep", daemon=True)
         self._store = store
         self._every_s = every_s
         self._stop_event = stop
+        self._lapsed = lapsed
         self._sweep = Sweep(store)
 
     def run(self) -> None:
@@ -284,6 +307,8 @@ class SweepLoop(threading.Thread):
             try:
                 if self._store.sweep_due(self._every_s):
                     self._sweep.run()
+                if self._lapsed is not None:
+                    self._lapsed.turn()
             except FlowEngineError as error:
                 log.warning("sweep.failed", error=str(error))
             except Exception:  # the thread's edge: without it nobody here would sweep any more

@@ -62,7 +62,10 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 class Runner:
-    """Runs nodes for the threads of one worker process."""
+    """Runs nodes for the threads of one worker process.
+
+    With `passes_on`, a node whose handler it does not know is left to a worker that does; else it fails.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class Runner:
         speed: HandlerSpeed | None = None,
         *,
         patience: Patience = ONE_TRY,
+        passes_on: bool = False,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -86,11 +90,15 @@ class Runner:
         self._clock = clock
         self._speed = speed or HandlerSpeed()
         self._patience = patience
+        self._passes_on = passes_on
         self.starts = Starts(store, self._speed, clock)
         self.running: dict[int, TaskInHand] = {}
 
     def run(self, held: Held[RunNode]) -> None:
         """Run one delivery of a node and report its outcome. Raises StoreUnavailableError."""
+        if self._passes_on and self._registry.get(held.payload.handler) is None:
+            held.pass_on()
+            return
         (start,) = self.starts.of([held])
         hand = TaskInHand(held, start)
         if start.wanted:

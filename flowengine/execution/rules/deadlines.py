@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from flowengine.execution.error_codes import TIMEOUT, WORKER_LOST
+from flowengine.execution.error_codes import TIMEOUT, UNKNOWN_HANDLER, WORKER_LOST
 from flowengine.execution.messages import Callback, Deadline, RunNode
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import ByDeadline, ByEngine, Failed
@@ -57,6 +57,19 @@ def timed_out(
 def worker_lost(task: RunNode, starts: int, now: int) -> Callback:
     """What is reported of a task that has killed its workers too often."""
     message = f"its worker died each of the {starts} times that it was started"
+    return _ended_by_engine(task, starts, NodeError(WORKER_LOST.code, message, attempts=starts), now)
+
+
+def unknown_handler(task: RunNode, unknown_ms: int, now: int) -> Callback:
+    """What is reported of a task whose handler no worker has known for so long."""
+    message = (
+        f"no worker has known the handler '{task.handler}' for {unknown_ms / 1000:.0f} s: start one with the "
+        "module that has it (FLOWENGINE_HANDLERS), then trigger the execution again"
+    )
+    return _ended_by_engine(task, 0, NodeError(UNKNOWN_HANDLER.code, message), now)
+
+
+def _ended_by_engine(task: RunNode, starts: int, error: NodeError, now: int) -> Callback:
     return Callback(
         execution=task.execution,
         run=task.run,
@@ -65,6 +78,6 @@ def worker_lost(task: RunNode, starts: int, now: int) -> Callback:
         attempt=task.attempt,
         by=ByEngine(starts),
         finished_at=now,
-        outcome=Failed(NodeError(WORKER_LOST.code, message, attempts=starts)),
+        outcome=Failed(error),
         correlation_id=task.correlation_id,
     )

@@ -11,13 +11,15 @@ import structlog
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
-from flowengine.queues import stream_key
+from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id, timer_kind, timer_member
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
 
 AT_ONCE = 1000
+MOVED_MARGIN_MS = 10_000
+"""A move has ended so long after the time that it gives."""
 ENTRIES = 4
 """How many of the newest entries are looked at for one that tells of a decision."""
 PRUNED: tuple[ExecutionStatus, ...] = (
@@ -41,11 +43,15 @@ class RedisSweepState(RedisState):
     def running_executions(self) -> dict[str, int]:
         """The ids of all running executions, longest running first, and when each was triggered.
 
-        A member that is no execution's id is taken out of the index: it holds up no other, and does not
+        Without those that have queues of their own: their own processes see to them. With an owner, only
+        that. A member that is no execution's id is taken out of the index: it holds up no other, and does not
         count against the limit.
         """
-        command = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
-        found = self.sessions.retrying_read([command])[0]
+        if self.keys.owner:
+            return self._own_execution()
+        index = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
+        found, own = self.sessions.retrying_read([index, ("ZRANGE", self.keys.own_queues, 0, -1)])
+        others = {member.rpartition(b"@")[2] for member in own}
         pairs = list(zip(found[::2], map(float, found[1::2]), strict=True))
         odd = {member for member, _ in pairs if not is_execution_id(member, self.keys.partition)}
         if odd:
@@ -53,8 +59,13 @@ class RedisSweepState(RedisState):
         return {
             member.decode(): int(score) if math.isfinite(score) else 0
             for member, score in pairs
-            if member not in odd
+            if member not in odd and member not in others
         }
+
+    def _own_execution(self) -> dict[str, int]:
+        owner = self.keys.owner
+        score = self.sessions.retrying_read([("ZSCORE", self.keys.index("running"), owner)])[0]
+        return {} if score is None else {owner: int(float(score))}
 
     def _set_aside(self, odd: Sequence[bytes]) -> None:
         self.sessions.retrying_write([("ZREM", self.keys.index("running"), *odd)])
@@ -79,13 +90,27 @@ class RedisSweepState(RedisState):
         return found
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
-        """When the oldest message of each queue was sent, in milliseconds since the epoch."""
+        """When the oldest message of each queue was sent, in milliseconds since the epoch.
+
+        0, before everything, where it may be one that was moved there: that was sent at any time before.
+        """
+        commands: list[Command] = []
+        for queue in queues:
+            commands.append(("XRANGE", self.keys.stream(queue), "-", "+", "COUNT", 1))
+            commands.append(("GET", self.keys.moved(queue)))
+        replies = self.sessions.retrying_read(commands)
+        pairs = zip(queues, replies[::2], replies[1::2], strict=True)
+        return {queue: _sent_at(entries, moved) for queue, entries, moved in pairs}
+
+    def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:
+        """Queues and handlers: tasks for these wait beside the queue for a worker that knows the handler."""
         replies = self.sessions.retrying_read(
-            [("XRANGE", stream_key(queue, self.keys.partition), "-", "+", "COUNT", 1) for queue in queues]
+            [("ZRANGE", self.keys.handlers(queue), 0, -1) for queue in queues]
         )
         return {
-            queue: int(entries[0][0].split(b"-")[0]) if entries else None
-            for queue, entries in zip(queues, replies, strict=True)
+            (queue, handler.decode(errors="replace"))
+            for queue, handlers in zip(queues, replies, strict=True)
+            for handler in handlers
         }
 
     def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
@@ -106,12 +131,21 @@ class RedisSweepState(RedisState):
         self.sessions.retrying_read([("ZREM", self.keys.index("running"), execution)])
 
     def prune(self) -> int:
-        """Remove executions whose keys have expired from the indexes."""
+        """Remove executions whose keys have expired from the indexes: all of them, so no owner does it."""
+        if self.keys.owner:
+            return 0
         before = self.now() - self.settings.retention_s * 1000
         replies = self.sessions.retrying_read(
             [("ZREMRANGEBYSCORE", self.keys.index(status), "-inf", before) for status in PRUNED]
         )
         return sum(replies)
+
+
+def _sent_at(entries: Sequence[Any], moved: bytes | None) -> int | None:
+    if not entries:
+        return None
+    first = int(entries[0][0].split(b"-")[0])
+    return 0 if moved is not None and first <= int(moved) + MOVED_MARGIN_MS else first
 
 
 def _newest_decision(entries: Sequence[Any]) -> str:

@@ -11,7 +11,15 @@ from typing import Any, Final, Literal, TypeAlias
 
 import redis
 
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, dead_letter_key, later_key, stream_key
+from flowengine.queues import (
+    GROUP,
+    ORCHESTRATOR_QUEUE,
+    WORKER_QUEUE,
+    dead_letter_key,
+    handler_line,
+    later_key,
+    stream_key,
+)
 from flowengine.store import keys
 from flowengine.store.connection.probe import Probe
 from flowengine.store.connection.sessions import Command
@@ -28,6 +36,8 @@ _STARTED: Final = _NAMES.started(_ID)
 _EVENTS: Final = _NAMES.events(_ID)
 _INDEX: Final = _NAMES.index("running")
 _QUEUE: Final = stream_key(ORCHESTRATOR_QUEUE)
+_HANDLERS: Final = _NAMES.handlers(WORKER_QUEUE)
+_LINE: Final = _NAMES.stream(handler_line(WORKER_QUEUE, "a"))
 
 TRANSACTIONS: Final[tuple[Command, ...]] = (
     ("WATCH", _CONTROL, _NODE),
@@ -49,6 +59,7 @@ _BY_ALL: Final[tuple[Command, ...]] = (
     ("HDEL", _STARTED, ""),
     ("ZADD", _INDEX, 0, _ID),
     ("ZRANGE", _INDEX, 0, 0),
+    ("ZRANGE", _HANDLERS, 0, 0),
     ("ZREM", _INDEX, _ID),
     ("XADD", _QUEUE, "*", "a", ""),
     ("XADD", _EVENTS, "NOMKSTREAM", "*", "e", ""),
@@ -66,6 +77,8 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("XDEL", _QUEUE, "0-1"),
     ("XADD", dead_letter_key(WORKER_QUEUE), "MAXLEN", "~", 1, "*", "a", ""),
     ("ZADD", _NAMES.deadlines, 0, ""),
+    ("ZADD", _NAMES.own_queues, 0, ""),
+    ("DEL", keys.of("", _ID).stream(WORKER_QUEUE)),
 )
 
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
@@ -90,9 +103,16 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("XREVRANGE", _EVENTS, "+", "-", "COUNT", 1),
         ("ZREMRANGEBYRANK", _NAMES.odd_timers, 0, 0),
         ("ZSCORE", _NAMES.deadlines, ""),
+        ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("ZREMRANGEBYSCORE", _INDEX, "-inf", 0),
     ),
-    "worker": (*_BY_ALL, *_BY_CONSUMERS, ("HSTRLEN", _NODE, keys.RESULT)),
+    "worker": (
+        *_BY_ALL,
+        *_BY_CONSUMERS,
+        ("HSTRLEN", _NODE, keys.RESULT),
+        ("ZSCORE", _HANDLERS, ""),
+        ("XADD", _LINE, "*", "a", ""),
+    ),
 }
 """One sample at least of each command that a service sends, and of each kind of key that it uses."""
 

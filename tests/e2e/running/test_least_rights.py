@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from flowengine.queues import own_queues_key
 from flowengine.store.encode_changes import KEPT_ATTEMPTS
 from flowengine.store.server_checks.needed_commands import (
     NEEDED,
@@ -18,7 +19,7 @@ from flowengine.store.server_checks.needed_commands import (
     name_of,
 )
 from tests.e2e.documents import add, node, same, workflow
-from tests.support.rigs.stack_processes import START_S, Stack
+from tests.support.rigs.stack_processes import FLOWENGINE, START_S, Stack
 from tests.support.servers.valkey import Valkey
 from tests.support.waiting import wait_until
 
@@ -57,7 +58,7 @@ def url_of(server: Valkey, service: Service) -> str:
 
 @pytest.mark.proves("redis-forbids")
 def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> None:
-    """Runs, failures, retries, a killed worker, sweeps, and an end in good order."""
+    """Runs, failures, retries, a killed worker, an older one, sweeps, and an end in good order."""
     parents = [add(f"p{place}", place, 1) for place in range(MANY)]
     inputs = [f"{{{{ p{place}.result }}}}" for place in range(MANY)]
     names = [parent["id"] for parent in parents]
@@ -75,6 +76,16 @@ def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> Non
     (before,) = stack.only("worker").children()
     os.kill(before, signal.SIGKILL)
     assert stack.run(workflow(add("a", 1, 2))).results == {"a": {"result": 3}}
+    url = url_of(stack.valkey, "worker")
+    older = stack.launch("older", [FLOWENGINE, "worker"], REDIS_URL=url, FLOWENGINE_HANDLERS="")
+    with stack.valkey.connect() as client:
+        client.zadd(own_queues_key(), {f"worker@{execution}": 1})
+        wait_until(lambda: not client.exists(own_queues_key()), within_s=START_S, what="a hand-over")
+        wait_until(
+            lambda: older.records("broker.tasks_passed_on") or not stack.run(workflow(node("s", "test_say"))),
+            within_s=START_S,
+            what="a task that the older worker passes on",
+        )
     for service in ("worker", "orchestrator"):
         stack.only(service).terminate()
         assert stack.only(service).wait() == 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
+
 from flowengine.broker.streams.wire import post
 from flowengine.execution.views import HealthView
-from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line
 from flowengine.settings import Settings
+from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.state import RedisState
@@ -56,3 +59,33 @@ def test_without_services_it_is_degraded(valkey: Valkey) -> None:
         found = health()
     assert found.status == "degraded"
     assert found.checks["orchestrator"] == found.checks["worker (worker)"] == "none is running"
+
+
+@pytest.mark.proves("handler-known-by-nobody")
+def test_a_handler_that_nodes_wait_for_and_nobody_knows_is_named(valkey: Valkey) -> None:
+    """Not one that a worker has known a moment ago, nor one that nothing waits for any more."""
+    long_ago, names = 1000, keys.of()
+    with valkey.connect() as client, asking(valkey.url) as health:
+        assert health().checks["handlers"] == "ok"
+        for handler in ("shout", "whisper"):
+            client.xadd(names.stream(handler_line("worker", handler)), {"a": "run_node"})
+        now = client.time()[0] * 1000
+        client.zadd(names.handlers("worker"), {"shout": long_ago, "whisper": now, "gone": long_ago})
+        found = health()
+        assert found.checks["handlers"] == "no worker knows 'shout' (1 waiting)"
+        assert found.status == "degraded"
+        for number in range(6):
+            client.xadd(names.stream(handler_line("worker", f"h{number}")), {"a": "run_node"})
+            client.zadd(names.handlers("worker"), {f"h{number}": long_ago + 1})
+        said = health().checks["handlers"]
+        assert said.startswith("no worker knows 'shout' (1 waiting), 'h0' (1 waiting), ")
+        assert said.endswith(", ...")
+
+
+def test_handlers_with_odd_names_are_shown_plainly(valkey: Valkey) -> None:
+    """What a terminal would obey is spelt out, and what is no text is no error."""
+    names = keys.of()
+    with valkey.connect() as client, asking(valkey.url) as health:
+        client.xadd(names.stream(handler_line("worker", "\x1b[2J")), {"a": "run_node"})
+        client.zadd(names.handlers("worker"), {"\x1b[2J": 1, b"\xff": 1})
+        assert "\x1b" not in health().checks["handlers"]

@@ -39,11 +39,14 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
-    re.compile(rb"fe:timers:(deadline|retry|odd)"): b"zset",
-    re.compile(rb"fe:q:[^:]+(:dead|:later)?"): b"stream",
-    re.compile(rb"fe:(sweep|health|format)"): b"string",
+    re.compile(rb"fe:timers:((deadline|retry)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
+    re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
+    re.compile(rb"fe:own"): b"zset",
+    re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
 }
-_PASSING: Final = (b"fe:sweep", b"fe:health")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
@@ -205,7 +208,8 @@ def check_keys(client: Client) -> None:
         # One that has expired since has no type.
         if expected is None or found not in (expected, b"none"):
             breaches.append(f"{key.decode(errors='replace')} is a {found.decode()}")
-    breaches += [f"{key.decode()} never expires" for key in _PASSING if client.ttl(key) == -1]
+    passing = [key for key in keys if _PASSING.fullmatch(key)]
+    breaches += [f"{key.decode()} never expires" for key in passing if client.ttl(key) == -1]
     assert not breaches, "keys of no known kind:\n  " + "\n  ".join(breaches[:10])
 
 

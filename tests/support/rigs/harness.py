@@ -17,7 +17,8 @@ import pytest
 import redis
 import structlog
 
-from flowengine.broker.streams.wire import ACTOR, decode, post
+from flowengine.bootstrap import posting_to
+from flowengine.broker.streams.wire import ACTOR, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
@@ -32,7 +33,7 @@ from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, stream_key
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, RedisApiState
@@ -203,9 +204,9 @@ def _payload(fields: Mapping[bytes, bytes]) -> bytes:
 class HeldEntries:
     """The Receipt of what a process has in hand."""
 
-    def __init__(self, entries: Sequence[Entry], partition: str) -> None:
+    def __init__(self, entries: Sequence[Entry], partition: str, owner: str = "") -> None:
         self._entries = entries
-        self._partition = partition
+        self._names = keys.of(partition, owner)
         self.confirmed: set[int] = set()
 
     def held(self) -> list[Held[Any]]:
@@ -224,7 +225,7 @@ class HeldEntries:
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
         """Queue XACK and XDEL."""
         chosen = [self._entries[index] for index in entries]
-        key, ids = stream_key(chosen[0].queue, self._partition), [entry.id for entry in chosen]
+        key, ids = self._names.stream(chosen[0].queue), [entry.id for entry in chosen]
         sink.execute_command("XACK", key, GROUP, *ids)
         sink.execute_command("XDEL", key, *ids)
 
@@ -235,6 +236,10 @@ class HeldEntries:
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nothing is handed back: no watchdog runs here."""
         raise AssertionError("no watchdog runs here")
+
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """Nothing is passed on: every worker knows every handler here."""
+        raise AssertionError("every handler is known here")
 
 
 class HookedState(RedisSweepState):
@@ -288,8 +293,15 @@ class Process:
     def _open(self) -> None:
         self.line = Line(self.name, self.harness.gate)
         self.client = self.line.connect(self.harness.settings.redis_url)
-        settings, partition = self.harness.settings, self.harness.partition
-        self.state = HookedState(self.client, post, settings, partition, ahead_for_s=NO_HURRY_S)
+        settings, names = self.harness.settings, self.harness.keys
+        self.state = HookedState(
+            self.client,
+            posting_to(names.owner),
+            settings,
+            names.partition,
+            owner=names.owner,
+            ahead_for_s=NO_HURRY_S,
+        )
         self.assemble()
 
     def assemble(self) -> None:
@@ -370,7 +382,10 @@ class ApiProcess(Process):
 
 
 class Harness:
-    """A whole stack over one server, moved by hand."""
+    """A whole stack over one server, moved by hand. With an `owner`, that execution's own.
+
+    Without `groups`, another one has made the queues' groups.
+    """
 
     def __init__(
         self,
@@ -380,17 +395,18 @@ class Harness:
         settings: Settings | None = None,
         sizes: Sizes = SIZES,
         partition: str = "",
+        owner: str = "",
+        groups: bool = True,
     ) -> None:
         self.speed: type[HandlerSpeed] = HandlerSpeed
         self.sizes = sizes
-        self.partition = partition
-        self.keys = keys.of(partition)
+        self.keys = keys.of(partition, owner)
         base = settings or Settings(lease_s=60.0)
         self.settings = msgspec.structs.replace(base, redis_url=url)
         self.gate = gate or Gate()
         self.script: Script = lambda context: None
         self.client: Client = redis.Redis.from_url(url)
-        for queue in QUEUES:
+        for queue in QUEUES if groups else ():
             self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
         self.errors: list[Exception] = []
         self.deaths = 0
@@ -456,7 +472,7 @@ class Harness:
 
     def stream(self, queue: str) -> str:
         """The key of a queue."""
-        return stream_key(queue, self.partition)
+        return self.keys.stream(queue)
 
     def waiting(self, queue: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
@@ -499,7 +515,7 @@ class Harness:
 
         What it did not acknowledge comes back, counted.
         """
-        receipt = HeldEntries(entries, self.partition)
+        receipt = HeldEntries(entries, self.keys.partition, self.keys.owner)
         try:
             process.handle(entries[0].actor, receipt.held())
         except ProcessDied:

@@ -58,6 +58,10 @@ class Queue:
         """Handed back."""
         self.handed_back += entries
 
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """Nothing is passed on."""
+        raise AssertionError("nothing is passed on here")
+
 
 class NoSink:
     """Takes no command."""

@@ -58,6 +58,10 @@ class Settled:
         """Nobody hands back what has run."""
         raise AssertionError("it has run")
 
+    def pass_on(self, entries: Sequence[int]) -> None:
+        """Nobody passes on what has run."""
+        raise AssertionError("it has run")
+
 
 TASK = RunNode(
     execution="e",

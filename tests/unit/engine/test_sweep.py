@@ -88,6 +88,16 @@ def test_a_task_that_has_vanished_is_sent_again(rig: Rig) -> None:
     assert not rig.redis.exists(NAMES.started(EXECUTION), NAMES.deadlines)
 
 
+@pytest.mark.proves("handler-unknown")
+def test_a_task_that_waits_for_its_handler_has_not_vanished(rig: Rig) -> None:
+    """It stands in a line beside its queue. Another handler's line is no sign of it."""
+    rig.redis.zadd(NAMES.handlers(WORKER_QUEUE), {"sum": 1})
+    assert (rig.swept(), rig.tasks) == (0, 0)
+    rig.redis.delete(NAMES.handlers(WORKER_QUEUE))
+    rig.redis.zadd(NAMES.handlers(WORKER_QUEUE), {"other": 1})
+    assert (rig.swept(), rig.tasks) == (1, 1)
+
+
 @pytest.mark.parametrize(
     "meanwhile",
     [

@@ -15,6 +15,7 @@ from flowengine.execution.rules.deadlines import (
     is_awaited,
     is_overdue,
     timed_out,
+    unknown_handler,
     worker_lost,
 )
 from flowengine.execution.status import StoredNodeStatus
@@ -84,3 +85,15 @@ def test_a_task_that_killed_its_workers_is_reported_by_the_engine() -> None:
     error = report.outcome.error
     assert (error.code, error.attempts) == ("worker_lost", 3)
     assert error.message == "its worker died each of the 3 times that it was started"
+
+
+def test_a_task_whose_handler_nobody_knew_is_reported_by_the_engine() -> None:
+    """It was never started. The error says for how long nobody knew it, and what to do."""
+    report = unknown_handler(TASK, 61_200, NOW)
+    assert (report.execution, report.run, report.node, report.dispatch, report.attempt) == ("x", 2, "a", 7, 3)
+    assert (report.by, report.finished_at, report.correlation_id) == (ByEngine(0), NOW, "c")
+    assert isinstance(report.outcome, Failed)
+    assert report.outcome.error.code == "unknown_handler"
+    assert report.outcome.error.message.startswith(
+        "no worker has known the handler 'any' for 61 s: start one"
+    )

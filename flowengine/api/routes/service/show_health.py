@@ -17,7 +17,7 @@ from flowengine.execution.views import HealthView, QueueView
 
 HEALTHY: Final = HealthView(
     status="ok",
-    checks={"redis": "ok", "memory": "ok", "orchestrator": "ok", "worker (worker)": "ok"},
+    checks={"redis": "ok", "memory": "ok", "handlers": "ok", "orchestrator": "ok", "worker (worker)": "ok"},
     queues={
         "orchestrator": QueueView(length=0, oldest_age_s=None, consumers=1),
         "worker": QueueView(length=3, oldest_age_s=0.4, consumers=2),
@@ -28,6 +28,7 @@ DEGRADED: Final = HealthView(
     checks={
         "redis": "ok",
         "memory": "ok",
+        "handlers": "no worker knows 'shout' (2 waiting)",
         "orchestrator": "ok",
         "worker (worker)": "none is running",
     },

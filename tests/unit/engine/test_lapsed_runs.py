@@ -1,0 +1,117 @@
+"""When what is left of a run with queues of its own is handed over, and when that waits."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.errors import StoreUnavailableError
+
+LEASE_S = 12.0
+
+
+class Runs:
+    """An OwnQueueStore of one run that has lapsed, and the clock. `takes_s`: how long an answer takes."""
+
+    def __init__(self) -> None:
+        self.at = 100.0
+        self.takes_s = 0.0
+        self.away = False
+        self.handed_over: list[str] = []
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.at
+
+    def lapsed(self) -> list[str]:
+        """The run."""
+        self.at += self.takes_s
+        if self.away:
+            raise StoreUnavailableError("away")
+        return ["run"]
+
+    def hand_over(self, owner: str) -> int:
+        """Remembered."""
+        self.handed_over.append(owner)
+        return 1
+
+    def lapsed_runs(self) -> LapsedRuns:
+        """Those of a process that starts now."""
+        return LapsedRuns(self, hold_s=LEASE_S, clock=self.clock)
+
+
+@pytest.fixture
+def runs() -> Runs:
+    return Runs()
+
+
+@pytest.fixture
+def turning(runs: Runs) -> LapsedRuns:
+    """A process that has worked for a while."""
+    made = runs.lapsed_runs()
+    runs.at += LEASE_S
+    return made
+
+
+def test_what_a_lapsed_run_has_left_is_handed_over(runs: Runs, turning: LapsedRuns) -> None:
+    """At the next turn."""
+    turning.turn()
+    assert runs.handed_over == ["run"]
+
+
+def test_nothing_is_handed_over_for_a_lease_after_the_start(runs: Runs) -> None:
+    """The whole machine may have started just now, the run as well."""
+    starting = runs.lapsed_runs()
+    runs.at += LEASE_S - 0.1
+    starting.turn()
+    assert runs.handed_over == []
+    runs.at += 0.1
+    starting.turn()
+    assert runs.handed_over == ["run"]
+
+
+def test_nothing_is_handed_over_for_a_lease_after_an_outage(runs: Runs, turning: LapsedRuns) -> None:
+    """The run could not keep its lease either."""
+    runs.away = True
+    with pytest.raises(StoreUnavailableError):
+        turning.turn()
+    runs.away = False
+    runs.at += LEASE_S - 0.1
+    turning.turn()
+    assert runs.handed_over == []
+    runs.at += 0.1
+    turning.turn()
+    assert runs.handed_over == ["run"]
+
+
+def test_nothing_is_handed_over_for_a_lease_after_a_standstill(runs: Runs, turning: LapsedRuns) -> None:
+    """An answer that came late says that the server stood still for everybody."""
+    runs.takes_s = LEASE_S / 2
+    turning.turn()
+    runs.takes_s = 0.0
+    turning.turn()
+    assert runs.handed_over == []
+    runs.at += LEASE_S
+    turning.turn()
+    assert runs.handed_over == ["run"]
+
+
+def test_one_that_cannot_be_handed_over_does_not_keep_the_others(runs: Runs, turning: LapsedRuns) -> None:
+    """Its queues change faster than they can be emptied, say; it is tried again at the next turn."""
+    refused = threading.Event()
+
+    def refuse(owner: str) -> int:
+        if owner == "busy" and not refused.is_set():
+            refused.set()
+            raise RuntimeError("a defect")
+        runs.handed_over.append(owner)
+        return 1
+
+    runs.hand_over = refuse  # type: ignore[method-assign]
+    runs.lapsed = lambda: ["busy", "run"]  # type: ignore[method-assign]
+    turning.turn()
+    assert runs.handed_over == ["run"]
+    turning.turn()
+    assert runs.handed_over == ["run", "busy", "run"]
