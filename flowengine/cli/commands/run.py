@@ -26,7 +26,7 @@ def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) 
     """Run the workflow in FILE (- is standard input) to its end and print its results.
 
     Starts a server, an orchestrator and a worker for the time that takes, or uses the server that
-    REDIS_URL names: its orchestrator and worker then take part in all the work that waits there.
+    REDIS_URL names: with queues of its own, so that it sees to nothing else that waits there.
 
     Exit code 0: completed, 1: failed, 2: invalid, 3: could not run or ran out of time,
     130: interrupted. With --json, 2 and 3 print a JSON object that says why.

@@ -16,16 +16,18 @@ def service_program(
     threads: int | None = None,
     queues: str = "",
     grace_s: float,
+    owner: str = "",
     throwaway: bool = False,
 ) -> list[str]:
     """One orchestrator or worker process. It ends when its standard input does.
 
-    `throwaway`: its server keeps nothing, on purpose.
+    `owner`: the only execution that it works for, by queues of its own. `throwaway`: its server keeps nothing,
+    on purpose.
     """
     return [
         *_python("flowengine.cli.processes.service_process"),
         service,
-        *_options(threads=threads, queues=queues, grace=grace_s),
+        *_options(threads=threads, queues=queues, grace=grace_s, owner=owner),
         *_flags(throwaway=throwaway),
     ]
 

@@ -13,12 +13,12 @@ class ParkedServices:
     """A context manager: those that have not been started when it is left are dismissed.
 
     Entered before the tool opens anything. What handlers' modules do at their import, they do later, in each
-    process for itself.
+    process for itself. `owner`: the only execution that they will work for, by queues of its own.
     """
 
-    def __init__(self, *names: str, grace_s: float) -> None:
+    def __init__(self, *names: str, grace_s: float, owner: str = "") -> None:
         self._names = names
-        self._options = {"grace": str(grace_s)}
+        self._options = {"grace": str(grace_s), "owner": owner}
         self._parked: dict[str, ParkedProcess] = {}
 
     def __enter__(self) -> Self:

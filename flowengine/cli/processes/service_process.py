@@ -54,7 +54,12 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
         return run_process(
-            settings, threads=threads, queues=queues, stop=stop, announce=partial(announce_draining, lifeline)
+            settings,
+            threads=threads,
+            queues=queues,
+            stop=stop,
+            announce=partial(announce_draining, lifeline),
+            owner=options.get("owner", ""),
         )
     except (SettingsError, UnfitServerError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet

@@ -8,6 +8,7 @@ Nothing is created or triggered after the user has asked to end, or after the ti
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 import uuid
 from pathlib import Path
@@ -28,7 +29,7 @@ from flowengine.cli.processes.workflow_run_services import (
 )
 from flowengine.cli.tool_settings import chosen_server, read_settings
 from flowengine.cli.workflow_files import check_file, problem_line, read_file
-from flowengine.errors import CannotRunError, StoreUnavailableError
+from flowengine.errors import CannotRunError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.status import is_over
 from flowengine.supervision.interrupts import Interrupts
 
@@ -89,6 +90,7 @@ class _Run:
         self._is_triggered = False
         self._seen: ExecutionView | None = None
         self._is_private = is_private
+        self._owner = "" if is_private else _new_execution_id()
 
     @property
     def is_forgotten(self) -> bool:
@@ -103,25 +105,27 @@ class _Run:
         done = "" if counts is None else f"{counts.completed} of {counts.total} nodes were completed; "
         if self._is_private:
             return f"{done}the execution ended with its server, nothing of it is kept"
-        state = "goes on" if self._is_triggered else "was not started, but is kept"
-        return f"{done}execution {self._execution} {state} on the server that REDIS_URL names"
+        state = "goes on with the services of" if self._is_triggered else "was not started, but is kept on"
+        return f"{done}execution {self._execution} {state} the server that REDIS_URL names"
 
     def until_its_end(self, settings: Settings, interrupts: Interrupts) -> int:
         """Check the file, start its execution, watch it and print its outcome; returns the exit code."""
         with contextlib.ExitStack() as stack:
             with interrupts.at_once():  # imports and checks may be cut off anywhere
-                parked = stack.enter_context(ParkedServices(*SERVICES, grace_s=GRACE_S))
+                parked = stack.enter_context(ParkedServices(*SERVICES, grace_s=GRACE_S, owner=self._owner))
                 registry, plan = self._prepare(settings)
             if plan is None:
                 return INVALID
             if not self._is_private:
                 with interrupts.at_once():
                     check_access(settings, "api", "orchestrator", "worker")
+                stack.callback(self._hand_over, settings)
             services = stack.enter_context(
-                WorkflowRunServices(interrupts, parked, self._starting.say, is_private=self._is_private)
+                WorkflowRunServices(interrupts, parked, self._starting.say, owner=self._owner)
             )
             executions = self._executions(services, registry)
             _await_ready(services, executions)
+            self._claim_queues(services, registry)
             execution = self._start(services, executions, plan)
             code = self._watch(services, executions, execution)
             services.run_is_over()
@@ -140,7 +144,23 @@ class _Run:
 
         settings = services.settings
         configure_logs("run", level=settings.log_level, log_format=settings.log_format)
-        return build_executions(settings, registry)
+        return build_executions(settings, registry, owner=self._owner)
+
+    def _claim_queues(self, services: WorkflowRunServices, registry: Registry) -> None:
+        """Before anything is sent to them: whatever dies now, a sweep finds what is left in them."""
+        from flowengine.bootstrap import build_own_queues, queues_of
+
+        if self._owner:
+            build_own_queues(services.settings, owner=self._owner).claim(queues_of(registry))
+
+    def _hand_over(self, settings: Settings) -> None:
+        """Leave nothing in queues that nobody serves; where the server is away, a sweep does it later."""
+        import redis
+
+        from flowengine.bootstrap import build_own_queues
+
+        with contextlib.suppress(FlowEngineError, redis.RedisError):
+            build_own_queues(settings).hand_over(self._owner)
 
     def _plan(self, registry: Registry, settings: Settings) -> Plan | None:
         checked = check_file(self._path, self._body, registry, settings.limits)
@@ -202,6 +222,14 @@ class _Run:
                     return view
             answered_in = time.monotonic() - asked_at
             services.step(max(pause, 4 * answered_in))  # asking takes a fifth of the time at most
+
+
+def _new_execution_id() -> str:
+    """An id by this machine's clock: the processes must know it before any of them has asked the server."""
+    import_without_rich("structlog", "httpx")
+    from flowengine.engine.commands.create import new_id
+
+    return new_id(int(time.time() * 1000), secrets.token_hex(8), "")
 
 
 class _StatusReader:

@@ -35,10 +35,10 @@ class OutOfTimeError(Exception):
 class WorkflowRunServices:
     """A context manager: the processes run while it is entered, and none outlives it.
 
-    `settings` are those of the processes. `is_private`: on an embedded server. There, nodes may call any
-    address, this machine's included: a user at a terminal could call it as well. On the
-    server that REDIS_URL names, the worker takes part in everybody's work, and the settings say what it
-    may call.
+    `settings` are those of the processes. Without an `owner` they have an embedded server, and nodes may call
+    any address, this machine's included: a user at a terminal could call it as well. With one they are on the
+    server that REDIS_URL names and work for this execution alone, by queues of its own. What is left of it
+    others may have to finish, so the settings say what its nodes may call.
 
     `parked`: processes that wait to become these services. `say` takes lines for the user.
     """
@@ -52,15 +52,16 @@ class WorkflowRunServices:
         parked: ParkedServices,
         say: Callable[[str], None],
         *,
-        is_private: bool,
+        owner: str = "",
     ) -> None:
         self._interrupts = interrupts
         self._parked = parked
         self._deadline: float | None = None
         self._say = say
         self._stack = contextlib.ExitStack()
-        self._is_private = is_private
-        self._ends_in_order = not is_private
+        self._owner = owner
+        self._is_private = not owner
+        self._ends_in_order = not self._is_private
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -115,7 +116,12 @@ class WorkflowRunServices:
         self._ends_in_order = not self._is_private
 
     def _environment(self) -> dict[str, str]:
-        defaults = {"FLOWENGINE_LOG_LEVEL": "error", "FLOWENGINE_LOG_FORMAT": "console"}
+        # There is no other worker that could know a handler which this one does not.
+        defaults = {
+            "FLOWENGINE_LOG_LEVEL": "error",
+            "FLOWENGINE_LOG_FORMAT": "console",
+            "FLOWENGINE_UNKNOWN_HANDLER_SECONDS": "0",
+        }
         if not self._is_private:
             return defaults_for_development(**defaults)
         environment = defaults_for_development(FLOWENGINE_EGRESS="any", **defaults)
@@ -127,7 +133,7 @@ class WorkflowRunServices:
         self._supervisor.stop() if self._ends_in_order else self._supervisor.kill()
 
     def _service(self, name: str, environment: Mapping[str, str]) -> Service:
-        program = service_program(name, grace_s=GRACE_S)
+        program = service_program(name, grace_s=GRACE_S, owner=self._owner)
         return Service(name, program, service_environment(name, environment), self._parked.get(name))
 
     def _report(self, event: str, **fields: object) -> None:

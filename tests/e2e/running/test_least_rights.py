@@ -76,13 +76,13 @@ def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> Non
     (before,) = stack.only("worker").children()
     os.kill(before, signal.SIGKILL)
     assert stack.run(workflow(add("a", 1, 2))).results == {"a": {"result": 3}}
-    url = url_of(stack.valkey, "worker")
+    url, say = url_of(stack.valkey, "worker"), node("s", "test_say")
     older = stack.launch("older", [FLOWENGINE, "worker"], REDIS_URL=url, FLOWENGINE_HANDLERS="")
     with stack.valkey.connect() as client:
         client.zadd(own_queues_key(), {f"worker@{execution}": 1})
         wait_until(lambda: not client.exists(own_queues_key()), within_s=START_S, what="a hand-over")
         wait_until(
-            lambda: older.records("broker.tasks_passed_on") or not stack.run(workflow(node("s", "test_say"))),
+            lambda: older.records("broker.tasks_passed_on") or stack.run(workflow(say)) is None,
             within_s=START_S,
             what="a task that the older worker passes on",
         )
