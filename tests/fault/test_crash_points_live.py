@@ -1,8 +1,9 @@
 """Crash points under real Dramatiq Workers: the broker's own commands too, real leases, real threads.
 
-The same reference workflow as in `test_crash_points`, over the whole stack as the product puts it
-together, and a burial: a node that kills its worker until it is given up, whose workers are stopped
-somewhere. What dies is replaced, and its messages come back when their leases lapse.
+The same reference workflow as in `test_crash_points`, over the whole stack as the product puts it together,
+the same beside a worker that does not know its handler, and a burial: a node that kills its worker until it
+is given up, whose workers are stopped somewhere. What dies is replaced, and its messages come back when
+their leases lapse.
 
 Timing decides what the n-th command is, so this is a sample. CI tries every eighth number in each of
 the four ways, by turns; `just fault` tries every number in every way (`FLOWENGINE_LIVE_POINTS_EVERY=1`).
@@ -35,7 +36,7 @@ from tests.support.rigs.live_stack import LiveStack, through_gates
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["reference", "burial"]
+Scene: TypeAlias = Literal["reference", "mixed", "burial"]
 
 PROCESSES = 2
 LANES = 4
@@ -50,12 +51,15 @@ class Reference:
     failing: ClassVar[str] = FAILING
     max_deliveries: ClassVar[int] = 10
     dead_letters: ClassVar[int] = 0
+    strangers: ClassVar[int] = 0
 
     def __init__(self, url: str, gate: Gate) -> None:
         self.client: Client = redis.Redis.from_url(url, socket_timeout=30)
         self.client.flushdb()
         self._killed = threading.Event()
-        self.stack = LiveStack(url, gate, self._do, max_deliveries=self.max_deliveries)
+        self.stack = LiveStack(
+            url, gate, self._do, max_deliveries=self.max_deliveries, strangers=self.strangers
+        )
 
     def _do(self, context: Context, worker: Line) -> None:
         if context.node_id == FAILING and context.run == 1:
@@ -100,8 +104,14 @@ class Reference:
         )
 
     def _is_drained(self) -> bool:
-        # In this order: a task that ends between the two looks is seen as its callback.
-        return not any(self.client.xlen(f"fe:q:{queue}") for queue in ("worker", "orchestrator"))
+        # In this order: a task that moves on between two looks is seen where it has gone.
+        return not any(
+            (
+                self.client.xlen("fe:q:worker"),
+                self.client.exists("fe:handlers:worker"),
+                self.client.xlen("fe:q:orchestrator"),
+            )
+        )
 
     def _trigger(self, execution: str, *, run: int) -> None:
         def trigger() -> None:
@@ -123,6 +133,12 @@ class Reference:
         return ask()
 
 
+class Mixed(Reference):
+    """The same beside a worker of an older deployment."""
+
+    strangers: ClassVar[int] = 1
+
+
 class Burial(Reference):
     """One pass of a workflow whose first node kills its worker until it is buried; then it is spared."""
 
@@ -141,7 +157,11 @@ class Burial(Reference):
         assert self.client.xlen("fe:q:worker:dead") == 1
 
 
-SCENES: Final[dict[Scene, type[Reference]]] = {"reference": Reference, "burial": Burial}
+SCENES: Final[dict[Scene, type[Reference]]] = {
+    "reference": Reference,
+    "mixed": Mixed,
+    "burial": Burial,
+}
 
 
 def gate_of(scene: Scene, at: int | None = None, way: Way = "fail_before") -> Gate:
@@ -191,7 +211,7 @@ def count_commands(server: str, scene: Scene) -> int:
     return gate.count
 
 
-@pytest.mark.proves("broker-crash-at-any-command")
+@pytest.mark.proves("broker-crash-at-any-command", "handler-unknown")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("scene", SCENES)

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import redis
+import structlog
 
 from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.streams.consumer_group import ConsumerGroup, RawEntry, is_missing_group
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.queues import handler_line
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 class Taken(NamedTuple):
@@ -74,7 +77,9 @@ class LineReader:
             ]
         except redis.ResponseError as error:
             if not is_missing_group(error):
-                raise
+                # It must not keep the queue itself from being read.
+                log.warning("broker.line_not_read", line=line, error=str(error))
+                return []
             if self._group.enter(line):
                 return [(entry, 1) for entry in self._group.read(line, most, block_ms=None)]
             taken = []

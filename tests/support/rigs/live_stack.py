@@ -36,6 +36,7 @@ LEASE_S: Final = 0.4
 HURRIED: Final = Timing(scan_every_s=0.05, retry_after_s=0.03)
 """What can be short is short."""
 WAKE_MS: Final = 50
+HANDLERS: Final = ("tests.support.rigs.live_handlers",)
 
 _lines: dict[str, Line] = {}
 
@@ -90,7 +91,8 @@ class Running:
 class LiveStack:
     """An API, an orchestrator and a worker. Use within `through_gates()`.
 
-    `doing` is called in the place of every handler, with the line of the worker that runs it.
+    `doing` is called in the place of every handler, with the line of the worker that runs it. `strangers`: so
+    many workers more, which do not know the handler.
     """
 
     def __init__(
@@ -101,6 +103,7 @@ class LiveStack:
         *,
         max_deliveries: int = 10,
         timing: Timing = HURRIED,
+        strangers: int = 0,
     ) -> None:
         self.deaths = 0
         self._timing = timing
@@ -112,11 +115,12 @@ class LiveStack:
         self._doing = doing
         self.api = self._start_api()
         self.orchestrator = self._start_orchestrator()
+        self.strangers = [self._start_worker(handlers=()) for _ in range(strangers)]
         self.worker = self._start_worker()
 
     def close(self) -> None:
         """Stop everything."""
-        for running in (self.orchestrator, self.worker):
+        for running in (self.orchestrator, *self.strangers, self.worker):
             running.stop()
         for grave in self._graves:
             grave.join()
@@ -134,6 +138,10 @@ class LiveStack:
         if self.worker.line.dead:
             self._bury(self.worker)
             self.worker = self._start_worker()
+        for place, stranger in enumerate(self.strangers):
+            if stranger.line.dead:
+                self._bury(stranger)
+                self.strangers[place] = self._start_worker(handlers=())
         if self._api_line.dead:
             self.deaths += 1
             self._state.sessions.here().discard()
@@ -158,8 +166,8 @@ class LiveStack:
         broker = orchestrator_process.build(settings, self._timing)
         return Running(_lines[settings.redis_url], broker, threads=2)
 
-    def _start_worker(self) -> Running:
-        settings = self._settings("worker")
+    def _start_worker(self, handlers: tuple[str, ...] = HANDLERS) -> Running:
+        settings = msgspec.structs.replace(self._settings("worker"), handlers=handlers)
         line = _lines[settings.redis_url]
         # Known before the worker runs: it may take a message before anyone can ask the stack for it.
         DOINGS[settings.redis_url] = lambda context: self._doing(context, line)
@@ -182,7 +190,7 @@ class LiveStack:
             redis_url=url,
             lease_s=LEASE_S,
             max_deliveries=self._max_deliveries,
-            handlers=("tests.support.rigs.live_handlers",),
+            handlers=HANDLERS,
         )
 
     def _bury(self, running: Running) -> None:
