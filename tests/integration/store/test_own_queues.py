@@ -14,7 +14,8 @@ from flowengine.execution.records import NodeRecord
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE, handler_line
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, encode_record
-from flowengine.store.maintenance.own_queues import PAGE, RedisOwnQueues
+from flowengine.store.maintenance.own_queues import PAGE, TIMERS_AT_ONCE, RedisOwnQueues
+from flowengine.store.maintenance.timer_store import PARSERS
 from tests.support.checks.invariants import CheckEverything, check_everything
 from tests.support.checks.reference_model import expected_values
 from tests.support.faults import WAYS, Gate, ProcessDied
@@ -151,6 +152,20 @@ def test_a_node_that_ran_keeps_its_deadline(own: Harness, common: Harness) -> No
     assert common.results(OWNER) == {"a": 1}
 
 
+@pytest.mark.parametrize("kind", PARSERS)
+def test_timers_of_every_kind_are_moved(own: Harness, common: Harness, kind: str) -> None:
+    """More than are moved at once."""
+    claim(own)
+    own.begin(plan_of({"a": ()}))
+    armed = {keys.timer_member(OWNER, 1, "a", number): number for number in range(2 * TIMERS_AT_ONCE + 1)}
+    own.client.zadd(OWN.timers(kind), armed)
+    hand_over(common)
+    assert common.client.zcard(COMMON.timers(kind)) == len(armed)
+    assert own_keys(own) == []
+    common.client.delete(COMMON.timers(kind))
+    common.drain()
+
+
 @pytest.mark.proves("run-killed-on-shared-server")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a dead process's UNWATCH
 def test_handing_over_cut_anywhere_moves_each_message_once(valkey: Valkey) -> None:
@@ -221,11 +236,12 @@ def test_what_comes_as_its_queues_are_forgotten_is_not_lost(
     claim(own)
     own.begin(plan_of({"a": ()}))
     queues = RedisOwnQueues(common.orchestrators[0].state)
-    move = queues._move_timers
+    move, late = queues._move_timers, [{"x": "late"}]
 
     def move_and_start(own_names: keys.Keys, kind: str) -> None:
         move(own_names, kind)
-        own.client.xadd(own.stream(WORKER_QUEUE), {"x": "late"})
+        if late:
+            own.client.xadd(own.stream(WORKER_QUEUE), late.pop())
 
     monkeypatch.setattr(queues, "_move_timers", move_and_start)
     assert queues.hand_over(OWNER) == 1
