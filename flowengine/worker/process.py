@@ -24,7 +24,7 @@ from flowengine.handlers.http.network.trusted_authorities import trusted_authori
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
 from flowengine.heuristics import GROUPED_NODES
-from flowengine.observability import configure_logs
+from flowengine.observability import configure_logs, redact_prints
 from flowengine.settings import Settings
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.worker_state import RedisWorkerState
@@ -123,6 +123,7 @@ def setup() -> None:
     """Entry point for `dramatiq flowengine.worker:setup`."""
     settings = read_settings()
     configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
+    redact_prints()
     parts = build(settings, read_environment(), threading.Event())
     parts.format.wait(threading.Event())
     dramatiq.set_broker(parts.broker)

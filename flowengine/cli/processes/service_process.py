@@ -34,7 +34,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
     from flowengine.bootstrap import read_settings
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError, StoredFormatError
-    from flowengine.observability import configure_logs, log_uncaught_errors
+    from flowengine.observability import configure_logs, log_uncaught_errors, redact_prints
 
     try:
         settings = read_settings()
@@ -42,6 +42,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)
         log_uncaught_errors()
+        redact_prints()
         if service == "orchestrator":
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
