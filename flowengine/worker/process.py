@@ -9,7 +9,14 @@ import dramatiq
 import msgspec
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
+from flowengine.bootstrap import (
+    build_broker,
+    build_state,
+    hide_secrets,
+    read_environment,
+    read_settings,
+    start_worker,
+)
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
@@ -35,7 +42,6 @@ from flowengine.worker.watchdog import Watchdog
 DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
-IDLE_WAKE_MS = 2_000
 LOST_EXIT = 70
 
 
@@ -145,13 +151,7 @@ def run_process(
     parts = build(settings, read_environment(), stop, announce=announce)
     _check_queues(queues or (), parts.queues)
     parts.format.wait(stop)
-    worker = dramatiq.Worker(
-        parts.broker,
-        queues=set(queues) if queues else None,
-        worker_threads=threads,
-        worker_timeout=IDLE_WAKE_MS,
-    )
-    worker.start()
+    worker = start_worker(parts.broker, threads=threads, queues=queues)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.
     if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):

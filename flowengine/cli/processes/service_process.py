@@ -16,6 +16,7 @@ from flowengine.supervision.child_shutdown import (
     stop_on_signal,
     take_lifeline,
 )
+from flowengine.supervision.open_files import allow_files
 
 
 def main() -> int:
@@ -47,8 +48,9 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
-        check_access(settings)
         threads = int(options.get("threads", DEFAULT_THREADS))
+        allow_files(threads)
+        check_access(settings, threads=threads)
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations import broker, deciding, engine, execution, store
+from tests.fault.mutations import broker, deciding, engine, execution, processes, store
 from tests.fault.mutations.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -13,6 +13,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *engine.MUTANTS,
     *store.MUTANTS,
     *broker.MUTANTS,
+    *processes.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]
