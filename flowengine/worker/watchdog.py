@@ -83,8 +83,7 @@ class Watchdog(threading.Thread):
             log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
             self.lost = True
             if self._draining is not None:
-                deadlines = [each.deadline for each in self._runner.running.values()]
-                self._draining.begin(deadlines, self._grace_s)
+                self._draining.begin(self._grace_s)
 
     def _end_if_drained(self) -> None:
         if self.lost and not self.drained and self._draining is not None and self._draining.is_over():
