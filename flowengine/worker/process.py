@@ -120,7 +120,9 @@ def build(
     for queue in queues[1:]:
         broker.declare_queue(queue)
     draining = None if announce is None else Draining(broker, announce)
-    watchdog = Watchdog(runner, groups, settings.grace_s, stop, draining=draining)
+    watchdog = Watchdog(
+        runner, groups, settings.grace_s, stop, draining=draining, loop_silent_s=invoker.loop_silent_s
+    )
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues, FormatCheck(state, queues))
 

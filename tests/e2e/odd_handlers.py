@@ -183,6 +183,13 @@ def hang(config: Seconds, context: Context) -> dict[str, float]:
     return {"result": config.seconds}
 
 
+@handler("test_block")
+async def block(config: Seconds, context: Context) -> dict[str, float]:
+    """Keeps the event loop for itself."""
+    time.sleep(config.seconds)
+    return {"result": config.seconds}
+
+
 @handler("test_wait")
 async def wait(config: Seconds, context: Context) -> dict[str, float]:
     """Waits, and can be cancelled."""

@@ -81,6 +81,23 @@ def test_nodes_beside_a_handler_that_hangs_finish_where_they_are(
     wait_until(lambda: len(worker.children()) == 1, within_s=20, what="one process again")
 
 
+@pytest.mark.proves("event-loop-blocked")
+@pytest.mark.slow
+def test_async_handlers_run_elsewhere_when_one_blocks_the_event_loop() -> None:
+    """Its node fails in time. Those that came after it failed at their deadlines, one after another."""
+    # The thread that waits for an async handler comes back two seconds after the deadline: it is not lost.
+    with running_stack(settings={**QUICK, "FLOWENGINE_GRACE_SECONDS": "3"}) as stack:
+        worker = stack.only("worker")
+        blocks = node("blocks", "test_block", timeout=1, seconds=60)
+        ended = stack.run(workflow(blocks, add("beside", 1, 1)))
+        assert ended.errors["blocks"]["code"] == "timeout"
+        assert ended.results == {"beside": {"result": 2}}
+        wait_until(lambda: worker.records("worker.event_loop_lost"), within_s=20, what="a lost event loop")
+        ended = stack.run(workflow(node("waits", "test_wait", timeout=30, seconds=0.1)))
+        assert ended.results == {"waits": {"result": 0.1}}
+        wait_until(lambda: worker.records("process.drained"), within_s=20, what="its end")
+
+
 @pytest.mark.proves("handlers-hang")
 @pytest.mark.slow
 def test_of_many_processes_that_drain_the_oldest_hands_back_what_it_runs(own_service: HttpServer) -> None:

@@ -42,6 +42,13 @@ MUTANTS: Final = (
         tests=DRAINING,
     ),
     Mutant(
+        "a process whose event loop is blocked is replaced",
+        "flowengine/worker/watchdog.py",
+        "        if silent_s > self._grace_s and self._may_give_up():\n",
+        "        if False:\n",
+        tests=WATCHDOG,
+    ),
+    Mutant(
         "a lost thread does not cut off the nodes beside it",
         "flowengine/worker/watchdog.py",
         "            self._draining.begin(self._grace_s)\n",
