@@ -26,6 +26,7 @@ from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
+    import dramatiq
     import redis
 
     from flowengine.broker.broker import StreamsBroker
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from flowengine.store.encode_changes import Post
 
 DOTENV = Path(".env")
+IDLE_WAKE_MS = 2_000
 
 
 def read_environment() -> Mapping[str, str]:
@@ -130,3 +132,28 @@ def build_broker(
         owner=owner,
         known=known,
     )
+
+
+def start_worker(
+    broker: StreamsBroker, *, threads: int, queues: tuple[str, ...] | None = None
+) -> dramatiq.Worker:
+    """Dramatiq's worker over a service's broker, started. `queues`: of those declared, only these.
+
+    Raises SettingsError if the system starts no more threads.
+    """
+    import dramatiq
+
+    worker = dramatiq.Worker(
+        broker,
+        queues=set(queues) if queues else None,
+        worker_threads=threads,
+        worker_timeout=IDLE_WAKE_MS,
+    )
+    try:
+        worker.start()
+    except RuntimeError as error:
+        raise SettingsError(
+            f"--threads: this process cannot start {threads} threads ({error}): lower it and run more "
+            "--processes, or raise the limit (ulimit -u, TasksMax= in systemd, `pids_limit` of a container)"
+        ) from error
+    return worker

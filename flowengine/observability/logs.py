@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
+from flowengine.observability.printed_text import hide_in_prints
 
 if TYPE_CHECKING:
     from flowengine.settings.model import LogFormat, LogLevel
@@ -43,8 +44,7 @@ class _Redaction:
     redact: Redactor | None = None
 
     def __call__(self, _: WrappedLogger, __: str, line: Any) -> str:  # the line: the renderer's result
-        text: str = line
-        return text if self.redact is None else self.redact(text)
+        return redacted(line)
 
 
 _redaction = _Redaction()
@@ -53,6 +53,16 @@ _redaction = _Redaction()
 def set_redactor(redact: Redactor | None) -> None:
     """From now on every finished line passes through `redact`. None: lines stay as they are."""
     _redaction.redact = redact
+
+
+def redacted(text: str) -> str:
+    """The text as the redactor leaves it that is set now."""
+    return text if _redaction.redact is None else _redaction.redact(text)
+
+
+def redact_prints() -> None:
+    """From now on what this process prints passes through the redactor too. `configure_logs` comes first."""
+    hide_in_prints(redacted)
 
 
 def log_uncaught_errors() -> None:

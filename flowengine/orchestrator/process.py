@@ -8,7 +8,14 @@ from collections.abc import Callable
 import dramatiq
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
+from flowengine.bootstrap import (
+    build_broker,
+    build_state,
+    hide_secrets,
+    read_environment,
+    read_settings,
+    start_worker,
+)
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
@@ -26,7 +33,6 @@ from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.server_checks.start_check import StartCheck
 
 DEFAULT_THREADS = 2
-IDLE_WAKE_MS = 2_000
 
 POLICIES = {
     "start_execution": ActorPolicy(join=JOINED_STARTS, may_join=is_small_start, is_quick=is_small_start),
@@ -95,8 +101,7 @@ def run_process(
     state = build_state(settings, owner=owner)
     broker = _build(settings, state)
     StartCheck(state, "orchestrator").wait(stop)
-    worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=IDLE_WAKE_MS)
-    worker.start()
+    worker = start_worker(broker, threads=threads)
     stop.wait()
     if broker.stop(worker, within_s=settings.grace_s):
         broker.close()

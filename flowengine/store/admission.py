@@ -15,10 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.errors import StoreFullError, TooManyExecutionsError
+from flowengine.execution.status import ExecutionStatus
 from flowengine.settings import Settings
 from flowengine.store.connection.sessions import Command
 from flowengine.store.state import RedisState
 
+UNFINISHED: Final[tuple[ExecutionStatus, ...]] = ("pending", "running")
+RUNNING: Final[tuple[ExecutionStatus, ...]] = ("running",)
 MEMORY_EVERY_S = 0.5
 RETRY_AFTER_S = 5
 SMALL_BYTES: Final = 64 * 1024
@@ -58,9 +61,13 @@ def memory_of(figures: Mapping[str, str], settings: Settings) -> Memory:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What one look asks of Redis, and how many bytes had been stored when it asked: the look sees those."""
+    """What one look asks of Redis, and how many bytes had been stored when it asked: the look sees those.
+
+    Its first commands count executions, the indexes that `counted` names.
+    """
 
     commands: tuple[Command, ...]
+    counted: tuple[ExecutionStatus, ...]
     stored: int
 
 
@@ -104,26 +111,26 @@ class Admission:
             with self._lock:
                 self._stored += size
 
-    def ask(self, size: int = 0) -> Asked:
-        """What to ask: how many wait and run and, where that is not known, how much memory is used."""
-        names = self._state.keys
-        counts: tuple[Command, ...] = (("ZCARD", names.index("pending")), ("ZCARD", names.index("running")))
-        stored = self._stored
-        if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:
-            return Asked(counts, stored)
-        if self._may_ask is None:
-            self._may_ask = self._probe()
-        return Asked((*counts, ("INFO", "memory")) if self._may_ask else counts, stored)
-
-    def decide(self, asked: Asked, replies: Sequence[Any], *, starting: bool = False, size: int = 0) -> None:
-        """Raises TooManyExecutionsError or StoreFullError when no new work may come in.
+    def ask(self, size: int = 0, *, starting: bool = False) -> Asked:
+        """What to ask: how many wait and run and, where that is not known, how much memory is used.
 
         `starting`: a trigger; only the executions that run count then.
         """
-        pending, running, *memory = replies
+        counted = RUNNING if starting else UNFINISHED
+        counts: tuple[Command, ...] = tuple(("ZCARD", self._state.keys.index(name)) for name in counted)
+        stored = self._stored
+        if time.monotonic() - self._asked < self._memory_every_s and size <= SMALL_BYTES:
+            return Asked(counts, counted, stored)
+        if self._may_ask is None:
+            self._may_ask = self._probe()
+        return Asked((*counts, ("INFO", "memory")) if self._may_ask else counts, counted, stored)
+
+    def decide(self, asked: Asked, replies: Sequence[Any], *, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError when no new work may come in."""
+        memory = replies[len(asked.counted) :]
         if memory:
             self._look(parse_info(memory[0]), asked.stored)
-        waiting = running if starting else pending + running
+        waiting = sum(replies[: len(asked.counted)])
         most = self._state.settings.max_unfinished_executions
         if waiting >= most:
             raise TooManyExecutionsError(

@@ -92,7 +92,7 @@ class RedisApiState:
         """WATCH and read one execution, and ask whether work may come in: one round trip."""
         self.ensure_fit()
         names = self._state.keys
-        asked = self._admission.ask()
+        asked = self._admission.ask(starting=True)
         reads = [("TIME",), self._state.execution_read(execution), *asked.commands]
         replies = self._state.sessions.retrying_watch([names.control(execution)], reads)
         now = self._state.clock.seen(replies[0])
@@ -151,7 +151,7 @@ class AdmittingUnit:
 
     def admit(self) -> None:
         """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
-        self._admission.decide(*self._answers, starting=True)
+        self._admission.decide(*self._answers)
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""

@@ -28,8 +28,8 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 QUICK_DEATH_S = 5.0
 KILL_MARGIN_S = 3.0
-MOST_DRAINING = 3
-"""So many processes a service may drain at once, beside those that serve; then the oldest is told to end."""
+LEAST_DRAINING = 3
+"""As many processes of a service may drain at once as serve, but at least so many."""
 CHUNK = 65536
 _DRAINS = re.compile(DRAINING + rb"[0-9]{1,6}\.[0-9]")
 
@@ -161,8 +161,14 @@ class Supervisor:
         self._report("process.draining", process=child.service.name, pid=child.pid, within_s=within_s)
         self._draining.append(child)
         self._children[self._children.index(child)] = child.successor()
-        if len(self._draining) > MOST_DRAINING:
-            self._draining[0].terminate()
+        self._end_the_oldest(child.service.name)
+
+    def _end_the_oldest(self, service: str) -> None:
+        """Tell those to end that drain beyond the limit: each takes as much memory as one that serves."""
+        serving = sum(child.service.name == service for child in self._children)
+        draining = [child for child in self._draining if child.service.name == service]
+        for child in draining[: -max(serving, LEAST_DRAINING)]:
+            child.end_within(self._grace_s + KILL_MARGIN_S)
 
     def _look_after_draining(self, child: _Child) -> None:
         code = child.reap()
@@ -212,6 +218,7 @@ class _Child:
         self.ended_for_good = False
         self.restart_at: float | None = None
         self.leaves_by: float | None = None
+        self._told_to_end = False
         self.output: int | None = None
         self.lifeline: socket.socket | None = None
         self._said = b""
@@ -316,6 +323,13 @@ class _Child:
     def terminate(self) -> None:
         if self._process is not None and self.is_alive():
             self._process.terminate()
+
+    def end_within(self, within_s: float) -> None:
+        """Ask one that drains to end sooner than it would. Asks once."""
+        if self.leaves_by is not None and not self._told_to_end:
+            self._told_to_end = True
+            self.leaves_by = min(self.leaves_by, time.monotonic() + within_s)
+            self.terminate()
 
     def kill(self) -> None:
         if self._process is not None:

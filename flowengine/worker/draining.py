@@ -6,11 +6,13 @@ The supervisor starts another process at once, and waits for this one as long as
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 import structlog
 
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.delivery import Delivery
+from flowengine.broker.streams.wire import UndecodablePayloadError
 
 log = structlog.stdlib.get_logger()
 
@@ -23,19 +25,31 @@ class Draining:
         self._announce = announce
         self._until = 0.0
 
-    def begin(self, deadlines: Iterable[float], grace_s: float) -> None:
-        """Take no more messages. `deadlines` are those of the nodes that run, in monotonic seconds."""
+    def begin(self, grace_s: float) -> None:
+        """Take no more messages. What is held may take its whole time, and the grace after that."""
         self._broker.stop_fetching()
-        now = time.monotonic()
-        within_s = max((at - now for at in deadlines), default=0.0)
-        self._until = now + max(0.0, within_s) + grace_s
-        log.warning("worker.draining", within_s=round(self._until - now, 1))
-        self._announce(self._until - now)
+        within_s = max(map(_longest_s, self._unfinished()), default=0.0) + grace_s
+        self._until = time.monotonic() + within_s
+        log.warning("worker.draining", within_s=round(within_s, 1))
+        self._announce(within_s)
 
     def is_over(self) -> bool:
         """Whether the outcome of everything in hand is reported, or the time is over."""
-        return time.monotonic() > self._until or not any(
-            delivery.unacknowledged
-            for queue in self._broker.get_declared_queues()
-            for delivery in self._broker.held_messages.all(queue)
-        )
+        return time.monotonic() > self._until or next(self._unfinished(), None) is None
+
+    def _unfinished(self) -> Iterator[Delivery]:
+        """What this process holds and has not reported: also what is about to begin, which no list of
+        running nodes has yet."""
+        for queue in self._broker.get_declared_queues():
+            for delivery in self._broker.held_messages.all(queue):
+                if delivery.unacknowledged:
+                    yield delivery
+
+
+def _longest_s(delivery: Delivery) -> float:
+    """The most that one of its nodes may take, in seconds."""
+    try:
+        held = delivery.held() if delivery.engine else []
+    except UndecodablePayloadError:  # it is about to be buried
+        held = []
+    return max((each.payload.timeout_ms / 1000 for each in held), default=0.0)

@@ -9,7 +9,14 @@ import dramatiq
 import msgspec
 from dramatiq.middleware import Middleware
 
-from flowengine.bootstrap import build_broker, build_state, hide_secrets, read_environment, read_settings
+from flowengine.bootstrap import (
+    build_broker,
+    build_state,
+    hide_secrets,
+    read_environment,
+    read_settings,
+    start_worker,
+)
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
@@ -24,7 +31,7 @@ from flowengine.handlers.http.network.trusted_authorities import trusted_authori
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
 from flowengine.heuristics import GROUPED_NODES
-from flowengine.observability import configure_logs
+from flowengine.observability import configure_logs, redact_prints
 from flowengine.settings import Settings
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
@@ -35,7 +42,6 @@ from flowengine.worker.watchdog import Watchdog
 DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
-IDLE_WAKE_MS = 2_000
 LOST_EXIT = 70
 
 
@@ -122,7 +128,9 @@ def build(
     for queue in queues[1:]:
         broker.declare_queue(queue)
     draining = None if announce is None else Draining(broker, announce)
-    watchdog = Watchdog(runner, groups, settings.grace_s, stop, draining=draining)
+    watchdog = Watchdog(
+        runner, groups, settings.grace_s, stop, draining=draining, loop_silent_s=invoker.loop_silent_s
+    )
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues, StartCheck(state, "worker", queues))
 
@@ -131,6 +139,7 @@ def setup() -> None:
     """Entry point for `dramatiq flowengine.worker:setup`."""
     settings = read_settings()
     configure_logs("worker", level=settings.log_level, log_format=settings.log_format)
+    redact_prints()
     parts = build(settings, read_environment(), threading.Event())
     parts.check.wait(threading.Event())
     dramatiq.set_broker(parts.broker)
@@ -154,13 +163,7 @@ def run_process(
     parts = build(settings, read_environment(), stop, announce=announce, owner=owner)
     _check_queues(queues or (), parts.queues)
     parts.check.wait(stop)
-    worker = dramatiq.Worker(
-        parts.broker,
-        queues=set(queues) if queues else None,
-        worker_threads=threads,
-        worker_timeout=IDLE_WAKE_MS,
-    )
-    worker.start()
+    worker = start_worker(parts.broker, threads=threads, queues=queues)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.
     if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):

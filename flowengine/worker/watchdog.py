@@ -3,12 +3,15 @@
 A thread cannot be killed. A handler that is past its node's deadline has its node reported as timed
 out at once. If its thread has not come back after the grace as well, the process counts as sick: it takes
 nothing new, lets its other nodes finish, and ends, while its supervisor starts another (see `draining`).
+
+The same holds for the event loop: while a handler blocks it, no async handler of the process goes on.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -29,10 +32,11 @@ MARGIN_S = 0.25
 
 
 class Watchdog(threading.Thread):
-    """Runs until `end`, also while the process drains.
+    """Runs until `end`, also while the process drains. Looks at every running node each `every_s` seconds.
 
-    When a thread is lost, it begins `draining` and sets `stop` once that is over. Without `draining` nobody
-    would replace the process, and it goes on. Looks at every running node each `every_s` seconds.
+    `loop_silent_s` says for how long the event loop has been blocked. When a thread or the loop is lost, the
+    watchdog begins `draining` and sets `stop` once that is over. Without `draining` nobody would replace the
+    process, and it goes on.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Watchdog(threading.Thread):
         stop: threading.Event,
         *,
         draining: Draining | None = None,
+        loop_silent_s: Callable[[], float] = lambda: 0.0,
         every_s: float = EVERY_S,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
@@ -51,6 +56,7 @@ class Watchdog(threading.Thread):
         self._grace_s = grace_s
         self._stop_event = stop
         self._draining = draining
+        self._loop_silent_s = loop_silent_s
         self._every_s = every_s
         self._ended = threading.Event()
         self.lost = False
@@ -67,6 +73,7 @@ class Watchdog(threading.Thread):
                 hands = list(self._runner.running.values())
                 for hand in hands:
                     self._look(hand)
+                self._look_at_loop()
                 self._runner.starts.note_those_that_last(hands)
                 self._groups.relieve()
                 self._end_if_drained()
@@ -79,12 +86,23 @@ class Watchdog(threading.Thread):
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
-        if late > self._grace_s and not self.lost and not self._stop_event.is_set():
+        if late > self._grace_s and self._may_give_up():
             log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
-            self.lost = True
-            if self._draining is not None:
-                deadlines = [each.deadline for each in self._runner.running.values()]
-                self._draining.begin(deadlines, self._grace_s)
+            self._give_up()
+
+    def _look_at_loop(self) -> None:
+        silent_s = self._loop_silent_s()
+        if silent_s > self._grace_s and self._may_give_up():
+            log.error("worker.event_loop_lost", silent_s=silent_s)
+            self._give_up()
+
+    def _may_give_up(self) -> bool:
+        return not self.lost and not self._stop_event.is_set()
+
+    def _give_up(self) -> None:
+        self.lost = True
+        if self._draining is not None:
+            self._draining.begin(self._grace_s)
 
     def _end_if_drained(self) -> None:
         if self.lost and not self.drained and self._draining is not None and self._draining.is_over():

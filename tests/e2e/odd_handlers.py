@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -181,6 +183,13 @@ def hang(config: Seconds, context: Context) -> dict[str, float]:
     return {"result": config.seconds}
 
 
+@handler("test_block")
+async def block(config: Seconds, context: Context) -> dict[str, float]:
+    """Keeps the event loop for itself."""
+    time.sleep(config.seconds)
+    return {"result": config.seconds}
+
+
 @handler("test_wait")
 async def wait(config: Seconds, context: Context) -> dict[str, float]:
     """Waits, and can be cancelled."""
@@ -204,6 +213,21 @@ def leak_error(config: Secret, context: Context) -> object:
     """Fails with the secret in its message, having logged it."""
     context.logger.warning("secret.leaked", secret=config.secret, note=f"it is {config.secret}!")
     raise HandlerError("leaked", f"login with {config.secret} was refused")
+
+
+@handler("test_leak_print")
+def leak_print(config: Secret, context: Context) -> object:
+    """Prints the secret: alone, in two pieces, and in a traceback."""
+    half = len(config.secret) // 2
+    print("print.said", config.secret)  # noqa: T201 - that is the point
+    sys.stderr.write(config.secret[:half])
+    sys.stderr.flush()
+    sys.stderr.write(config.secret[half:] + " print.written\n")
+    try:
+        raise ValueError(config.secret)
+    except ValueError:
+        traceback.print_exc()
+    return {"result": "printed"}
 
 
 @handler("test_leak_crash")

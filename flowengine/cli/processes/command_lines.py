@@ -21,8 +21,8 @@ def service_program(
 ) -> list[str]:
     """One orchestrator or worker process. It ends when its standard input does.
 
-    `owner`: the only execution that it works for, by queues of its own. `throwaway`: its server keeps nothing,
-    on purpose.
+    `owner`: the only execution that it works for, by queues of its own. `throwaway`: its server keeps
+    nothing, on purpose.
     """
     return [
         *_python("flowengine.cli.processes.service_process"),

@@ -8,23 +8,28 @@ Then the start stops with one clear line.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flowengine.errors import SettingsError, UnfitServerError
 
 if TYPE_CHECKING:
+    import redis
+
     from flowengine.settings import Settings
     from flowengine.store.server_checks.needed_commands import Service
 
 _TIMEOUT_S = 2.0
+SPARE_CONNECTIONS: Final = 8
+"""Of a process, besides one for each thread: one for each queue, its own loops', and a few for moments."""
 
 
-def check_access(settings: Settings, *services: Service, waits: bool = False) -> None:
+def check_access(settings: Settings, *services: Service, waits: bool = False, threads: int = 0) -> None:
     """Return if the server lets these services do their work, or does not answer.
 
     `waits`: the caller waits by itself for what may pass, a fail-over for example.
 
-    Raises SettingsError. Its message has no part of REDIS_URL.
+    `threads`: of a service's process, each of which keeps a connection; 0: not asked about. Raises
+    SettingsError if there may not be as many. Its message has no part of REDIS_URL.
     """
     import redis
 
@@ -34,6 +39,8 @@ def check_access(settings: Settings, *services: Service, waits: bool = False) ->
     try:
         with connect(settings.redis_url, socket_timeout=_TIMEOUT_S) as client:
             inspect_server(client, services)
+            if threads:
+                _check_connections(client, threads)
     except UnfitServerError as error:
         if not (waits and error.may_pass):
             raise SettingsError(f"REDIS_URL: {error}") from error
@@ -45,6 +52,31 @@ def check_access(settings: Settings, *services: Service, waits: bool = False) ->
         return
     except (TypeError, ValueError) as error:
         raise SettingsError("REDIS_URL: redis-py does not take it: check its options") from error
+
+
+def _check_connections(client: redis.Redis, threads: int) -> None:
+    """Without this, some threads would get no connection, and what they are given would come back."""
+    needed = threads + SPARE_CONNECTIONS
+    limits = [(client.connection_pool.max_connections, "its option max_connections allows")]
+    if taken := _most_clients(client):
+        limits.append((taken, "the server's maxclients allows"))
+    for most, allows in limits:
+        if needed > most:
+            raise SettingsError(
+                f"REDIS_URL: {allows} {most} connections, and a process of {threads} threads needs {needed}: "
+                "raise that, or lower --threads"
+            )
+
+
+def _most_clients(client: redis.Redis) -> int | None:
+    """How many clients the server takes; None if it does not say, or must not be asked."""
+    import redis
+
+    try:
+        found = client.info("clients").get("maxclients")
+    except redis.ResponseError:
+        return None
+    return int(found) if found else None
 
 
 def _reason(said: str) -> str | None:

@@ -16,6 +16,7 @@ from flowengine.supervision.child_shutdown import (
     stop_on_signal,
     take_lifeline,
 )
+from flowengine.supervision.open_files import allow_files
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
     from flowengine.bootstrap import read_settings
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import SettingsError, UnfitServerError
-    from flowengine.observability import configure_logs, log_uncaught_errors
+    from flowengine.observability import configure_logs, log_uncaught_errors, redact_prints
 
     try:
         settings = read_settings()
@@ -44,12 +45,15 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             settings = msgspec.structs.replace(settings, throwaway_server=True)
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)
         log_uncaught_errors()
+        redact_prints()
         if service == "orchestrator":
             from flowengine.orchestrator import DEFAULT_THREADS, run_process
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
-        check_access(settings, "orchestrator" if service == "orchestrator" else "worker", waits=True)
         threads = int(options.get("threads", DEFAULT_THREADS))
+        allow_files(threads)
+        role = "orchestrator" if service == "orchestrator" else "worker"
+        check_access(settings, role, waits=True, threads=threads)
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None

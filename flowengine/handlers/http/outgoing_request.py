@@ -17,6 +17,7 @@ import msgspec
 from flowengine.execution.error_codes import INVALID_REQUEST
 from flowengine.handlers.http.request_bodies import Files, encoded_body, scalar_text
 from flowengine.handlers.secrets.shown_text import MASK, quoted_part, redacted
+from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 
 Scalar: TypeAlias = str | int | float | bool
@@ -61,10 +62,15 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True):
         """`GET https://host/path`, for messages and logs: no query, no credentials, no part of a secret."""
         return f"{self.method} {shown_url(self.given_url)}"
 
-    def with_defaults(self, defaults: Mapping[str, str]) -> OutgoingRequest:
-        """The same with those headers added that it does not have and does not leave out."""
+    def sent_by(self, context: Context) -> OutgoingRequest:
+        """The same with X-Correlation-ID and Idempotency-Key of the node, where it neither sets them nor
+        leaves them out."""
+        marks = (
+            ("X-Correlation-ID", context.correlation_id),
+            ("Idempotency-Key", context.idempotency_key),
+        )
         present = {name.lower() for name, _ in self.headers} | self.left_out
-        added = tuple(pair for pair in defaults.items() if pair[0].lower() not in present)
+        added = tuple(pair for pair in marks if pair[0].lower() not in present)
         return msgspec.structs.replace(self, headers=self.headers + added)
 
 

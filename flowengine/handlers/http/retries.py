@@ -25,7 +25,8 @@ from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutE
 MAX_TRIES: Final = 3
 MAX_WAIT_SECONDS: Final = 60.0
 
-_CLOCK_MARGIN_S: Final = 0.01
+CLOCK_MARGIN_S: Final = 0.01
+"""With less than this left, a node's time is over: a timeout may end a little early."""
 
 
 class RefusedAnswerError(TryFailedError):
@@ -55,11 +56,8 @@ def call(
     `too_many_redirects`. Its cause is the RefusedAnswerError or other TryFailedError of the last try. Raises
     HandlerTimeoutError when the node's time is over. `errors` lists each try.
     """
-    prepared = request.with_defaults(
-        {"X-Correlation-ID": context.correlation_id, "Idempotency-Key": context.idempotency_key}
-    )
     most = 1 if context.tries_once else MAX_TRIES
-    tries = _Tries(prepared, context, retry_base_s, accept, most)
+    tries = _Tries(request.sent_by(context), context, retry_base_s, accept, most)
     try:
         for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=most, timeout=None):
             with attempt:
@@ -114,7 +112,7 @@ class _Tries:
         tried = f" ({len(self.errors)} attempts)" if len(self.errors) > 1 else ""
         message = f"{self._request.label}: {error.message}{tried}"
         left_s = self._context.remaining_seconds()
-        if error.code == REQUEST_TIMEOUT and left_s <= _CLOCK_MARGIN_S:
+        if error.code == REQUEST_TIMEOUT and left_s <= CLOCK_MARGIN_S:
             return HandlerTimeoutError(
                 f"{message}; the node's timeout_seconds are over", errors=tuple(self.errors)
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ class EventLoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
+        self._asked_at: float | None = None
 
     def submit(self, coroutine: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
         """Start a coroutine on the loop; the future has its result. Raises RuntimeError once closed."""
@@ -29,6 +31,21 @@ class EventLoopThread:
             coroutine.close()
             raise
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+    def ask(self) -> None:
+        """Have the loop show that it still turns: a handler may block it."""
+        if self._asked_at is None and self._loop is not None:
+            self._asked_at = time.monotonic()
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._answer)
+
+    def silent_s(self) -> float:
+        """For how long it has not answered, in seconds. 0.0 if it was not asked, or has answered."""
+        asked_at = self._asked_at
+        return 0.0 if asked_at is None else time.monotonic() - asked_at
+
+    def _answer(self) -> None:
+        self._asked_at = None
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Cancel everything that runs, stop the loop, and wait at most `timeout_s` for its thread."""

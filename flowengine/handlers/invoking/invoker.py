@@ -108,6 +108,10 @@ class Invoker:
             raise self._failed(error, handler, context) from error
         return self._wait(output, handler, context) if waits else output
 
+    def loop_silent_s(self) -> float:
+        """For how long the event loop has been blocked, in seconds, once a handler did not end in time."""
+        return self._loop.silent_s()
+
     def close(self) -> None:
         """Close the clients and stop the loop; async handlers that still run are cancelled."""
         with self._lock:
@@ -142,6 +146,7 @@ class Invoker:
         except TimeoutError as error:
             # The handler ignored its cancellation, or it blocks the event loop.
             future.cancel()
+            self._loop.ask()
             context.logger.warning("handler.left_behind", handler=handler.name)
             raise _timed_out(handler) from error
 

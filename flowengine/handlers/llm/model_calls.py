@@ -25,7 +25,7 @@ from flowengine.execution.error_codes import (
     REQUEST_TIMEOUT,
 )
 from flowengine.handlers.http.exchange import TryFailedError, exchange_with
-from flowengine.handlers.http.retries import MAX_TRIES, MAX_WAIT_SECONDS
+from flowengine.handlers.http.retries import CLOCK_MARGIN_S, MAX_TRIES, MAX_WAIT_SECONDS
 from flowengine.handlers.http.retry_waits import http_date
 from flowengine.handlers.http.service_transports import CallOptions, origin_of
 from flowengine.handlers.llm.answers.answer_reader import (
@@ -48,7 +48,6 @@ MAX_CALLS: Final = 20
 LEAST_WAIT_SECONDS: Final = 0.05
 MAX_NOTED_USAGE_BYTES: Final = 4096
 
-_CLOCK_MARGIN_S: Final = 0.01
 _SHOULD_RETRY: Final = {"true": True, "false": False}
 _STREAM_REFUSED: Final = re.compile(r"\bstream(ing)?\b", re.IGNORECASE)
 _STREAM_OPTIONS_REFUSED: Final = re.compile(r"\bstream_options\b|\binclude_usage\b", re.IGNORECASE)
@@ -117,12 +116,7 @@ class ModelCalls:
         return tried
 
     def _sent(self) -> Reading:
-        request = self._request.prepared().with_defaults(
-            {
-                "X-Correlation-ID": self._context.correlation_id,
-                "Idempotency-Key": self._context.idempotency_key,
-            }
-        )
+        request = self._request.prepared().sent_by(self._context)
         options = CallOptions(
             # A service that was silent for too long gets more time at the next try, in which it may succeed.
             silence_s=self._settings.idle_s * 2.0**self._silences,
@@ -151,7 +145,7 @@ class ModelCalls:
 
     def _meaning_of(self, error: TryFailedError) -> Meaning:
         says = error.message
-        if isinstance(error.__cause__, httpx.ReadTimeout) and self._left_s() > _CLOCK_MARGIN_S:
+        if isinstance(error.__cause__, httpx.ReadTimeout) and self._left_s() > CLOCK_MARGIN_S:
             silence_s = self._settings.idle_s * 2.0**self._silences
             self._silences += 1
             says = f"the service sent nothing for {silence_s:g} s (LLM_IDLE_SECONDS)"
@@ -195,7 +189,7 @@ class ModelCalls:
         tried = f" ({len(self._errors)} attempts)" if len(self._errors) > 1 else ""
         message = f"{self._request.label}: {wrong.says}{tried}"
         errors, calls, left_s = tuple(self._errors), tuple(self.calls), self._left_s()
-        if wrong.code is REQUEST_TIMEOUT and left_s <= _CLOCK_MARGIN_S:
+        if wrong.code is REQUEST_TIMEOUT and left_s <= CLOCK_MARGIN_S:
             return HandlerTimeoutError(
                 f"{message}; the node's timeout_seconds are over", errors=errors, calls=calls
             )

@@ -46,12 +46,22 @@ class EscapedForms:
         self.text = text
         self._alike = dict(alike or {})
         self._head = head
-        self._landmark = _landmark(text)
-        self._head_landmark = _landmark(text[:head])
+        self._landmark_at, self._landmark = _landmark(text)
+        self._head_landmark = _landmark(text[:head])[1]
 
     def may_be_in(self, lowered: str) -> bool:
         """Whether a text, given in lower case, may hold a form. Quick; never False if it holds one."""
         return self._landmark in lowered
+
+    def is_likely_in(self, text: str, lowered: str) -> bool:
+        """The same, asked more closely: what stands beside the landmark must fit too.
+
+        `lowered` is the text in lower case. Costs little more, even where the landmark is a common word.
+        """
+        # One letter becomes two in lower case; where it stands, nothing is at its place any more.
+        if not self._landmark or len(lowered) != len(text):
+            return self.may_be_in(lowered)
+        return self._around_landmark.search(lowered) is not None
 
     def replaced(self, text: str, mask: str) -> str:
         """The text with `mask` in place of every form."""
@@ -72,6 +82,17 @@ class EscapedForms:
         return tuple(_units(self.text, self._alike))
 
     @cached_property
+    def _around_landmark(self) -> re.Pattern[str]:
+        """The landmark, between the last character of what may precede it and all that must follow it.
+
+        The landmark comes first and has no flags, so that the search for it runs at full speed.
+        """
+        before = _PIECE.findall(self.text[: self._landmark_at])
+        rest = "".join(self._units[len(before) + len(self._landmark) :])
+        preceded = f"(?<=(?i:{_end_of(before[-1], self._alike)}){self._landmark})" if before else ""
+        return re.compile(f"{self._landmark}{preceded}(?i:{rest})")
+
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("".join(self._units), re.IGNORECASE)
 
@@ -89,8 +110,25 @@ class EscapedForms:
         return position
 
 
-def _landmark(text: str) -> str:
-    return max(_PLAIN.findall(text), key=len, default="").lower()
+def _landmark(text: str) -> tuple[int, str]:
+    """Where the longest run of ASCII letters and digits stands, and the run in lower case."""
+    run = max(_PLAIN.finditer(text), key=lambda found: len(found[0]), default=None)
+    return (0, "") if run is None else (run.start(), run[0].lower())
+
+
+def _end_of(piece: str, alike: Mapping[str, str]) -> str:
+    """The class of all characters that any way to write the piece may end with."""
+    written = f"+{_SPACES}{piece}" if piece.isspace() else piece
+    ends = {end for character in written for end in _ends(character)} | {*alike.get(piece, "")}
+    spaces = r"\s" if piece == "+" or piece.isspace() else ""
+    return f"[{spaces}{re.escape(''.join(sorted(ends)))}]"
+
+
+def _ends(character: str) -> Iterator[str]:
+    """What it ends with: as itself, as an entity, whose `;` may be `%3b`, as a number in hexadecimal."""
+    yield from (character, ";", "b", "}", _LETTERS.get(character, character))
+    for digits in (_octets(character).hex(), _utf16(character), f"{ord(character):x}"):
+        yield digits[-1]
 
 
 @lru_cache(4096)
@@ -160,7 +198,7 @@ def _without_backslash(character: str) -> Iterator[str]:
 def _with_backslash(character: str, backslashes: str) -> Iterator[str]:
     """The ways of JSON, JavaScript and Python; `backslashes` is the pattern that each of them starts with."""
     code = ord(character)
-    units = character.encode("utf-16-be", "surrogatepass").hex()
+    units = _utf16(character)
     yield "".join(f"{backslashes}u{units[at : at + 4]}" for at in range(0, len(units), 4))
     yield f"{backslashes}(?:u[{{]0{{0,5}}{code:x}[}}]|U{code:08x})"
     if code < 256:
@@ -173,6 +211,10 @@ def _with_backslash(character: str, backslashes: str) -> Iterator[str]:
 
 def _octets(character: str) -> bytes:
     return character.encode("utf-8", "surrogatepass")
+
+
+def _utf16(character: str) -> str:
+    return character.encode("utf-16-be", "surrogatepass").hex()
 
 
 @cache

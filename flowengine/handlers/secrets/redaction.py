@@ -84,7 +84,7 @@ class Secrets:
     def redact(self, text: str) -> str:
         """The text with every secret, and every one of `own`, replaced by `***`."""
         self._learn_changed_files()
-        return self._redacted(text, self._near(text))
+        return self._redacted(text, _likely(self._near(text), text))
 
     def redact_json(self, data: bytes) -> bytes:
         """The same for a JSON document, in keys, texts and numbers; without a secret in it, the same bytes.
@@ -98,13 +98,14 @@ class Secrets:
         if "\\u" in text:
             # Our own encoder escapes no letters and digits, but a handler's may.
             near = self._near(f"{text}\n{_ESCAPED_CHARACTER.sub(lambda code: chr(int(code[1], 16)), text)}")
-        if not near and not _is_cut(text):
+        likely = _likely(near, _with_values(text)) if near else ()
+        if not likely and not _is_cut(text) and not (near and CUT in text):
             return data
         keys_changed = False
 
         def replaced(found: re.Match[str]) -> str:
             nonlocal keys_changed
-            written = self._redacted_token(found[0], near)
+            written = self._redacted_token(found[0], likely)
             keys_changed |= written != found[0] and _IS_KEY.match(text, found.end()) is not None
             return written
 
@@ -119,8 +120,10 @@ class Secrets:
         return [form for form in self._forms if form.may_be_in(lowered)]
 
     def _redacted(self, text: str, near: Sequence[EscapedForms]) -> str:
+        lowered = text.lower()
         for form in near:
-            text = form.replaced(text, MASK)
+            if form.may_be_in(lowered):
+                text = form.replaced(text, MASK)
         if not self._forms or not _is_cut(text):
             return text
         *before, last = text.split(CUT)
@@ -157,6 +160,20 @@ class Secrets:
             known.update((form.text, form) for value in new for form in _forms_of(value))
             self._forms = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
             self._known |= new
+
+
+def _likely(near: Sequence[EscapedForms], text: str) -> Sequence[EscapedForms]:
+    """Those of the forms for whose search the whole text is worth it."""
+    lowered = text.lower() if near else ""
+    return [form for form in near if form.is_likely_in(text, lowered)]
+
+
+def _with_values(text: str) -> str:
+    """A JSON document, and behind it the values of those of its texts that are written with escapes."""
+    if "\\" not in text:
+        return text
+    escaped = (token for token in _TEXT_OR_NUMBER.findall(text) if "\\" in token)
+    return "\n".join([text, *(str(decode(token)) for token in escaped)])
 
 
 def _is_cut(text: str) -> bool:

@@ -25,6 +25,8 @@ from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnecti
 Command: TypeAlias = tuple[Any, ...]
 SOCKET_TIMEOUT_S = 5.0
 HEALTH_CHECK_S = 30
+UNLIMITED = 2**31 - 1
+"""Connections of a client, unless its URL says otherwise: each thread keeps one. redis-py stops at 100."""
 
 
 def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redis:
@@ -38,6 +40,7 @@ def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redi
         socket_timeout=socket_timeout,
         socket_connect_timeout=min(socket_timeout, 2.0),
         health_check_interval=HEALTH_CHECK_S,
+        max_connections=UNLIMITED,
         protocol=2,
     )
     return make_lean(client)

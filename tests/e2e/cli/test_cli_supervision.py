@@ -32,22 +32,29 @@ os.write(1, b"%d\\n" % os.getpid())
 stop.wait()
 print("bye", flush=True)
 """
-# The first one says that it drains, and ends when a file appears; those after it are good.
+# The first COUNT say that they drain, and end when a file appears; those after them are good.
 DRAINING_CHILD = """
-import os, pathlib, time
+import contextlib, os, pathlib, time
 from flowengine.supervision.child_shutdown import announce_draining, stop_on_signal, take_lifeline
 lifeline = take_lifeline()
 stop = stop_on_signal(lifeline)
 os.write(1, b"%d\\n" % os.getpid())
 folder = pathlib.Path(FOLDER)
-try:
-    (folder / "first").touch(exist_ok=False)
-except FileExistsError:
+def is_one_of_the_first():
+    for at in range(COUNT):
+        with contextlib.suppress(FileExistsError):
+            (folder / str(at)).touch(exist_ok=False)
+            return True
+    return False
+if not is_one_of_the_first():
     stop.wait()
 else:
     announce_draining(lifeline, WITHIN)
     while not (folder / "end").exists() and not stop.is_set():
         time.sleep(0.01)
+    if stop.is_set():
+        (folder / f"told-{os.getpid()}").touch(exist_ok=False)
+        time.sleep(LINGERS)
     raise SystemExit(70)
 """
 DEAF_CHILD = """
@@ -70,6 +77,9 @@ class Told:
 
     def on_line(self, service: str, line: str) -> None:
         self.lines.append(line)
+
+    def count(self, event: str) -> int:
+        return sum(told == event for told, _ in self.events)
 
     def pids(self) -> list[int]:
         return [int(line) for line in self.lines if line.isdigit()]
@@ -147,9 +157,13 @@ def test_child_that_cannot_run_is_not_started_again(start: Callable[..., Rig]) -
     assert [event for event, _ in rig.told.events] == ["process.started", "process.exited"]
 
 
-def draining_child(folder: Path, within_s: float = 60.0) -> str:
-    """The script of such a child."""
-    return DRAINING_CHILD.replace("FOLDER", repr(str(folder))).replace("WITHIN", repr(within_s))
+def draining_child(folder: Path, within_s: float = 60.0, *, count: int = 1, lingers_s: float = 0.0) -> str:
+    """The script of such a child; `lingers_s`: how long it takes to end when it is told to."""
+    values = {"FOLDER": str(folder), "WITHIN": within_s, "COUNT": count, "LINGERS": lingers_s}
+    script = DRAINING_CHILD
+    for name, value in values.items():
+        script = script.replace(name, repr(value))
+    return script
 
 
 @pytest.mark.proves("handler-hangs")
@@ -194,15 +208,52 @@ def test_stop_ends_those_that_drain_too(start: Callable[..., Rig], tmp_path: Pat
     assert "process.killed" not in [event for event, _ in rig.told.events]
 
 
-def test_of_many_that_drain_the_oldest_is_told_to_end(
+@pytest.mark.proves("handlers-hang")
+@pytest.mark.parametrize(("processes", "told"), [(1, 2), (4, 1)])
+def test_of_many_that_drain_the_oldest_are_told_to_end(
+    start: Callable[..., Rig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    processes: int,
+    told: int,
+) -> None:
+    """As many may drain as serve, and at least three: each takes as much memory as one that serves."""
+    monkeypatch.setattr(supervisor, "QUICK_DEATH_S", 0.0)
+    rig = start(draining_child(tmp_path, count=5), count=processes)
+    rig.step_until(lambda: rig.told.count("process.draining") == 5)
+    rig.step_until(lambda: rig.told.count("process.drained") == told)
+    rig.step_until(lambda: len(rig.told.pids()) == 5 + processes)
+    draining = [fields["pid"] for event, fields in rig.told.events if event == "process.draining"]
+    ended = [fields["pid"] for event, fields in rig.told.events if event == "process.drained"]
+    assert set(ended) == set(draining[:told])
+    assert rig.told.count("process.killed") == 0
+
+
+@pytest.mark.proves("handlers-hang")
+def test_each_that_drains_beyond_the_limit_is_told_once(
     start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Handlers that hang again and again do not fill the machine with processes."""
-    monkeypatch.setattr(supervisor, "MOST_DRAINING", 0)
-    rig = start(draining_child(tmp_path))
-    rig.step_until(lambda: "process.drained" in [event for event, _ in rig.told.events])
-    rig.step_until(lambda: len(rig.told.pids()) == 2)
-    assert [_runs(pid) for pid in rig.told.pids()] == [False, True]
+    """Also where those told before have not ended yet."""
+    monkeypatch.setattr(supervisor, "QUICK_DEATH_S", 0.0)
+    rig = start(draining_child(tmp_path, count=5, lingers_s=60.0), grace_s=60.0)
+    rig.step_until(lambda: len(list(tmp_path.glob("told-*"))) == 2)
+    draining = [fields["pid"] for event, fields in rig.told.events if event == "process.draining"]
+    assert {note.name for note in tmp_path.glob("told-*")} == {f"told-{pid}" for pid in draining[:2]}
+    rig.supervisor.kill()
+
+
+def test_one_that_drains_and_is_told_to_end_has_the_grace(
+    start: Callable[..., Rig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no longer, whatever it asked for before: it may not hear."""
+    monkeypatch.setattr(supervisor, "LEAST_DRAINING", 1)
+    monkeypatch.setattr(supervisor, "QUICK_DEATH_S", 0.0)
+    monkeypatch.setattr(supervisor, "KILL_MARGIN_S", 0.2)
+    rig = start(draining_child(tmp_path, count=2, lingers_s=60.0), grace_s=0.2)
+    rig.step_until(lambda: rig.told.count("process.drained") == 1)
+    assert rig.told.count("process.killed") == 1
+    rig.step_until(lambda: len(rig.told.pids()) == 3)
+    assert [_runs(pid) for pid in rig.told.pids()] == [False, True, True]
 
 
 def test_child_whose_words_nobody_read_ends_with_its_supervisor(tmp_path: Path) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +12,15 @@ import pytest
 import redis
 
 from flowengine.queues import GROUP, stream_key
-from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import add, node, workflow
+from tests.e2e.faults.conftest import QUICK
 from tests.support.rigs.stack_processes import START_S, Stack, running_stack
-from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
+from tests.support.servers.http_server import HttpServer, Reply, json_reply
 from tests.support.waiting import wait_until
 
-QUICK = {
-    "FLOWENGINE_HANDLERS": ODD_HANDLERS,
-    "FLOWENGINE_LEASE_SECONDS": "1.5",
-    "FLOWENGINE_GRACE_SECONDS": "1",
-    "FLOWENGINE_SWEEP_SECONDS": "2",
-}
 FOREVER = Reply(delay_s=60)
 BUSY_S = 8.0
 """A machine that is busy with other tests may be late by this much."""
-
-
-@pytest.fixture
-def own_service() -> Iterator[HttpServer]:
-    """A server of the test's own, which slow answers cannot outlive."""
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def quick_stack() -> Iterator[Stack]:
-    """A stack with a short lease, whose worker process may die and is started again."""
-    # The node that kills its worker each time.
-    with running_stack(settings=QUICK, dead_letters=1) as stack:
-        yield stack
 
 
 @pytest.mark.proves("worker-killed")
@@ -110,63 +86,6 @@ def test_node_that_kills_its_worker_twice_completes(quick_stack: Stack, tmp_path
     assert ended.node("killer")["attempt"] == 1
 
 
-@pytest.mark.proves("handler-hangs")
-def test_handler_that_hangs_fails_at_its_deadline(quick_stack: Stack) -> None:
-    """A sync handler cannot be stopped: its node fails in time, its process is replaced, others go on."""
-    stack = quick_stack
-    before = stack.only("worker").children()
-    ended = stack.run(
-        workflow(
-            node("hangs", "test_hang", timeout=1, seconds=30),
-            add("below", 1, 1, after=["hangs"]),
-            add("beside", 1, 1),
-        )
-    )
-    assert ended.errors["hangs"]["code"] == "timeout"
-    assert ended.errors["below"]["caused_by"] == "hangs"
-    assert ended.results == {"beside": {"result": 2}}
-    took = _seconds(ended.node("hangs")["started_at"], ended.node("hangs")["finished_at"])
-    assert 1.0 <= took < 20.0
-    wait_until(lambda: stack.only("worker").children() not in (before, []), within_s=15, what="a new process")
-    assert stack.run(workflow(add("sum", 1, 1))).status["status"] == "completed"
-
-
-@pytest.mark.proves("handler-hangs")
-def test_nodes_beside_a_handler_that_hangs_finish_where_they_are(
-    quick_stack: Stack, own_service: HttpServer
-) -> None:
-    """They ran again and again, once for each handler that hung; each may have been dear.
-
-    A second process takes over meanwhile. The old one ends after the last of them.
-    """
-    stack = quick_stack
-    worker = stack.only("worker")
-    drained = len(worker.records("process.drained"))
-    release = threading.Event()
-    own_service.answers("/innocent", Reply(until=release))
-    innocents = stack.start(
-        workflow(
-            node("sync", "http_request", url=own_service.url("/innocent")),
-            node("waits", "test_wait", seconds=6),
-            node("hangs", "test_hang", timeout=1, seconds=60),
-        )
-    )
-    wait_until(lambda: len(worker.children()) == 2, within_s=20, what="a second process")
-    again = stack.run(workflow(node("hangs", "test_hang", timeout=1, seconds=60), add("sum", 1, 1)))
-    assert (again.results, again.errors["hangs"]["code"]) == ({"sum": {"result": 2}}, "timeout")
-    wait_until(stack.node_is(innocents, "waits", "completed"), within_s=30, what="the end of one")
-    assert stack.node_is(innocents, "sync", "running")()
-    release.set()
-    ended = stack.ended(innocents)
-    assert set(ended.results) == {"sync", "waits"}
-    assert own_service.count("/innocent") == 1
-    wait_until(
-        lambda: len(worker.records("process.drained")) == drained + 2, within_s=20, what="an end of both"
-    )
-    assert [record["exit_code"] for record in worker.records("process.drained")[drained:]] == [70, 70]
-    wait_until(lambda: len(worker.children()) == 1, within_s=20, what="one process again")
-
-
 @pytest.mark.proves("quick-handler-slow")
 def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stack) -> None:
     """Its start is not noted at first: it still shows as running, and fails at its deadline."""
@@ -176,8 +95,7 @@ def test_quick_handler_that_lasts_for_once_is_seen_and_stopped(quick_stack: Stac
     wait_until(stack.node_is(execution, "lasts", "running"), within_s=7.5, what="it is shown as running")
     ended = stack.ended(execution, within_s=60)
     assert ended.errors["lasts"]["code"] == "timeout"
-    took = _seconds(ended.node("lasts")["started_at"], ended.node("lasts")["finished_at"])
-    assert 8.0 <= took < 30.0
+    assert 8.0 <= ended.seconds_of("lasts") < 30.0
 
 
 @pytest.mark.proves("worker-killed-at-unnoted-node")
@@ -335,7 +253,3 @@ def get_quick(stack: Stack) -> None:
 
 def _completed(stack: Stack, execution: str) -> int:
     return int(stack.status(execution)["counts"]["completed"])
-
-
-def _seconds(earlier: str, later: str) -> float:
-    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

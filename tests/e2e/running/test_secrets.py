@@ -63,6 +63,7 @@ def leaking(service: HttpServer) -> dict[str, Any]:
     return workflow(
         node("raised", "test_leak_error", secret=SECRET),
         node("crash", "test_leak_crash", secret=SECRET),
+        node("prints", "test_leak_print", secret=SECRET),
         node("result", "test_leak_result", secret=SECRET),
         same("read", "{{ result.text }}", after=["result"]),
         node("echoed", "http_request", url=echo, headers=headers, params={"t": SECRET}, body={"t": SECRET}),
@@ -149,7 +150,8 @@ def test_secret_reaches_the_services_that_need_it(ended: Ended, own_service: Htt
     assert own_service.called("/filed")[0].headers["x-key"] == FILED
     assert own_service.called("/spelled/0/401")[0].headers["x-token"] == TOKEN
     accepted = {f"echo_{place}" for place in range(0, 20, 2)}
-    assert set(ended.results) == {"result", "read", "echoed", "filed", "given", "wrapped"} | accepted
+    plain = {"result", "read", "echoed", "filed", "given", "wrapped", "prints"}
+    assert set(ended.results) == plain | accepted
 
 
 @pytest.mark.proves("secret-in-output")
@@ -196,6 +198,16 @@ def test_secret_is_in_no_log_line(secret_stack: Stack, ended: Ended) -> None:
     assert worker.records("secret.leaked"), "the handler's own line is there"
     assert any(ended.status["execution_id"] in line for line in worker.lines)
     assert [line for line in secret_stack.lines() if tells(line)] == []
+
+
+@pytest.mark.proves("secret-printed")
+def test_secret_is_in_nothing_that_a_handler_prints(secret_stack: Stack, ended: Ended) -> None:
+    """To its standard output and error, in pieces, and as a traceback."""
+    worker = secret_stack.only("worker")
+    assert "prints" in ended.results
+    wait_until(lambda: "ValueError: ***" in worker.lines, what="the handler's last line")
+    assert {"print.said ***", "*** print.written"} <= set(worker.lines)
+    assert [line for line in worker.lines if tells(line)] == []
 
 
 @pytest.mark.proves("secret-of-another-process")

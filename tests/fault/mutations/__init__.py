@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations import broker, deciding, engine, execution, queues, store
+from tests.fault.mutations import broker, deciding, engine, execution, processes, queues, store
 from tests.fault.mutations.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -14,6 +14,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *store.MUTANTS,
     *broker.MUTANTS,
     *queues.MUTANTS,
+    *processes.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

@@ -300,6 +300,7 @@ def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch:
         execution = executions.create(unread(chain(3)), correlation_id="test").execution_id
         executions.trigger(execution, correlation_id="test")
     assert found.round_trips == 4
+    assert found.commands["zcard"] == 3, "a trigger counts what runs, and not what waits"
 
 
 LIVE_NODE = Counter(

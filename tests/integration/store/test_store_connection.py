@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
@@ -160,6 +162,22 @@ def test_each_thread_has_a_session_of_its_own(sessions: Sessions) -> None:
         theirs = [pool.submit(sessions.here).result() for _ in range(2)]
     assert theirs[0] is theirs[1]
     assert theirs[0] is not sessions.here()
+
+
+def test_hundreds_of_threads_have_sessions(sessions: Sessions) -> None:
+    """redis-py allows a client 100 connections unless it is told otherwise."""
+    together = threading.Barrier(150)
+
+    def look() -> list[Any]:
+        together.wait(30)
+        try:
+            return sessions.here().call([("EXISTS", "k")])
+        finally:
+            sessions.here().discard()
+
+    with ThreadPoolExecutor(150) as pool:
+        looks = [pool.submit(look) for _ in range(150)]
+        assert [each.result(30) for each in looks] == [[0]] * 150
 
 
 NEXT = WatchedReads(("k",), (("GET", "k"),), "what k holds")

@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -146,6 +147,13 @@ class Ended(msgspec.Struct, frozen=True):
     def node(self, name: str) -> dict[str, Any]:
         """One node of the status document."""
         return node_of(self.status, name)
+
+    def seconds_of(self, name: str) -> float:
+        """How long a node ran."""
+        began, ended = (
+            datetime.fromisoformat(self.node(name)[moment]) for moment in ("started_at", "finished_at")
+        )
+        return (ended - began).total_seconds()
 
 
 def node_of(status: Mapping[str, Any], name: str) -> dict[str, Any]:

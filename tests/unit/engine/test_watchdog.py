@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -75,43 +75,78 @@ class Drains:
     """Stands for the draining: notes when it begins, and is over when the test says so."""
 
     def __init__(self) -> None:
-        self.begun: list[list[float]] = []
+        self.begun: list[float] = []
         self.over = False
 
-    def begin(self, deadlines: Sequence[float], grace_s: float) -> None:
+    def begin(self, grace_s: float) -> None:
         """Notes it."""
-        assert grace_s == 1.0
-        self.begun.append(list(deadlines))
+        self.begun.append(grace_s)
 
     def is_over(self) -> bool:
         """As the test says."""
         return self.over
 
 
-@pytest.mark.proves("handler-hangs")
-def test_a_lost_thread_stops_the_process_only_once_the_others_have_finished() -> None:
-    """Innocents were handed back after the grace, and began again elsewhere."""
-    turns, stop, drains = Turns(), threading.Event(), Drains()
-    lost, innocent = Late(-2.0), Late(45.0)
-    hands = {1: cast(TaskInHand, lost), 2: cast(TaskInHand, innocent)}
+def watching(
+    turns: Turns,
+    stop: threading.Event,
+    drains: Drains,
+    *,
+    left_s: Sequence[float] = (),
+    silent_s: float = 0.0,
+    grace_s: float = 1.0,
+) -> Watchdog:
+    """A watchdog that has begun, over nodes that have so many seconds left each."""
     runner = SimpleNamespace(
-        running=hands, starts=SimpleNamespace(note_those_that_last=lambda hands: None), relieve=turns.relieve
+        running=dict(enumerate(map(Late, left_s))),
+        starts=SimpleNamespace(note_those_that_last=lambda hands: None),
     )
-    watching = Watchdog(
+    made = Watchdog(
         cast(Runner, runner),
         cast(QuickGroups, turns),
-        1.0,
+        grace_s,
         stop,
         draining=cast(Draining, drains),
+        loop_silent_s=lambda: silent_s,
         every_s=0.001,
     )
-    watching.start()
+    made.start()
+    return made
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param({"left_s": [-2.0, 45.0]}, marks=pytest.mark.proves("handler-hangs")),
+        pytest.param({"silent_s": 2.0}, marks=pytest.mark.proves("event-loop-blocked")),
+    ],
+    ids=["a thread", "the event loop"],
+)
+def test_what_is_lost_stops_the_process_only_once_the_others_have_finished(lost: dict[str, Any]) -> None:
+    """Innocents were handed back after the grace, and began again elsewhere."""
+    turns, stop, drains = Turns(), threading.Event(), Drains()
+    watchdog = watching(turns, stop, drains, **lost)
     wait_until(lambda: drains.begun and turns.count >= 5, within_s=5, what="a few turns")
     assert not stop.is_set()
     drains.over = True
     assert stop.wait(5)
-    watching.end()
-    watching.join(5)
-    assert drains.begun == [[lost.deadline, innocent.deadline]]
-    assert watching.lost
-    assert watching.drained
+    watchdog.end()
+    watchdog.join(5)
+    assert drains.begun == [1.0]
+    assert watchdog.lost
+    assert watchdog.drained
+
+
+@pytest.mark.parametrize(
+    "late", [{"left_s": [-0.9, 45.0]}, {"silent_s": 0.9}], ids=["a thread", "the event loop"]
+)
+def test_what_is_late_by_less_than_the_grace_is_not_given_up(late: dict[str, Any]) -> None:
+    """It may come back."""
+    turns, stop, drains = Turns(), threading.Event(), Drains()
+    watchdog = watching(turns, stop, drains, grace_s=30.0, **late)
+    try:
+        wait_until(lambda: turns.count >= 3, within_s=5, what="a few turns")
+    finally:
+        watchdog.end()
+        watchdog.join(5)
+    assert drains.begun == []

@@ -17,8 +17,10 @@ import pytest
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import AttemptError, Context, HandlerError, HandlerTimeoutError, handler
 from tests.support.rigs.handler_runs import Runs, described, running
+from tests.support.waiting import wait_until
 
 HANGING = threading.Event()
+RELEASED = threading.Event()
 BOUND: ContextVar[str] = ContextVar("BOUND", default="nothing")
 
 
@@ -73,6 +75,8 @@ async def act_async(config: Config, context: Context) -> dict[str, str]:
     if config.what == "hang":
         HANGING.set()
         await asyncio.Event().wait()
+    if config.what == "block":
+        RELEASED.wait(20)
     if config.what == "cancel":
         raise asyncio.CancelledError
     if config.what == "exit task":
@@ -207,6 +211,18 @@ def test_an_async_handler_is_cancelled_at_its_deadline(runs: Runs) -> None:
     assert isinstance(found, HandlerTimeoutError)
     assert "act_async" in found.message
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.proves("event-loop-blocked")
+def test_a_blocked_event_loop_is_noticed(runs: Runs) -> None:
+    """Not one that is merely left by a handler that hangs, nor one that turns again."""
+    assert runs.invoker.loop_silent_s() == 0.0
+    RELEASED.clear()
+    assert isinstance(failure(runs, act_async, {"what": "block"}, timeout_s=0.1), HandlerTimeoutError)
+    wait_until(lambda: runs.invoker.loop_silent_s() > 0.05, within_s=5, what="a silence")
+    RELEASED.set()
+    wait_until(lambda: runs.invoker.loop_silent_s() == 0.0, within_s=5, what="an answer")
+    assert runs.run_handler(described(act_async), {})["result"] == "flowengine-async"
 
 
 def test_an_async_handler_that_cancels_itself_fails(runs: Runs) -> None:

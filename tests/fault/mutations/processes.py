@@ -1,0 +1,65 @@
+"""Rules of processes: how they end, how many there may be, what their threads may have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+SUPERVISION: Final = ("tests/e2e/cli/test_cli_supervision.py",)
+WATCHDOG: Final = ("tests/unit/engine/test_watchdog.py",)
+DRAINING: Final = ("tests/unit/engine/test_draining.py",)
+CONNECTIONS: Final = ("tests/integration/store/test_store_connection.py",)
+
+
+MUTANTS: Final = (
+    Mutant(
+        "as many processes may drain as serve",
+        "flowengine/supervision/supervisor.py",
+        "[: -max(serving, LEAST_DRAINING)]",
+        "[:-LEAST_DRAINING]",
+        tests=SUPERVISION,
+    ),
+    Mutant(
+        "all that drain beyond the limit are told to end",
+        "flowengine/supervision/supervisor.py",
+        "        for child in draining[: -max(serving, LEAST_DRAINING)]:\n",
+        "        for child in draining[: -max(serving, LEAST_DRAINING)][:1]:\n",
+        tests=SUPERVISION,
+    ),
+    Mutant(
+        "one that is told to end while it drains has the grace and no longer",
+        "flowengine/supervision/supervisor.py",
+        "self.leaves_by = min(self.leaves_by, time.monotonic() + within_s)",
+        "pass",
+        tests=SUPERVISION,
+    ),
+    Mutant(
+        "what is about to begin when a process drains has its whole time",
+        "flowengine/worker/draining.py",
+        "                if delivery.unacknowledged:\n",
+        "                if delivery.started and delivery.unacknowledged:\n",
+        tests=DRAINING,
+    ),
+    Mutant(
+        "a process whose event loop is blocked is replaced",
+        "flowengine/worker/watchdog.py",
+        "        if silent_s > self._grace_s and self._may_give_up():\n",
+        "        if False:\n",
+        tests=WATCHDOG,
+    ),
+    Mutant(
+        "a lost thread does not cut off the nodes beside it",
+        "flowengine/worker/watchdog.py",
+        "            self._draining.begin(self._grace_s)\n",
+        "            self._stop_event.set()\n",
+        tests=WATCHDOG,
+    ),
+    Mutant(
+        "each thread may have a connection",
+        "flowengine/store/connection/sessions.py",
+        "        max_connections=UNLIMITED,\n",
+        "",
+        tests=CONNECTIONS,
+    ),
+)
