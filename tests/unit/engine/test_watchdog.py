@@ -114,13 +114,9 @@ def watching(
     return made
 
 
+@pytest.mark.proves("handler-hangs", "event-loop-blocked")
 @pytest.mark.parametrize(
-    "lost",
-    [
-        pytest.param({"left_s": [-2.0, 45.0]}, marks=pytest.mark.proves("handler-hangs")),
-        pytest.param({"silent_s": 2.0}, marks=pytest.mark.proves("event-loop-blocked")),
-    ],
-    ids=["a thread", "the event loop"],
+    "lost", [{"left_s": [-2.0, 45.0]}, {"silent_s": 2.0}], ids=["a thread", "the event loop"]
 )
 def test_what_is_lost_stops_the_process_only_once_the_others_have_finished(lost: dict[str, Any]) -> None:
     """Innocents were handed back after the grace, and began again elsewhere."""
