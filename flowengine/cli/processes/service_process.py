@@ -52,7 +52,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             from flowengine.worker import DEFAULT_THREADS, run_process
         threads = int(options.get("threads", DEFAULT_THREADS))
         allow_files(threads)
-        role = "orchestrator" if service == "orchestrator" else "worker"
+        role: Literal["orchestrator", "worker"] = "orchestrator" if service == "orchestrator" else "worker"
         check_access(settings, role, waits=True, threads=threads)
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
