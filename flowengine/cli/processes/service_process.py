@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import partial
+from typing import Literal
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
