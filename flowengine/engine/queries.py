@@ -80,9 +80,9 @@ def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
         started_at=moment_or_none(started),
         finished_at=moment_or_none(record.finished_at),
         error=record.error,
-        skipped=record.skipped,
-        tolerated=record.tolerated,
+        skipped=record.skipped or msgspec.UNSET,
+        tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
         if record.status == "waiting"
-        else None,
+        else msgspec.UNSET,
     )

@@ -32,14 +32,14 @@ def moment_or_none(milliseconds: int | None) -> Moment | None:
 
 
 class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted. `warnings`: what may go wrong with it."""
+    """Answer to a workflow that was accepted. `warnings`: what may go wrong with it, if anything may."""
 
     execution_id: str
     name: str
     status: ExecutionStatus
     created_at: Moment
     correlation_id: str
-    warnings: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ def counts_of(statuses: Iterable[NodeStatus]) -> CountsView:
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
-    on."""
+    on; `waiting_for` says what it waits for. Each is there only of a node of which it is true."""
 
     id: str
     handler: str
@@ -93,9 +93,9 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Moment | None
     finished_at: Moment | None
     error: NodeError | None
-    skipped: SkipReason | None = None
-    tolerated: bool = False
-    waiting_for: WaitingForView | None = None
+    skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
+    tolerated: bool | msgspec.UnsetType = msgspec.UNSET
+    waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):

@@ -188,7 +188,7 @@ def _most_important(nodes: tuple[NodeView, ...], count: int) -> list[NodeView]:
 def failed_and_skipped(view: ExecutionView) -> str:
     """How many nodes have failed and were skipped, as the end of a list; empty where there are none."""
     failed, skipped = view.counts.failed, view.counts.skipped
-    tolerated = sum(node.tolerated for node in view.nodes)
+    tolerated = sum(node.tolerated is True for node in view.nodes)
     text = f", {failed} failed" if failed else ""
     if tolerated:
         text += " (tolerated)" if tolerated == failed else f" ({tolerated} tolerated)"
@@ -210,9 +210,9 @@ def _time(node: NodeView) -> str:
 
 def _fate(node: NodeView) -> tuple[str, ...]:
     """What there is to say of one that was skipped, has failed in vain, or waits."""
-    if node.skipped is not None:
+    if node.skipped:
         return (WHY_SKIPPED[node.skipped],)
-    if node.waiting_for is not None:
+    if node.waiting_for:
         failed = f"failed with {plain_text(node.error.code)}" if node.error else ""
         return (failed, _next_try(node.waiting_for.until))
     return ("tolerated",) if node.tolerated else ()

@@ -23,6 +23,7 @@ def main() -> int:
 
     import msgspec
 
+    from flowengine.api.access.host_rules import check_binding
     from flowengine.api.app import create_app
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
@@ -42,10 +43,12 @@ def main() -> int:
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         hide_secrets(settings, read_environment())
         registry = load_registry(settings.handlers)
+        host = options.get("host", settings.api_host)
+        check_binding(settings, host, insecure=settings.insecure)
         check_access(settings, "api")
         app = create_app(build_executions(settings, registry), registry, settings)
         port = int(options["port"]) if "port" in options else None
-        serve(app, settings, host=options.get("host"), port=port)
+        serve(app, settings, host=host, port=port)
     except FlowEngineError as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3

@@ -22,7 +22,7 @@ class AssertConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ]
     message: Annotated[str, msgspec.Meta(description="What the node fails with.")] = ""
     code: Annotated[
-        str, msgspec.Meta(description="The error's code.", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
+        str, msgspec.Meta(description="The error's code.", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}(?![\s\S])")
     ] = ASSERTION_FAILED.code
 
 

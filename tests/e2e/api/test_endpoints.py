@@ -162,7 +162,7 @@ def test_health_names_every_part(stack: Stack) -> None:
     assert response.status_code == 200
     health = response.json()
     assert health["status"] == "ok"
-    assert set(health["checks"]) == {"redis", "memory", "orchestrator", "worker (worker)"}
+    assert set(health["checks"]) == {"redis", "memory", "orchestrator", "worker (worker)", "handlers"}
     assert set(health["checks"].values()) == {"ok"}
     assert set(health["queues"]) == {"orchestrator", "worker"}
     assert all(queue["consumers"] >= 1 for queue in health["queues"].values())

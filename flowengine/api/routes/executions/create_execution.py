@@ -67,7 +67,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
             view = await backend.calls.store(
                 lambda: backend.executions.create(workflow.plan, correlation_id=correlation_id)
             )
-        view = msgspec.structs.replace(view, warnings=workflow.warnings)
+        view = msgspec.structs.replace(view, warnings=workflow.warnings or msgspec.UNSET)
         request.scope["state"][EXECUTION_ID] = view.execution_id
         location = {"Location": f"/workflows/{view.execution_id}"}
         return json_response(msgspec.json.encode(view), 201, location)

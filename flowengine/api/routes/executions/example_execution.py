@@ -42,6 +42,7 @@ CALL_FAILED: Final = NodeError(
         AttemptError(code="http_server_error", message="answered 500 Internal Server Error", after_s=after_s)
         for after_s in (0.21, 1.43, 3.66)
     ),
+    status_code=500,
 )
 UPSTREAM_FAILED: Final = NodeError(
     "upstream_failed",
