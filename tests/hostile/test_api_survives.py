@@ -30,6 +30,7 @@ from tests.support.servers.valkey import Valkey
 P = ParamSpec("P")
 
 MEDIA_TYPES: Final = {"json": "application/json", "yaml": "application/yaml"}
+EXPRESSIONS: Final = Path(__file__).parents[2] / "workflows" / "expressions.yaml"
 GROWTH_BYTES: Final = 50 * 1024 * 1024
 PEAK_BYTES: Final = 50 * 1024 * 1024
 CPU_SECONDS: Final = 2.0
@@ -116,6 +117,7 @@ def test_the_api_outlives_the_hostile_corpus(stack: Stack, capsys: pytest.Captur
     """Every case is answered 4xx; one process answers all; its memory does not grow; nothing is stored."""
     api = stack.only("api")
     watched = Watched(api.pid)
+    _load_libraries(stack.client)
     settled = watched.resident()
     outcomes = [*_documents(stack.client, watched), *_templates(stack.client, watched)]
     outcomes += _requests(stack.client.base_url.port or 0, watched)
@@ -130,6 +132,13 @@ def test_the_api_outlives_the_hostile_corpus(stack: Stack, capsys: pytest.Captur
     assert grown < GROWTH_BYTES
     with stack.valkey.connect() as redis:
         assert list(redis.scan_iter("fe:x:*")) == []
+
+
+def _load_libraries(client: httpx.Client) -> None:
+    """Have the process load what it loads with the first document that needs it: that is no growth."""
+    text = EXPRESSIONS.read_text(encoding="utf-8").replace("handler: ", "handler: no_such_", 1)
+    answer = client.post("/workflow", content=text, headers={"Content-Type": MEDIA_TYPES["yaml"]})
+    assert answer.status_code == 422
 
 
 def _documents(client: httpx.Client, watched: Watched) -> Iterator[Outcome]:
