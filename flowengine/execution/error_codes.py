@@ -25,6 +25,9 @@ class ErrorCode(msgspec.Struct, frozen=True):
     permanent: bool = False
 
 
+WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429})
+"""The 4xx statuses of which another try may be answered otherwise (RFC 9110, RFC 6585)."""
+
 # The node as the engine sees it.
 TIMEOUT: Final = ErrorCode("timeout", "The node did not end within its timeout_seconds.")
 WORKER_LOST: Final = ErrorCode(

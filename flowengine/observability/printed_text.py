@@ -1,4 +1,4 @@
-"""What handlers print: as it is, but for the secrets in it.
+"""What handlers print: as it is, without the secrets in it.
 
 Handlers print through `sys.stdout` and `sys.stderr`, often in pieces. A secret may come in two of them, so
 pieces are kept until their line ends. What goes past these two streams (their `buffer`, a program that a

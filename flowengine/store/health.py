@@ -2,7 +2,7 @@
 
 "down" means that the API cannot do its work: Redis is unreachable or takes no writes. "degraded" means
 that it can, but something is missing: what is accepted waits for an orchestrator or a worker, new work
-is refused for want of memory, or Redis is set up so that no process would start on it.
+is refused because memory is short, or Redis is set up so that no process would start on it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Health:
     def _queue(self, queue: str, now: int) -> QueueView:
         key = self._state.keys.stream(queue)
         try:
-            length, first = self._state.sessions.here().call(
+            length, first = self._state.sessions.current().call(
                 [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]
             )
         except (StoreUnavailableError, redis.RedisError):
@@ -129,7 +129,7 @@ class Health:
     def _consumers(self, key: str) -> int:
         """How many processes serve a queue; none, where no process ever did: it has no group yet."""
         try:
-            (consumers,) = self._state.sessions.here().call([("XINFO", "CONSUMERS", key, GROUP)])
+            (consumers,) = self._state.sessions.current().call([("XINFO", "CONSUMERS", key, GROUP)])
         except (StoreUnavailableError, redis.RedisError):
             return 0
         return sum(map(is_alive, consumers))

@@ -96,7 +96,7 @@ class RedisState:
         replies = None
         fresh = not self.clock.is_old and not exact_time
         if commits and fresh:
-            replies = self.sessions.here().watched_ahead(reading)
+            replies = self.sessions.current().watched_ahead(reading)
         if replies is None:
             wanted = commands_of(self.keys, reading)
             if fresh:

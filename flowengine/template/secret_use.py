@@ -35,7 +35,7 @@ def refuse_altered_secrets(tree: nodes.Template) -> None:
 def _check(node: nodes.Node) -> None:
     if _is_secret(node):
         return
-    if isinstance(node, nodes.Filter) and node.name == BASE64 and _is_spelt(node.node):
+    if isinstance(node, nodes.Filter) and node.name == BASE64 and _is_rewritten(node.node):
         raise SecretNotAllowedError(_reason(node))
     # By identity: nodes are equal where they are written alike.
     handed_on = {id(part) for part in (*_handed_on(node), *_keys(node))}
@@ -66,14 +66,14 @@ def _handed_on(node: nodes.Node) -> Iterable[nodes.Node]:
     return ()
 
 
-def _is_spelt(node: nodes.Node | None) -> bool:
+def _is_rewritten(node: nodes.Node | None) -> bool:
     """Whether a secret in this expression is written in a way that is not looked for inside base64."""
     if node is None or not _holds_secret(node):
         return False
-    spelt = isinstance(node, nodes.List | nodes.Dict) or (
+    rewritten = isinstance(node, nodes.List | nodes.Dict) or (
         isinstance(node, nodes.Filter) and node.name in ("tojson", "urlencode", BASE64)
     )
-    return spelt or any(_is_spelt(child) for child in node.iter_child_nodes())
+    return rewritten or any(_is_rewritten(child) for child in node.iter_child_nodes())
 
 
 def _keys(node: nodes.Node) -> list[nodes.Expr]:

@@ -49,7 +49,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """One node's policy.
 
-    `when` is a template that a worker renders; `static_when` says that the trigger has rendered it already.
+    `when` is a template that a worker renders.
     `tolerates`: which of its failures the execution goes on after: none, every one, or those with these
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
     may not have completed when it runs.
@@ -57,7 +57,6 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     trigger_rule: TriggerRule = "all_success"
     when: str | None = None
-    static_when: bool = False
     tolerates: bool | tuple[str, ...] = False
     retry: Retry | None = None
     sees: tuple[int, ...] = ()

@@ -48,7 +48,7 @@ class CallbackBatch:
         self.joins: dict[NodeKey, None] = {}
         self.repeated: set[str] = set()
         self.rechecked: dict[str, Plan] = {}
-        """Executions of which all that may follow is looked at again: whoever did so before may have died."""
+        """Executions of which all that may follow is looked at again: a process may have died over it."""
         self._unit = unit
         self._plans = plans
         self._sizes = sizes

@@ -16,13 +16,13 @@ import structlog
 from flowengine.engine.advancing.reads import ReadNames, expected
 from flowengine.engine.ports import Acknowledge, Committed, DecisionStore, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
-from flowengine.execution.changes import Change, Dispatch, Finish, Happened
+from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
-from flowengine.execution.rules.readiness import Records, ends_of, is_due
+from flowengine.execution.rules.readiness import Records, ends_of, may_be_decided
 from flowengine.execution.status import lets_decide, lets_dispatch, may
 from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
@@ -43,18 +43,8 @@ class Follow(msgspec.Struct, frozen=True):
     run: Run
     plan: Plan
     positions: tuple[int, ...]
-    completed: Container[int] = ()
+    completed: Container[object] = ()
     opening: Event | None = None
-
-
-class Everything(Container[int]):
-    """Each index: of plans in which a node is dispatched only when all that it depends on has completed."""
-
-    def __contains__(self, position: object) -> bool:
-        return True
-
-
-EVERYTHING: Final = Everything()
 
 
 def following(
@@ -65,7 +55,7 @@ def following(
     due = {
         plan.index[name]: counter
         for name, counter in counters.items()
-        if is_due(counter) or plan.policy(plan.index[name]).trigger_rule == "one_success"
+        if may_be_decided(plan, plan.index[name], counter)
     }
     positions = tuple(dict.fromkeys([*due, *later]))
     if not positions:
@@ -189,6 +179,20 @@ def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     return Reading(tuple(nodes), tuple(controls), ends, unwatched)
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """What one transaction decides about one execution."""
+
+    run: Run
+    plan: Plan
+    descent: Descent
+    changes: list[Change]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether more may follow from it."""
+        return bool(self.descent.joins or self.descent.later or self.descent.unfinished)
+
+
 class Look:
     """What one transaction decides about the nodes that it looks at."""
 
@@ -200,16 +204,15 @@ class Look:
         by_execution: dict[str, list[Follow]] = defaultdict(list)
         for follow in follows:
             by_execution[follow.run.execution].append(follow)
-        self._descents = {
-            execution: (found[0], self._descend(found)) for execution, found in by_execution.items()
-        }
+        self._decided = [
+            decided for found in by_execution.values() if (decided := self._decide(found)) is not None
+        ]
 
     def changes(self, ending: Sequence[Run]) -> dict[str, list[Change]]:
         """All that is to be written."""
         changes: dict[str, list[Change]] = defaultdict(list)
-        for execution, (_, found) in self._descents.items():
-            if found is not None:
-                changes[execution] += found[1]
+        for decided in self._decided:
+            changes[decided.run.execution] += decided.changes
         for run in ending:
             control = self._unit.controls.get(run.execution)
             if control is not None and control.run == run.run:
@@ -219,27 +222,23 @@ class Look:
     @property
     def goes_on(self) -> bool:
         """Whether more may follow from what is decided here."""
-        return any(
-            found is not None and (found[0].joins or found[0].later or found[0].unfinished)
-            for _, found in self._descents.values()
-        )
+        return any(decided.goes_on for decided in self._decided)
 
     def step(self, committed: Committed, *, acknowledged: bool) -> Step:
         """What is left to do, by the numbers that the transaction left."""
         follows, ending = [], []
-        for execution, (follow, found) in self._descents.items():
-            if found is None:
-                continue
-            names = [follow.plan.nodes[join].id for join in found[0].joins]
-            counters = {name: committed.counters.get((execution, name)) for name in names}
-            more = following(follow.run, follow.plan, counters, tuple(found[0].later))
+        for decided in self._decided:
+            run, plan, descent = decided.run, decided.plan, decided.descent
+            names = [plan.nodes[join].id for join in descent.joins]
+            counters = {name: committed.counters.get((run.execution, name)) for name in names}
+            more = following(run, plan, counters, tuple(descent.later))
             if more is not None:
                 follows.append(more)
-            if committed.unfinished.get(execution, 1) <= 0:
-                ending.append(follow.run)
+            if committed.unfinished.get(run.execution, 1) <= 0:
+                ending.append(run)
         return Step(tuple(follows), tuple(ending), acknowledged)
 
-    def _descend(self, follows: Sequence[Follow]) -> tuple[Descent, list[Change]] | None:
+    def _decide(self, follows: Sequence[Follow]) -> Decided | None:
         """What follows in one execution; None where nothing may be decided there."""
         run, plan = follows[0].run, follows[0].plan
         control = self._unit.controls.get(run.execution)
@@ -254,11 +253,9 @@ class Look:
             self._unit.extend(wanted[:most])
             self._read.update(wanted[:most])
             most *= BELOW_GROWS
-        self._bytes_left -= sum(
-            len(change.task.config) for change in descent.changes if isinstance(change, Dispatch)
-        )
+        self._bytes_left = descent.bytes_left
         tally: list[Change] = [descent.tally] if descent.unfinished else []
-        return descent, [*self._openings(follows), *descent.changes, *tally]
+        return Decided(run, plan, descent, [*self._openings(follows), *descent.changes, *tally])
 
     def _try(self, follows: Sequence[Follow], plan: Plan, run: Run, dispatches: bool) -> Descent:
         records = self._lookup(run.execution)

@@ -11,7 +11,8 @@ from flowengine.errors import ConflictError
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.dispatching import Run, Sizes, try_again
-from flowengine.execution.status import lets_dispatch, may
+from flowengine.execution.rules.failing import awaits_try
+from flowengine.execution.status import lets_dispatch
 
 TRIES: Final = 12
 
@@ -36,7 +37,7 @@ class NextTryStep:
         for _ in range(TRIES):
             unit = self._store.begin(Reading((key,), (timer.execution,)), exact_time=True)
             record, control = unit.nodes.get(key, UNTOUCHED), unit.controls.get(timer.execution)
-            waits = may(record.status, "try_again") and record.dispatch == timer.dispatch
+            waits = awaits_try(record, timer.dispatch)
             if plan is None or execution is None or control is None or not waits:
                 break
             if not lets_dispatch(control.status):

@@ -14,7 +14,7 @@ import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
 from flowengine.engine.advancing.deadline import DeadlineStep
-from flowengine.engine.advancing.follow_up import EVERYTHING, Follow, FollowUp
+from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of
 from flowengine.engine.held import Held, HeldTogether
@@ -22,6 +22,7 @@ from flowengine.engine.ports import AdvancingStore, Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import Callback, Deadline, StartExecution, Timer
 from flowengine.execution.reports import Completed
+from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
 from flowengine.execution.rules.readiness import decidable, records_of

@@ -17,7 +17,7 @@ from flowengine.execution.rules.finishing import children_with_it
 from flowengine.workflow.plan import Plan
 
 
-class ReadNames(Container[str]):
+class ReadNames(Container[object]):
     """The nodes of one execution that a transaction has read."""
 
     def __init__(self, execution: str, read: Container[NodeKey]) -> None:

@@ -54,10 +54,10 @@ class LapsedRuns:
         try:
             owners = self._store.lapsed()
         except StoreUnavailableError:
-            self._hold()
+            self.hold()
             raise
         if self._clock() - asked > self._hold_s * STANDSTILL_SHARE:
-            self._hold()
+            self.hold()
         if self._clock() < self._hold_until:
             return
         for owner in owners:
@@ -74,5 +74,6 @@ class LapsedRuns:
         else:
             log.warning("execution.handed_over", execution_id=owner, messages=moved)
 
-    def _hold(self) -> None:
+    def hold(self) -> None:
+        """Hand over nothing for a lease from now on."""
         self._hold_until = self._clock() + self._hold_s

@@ -261,10 +261,10 @@ def _may_wait(record: NodeRecord, oldest: int | None) -> bool:
 
 
 def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> list[Change]:
-    """What is wrong with the counters of pending joins, and with the counts."""
+    """What is wrong with the counters of joins that still decide something, and with the counts."""
     right = {
         (execution, plan.nodes[join].id): counter_of(plan, records, join)
-        for join in _pending_joins(plan, records)
+        for join in _counted_joins(plan, records)
     }
     stored = unit.counters(list(right))
     changes: list[Change] = [
@@ -276,7 +276,7 @@ def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> li
     return changes
 
 
-def _pending_joins(plan: Plan, records: Records) -> list[int]:
+def _counted_joins(plan: Plan, records: Records) -> list[int]:
     return [position for position in range(len(plan.nodes)) if needs_counter(plan, records, position)]
 
 
@@ -303,12 +303,15 @@ class SweepLoop(threading.Thread):
 
     def run(self) -> None:
         """Ask now and then whether a sweep is due."""
+        if self._lapsed is not None:
+            self._lapsed.hold()
         while not self._stop_event.wait(min(POLL_S, self._every_s)):
             try:
-                if self._store.sweep_due(self._every_s):
-                    self._sweep.run()
+                # First, so that an outage or a standstill is noticed by it, whatever else is due.
                 if self._lapsed is not None:
                     self._lapsed.turn()
+                if self._store.sweep_due(self._every_s):
+                    self._sweep.run()
             except FlowEngineError as error:
                 log.warning("sweep.failed", error=str(error))
             except Exception:  # the thread's edge: without it nobody here would sweep any more

@@ -1,8 +1,8 @@
 """Several quick nodes of one worker thread: started together, reported in one round trip.
 
 A node that does next to nothing costs less than the round trips around it. Only handlers that have
-shown themselves quick are run so, and only where there are more nodes than threads. If one of them is slow
-all the same, the others do not wait for it: what has been done is reported and what has not begun is handed
+shown themselves quick are run so, and only where there are more nodes than threads. If one of them is slow,
+the others do not wait for it: what has been done is reported and what has not begun is handed
 back, by the first that notices (`relieve`).
 """
 

@@ -359,9 +359,9 @@ def _idempotency_key(task: RunNode) -> str:
 
 def _retry_after_ms(wait_s: float | None) -> int | None:
     """How long a handler asks to wait; None for what is no time."""
-    if not isinstance(wait_s, int | float) or not 0 <= wait_s <= MOST_WAIT_S:
+    if not isinstance(wait_s, int | float) or not wait_s >= 0:  # which NaN is not
         return None
-    return round(wait_s * 1000)
+    return round(min(wait_s, MOST_WAIT_S) * 1000)
 
 
 def _fate(record: NodeRecord) -> Fate:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterable
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -18,11 +19,21 @@ from flowengine.execution.error_codes import UPSTREAM_FAILED
 from flowengine.execution.events import Event
 from flowengine.execution.records import NodeError, NodeRecord, carried_on
 from flowengine.execution.rules.dispatching import Run, Sizes, dispatch, fits, not_ended, readable
-from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.trigger_rules import Ends, Ruling, ruling, ruling_after_completions
 from flowengine.execution.status import SkipReason, after, may
 from flowengine.execution.work import weight_of
 from flowengine.workflow.plan import Plan
+
+
+class Everything(Container[object]):
+    """Holds each index, and each name."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+
+EVERYTHING: Final = Everything()
 
 
 class Grounds(msgspec.Struct, frozen=True):
@@ -35,7 +46,7 @@ class Grounds(msgspec.Struct, frozen=True):
     plan: Plan
     run: Run
     records: Records
-    read: Container[str]
+    read: Container[object]
     now: int
     sizes: Sizes
     bytes_left: int
@@ -103,6 +114,11 @@ class Descent:
             self._start(startable)
 
     @property
+    def bytes_left(self) -> int:
+        """Bytes of tasks that the transaction may still send."""
+        return self._bytes_left
+
+    @property
     def tally(self) -> Tally:
         """What the changes here add to the execution's numbers."""
         return Tally(unfinished=self.unfinished, failed=self.failed)
@@ -126,15 +142,15 @@ class Descent:
             if not (failed and self._has_failed_for_good(child)):
                 self.joins[child] = None
         for child in self._plan.only_children[position]:
-            self._look_at_only_child(child, record, completed=completed)
+            self._look_at_only_child(child, completed=completed)
 
-    def _look_at_only_child(self, child: int, parent: NodeRecord, *, completed: bool) -> None:
+    def _look_at_only_child(self, child: int, *, completed: bool) -> None:
         rule = self._plan.policy(child).trigger_rule
         if completed and ruling_after_completions(rule, 1) == "run":
             # Not read where there are too many of them: looked at later then.
             self._startable[child] = None
             return
-        self._look(child, _ends_of_only(parent))
+        self._look(child, ends_of(self._plan, self._by_name, child))
 
     def _fail_at_once(self, child: int, cause: int, parent: NodeRecord) -> None:
         record = self._record(child)
@@ -269,20 +285,3 @@ class Descent:
 
     def _is_read(self, position: int) -> bool:
         return position in self._written or self._plan.nodes[position].id in self._grounds.read
-
-
-def _ends_of_only(parent: NodeRecord) -> Ends:
-    """How the only dependency of a node has ended."""
-    match parent.status:
-        case "completed":
-            return Ends(completed=1)
-        case "failed" if parent.tolerated:
-            return Ends(tolerated=1)
-        case "failed":
-            return Ends(failed=1)
-        case "skipped":
-            return Ends(skipped=1)
-        case "cancelled":
-            return Ends(cancelled=1)
-        case _:
-            return Ends(left=1)

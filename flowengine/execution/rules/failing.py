@@ -15,19 +15,16 @@ from flowengine.execution.error_codes import (
     TABLE,
     TIMEOUT,
     WORKER_LOST,
+    WORTH_ANOTHER_TRY,
 )
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import Failed
+from flowengine.execution.status import may
 from flowengine.workflow.policy import ANY_CODE, Policy, Retry
 
 _STATUS_CLASS: Final = re.compile(r"http_([45])xx")
 _STATUS: Final = re.compile(r"http_(\d{3})")
-_TIMEOUTS: Final = frozenset({"timeout", "request_timeout"})
-
-
-WORTH_ANOTHER_TRY: Final = frozenset({408, 409, 425, 429})
-"""The 4xx statuses of which another try may be answered otherwise (RFC 9110, RFC 6585)."""
 
 
 _OUTCOME_UNKNOWN: Final = frozenset(
@@ -45,9 +42,9 @@ class Pause(msgspec.Struct, frozen=True):
 def next_try(
     policy: Policy, record: NodeRecord, callback: Callback, failed: Failed, now: int
 ) -> Pause | str | None:
-    """When a node in flight is tried again that has failed; None if it is not.
+    """When a failed node in flight is tried again; None: not at all.
 
-    A text, if it would have been but for the time that `max_seconds` leaves: it says so.
+    A text, if `max_seconds` leaves too little time for the pause: it says so.
     """
     retry = policy.retry
     if retry is None or record.tried >= retry.max_attempts or not _is_retried(retry, failed):
@@ -63,22 +60,32 @@ def next_try(
     return Pause(now + pause_ms)
 
 
+def awaits_try(record: NodeRecord, dispatch: int) -> bool:
+    """Whether a node still waits for the try after this dispatch."""
+    return may(record.status, "try_again") and record.dispatch == dispatch
+
+
 def is_answered(error: NodeError) -> bool:
     """Whether it is certain what became of what the try asked for: a new try asks for something else then.
 
-    After a timeout, a lost connection or worker, and some answers, the service may have done it all the same:
+    After a timeout, a lost connection or worker, and some answers, the service may have done it:
     the next try has the same idempotency key, so that the service can tell.
     """
     return error.code not in _OUTCOME_UNKNOWN and error.status_code not in _STATUS_UNKNOWN
 
 
 def is_permanent(failed: Failed) -> bool:
-    """Whether another try would fail the same way. The status of an answer decides before the code."""
+    """Whether another try would fail the same way.
+
+    What the handler says comes first, then the status of an answer, then the code.
+    """
     status = failed.error.status_code
+    if failed.permanent:
+        return True
     if isinstance(status, int) and 400 <= status < 500:
         return status not in WORTH_ANOTHER_TRY
     row = TABLE.get(failed.error.code)
-    return failed.permanent or (row is not None and row.permanent)
+    return row is not None and row.permanent
 
 
 def _is_retried(retry: Retry, failed: Failed) -> bool:
@@ -117,7 +124,7 @@ def is_among(error: NodeError, codes: Collection[str]) -> bool:
 
 
 def _means(code: str, error: NodeError) -> bool:
-    if code == error.code or (code == "timeout" and error.code in _TIMEOUTS):
+    if code == error.code or (code == TIMEOUT.code and error.code == REQUEST_TIMEOUT.code):
         return True
     status = error.status_code
     if not isinstance(status, int):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from flowengine.execution.reports import (
     may_be_noted,
     started_at_of,
 )
-from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, fits
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.readiness import Records
@@ -29,16 +29,6 @@ from flowengine.execution.status import after, counts_as_success, is_final, lets
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
-
-
-class _All(Container[str]):
-    """Every name there is."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-ALL: Final = _All()
 
 COUNTED_RESULT_BYTES = 4096
 """Results under this are not counted towards an execution's limit: a thousand of them fit."""
@@ -73,7 +63,7 @@ def finish(
     now: int,
     sizes: Sizes = SIZES,
     bytes_left: int = SIZES.transaction_bytes,
-    read: Container[str] = ALL,
+    read: Container[object] = EVERYTHING,
 ) -> Decision:
     """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send. `read`: the
     nodes whose records are known.

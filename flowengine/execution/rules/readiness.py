@@ -95,6 +95,12 @@ def is_due(counter: int | None) -> bool:
     return counter is not None and counter % NOT_COMPLETED == 0
 
 
+def may_be_decided(plan: Plan, position: int, counter: int | None) -> bool:
+    """Whether a join whose counter has just moved to this must be looked at: all its parents have ended, or
+    one that has completed is enough."""
+    return is_due(counter) or plan.policy(position).trigger_rule == "one_success"
+
+
 def decidable(plan: Plan, records: Records) -> tuple[int, ...]:
     """The nodes that something is to be decided about, by their parents' records, in the document's order.
 

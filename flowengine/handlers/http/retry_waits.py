@@ -15,10 +15,10 @@ from typing import Final
 
 import msgspec
 
+from flowengine.execution.error_codes import WORTH_ANOTHER_TRY
 from flowengine.handlers.http.answer import Answer
 from flowengine.jsonvalue import JsonValue, NotJsonError, decode_bounded
 
-RETRIED_CLIENT_ERRORS: Final = frozenset({408, 409, 425, 429})
 NEVER_RETRIED_SERVER_ERRORS: Final = frozenset({501})
 
 NUMBER: Final = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?\Z")
@@ -87,7 +87,7 @@ def advice_of(answer: Answer) -> Advice:
     status = answer.status_code
     if status == 429 and (code := _quota_code(answer)):
         return Advice(retry=False, why_not=f"a quota is used up ({code}), which no waiting changes")
-    passing = (status >= 500 and status not in NEVER_RETRIED_SERVER_ERRORS) or status in RETRIED_CLIENT_ERRORS
+    passing = (status >= 500 and status not in NEVER_RETRIED_SERVER_ERRORS) or status in WORTH_ANOTHER_TRY
     return Advice(retry=passing, wait_s=wait_s)
 
 

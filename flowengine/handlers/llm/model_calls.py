@@ -169,23 +169,25 @@ class ModelCalls:
         """Wait until the next try. Raises HandlerError if there is none."""
         wrong, told_s, base_s = tried.wrong, tried.told_s, self._settings.http.retry_base_s
         assert wrong is not None
-        if tried.is_told_to_wait and told_s is not None:
+        if tried.is_told_to_wait and told_s is not None and not self._context.tries_once:
             wait = wait_s(told_s, max(base_s, LEAST_WAIT_SECONDS), random.random())
             wait = wait if told_s >= self._left_s() else min(wait, (told_s + self._left_s()) / 2)
         else:
             self._counted += 1
             most = 1 if self._context.tries_once else MAX_TRIES
             if not wrong.retryable or self._counted >= most:
-                raise self._failure(wrong)
+                raise self._failure(tried, wrong)
             wait = min(base_s * 2.0 ** (self._counted - 1), MAX_WAIT_SECONDS) if told_s is None else told_s
         if wait >= self._left_s():
-            raise self._failure(wrong, refused_wait_s=told_s if tried.is_told_to_wait else wait)
+            raise self._failure(tried, wrong, refused_wait_s=told_s if tried.is_told_to_wait else wait)
         self._context.logger.info(
             "llm.retry_scheduled", request=self._request.label, code=wrong.code.code, delay_s=round(wait, 3)
         )
         time.sleep(wait)
 
-    def _failure(self, wrong: Meaning, refused_wait_s: float | None = None) -> HandlerError:
+    def _failure(
+        self, tried_last: _Tried, wrong: Meaning, refused_wait_s: float | None = None
+    ) -> HandlerError:
         tried = f" ({len(self._errors)} attempts)" if len(self._errors) > 1 else ""
         message = f"{self._request.label}: {wrong.says}{tried}"
         errors, calls, left_s = tuple(self._errors), tuple(self.calls), self._left_s()
@@ -199,7 +201,13 @@ class ModelCalls:
                 "the node's timeout_seconds are left"
             )
         return HandlerError(
-            wrong.code.code, message, errors=errors, calls=calls, permanent=not wrong.retryable
+            wrong.code.code,
+            message,
+            errors=errors,
+            calls=calls,
+            status_code=None if tried_last.refusal is None else tried_last.refusal.status,
+            permanent=not wrong.retryable,
+            retry_after_s=tried_last.told_s,
         )
 
     def _note(self, call: ModelCall) -> None:

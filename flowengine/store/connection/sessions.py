@@ -266,8 +266,16 @@ class Sessions:
                 connection, ahead_for_s=self._ahead_for_s, on_demoted=self._count_demotion
             )
             self._local.demotions = self._demotions
-        elif self._local.demotions != self._demotions:
-            # Who only reads is never refused, and would read a replica for ever.
+        return session
+
+    def current(self) -> Session:
+        """The calling thread's session, on a new connection if another thread has found a replica.
+
+        A thread that only reads is never refused, and would read a replica for ever. Not for what is under
+        way: a new connection WATCHes nothing.
+        """
+        session = self.here()
+        if self._local.demotions != self._demotions:
             session.discard()
             self._local.demotions = self._demotions
         return session
@@ -282,9 +290,9 @@ class Sessions:
         For commands whose repetition is harmless.
         """
         try:
-            return self.here().call(commands)
+            return self.current().call(commands)
         except StoreUnavailableError:
-            return self.here().call(commands)
+            return self.current().call(commands)
 
     def told(self, command: Command) -> Any | None:
         """The reply of a command; None if the server refuses it: hosted servers may forbid some."""
@@ -303,16 +311,16 @@ class Sessions:
         For a transaction that may be applied twice without harm.
         """
         try:
-            return self.here().write(commands)
+            return self.current().write(commands)
         except StoreUnavailableError:
-            return self.here().write(commands)
+            return self.current().write(commands)
 
     def retrying_watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
         """Like `here().watch`, once more on a new connection if an idle one turned out to be dead."""
         try:
-            return self.here().watch(names, reads)
+            return self.current().watch(names, reads)
         except StoreUnavailableError:
-            return self.here().watch(names, reads)
+            return self.current().watch(names, reads)
 
 
 def _read(connection: ConnectionInterface) -> Any:

@@ -45,7 +45,7 @@ class RedisOwnQueues:
         """Give these queues to this state's owner, for a lease. Raises StoreUnavailableError."""
         until = self._state.now() + self._state.lease_ms
         members = [part for queue in queues for part in (until, owned(queue, self._state.keys.owner))]
-        self._sessions.retrying_read([("ZADD", self._common.own_queues, *members)])
+        self._sessions.retrying_write([("ZADD", self._common.own_queues, *members)])
 
     def lapsed(self) -> list[str]:
         """The executions that have queues of their own, the leases of all of which have lapsed."""

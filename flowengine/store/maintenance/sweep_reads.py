@@ -12,7 +12,7 @@ from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.store.connection.sessions import Command
-from flowengine.store.keys import is_execution_id, timer_kind, timer_member
+from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -51,7 +51,8 @@ class RedisSweepState(RedisState):
             return self._own_execution()
         index = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
         found, own = self.sessions.retrying_read([index, ("ZRANGE", self.keys.own_queues, 0, -1)])
-        others = {member.rpartition(b"@")[2] for member in own}
+        read = [parse_own_queue(member, self.keys.partition) for member in own]
+        others = {owned[1].encode() for owned in read if owned is not None}
         pairs = list(zip(found[::2], map(float, found[1::2]), strict=True))
         odd = {member for member, _ in pairs if not is_execution_id(member, self.keys.partition)}
         if odd:

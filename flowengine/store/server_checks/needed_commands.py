@@ -1,7 +1,7 @@
 """Which commands each service sends, and which of them a server does not let its user run.
 
-A server is asked with samples that it queues and never carries out: whoever may not run a command, or use
-its keys, is told so when the command is queued.
+A server is asked with samples that it queues and never carries out. It refuses a command that the user may
+not run, or whose keys the user may not touch, when it is queued.
 """
 
 from __future__ import annotations

@@ -29,11 +29,12 @@ def certain_ancestors(graph: Graph, nodes: Sequence[NodeFields]) -> dict[int, in
 
 
 def rule_warnings(graph: Graph, nodes: Sequence[NodeFields]) -> Iterator[Problem]:
-    """Nodes that wait for a failure that never counts as one: all that they depend on is tolerated."""
+    """Nodes that wait for a failure that never counts: all that they depend on is tolerated, and fails by
+    itself only."""
     for node in nodes:
         rule, parents = node.policy.trigger_rule, graph.parents[node.place]
         if rule in ("one_failed", "all_failed") and all(
-            nodes[parent].policy.tolerates is True for parent in parents
+            nodes[parent].policy.tolerates is True and not graph.parents[parent] for parent in parents
         ):
             yield Problem(
                 code="never_runs",
@@ -51,16 +52,10 @@ def _certain(
         return 0
     if rule == "all_success":
         return _union([_after(parent, nodes, found) for parent in parents])
-    if len(parents) > 1 and rule in (
-        "none_failed_min_one_success",
-        "all_done_min_one_success",
-        "one_success",
-    ):
-        return _intersection([_after(parent, nodes, found) for parent in parents])
     if rule == "one_success":
-        return found.get(parents[0], 0) | 1 << parents[0]
+        return _intersection([found.get(parent, 0) | 1 << parent for parent in parents])
     if rule in ("none_failed_min_one_success", "all_done_min_one_success"):
-        return _after(parents[0], nodes, found)
+        return _intersection([_after(parent, nodes, found) for parent in parents])
     return 0
 
 

@@ -201,7 +201,7 @@ def _excluded(value: JsonObject, pointer: str, report: Report) -> tuple[str, ...
     found = read_codes(value["except"], place, report)
     if ANY_CODE in found:
         report.add(
-            "invalid_code", place, f"'{ANY_CODE}' is a word of 'only': leave out 'retry' to never retry"
+            "invalid_code", place, f"'{ANY_CODE}' is a word of 'only': max_attempts: 1 never tries again"
         )
     return found
 

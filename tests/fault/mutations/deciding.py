@@ -266,7 +266,7 @@ FAILING: Final = (
         "        return status not in WORTH_ANOTHER_TRY\n",
         "        pass\n",
     ),
-    _failing("what a handler calls permanent is", "return failed.permanent or (", "return ("),
+    _failing("what a handler calls permanent is", "if failed.permanent:", "if False:"),
     _failing(
         "except is stronger than only",
         "    if is_among(failed.error, retry.exclude):\n        return False\n",
@@ -312,7 +312,7 @@ FAILING: Final = (
     ),
     _failing(
         "timeout means a request's too",
-        '(code == "timeout" and error.code in _TIMEOUTS)',
+        "(code == TIMEOUT.code and error.code == REQUEST_TIMEOUT.code)",
         "False",
     ),
     _failing("http_5xx goes by the status", "return status // 100 == int(found[1])", "return True"),

@@ -196,7 +196,7 @@ MUTANTS: Final = (
     ),
     _lapsed(
         "nothing is handed over for a lease after an outage",
-        "            self._hold()\n            raise\n",
+        "            self.hold()\n            raise\n",
         "            raise\n",
     ),
     _lapsed(

@@ -294,8 +294,8 @@ MUTANTS: Final = (
     Mutant(
         "a thread that only reads leaves a replica",
         _in("connection/sessions"),
-        "        elif self._local.demotions != self._demotions:\n",
-        "        elif False:\n",
+        "        if self._local.demotions != self._demotions:\n",
+        "        if False:\n",
         tests=CONNECTION,
     ),
 )

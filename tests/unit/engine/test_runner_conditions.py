@@ -220,7 +220,7 @@ def test_what_had_not_ended_at_the_dispatch_is_undefined() -> None:
         (HandlerError("boom", "m", retry_after_s=0), False, 0, msgspec.UNSET),
         (HandlerError("boom", "m", retry_after_s=-1), False, None, msgspec.UNSET),
         (HandlerError("boom", "m", retry_after_s=float("nan")), False, None, msgspec.UNSET),
-        (HandlerError("boom", "m", retry_after_s=float("inf")), False, None, msgspec.UNSET),
+        (HandlerError("boom", "m", retry_after_s=float("inf")), False, 30 * 86_400_000, msgspec.UNSET),
         (HandlerError("boom", "m", retry_after_s=cast(float, "5")), False, None, msgspec.UNSET),
         (HandlerError("boom", "m", status_code=503), False, None, 503),
         (HandlerError("boom", "m", status_code=cast(int, "503")), False, None, msgspec.UNSET),

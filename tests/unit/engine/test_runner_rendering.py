@@ -17,6 +17,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
 from flowengine.plugin.registry import marked
 from flowengine.settings import Limits
+from tests.support.rigs.harness import NoSecrets
 from tests.unit.engine.tasks import task
 
 MOMENT = 1_772_355_723_004
@@ -31,24 +32,12 @@ def quick(config: AnyConfig, context: Context) -> None:
     """Never called."""
 
 
-class Echo:
-    """An Invoker whose handlers return their config and their key; a Redactor that changes nothing."""
+class Echo(NoSecrets):
+    """An Invoker whose handlers return their config and their key; a Redactor that knows no secret."""
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
         """The config and the key."""
         return [config, context.idempotency_key]
-
-    def lookup(self, name: str) -> str:
-        """There are no secrets."""
-        raise LookupError(name)
-
-    def redact(self, text: str) -> str:
-        """As it is."""
-        return text
-
-    def redact_json(self, data: bytes) -> bytes:
-        """As it is."""
-        return data
 
 
 def rendered(given: RunNode, *, now: int, delivery: int = 1) -> tuple[list[str], str]:

@@ -152,7 +152,7 @@ def test_a_waiting_node_keeps_what_was_reported_of_its_try() -> None:
         (failed("http_server_error", 500), True),
         (failed("http_server_error", 503), True),
         (failed("boom", 404), False),
-        (failed("boom", 429, permanent=True), True),
+        (failed("boom", 429, permanent=True), False),
         (failed("boom", 503, permanent=True), False),
     ],
 )

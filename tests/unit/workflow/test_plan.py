@@ -59,7 +59,6 @@ POLICIES = Plan(
         0: Policy(
             trigger_rule="none_failed",
             when="{{ first.a }}",
-            static_when=True,
             tolerates=("http_404",),
             retry=Retry(5, 250, 1.5, 4000, 0.25, 60_000, ("all",), ("timeout",)),
             sees=(1, 2),
@@ -72,7 +71,7 @@ STORED_POLICIES = (
     b'["last",[1,2],["task","add",{"a":1},[1],1500,"worker","data"]],'
     b'["first",[],["task","get",{},[],300000,"slow",null]],'
     b'["second",[1],["task","get",{},[],300000,"slow",null]]],'
-    b'{"0":{"trigger_rule":"none_failed","when":"{{ first.a }}","static_when":true,"tolerates":["http_404"],'
+    b'{"0":{"trigger_rule":"none_failed","when":"{{ first.a }}","tolerates":["http_404"],'
     b'"retry":{"max_attempts":5,"delay_ms":250,"multiplier":1.5,"max_delay_ms":4000,"jitter":0.25,'
     b'"max_ms":60000,"only":["all"],"exclude":["timeout"]},"sees":[1,2]},"2":{"tolerates":true}}]]'
 )
@@ -101,7 +100,7 @@ def test_only_what_a_node_says_is_stored() -> None:
 def test_a_node_without_a_policy_has_the_plain_one() -> None:
     """It runs when all that it depends on has completed, is tried once, and nothing is tolerated."""
     assert [POLICIES.policy(position) for position in (1, 2)] == [PLAIN, Policy(tolerates=True)]
-    assert Policy("all_success", None, False, False, None, ()) == PLAIN
+    assert Policy("all_success", None, False, None, ()) == PLAIN
 
 
 def test_parents_come_before_their_children() -> None:
