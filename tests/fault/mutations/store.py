@@ -292,6 +292,14 @@ MUTANTS: Final = (
         tests=SERVERS,
     ),
     Mutant(
+        "a unit under way keeps its connection",
+        _in("connection/sessions"),
+        "            )\n            self._local.demotions = self._demotions\n",
+        "            )\n            self._local.demotions = self._demotions\n"
+        "        if self._local.demotions != self._demotions:\n            session.discard()\n",
+        tests=CONNECTION,
+    ),
+    Mutant(
         "a thread that only reads leaves a replica",
         _in("connection/sessions"),
         "        if self._local.demotions != self._demotions:\n",

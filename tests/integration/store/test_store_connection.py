@@ -84,6 +84,29 @@ def test_a_thread_that_only_reads_leaves_a_replica_too() -> None:
         client.close()
 
 
+@pytest.mark.proves("primary-moves")
+def test_a_demotion_that_another_thread_notices_costs_no_watch() -> None:
+    """A unit under way keeps its connection: on another one it would write without its WATCH."""
+    server = Valkey()
+    server.start()
+    with contextlib.closing(server), server.connect() as admin, ThreadPoolExecutor(1) as writer:
+        client = connect(server.url)
+        sessions = Sessions(client)
+        writer.submit(lambda: sessions.here().write([("SET", "other", "1")])).result()
+        sessions.retrying_watch(["k"], [("GET", "k")])
+        admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        with pytest.raises(StoreUnavailableError, match="replica"):
+            writer.submit(lambda: sessions.here().write([("SET", "other", "2")])).result()
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+        admin.set("k", "theirs")
+        session = sessions.here()
+        assert session.transact([("SET", "k", "ours")], session.epoch) is None
+        assert admin.get("k") == b"theirs"
+        writer.submit(lambda: sessions.here().discard()).result()
+        sessions.here().discard()
+        client.close()
+
+
 def test_a_unit_left_open_does_not_stop_the_next_write(sessions: Sessions, redis_client: redis.Redis) -> None:
     """A WATCH that an exception left behind would refuse a transaction that depends on nothing."""
     session = sessions.here()

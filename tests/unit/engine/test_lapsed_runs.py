@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import cast
 
 import pytest
 
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.engine.maintenance.sweep import SweepLoop, SweepStore
 from flowengine.errors import StoreUnavailableError
+from tests.support.waiting import wait_until
 
 LEASE_S = 12.0
 
@@ -19,6 +22,7 @@ class Runs:
         self.at = 100.0
         self.takes_s = 0.0
         self.away = False
+        self.asked = 0
         self.handed_over: list[str] = []
 
     def clock(self) -> float:
@@ -27,6 +31,7 @@ class Runs:
 
     def lapsed(self) -> list[str]:
         """The run."""
+        self.asked += 1
         self.at += self.takes_s
         if self.away:
             raise StoreUnavailableError("away")
@@ -40,6 +45,19 @@ class Runs:
     def lapsed_runs(self) -> LapsedRuns:
         """Those of a process that starts now."""
         return LapsedRuns(self, hold_s=LEASE_S, clock=self.clock)
+
+
+class Away:
+    """A store that cannot be asked whether a sweep is due, or that has none due."""
+
+    def __init__(self, fails: bool) -> None:
+        self._fails = fails
+
+    def sweep_due(self, every_s: float) -> bool:
+        """Never."""
+        if self._fails:
+            raise StoreUnavailableError("away")
+        return False
 
 
 @pytest.fixture
@@ -82,6 +100,27 @@ def test_nothing_is_handed_over_for_a_lease_after_an_outage(runs: Runs, turning:
     turning.turn()
     assert runs.handed_over == []
     runs.at += 0.1
+    turning.turn()
+    assert runs.handed_over == ["run"]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_outage_that_the_sweep_would_meet_first_holds_it_too(
+    runs: Runs, turning: LapsedRuns, fails: bool
+) -> None:
+    """The loop asks for what has lapsed at each turn, also while no sweep can be asked for."""
+    runs.away = True
+    stop = threading.Event()
+    loop = SweepLoop(cast(SweepStore, Away(fails)), 0.001, stop, lapsed=turning)
+    loop.start()
+    wait_until(lambda: runs.asked >= 3, within_s=5, what="a few turns")
+    stop.set()
+    loop.join(5)
+    runs.away = False
+    runs.at += LEASE_S - 1
+    turning.turn()
+    assert runs.handed_over == []
+    runs.at += 1
     turning.turn()
     assert runs.handed_over == ["run"]
 
