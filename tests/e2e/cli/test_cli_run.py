@@ -28,6 +28,7 @@ nodes:
   - {id: fine, handler: transform, config: {input: ok, transform_type: uppercase}}
 """
 STARTING = "starting ...\n"
+LIBRARIES = ("litestar", "dramatiq", "redis", "httpx", "jinja2", "uvicorn")
 HANDLERS = """
 import os, time
 import msgspec
@@ -213,8 +214,8 @@ def test_invalid_workflow_starts_no_process(start: Start, tmp_path: Path) -> Non
     command.await_nothing_left()
 
 
-def test_run_takes_less_than_a_second_of_processor_time(tmp_path: Path) -> None:
-    """With all its processes, once Python has compiled its modules; the best of some, as others run too."""
+def test_run_costs_little_more_than_its_libraries(tmp_path: Path) -> None:
+    """Processor time of all its processes, in units of one Python that imports them; the best of some."""
     (tmp_path / "short.yaml").write_text(
         "name: x\nnodes: [{id: a, handler: compute, config: {operation: add, a: 1, b: 2}}]\n"
     )
@@ -224,11 +225,11 @@ def test_run_takes_less_than_a_second_of_processor_time(tmp_path: Path) -> None:
         if name not in ("PYTHONDONTWRITEBYTECODE", "REDIS_URL") and not name.startswith("FLOWENGINE_")
     }
     environment["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
-    taken = []
-    for _ in range(6):
+
+    def seconds(*arguments: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
-            [sys.executable, "-P", "-m", "flowengine", "run", "short.yaml"],
+            [sys.executable, "-P", *arguments],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
@@ -236,10 +237,15 @@ def test_run_takes_less_than_a_second_of_processor_time(tmp_path: Path) -> None:
             timeout=60,
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        if taken[-1] < 1:
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    ratios = []
+    for _ in range(6):
+        of_run = seconds("-m", "flowengine", "run", "short.yaml")
+        ratios.append(of_run / seconds("-c", f"import {', '.join(LIBRARIES)}"))
+        if ratios[-1] < 1.6:
             break
-    assert min(taken) < 1, taken
+    assert min(ratios) < 1.6, ratios
 
 
 @pytest.mark.parametrize("moment", ["server", "processes"])
