@@ -93,6 +93,7 @@ def test_each_key_opens_every_route(api: ServedApi) -> None:
         "Bearer " + "x" * 5000,
         "Bearer é",
     ],
+    ids=range(9),
 )
 def test_a_wrong_credential_is_refused(api: ServedApi, header: str) -> None:
     """Near misses, the stored digest, other schemes, nonsense."""
