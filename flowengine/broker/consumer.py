@@ -31,6 +31,7 @@ from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.put_off import put_off
 from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
+from flowengine.broker.streams.sign_of_life import SignOfLife
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class StreamsConsumer(dramatiq.Consumer):
         self._client = OwnConnection(broker.connect_one())
         self._group = broker.group_over(self._client)
         self._cautious = broker.is_cautious(queue)
+        self._sign = SignOfLife(self._group, self._timing)
         self._recoverer = self._recoverer_of(queue)
         self._assemblers = {queue: self._assembler_of(queue)}
         self._beside = self._line_reader()
@@ -74,7 +76,7 @@ class StreamsConsumer(dramatiq.Consumer):
         lines = self._broker.handler_lines
         if lines is None:
             return None
-        return LineReader(self._group, self._queue, lines, self._recoverer_of, self._timing)
+        return LineReader(self._group, self._queue, lines, self._recoverer_of, self._sign, self._timing)
 
     def _assembler_of(self, line: str) -> Assembler:
         broker = self._broker
@@ -123,6 +125,7 @@ class StreamsConsumer(dramatiq.Consumer):
             if idle or self._held.stopping:
                 return self._next()
             self._hand_back_overdue()
+            self._stay_seen()
         return None
 
     def _next(self) -> Delivery | None:
@@ -141,6 +144,8 @@ class StreamsConsumer(dramatiq.Consumer):
         most = self._held.wait_to_fetch(join=self._join, within_s=within_s)
         if most > 0:
             self._fetch(max(1, most // self._broker.consumer_count))
+        elif not self._held.stopping:
+            self._stay_seen()
         return self._ready.popleft() if self._ready else None
 
     def ack(self, message: MessageProxy) -> None:
@@ -229,23 +234,43 @@ class StreamsConsumer(dramatiq.Consumer):
         self._connection_id = self._group.connection_id()
         self._broker.keep_own(self._queue)
         self._group.create(self._queue)
-        uptime_s = self._group.server_uptime_s()
+        server = self._group.server()
+        self._sign.reads_suffice = server.notes_empty_reads
         lease_s = self._group.lease_ms / 1000
-        if uptime_s < lease_s:
+        if server.uptime_s < lease_s:
             # Every holder is about to reconnect and to renew its leases.
-            self._recoverer.postpone(lease_s - uptime_s)
-            self._postpone_beside(lease_s - uptime_s)
+            self._recoverer.postpone(lease_s - server.uptime_s)
+            self._postpone_beside(lease_s - server.uptime_s)
         self._prepared = True
 
     def _read(self, most: int) -> list[tuple[RawEntry, int]]:
         block_s = min(self._timing.block_at_most_s, self._recoverer.rest_s(), self._held.until_overdue_s())
         begun = time.monotonic()
+        self._sign.before_read(self._queue)
         found = self._group.read(self._queue, most, max(1, int(block_s * 1000)))
-        if time.monotonic() - begun > block_s + self._recoverer.standstill_s:
-            self._recoverer.postpone()
-            self._postpone_beside()
+        self._notice_standstill(begun, block_s)
+        self._sign.after_read(self._queue, found=bool(found))
         self._drained = 0 < len(found) < most
         return [(entry, 1) for entry in found]
+
+    def _stay_seen(self) -> None:
+        """Nothing is fetched now: all threads are busy. That must not look as if nobody were here."""
+        if not self._prepared:
+            return
+        begun = time.monotonic()
+        try:
+            self._sign.give(self._queue)
+            if self._beside is not None:
+                self._beside.stay_seen()
+            self._notice_standstill(begun)
+        except redis.RedisError as error:
+            self._back_off(error)
+
+    def _notice_standstill(self, begun: float, expected_s: float = 0.0) -> None:
+        """A reply that comes late means that the server stood still, and other holders with it."""
+        if time.monotonic() - begun > expected_s + self._recoverer.standstill_s:
+            self._recoverer.postpone()
+            self._postpone_beside()
 
     def _postpone_beside(self, for_s: float | None = None) -> None:
         if self._beside is not None:

@@ -45,6 +45,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     scan_every_s: float = 1.0
     """A consumer looks for lapsed messages so often."""
 
+    sign_every_s: float = 1.0
+    """A consumer lets the server note so often that it lives."""
+
     standstill_s: float = 1.0
     """A reply that is later than this, and than a third of a lease, means that something stood still."""
 

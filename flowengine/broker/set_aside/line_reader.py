@@ -16,6 +16,7 @@ import structlog
 from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.streams.consumer_group import ConsumerGroup, RawEntry, is_missing_group
+from flowengine.broker.streams.sign_of_life import SignOfLife
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.queues import handler_line
 
@@ -38,12 +39,14 @@ class LineReader:
         queue: str,
         lines: HandlerLines,
         recoverer_of: Callable[[str], Recoverer],
+        sign: SignOfLife,
         timing: Timing = TIMING,
     ) -> None:
         self._group = group
         self._queue = queue
         self._lines = lines
         self._recoverer_of = recoverer_of
+        self._sign = sign
         self._every_s = timing.scan_every_s
         self._recoverers: dict[str, Recoverer] = {}
         self._next_look: dict[str, float] = {}
@@ -72,20 +75,33 @@ class LineReader:
     def _take_from(self, handler: str, most: int) -> list[tuple[RawEntry, int]]:
         line = handler_line(self._queue, handler)
         try:
-            taken = self._recovered(line, most) or [
-                (entry, 1) for entry in self._group.read(line, most, block_ms=None)
-            ]
+            taken = self._recovered(line, most) or self._read(line, most)
         except redis.ResponseError as error:
             if not is_missing_group(error):
                 # It must not keep the queue itself from being read.
                 log.warning("broker.line_not_read", line=line, error=str(error))
                 return []
             if self._group.enter(line):
-                return [(entry, 1) for entry in self._group.read(line, most, block_ms=None)]
+                return self._read(line, most)
             taken = []
         if not taken:
             self._lines.tidy(self._queue, handler)
         return taken
+
+    def _read(self, line: str, most: int) -> list[tuple[RawEntry, int]]:
+        self._sign.before_read(line)
+        found = self._group.read(line, most, block_ms=None)
+        self._sign.after_read(line, found=bool(found))
+        return [(entry, 1) for entry in found]
+
+    def stay_seen(self) -> None:
+        """Nothing is read now: all threads are busy. Raises redis.RedisError."""
+        for handler in self._lines.readable(self._queue):
+            try:
+                self._sign.give(handler_line(self._queue, handler))
+            except redis.ResponseError as error:
+                if not is_missing_group(error):
+                    raise
 
     def _recovered(self, line: str, most: int) -> list[tuple[RawEntry, int]]:
         if time.monotonic() < self._not_before:

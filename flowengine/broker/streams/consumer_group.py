@@ -7,7 +7,7 @@ more than the command. Raises redis.RedisError; knows nothing of threads, leases
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 import redis
@@ -16,6 +16,18 @@ from flowengine.queues import GROUP, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
 OWNED_LIMIT = 10_000
+_AFTER_ALL: Final = b"18446744073709551615-0"
+_NOTES_EMPTY_READS: Final = (7, 2)
+
+
+class Server(msgspec.Struct, frozen=True):
+    """What a consumer needs to know of its server. The defaults are for a server that does not tell."""
+
+    uptime_s: int = 86400
+    """How long ago it started."""
+
+    notes_empty_reads: bool = False
+    """Whether a read that finds nothing is a sign that the consumer lives: from Redis 7.2 on."""
 
 
 class Lapsed(msgspec.Struct, frozen=True):
@@ -82,6 +94,19 @@ class ConsumerGroup:
         # RESP3 gives a map, RESP2 a list of pairs.
         found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
         return cast("list[RawEntry]", found)
+
+    def sign(self, line: str) -> None:
+        """Let the server note that this consumer lives. Makes the consumer if it is not there.
+
+        Reads what is pending in its own name after all that there can be: nothing. Every version notes that;
+        before Redis 7.2, a read that finds nothing new is not noted.
+        """
+        # fmt: off
+        self.client.execute_command(
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", 1,
+            b"STREAMS", self.stream(line), _AFTER_ALL,
+        )
+        # fmt: on
 
     def lapsed(self, queue: str, limit: int) -> list[Lapsed]:
         """Up to `limit` entries that nobody has renewed for a lease, oldest first."""
@@ -176,16 +201,16 @@ class ConsumerGroup:
         """End the blocking read of a connection, as if its time were up."""
         self.client.execute_command(b"CLIENT", b"UNBLOCK", connection_id)
 
-    def server_uptime_s(self) -> int:
-        """How long ago the server started. A day if it does not tell: hosted servers may forbid INFO."""
+    def server(self) -> Server:
+        """What the server tells of itself: hosted servers may forbid INFO."""
         try:
             reply = cast("bytes", self.client.execute_command(b"INFO", b"server"))
         except redis.ResponseError:
-            return 86400
-        for line in reply.splitlines():
-            if line.startswith(b"uptime_in_seconds:"):
-                return int(line.partition(b":")[2])
-        return 0
+            return Server()
+        told = dict(line.split(b":", 1) for line in reply.splitlines() if b":" in line)
+        version = told.get(b"redis_version", b"").split(b".")
+        numbers = tuple(int(part) for part in version[:2] if part.isdigit())
+        return Server(int(told.get(b"uptime_in_seconds", b"0")), numbers >= _NOTES_EMPTY_READS)
 
 
 def _as_map(row: Any) -> dict[str, Any]:

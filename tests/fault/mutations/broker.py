@@ -119,7 +119,7 @@ MUTANTS: Final = (
     _broker(
         "nothing is taken over for a lease after a read that stood still",
         "consumer",
-        "if time.monotonic() - begun > block_s + self._recoverer.standstill_s:",
+        "if time.monotonic() - begun > expected_s + self._recoverer.standstill_s:",
         "if False:",
     ),
     _broker(
@@ -131,7 +131,7 @@ MUTANTS: Final = (
     _broker(
         "nothing is taken over for a lease after a server start",
         "consumer",
-        "if uptime_s < lease_s:",
+        "if server.uptime_s < lease_s:",
         "if False:",
     ),
     _broker(
@@ -220,6 +220,24 @@ MUTANTS: Final = (
         "consumer",
         "self._held.withdraw(self._held.all(self._queue), even_running=True)",
         "self._held.withdraw(self._ready)",
+    ),
+    _broker(
+        "a consumer whose threads are all busy gives signs",
+        "consumer",
+        "        elif not self._held.stopping:\n            self._stay_seen()\n",
+        "",
+    ),
+    _broker(
+        "an idle consumer gives signs where its reads are none",
+        "streams/sign_of_life",
+        "if not self.reads_suffice:",
+        "if False:",
+    ),
+    _broker(
+        "a server that notes reads is sent no signs",
+        "streams/sign_of_life",
+        "if not self.reads_suffice:",
+        "if True:",
     ),
     _broker(
         "consumers long gone are removed",

@@ -15,7 +15,7 @@ from flowengine.broker.delivery import Delivery
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.policy import ActorPolicy
-from flowengine.broker.streams.consumer_group import ConsumerGroup
+from flowengine.broker.streams.consumer_group import ConsumerGroup, Server
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.broker.timing import Timing
 from flowengine.queues import GROUP, stream_key
@@ -84,13 +84,14 @@ def stalled(server: Valkey, for_s: float) -> Iterator[None]:
         thawing.join()
 
 
-@pytest.mark.parametrize("meets", ["a read", "a scan"])
+@pytest.mark.parametrize("meets", ["a read", "a sign", "a scan"])
 def test_server_that_stood_still_makes_nobody_take_over(
     own_rig: Rig, monkeypatch: pytest.MonkeyPatch, meets: str
 ) -> None:
     """Longer than a third of a lease, and holders get one more to come back and renew."""
     rig = own_rig
-    monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
+    told = Server(uptime_s=3600, notes_empty_reads=meets != "a sign")
+    monkeypatch.setattr(ConsumerGroup, "server", lambda group: told)
     timing = replace(PATIENT, scan_every_s=3600.0)
     broker, other = (rig.engine_broker(lease_s=3.0, timing=timing) for _ in range(2))
     for made in (broker, other):
@@ -126,7 +127,7 @@ def test_server_just_started_makes_nobody_take_over(own_rig: Rig, monkeypatch: p
     consumer = early.consume(QUEUE)
     assert next(consumer) is None
     assert rig.pending() == {entry: (b"holder", 1)}
-    monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 60)
+    monkeypatch.setattr(ConsumerGroup, "server", lambda group: Server(uptime_s=60))
     others = late.consume(QUEUE)
     assert next(others) is not None
     for each in (consumer, others):
@@ -138,7 +139,7 @@ def test_process_that_was_cut_off_takes_nothing_over_for_a_lease(
 ) -> None:
     """The others may have been cut off with it and be about to renew; one that was not takes over."""
     timing = replace(PATIENT, scan_every_s=0.0)
-    monkeypatch.setattr(ConsumerGroup, "server_uptime_s", lambda group: 3600)
+    monkeypatch.setattr(ConsumerGroup, "server", lambda group: Server(uptime_s=3600))
     cut_off, other = (rig.engine_broker(lease_s=30.0, timing=timing) for _ in range(2))
     for broker in (cut_off, other):
         rig.actor(broker, Seen())
