@@ -16,6 +16,9 @@ GROUP: Final = "fe"
 CONSUMER_PREFIX: Final = f"fe{FORMAT}-"
 """What the names of consumers begin with, so that processes of different versions can be told apart."""
 
+NOBODY: Final = f"{CONSUMER_PREFIX}nobody"
+"""The consumer in whose name is what a process has left behind in order. It is no process."""
+
 ORCHESTRATOR_QUEUE: Final = "orchestrator"
 WORKER_QUEUE: Final = "worker"
 """Where nodes go whose handler names no queue."""
@@ -70,6 +73,11 @@ def handlers_key(queue: str, partition: str = "", owner: str = "") -> str:
 def moved_key(queue: str, partition: str = "", owner: str = "") -> str:
     """The string that says when messages that had waited elsewhere were last moved into a queue."""
     return f"{partition_prefix(partition)}moved:{owned(queue, owner)}"
+
+
+def janitor_key(queue: str, partition: str = "") -> str:
+    """The string that is present while nobody looks for a queue's consumers that are gone."""
+    return f"{partition_prefix(partition)}janitor:{queue}"
 
 
 def own_queues_key(partition: str = "") -> str:

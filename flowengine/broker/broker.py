@@ -34,12 +34,13 @@ from flowengine.broker.errors import (
 )
 from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.leases.hand_back import hand_back_part, hand_back_unstarted
+from flowengine.broker.leases.janitor import Janitor
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.leases.own_queues import keep_own_queue
 from flowengine.broker.policy import KnownHandlers, Policies
 from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.set_aside.put_off import PutOffMessages
-from flowengine.broker.streams.consumer_group import ConsumerGroup
+from flowengine.broker.streams.consumer_group import ConsumerGroup, is_missing_group
 from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
 from flowengine.broker.timing import TIMING, Timing
@@ -186,6 +187,7 @@ class StreamsBroker(dramatiq.Broker):
         for queue in list(self._consumers):
             chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
             hand_back_unstarted(self.group, chosen, reason="out of time")
+        self.leave()
         return False
 
     def close(self) -> None:
@@ -290,7 +292,7 @@ class StreamsBroker(dramatiq.Broker):
             consumer.wake()
 
     def leave(self) -> None:
-        """The worker has stopped: renew no more leases, and leave the groups in which nothing is pending."""
+        """The worker has stopped: renew no more leases, and leave the groups, so that nobody counts on it."""
         if self._keeper is not None:
             self._keeper.stop()
         leaving = threading.Thread(target=self._leave_groups, name="leave", daemon=True)
@@ -298,13 +300,12 @@ class StreamsBroker(dramatiq.Broker):
         leaving.join(self.timing.leave_within_s)
 
     def _leave_groups(self) -> None:
-        try:
-            for queue in self._consumers:
-                for consumer in self.group.consumers(queue):
-                    if consumer["name"] == self.group.consumer and consumer["pending"] == 0:
-                        self.group.remove_consumer(queue, self.group.consumer)
-        except redis.RedisError as error:
-            log.info("broker.groups_not_left", error=str(error) or type(error).__name__)
+        for line in dict.fromkeys([*self._consumers, *self.held_messages.lines()]):
+            try:
+                self.group.leave(line)
+            except redis.RedisError as error:
+                if not is_missing_group(error):
+                    log.info("broker.group_not_left", queue=line, error=str(error) or type(error).__name__)
 
     def _actors_of(self, queue: str) -> list[str]:
         """The actors whose messages the queue may hold: all of them if none is declared on it."""
@@ -319,12 +320,16 @@ class StreamsBroker(dramatiq.Broker):
     def _start_keeper(self) -> None:
         group, lines = self.group, self.handler_lines
         put_off = PutOffMessages(group, self.understood)
+        # An execution's own queues go when it ends, with all their consumers.
+        janitor = None if self._owner else Janitor(group, self.timing)
 
         def see_to(queue: str) -> None:
             self.keep_own(queue)
             put_off.move_back(queue)
             if lines is not None:
                 lines.look(queue)
+            if janitor is not None:
+                janitor.turn(queue)
 
         with self._making:
             if self._keeper is None:

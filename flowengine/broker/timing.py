@@ -54,11 +54,11 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     renewal_retry_s: float = 0.5
     """Leases that could not be renewed are renewed again after so long."""
 
-    removal_check_s: float = 3600.0
-    """Consumers that are gone are looked for so often."""
+    removal_check_s: float = 30.0
+    """Consumers that are gone are looked for so often, by one process."""
 
-    remove_idle_s: float = 24 * 3600.0
-    """A consumer that has done nothing for so long, and holds nothing, is gone."""
+    remove_silent_s: float = 120.0
+    """A consumer that has given no sign of life for so long, and holds nothing, is removed."""
 
     fetcher_busy_s: float = FETCHER_BUSY_S
     """A thread that processes what it fetched keeps others from being fetched no longer than this."""

@@ -13,7 +13,7 @@ import redis
 
 from flowengine.engine.ports import Begun
 from flowengine.execution.rules.deadlines import TaskState
-from flowengine.queues import GROUP
+from flowengine.queues import GROUP, NOBODY
 from flowengine.store.connection.sessions import Sessions
 from flowengine.store.keys import Keys
 
@@ -49,4 +49,4 @@ def task_state(sessions: Sessions, queue: str, names: Keys, begun: Begun, lease_
 def is_alive(consumer: Sequence[Any]) -> bool:
     """Whether a row of XINFO CONSUMERS is that of a process which lives."""
     fields = dict(zip(consumer[::2], consumer[1::2], strict=True))
-    return int(fields[b"idle"]) < ALIVE_MS
+    return fields[b"name"] != NOBODY.encode() and int(fields[b"idle"]) < ALIVE_MS

@@ -4,12 +4,11 @@ Renews a lease only if this process holds the message in memory and Redis has it
 name. A message whose delivery was lost on the way must lapse. A message that another process has taken
 over must stay there.
 
-The thread also moves back what was put off, and removes consumers that are long gone.
+The thread also does what must be done now and then for each queue: see `StreamsBroker`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from threading import Event, Thread
 from typing import Final
@@ -29,7 +28,7 @@ log = structlog.stdlib.get_logger(__name__)
 class LeaseKeeper:
     """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed.
 
-    `move_back` is called at each turn, for each queue.
+    `see_to` is called at each turn, for each queue.
     """
 
     def __init__(
@@ -37,17 +36,14 @@ class LeaseKeeper:
         group: ConsumerGroup,
         held_messages: HeldMessages,
         queues: Callable[[], Iterable[str]],
-        move_back: Callable[[str], None],
+        see_to: Callable[[str], None],
         timing: Timing = TIMING,
     ) -> None:
         self._group = group
         self._held = held_messages
         self._queues = queues
-        self._move_back = move_back
+        self._see_to = see_to
         self._retry_s = timing.renewal_retry_s
-        self._remove_idle_s = timing.remove_idle_s
-        self._removal_every_s = min(timing.removal_check_s, timing.remove_idle_s / 2)
-        self._next_removal = time.monotonic() + min(60.0, self._removal_every_s)
         self._missing: dict[str, set[bytes]] = {}
         self._ended = Event()
         self._thread: Thread | None = None
@@ -75,8 +71,7 @@ class LeaseKeeper:
                 for line in dict.fromkeys([*queues, *self._held.lines()]):
                     self.renew(line)
                 for queue in queues:
-                    self._move_back(queue)
-                self._remove_idle_consumers()
+                    self._see_to(queue)
                 pause_s = every_s
             except redis.RedisError as error:
                 if isinstance(error, redis.exceptions.ReadOnlyError):
@@ -110,22 +105,3 @@ class LeaseKeeper:
         if lost:
             self._held.forget(line, lost)
             log.warning("broker.leases_lost", queue=line, count=len(lost))
-
-    def _remove_idle_consumers(self) -> None:
-        if time.monotonic() < self._next_removal:
-            return
-        self._next_removal = time.monotonic() + self._removal_every_s
-        for queue in list(self._queues()):
-            try:
-                self.remove_idle_consumers(queue)
-            except redis.ResponseError as error:
-                if not is_missing_group(error):
-                    raise
-
-    def remove_idle_consumers(self, queue: str) -> None:
-        """Remove this queue's consumers that have been idle for long and hold nothing."""
-        for consumer in self._group.consumers(queue):
-            gone = consumer["idle"] >= self._remove_idle_s * 1000 and consumer["pending"] == 0
-            if gone and consumer["name"] != self._group.consumer:
-                self._group.remove_consumer(queue, consumer["name"])
-                log.info("broker.consumer_removed", queue=queue, consumer=consumer["name"].decode())

@@ -4,6 +4,10 @@ A lease lapses when its holder has died, has handed the message back, or was cut
 a dead process held may have killed it. So a process holds one suspect at a time: otherwise innocent messages
 would reach the limit of deliveries beside a killer.
 
+A look costs the same whatever is pending. It goes on behind the last one, from the oldest entry to the
+newest. What is processed quickly leaves soon, so what a dead process held is among the oldest when its lease
+has lapsed. Older than that is only what other processes are at for longer, and each of them looks as well.
+
 A message is a suspect from its third delivery on. After one crash all messages start again together:
 otherwise a single worker would run sixteen long nodes one after the other.
 """
@@ -20,7 +24,9 @@ from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, Lapsed, RawEntry
 from flowengine.broker.timing import TIMING, Timing
 
-SCAN_LIMIT: Final = 128
+SCAN_LIMIT: Final = 256
+"""So many pending entries are looked at in one look, however many there are."""
+
 _FIRST_NAP_S: Final = 0.005
 
 log = structlog.stdlib.get_logger(__name__)
@@ -53,6 +59,7 @@ class Recoverer:
         self._next_scan = 0.0
         self._nap_s = _FIRST_NAP_S
         self._candidates: deque[Lapsed] = deque()
+        self._looked_until: bytes | None = None
 
     def postpone(self, for_s: float | None = None) -> None:
         """Take nothing over for so long, a lease by default: the holders may have been cut off as well."""
@@ -90,12 +97,14 @@ class Recoverer:
         return [(entry, counts[entry[0]]) for entry in claimed]
 
     def _scan(self) -> None:
+        """Look at the next pending entries. A look begins at the oldest once one has reached the newest."""
         self._candidates.clear()
         late = []
         asked = time.monotonic()
-        found = self._group.lapsed(self._queue, SCAN_LIMIT)
+        look = self._group.lapsed(self._queue, SCAN_LIMIT, after=self._looked_until)
         stood_still = time.monotonic() - asked > self.standstill_s
-        for lapsed in found:
+        self._looked_until = look.reached
+        for lapsed in look.lapsed:
             if self._held.is_held(self._queue, lapsed.id):
                 late.append(lapsed.id)
             else:

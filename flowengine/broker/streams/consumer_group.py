@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 import redis
 
-from flowengine.queues import GROUP, stream_key
+from flowengine.queues import GROUP, NOBODY, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
 OWNED_LIMIT = 10_000
@@ -36,6 +36,13 @@ class Lapsed(msgspec.Struct, frozen=True):
     id: bytes
     consumer: bytes
     deliveries: int
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What has lapsed among the pending entries looked at, and the last of them; None: there are no more."""
+
+    lapsed: list[Lapsed]
+    reached: bytes | None
 
 
 class ConsumerGroup:
@@ -108,14 +115,18 @@ class ConsumerGroup:
         )
         # fmt: on
 
-    def lapsed(self, queue: str, limit: int) -> list[Lapsed]:
-        """Up to `limit` entries that nobody has renewed for a lease, oldest first."""
-        # fmt: off
-        rows = self.client.execute_command(
-            b"XPENDING", self.stream(queue), GROUP, b"IDLE", self.lease_ms, b"-", b"+", limit
+    def lapsed(self, queue: str, limit: int, *, after: bytes | None = None) -> Look:
+        """A look at `limit` pending entries, oldest first, from the one behind `after` on.
+
+        Not filtered by the server: to find so many that have lapsed, it would walk through all that is
+        pending.
+        """
+        start = b"-" if after is None else b"(" + after
+        rows = self.client.execute_command(b"XPENDING", self.stream(queue), GROUP, start, b"+", limit)
+        return Look(
+            lapsed=[Lapsed(row[0], row[1], row[3]) for row in rows if row[2] >= self.lease_ms],
+            reached=rows[-1][0] if len(rows) == limit else None,
         )
-        # fmt: on
-        return [Lapsed(row[0], row[1], row[3]) for row in rows]
 
     def owned(self, queue: str) -> set[bytes]:
         """The ids that are pending in this consumer's name, held in memory or not."""
@@ -155,21 +166,66 @@ class ConsumerGroup:
             )
             # fmt: on
 
-    def remove_consumer(self, queue: str, consumer: bytes) -> None:
-        """Remove a consumer that holds nothing. If it holds entries after all, they become this consumer's.
+    def leave(self, line: str) -> None:
+        """Leave the group of a line. What is still pending here is nobody's: its lease is over."""
+        key = self.stream(line)
+        rows = self.client.execute_command(b"XPENDING", key, GROUP, b"-", b"+", OWNED_LIMIT, self.consumer)
+        # Others may be about to take over what has lapsed: then it is theirs, and idle no more.
+        half = self.lease_ms // 2
+        for least_ms, chosen in (
+            (half, [row for row in rows if row[2] >= half]),
+            (0, [row for row in rows if row[2] < half]),
+        ):
+            self._give_up(key, chosen, least_ms)
+        self.remove_consumer(line, self.consumer)
 
-        DELCONSUMER drops a consumer's pending entries, so the list of them is read in the same MULTI.
+    def remove_consumer(self, line: str, consumer: bytes) -> None:
+        """Remove a consumer that holds nothing. If it holds entries after all, they are nobody's.
+
+        DELCONSUMER drops a consumer's pending entries, so the list of them is read in the same MULTI. Who
+        dies before they are pending again leaves strays.
         """
-        key = self.stream(queue)
+        key = self.stream(line)
         pipe = self.client.pipeline(transaction=True)
         pipe.execute_command(b"XPENDING", key, GROUP, b"-", b"+", OWNED_LIMIT, consumer)
         pipe.execute_command(b"XGROUP", b"DELCONSUMER", key, GROUP, consumer)
-        rows: list[list[Any]] = pipe.execute()[0]
+        self._give_up(key, pipe.execute()[0], self.lease_ms, b"FORCE")
+
+    def adopt_strays(self, line: str, limit: int) -> list[bytes]:
+        """Make nobody's up to `limit` of the oldest entries, if they were delivered and are pending nowhere.
+
+        Nothing else would deliver them again. There are none, unless a process died while it removed a
+        consumer that had just come back: to acknowledge an entry is to remove it, in one transaction.
+        """
+        key, name = self.stream(line), GROUP.encode()
+        groups = [_as_map(row) for row in self.client.execute_command(b"XINFO", b"GROUPS", key)]
+        last = next((row["last-delivered-id"] for row in groups if row["name"] == name), b"0-0")
+        strays: list[bytes] = []
+        start = b"-"
+        while len(strays) < limit:
+            # One at a time: each may carry a result of a megabyte.
+            oldest = self.client.execute_command(b"XRANGE", key, start, last, b"COUNT", 1)
+            if not oldest:
+                break
+            entry = oldest[0][0]
+            if self.client.execute_command(b"XPENDING", key, GROUP, entry, entry, 1):
+                break
+            # If it was acknowledged meanwhile, it is gone from the stream and left alone.
+            self._give_up(key, [(entry, b"", 0, 1)], self.lease_ms, b"FORCE")
+            strays.append(entry)
+            start = b"(" + entry
+        return strays
+
+    def _give_up(self, key: str, rows: Sequence[Any], least_ms: int, *options: bytes) -> None:
+        """Let rows of XPENDING be nobody's, with their counts, unless they are idle for less."""
+        by_count: dict[int, list[bytes]] = {}
         for row in rows:
+            by_count.setdefault(row[3], []).append(row[0])
+        for count, ids in by_count.items():
             # fmt: off
             self.client.execute_command(
-                b"XCLAIM", key, GROUP, self.consumer, 0, row[0],
-                b"IDLE", self.lease_ms, b"RETRYCOUNT", row[3], b"FORCE", b"JUSTID",
+                b"XCLAIM", key, GROUP, NOBODY, least_ms, *ids,
+                b"IDLE", self.lease_ms, b"RETRYCOUNT", count, *options, b"JUSTID",
             )
             # fmt: on
 
@@ -177,6 +233,18 @@ class ConsumerGroup:
         """The group's consumers, as Redis lists them: name, pending, idle (ms)."""
         rows = self.client.execute_command(b"XINFO", b"CONSUMERS", self.stream(queue), GROUP)
         return [_as_map(row) for row in rows]
+
+    def holders(self, line: str, consumers: Sequence[bytes]) -> list[bytes]:
+        """Those of `consumers` that have something pending."""
+        pipe = self.client.pipeline(transaction=False)
+        for consumer in consumers:
+            pipe.execute_command(b"XPENDING", self.stream(line), GROUP, b"-", b"+", 1, consumer)
+        return [consumer for consumer, rows in zip(consumers, pipe.execute(), strict=True) if rows]
+
+    def takes_turn(self, key: str, every_ms: int) -> bool:
+        """Whether it is this process's turn at what one process does each `every_ms`."""
+        reply = self.client.execute_command(b"SET", key, b"1", b"NX", b"PX", every_ms)
+        return reply is not None
 
     def scores(self, key: str) -> list[tuple[bytes, float]]:
         """The members of a sorted set with their scores, lowest first."""

@@ -17,6 +17,7 @@ from flowengine.queues import (
     WORKER_QUEUE,
     dead_letter_key,
     handler_line,
+    janitor_key,
     later_key,
     stream_key,
 )
@@ -70,6 +71,8 @@ _BY_ALL: Final[tuple[Command, ...]] = (
 _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("XGROUP", "CREATE", _QUEUE, GROUP, "0", "MKSTREAM"),
     ("XGROUP", "DELCONSUMER", _QUEUE, GROUP, ""),
+    ("XINFO", "GROUPS", _QUEUE),
+    ("SET", janitor_key(WORKER_QUEUE), "", "NX", "PX", 1),
     ("XREADGROUP", "GROUP", GROUP, "", "COUNT", 1, "BLOCK", 1, "STREAMS", stream_key(WORKER_QUEUE), ">"),
     ("XPENDING", _QUEUE, GROUP, "IDLE", 1, "-", "+", 1),
     ("XCLAIM", _QUEUE, GROUP, "", 1, "0-1"),

@@ -143,8 +143,8 @@ MUTANTS: Final = (
     _broker(
         "a removed consumer's messages are kept",
         "streams/consumer_group",
-        "        for row in rows:\n",
-        "        for row in rows[:0]:\n",
+        'self._give_up(key, pipe.execute()[0], self.lease_ms, b"FORCE")',
+        "pipe.execute()",
     ),
     # -- dead letters
     _broker(
@@ -187,7 +187,7 @@ MUTANTS: Final = (
     _broker(
         "every process looks at what was put off",
         "leases/lease_keeper",
-        "                    self._move_back(queue)\n",
+        "                    self._see_to(queue)\n",
         "                    pass\n",
     ),
     # -- what is taken over, and what is handed back
@@ -240,16 +240,76 @@ MUTANTS: Final = (
         "if True:",
     ),
     _broker(
-        "consumers long gone are removed",
-        "leases/lease_keeper",
-        "                self._remove_idle_consumers()\n",
+        "consumers that are gone are removed",
+        "leases/janitor",
+        "            gone.extend(self._silent(queue))\n",
         "",
     ),
     _broker(
         "a process does not remove itself",
-        "leases/lease_keeper",
-        'if gone and consumer["name"] != self._group.consumer:',
-        "if gone:",
+        "leases/janitor",
+        "kept = (self._group.consumer, NOBODY.encode())",
+        "kept = (NOBODY.encode(),)",
+    ),
+    _broker(
+        "a consumer that holds something is not removed",
+        "leases/janitor",
+        '            and not consumer["pending"]\n',
+        "",
+    ),
+    _broker(
+        "a consumer that has got something since is not removed",
+        "leases/janitor",
+        "holders = set(self._group.holders(queue, chosen))",
+        "holders: set[bytes] = set()",
+    ),
+    _broker(
+        "consumers are removed in bounded steps",
+        "leases/janitor",
+        "range(min(AT_ONCE, len(gone)))",
+        "range(len(gone))",
+    ),
+    _broker(
+        "one process looks for consumers that are gone",
+        "streams/consumer_group",
+        'b"1", b"NX", b"PX", every_ms',
+        'b"1", b"PX", every_ms',
+    ),
+    _broker(
+        "what was dropped with a consumer is found again",
+        "leases/janitor",
+        "if strays := self._group.adopt_strays(queue, STRAYS_AT_ONCE):",
+        "if strays := list[bytes]():",
+    ),
+    _broker(
+        "what somebody works on is no stray",
+        "streams/consumer_group",
+        'if self.client.execute_command(b"XPENDING", key, GROUP, entry, entry, 1):',
+        "if False:",
+    ),
+    _broker(
+        "a process that leaves gives up what is pending in its name",
+        "streams/consumer_group",
+        "            self._give_up(key, chosen, least_ms)\n",
+        "            pass\n",
+    ),
+    _broker(
+        "a process that leaves takes nothing back",
+        "streams/consumer_group",
+        "half = self.lease_ms // 2",
+        "half = 0",
+    ),
+    _broker(
+        "a look goes on where the last one stopped",
+        "leases/recoverer",
+        "self._looked_until = look.reached",
+        "self._looked_until = None",
+    ),
+    _broker(
+        "a look does not walk through all that is pending",
+        "streams/consumer_group",
+        'GROUP, start, b"+", limit)',
+        'GROUP, start, b"+", 1_000_000)',
     ),
     _broker(
         "a consumer does without the id of its connection",

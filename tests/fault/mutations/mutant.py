@@ -53,6 +53,7 @@ BROKER: Final = (
     "tests/integration/broker/test_broker_inline.py",
     "tests/integration/broker/test_broker_rights.py",
     "tests/integration/broker/test_broker_signs.py",
+    "tests/integration/broker/test_broker_janitor.py",
     "tests/unit/broker/test_broker_signs_of_life.py",
 )
 

@@ -60,7 +60,7 @@ def test_a_message_that_was_renewed_meanwhile_is_not_taken_over(client: Client) 
     entries = theirs.read(QUEUE, 2, 1)
     ids = [entry[0] for entry in entries]
     client.xclaim(stream_key(QUEUE), GROUP, "they", 0, ids, idle=LEASE_MS, justid=True)
-    assert [lapsed.id for lapsed in mine.lapsed(QUEUE, 10)] == ids
+    assert [lapsed.id for lapsed in mine.lapsed(QUEUE, 10).lapsed] == ids
     theirs.renew(QUEUE, ids[:1])
     assert [entry[0] for entry in mine.claim(QUEUE, ids)] == ids[1:]
     assert theirs.owned(QUEUE) == {ids[0]}
