@@ -134,8 +134,7 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
 
     `checks` says, for each part, "ok" or what is wrong.
 
-    `queues`: queue -> messages waiting and age in seconds of the oldest, where known. `warnings`: what
-    works, and should be known.
+    `queues`: what is in each queue and who serves it. `warnings`: what works, and should be known.
     """
 
     status: Literal["ok", "degraded", "down"]
@@ -145,7 +144,10 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue. `oldest_age_s` is None when the queue is empty."""
+    """One queue: its messages, those that are worked on included, and the live processes that serve it.
+
+    `oldest_age_s`: the age in seconds of the oldest message that nobody works on; None where there is none.
+    """
 
     length: int
     oldest_age_s: float | None

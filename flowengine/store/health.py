@@ -16,17 +16,18 @@ import structlog
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import HealthView, QueueView
 from flowengine.plaintext import plain_text
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, handler_line
+from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line
 from flowengine.store.admission import memory_of, parse_info
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import HEALTH
+from flowengine.store.queue_backlog import look_at_queue
 from flowengine.store.server_checks.server_facts import REPLICA, facts_of, troubles_of, warnings_of
 from flowengine.store.state import RedisState
-from flowengine.store.task_states import is_alive
 
 log = structlog.stdlib.get_logger()
 
+HANDLERS_ASKED = 100
 NAMES_SHOWN = 5
 NAME_CHARS = 60
 
@@ -59,9 +60,11 @@ class Health:
             return HealthView(status="down", checks={"redis": server})
         handlers = self._handlers(milliseconds(time))
         checks = {"redis": server, "memory": self._memory(info), "handlers": handlers}
+        if put_off := self._put_off(milliseconds(time)):
+            checks["put off"] = put_off
         queues: dict[str, QueueView] = {}
         for queue in self._queues:
-            view = self._queue(queue, milliseconds(time))
+            view = look_at_queue(self._state, queue, milliseconds(time))
             queues[queue] = view
             service = "orchestrator" if queue == ORCHESTRATOR_QUEUE else f"worker ({queue})"
             checks[service] = "ok" if view.consumers else "none is running"
@@ -93,7 +96,10 @@ class Health:
         names, before = self._state.keys, now - self._state.lease_ms
         try:
             listed = self._read_for_each(
-                [("ZRANGE", names.handlers(queue), "-inf", before, "BYSCORE") for queue in self._queues]
+                [
+                    ("ZRANGE", names.handlers(queue), "-inf", before, "BYSCORE", "LIMIT", 0, HANDLERS_ASKED)
+                    for queue in self._queues
+                ]
             )
             lines = [
                 (handler.decode(errors="replace"), handler_line(queue, handler.decode(errors="replace")))
@@ -108,31 +114,30 @@ class Health:
             for (name, _), length in zip(lines, lengths, strict=True)
             if length
         ]
-        shown = ", ".join(waiting[:NAMES_SHOWN]) + (", ..." if len(waiting) > NAMES_SHOWN else "")
-        return f"no worker knows {shown}" if waiting else "ok"
+        return f"no worker knows {_shown(waiting)}" if waiting else "ok"
 
     def _read_for_each(self, commands: Sequence[Command]) -> list[Any]:
         return self._state.sessions.retrying_read(commands) if commands else []
 
-    def _queue(self, queue: str, now: int) -> QueueView:
-        key = self._state.keys.stream(queue)
+    def _put_off(self, now: int) -> str:
+        """What waits for a process that understands it: each looks thrice a lease. Empty if nothing does."""
+        keys = [self._state.keys.later(queue) for queue in self._queues]
         try:
-            length, first = self._state.sessions.current().call(
-                [("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)]
-            )
+            oldest = self._read_for_each([("XRANGE", key, "-", "+", "COUNT", 1) for key in keys])
+            lengths = self._read_for_each([("XLEN", key) for key in keys])
         except (StoreUnavailableError, redis.RedisError):
-            return QueueView(length=0, oldest_age_s=None, consumers=0)
-        oldest = int(first[0][0].split(b"-")[0]) if first else None
-        age = None if oldest is None else max(0, now - oldest) / 1000
-        return QueueView(length=length, oldest_age_s=age, consumers=self._consumers(key))
+            return ""
+        before = now - self._state.lease_ms
+        waiting = [
+            f"{queue!r} ({length} waiting)"
+            for queue, length, entries in zip(self._queues, lengths, oldest, strict=True)
+            if length and entries and int(entries[0][0].split(b"-")[0]) < before
+        ]
+        return f"no process understands all messages of {_shown(waiting)}" if waiting else ""
 
-    def _consumers(self, key: str) -> int:
-        """How many processes serve a queue; none, where no process ever did: it has no group yet."""
-        try:
-            (consumers,) = self._state.sessions.current().call([("XINFO", "CONSUMERS", key, GROUP)])
-        except (StoreUnavailableError, redis.RedisError):
-            return 0
-        return sum(map(is_alive, consumers))
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")
 
 
 def _said(cause: BaseException) -> str:

@@ -48,5 +48,14 @@ def task_state(sessions: Sessions, queue: str, names: Keys, begun: Begun, lease_
 
 def is_alive(consumer: Sequence[Any]) -> bool:
     """Whether a row of XINFO CONSUMERS is that of a process which lives."""
-    fields = dict(zip(consumer[::2], consumer[1::2], strict=True))
-    return fields[b"name"] != NOBODY.encode() and int(fields[b"idle"]) < ALIVE_MS
+    return bool(alive([consumer], within_ms=ALIVE_MS))
+
+
+def alive(consumers: Sequence[Sequence[Any]], *, within_ms: int) -> set[bytes]:
+    """The names of those rows of XINFO CONSUMERS whose processes gave a sign of life within this time."""
+    rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in consumers]
+    return {
+        bytes(row[b"name"])
+        for row in rows
+        if int(row[b"idle"]) < within_ms and row[b"name"] != NOBODY.encode()
+    }

@@ -65,6 +65,7 @@ _BY_ALL: Final[tuple[Command, ...]] = (
     ("XADD", _QUEUE, "*", "a", ""),
     ("XADD", _EVENTS, "NOMKSTREAM", "*", "e", ""),
     ("XINFO", "CONSUMERS", _QUEUE, GROUP),
+    ("XPENDING", _QUEUE, GROUP, "-", "+", 1),
     ("XLEN", later_key(ORCHESTRATOR_QUEUE)),
     ("XRANGE", _QUEUE, "-", "+", "COUNT", 1),
 )
@@ -74,7 +75,6 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("XINFO", "GROUPS", _QUEUE),
     ("SET", janitor_key(WORKER_QUEUE), "", "NX", "PX", 1),
     ("XREADGROUP", "GROUP", GROUP, "", "COUNT", 1, "BLOCK", 1, "STREAMS", stream_key(WORKER_QUEUE), ">"),
-    ("XPENDING", _QUEUE, GROUP, "IDLE", 1, "-", "+", 1),
     ("XCLAIM", _QUEUE, GROUP, "", 1, "0-1"),
     ("XACK", _QUEUE, GROUP, "0-1"),
     ("XDEL", _QUEUE, "0-1"),
@@ -88,6 +88,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "api": (
         *_BY_ALL,
         ("HMGET", _CONTROL, "status"),
+        ("XINFO", "GROUPS", _QUEUE),
         ("SET", keys.HEALTH, "", "EX", 60),
         ("SET", _NAMES.plan(_ID), "", "EXAT", 1),
         ("DEL", _STARTED),

@@ -110,8 +110,8 @@ MUTANTS: Final = (
     Mutant(
         "a handler that is known is not missing",
         "flowengine/store/health.py",
-        'names.handlers(queue), "-inf", before, "BYSCORE")',
-        'names.handlers(queue), "-inf", "+inf", "BYSCORE")',
+        'names.handlers(queue), "-inf", before, "BYSCORE"',
+        'names.handlers(queue), "-inf", "+inf", "BYSCORE"',
         HEALTH,
     ),
     # -- queues that an execution has of its own

@@ -12,6 +12,7 @@ WORKER_STATE: Final = ("tests/unit/store/test_worker_state.py",)
 TIMERS: Final = ("tests/unit/store/test_timer_store.py",)
 FACTS: Final = ("tests/unit/store/test_server_facts.py",)
 SERVERS: Final = ("tests/integration/store/test_server_checks.py",)
+BACKLOG: Final = ("tests/integration/store/test_queue_backlog.py",)
 CONNECTION: Final = ("tests/integration/store/test_store_connection.py",)
 
 
@@ -20,6 +21,55 @@ def _in(module: str) -> str:
 
 
 MUTANTS: Final = (
+    Mutant(
+        "what a live process works on is no backlog",
+        _in("queue_backlog"),
+        "row[1] not in serving or int(row[2]) >= state.lease_ms",
+        "True",
+        BACKLOG,
+    ),
+    Mutant(
+        "what was handed back is backlog",
+        _in("queue_backlog"),
+        "row[1] not in serving or int(row[2]) >= state.lease_ms",
+        "row[1] not in serving",
+        BACKLOG,
+    ),
+    Mutant(
+        "what a dead process holds is backlog",
+        _in("queue_backlog"),
+        "row[1] not in serving or int(row[2]) >= state.lease_ms",
+        "int(row[2]) >= state.lease_ms",
+        BACKLOG,
+    ),
+    Mutant(
+        "what waits is read from behind the last delivered",
+        _in("queue_backlog"),
+        'b"(" + _last_delivered(groups)',
+        'b"-"',
+        BACKLOG,
+    ),
+    Mutant(
+        "a consumer that is silent for some seconds serves nobody",
+        _in("queue_backlog"),
+        "SILENT_MS: Final = 4_000",
+        "SILENT_MS: Final = 12_000",
+        BACKLOG,
+    ),
+    Mutant(
+        "what processes have left behind is held by no process",
+        _in("task_states"),
+        ' and row[b"name"] != NOBODY.encode()',
+        "",
+        BACKLOG,
+    ),
+    Mutant(
+        "messages that nobody understands are named",
+        _in("health"),
+        "if put_off := self._put_off(milliseconds(time)):",
+        'if put_off := "":',
+        BACKLOG,
+    ),
     Mutant(
         "every key of an ended execution expires",
         _in("encode_changes"),
