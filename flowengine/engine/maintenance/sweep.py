@@ -57,7 +57,10 @@ class SweepStore(AdvancingStore, Protocol):
         """The ids of all running executions, and when each was triggered, in milliseconds."""
 
     def last_moves(self, executions: Sequence[str]) -> dict[str, str]:
-        """For each execution, a mark that changes whenever something happens to it."""
+        """For each execution, a mark that changes whenever something happens to it.
+
+        Without those that cannot be read.
+        """
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, looked at in this order; None: it is empty."""
@@ -101,6 +104,8 @@ class Sweep:
         self._missing: dict[Dispatched, int] = {}
         self._reached = ""
         self.repaired = 0
+        self.unchecked = 0
+        """How often an execution could not be checked."""
 
     def run(self) -> int:
         """Sweep once; returns how many things were repaired. Raises StoreUnavailableError."""
@@ -135,6 +140,7 @@ class Sweep:
         except StoreUnavailableError:
             raise
         except Exception:
+            self.unchecked += 1
             log.error("sweep.check_failed", execution_id=execution, exc_info=True)
 
     def _check(self, execution: str, mark: str) -> None:

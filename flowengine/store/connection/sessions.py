@@ -103,6 +103,12 @@ class Session:
         """
         return self._accepted(self._exchange(commands))
 
+    def call_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `call`, but the error of one command is its reply, unless the server refuses them all."""
+        replies = self._exchange(commands)
+        self._accepted([reply for reply in replies if _refuses(reply)])
+        return replies
+
     def watch(self, names: Sequence[str], reads: Sequence[Command]) -> list[Any]:
         """WATCH these names and no others, and give the replies of the reads: one round trip."""
         self._ahead = None
@@ -294,6 +300,13 @@ class Sessions:
         except StoreUnavailableError:
             return self.current().call(commands)
 
+    def retrying_read_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Like `retrying_read`, but the error of one command is its reply: one odd key costs no other."""
+        try:
+            return self.current().call_each(commands)
+        except StoreUnavailableError:
+            return self.current().call_each(commands)
+
     def told(self, command: Command) -> Any | None:
         """The reply of a command; None if the server refuses it: hosted servers may forbid some."""
         try:
@@ -321,6 +334,10 @@ class Sessions:
             return self.current().watch(names, reads)
         except StoreUnavailableError:
             return self.current().watch(names, reads)
+
+
+def _refuses(reply: Any) -> bool:
+    return isinstance(reply, redis.ResponseError) and (is_refusal(reply) or is_read_only(reply))
 
 
 def _read(connection: ConnectionInterface) -> Any:

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import redis
 import structlog
 
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
-from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
 from flowengine.store.state import RedisState
 
@@ -34,6 +34,9 @@ class RedisSweepState(RedisState):
 
     set_aside = 0
     """How many members of an index were no execution's id."""
+
+    unreadable = 0
+    """How many keys could not be read: something has put another type or value there."""
 
     def sweep_due(self, every_s: float) -> bool:
         """True for the first caller in each period; the period is kept by Redis's clock."""
@@ -83,25 +86,41 @@ class RedisSweepState(RedisState):
         found: dict[str, str] = {}
         for at in range(0, len(executions), AT_ONCE):
             some = executions[at : at + AT_ONCE]
-            replies = self.sessions.retrying_read(
+            replies = self.sessions.retrying_read_each(
                 [("XREVRANGE", self.keys.events(execution), "+", "-", "COUNT", ENTRIES) for execution in some]
             )
             for execution, entries in zip(some, replies, strict=True):
-                found[execution] = _newest_decision(entries)
+                if isinstance(entries, redis.ResponseError):
+                    self._pass_over(self.keys.events(execution), entries)
+                else:
+                    found[execution] = _newest_decision(entries)
         return found
+
+    def _pass_over(self, key: str, why: object) -> None:
+        self.unreadable += 1
+        log.error("sweep.key_unreadable", key=key, error=str(why)[:100])
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, in milliseconds since the epoch.
 
         0, before everything, where it may be one that was moved there: that was sent at any time before.
         """
-        commands: list[Command] = []
-        for queue in queues:
-            commands.append(("XRANGE", self.keys.stream(queue), "-", "+", "COUNT", 1))
-            commands.append(("GET", self.keys.moved(queue)))
-        replies = self.sessions.retrying_read(commands)
-        pairs = zip(queues, replies[::2], replies[1::2], strict=True)
-        return {queue: _sent_at(entries, moved) for queue, entries, moved in pairs}
+        oldest = self.sessions.retrying_read(
+            [("XRANGE", self.keys.stream(queue), "-", "+", "COUNT", 1) for queue in queues]
+        )
+        moved = self.sessions.retrying_read_each([("GET", self.keys.moved(queue)) for queue in queues])
+        rows = zip(queues, oldest, moved, strict=True)
+        return {queue: _sent_at(entries, self._moved_at(queue, at)) for queue, entries, at in rows}
+
+    def _moved_at(self, queue: str, stored: Any) -> int | None:
+        """When messages were last moved into a queue; None where none were, or nobody can read it."""
+        if stored is None:
+            return None
+        try:
+            return int(stored)
+        except (TypeError, ValueError):
+            self._pass_over(self.keys.moved(queue), stored)
+            return None
 
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:
         """Queues and handlers: tasks for these wait beside the queue for a worker that knows the handler."""
@@ -136,17 +155,21 @@ class RedisSweepState(RedisState):
         if self.keys.owner:
             return 0
         before = self.now() - self.settings.retention_s * 1000
-        replies = self.sessions.retrying_read(
-            [("ZREMRANGEBYSCORE", self.keys.index(status), "-inf", before) for status in PRUNED]
+        names = [self.keys.index(status) for status in PRUNED]
+        replies = self.sessions.retrying_read_each(
+            [("ZREMRANGEBYSCORE", name, "-inf", before) for name in names]
         )
-        return sum(replies)
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, redis.ResponseError):
+                self._pass_over(name, reply)
+        return sum(reply for reply in replies if isinstance(reply, int))
 
 
-def _sent_at(entries: Sequence[Any], moved: bytes | None) -> int | None:
+def _sent_at(entries: Sequence[Any], moved: int | None) -> int | None:
     if not entries:
         return None
     first = int(entries[0][0].split(b"-")[0])
-    return 0 if moved is not None and first <= int(moved) + MOVED_MARGIN_MS else first
+    return 0 if moved is not None and first <= moved + MOVED_MARGIN_MS else first
 
 
 def _newest_decision(entries: Sequence[Any]) -> str:

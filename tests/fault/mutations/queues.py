@@ -186,7 +186,7 @@ MUTANTS: Final = (
     _own(
         "a message that was moved is older than its id says",
         "maintenance/sweep_reads",
-        "return 0 if moved is not None and first <= int(moved) + MOVED_MARGIN_MS else first",
+        "return 0 if moved is not None and first <= moved + MOVED_MARGIN_MS else first",
         "return first",
     ),
     _lapsed(

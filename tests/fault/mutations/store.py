@@ -12,6 +12,7 @@ WORKER_STATE: Final = ("tests/unit/store/test_worker_state.py",)
 TIMERS: Final = ("tests/unit/store/test_timer_store.py",)
 FACTS: Final = ("tests/unit/store/test_server_facts.py",)
 SERVERS: Final = ("tests/integration/store/test_server_checks.py",)
+ODD_KEYS: Final = ("tests/integration/engine/test_engine_odd_keys.py",)
 BACKLOG: Final = ("tests/integration/store/test_queue_backlog.py",)
 CONNECTION: Final = ("tests/integration/store/test_store_connection.py",)
 
@@ -21,6 +22,27 @@ def _in(module: str) -> str:
 
 
 MUTANTS: Final = (
+    Mutant(
+        "an execution whose events cannot be read keeps no other from the sweep",
+        _in("maintenance/sweep_reads"),
+        "                if isinstance(entries, redis.ResponseError):\n",
+        "                if False:\n",
+        ODD_KEYS,
+    ),
+    Mutant(
+        "a mark that nobody can read does not stop the sweep",
+        _in("maintenance/sweep_reads"),
+        "        except (TypeError, ValueError):\n",
+        "        except ZeroDivisionError:\n",
+        ODD_KEYS,
+    ),
+    Mutant(
+        "an index that is none does not stop the sweep",
+        _in("maintenance/sweep_reads"),
+        "                self._pass_over(name, reply)\n",
+        "                raise reply\n",
+        ODD_KEYS,
+    ),
     Mutant(
         "what a live process works on is no backlog",
         _in("queue_backlog"),
