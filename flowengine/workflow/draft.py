@@ -12,6 +12,7 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
 from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
 from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
@@ -45,6 +46,7 @@ class Draft(msgspec.Struct, frozen=True):
 
     name: str
     nodes: tuple[DraftNode, ...] | None
+    configs: ConfigDefaults
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -56,7 +58,7 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     if document.get("description") is not None:
         _check_description(read_text(document, "description", "", report) or "", "", report)
     defaults = read_defaults(document, report)
-    return Draft(name or "", _nodes(document, limits, report, defaults))
+    return Draft(name or "", _nodes(document, limits, report, defaults), defaults.configs)
 
 
 def _check_name(name: str, report: Report) -> None:
@@ -109,7 +111,7 @@ def _node(node: JsonValue, place: int, report: Report, defaults: NodeDefaults) -
         return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S), None)
     refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS, FUTURE_NODE_FIELDS)
     node_id = read_id(node, pointer, report)
-    work = read_work(node, pointer, report)
+    work = read_work(node, pointer, report, defaults.configs)
     dependencies = read_dependencies(node, pointer, report)
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)

@@ -59,8 +59,8 @@ def conditions() -> list[Schema]:
     ]
 
 
-def defaults() -> Schema:
-    """The document's `defaults`."""
+def defaults(configs: Schema) -> Schema:
+    """The document's `defaults`; `configs` is the schema of those for configs."""
     node = {"timeout_seconds": _timeout(), "retry": _reference(RETRY), "on_error": _reference(ON_ERROR)}
     return {
         "type": "object",
@@ -72,7 +72,8 @@ def defaults() -> Schema:
                 "additionalProperties": False,
                 "properties": node,
                 "description": "For each node that does not say it itself.",
-            }
+            },
+            "config": configs,
         },
     }
 

@@ -38,7 +38,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "description": "What people call the workflow.",
             },
             "description": _description(),
-            "defaults": policy_schema.defaults(),
+            "defaults": policy_schema.defaults(work.defaults),
             "nodes": {
                 "type": "array",
                 "minItems": 1,
@@ -53,6 +53,8 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             TEMPLATE: _template(bounds),
             "Node": _node(work, bounds),
         },
+        "if": {"required": ["defaults"], "properties": {"defaults": {"required": ["config"]}}},
+        "else": {"properties": {"nodes": {"items": {"allOf": work.whole}}}},
     }
 
 

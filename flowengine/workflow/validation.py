@@ -23,6 +23,7 @@ from flowengine.workflow.checking.template_references import TemplateCheck
 from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
 from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.kinds.task import check_defaults
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.problems import Problem
@@ -181,6 +182,7 @@ def _compiled(
     templates = TemplateCheck(links, outputs, limits, report, certain)
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
+    check_defaults(draft.configs, context)
     secrets.update(templates.secrets)
     warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
     known = [node for node in nodes if node is not None]

@@ -23,8 +23,9 @@ def workflow_schemas(registry: Registry) -> tuple[Schema, dict[str, Schema]]:
     """The schema of the document, and the definitions that it refers to as `#/$defs/NAME`."""
     schema = document_schema(registry)
     definitions: dict[str, Schema] = schema.pop("$defs")
-    for name in ("$schema", "$id"):
+    for name in ("$schema", "$id", "if"):
         schema.pop(name, None)
+    _complete(schema, definitions)
     for name, definition in list(definitions.items()):
         if "oneOf" in definition and "properties" in definition:
             variants = {f"{name}With{words}": made for words, made in _alternatives(definition)}
@@ -32,6 +33,23 @@ def workflow_schemas(registry: Registry) -> tuple[Schema, dict[str, Schema]]:
     nodes = _nodes(definitions.pop(_NODE), definitions)
     description = "A step; its handler decides what its config holds."
     return schema, {**definitions, **nodes, _NODE: _one_of(nodes, description)}
+
+
+def _complete(schema: Schema, definitions: dict[str, Schema]) -> None:
+    """Make each config a whole one. That a document's defaults may give a part of it takes an `if` to say."""
+    conditions = _configs(definitions[_NODE]["allOf"])
+    for handler, whole in _configs(schema.pop("else")["properties"]["nodes"]["items"]["allOf"]).items():
+        then = conditions[handler]
+        name = then["properties"]["config"]["$ref"].removeprefix("#/$defs/")
+        definitions[name].update(whole["properties"]["config"])
+        then["required"] = whole["required"]
+    defaults = schema["properties"]["defaults"]["properties"]
+    described = defaults["config"]["description"]
+    defaults["config"] = {
+        "type": "object",
+        "additionalProperties": {"type": "object"},
+        "description": described,
+    }
 
 
 def _one_of(names: dict[str, Schema], description: str) -> Schema:

@@ -29,7 +29,9 @@ _TEXT_NOT_TAKEN: Final = (
 )
 
 
-def encode_config(config: JsonObject, pointer: str, max_bytes: int, report: Report) -> bytes | None:
+def encode_config(
+    config: JsonObject, pointer: str, max_bytes: int, report: Report, *, has_defaults: bool = False
+) -> bytes | None:
     """The config as JSON; None, which is reported, where it cannot be written as JSON or is too large."""
     try:
         encoded = encode(config)
@@ -41,7 +43,8 @@ def encode_config(config: JsonObject, pointer: str, max_bytes: int, report: Repo
     report.add(
         "config_too_large",
         pointer,
-        f"the config takes {len(encoded)} bytes of JSON, the limit is {max_bytes} "
+        f"the config{', with defaults.config,' if has_defaults else ''} takes {len(encoded)} bytes of JSON, "
+        f"the limit is {max_bytes} "
         "(FLOWENGINE_MAX_CONFIG_BYTES): move large data to a service and read it from there",
     )
     return None
@@ -53,15 +56,18 @@ def check_config(
     pointer: str,
     report: Report,
     is_sole: Callable[[str], bool],
+    *,
+    is_part: bool = False,
 ) -> None:
     """Report everything in the config that the handler would refuse, until the report is full.
 
-    `is_sole` says whether a template is one whole expression.
+    `is_sole` says whether a template is one whole expression. `is_part`: what is missing may come
+    from elsewhere.
     """
     has_templates = _holds_template(config)
-    check = _Check(report, is_sole, has_templates)
+    check = _Check(report, is_sole, has_templates, is_part)
     check.struct(config, fields_of(config_type), pointer)
-    if check.found or has_templates:
+    if check.found or has_templates or is_part:
         return
     try:
         msgspec.convert(config, config_type)
@@ -80,10 +86,13 @@ class _Member(msgspec.Struct, frozen=True):
 class _Check:
     """One config, or a part of one, being checked. `found` says whether anything was reported."""
 
-    def __init__(self, report: Report, is_sole: Callable[[str], bool], has_templates: bool) -> None:
+    def __init__(
+        self, report: Report, is_sole: Callable[[str], bool], has_templates: bool, is_part: bool = False
+    ) -> None:
         self._report = report
         self._is_sole = is_sole
         self._has_templates = has_templates
+        self._is_part = is_part
         self.found = False
 
     def struct(self, value: JsonObject, fields: Fields, pointer: str) -> None:
@@ -94,9 +103,9 @@ class _Check:
         for name, field in fields.by_name.items():
             if name in value:
                 self._value(value[name], field.expected, pointer, name)
-            elif field.is_required:
+            elif field.is_required and not self._is_part:
                 self._add("missing_field", pointer_to(pointer, name), f"the field '{name}' is required")
-        if fields.rules is not None and not self.found:
+        if fields.rules is not None and not self.found and not self._is_part:
             self._whole(value, fields.rules, pointer)
 
     def _whole(self, value: JsonObject, rules: type[ChecksConfig], pointer: str) -> None:
@@ -160,9 +169,9 @@ class _Check:
     def _refuse_plain(
         self, value: JsonValue, expected: Expected, pointer: str, error: msgspec.ValidationError
     ) -> None:
-        inner = _Check(self._report, self._is_sole, has_templates=False)
+        inner = _Check(self._report, self._is_sole, has_templates=False, is_part=self._is_part)
         inner._descend(value, expected, pointer)
-        if inner.found:
+        if inner.found or (self._is_part and expected.has_parts and isinstance(value, dict | list)):
             self.found = True
         elif expected.choices and not isinstance(value, dict | list):
             self._refuse_choice(value, expected.choices, pointer)

@@ -148,9 +148,18 @@ class TemplateCheck:
                     f"{quoted(node.id or '')} may run though {quoted(name)} has not completed, and its "
                     f"output is missing then: give another value, as in {{{{ {name}.result | default(0) }}}}"
                 )
-                self.warnings.append(
-                    Problem(code="may_be_missing", pointer=pointer_to(*where), message=message)
-                )
+                place = self._report.place_of(pointer_to(*where))
+                self.warnings.append(Problem(code="may_be_missing", pointer=place, message=message))
+
+    def look_over(self, config: JsonObject, pointer: str) -> None:
+        """Report the templates of a config that no node has which cannot be right anywhere."""
+        for where, text in _templates(config, pointer):
+            if self._work < 0:
+                return
+            if text not in self._known:
+                found = self._known[text] = self._first_look(text, where)
+                if isinstance(found, TemplateError) and not isinstance(found, _NotReadError):
+                    self._refuse(found.code, where, found.message)
 
     def is_sole(self, text: str) -> bool:
         """Whether a template is one whole expression. Also true of a template that `reads` did not accept."""
@@ -177,7 +186,7 @@ class TemplateCheck:
             wrong += 1
         for name in known.analysis.secrets:
             if name not in self.secrets:
-                self.secrets[name] = pointer_to(*where)
+                self.secrets[name] = self._report.place_of(pointer_to(*where))
         if wrong:
             return wrong
         for missing in known.missing:

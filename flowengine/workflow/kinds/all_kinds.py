@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.plugin import Registry
+from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.output_fields import DeclaredOutput
@@ -29,9 +30,9 @@ WORK_FIELDS: Final = task.FIELDS
 """The fields of a node that say what it does."""
 
 
-def read_work(node: JsonObject, pointer: str, report: Report) -> DraftWork:
+def read_work(node: JsonObject, pointer: str, report: Report, defaults: ConfigDefaults) -> DraftWork:
     """What the node at `pointer` does. Wrong types of its fields are reported."""
-    return task.read_task(node, pointer, report)
+    return task.read_task(node, pointer, report, defaults)
 
 
 class CompiledNode(msgspec.Struct, frozen=True):

@@ -23,25 +23,43 @@ _TEMPLATE_REF: Final[Schema] = {"$ref": f"{_REF_START}{TEMPLATE}"}
 class WorkSchema(msgspec.Struct, frozen=True):
     """What the schema of a node says of the work it does.
 
-    `conditions` are schemas that each node must match. `definitions` are those of all that is referred to.
+    `conditions` are schemas that each node must match; `whole` are those that it must match as well if the
+    document has no `defaults.config`. `defaults` is the schema of that. `definitions` are those of all that
+    is referred to.
     """
 
     required: tuple[str, ...]
     properties: Schema
     conditions: list[Schema]
+    whole: list[Schema]
+    defaults: Schema
     definitions: Schema
 
 
-def config_schemas(types: Iterable[type[msgspec.Struct]]) -> tuple[list[Schema], Schema]:
+class ConfigSchema(msgspec.Struct, frozen=True):
+    """A config's schema. `part` holds for a part of it too, `whole` says what else a whole one needs."""
+
+    part: Schema
+    whole: Schema
+
+
+def config_schemas(types: Iterable[type[msgspec.Struct]]) -> tuple[list[ConfigSchema], Schema]:
     """A schema for each config struct, and the definitions that these schemas refer to."""
     kinds = list(types)
     configs, components = msgspec.json.schema_components(
         kinds, schema_hook=_any_schema, ref_template=_REF_START + "{name}"
     )
     definitions = {name: _admitting_fields(schema) for name, schema in components.items()}
+    found = []
     for kind, config in zip(kinds, configs, strict=True):
-        definitions.get(config.get("$ref", "").removeprefix(_REF_START), {}).update(getattr(kind, RULES, {}))
-    return list(configs), definitions
+        definition = definitions.get(config.get("$ref", "").removeprefix(_REF_START), {})
+        required = definition.get("required", [])
+        rules = getattr(kind, RULES, {})
+        whole = {"required": required, **rules} if required or rules else {}
+        found.append(ConfigSchema(config, whole))
+    for config in configs:  # several handlers may take the same
+        definitions.get(config.get("$ref", "").removeprefix(_REF_START), {}).pop("required", None)
+    return found, definitions
 
 
 def _any_schema(kind: type) -> Schema:

@@ -13,13 +13,15 @@ import msgspec
 from flowengine.jsonvalue import pointer_to
 from flowengine.plugin import AnyObject, Handler, Registry
 from flowengine.settings import Limits
+from flowengine.workflow.checking.config_defaults import POINTER as DEFAULTS
+from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_config import check_config, encode_config
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
 from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.template_references import SecretRule
-from flowengine.workflow.kinds.config_schema import RULES, Schema, WorkSchema, config_schemas
+from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.plan import Task
 from flowengine.workflow.problems import did_you_mean, quoted
@@ -29,17 +31,24 @@ MAX_LISTED: Final = 20
 
 
 class TaskDraft(msgspec.Struct, frozen=True):
-    """What could be read of a task; None where the field is missing or of a wrong type."""
+    """What could be read of a task; None where the field is missing or of a wrong type.
+
+    `has_defaults`: the document's defaults are in the config.
+    """
 
     handler: str | None
     config: JsonObject | None
+    has_defaults: bool = False
 
 
-def read_task(node: JsonObject, pointer: str, report: Report) -> TaskDraft:
-    """The task's own fields. Wrong types are reported."""
-    return TaskDraft(
-        read_text(node, "handler", pointer, report), read_object(node, "config", pointer, report)
-    )
+def read_task(node: JsonObject, pointer: str, report: Report, defaults: ConfigDefaults) -> TaskDraft:
+    """The task's own fields, with the defaults of its handler under its config. Wrong types are reported."""
+    handler = read_text(node, "handler", pointer, report)
+    config = read_object(node, "config", pointer, report)
+    place = pointer_to(pointer, "config")
+    if handler is not None and config is not None:
+        config = defaults.under(config, handler, place, report)
+    return TaskDraft(handler, config, defaults.is_under(place))
 
 
 def compile_task(
@@ -49,11 +58,17 @@ def compile_task(
     templates is reported."""
     report = document.report
     pointer = pointer_to(node.pointer, "config")
-    handler = _handler(node, task, document.registry, report)
+    handler = (
+        None
+        if task.handler is None
+        else _handler(task.handler, pointer_to(node.pointer, "handler"), document.registry, report)
+    )
     config = task.config
     max_bytes = max(document.limits.max_config_bytes, 0 if handler is None else handler.max_config_bytes)
-    encoded = None if config is None else encode_config(config, pointer, max_bytes, report)
-    if config is None or encoded is None:
+    if config is None:
+        return None
+    encoded = encode_config(config, pointer, max_bytes, report, has_defaults=task.has_defaults)
+    if encoded is None:
         return None
     secret_rule = _secret_rule(handler, document.limits)
     reads = document.templates.reads(node, config, pointer, secret_rule)
@@ -91,21 +106,48 @@ def task_schema(registry: Registry) -> WorkSchema:
             },
             "config": {"type": "object", "description": "What the handler is told.", "default": {}},
         },
-        conditions=[_for_handler(*pair) for pair in zip(handlers, configs, strict=True)],
+        conditions=[
+            _for_handler(handler, {"properties": {"config": config.part}})
+            for handler, config in zip(handlers, configs, strict=True)
+        ],
+        whole=[
+            _for_handler(handler, {"properties": {"config": config.whole}, "required": ["config"]})
+            for handler, config in zip(handlers, configs, strict=True)
+            if config.whole
+        ],
+        defaults={
+            "type": "object",
+            "additionalProperties": False,
+            "description": "For the config of each node of a handler; what the node says goes before it.",
+            "properties": {
+                **{handler.name: {"type": "object"} for handler in registry},
+                **{handler.name: config.part for handler, config in zip(handlers, configs, strict=True)},
+            },
+        },
         definitions=definitions,
     )
 
 
-def _handler(node: NodeFields, task: TaskDraft, registry: Registry, report: Report) -> Handler | None:
-    if task.handler is None:
-        return None
-    found = registry.get(task.handler)
+def check_defaults(defaults: ConfigDefaults, document: DocumentContext) -> None:
+    """Report what is wrong with the defaults for configs, whether a node has them or not."""
+    for name, config in defaults.configs.items():
+        pointer = pointer_to(DEFAULTS, name)
+        handler = _handler(name, pointer, document.registry, document.report)
+        if name not in defaults.used:
+            document.templates.look_over(config, pointer)
+        if handler is not None and handler.config_type is not AnyObject:
+            is_sole = document.templates.is_sole
+            check_config(config, handler.config_type, pointer, document.report, is_sole, is_part=True)
+
+
+def _handler(name: str, pointer: str, registry: Registry, report: Report) -> Handler | None:
+    found = registry.get(name)
     if found is None:
-        nearest = did_you_mean(report.nearest(task.handler, registry.names())) or _all_handlers(registry)
+        nearest = did_you_mean(report.nearest(name, registry.names())) or _all_handlers(registry)
         report.add(
             "unknown_handler",
-            pointer_to(node.pointer, "handler"),
-            f"no handler called {quoted(task.handler)}{nearest} See: flowengine handlers",
+            pointer,
+            f"no handler called {quoted(name)}{nearest} See: flowengine handlers",
         )
     return found
 
@@ -142,12 +184,7 @@ def _no_secrets(handler: Handler) -> str:
     )
 
 
-def _for_handler(handler: Handler, config: Schema) -> Schema:
-    kind = handler.config_type
-    required = hasattr(kind, RULES) or any(field.required for field in msgspec.structs.fields(kind))
-    then: Schema = {"properties": {"config": config}}
-    if required:
-        then["required"] = ["config"]
+def _for_handler(handler: Handler, then: Schema) -> Schema:
     return {
         "if": {"properties": {"handler": {"const": handler.name}}, "required": ["handler"]},
         "then": then,

@@ -291,7 +291,6 @@ def test_defaults_that_say_nothing_change_nothing(defaults: JsonValue) -> None:
         ([], "wrong_type", "", "'defaults' must be an object, it is a list"),
         (None, "wrong_type", "", "null"),
         ({"nodes": {}}, "unknown_field", "/nodes", "did you mean 'node'?"),
-        ({"config": {}}, "not_supported_yet", "/config", "does not have yet"),
         ({"node": 5}, "wrong_type", "/node", "an integer"),
         ({"node": {"when": "{{ true }}"}}, "unknown_field", "/node/when", "timeout_seconds, retry, on_error"),
         ({"node": {"trigger_rule": "all_done"}}, "unknown_field", "/node/trigger_rule", "Known fields"),

@@ -63,6 +63,9 @@ def test_the_examples_match(path: Path) -> None:
             node("a"),
             defaults={"node": {"timeout_seconds": 9, "retry": {"max_attempts": 2}, "on_error": "fail"}},
         ),
+        workflow(node("a"), defaults={"config": {"http_request": {"headers": {"A": "{{ secrets.A }}"}}}}),
+        workflow({"id": "a", "handler": "compute"}, defaults={"config": {"compute": {"operation": "add"}}}),
+        workflow(node("a"), defaults={"config": {"set": {"any": [1]}, "llm_service": {"temperature": 0}}}),
         workflow(node("a", handler="set", config={"anything": {"at": "all"}})),
         workflow(node("a", handler="assert", config={"that": "{{ true }}"})),
     ],
@@ -100,7 +103,16 @@ def test_both_refuse_a_wrong_policy(fields: dict[str, JsonValue]) -> None:
 
 
 @pytest.mark.parametrize(
-    "defaults", [{"nodes": {}}, {"node": {"handler": "compute"}}, {"node": {"retry": {"max_attempts": "3"}}}]
+    "defaults",
+    [
+        {"nodes": {}},
+        {"node": {"handler": "compute"}},
+        {"node": {"retry": {"max_attempts": "3"}}},
+        {"config": []},
+        {"config": {"no_such": {}}},
+        {"config": {"http_request": {"hedders": {}}}},
+        {"config": {"compute": {"operation": 3}}},
+    ],
 )
 def test_both_refuse_wrong_defaults(defaults: JsonValue) -> None:
     """The same of what holds for all nodes."""
