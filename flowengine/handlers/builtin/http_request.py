@@ -53,8 +53,10 @@ class HttpConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         msgspec.Meta(description="Sent as multipart/form-data, with the fields of `body`."),
     ] = {}
     params: Annotated[
-        dict[str, Scalar | list[Scalar] | None],
-        msgspec.Meta(description="Added to the address's query; a list repeats its name."),
+        dict[str, Scalar | list[Scalar | None] | None],
+        msgspec.Meta(
+            description="Added to the address's query; a list repeats its name, null leaves one out."
+        ),
     ] = {}
     accept_status: Annotated[
         list[Annotated[int, msgspec.Meta(ge=100, le=599)]],

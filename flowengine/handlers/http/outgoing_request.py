@@ -21,6 +21,7 @@ from flowengine.plugin.context import Context
 from flowengine.plugin.errors import HandlerError
 
 Scalar: TypeAlias = str | int | float | bool
+Params: TypeAlias = Mapping[str, Scalar | Sequence[Scalar | None] | None]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What may always be sent. A service that speaks no HTTP may take other words for its commands."""
@@ -79,7 +80,7 @@ def prepare_request(
     method: str,
     url: str,
     headers: Mapping[str, Scalar | None],
-    params: Mapping[str, Scalar | Sequence[Scalar] | None],
+    params: Params,
     body: Any = None,
     files: Files = MappingProxyType({}),
     more_methods: Sequence[str] = (),
@@ -230,13 +231,13 @@ def _misplaced(text: str, at: int) -> str:
     return f"url contains {name}{kind}: leave it out, or percent-encode it"
 
 
-def _with_params(parts: SplitResult, params: Mapping[str, Scalar | Sequence[Scalar] | None]) -> str:
-    """The URL with `params` added to its query. A null is left out."""
+def _with_params(parts: SplitResult, params: Params) -> str:
+    """The URL with `params` added to its query. A list repeats its name; each null is left out."""
     pairs = [
         (name, scalar_text(item))
         for name, value in params.items()
-        if value is not None
         for item in (value if isinstance(value, list | tuple) else [value])
+        if item is not None
     ]
     query = "&".join(filter(None, [parts.query, urlencode(pairs)]))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -6,6 +6,7 @@ import pytest
 
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import HandlerError
+from flowengine.template import Scope, render
 from tests.support.rigs.handler_runs import Runs
 from tests.support.servers.http_server import HttpServer, Reply, gzip_bomb, gzip_reply, json_reply, serving
 
@@ -72,6 +73,28 @@ def test_headers_that_are_null_are_left_out(runs: Runs, server: HttpServer) -> N
     sent = server.called("/x")[0].headers
     assert sent["x-a"] == "1"
     assert not {"idempotency-key", "x-correlation-id", "content-type", "x-mine"} & sent.keys()
+
+
+def test_params_and_headers_whose_templates_give_null_are_left_out(runs: Runs, server: HttpServer) -> None:
+    """So one config serves with and without a filter; a list of what there is repeats its name."""
+    config: JsonValue = {
+        "url": server.url("/x"),
+        "params": {
+            "since": "{{ a.since | default(none) }}",
+            "id": ["{{ a.ids[0] }}", "{{ a.ids[1] }}", "{{ a.missing | default(none) }}"],
+            "tag": "{{ a.tags }}",
+        },
+        "headers": {"X-A": "{{ a.missing | default(none) }}", "X-B": "{{ a.ids[0] }}"},
+    }
+    outputs: dict[str, JsonValue] = {"a": {"ids": [7, 8], "tags": ["p", "q"]}}
+    scope = Scope(outputs=outputs, primaries={"a": None}, secrets=str)
+    rendered = render(config, scope, max_chars=10_000)
+    assert isinstance(rendered, dict)
+    runs.run("http_request", rendered)
+    (call,) = server.called("/x")
+    assert call.query_text == "id=7&id=8&tag=p&tag=q"
+    assert call.headers["x-b"] == "7"
+    assert "x-a" not in call.headers
 
 
 def test_a_text_answer_stays_text(runs: Runs, server: HttpServer) -> None:

@@ -77,6 +77,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     query: dict[str, str]
+    query_text: str
     headers: dict[str, str]
     body: bytes
     at: float
@@ -136,6 +137,7 @@ class _Request(BaseHTTPRequestHandler):
             method=self.command,
             path=parts.path,
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            query_text=parts.query,
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
             at=time.monotonic(),

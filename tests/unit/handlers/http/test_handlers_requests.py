@@ -20,8 +20,14 @@ def request_of(url: str = "http://a.test/", **parts: object) -> tuple[str, dict[
 
 def test_params_are_added_to_the_query_that_is_there() -> None:
     """Existing query parts stay, lists repeat, booleans are JSON's, nulls are left out."""
-    url, _, _ = request_of("http://a.test/x?a=1#part", params={"b": [1, "ü &"], "c": True, "d": None})
+    params = {"b": [1, None, "ü &"], "c": True, "d": None, "e": [], "f": [None]}
+    url, _, _ = request_of("http://a.test/x?a=1#part", params=params)
     assert url == "http://a.test/x?a=1&b=1&b=%C3%BC+%26&c=true"
+
+
+def test_params_that_are_all_null_leave_the_address_as_it_is() -> None:
+    """No `?` without a query behind it."""
+    assert request_of("http://a.test/x", params={"a": None, "b": [None]})[0] == "http://a.test/x"
 
 
 def test_text_is_sent_as_it_is_and_the_rest_as_json() -> None:
