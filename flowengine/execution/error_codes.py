@@ -37,7 +37,9 @@ UPSTREAM_FAILED: Final = ErrorCode(
     "upstream_failed", "The node was not run, because a node that it depends on failed.", permanent=True
 )
 WHEN_NOT_BOOLEAN: Final = ErrorCode(
-    "when_not_boolean", "The node's `when` gives something else than true, false or null.", permanent=True
+    "when_not_boolean",
+    "The node's `when` or `retry.when` gives something else than true, false or null.",
+    permanent=True,
 )
 INTERNAL_ERROR: Final = ErrorCode(
     "internal_error", "A defect of FlowEngine ended the node; the logs say more."

@@ -38,7 +38,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     became of them. `unseen`: those that they name and that had not ended when the task was sent.
     `tries_once`: the engine tries again if it fails, so that the handler must not. `answered` is the number
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
-    when a task with this key was first sent. 0: it is not known.
+    when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
+    is tried again if it fails, a template.
     """
 
     execution: str
@@ -57,6 +58,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries_once: bool = False
     answered: int = 0
     moment: int = 0
+    retry_when: str | None = None
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +128,9 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
-        case RunNode(when=None, sees=(), unseen=(), tries_once=False):
+        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None):
             return CORE_FORMAT
-        case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None)):
+        case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None)):
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT

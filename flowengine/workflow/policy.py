@@ -28,12 +28,18 @@ ANY_CODE: Final = "all"
 """In `retry.only`: every error, also a permanent one."""
 
 
+ERROR: Final = "error"
+ATTEMPT: Final = "attempt"
+"""What `retry.when` reads besides what the node reads: the error of the try, and its number."""
+
+
 class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often a node is tried, and how long it waits between tries.
 
     `max_attempts` counts all tries. The wait after try n is `delay_ms` times `multiplier` to the power of n -
     1, at most `max_delay_ms`, and up to the share `jitter` of it more or less. No try begins later than
     `max_ms` after the first. `only` and `exclude` are error codes and patterns of HTTP statuses (`http_5xx`).
+    `when` is a template that the worker renders which reports the failure.
     """
 
     max_attempts: int = 3
@@ -44,6 +50,7 @@ class Retry(msgspec.Struct, frozen=True, omit_defaults=True):
     max_ms: int = 86_400_000
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    when: str | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -22,21 +22,18 @@ _WORDS: Final = {
 }
 
 
-def definitions() -> dict[str, Schema]:
+def definitions(max_template_chars: int) -> dict[str, Schema]:
     """What nodes and `defaults` refer to."""
-    return {RETRY: _retry(), ON_ERROR: _on_error()}
+    return {RETRY: _retry(max_template_chars), ON_ERROR: _on_error()}
 
 
 def properties(max_template_chars: int) -> dict[str, Schema]:
     """The fields of a node."""
     return {
         "timeout_seconds": _timeout(),
-        "when": {
-            "type": ["string", "null"],
-            "pattern": r"^\{\{[\s\S]*\}\}$",
-            "maxLength": max_template_chars,
-            "description": "One expression that gives true or false; if false, the node is skipped.",
-        },
+        "when": _condition(
+            max_template_chars, "One expression that gives true or false; if false, the node is skipped."
+        ),
         "trigger_rule": {
             "type": "string",
             "enum": list(TRIGGER_RULES),
@@ -82,6 +79,15 @@ def _reference(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+def _condition(max_chars: int, description: str) -> Schema:
+    return {
+        "type": ["string", "null"],
+        "pattern": r"^\{\{[\s\S]*\}\}$",
+        "maxLength": max_chars,
+        "description": description,
+    }
+
+
 def _timeout() -> Schema:
     return {
         "type": "number",
@@ -92,7 +98,7 @@ def _timeout() -> Schema:
     }
 
 
-def _retry() -> Schema:
+def _retry(max_template_chars: int) -> Schema:
     plain = Retry()
     given = {
         "delay_seconds": plain.delay_ms / 1000,
@@ -117,6 +123,9 @@ def _retry() -> Schema:
             **numbers,
             "only": _codes("Tried again are these errors alone; `all` is every error."),
             "except": _codes("Not tried again are these errors."),
+            "when": _condition(
+                max_template_chars, "One expression over `error` and `attempt`; if false, it is the last try."
+            ),
         },
     }
 

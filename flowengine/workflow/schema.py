@@ -49,7 +49,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
         },
         "$defs": {
             **work.definitions,
-            **policy_schema.definitions(),
+            **policy_schema.definitions(bounds.max_template_chars),
             TEMPLATE: _template(bounds),
             "Node": _node(work, bounds),
         },

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from flowengine import jsonvalue
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
+from flowengine.engine.running.conditions import holds, scope_after, shown_error
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -31,7 +32,6 @@ from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.settings import Limits
 from flowengine.template import Fate, Scope, TemplateError, reads_secret, render
-from flowengine.template.json_values import type_name
 
 log = structlog.stdlib.get_logger()
 
@@ -165,9 +165,22 @@ class Runner:
             attempt=hand.task.attempt,
             by=ByDelivery(hand.delivery, hand.started_at, hand.noted),
             finished_at=self._clock(),
-            outcome=outcome,
+            outcome=self._asked(hand, outcome) if isinstance(outcome, Failed) else outcome,
             correlation_id=hand.task.correlation_id,
         )
+
+    def _asked(self, hand: TaskInHand, failed: Failed) -> Failed:
+        """The failure with what the node's `retry.when` gives for it."""
+        task, error = hand.task, failed.error
+        if task.retry_when is None:
+            return failed
+        try:
+            scope = scope_after(self._scope(task, hand.start), error, task.attempt)
+            again = holds("retry.when", task.retry_when, scope, self._limits.max_rendered_chars)
+            return replace(failed, again=again)
+        except (HandlerError, TemplateError) as wrong:
+            text = f"{wrong}; the try had failed with {error.code}: {error.message}"
+            return replace(failed, again=self._error(HandlerError(wrong.code, text)))
 
     def note(self, hand: TaskInHand, outcome: Outcome) -> None:
         """Log how the node ended."""
@@ -184,7 +197,7 @@ class Runner:
         """What running the node gives. Raises nothing: each failure is an outcome."""
         try:
             handler, scope = self._handler(task, start), self._scope(task, start)
-            if task.when is not None and not self._is_true(task.when, scope):
+            if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
             config = self._render(task, scope, handler.no_secrets_in)
             output = self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
@@ -228,17 +241,6 @@ class Runner:
             unseen=task.unseen,
             moment=task.moment or start.now,
             seed=_idempotency_key(task),
-        )
-
-    def _is_true(self, when: str, scope: Scope) -> bool:
-        """What the node's condition gives. Null is false."""
-        value = render(when, scope, max_chars=self._limits.max_rendered_chars, pointer="/when")
-        if value is None or isinstance(value, bool):
-            return bool(value)
-        raise HandlerError(
-            codes.WHEN_NOT_BOOLEAN.code,
-            f"`when` must give true, false or null, and gives {type_name(value)}: compare it with something, "
-            "as in {{ a.result == 'yes' }}",
         )
 
     def _render(self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str]) -> JsonValue:
@@ -369,10 +371,7 @@ def _fate(record: NodeRecord) -> Fate:
     error = record.error
     if record.status != "failed" or error is None:
         return Fate(record.status)
-    shown: dict[str, JsonValue] = {"code": error.code, "message": error.message}
-    if isinstance(error.status_code, int):
-        shown["status_code"] = error.status_code
-    return Fate(record.status, shown)
+    return Fate(record.status, shown_error(error))
 
 
 def _identity(task: RunNode) -> dict[str, str | int]:

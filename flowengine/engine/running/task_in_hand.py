@@ -20,6 +20,7 @@ class TaskInHand:
     def __init__(self, held: Held[RunNode], start: Start) -> None:
         self.held = held
         self.task = held.payload
+        self.start = start
         self.delivery = held.delivery
         self.started_at = start.now
         self.began = time.monotonic()

@@ -124,6 +124,7 @@ def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -
         moment=first_sent(queued) or 0,
         sees=tuple([plan.nodes[read].id for read in policy.sees if read not in queued.unseen]),
         unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
+        retry_when=None if policy.retry is None else policy.retry.when,
     )
 
 

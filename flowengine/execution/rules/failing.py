@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.execution.error_codes import (
     CONNECTION_FAILED,
@@ -41,22 +42,26 @@ class Pause(msgspec.Struct, frozen=True):
 
 def next_try(
     policy: Policy, record: NodeRecord, callback: Callback, failed: Failed, now: int
-) -> Pause | str | None:
+) -> Pause | NodeError | None:
     """When a failed node in flight is tried again; None: not at all.
 
-    A text, if `max_seconds` leaves too little time for the pause: it says so.
+    An error is what it fails with then: its own, which says that `max_seconds` leaves too little time for the
+    pause, or that `retry.when` gives no answer. A failure that no worker reported has not been asked about.
     """
     retry = policy.retry
     if retry is None or record.tried >= retry.max_attempts or not _is_retried(retry, failed):
+        return None
+    if isinstance(failed.again, NodeError):
+        return failed.again
+    if failed.again is False:
         return None
     pause_ms = _pause_ms(retry, record.tried, f"{callback.execution}|{callback.node}|{callback.dispatch}")
     if failed.retry_after_ms is not None:
         pause_ms = max(pause_ms, failed.retry_after_ms)
     if now + pause_ms > record.since + retry.max_ms:
         left_s, pause_s = max(0, record.since + retry.max_ms - now) / 1000, pause_ms / 1000
-        return (
-            f"not tried again: that takes a pause of {pause_s:g} s, and retry.max_seconds leaves {left_s:g} s"
-        )
+        why = f"that takes a pause of {pause_s:g} s, and retry.max_seconds leaves {left_s:g} s"
+        return replace(failed.error, message=f"{failed.error.message}; not tried again: {why}")
     return Pause(now + pause_ms)
 
 

@@ -157,9 +157,7 @@ def _fail(position: int, grounds: Grounds, callback: Callback, failed: Failed) -
             again,
             now,
         )
-    error = (
-        failed.error if again is None else replace(failed.error, message=f"{failed.error.message}; {again}")
-    )
+    error = failed.error if again is None else again
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
     event = Event("node_failed", now, callback.node, record.attempt, record.dispatch, error.code)

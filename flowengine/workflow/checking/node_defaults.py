@@ -41,6 +41,7 @@ def read_defaults(document: JsonObject, report: Report) -> NodeDefaults:
         PolicyFields(
             retry=None if retry is None else read_retry(retry, pointer_to(pointer, "retry"), report),
             tolerates=read_on_error(node.get("on_error"), pointer_to(pointer, "on_error"), report),
+            retry_pointer=pointer_to(pointer, "retry"),
         ),
         _read_configs(defaults, report),
     )

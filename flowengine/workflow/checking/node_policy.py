@@ -34,6 +34,7 @@ RETRY_FIELDS: Final = (
     "max_seconds",
     "only",
     "except",
+    "when",
 )
 MONTH_S: Final = 30 * 86_400
 MAX_ATTEMPTS: Final = 1000
@@ -50,12 +51,16 @@ RETRY_LIMITS: Final = {
 
 
 class PolicyFields(msgspec.Struct, frozen=True):
-    """What could be read of these fields; a wrong one has been reported and counts as not given."""
+    """What could be read of these fields; a wrong one has been reported and counts as not given.
+
+    `retry_pointer` leads to the `retry`, which may be that of the defaults.
+    """
 
     trigger_rule: TriggerRule = "all_success"
     when: str | None = None
     retry: Retry | None = None
     tolerates: bool | tuple[str, ...] = False
+    retry_pointer: str = ""
 
 
 NO_POLICY: Final = PolicyFields()
@@ -63,12 +68,13 @@ NO_POLICY: Final = PolicyFields()
 
 def read_policy(node: JsonObject, pointer: str, report: Report, given: PolicyFields) -> PolicyFields:
     """The fields of the node at `pointer`. `given`: what holds for a node that does not say."""
+    own_retry = node.get("retry")
+    place = pointer_to(pointer, "retry")
     return PolicyFields(
         trigger_rule=_rule(node, pointer, report),
-        when=_when(node, pointer, report),
-        retry=read_retry(node["retry"], pointer_to(pointer, "retry"), report)
-        if node.get("retry") is not None
-        else given.retry,
+        when=_when(node, "when", pointer, report),
+        retry=given.retry if own_retry is None else read_retry(own_retry, place, report),
+        retry_pointer=given.retry_pointer if own_retry is None else place,
         tolerates=read_on_error(node["on_error"], pointer_to(pointer, "on_error"), report)
         if "on_error" in node
         else given.tolerates,
@@ -99,23 +105,24 @@ def _rule(node: JsonObject, pointer: str, report: Report) -> TriggerRule:
     return "all_success"
 
 
-def _when(node: JsonObject, pointer: str, report: Report) -> str | None:
-    when = node.get("when")
+def _when(owner: JsonObject, said: str, pointer: str, report: Report) -> str | None:
+    """The condition of a node or of its `retry`; `said` is what messages call it."""
+    when = owner.get("when")
     place = pointer_to(pointer, "when")
     if when is None:
         return None
     if isinstance(when, bool):
         report.add(
-            "wrong_type", place, f"'when' is an expression: write '{{{{ {str(when).lower()} }}}}' in quotes"
+            "wrong_type", place, f"'{said}' is an expression: write '{{{{ {str(when).lower()} }}}}' in quotes"
         )
     elif not isinstance(when, str):
-        report.add("wrong_type", place, f"'when' is a text with one expression, this is {type_name(when)}")
+        report.add("wrong_type", place, f"'{said}' is a text with one expression, this is {type_name(when)}")
     elif not _is_sole(when):
         report.add(
             "when_not_expression",
             place,
-            "'when' is one whole expression that gives true or false, as in \"{{ a.result > 3 }}\": text "
-            "around it would make it a text",
+            f"'{said}' is one whole expression that gives true or false, as in \"{{{{ a.result > 3 }}}}\": "
+            "text around it would make it a text",
         )
     else:
         return when
@@ -178,9 +185,7 @@ def read_retry(value: JsonValue, pointer: str, report: Report) -> Retry | None:
     if not isinstance(value, dict):
         report.add("wrong_type", pointer, f"'retry' must be an object, it is {type_name(value)}")
         return None
-    if "when" in value:
-        report.add("not_supported_yet", pointer_to(pointer, "when"), "'retry.when' does not exist yet")
-    refuse_unknown_fields({k: v for k, v in value.items() if k != "when"}, RETRY_FIELDS, pointer, report)
+    refuse_unknown_fields(value, RETRY_FIELDS, pointer, report)
     plain = Retry()
     return Retry(
         max_attempts=_attempts(value, pointer, report),
@@ -191,6 +196,7 @@ def read_retry(value: JsonValue, pointer: str, report: Report) -> Retry | None:
         max_ms=_milliseconds(value, "max_seconds", plain.max_ms, pointer, report),
         only=read_codes(value["only"], pointer_to(pointer, "only"), report) if "only" in value else (),
         exclude=_excluded(value, pointer, report),
+        when=_when(value, "retry.when", pointer, report),
     )
 
 

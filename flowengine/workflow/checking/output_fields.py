@@ -27,7 +27,10 @@ _SCALARS: Final[dict[Any, str]] = {
 
 
 class DeclaredOutput(msgspec.Struct, frozen=True):
-    """The output of a node. `struct` is None where it is not known; `primary` as in a handler."""
+    """The output of a node. `struct` is None where it is not known; `primary` as in a handler.
+
+    `handler` is empty of what no node gives.
+    """
 
     handler: str
     struct: type[msgspec.Struct] | None
@@ -71,7 +74,8 @@ def _missing(annotation: Any, key: str | int, label: str, output: DeclaredOutput
         known = fields_of(options[0]).known
         if key in known:
             return None
-        whose = f"the output of {label} ({output.handler})" if options[0] is output.struct else label
+        is_whole = options[0] is output.struct and output.handler
+        whose = f"the output of {label} ({output.handler})" if is_whole else label
         return MissingField(key, f"{whose} has no field {key!r}", known)
     if all(option in _SCALARS for option in options) and not (str in options and isinstance(key, int)):
         kinds = " or ".join(dict.fromkeys(_SCALARS[option] for option in options))

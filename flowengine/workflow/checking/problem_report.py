@@ -13,6 +13,7 @@ from flowengine.workflow.problems import Problem
 
 MAX_PROBLEMS: Final = 200
 MAX_REPEATS: Final = 2000
+DEFAULTS: Final = "/defaults/"
 _COMPARISON_COST: Final = 100
 _MAX_COMPARISON_WORK: Final = 2_000_000
 
@@ -43,7 +44,7 @@ class Report:
         if problem in self._elsewhere:
             self._repeats += 1
             return
-        if place != pointer:
+        if place != pointer or pointer.startswith(DEFAULTS):
             self._elsewhere.add(problem)
         self._problems.append(problem)
 

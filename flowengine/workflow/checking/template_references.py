@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Final, TypeAlias
 
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
-from flowengine.template import Analysis, TemplateError, analyse, is_template
+from flowengine.template import Analysis, FieldRead, TemplateError, analyse, is_template
 from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
 from flowengine.workflow.checking.dependencies import Links
@@ -19,6 +18,7 @@ from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.output_fields import DeclaredOutput, MissingField, missing_field
 from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
+from flowengine.workflow.policy import ATTEMPT, ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
 Where: TypeAlias = tuple[str, str | int]
@@ -28,6 +28,8 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 """Why a field of the config may read no secret, by the field's name; None: it may."""
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
+IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
+_STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 50
@@ -39,6 +41,30 @@ _LARGE_COMPILE_COST: Final = 4000
 _COMPILED: Final = re.compile(r"\b(?:regex_|matching\b|jmespath\b)")
 _LARGE: Final = re.compile(r"\\[pP]|\{\d*,?\d\d")
 """Classes of Unicode and many repetitions, which make a regular expression large."""
+
+
+class _TryError(msgspec.Struct):
+    """What `error` has."""
+
+    code: str
+    message: str
+    status_code: int = 0
+
+
+_GIVEN_IN_RETRY: Final = {ERROR: DeclaredOutput("", _TryError, None)}
+
+
+class _Text(msgspec.Struct, frozen=True):
+    """A templated string of a node, and the rules of its place.
+
+    `no_secrets`: why it may read no secret; None: it may. `given` are the names that it may read besides
+    nodes.
+    """
+
+    where: Where
+    text: str
+    no_secrets: str | None
+    given: frozenset[str] = frozenset()
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -109,19 +135,19 @@ class TemplateCheck:
 
         `pointer` leads to the config.
         """
-        judged: dict[tuple[str, str | None], int] = {}
+        judged: dict[tuple[str, str | None, frozenset[str]], int] = {}
         places: dict[str, Where] = {}
-        when = () if node.policy.when is None else (((node.pointer, "when"), node.policy.when, NO_SECRETS),)
-        for where, text, no_secrets in chain(when, _ruled(config, pointer, secret_rule)):
+        for ruled in (*_conditions(node), *_ruled(config, pointer, secret_rule)):
             if self._work < 0:
                 break
-            places.setdefault(text, where)
-            wrong = judged.get((text, no_secrets))
+            places.setdefault(ruled.text, ruled.where)
+            rules = ruled.text, ruled.no_secrets, ruled.given
+            wrong = judged.get(rules)
             if wrong is None or (wrong and not self._report.is_full):
-                judged[text, no_secrets] = self._judge(text, node, where, no_secrets)
+                judged[rules] = self._judge(ruled, node)
             elif wrong:
                 self._report.leave_out(wrong)
-        fine = {text: self._known[text] for (text, _), wrong in judged.items() if not wrong}
+        fine = {rules[0]: self._known[rules[0]] for rules, wrong in judged.items() if not wrong}
         found: set[int] = set()
         sees: set[int] = set()
         for text, read in fine.items():
@@ -141,15 +167,26 @@ class TemplateCheck:
         return self._certain is None or bool(self._certain.get(node.place, 0) >> source & 1)
 
     def _warn_of_missing(self, read: _Read, node: NodeFields, where: Where) -> None:
+        if _STATUS_CODE in read.analysis.fields and where[0] == node.policy.retry_pointer:
+            self._warn(
+                "'error.status_code' is there only where a service has answered: give another value, as in "
+                "{{ error.status_code | default(0) == 423 }}",
+                where,
+            )
         for source in read.needed:
-            if not self._is_certain(source, node) and len(self.warnings) < MAX_PROBLEMS:
+            if not self._is_certain(source, node):
                 name = self._links.names[source]
                 message = (
                     f"{quoted(node.id or '')} may run though {quoted(name)} has not completed, and its "
                     f"output is missing then: give another value, as in {{{{ {name}.result | default(0) }}}}"
                 )
-                place = self._report.place_of(pointer_to(*where))
-                self.warnings.append(Problem(code="may_be_missing", pointer=place, message=message))
+                self._warn(message, where)
+
+    def _warn(self, message: str, where: Where) -> None:
+        place = self._report.place_of(pointer_to(*where))
+        warning = Problem(code="may_be_missing", pointer=place, message=message)
+        if len(self.warnings) < MAX_PROBLEMS and warning not in self.warnings:
+            self.warnings.append(warning)
 
     def look_over(self, config: JsonObject, pointer: str) -> None:
         """Report the templates of a config that no node has which cannot be right anywhere."""
@@ -166,8 +203,9 @@ class TemplateCheck:
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
 
-    def _judge(self, text: str, node: NodeFields, where: Where, no_secrets: str | None) -> int:
-        """Report what is wrong with the text in this place; returns how many problems that makes."""
+    def _judge(self, ruled: _Text, node: NodeFields) -> int:
+        """Report what is wrong with the text in its place; returns how many problems that makes."""
+        text, where, no_secrets = ruled.text, ruled.where, ruled.no_secrets
         known = self._known.get(text)
         if known is None:
             known = self._known[text] = self._first_look(text, where)
@@ -177,10 +215,11 @@ class TemplateCheck:
             self._refuse(known.code, where, known.message)
             return 1
         allowed = self._links.graph.ancestor_bits(node.place) & ~(1 << node.place)
-        wrong = (known.bits & ~allowed).bit_count() + known.unknown
+        given = ruled.given.intersection(known.analysis.nodes)
+        wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
-            self._refuse_sources(wrong, tuple(named), node, where)
+            self._refuse_sources(wrong, tuple(name for name in named if name not in given), node, where)
         if known.analysis.secrets and no_secrets is not None:
             self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
@@ -239,7 +278,7 @@ class TemplateCheck:
     def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
         for read in analysis.fields:
             source = self._links.index.get(read.node)
-            output = None if source is None else self._outputs[source]
+            output = _GIVEN_IN_RETRY.get(read.node) if source is None else self._outputs[source]
             found = None if output is None else missing_field(output, read)
             if found is not None:
                 yield found
@@ -279,7 +318,10 @@ class TemplateCheck:
             return
         for name in names:
             source = self._links.index.get(name)
-            if source is None:
+            if name in IN_RETRY:
+                message = f"'{name}' is what a try left behind: only 'retry.when' reads it"
+                self._refuse("unknown_node_reference", where, message)
+            elif source is None:
                 hint = self._hyphen_hint(name) or did_you_mean(
                     self._report.nearest(name, self._links.nameable)
                 )
@@ -300,14 +342,21 @@ class TemplateCheck:
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
 
 
-def _ruled(
-    config: JsonObject, pointer: str, secret_rule: SecretRule
-) -> Iterator[tuple[Where, str, str | None]]:
-    """Every templated string in the config, where it is, and why it may read no secret."""
+def _conditions(node: NodeFields) -> Iterator[_Text]:
+    """The conditions under which the node runs, and is tried again."""
+    policy = node.policy
+    if policy.when is not None:
+        yield _Text((node.pointer, "when"), policy.when, NO_SECRETS)
+    if policy.retry is not None and policy.retry.when is not None:
+        yield _Text((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
+
+
+def _ruled(config: JsonObject, pointer: str, secret_rule: SecretRule) -> Iterator[_Text]:
+    """Every templated string in the config."""
     for field, value in config.items():
         no_secrets = secret_rule(field)
         for where, text in _templates({field: value}, pointer):
-            yield where, text, no_secrets
+            yield _Text(where, text, no_secrets)
 
 
 def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:

@@ -335,10 +335,16 @@ TRIES: Final = (
         "if plan.policies or not counts_as_success(record.status):",
         "if not counts_as_success(record.status):",
     ),
-    _finishing(
+    _failing(
         "why a node is not tried again is said",
-        'message=f"{failed.error.message}; {again}"',
+        'message=f"{failed.error.message}; not tried again: {why}"',
         "message=failed.error.message",
+    ),
+    _failing("a condition may forbid another try", "if failed.again is False:", "if False:"),
+    _failing(
+        "a condition without an answer is told",
+        "    if isinstance(failed.again, NodeError):\n        return failed.again\n",
+        "",
     ),
     _dispatching(
         "each try is counted",
@@ -438,14 +444,15 @@ FORMATS: Final = (
     Mutant(
         "a task that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case RunNode(when=None, sees=(), unseen=(), tries_once=False):\n",
+        "        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None):\n",
         "        case RunNode():\n",
         MESSAGES,
     ),
     Mutant(
         "a report that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None)):\n",
+        "        case Callback(outcome=Completed() | "
+        "Failed(permanent=False, retry_after_ms=None, again=None)):\n",
         "        case Callback():\n",
         MESSAGES,
     ),
@@ -490,14 +497,21 @@ ATTEMPTS: Final = (
 )
 
 CONDITIONS: Final = (
-    _runner(
+    Mutant(
         "a text is neither true nor false",
-        "        if value is None or isinstance(value, bool):\n            return bool(value)\n",
-        "        if True:\n            return bool(value)\n",
+        "flowengine/engine/running/conditions.py",
+        "    if value is None or isinstance(value, bool):\n        return bool(value)\n",
+        "    if True:\n        return bool(value)\n",
+        CONDITION_TESTS,
+    ),
+    _runner(
+        "a report says what the condition for another try gives",
+        "        if task.retry_when is None:\n            return failed\n",
+        "        return failed\n",
     ),
     _runner(
         "a node whose condition is false is not run",
-        "if task.when is not None and not self._is_true(task.when, scope):",
+        'if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):',
         "if False:",
     ),
     _runner(

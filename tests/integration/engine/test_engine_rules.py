@@ -107,6 +107,30 @@ def test_a_pause_that_ends_twice_is_one_try(harness: Harness) -> None:
     assert (a.status, a.attempt) == ("completed", 2)
 
 
+@pytest.mark.proves("retry-condition")
+@pytest.mark.parametrize(
+    ("when", "attempts", "code"),
+    [
+        ("{{ attempt < 3 and error.code == 'boom' }}", 3, "boom"),
+        ("{{ 'locked' in error.message }}", 1, "boom"),
+        ("{{ error.message }}", 1, "when_not_boolean"),
+    ],
+)
+def test_a_condition_over_the_error_decides_about_another_try(
+    harness: Harness, when: str, attempts: int, code: str
+) -> None:
+    """From the worker that reports the failure to the record."""
+    harness.script = failing_in(1, "a")
+    plan = plan_of({"a": ()})
+    policies = {0: Policy(retry=Retry(max_attempts=9, delay_ms=0, when=when))}
+    execution = harness.begin(msgspec.structs.replace(plan, policies=policies))
+    harness.drain()
+    (a,) = harness.api.executions.status(execution).nodes
+    assert (a.status, a.attempt) == ("failed", attempts)
+    assert a.error is not None
+    assert a.error.code == code
+
+
 @pytest.mark.proves("retry-after-failure")
 def test_a_retry_succeeds_after_a_sibling_has_failed(harness: Harness) -> None:
     """The execution is not over while a node waits, and what depends on the node runs; the verdict stays."""

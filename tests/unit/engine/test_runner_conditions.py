@@ -9,8 +9,10 @@ from typing import cast
 import msgspec
 import pytest
 
+from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.runner import Runner
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import Completed, Failed, Outcome, Skipped
@@ -241,6 +243,77 @@ def test_a_report_that_nobody_tries_again_by_says_no_more_than_before() -> None:
     """An orchestrator of the format before understands it."""
     outcome = Worker(HandlerError("boom", "m", permanent=True, retry_after_s=1.5)).run(asking(None))
     assert outcome == Failed(NodeError("boom", "m"))
+
+
+READ = Start(True, {"a": b'{"result":7}'}, 10_000, 5)
+
+
+def asked(when: str, raised: HandlerError | None = None, *, start: Start = READ) -> bool | NodeError | None:
+    """What the report of a failure says of another try."""
+    task = msgspec.structs.replace(asking(None, reads=("a",)), retry_when=when, tries_once=True, attempt=4)
+    runner = Worker(raised or HandlerError("boom", "the table is locked")).runner
+    hand = TaskInHand(Held(task, 1, "1-0/me", cast(Receipt, None)), start)
+    outcome = runner.callback(hand, runner.outcome(task, start, 1, time.monotonic() + 60)).outcome
+    assert isinstance(outcome, Failed)
+    assert outcome.error.message == (raised or HandlerError("boom", "the table is locked")).message
+    return outcome.again
+
+
+@pytest.mark.proves("retry-condition")
+@pytest.mark.parametrize(
+    ("when", "again"),
+    [
+        ("{{ 'locked' in error.message }}", True),
+        ("{{ 'gone' in error.message }}", False),
+        ("{{ error.code == 'boom' and attempt == 4 }}", True),
+        ("{{ error.status_code is defined }}", False),
+        ("{{ a.result == 7 }}", True),
+        ("{{ none }}", False),
+    ],
+)
+def test_a_report_says_whether_the_condition_for_another_try_holds(when: str, again: bool) -> None:
+    """Over the error, the number of the try, and what the node reads."""
+    assert asked(when) is again
+
+
+def test_the_condition_sees_the_status_of_an_answer() -> None:
+    """A number."""
+    assert asked("{{ error.status_code == 423 }}", HandlerError("http", "m", status_code=423)) is True
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "words"),
+    [
+        (
+            "{{ error.message }}",
+            "when_not_boolean",
+            "`retry.when` must give true, false or null, and gives text",
+        ),
+        ("{{ attempt }}", "when_not_boolean", "an integer"),
+        ("{{ error.status_code == 423 }}", "template_undefined", "status_code"),
+        ("{{ error.message > 3 }}", "template_failed", "failed"),
+    ],
+)
+def test_a_condition_for_another_try_without_an_answer_says_why(when: str, code: str, words: str) -> None:
+    """And what the try had failed with."""
+    again = asked(when)
+    assert isinstance(again, NodeError)
+    assert again.code == code
+    assert words in again.message
+    assert again.message.endswith("; the try had failed with boom: the table is locked")
+
+
+@pytest.mark.proves("retry-condition")
+def test_the_condition_is_asked_of_a_handler_that_hangs_too() -> None:
+    """The watchdog reports it, with what the worker read at the start."""
+    task = msgspec.structs.replace(
+        asking(None, reads=("a",)), retry_when="{{ error.code == 'timeout' and a.result == 7 }}"
+    )
+    late = Failed(NodeError("timeout", "too long"))
+    outcome = (
+        Worker().runner.callback(TaskInHand(Held(task, 1, "1-0/me", cast(Receipt, None)), READ), late).outcome
+    )
+    assert outcome == msgspec.structs.replace(late, again=True)
 
 
 @pytest.mark.parametrize("once", [True, False])

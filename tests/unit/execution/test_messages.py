@@ -98,9 +98,14 @@ NEWER: Final[dict[str, Payload]] = {
     "task that sees a fate": msgspec.structs.replace(TASK, sees=("b",)),
     "task that began early": msgspec.structs.replace(TASK, unseen=("b",)),
     "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
+    "task with a condition for another try": msgspec.structs.replace(TASK, retry_when="{{ attempt < 3 }}"),
     "skipped": callback(ByDelivery(2, 5), Skipped()),
     "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),
     "failed, asked to wait": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, retry_after_ms=0)),
+    "failed, not to be tried again": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=False)),
+    "failed, and nobody can say": callback(
+        ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=NodeError("when_not_boolean", "m"))
+    ),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
 }
 """What only processes of format 3 understand."""

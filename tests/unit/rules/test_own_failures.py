@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flowengine.execution.changes import Write
 from flowengine.execution.messages import NextTry
@@ -40,10 +41,13 @@ def tried(
     since: int = NOW,
     dispatch: int = 1,
 ) -> int | str | None:
-    """The pause in milliseconds after try `number`; a text if no time is left for it, None for the end."""
+    """The pause in milliseconds after try `number`; what it fails with if that is another error, None for the
+    end."""
     record = NodeRecord(status="queued", attempt=number, dispatch=dispatch, tried=number, since=since)
     found = next_try(Policy(retry=retry), record, callback(dispatch=dispatch), what or failed(), NOW)
-    return found.until - NOW if isinstance(found, Pause) else found
+    if isinstance(found, Pause):
+        return found.until - NOW
+    return None if found is None else found.message
 
 
 # -- how often
@@ -259,6 +263,48 @@ def test_a_service_is_waited_for_as_long_as_it_asks(asked: int | None, pause: in
     assert tried(Retry(), failed(retry_after_ms=asked)) == pause
 
 
+# -- what `retry.when` gives
+
+NO_ANSWER = NodeError("when_not_boolean", "no answer")
+
+
+@pytest.mark.proves("retry-condition")
+@pytest.mark.parametrize(
+    ("again", "found"), [(None, 1000), (True, 1000), (False, None), (NO_ANSWER, "no answer")]
+)
+def test_a_condition_decides_about_what_would_be_tried_again(
+    again: bool | NodeError | None, found: object
+) -> None:
+    """Where nobody has asked it, as of a lost worker, the codes alone decide."""
+    assert tried(Retry(when="{{ ... }}"), replace(failed(), again=again)) == found
+
+
+@pytest.mark.parametrize("again", [True, NO_ANSWER])
+@pytest.mark.parametrize(
+    ("retry", "what", "number"),
+    [
+        (Retry(), failed(), 3),
+        (Retry(), failed(permanent=True), 1),
+        (Retry(exclude=("boom",)), failed(), 1),
+        (Retry(only=("timeout",)), failed(), 1),
+    ],
+)
+def test_a_condition_adds_no_try(retry: Retry, what: Failed, number: int, again: bool | NodeError) -> None:
+    """Nor does one without an answer hide the error of what is not tried again anyway."""
+    assert tried(retry, replace(what, again=again), number=number) is None
+
+
+def test_a_condition_without_an_answer_fails_the_node_with_why() -> None:
+    """Its own error takes the place of the try's, for `on_error` too."""
+    policy = Policy(retry=Retry(), tolerates=("when_not_boolean",))
+    world = World({"a": (), "b": ("a",)}, {"a": policy})
+    world.trigger()
+    world.report("a", replace(failed(), again=NO_ANSWER))
+    assert world.records["a"].error == NO_ANSWER
+    assert world.records["a"].tolerated
+    assert world.status_of("b") == "queued"
+
+
 # -- for how long in all
 
 
@@ -267,10 +313,10 @@ def test_no_try_begins_later_than_max_seconds_after_the_first() -> None:
     retry = Retry(max_attempts=10, delay_ms=4000, max_ms=10_000)
     assert tried(retry, since=NOW - 6000) == 4000
     assert tried(retry, since=NOW - 6001) == (
-        "not tried again: that takes a pause of 4 s, and retry.max_seconds leaves 3.999 s"
+        "on purpose; not tried again: that takes a pause of 4 s, and retry.max_seconds leaves 3.999 s"
     )
     assert tried(retry, since=NOW - 20_000) == (
-        "not tried again: that takes a pause of 4 s, and retry.max_seconds leaves 0 s"
+        "on purpose; not tried again: that takes a pause of 4 s, and retry.max_seconds leaves 0 s"
     )
 
 

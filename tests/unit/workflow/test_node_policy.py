@@ -9,6 +9,7 @@ from flowengine.workflow.policy import TRIGGER_RULES, Policy, Retry
 from tests.support.documents import JsonObject, accepted, checked, codes, node, only, workflow
 
 MONTH_S = 2_592_000
+LOCKED = "{{ 'locked' in error.message }}"
 CHOICE: JsonObject = {"except": ["http_501"]}
 """A word of Python."""
 
@@ -62,7 +63,7 @@ def test_a_condition_is_carried_as_it_was_written() -> None:
 
 def test_what_a_retry_leaves_out_has_its_default() -> None:
     """Three tries, a second, twice as long each time, a minute at most, a day in all."""
-    assert retry() == Retry(3, 1000, 2.0, 60_000, 0.0, 86_400_000, (), ())
+    assert retry() == Retry(3, 1000, 2.0, 60_000, 0.0, 86_400_000, (), (), None)
 
 
 def test_each_field_of_a_retry_is_read() -> None:
@@ -75,9 +76,47 @@ def test_each_field_of_a_retry_is_read() -> None:
         jitter=0.2,
         max_seconds=600,
         only=["timeout", "http_5xx"],
+        when=LOCKED,
         **CHOICE,
     )
-    assert found == Retry(5, 250, 1.5, 7000, 0.2, 600_000, ("timeout", "http_5xx"), ("http_501",))
+    assert found == Retry(5, 250, 1.5, 7000, 0.2, 600_000, ("timeout", "http_5xx"), ("http_501",), LOCKED)
+
+
+def test_a_condition_for_another_try_reads_what_the_node_may_read() -> None:
+    """And the error and the number of the try; the worker gets these outputs too."""
+    said: JsonObject = {
+        "when": "{{ attempt < a.result and error.code != 'boom' and statuses.b == 'failed' }}"
+    }
+    document = workflow(node("a"), node("b", on_error="continue"), node("n", "a", "b", retry=said))
+    plan = accepted(document).plan
+    assert plan is not None
+    assert plan.nodes[2].work.reads == (0,)
+    assert plan.policy(2).sees == (1,)
+
+
+@pytest.mark.parametrize(
+    ("when", "warned"),
+    [
+        ("{{ error.status_code == 423 }}", True),
+        ("{{ error.status_code | default(0) == 423 }}", False),
+        ("{{ error.status_code is defined and error.status_code == 423 }}", False),
+        ("{{ 'x' in error.message }}", False),
+    ],
+)
+def test_a_status_that_may_be_missing_is_warned_of(when: str, warned: bool) -> None:
+    """A failed connection has none."""
+    warnings = accepted(workflow(node("a", retry={"when": when}))).warnings
+    assert [(warning.code, warning.pointer) for warning in warnings] == [
+        ("may_be_missing", "/nodes/0/retry/when")
+    ] * warned
+
+
+def test_a_condition_of_the_defaults_is_told_of_there_and_once() -> None:
+    """Whichever nodes have it; a node with a `retry` of its own has not."""
+    own: JsonObject = {"when": "{{ error.code == 'x' }}"}
+    defaults: JsonObject = {"node": {"retry": {"when": "{{ error.mesage }}"}}}
+    problem = only(checked(workflow(node("a"), node("b"), node("c", retry=own), defaults=defaults)))
+    assert (problem.code, problem.pointer) == ("unknown_field", "/defaults/node/retry/when")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +218,18 @@ def test_what_on_error_tolerates(said: JsonValue, tolerates: object) -> None:
         ({"retry": {"attempts": 3}}, "unknown_field", "retry/attempts", "Known fields: max_attempts"),
         ({"retry": {"max_attemps": 3}}, "unknown_field", "retry/max_attemps", "did you mean 'max_attempts'?"),
         ({"retry": {"on": ["timeout"]}}, "unknown_field", "retry/on", "only, except"),
-        ({"retry": {"when": "{{ true }}"}}, "not_supported_yet", "retry/when", "'retry.when'"),
+        ({"retry": {"when": True}}, "wrong_type", "retry/when", "'retry.when' is an expression"),
+        ({"retry": {"when": 3}}, "wrong_type", "retry/when", "'retry.when' is a text with one expression"),
+        ({"retry": {"when": "yes"}}, "when_not_expression", "retry/when", "{{ a.result > 3 }}"),
+        ({"retry": {"when": "x {{ error.code }}"}}, "when_not_expression", "retry/when", "one whole"),
+        ({"retry": {"when": "{{ 1 + }}"}}, "template_syntax", "retry/when", ""),
+        ({"retry": {"when": "{{ far.result }}"}}, "unknown_node_reference", "retry/when", "'far'"),
+        ({"retry": {"when": "{{ n.result }}"}}, "not_an_ancestor", "retry/when", "its own node's output"),
+        ({"retry": {"when": "{{ error.mesage }}"}}, "unknown_field", "retry/when", "did you mean 'message'?"),
+        ({"retry": {"when": "{{ error.code.x }}"}}, "unknown_field", "retry/when", "text, which has no 'x'"),
+        ({"retry": {"when": "{{ secrets.KEY }}"}}, "secret_not_allowed", "retry/when", "takes no secrets"),
+        ({"when": "{{ error.code }}"}, "unknown_node_reference", "when", "only 'retry.when' reads it"),
+        ({"when": "{{ attempt > 1 }}"}, "unknown_node_reference", "when", "only 'retry.when' reads it"),
         ({"retry": {"only": "timeout"}}, "wrong_type", "retry/only", "a list of error codes, it is text"),
         ({"retry": {"only": []}}, "wrong_type", "retry/only", "it is empty"),
         ({"retry": {"only": None}}, "wrong_type", "retry/only", "null"),
