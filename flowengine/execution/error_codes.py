@@ -60,6 +60,10 @@ RESULTS_TOO_LARGE: Final = ErrorCode(
     "results_too_large", "The node's result would take the execution's results over their limit."
 )
 
+OUTPUT_INVALID: Final = ErrorCode(
+    "output_invalid", "The node's primary value is not what its output_schema says.", permanent=True
+)
+
 # The call of a handler.
 INVALID_CONFIG: Final = ErrorCode(
     "invalid_config", "The node's rendered config is not what its handler takes.", permanent=True

@@ -39,7 +39,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `tries_once`: the engine tries again if it fails, so that the handler must not. `answered` is the number
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
-    is tried again if it fails, a template.
+    is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value,
+    as JSON.
     """
 
     execution: str
@@ -59,6 +60,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answered: int = 0
     moment: int = 0
     retry_when: str | None = None
+    output_schema: str | None = None
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +130,7 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
-        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None):
+        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None):
             return CORE_FORMAT
         case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None)):
             return CORE_FORMAT

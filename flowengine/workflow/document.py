@@ -41,7 +41,6 @@ FUTURE_NODE_FIELDS: Final = (
     "concurrency",
     "rate_limit",
     "cache",
-    "output_schema",
 )
 """Fields of the language that are not built yet: refused with a word of their own."""
 

@@ -30,8 +30,18 @@ from flowengine.workflow.document import (
     WORKFLOW_SPELLINGS,
 )
 from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
+from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
+from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 
-_NODE_FIELDS: Final = ("id", "description", *WORK_FIELDS, "dependencies", "timeout_seconds", *POLICY_FIELDS)
+_NODE_FIELDS: Final = (
+    "id",
+    "description",
+    *WORK_FIELDS,
+    "dependencies",
+    "timeout_seconds",
+    *POLICY_FIELDS,
+    OUTPUT_SCHEMA,
+)
 
 
 class DraftNode(msgspec.Struct, frozen=True):
@@ -39,6 +49,7 @@ class DraftNode(msgspec.Struct, frozen=True):
 
     fields: NodeFields
     work: DraftWork | None
+    output_schema: OutputSchema | None = None
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -101,10 +112,13 @@ def _nodes(
             "(FLOWENGINE_MAX_NODES): split it",
         )
         return None
-    return tuple(_node(node, place, report, defaults) for place, node in enumerate(nodes))
+    schemas = OutputSchemas(report)
+    return tuple(_node(node, place, report, defaults, schemas) for place, node in enumerate(nodes))
 
 
-def _node(node: JsonValue, place: int, report: Report, defaults: NodeDefaults) -> DraftNode:
+def _node(
+    node: JsonValue, place: int, report: Report, defaults: NodeDefaults, schemas: OutputSchemas
+) -> DraftNode:
     pointer = pointer_to("/nodes", place)
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
@@ -117,4 +131,7 @@ def _node(node: JsonValue, place: int, report: Report, defaults: NodeDefaults) -
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     timeout_s = read_timeout(node, pointer, report, defaults.timeout_s)
     policy = read_policy(node, pointer, report, defaults.policy)
-    return DraftNode(NodeFields(place, pointer, node_id, dependencies, timeout_s, policy), work)
+    schema = schemas.read(node, pointer)
+    encoded = None if schema is None else schema.encoded.decode()
+    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded)
+    return DraftNode(fields, work, schema)

@@ -59,7 +59,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `when` is a template that a worker renders.
     `tolerates`: which of its failures the execution goes on after: none, every one, or those with these
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
-    may not have completed when it runs.
+    may not have completed when it runs. `output_schema` is the JSON Schema of its primary value,
+    as JSON.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -67,6 +68,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     tolerates: bool | tuple[str, ...] = False
     retry: Retry | None = None
     sees: tuple[int, ...] = ()
+    output_schema: str | None = None
 
 
 PLAIN: Final = Policy()

@@ -98,6 +98,10 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
                 "description": "Ids of the nodes that must have ended before this one starts.",
             },
             **policy_schema.properties(limits.max_template_chars),
+            "output_schema": {
+                "type": ["object", "null"],
+                "description": "The JSON Schema of its primary value; a mismatch fails the node.",
+            },
         },
         "allOf": [*work.conditions, *policy_schema.conditions()],
     }

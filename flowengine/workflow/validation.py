@@ -177,7 +177,10 @@ def _compiled(
         return None
     fields = [node.fields for node in draft.nodes]
     links = link(fields, report)
-    outputs = [None if node.work is None else declared_output(node.work, registry) for node in draft.nodes]
+    outputs = [
+        None if node.work is None else declared_output(node.work, registry, node.output_schema)
+        for node in draft.nodes
+    ]
     certain = certain_ancestors(links.graph, fields)
     templates = TemplateCheck(links, outputs, limits, report, certain)
     context = DocumentContext(registry, limits, links, templates, report)

@@ -19,6 +19,7 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds, scope_after, shown_error
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.output_check import refuse_misfits
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
@@ -203,7 +204,10 @@ class Runner:
             output = self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
-            return Completed(msgspec.Raw(self._checked(task, output, start.storable_bytes)))
+            result = self._checked(task, output, start.storable_bytes)
+            if task.output_schema is not None:
+                refuse_misfits(task.output_schema.encode(), result, handler.primary)
+            return Completed(msgspec.Raw(result))
         except HandlerError as error:
             if not task.tries_once:  # nobody asks, and an older orchestrator would not understand it
                 return Failed(self._error(error))

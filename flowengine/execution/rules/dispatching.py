@@ -125,6 +125,7 @@ def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -
         sees=tuple([plan.nodes[read].id for read in policy.sees if read not in queued.unseen]),
         unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
         retry_when=None if policy.retry is None else policy.retry.when,
+        output_schema=policy.output_schema,
     )
 
 
@@ -132,8 +133,14 @@ def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) 
     """Whether nodes can be dispatched together in a transaction that may still send `bytes_left` bytes."""
     if len(positions) > sizes.chunk_nodes:
         return False
-    size = sum([weight_of(plan.nodes[position]) for position in positions])
+    size = sum([_weight(plan, position) for position in positions])
     return size <= min(sizes.chunk_bytes, bytes_left)
+
+
+def _weight(plan: Plan, position: int) -> int:
+    """About how many bytes the dispatch of a node takes."""
+    schema = plan.policy(position).output_schema
+    return weight_of(plan.nodes[position]) + (0 if schema is None else len(schema))
 
 
 def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int, ...]]:
@@ -142,7 +149,7 @@ def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int
     group: list[int] = []
     size = 0
     for position in positions:
-        weight = weight_of(plan.nodes[position])
+        weight = _weight(plan, position)
         if group and (len(group) >= sizes.chunk_nodes or size + weight > sizes.chunk_bytes):
             groups.append(tuple(group))
             group, size = [], 0

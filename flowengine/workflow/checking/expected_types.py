@@ -17,6 +17,15 @@ from flowengine.plugin.literal_check import ChecksConfig
 _NEVER_TEXT: Final = (bool, int, float, list, tuple, set, frozenset, dict, msgspec.Struct, type(None))
 _LISTS: Final = (list, tuple, set, frozenset)
 _SCALARS: Final = (str, int, float, bool, type(None))
+_KINDS: Final[dict[Any, str]] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    dict: "object",
+    **dict.fromkeys(_LISTS, "array"),
+}
 
 
 class Expected(msgspec.Struct, frozen=True, dict=True):
@@ -33,6 +42,21 @@ class Expected(msgspec.Struct, frozen=True, dict=True):
     def takes_text(self) -> bool:
         """Whether some text may fit."""
         return any(_option_takes_text(option) for option in self._options)
+
+    @cached_property
+    def kinds(self) -> frozenset[str] | None:
+        """The JSON types of what may fit; None where some option is not well known."""
+        found = [_kinds_of_option(option) for option in self._options]
+        return None if None in found else frozenset().union(*(kinds for kinds in found if kinds))
+
+    def takes_one_of(self, kinds: frozenset[str]) -> bool:
+        """Whether a value of one of these JSON types may fit."""
+        return self.kinds is None or not self.kinds.isdisjoint(kinds) or self._takes_as_number(kinds)
+
+    def _takes_as_number(self, kinds: frozenset[str]) -> bool:
+        """A number may be whole, and a whole number is a number."""
+        numbers = {"integer", "number"}
+        return bool(self.kinds is not None and self.kinds & numbers and kinds & numbers)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
@@ -171,6 +195,17 @@ def _is_fixed(option: Any) -> bool:
 def _takes_known_containers(option: Any) -> bool:
     origin = typing.get_origin(option)
     return option in _SCALARS or origin is typing.Literal or origin in (*_LISTS, dict) or _is_struct(option)
+
+
+def _kinds_of_option(option: Any) -> frozenset[str] | None:
+    """The JSON types of a value of this type; None where they are not known."""
+    if typing.get_origin(option) is typing.Literal:
+        found = [_KINDS.get(type(value)) for value in typing.get_args(option)]
+        return None if None in found else frozenset(kind for kind in found if kind)
+    if _is_struct(option):
+        return frozenset({"object"})
+    kind = _KINDS.get(typing.get_origin(option) or option)
+    return None if kind is None else frozenset({kind})
 
 
 def _option_takes_text(option: Any) -> bool:

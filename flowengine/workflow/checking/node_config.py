@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,9 @@ from flowengine.workflow.checking.expected_types import Expected, Fields, fields
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.problems import did_you_mean, escaped, quoted
+
+KindsOf: TypeAlias = Callable[[str], frozenset[str] | None]
+"""The JSON types that a template gives; None where that is not known."""
 
 MAX_MESSAGE_CHARS: Final = 300
 _PATH: Final = re.compile(r" - at `\$(?P<path>[^`]*)`$")
@@ -56,16 +59,17 @@ def check_config(
     pointer: str,
     report: Report,
     is_sole: Callable[[str], bool],
+    kinds_of: KindsOf = lambda template: None,
     *,
     is_part: bool = False,
 ) -> None:
     """Report everything in the config that the handler would refuse, until the report is full.
 
-    `is_sole` says whether a template is one whole expression. `is_part`: what is missing may come
-    from elsewhere.
+    `is_sole` says whether a template is one whole expression, `kinds_of` which JSON types it gives.
+    `is_part`: what is missing may come from elsewhere.
     """
     has_templates = _holds_template(config)
-    check = _Check(report, is_sole, has_templates, is_part)
+    check = _Check(report, is_sole, has_templates, kinds_of, is_part=is_part)
     check.struct(config, fields_of(config_type), pointer)
     if check.found or has_templates or is_part:
         return
@@ -87,8 +91,15 @@ class _Check:
     """One config, or a part of one, being checked. `found` says whether anything was reported."""
 
     def __init__(
-        self, report: Report, is_sole: Callable[[str], bool], has_templates: bool, is_part: bool = False
+        self,
+        report: Report,
+        is_sole: Callable[[str], bool],
+        has_templates: bool,
+        kinds_of: KindsOf = lambda template: None,
+        *,
+        is_part: bool = False,
     ) -> None:
+        self._kinds_of = kinds_of
         self._report = report
         self._is_sole = is_sole
         self._has_templates = has_templates
@@ -142,6 +153,10 @@ class _Check:
         if isinstance(value, str):
             if not expected.takes_text and not self._is_sole(value):
                 self._add("invalid_config", pointer_to(owner, key), _TEXT_NOT_TAKEN)
+            elif (kinds := self._kinds_of(value)) is not None and not expected.takes_one_of(kinds):
+                given, taken = (" or ".join(sorted(names)) for names in (kinds, expected.kinds or ()))
+                message = f"the template gives {given}, and this field takes {taken}"
+                self._add("type_mismatch", pointer_to(owner, key), message)
         elif self._report.is_full and expected.has_parts:
             self._report.leave_out(0, at_least=True)
         else:

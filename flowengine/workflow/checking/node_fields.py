@@ -28,7 +28,7 @@ class NodeFields(msgspec.Struct, frozen=True):
 
     `place` is the node's number in the document. `id` is None where it is missing or no text; one that is not
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
-    document's own list; items that are no text have been reported.
+    document's own list; items that are no text have been reported. `output_schema` is JSON.
     """
 
     place: int
@@ -37,6 +37,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     dependencies: list[JsonValue]
     timeout_s: float
     policy: PolicyFields = NO_POLICY
+    output_schema: str | None = None
 
 
 def read_id(node: JsonObject, pointer: str, report: Report) -> str | None:

@@ -12,7 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from flowengine.template import FieldRead
-from flowengine.workflow.checking.expected_types import fields_of
+from flowengine.template.simple_templates import Path
+from flowengine.workflow.checking.expected_types import Expected, fields_of
+from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.output_schema import absent_field, kinds_at
 from flowengine.workflow.problems import quoted
 
 _PRIMARY: Final = "result"
@@ -29,12 +32,14 @@ _SCALARS: Final[dict[Any, str]] = {
 class DeclaredOutput(msgspec.Struct, frozen=True):
     """The output of a node. `struct` is None where it is not known; `primary` as in a handler.
 
-    `handler` is empty of what no node gives.
+    `handler` is empty of what no node gives. `schema`: the JSON Schema of its primary value, where
+    it has one.
     """
 
     handler: str
     struct: type[msgspec.Struct] | None
     primary: str | None
+    schema: JsonObject | None = None
 
 
 class MissingField(msgspec.Struct, frozen=True):
@@ -47,6 +52,44 @@ class MissingField(msgspec.Struct, frozen=True):
 
 def missing_field(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
     """The first of the fields that the output cannot have; None if all may be there."""
+    return _missing_in_struct(output, read) or _missing_in_schema(output, read)
+
+
+def kinds_of_read(output: DeclaredOutput, path: Path) -> frozenset[str] | None:
+    """The JSON types of what a template reads of the output; None where that is not known."""
+    keys = tuple(key for key, _ in path.keys)
+    is_primary = path.reference.kind == "primary"
+    below = _below_primary(output, is_primary, keys)
+    if output.schema is not None and below is not None:
+        return kinds_at(output.schema, below)
+    if output.struct is None or not (keys or is_primary):
+        return None
+    annotation, _ = _begin(output, output.struct, FieldRead(path.reference.name, is_primary, keys))
+    for key in keys:
+        annotation = _member(annotation, key)
+    return None if annotation is _UNKNOWN else Expected(annotation).kinds
+
+
+def _missing_in_schema(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
+    below = _below_primary(output, read.is_primary, read.keys)
+    if output.schema is None or below is None:
+        return None
+    label = f"{quoted(read.node)}.{_PRIMARY if read.is_primary else output.primary}"
+    absent = absent_field(output.schema, below, f"{label} (by its output_schema)")
+    return None if absent is None else MissingField(absent.key, absent.message, absent.known)
+
+
+def _below_primary(
+    output: DeclaredOutput, is_primary: bool, keys: tuple[str | int, ...]
+) -> tuple[str | int, ...] | None:
+    """The keys below the primary value; None where they lead elsewhere."""
+    if is_primary:
+        return keys
+    own = output.struct is not None and _PRIMARY in fields_of(output.struct).by_name
+    return keys[1:] if keys and not own and keys[0] == output.primary else None
+
+
+def _missing_in_struct(output: DeclaredOutput, read: FieldRead) -> MissingField | None:
     if output.struct is None:
         return None
     annotation, label = _begin(output, output.struct, read)
@@ -89,7 +132,8 @@ def _member(annotation: Any, key: str | int) -> Any:
     if len(options) != 1:
         return _UNKNOWN
     if _is_struct(options[0]) and isinstance(key, str):
-        return fields_of(options[0]).by_name[key].expected.annotation
+        field = fields_of(options[0]).by_name.get(key)
+        return _UNKNOWN if field is None else field.expected.annotation
     if typing.get_origin(options[0]) is dict and isinstance(key, str):
         return typing.get_args(options[0])[1]
     if typing.get_origin(options[0]) is list and isinstance(key, int):

@@ -13,10 +13,16 @@ from flowengine.settings import Limits
 from flowengine.template import Analysis, FieldRead, TemplateError, analyse, is_template
 from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
+from flowengine.template.simple_templates import Path, read_simple
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
-from flowengine.workflow.checking.output_fields import DeclaredOutput, MissingField, missing_field
+from flowengine.workflow.checking.output_fields import (
+    DeclaredOutput,
+    MissingField,
+    kinds_of_read,
+    missing_field,
+)
 from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
 from flowengine.workflow.policy import ATTEMPT, ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
@@ -202,6 +208,16 @@ class TemplateCheck:
         """Whether a template is one whole expression. Also true of a template that `reads` did not accept."""
         known = self._known.get(text)
         return not isinstance(known, _Read) or known.analysis.is_sole
+
+    def kinds(self, text: str) -> frozenset[str] | None:
+        """The JSON types that a template gives, where that is known before it is rendered."""
+        known = self._known.get(text)
+        if not isinstance(known, _Read) or not known.analysis.is_sole or not known.analysis.is_simple:
+            return None
+        path = (read_simple(text) or [""])[0]
+        source = self._links.index.get(path.reference.name) if isinstance(path, Path) else None
+        output = None if source is None else self._outputs[source]
+        return kinds_of_read(output, path) if output is not None and isinstance(path, Path) else None
 
     def _judge(self, ruled: _Text, node: NodeFields) -> int:
         """Report what is wrong with the text in its place; returns how many problems that makes."""

@@ -20,6 +20,7 @@ from flowengine.workflow.kinds import task
 from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.task import TaskDraft
+from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
 
@@ -59,15 +60,18 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         tolerates=said.tolerates,
         retry=said.retry,
         sees=sees,
+        output_schema=node.output_schema,
     )
     return CompiledNode(PlanNode(node.id, document.links.graph.parents[node.place], does), policy)
 
 
-def declared_output(work: DraftWork, registry: Registry) -> DeclaredOutput | None:
+def declared_output(
+    work: DraftWork, registry: Registry, schema: OutputSchema | None
+) -> DeclaredOutput | None:
     """What is known of the node's output before it has run."""
     match work:
         case TaskDraft():
-            return task.declared_output(work, registry)
+            return task.declared_output(work, registry, schema)
         case _:
             assert_never(work)
 

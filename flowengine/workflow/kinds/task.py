@@ -23,6 +23,7 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.template_references import SecretRule
 from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import Task
 from flowengine.workflow.problems import did_you_mean, quoted
 
@@ -75,7 +76,8 @@ def compile_task(
     if handler is None:
         return None
     if handler.config_type is not AnyObject:
-        check_config(config, handler.config_type, pointer, report, document.templates.is_sole)
+        templates = document.templates
+        check_config(config, handler.config_type, pointer, report, templates.is_sole, templates.kinds)
     compiled = Task(
         handler=handler.name,
         config=msgspec.Raw(encoded),
@@ -87,10 +89,16 @@ def compile_task(
     return compiled, reads.sees
 
 
-def declared_output(task: TaskDraft, registry: Registry) -> DeclaredOutput | None:
-    """What the task's handler declares of its output; None where there is no such handler."""
+def declared_output(
+    task: TaskDraft, registry: Registry, schema: OutputSchema | None
+) -> DeclaredOutput | None:
+    """What the task's handler declares of its output, and the node of its primary value; None where there is
+    no such handler."""
     handler = None if task.handler is None else registry.get(task.handler)
-    return None if handler is None else DeclaredOutput(handler.name, handler.output_type, handler.primary)
+    if handler is None:
+        return None
+    known = None if schema is None else schema.schema
+    return DeclaredOutput(handler.name, handler.output_type, handler.primary, known)
 
 
 def task_schema(registry: Registry) -> WorkSchema:

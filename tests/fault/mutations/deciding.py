@@ -444,7 +444,8 @@ FORMATS: Final = (
     Mutant(
         "a task that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None):\n",
+        "        case RunNode("
+        "when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None):\n",
         "        case RunNode():\n",
         MESSAGES,
     ),
@@ -503,6 +504,11 @@ CONDITIONS: Final = (
         "    if value is None or isinstance(value, bool):\n        return bool(value)\n",
         "    if True:\n        return bool(value)\n",
         CONDITION_TESTS,
+    ),
+    _runner(
+        "an output that does not match its schema fails the node",
+        "            if task.output_schema is not None:\n",
+        "            if False:\n",
     ),
     _runner(
         "a report says what the condition for another try gives",

@@ -322,3 +322,54 @@ def test_a_handler_is_told_whether_the_engine_tries_again(once: bool) -> None:
     worker = Worker()
     worker.run(msgspec.structs.replace(asking(None), tries_once=once))
     assert worker.invoker.calls[0].tries_once == once
+
+
+# -- what it gives, and its schema
+
+
+def given(schema: Mapping[str, object], value: str) -> Outcome:
+    """What becomes of a node with this schema that gives this value."""
+    what = msgspec.structs.replace(asking(None, value), output_schema=msgspec.json.encode(schema).decode())
+    return Worker().run(what)
+
+
+@pytest.mark.parametrize("value", ["{{ {'id': 7} }}", "{{ {'id': 7, 'name': 'x'} }}"])
+def test_an_output_that_matches_its_schema_completes_the_node(value: str) -> None:
+    """The schema is that of the primary value, here of `result`."""
+    schema = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
+    assert isinstance(given(schema, value), Completed)
+
+
+@pytest.mark.proves("output-not-as-said")
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{{ {'id': 'secret text'} }}", "/id: "),
+        ("{{ {'name': 1} }}", "id"),
+        ("{{ 'secret text' }}", "the output does not match output_schema: "),
+    ],
+)
+def test_an_output_that_does_not_fails_it_with_the_place(value: str, words: str) -> None:
+    """Permanently, and without the value, which may be anything."""
+    schema = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
+    error = error_of(given(schema, value))
+    assert error.code == "output_invalid"
+    assert words in error.message
+    assert "secret text" not in error.message
+
+
+def test_many_mismatches_make_a_short_message() -> None:
+    """Three places, and how many more."""
+    error = error_of(given({"items": {"type": "string"}}, "{{ range(40) }}"))
+    assert "and 37 more" in error.message
+    assert len(error.message) < 1500
+
+
+@pytest.mark.proves("output-not-as-said")
+def test_a_schema_that_takes_too_long_to_check_fails_the_node() -> None:
+    """A reference to itself doubles the work with each level of the value."""
+    twice = [{"$ref": "#/$defs/t"}, {"$ref": "#/$defs/t"}]
+    schema = {"$ref": "#/$defs/t", "$defs": {"t": {"anyOf": [{"items": {"anyOf": twice}}, {"type": "null"}]}}}
+    nested = "[" * 20 + "1" + "]" * 20
+    error = error_of(given(schema, "{{ " + nested + " }}"))
+    assert error.code == "output_invalid"

@@ -98,6 +98,7 @@ NEWER: Final[dict[str, Payload]] = {
     "task that sees a fate": msgspec.structs.replace(TASK, sees=("b",)),
     "task that began early": msgspec.structs.replace(TASK, unseen=("b",)),
     "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
+    "task with a schema": msgspec.structs.replace(TASK, output_schema='{"type":"object"}'),
     "task with a condition for another try": msgspec.structs.replace(TASK, retry_when="{{ attempt < 3 }}"),
     "skipped": callback(ByDelivery(2, 5), Skipped()),
     "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),

@@ -1,0 +1,153 @@
+"""The parts of a JSON Schema that are schemas themselves, and how much work a value makes for them.
+
+Pure. A schema may refer to itself, so the work for a small value may be without end: it is counted before the
+value is checked, up to a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+
+Schema: TypeAlias = "bool | dict[str, JsonValue]"
+
+MAX_WORK: Final = 1_000_000
+"""So many pairs of a schema and a value may be looked at for the inputs of one execution."""
+
+CHARS_A_STEP: Final = 16
+"""So many characters that a regular expression looks at count as one such pair."""
+
+_SAME_VALUE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+_FIELDS: Final = ("additionalProperties", "unevaluatedProperties")
+_ITEMS: Final = ("items", "contains", "unevaluatedItems")
+_ONE: Final = ("not", "if", "then", "else", "propertyNames", *_FIELDS, *_ITEMS)
+_LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
+_APPLYING: Final = frozenset(
+    (
+        "$ref",
+        *_SAME_VALUE,
+        *_FIELDS,
+        *_ITEMS,
+        "propertyNames",
+        "prefixItems",
+        "properties",
+        "patternProperties",
+    )
+)
+"""The keywords that apply other schemas."""
+
+_WALKED: Final = 10
+"""What a schema counts that applies others: to count them takes longer than to check the value."""
+
+_MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
+
+
+def parts(schema: Schema, pointer: str = "") -> Iterator[tuple[str, Schema]]:
+    """The schema and all schemas in it, each with the pointer to it. Does not recurse."""
+    pending: list[tuple[str, JsonValue]] = [(pointer, schema)]
+    for place, part in pending:
+        if isinstance(part, bool):
+            yield place, part
+        elif isinstance(part, dict):
+            yield place, part
+            pending.extend(
+                (
+                    pointer_to(pointer_to(place, word), key) if key is not None else pointer_to(place, word),
+                    item,
+                )
+                for word in part
+                for key, item in _members(word, part[word])
+            )
+
+
+def resolved(schema: Schema, reference: str) -> Schema | None:
+    """The schema that a local reference (`#/$defs/day`) names; None if there is none."""
+    if reference == "#":
+        return schema
+    if not reference.startswith("#/"):
+        return None
+    found: JsonValue = schema
+    for step in reference[2:].split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict) and key in found:
+            found = found[key]
+        elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+            found = found[int(key)]
+        else:
+            return None
+    return found if isinstance(found, bool | dict) else None
+
+
+def work_of(schema: Schema, value: JsonValue, most: int = MAX_WORK) -> int:
+    """How much work it is to check the value: about how many pairs of a schema and a part of the value there
+    are to look at, and more than `most` if it is more. An upper bound: what matches nothing counts too."""
+    done = 0
+    pending: list[tuple[JsonValue, JsonValue]] = [(schema, value)]
+    while pending and done <= most:
+        part, item = pending.pop()
+        done += _WALKED
+        if not isinstance(part, dict):
+            continue
+        done += _steps(part, item)
+        for inner, of in _pairs(schema, part, item):
+            if isinstance(inner, dict) and not _APPLYING.isdisjoint(inner):
+                pending.append((inner, of))
+            else:
+                done += 1 + (_steps(inner, of) if isinstance(inner, dict) else 0)
+            if done + len(pending) > most:
+                return most + 1
+    return done
+
+
+def _steps(schema: dict[str, JsonValue], value: JsonValue) -> int:
+    """What the keywords of one schema cost that are no schemas."""
+    listed = (schema.get(word) for word in ("enum", "required"))
+    steps = sum(len(given) // CHARS_A_STEP for given in listed if isinstance(given, list))
+    if isinstance(value, str):
+        return steps + (len(value) // CHARS_A_STEP if "pattern" in schema or "format" in schema else 0)
+    if isinstance(value, dict) and isinstance(patterns := schema.get("patternProperties"), dict):
+        return steps + len(patterns) * sum(1 + len(name) // CHARS_A_STEP for name in value)
+    return steps + (len(value) if isinstance(value, list) and "uniqueItems" in schema else 0)
+
+
+def _pairs(
+    root: Schema, schema: dict[str, JsonValue], value: JsonValue
+) -> Iterator[tuple[JsonValue, JsonValue]]:
+    """The schemas that this one applies, each with the part of the value that it is applied to."""
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and (target := resolved(root, reference)) is not None:
+        yield target, value
+    for word in _SAME_VALUE:
+        if word in schema:
+            yield from ((part, value) for _, part in _members(word, schema[word]))
+    if isinstance(value, dict):
+        yield from _field_pairs(schema, value)
+    elif isinstance(value, list):
+        first = schema.get("prefixItems")
+        yield from zip(first if isinstance(first, list) else (), value, strict=False)
+        yield from ((schema[word], item) for word in _ITEMS if word in schema for item in value)
+
+
+def _field_pairs(
+    schema: dict[str, JsonValue], value: dict[str, JsonValue]
+) -> Iterator[tuple[JsonValue, JsonValue]]:
+    known = schema.get("properties")
+    if isinstance(known, dict):
+        yield from ((known[name], item) for name, item in value.items() if name in known)
+    if isinstance(patterns := schema.get("patternProperties"), dict):
+        yield from ((part, item) for part in patterns.values() for item in value.values())
+    yield from ((schema[word], item) for word in _FIELDS if word in schema for item in value.values())
+    if "propertyNames" in schema:
+        yield from ((schema["propertyNames"], name) for name in value)
+
+
+def _members(word: str, held: JsonValue) -> Iterator[tuple[str | int | None, JsonValue]]:
+    """The schemas under one keyword, each with its key or place there."""
+    if word in _ONE:
+        yield None, held
+    elif word in _LISTS and isinstance(held, list):
+        yield from enumerate(held)
+    elif word in _MAPS and isinstance(held, dict):
+        yield from held.items()
