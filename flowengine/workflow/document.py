@@ -47,14 +47,14 @@ FUTURE_NODE_FIELDS: Final = (
 NODE_SPELLINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("needs", "depends", "depends_on", "dependsOn"), "dependencies"),
     **dict.fromkeys(("uses", "action", "type"), "handler"),
-    **dict.fromkeys(("with", "args", "inputs"), "config"),
+    **dict.fromkeys(("with", "args", "inputs", "params", "parameters"), "config"),
     **dict.fromkeys(("if", "run_if", "condition"), "when"),
     **dict.fromkeys(("foreach", "for_each", "with_items", "parallel"), "map"),
     **dict.fromkeys(("continue_on_error", "allow_failure", "optional"), "on_error"),
     "retries": "retry",
     "timeout": "timeout_seconds",
 }
-"""What other tools call the fields of a node. Those that do not exist yet are never proposed."""
+"""What other tools call the fields of a node."""
 
 WORKFLOW_SPELLINGS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("params", "parameters"), "inputs"),

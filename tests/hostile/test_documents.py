@@ -359,11 +359,11 @@ JSON: dict[str, tuple[Make, str]] = {
         "invalid_config",
     ),
     "wrong items in objects by the hundred thousand": (
-        lambda: calling("http_request", 150, {"url": "http://x/", "params": {"a": [None] * 1900}}),
+        lambda: calling("http_request", 150, {"url": "http://x/", "accept_status": [None] * 1900}),
         "invalid_config",
     ),
     "one wrong item among thousands, a hundred times": (
-        lambda: calling("http_request", 100, {"url": "http://x/", "params": {"a": [*[1] * 2900, None]}}),
+        lambda: calling("http_request", 100, {"url": "http://x/", "accept_status": [*[200] * 2400, None]}),
         "invalid_config",
     ),
 }

@@ -12,7 +12,7 @@ from flowengine.workflow.checking.node_fields import read_timeout
 from flowengine.workflow.checking.node_policy import NO_POLICY, PolicyFields, read_on_error, read_retry
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.document import DEFAULT_TIMEOUT_S
+from flowengine.workflow.document import DEFAULT_TIMEOUT_S, NODE_SPELLINGS
 
 FIELDS: Final = ("node", "config")
 NODE_FIELDS: Final = ("timeout_seconds", "retry", "on_error")
@@ -34,7 +34,7 @@ def read_defaults(document: JsonObject, report: Report) -> NodeDefaults:
     refuse_unknown_fields(defaults, FIELDS, "/defaults", report)
     node = read_object(defaults, "node", "/defaults", report) or {}
     pointer = "/defaults/node"
-    refuse_unknown_fields(node, NODE_FIELDS, pointer, report)
+    refuse_unknown_fields(node, NODE_FIELDS, pointer, report, NODE_SPELLINGS)
     retry = node.get("retry")
     return NodeDefaults(
         read_timeout(node, pointer, report),

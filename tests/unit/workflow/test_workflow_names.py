@@ -70,6 +70,8 @@ def test_no_word_that_a_template_cannot_read_is_missing() -> None:
         ("with", "config"),
         ("args", "config"),
         ("inputs", "config"),
+        ("params", "config"),
+        ("parameters", "config"),
         ("timeout", "timeout_seconds"),
         ("if", "when"),
         ("run_if", "when"),
@@ -90,9 +92,9 @@ def test_field_that_another_tool_calls_otherwise_is_answered_with_ours(word: str
     assert f"did you mean '{right}'?" in problem.message
 
 
-@pytest.mark.parametrize("word", ["env", "foreach", "for_each", "with_items", "parallel", "steps", "x", "0"])
+@pytest.mark.parametrize("word", ["env", "steps", "x", "0"])
 def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
-    """A wrong proposal is worse than none; fields that do not exist are not proposed."""
+    """A wrong proposal is worse than none."""
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
@@ -100,9 +102,9 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["tags", "cron", "timeout", "params", "handler", "config", "when", "retry"])
+@pytest.mark.parametrize("word", ["handler", "config", "when", "retry", "needs", "if", "with", "foreach"])
 def test_workflow_has_words_of_its_own(word: str) -> None:
-    """What is a field of a node, or of no document yet, is not proposed for the workflow."""
+    """What is a field of a node is not proposed for the workflow."""
     problem = only(checked(workflow(node("a"), **{word: {}})))
     assert problem.message == f"unknown field '{word}'. Known fields: name, description, defaults, nodes"
 
@@ -139,6 +141,46 @@ def test_a_field_of_a_node_that_comes_later_is_refused_with_a_word_of_its_own(wo
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
     assert "does not have yet" in problem.message
+
+
+LATER = "is a field of the language that this version does not have yet: take it out"
+
+
+@pytest.mark.parametrize("word", ["foreach", "for_each", "with_items", "parallel"])
+def test_another_tools_word_for_a_field_of_a_node_that_comes_later_is_answered_with_both(word: str) -> None:
+    """With the right name, and that it does not exist yet."""
+    problem = only(checked(workflow(node("a", **{word: {}}))))
+    assert (problem.code, problem.pointer) == ("not_supported_yet", f"/nodes/0/{word}")
+    assert problem.message == f"unknown field '{word}'; did you mean 'map'? 'map' {LATER}"
+
+
+@pytest.mark.parametrize(
+    ("word", "right"),
+    [
+        ("params", "inputs"),
+        ("parameters", "inputs"),
+        ("tags", "labels"),
+        ("cron", "schedules"),
+        ("schedule", "schedules"),
+        ("timeout", "timeout_seconds"),
+    ],
+)
+def test_another_tools_word_for_a_field_of_the_workflow_is_answered_with_ours(word: str, right: str) -> None:
+    """And those that come later say so too."""
+    problem = only(checked(workflow(node("a"), **{word: {}})))
+    assert problem.pointer == f"/{word}"
+    assert f"did you mean '{right}'?" in problem.message
+    assert (problem.code == "not_supported_yet") == (right in FUTURE_WORKFLOW_FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("word", "right"), [("timeout", "timeout_seconds"), ("retries", "retry"), ("optional", "on_error")]
+)
+def test_the_defaults_of_nodes_know_the_words_of_other_tools_too(word: str, right: str) -> None:
+    """As nodes do."""
+    problem = only(checked(workflow(node("a"), defaults={"node": {word: {}}})))
+    assert (problem.code, problem.pointer) == ("unknown_field", f"/defaults/node/{word}")
+    assert f"did you mean '{right}'?" in problem.message
 
 
 @pytest.mark.parametrize(
