@@ -18,7 +18,7 @@ from tests.benchmarks.phases import Run, workloads
 from tests.benchmarks.sizes import FULL, QUICK
 from tests.benchmarks.systems import DEFAULT, SYSTEMS
 
-PHASES = ("idle", "single", "memory", "backlog")
+PHASES = ("idle", "single", "memory", "backlog", "lateness")
 
 
 def main(arguments: Sequence[str]) -> int:

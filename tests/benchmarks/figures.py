@@ -79,6 +79,11 @@ class Figures:
             rounds = [[value for one in rounds for value in one]] if rounds else []
         return median(percentile(one, share) for one in rounds) * 1000 if rounds else None
 
+    def late_ms(self, what: str, share: float) -> float | None:
+        """By how much a try came later than it was due, in milliseconds."""
+        found = self._found.lateness.get(what)
+        return percentile(found, share) if found else None
+
     def pss(self, system: str) -> float | None:
         """Bytes of the whole stack, shared pages counted once."""
         memory = self._found.memory.get(system)

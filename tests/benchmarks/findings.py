@@ -43,13 +43,17 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 class Findings:
-    """By system and workload; `failures` holds what a system could not do."""
+    """By system and workload; `failures` holds what a system could not do.
+
+    `lateness`: by how many milliseconds our second tries came later than they were due, by what happened.
+    """
 
     def __init__(self) -> None:
         self.samples: dict[tuple[str, str], list[Samples]] = defaultdict(list)
         self.idle: dict[str, Idle] = {}
         self.memory: dict[str, Memory] = {}
         self.backlog: Backlog | None = None
+        self.lateness: dict[str, list[float]] = {}
         self.failures: dict[str, str] = {}
 
     def seconds(self, system: str, workload: str) -> list[float]:
@@ -68,6 +72,7 @@ class Findings:
                 "idle": self.idle,
                 "memory": self.memory,
                 "backlog": self.backlog,
+                "lateness": self.lateness,
                 "failures": self.failures,
             }
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from flowengine.plugin import Context, handler
+from flowengine.plugin import Context, HandlerError, handler
 from tests.benchmarks.drivers import marks
 
 
@@ -46,6 +46,13 @@ def make_payload(config: Make, context: Context) -> str:
 def echo_payload(config: Payload, context: Context) -> str:
     """Returns the text that it was given."""
     return config.text
+
+
+@handler("fails_once")
+def fails_once(config: Nothing, context: Context) -> None:
+    """Fails in its first try."""
+    if context.attempt == 1:
+        raise HandlerError("boom", "the first try fails")
 
 
 @handler("mark")

@@ -14,10 +14,13 @@ from tests.benchmarks.environments import NotInstallableError
 from tests.benchmarks.findings import Backlog, Findings, Idle, Memory
 from tests.benchmarks.sizes import SETTLE_S, WARM_EXECUTIONS, WARM_NODES, Sizes
 from tests.benchmarks.stack import Stack, WorkloadFailedError
-from tests.benchmarks.systems import System
+from tests.benchmarks.systems import System, with_two_orchestrators
 
 OURS = "flowengine"
 MEMORY_AFTER_S = 1.0
+KILLED_AFTER_S = 0.8
+RUNNING = "two orchestrators"
+KILLED = "one of two orchestrators killed"
 SOON_OVER = frozenset({"chain", "wide_100"})
 Say = Callable[[str], None]
 
@@ -65,6 +68,8 @@ class Run:
         ours = [system for system in self._systems if system.name == OURS]
         if ours and self._wanted("backlog"):
             self._backlog(ours[0])
+        if ours and self._wanted("lateness"):
+            self._lateness(ours[0])
 
     def _wanted(self, label: str) -> bool:
         return not self._only or label in self._only
@@ -181,6 +186,24 @@ class Run:
             )
         except WorkloadFailedError as error:
             self._failed(system, "backlog", error)
+        finally:
+            stack.close()
+
+    def _lateness(self, system: System) -> None:
+        """Nodes that fail once, with two orchestrators, of which one is then killed during the pauses."""
+        count = self._sizes.tries
+        self._say(f"{count} nodes that fail once, and are due again after a second")
+        stack = Stack(with_two_orchestrators(system))
+        try:
+            stack.start()
+            self._warm(stack)
+            self.findings.lateness[RUNNING] = stack.ask("tries_again", count=count)["late_ms"]
+            stack.send("tries_again", count=count)
+            time.sleep(KILLED_AFTER_S)
+            stack.kill_first_service()
+            self.findings.lateness[KILLED] = stack.answer()["late_ms"]
+        except WorkloadFailedError as error:
+            self._failed(system, "lateness", error)
         finally:
             stack.close()
 

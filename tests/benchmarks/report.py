@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tests.benchmarks.figures import Figures, Row
 from tests.benchmarks.findings import Backlog, Findings
+from tests.benchmarks.phases import KILLED, OURS, RUNNING
 from tests.benchmarks.systems import System
 
 MIB = 1024 * 1024
@@ -55,6 +56,11 @@ def measured(systems: Sequence[System], figures: Figures, found: Findings) -> st
     add("chain of 1000: ms a hop", "{:.2f}", [figures.ms_a_hop(name, "deep_1000") for name in names])
     rate("1 to 98 to 1: nodes/s", "wide_100")
     rate("1 to 998 to 1: nodes/s", "wide_1000")
+    for what in (RUNNING, KILLED):
+        for word, share in (("median", 0.5), ("p95", 0.95)):
+            late = figures.late_ms(what, share)
+            values = [late if name == OURS else None for name in names]
+            add(f"a try after 1 s, {what}: late by, {word}, ms", "{:.0f}", values)
     idle = [found.idle.get(name) for name in names]
     add("idle: % of one core", "{:.2f}", [None if i is None else i.services_percent for i in idle])
     add("idle: its server, % of one core", "{:.2f}", [None if i is None else i.server_percent for i in idle])

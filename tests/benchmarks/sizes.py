@@ -25,6 +25,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     single_idle_s: float = 5.0
     idle_s: float
     backlog: int
+    tries: int = 200
 
 
 QUICK = Sizes(rounds=3, repeats=3, single_samples=5, idle_s=10.0, backlog=500)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -105,6 +107,12 @@ class Stack:
     def pids(self) -> list[int]:
         """All processes of its services, supervisors included; neither server nor driver."""
         return [pid for process in self._services for pid in processes.tree(process.pid)]
+
+    def kill_first_service(self) -> None:
+        """End the first of its services, supervisor included, as a machine that is lost would."""
+        for pid in processes.tree(self._services[0].pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def usage(self) -> Usage:
         """What the services take."""

@@ -75,6 +75,16 @@ def flowengine() -> System:
     )
 
 
+def with_two_orchestrators(system: System) -> System:
+    """Ours with a second orchestrator, which comes first in the list of services."""
+
+    def services(python: Path, port: int) -> list[list[str]]:
+        once = system.services(python, port)
+        return [once[0], *once]
+
+    return msgspec.structs.replace(system, services=services)
+
+
 def dramatiq() -> System:
     """Raw Dramatiq on its own RedisBroker."""
 

@@ -13,11 +13,13 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.bootstrap import build_executions
+from flowengine.execution.events import DECIDED, decode_events
 from flowengine.handlers.loading import load_registry
 from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.workflow.plan import Plan, PlanNode, Task
+from flowengine.workflow.policy import Policy, Retry
 from tests.benchmarks.drivers import marks
 from tests.benchmarks.drivers.lines import Samples, redis_url, serve
 
@@ -26,6 +28,7 @@ POLL_ALONE_S = 0.0001
 DRAIN_POLL_S = 0.01
 DRAIN_WITHIN_S = 280.0
 DIAMOND_NODES = 5
+PAUSE_MS = 1000
 NAMES = keys.of()
 
 _settings = Settings(redis_url=redis_url())
@@ -109,6 +112,36 @@ def drain(count: int) -> Samples:
     if done < count:
         raise TimeoutError(f"{left} executions still run, {done} of {count} are completed")
     return {"seconds": [took], "nodes": [waiting * DIAMOND_NODES]}
+
+
+def tries_again(count: int) -> Samples:
+    """Executions of one node that fails once: by how much its second try was sent later than it was due.
+
+    Raises RuntimeError if one was sent too early.
+    """
+    retry = Retry(max_attempts=2, delay_ms=PAUSE_MS)
+    plan = Plan("tries_again", (_node(0, "fails_once", {}, ()),), {0: Policy(retry=retry)})
+    triggered = []
+    for _ in range(count):
+        triggered.append(_executions.create(plan, correlation_id="bench").execution_id)
+        _executions.trigger(triggered[-1], correlation_id="bench")
+    _ends(triggered, time.perf_counter())
+    late = [_late_ms(execution) for execution in triggered]
+    if min(late) < 0:
+        raise RuntimeError(f"a try was sent {-min(late)} ms before it was due")
+    return {"late_ms": late}
+
+
+def _late_ms(execution: str) -> float:
+    """By how much the second try was sent later than it was due."""
+    at: dict[tuple[str, int], int] = {}
+    for _, fields in marks.client().xrange(NAMES.events(execution)) or ():
+        assert isinstance(fields, dict)
+        encoded = fields.get(DECIDED.encode(), b"[]")
+        assert isinstance(encoded, bytes)
+        for event in decode_events(encoded):
+            at[event.kind, event.attempt] = event.at
+    return float(at["node_queued", 2] - at["node_waiting", 1] - PAUSE_MS)
 
 
 def _used() -> int:
@@ -208,6 +241,7 @@ def _workloads() -> dict[str, Callable[..., Samples]]:
         "payload": payload,
         "store": store,
         "drain": drain,
+        "tries_again": tries_again,
     }
 
 

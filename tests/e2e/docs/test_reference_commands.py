@@ -60,14 +60,14 @@ def test_folder_of_workflows_is_valid(shell: Shell) -> None:
 
 
 def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> None:
-    """As it is written into a file: it accepts the page's document, and refuses a wrong config."""
+    """As it is written into a file: it accepts the page's documents, and refuses a wrong config."""
     done = shell("flowengine schema > .flowengine.schema.json", FLOWENGINE_HANDLERS="my_handlers")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     (comment,) = re.findall(r"`# yaml-language-server: \$schema=([^`]+)`", TOPICS["document"].text)
     schema = json.loads((clone / comment).read_text())
-    (document,) = [yaml.safe_load(block) for block in TOPICS["document"].blocks("yaml")]
+    document, *others = [yaml.safe_load(block) for block in TOPICS["document"].blocks("yaml")]
     validator = jsonschema.Draft202012Validator(schema)
-    assert list(validator.iter_errors(document)) == []
+    assert [error for shown in (document, *others) for error in validator.iter_errors(shown)] == []
     document["nodes"] = [{"id": "hello", "handler": "greet", "config": {"name": "Ada"}}]
     assert list(validator.iter_errors(document)) == []
     document["nodes"][0]["config"] = {"nam": "Ada"}
