@@ -1,7 +1,8 @@
 """Servers as other versions of the engine left them: fixtures of stored formats.
 
 Each holds a failed and a completed execution, one whose first node waits for a worker, one that was
-triggered and not started, and one that was never triggered. How one is made: `dump`.
+triggered and not started, and one that was never triggered. From format 3 on, their plan is that of
+`branches`, and another one waits for its first node's second try. How one is made: `dump`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,33 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
+
+from flowengine.workflow.plan import Plan
+from tests.support.checks.reference_model import Says
+from tests.support.rigs.harness import plan_of
 
 FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
+
+
+SAYS: Final = {
+    "a": Says(tries=2),
+    "b": Says(when=False),
+    "c": Says(tolerates=True),
+    "d": Says("none_failed_min_one_success"),
+    "early": Says("one_success"),
+}
+
+
+def branches() -> Plan:
+    """A plan that uses what format 3 has: rules, conditions, retries, tolerated failures, schemas."""
+    graph = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c"), "early": ("a", "c")}
+    plan = plan_of(graph, says=SAYS)
+    first = plan.policies[0]
+    assert first.retry is not None
+    asking = replace(first.retry, when="{{ error.code == 'boom' and attempt < 3 }}")
+    policies = {**plan.policies, 0: replace(first, retry=asking, output_schema='{"type":"integer"}')}
+    return replace(plan, policies=policies)
 
 
 class StoredFormat(msgspec.Struct, frozen=True):

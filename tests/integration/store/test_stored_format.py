@@ -39,7 +39,7 @@ def lifetimes(client: redis.Redis) -> dict[bytes | str, int]:
     return {key: client.pttl(key) for key in client.keys("*")}
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_fixture_is_what_dump_says_of_it(redis_client: redis.Redis, version: int) -> None:
     """What cannot be told from a dump cannot be told from a fixture either."""
     found = stored_formats.load(redis_client, version)
@@ -185,6 +185,58 @@ def test_what_an_earlier_process_of_format_2_stored_is_understood(valkey: Valkey
             harness.drain()
             for name in ("failed", "running", "triggered", "pending"):
                 assert harness.results(ids[name]) == expected_values(diamond())
+            for execution in ids.values():  # the fixture holds no lifetimes
+                for key in client.keys(f"fe:x:{execution}:*"):
+                    control = key.endswith(b":control")
+                    client.expire(key, 3600 if control else 3660, nx=True)
+            check_everything(client)
+        finally:
+            harness.close()
+
+
+BEFORE = {
+    "failed": (
+        "failed",
+        {"a": "completed", "b": "skipped", "c": "completed", "d": "failed", "early": "completed"},
+    ),
+    "completed": (
+        "completed",
+        {"a": "completed", "b": "skipped", "c": "failed", "d": "completed", "early": "completed"},
+    ),
+    "waiting": (
+        "running",
+        {"a": "waiting", "b": "pending", "c": "pending", "d": "pending", "early": "pending"},
+    ),
+    "running": ("running", dict.fromkeys(("b", "c", "d", "early"), "pending") | {"a": "queued"}),
+    "triggered": ("running", dict.fromkeys(("a", "b", "c", "d", "early"), "pending")),
+    "pending": ("pending", dict.fromkeys(("a", "b", "c", "d", "early"), "pending")),
+}
+
+
+@pytest.mark.proves("same-format")
+def test_what_an_earlier_process_of_format_3_stored_is_understood(valkey: Valkey) -> None:
+    """The same of conditions, retries and tolerated failures: what waits is tried again."""
+    with valkey.connect() as client:
+        ids = stored_formats.load(client, 3).executions
+        client.xgroup_destroy("fe:q:orchestrator", "fe")
+        client.xgroup_destroy("fe:q:worker", "fe")
+        harness = Harness(valkey.url)
+        try:
+            views = {name: harness.api.executions.status(id) for name, id in ids.items()}
+            assert {
+                name: (view.status, harness.statuses(ids[name])) for name, view in views.items()
+            } == BEFORE
+            assert harness.results(ids["completed"]) == {"a": 1, "d": 1, "early": 2}
+            tolerated = {node.id: node for node in views["completed"].nodes}["c"]
+            assert tolerated.tolerated
+            harness.drain()
+            for name in ("failed", "pending"):
+                harness.trigger(ids[name])
+            harness.drain()
+            for name in ("failed", "waiting", "running", "triggered", "pending"):
+                assert harness.results(ids[name]) == {"a": 1, "c": 2, "d": 3, "early": 2}
+                assert harness.api.executions.status(ids[name]).status == "completed"
+            assert harness.api.executions.status(ids["waiting"]).nodes[0].attempt == 2
             for execution in ids.values():  # the fixture holds no lifetimes
                 for key in client.keys(f"fe:x:{execution}:*"):
                     control = key.endswith(b":control")
