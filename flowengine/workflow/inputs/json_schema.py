@@ -15,7 +15,7 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, decode, pointer_to
 from flowengine.nearest_name import nearest_name
-from flowengine.workflow.inputs.subschemas import MAX_WORK, Schema, parts, resolved, work_of
+from flowengine.workflow.inputs.subschemas import MAX_WORK, Schema, breadth_of, parts, resolved, work_of
 from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ MAX_MISFITS: Final = 50
 _PATTERN_BYTES: Final = 16 * 1024
 _CACHED_BYTES: Final = 16 * 1024
 _COPIED_BYTES: Final = 16 * 1024 * 1024
+_SMALL_BYTES: Final = 16 * 1024
+_UNCOUNTED: Final = 64_000_000
+"""So many pairs of a schema's parts and bytes of a value need not be counted: they take a second at most."""
+
 _MASK: Final = "the value"
 _TOO_MUCH: Final = "it takes too much work to check this value: give a smaller one, or a simpler schema"
 
@@ -69,18 +73,41 @@ def misfits(schema: bytes, value: JsonValue, size: int) -> tuple[Misfit, ...]:
     Messages quote no part of the value, but names of fields.
     """
     decoded = _schema(schema)
-    work = work_of(decoded, value)
+    breadth = _breadth(schema)
+    most = None if breadth is None else breadth * size
+    is_counted = most is None or most > _UNCOUNTED or size <= _SMALL_BYTES
+    work = work_of(decoded, value) if is_counted else 0
     if work > MAX_WORK:
         return (Misfit("", _TOO_MUCH),)
     validator = _kept(schema) if len(schema) <= _CACHED_BYTES else _validator(decoded)
     if validator.is_valid(value):
         return ()
-    if work * max(size, 1) > _COPIED_BYTES:
+    if is_counted and work * max(size, 1) <= _COPIED_BYTES:
+        found = list(validator.iter_errors(value))
+    elif most is not None and most <= _COPIED_BYTES:
+        found = list(_first_error(validator, value))
+    else:
         return (Misfit("", "it does not fit its schema, and is too large to say where"),)
-    found = list(validator.iter_errors(value))
     return tuple(
         Misfit(_pointer(error.instance_path), _worded(error.message)) for error in found[:MAX_MISFITS]
     )
+
+
+@lru_cache(64)
+def _breadth(schema: bytes) -> int | None:
+    return breadth_of(_schema(schema))
+
+
+def _first_error(
+    validator: jsonschema_rs.Draft202012Validator, value: JsonValue
+) -> Iterator[jsonschema_rs.ValidationError]:
+    """The first misfit alone, which copies the value once."""
+    import jsonschema_rs
+
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        yield error
 
 
 def kinds_of(schema: Schema, root: Schema) -> frozenset[str] | None:

@@ -13,7 +13,7 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 
 Schema: TypeAlias = "bool | dict[str, JsonValue]"
 
-MAX_WORK: Final = 1_000_000
+MAX_WORK: Final = 300_000
 """So many pairs of a schema and a value may be looked at for the inputs of one execution."""
 
 CHARS_A_STEP: Final = 16
@@ -41,6 +41,13 @@ _APPLYING: Final = frozenset(
 _WALKED: Final = 10
 """What a schema counts that applies others: to count them takes longer than to check the value."""
 
+PATTERN_BREADTH: Final = 50
+"""What a regular expression counts for each character that it looks at."""
+
+_DEEPEST: Final = 200
+_LOOKS_AGAIN: Final = frozenset(("unevaluatedProperties", "unevaluatedItems"))
+_LISTED: Final = ("enum", "required", "properties", "dependentRequired")
+_NAMED: Final = ("$defs", "definitions")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 
 
@@ -99,6 +106,44 @@ def work_of(schema: Schema, value: JsonValue, most: int = MAX_WORK) -> int:
             if done + len(pending) > most:
                 return most + 1
     return done
+
+
+def breadth_of(schema: Schema) -> int | None:
+    """How much work each byte of a value makes at most; None where only `work_of` can tell.
+
+    A schema that does not lead to itself looks at each part of a value at most once with each of its own
+    parts, counted as often as they are referred to. To count work exactly takes a hundred times as long as
+    the check.
+    """
+    return _breadth(schema, schema, {}, 0)
+
+
+def _breadth(part: JsonValue, root: Schema, known: dict[int, int | None], depth: int) -> int | None:
+    if not isinstance(part, dict):
+        return 1
+    if id(part) in known:
+        return known[id(part)]
+    if depth > _DEEPEST or not _LOOKS_AGAIN.isdisjoint(part):
+        return None
+    known[id(part)] = None  # what leads back here has no bound
+    inner = [item for word in part if word not in _NAMED for _, item in _members(word, part[word])]
+    if isinstance(reference := part.get("$ref"), str):
+        inner.append(resolved(root, reference))
+    total = _own_breadth(part)
+    for item in inner:
+        breadth = _breadth(item, root, known, depth + 1)
+        if breadth is None:
+            return None
+        total += breadth
+    known[id(part)] = total
+    return total
+
+
+def _own_breadth(part: dict[str, JsonValue]) -> int:
+    listed = sum(len(held) for word in _LISTED if isinstance(held := part.get(word), list | dict))
+    named = part.get("patternProperties")
+    patterns = len(named) if isinstance(named, dict) else 0
+    return 1 + listed + PATTERN_BREADTH * (patterns + ("pattern" in part or "format" in part))
 
 
 def _steps(schema: dict[str, JsonValue], value: JsonValue) -> int:

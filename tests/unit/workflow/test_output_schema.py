@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from flowengine.jsonvalue import JsonValue
+from flowengine.workflow.inputs.json_schema import Misfit, misfits
 from flowengine.workflow.output_schema import MAX_SCHEMA_BYTES, MAX_SCHEMAS_BYTES, absent_field, kinds_at
 from tests.hostile.measured import bounded
 from tests.support.documents import JsonObject, accepted, checked, codes, node, only, reading, workflow
@@ -180,3 +181,53 @@ def test_a_hostile_schema_is_checked_within_bounds(schema: JsonObject) -> None:
     size = len(msgspec.json.encode(schema))
     nodes = [node(f"n{n}", output_schema=schema) for n in range(min(1000, MAX_SCHEMAS_BYTES // size))]
     bounded(lambda: checked(workflow(*nodes)))
+
+
+# -- values
+
+
+def found(schema: JsonObject, value: JsonValue) -> tuple[Misfit, ...]:
+    """What is wrong with a value, found within bounds."""
+    size = len(msgspec.json.encode(value))
+    return bounded(lambda: misfits(msgspec.json.encode(schema), value, size))
+
+
+RECORDS: JsonObject = {
+    "items": {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}}
+}
+
+
+def test_a_large_value_is_checked_by_a_simple_schema() -> None:
+    """A MiB of tiny objects: to count the work first would take a hundred times as long."""
+    records: list[JsonValue] = [{"id": number % 10} for number in range(110_000)]
+    assert found(RECORDS, records) == ()
+    assert [misfit.pointer for misfit in found(RECORDS, [*records, {"id": "x"}])] == ["/110000/id"]
+    named: JsonObject = {"$defs": {"r": RECORDS["items"]}, "items": {"$ref": "#/$defs/r"}}
+    assert found(named, records) == ()
+
+
+def test_a_small_value_is_told_all_that_is_wrong() -> None:
+    """Each place, in order."""
+    wrong: list[JsonValue] = [{"id": "x"}, {"id": 1}, {}]
+    assert [misfit.pointer for misfit in found(RECORDS, wrong)] == ["/0/id", "/2"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"allOf": [{"items": {"minimum": number}} for number in range(2000)]}, [0] * 200_000),
+        ({"allOf": [{"required": [f"k{number}"]} for number in range(2000)]}, {"a": ["x" * 10] * 70_000}),
+        ({"items": {"enum": [str(number) for number in range(6000)]}}, ["x"] * 200_000),
+        ({"items": {"pattern": "(a|b)*c"}}, ["a" * 100_000] * 10),
+        ({"uniqueItems": True}, [[number] for number in range(100_000)]),
+        ({"oneOf": [RECORDS] * 100}, [{"id": 1}] * 100_000),
+        (
+            {"$defs": {"t": {"items": {"anyOf": [{"$ref": "#/$defs/t"}] * 9}}}, "$ref": "#/$defs/t"},
+            [[[[[[1]]]]]] * 9,
+        ),
+    ],
+    ids=["many", "copies", "enum", "pattern", "unique", "branches", "recursion"],
+)
+def test_no_schema_and_value_take_long_together(schema: JsonObject, value: JsonValue) -> None:
+    """What would is told to be too much."""
+    found(schema, value)
