@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from flowengine.execution.views import (
@@ -11,6 +12,7 @@ from flowengine.execution.views import (
     ResultsView,
     TriggeredView,
 )
+from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan
 
 
@@ -21,11 +23,21 @@ class Executions(Protocol):
     ExecutionNotFoundError when there is no such execution.
     """
 
-    def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
-        """Store a new pending execution. Raises TooManyExecutionsError, StoreFullError."""
+    def create(
+        self, plan: Plan, *, correlation_id: str, inputs: Mapping[str, JsonValue] | None = None
+    ) -> CreatedView:
+        """Store a new pending execution, with the inputs that are known already.
 
-    def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
-        """Start it, or retry what failed. Raises WrongStateError, TooManyExecutionsError, StoreFullError."""
+        Raises InputsInvalidError, TooManyExecutionsError, StoreFullError.
+        """
+
+    def trigger(
+        self, execution_id: str, *, correlation_id: str, inputs: Mapping[str, JsonValue] | None = None
+    ) -> TriggeredView:
+        """Start it, or retry what failed. `inputs` are the first trigger's.
+
+        Raises InputsInvalidError, WrongStateError, TooManyExecutionsError, StoreFullError.
+        """
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

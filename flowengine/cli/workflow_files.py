@@ -81,7 +81,7 @@ def check_file(path: Path, body: bytes, registry: Registry, limits: Limits) -> C
     from flowengine.cli.tool_settings import has_secret
     from flowengine.workflow import check
 
-    form: Form = "json" if _is_json(path, body) else "yaml"
+    form: Form = "json" if is_json(path, body) else "yaml"
     return check(body, form, registry, limits, has_secret=has_secret)
 
 
@@ -92,8 +92,10 @@ def problem_line(path: Path, problem: Problem) -> str:
     return plain_text(f"{place}: {problem.code}: {problem.message}")
 
 
-def _is_json(path: Path, body: bytes) -> bool:
-    """By the name; standard input has none, and no workflow in YAML needs to start with a brace."""
+def is_json(path: Path, body: bytes) -> bool:
+    """Whether the file is JSON, and not YAML.
+
+    By the name; standard input has none, and no workflow in YAML needs to start with a brace."""
     if path == STDIN:
         return body.lstrip()[:1] == b"{"
     return path.suffix.lower() == ".json"

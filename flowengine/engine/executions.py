@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine import queries
 from flowengine.engine.commands.create import create
@@ -18,7 +18,11 @@ from flowengine.execution.views import (
     ResultsView,
     TriggeredView,
 )
+from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan
+
+Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
+"""What a caller gives an execution, by name."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
@@ -34,13 +38,13 @@ class StoredExecutions:
         self._store = store
         self._health = health
 
-    def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
+    def create(self, plan: Plan, *, correlation_id: str, inputs: Inputs = None) -> CreatedView:
         """Store a new pending execution, which expires by itself if it is never triggered."""
-        return create(self._store, plan, correlation_id=correlation_id)
+        return create(self._store, plan, correlation_id=correlation_id, inputs=inputs)
 
-    def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
+    def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
         """Start a pending execution, or run again what failed in a failed one."""
-        return trigger(self._store, _checked(execution_id))
+        return trigger(self._store, _checked(execution_id), inputs)
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -107,12 +107,25 @@ class AdvancingStore(DecisionStore, Protocol):
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, and its
+    own record. None where it was not read, or is not there."""
+
+    inputs: bytes | None = None
+    secret: tuple[str, ...] = ()
+    execution: ExecutionRecord | None = None
+
+
+NOTHING_GIVEN: Final = Given()
+
+
 class Start(msgspec.Struct, frozen=True):
     """What a worker learns when it begins: whether the dispatch is still wanted, and its inputs.
 
     `inputs`: upstream node -> its output as JSON. `storable_bytes`: bytes of results that the execution may
     still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
-    milliseconds since the epoch. `noted`: whether the start is written down.
+    milliseconds since the epoch. `noted`: whether the start is written down. `given`: what the execution is
+    given, as far as the node's templates read it.
     """
 
     wanted: bool
@@ -122,6 +135,7 @@ class Start(msgspec.Struct, frozen=True):
     oversized: int = 0
     noted: bool = True
     fates: Mapping[str, NodeRecord] = {}
+    given: Given = NOTHING_GIVEN
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -147,14 +161,19 @@ class RunningStore(Protocol):
 
 
 class Admitting(Protocol):
-    """A unit over one whole execution that has asked, in the same round trip, whether work may come in."""
+    """A unit over one whole execution that has asked, in the same round trip, whether work may come in.
+
+    `inputs`: what it was given so far, as JSON.
+    """
 
     @property
     def record(self) -> ExecutionRecord | None: ...
     @property
+    def inputs(self) -> bytes | None: ...
+    @property
     def now(self) -> int: ...
-    def admit(self) -> None:
-        """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
+    def admit(self, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if none may start that stores so much more."""
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
     def abandon(self) -> None: ...
@@ -192,7 +211,9 @@ class QueryStore(Protocol):
 
     def plan(self, execution: str) -> Plan | None: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
-    def node_states(self, execution: str, nodes: Sequence[str]) -> list[NodeState]: ...
+    def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
+        """The nodes, and the inputs of the execution."""
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
 
 
@@ -208,3 +229,5 @@ class Redactor(Protocol):
     def lookup(self, name: str) -> str: ...
     def redact(self, text: str) -> str: ...
     def redact_json(self, data: bytes) -> bytes: ...
+    def hiding(self, values: Sequence[str]) -> AbstractContextManager[None]:
+        """While the block runs, these texts are secrets too."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from flowengine.engine.ports import NodeState, QueryStore
@@ -18,13 +20,16 @@ from flowengine.execution.views import (
     moment_or_none,
 )
 from flowengine.execution.work import handler_of
+from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
+
+_HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 
 def status(store: QueryStore, execution: str) -> ExecutionView:
     """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
     record, plan = _known(store, execution)
-    states = store.node_states(execution, [node.id for node in plan.nodes])
+    states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
     nodes = tuple(_node_view(plan, node, state) for node, state in zip(plan.nodes, states, strict=True))
     return ExecutionView(
         execution_id=execution,
@@ -37,6 +42,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         correlation_id=record.correlation_id,
         counts=counts_of(node.status for node in nodes),
         nodes=nodes,
+        inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),
     )
 
 
@@ -52,6 +58,13 @@ def results(store: QueryStore, execution: str) -> ResultsView:
         elif ended.status == "failed" and ended.error is not None:
             errors[node.id] = ended.error
     return ResultsView(execution_id=execution, status=record.status, results=outputs, errors=errors)
+
+
+def _shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:
+    """The inputs as JSON, secret ones hidden."""
+    secret = secret_names(plan.inputs)
+    found = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
+    return {name: _HIDDEN if name in secret else value for name, value in found.items()}
 
 
 def _known(store: QueryStore, execution: str) -> tuple[ExecutionRecord, Plan]:

@@ -16,10 +16,17 @@ from flowengine.execution.records import Attempt, NodeRecord
 from flowengine.execution.status import ExecutionStatus
 
 
+class StoredInputs(msgspec.Struct, frozen=True):
+    """What an execution is given, as JSON, and the names of what is secret there."""
+
+    values: bytes
+    secret: tuple[str, ...] = ()
+
+
 class Create(msgspec.Struct, frozen=True):
     """Store a new pending execution, which expires by itself if it is never triggered.
 
-    `plan` is the encoded plan; `total` counts its nodes.
+    `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far.
     """
 
     name: str
@@ -27,13 +34,14 @@ class Create(msgspec.Struct, frozen=True):
     total: int
     correlation_id: str
     at: int
+    inputs: StoredInputs | None = None
 
 
 class Begin(msgspec.Struct, frozen=True):
     """A run begins: write it into the execution's own record, and set its numbers and counters anew.
 
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
-    `events_anew` drops the events of all runs before.
+    `events_anew` drops the events of all runs before. `inputs`: what the execution is given; None: as before.
     """
 
     was: ExecutionStatus
@@ -45,6 +53,7 @@ class Begin(msgspec.Struct, frozen=True):
     counters: Mapping[str, int]
     touched: tuple[str, ...] = ()
     events_anew: bool = False
+    inputs: StoredInputs | None = None
 
 
 class Write(msgspec.Struct, frozen=True):

@@ -31,6 +31,11 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
     primary: str | None = None
 
 
+INPUTS: Final = "inputs"
+EXECUTION: Final = "execution"
+"""What an execution is given, as `given` of a task names it: the words that templates have for it."""
+
+
 class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The task of running one node.
 
@@ -39,8 +44,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `tries_once`: the engine tries again if it fails, so that the handler must not. `answered` is the number
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
-    is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value,
-    as JSON.
+    is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
+    `given`: what its templates read of what the execution is given.
     """
 
     execution: str
@@ -61,6 +66,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     moment: int = 0
     retry_when: str | None = None
     output_schema: str | None = None
+    given: tuple[str, ...] = ()
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,7 +136,9 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
-        case RunNode(when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None):
+        case RunNode(
+            when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None, given=()
+        ):
             return CORE_FORMAT
         case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None)):
             return CORE_FORMAT

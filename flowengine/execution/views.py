@@ -106,7 +106,8 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution and all of its nodes, in the document's order."""
+    """An execution and all of its nodes, in the document's order. `inputs`: what it was given, if anything;
+    secret ones are `***`."""
 
     execution_id: str
     name: str
@@ -118,6 +119,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     counts: CountsView
     nodes: tuple[NodeView, ...]
+    inputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResultsView(msgspec.Struct, frozen=True, kw_only=True):

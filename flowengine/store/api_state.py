@@ -93,11 +93,12 @@ class RedisApiState:
         self.ensure_fit()
         names = self._state.keys
         asked = self._admission.ask(starting=True)
-        reads = [("TIME",), self._state.execution_read(execution), *asked.commands]
+        inputs = ("HGET", names.inputs(execution), keys.VALUES)
+        reads = [("TIME",), self._state.execution_read(execution), inputs, *asked.commands]
         replies = self._state.sessions.retrying_watch([names.control(execution)], reads)
         now = self._state.clock.seen(replies[0])
         record = parse_execution(replies[1])
-        return AdmittingUnit(self._state, self._admission, record, now, (asked, replies[2:]))
+        return AdmittingUnit(self._state, self._admission, record, replies[2], now, (asked, replies[3:]))
 
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
@@ -105,11 +106,12 @@ class RedisApiState:
 
     # -- queries
 
-    def node_states(self, execution: str, nodes: Sequence[str]) -> list[NodeState]:
-        """The records of nodes, and when those in flight began."""
+    def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
+        """The records of nodes, and when those in flight began; and the execution's inputs."""
         names = self._state.keys
-        started, *states = self._state.sessions.retrying_read(
+        inputs, started, *states = self._state.sessions.retrying_read(
             [
+                ("HGET", names.inputs(execution), keys.VALUES),
                 ("HGETALL", names.started(execution)),
                 *(("HGET", names.node(execution, node), keys.STATE) for node in nodes),
             ]
@@ -119,7 +121,7 @@ class RedisApiState:
         for node, state in zip(nodes, states, strict=True):
             record = decode_record(state)
             found.append(NodeState(record, begun.get(keys.start_field(node, record.dispatch))))
-        return found
+        return found, inputs
 
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
@@ -138,10 +140,12 @@ class AdmittingUnit:
         state: RedisState,
         admission: Admission,
         record: ExecutionRecord | None,
+        inputs: bytes | None,
         now: int,
         answers: tuple[Asked, Sequence[Any]],
     ) -> None:
         self.record = record
+        self.inputs = inputs
         self.now = now
         self._state = state
         self._admission = admission
@@ -149,9 +153,10 @@ class AdmittingUnit:
         self._session: Session = state.sessions.here()
         self._epoch = self._session.epoch
 
-    def admit(self) -> None:
-        """Raises TooManyExecutionsError or StoreFullError if no execution may start now."""
-        self._admission.decide(*self._answers)
+    def admit(self, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if no execution may start now that stores so many
+        bytes more."""
+        self._admission.decide(*self._answers, size=size)
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""

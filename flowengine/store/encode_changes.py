@@ -22,6 +22,7 @@ from flowengine.execution.changes import (
     Send,
     SetCounter,
     SetCounts,
+    StoredInputs,
     Tally,
     Write,
 )
@@ -204,6 +205,13 @@ class ChangeEncoder:
             ("EXPIREAT", control, gone),
             ("ZADD", self._keys.index("pending"), change.at, execution),
         ]
+        if change.inputs is not None:
+            self._give(execution, change.inputs)
+            self.commands.append(("EXPIREAT", self._keys.inputs(execution), gone + CONTROL_LEAD_S))
+
+    def _give(self, execution: str, inputs: StoredInputs) -> None:
+        key = self._keys.inputs(execution)
+        self.commands.append(("HSET", key, keys.VALUES, inputs.values, keys.SECRET, _encode(inputs.secret)))
 
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
@@ -224,6 +232,8 @@ class ChangeEncoder:
             ("ZADD", self._keys.index(change.status), change.at, execution),
             ("DEL", *stale),
         ]
+        if change.inputs is not None:
+            self._give(execution, change.inputs)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
 

@@ -10,6 +10,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
+| fe:x:ID:inputs | hash | `values`: the execution's inputs as JSON; `secret`: the names of the secret ones |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:index:STATUS | zset | execution ids by time of creation, of start, or of the end |
@@ -51,6 +52,8 @@ from flowengine.queues import (
 
 STATE: Final = "state"
 RESULT: Final = "result"
+VALUES: Final = "values"
+SECRET: Final = "secret"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
@@ -99,13 +102,17 @@ class Keys:
         """Hash: what workers have begun."""
         return f"{self._executions}{execution}:started"
 
+    def inputs(self, execution: str) -> str:
+        """Hash: what the execution was given."""
+        return f"{self._executions}{execution}:inputs"
+
     def events(self, execution: str) -> str:
         """Stream: what happened."""
         return f"{self._executions}{execution}:events"
 
     def own(self, execution: str) -> list[str]:
         """The keys of an execution, without its control and its nodes: they expire and persist together."""
-        names = (self.counts, self.plan, self.deps, self.started, self.events)
+        names = (self.counts, self.plan, self.deps, self.started, self.events, self.inputs)
         return [name(execution) for name in names]
 
     def index(self, status: ExecutionStatus) -> str:

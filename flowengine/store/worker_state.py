@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flowengine.engine.ports import Acknowledge, Begun, Start
+import msgspec
+
+from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.messages import EXECUTION, INPUTS, Callback, RunNode
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
-from flowengine.store.codec import decode_record, format_begun
+from flowengine.store.codec import decode_record, format_begun, parse_execution
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.state import RedisState
 
@@ -117,6 +119,15 @@ class RedisWorkerState:
         """The commands that read what became of the nodes that it sees."""
         return [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
 
+    def given_reads(self, task: RunNode) -> list[Command]:
+        """The commands that read what its execution is given."""
+        commands: list[Command] = []
+        if INPUTS in task.given:
+            commands.append(("HMGET", self._keys.inputs(task.execution), keys.VALUES, keys.SECRET))
+        if EXECUTION in task.given:
+            commands.append(self._state.execution_read(task.execution))
+        return commands
+
     @property
     def max_read_bytes(self) -> int:
         """How much one node may read."""
@@ -143,11 +154,18 @@ class _Asked:
         noted = state.note_commands(task, begun)
         self._ignored = len(noted)
         reads = state.result_reads(task, "HSTRLEN" if self._many else "HGET")
-        self.commands = [*noted, *state.state_reads(task), *state.fate_reads(task), *reads]
+        self.commands = [
+            *noted,
+            *state.state_reads(task),
+            *state.given_reads(task),
+            *state.fate_reads(task),
+            *reads,
+        ]
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
         state, used, *rest = replies[self._ignored :]
+        given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
         sees = self._task.sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
@@ -155,11 +173,21 @@ class _Asked:
         storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
         if size > self._state.max_read_bytes:
-            return Start(wanted, {}, storable_bytes, self._now, oversized=size)
+            return Start(wanted, {}, storable_bytes, self._now, oversized=size, given=given)
         if self._many and wanted:
             values = self._state.read_results(self._task)
         inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
-        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now, fates=fates)
+        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now, fates=fates, given=given)
+
+
+def _given(task: RunNode, replies: list[Any]) -> Given:
+    """What the replies to `given_reads` say."""
+    values, secret = replies.pop(0) if INPUTS in task.given else (None, None)
+    return Given(
+        inputs=values,
+        secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
+        execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
+    )
 
 
 def _field(task: RunNode) -> str:

@@ -6,7 +6,7 @@ workflow, cost one look-up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 import jinja2
@@ -22,6 +22,8 @@ from flowengine.template.grammar import STATEMENTS_FORBIDDEN, Reading, read_temp
 from flowengine.template.json_values import to_text
 from flowengine.template.reference import (
     FATES,
+    GIVEN_KINDS,
+    INPUTS,
     OF_NODES,
     PLAIN,
     SECRET,
@@ -54,16 +56,30 @@ class Program(msgspec.Struct, frozen=True):
     pieces: Pieces | None = None
 
 
-def reads_secret(value: JsonValue) -> bool:
-    """Whether a template in the value reads a secret. Raises TemplateError for a wrong template."""
+def reads_secret(value: JsonValue, inputs: Container[str] = ()) -> bool:
+    """Whether a template in the value reads a secret, or one of these inputs, which are secret.
+
+    Raises TemplateError for a wrong template.
+    """
     pending = [value]
     for item in pending:
         if isinstance(item, str):
-            if is_template(item) and analyse(item).secrets:
+            if is_template(item) and _tells_secret(analyse(item), inputs):
                 return True
         elif isinstance(item, dict | list):
             pending.extend(item.values() if isinstance(item, dict) else item)
     return False
+
+
+def _tells_secret(analysis: Analysis, inputs: Container[str]) -> bool:
+    return bool(analysis.secrets) or any(root == INPUTS and name in inputs for root, name in analysis.given)
+
+
+def refuse_altered_inputs(text: str, names: frozenset[str]) -> None:
+    """Raises SecretNotAllowedError where a template makes another text of one of these inputs, which are
+    secret. The template has been analysed, so it is right in all else."""
+    if read_simple(text) is None:
+        refuse_altered_secrets(_sandbox().parse(text), names)
 
 
 def is_template(text: str) -> bool:
@@ -182,6 +198,11 @@ def _analysis(
         fates=tuple(dict.fromkeys(item.name for item in references if item.kind in FATES.values())),
         all_fates=any(item.kind in FATES for item in references),
         needed=needed,
+        given=tuple(
+            dict.fromkeys(
+                (GIVEN_KINDS[item.kind], item.name) for item in references if item.kind in GIVEN_KINDS
+            )
+        ),
     )
 
 

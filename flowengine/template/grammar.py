@@ -21,12 +21,13 @@ from flowengine.template.errors import TemplateEvaluationError, TemplateForbidde
 from flowengine.template.functions import argument_checks
 from flowengine.template.functions.all_filters import FILTERS
 from flowengine.template.functions.argument_checks import COMPUTED
-from flowengine.template.functions.calls import FUNCTIONS, GIVEN, as_filter
+from flowengine.template.functions.calls import FUNCTIONS, GIVEN_TO_CALLS, as_filter
 from flowengine.template.functions.predicates import TESTS
 from flowengine.template.json_values import MAX_INTEGER, MIN_INTEGER
 from flowengine.template.reference import (
     ERRORS,
     FATES,
+    GIVEN,
     NODES,
     OF_NODES,
     SECRETS,
@@ -102,7 +103,7 @@ class Expressions:
         Two calls in one template are given different names: each `uuid()` has a value of its own.
         """
         self._calls += 1
-        kind = GIVEN.get(function)
+        kind = GIVEN_TO_CALLS.get(function)
         if kind is None:
             return nodes.Const(None)
         return self.refer(kind, str(self._calls) if kind == UUID else "")
@@ -135,7 +136,7 @@ def _name(reading: Expressions, node: nodes.Name) -> nodes.Expr:
         raise TemplateForbiddenError(f'name a node: {{{{ {NODES}["node-id"].result }}}}')
     if node.name == SECRETS:
         raise TemplateForbiddenError(f"name a secret: {{{{ {SECRETS}.NAME }}}}")
-    if node.name in FATES:
+    if node.name in FATES or node.name in GIVEN:
         return reading.refer(node.name, "")
     return reading.refer("output", node.name)
 
@@ -149,6 +150,8 @@ def _access(reading: Expressions, node: nodes.Getattr | nodes.Getitem) -> nodes.
     root = node.node.name if isinstance(node.node, nodes.Name) else None
     if root in _NO_NODES:
         return _refer_by_key(reading, str(root), key)
+    if root in GIVEN and isinstance(key, str):
+        return reading.refer(GIVEN[root], key)
     if key == "result":
         owner = _node_id(node.node)
         if owner is not None:
@@ -204,7 +207,7 @@ def _refer_by_key(reading: Expressions, root: str, key: str | int | None) -> nod
 def _node_id(node: nodes.Expr) -> str | None:
     """The node whose whole output this expression is, if it is one."""
     if isinstance(node, nodes.Name):
-        return None if node.name in _NO_NODES else node.name
+        return None if node.name in _NO_NODES or node.name in GIVEN else node.name
     if isinstance(node, nodes.Getattr | nodes.Getitem):
         key = _literal_key(node)
         if isinstance(node.node, nodes.Name) and node.node.name == NODES and isinstance(key, str):
@@ -214,9 +217,11 @@ def _node_id(node: nodes.Expr) -> str | None:
 
 
 def _field_read(node: nodes.Expr) -> FieldRead | None:
-    """The fields between a node's output and this expression, if it only reads."""
+    """The fields between a node's output, or what is given, and this expression, if it only reads."""
     keys: list[str | int] = []
     while (name := _node_id(node)) is None:
+        if isinstance(node, nodes.Name) and node.name in GIVEN:
+            return FieldRead(node.name, False, tuple(keys)) if keys else None
         if not isinstance(node, nodes.Getattr | nodes.Getitem) or (key := _literal_key(node)) is None:
             return None
         keys.insert(0, key)

@@ -19,9 +19,21 @@ FATES = {STATUSES: "status", ERRORS: "error"}
 
 FATE_KINDS = frozenset({*FATES, *FATES.values()})
 
+INPUTS = "inputs"
+EXECUTION = "execution"
+GIVEN = {INPUTS: "input", EXECUTION: "execution field"}
+"""What an execution is given: the names under which templates read it, and the kind of a reference to one
+member of it. All of it together has its own name as the kind."""
+
+GIVEN_KINDS = {kind: root for root, kind in GIVEN.items()} | {root: root for root in GIVEN}
+"""The kinds of such references: the name of what they read of."""
+
+EXECUTION_FIELDS = ("id", "name", "run", "created_at", "started_at", "correlation_id")
+"""What `execution` has."""
+
 ROOTS = frozenset(
     (
-        *(NODES, SECRETS, STATUSES, ERRORS, "inputs", "vars", "execution", "trigger", "callback_url"),
+        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, "vars", "trigger", "callback_url"),
         *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
     )
 )
@@ -46,9 +58,10 @@ class Reference(msgspec.Struct, frozen=True):
     """A root that a template reads.
 
     `kind` is OUTPUT (a node's whole output), PRIMARY (`X.result`), "status", "error" (`statuses.X`,
-    `errors.X`), SECRET, or what the rendering gives a function: MOMENT (the time of the handler's call) or
-    UUID. `name` is the node's id, the secret's name, or which of the template's calls it is. "statuses" and
-    "errors" are those of all nodes upstream, and have no name.
+    `errors.X`), SECRET, "input" (`inputs.X`) and the like, or what the rendering gives a function: MOMENT
+    (the time of the handler's call) or UUID. `name` is the node's id, the secret's name, or which of the
+    template's calls it is. "statuses" and "errors" are those of all nodes upstream, and have no name; nor
+    has "inputs", which is all of them.
     """
 
     kind: str
@@ -56,7 +69,8 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class FieldRead(msgspec.Struct, frozen=True):
-    """Fields that a template reads one from the other, beginning at a node's output: `{{ node.a.b }}`.
+    """Fields that a template reads one from the other, beginning at a node's output: `{{ node.a.b }}`, or at
+    what the execution is given: `{{ inputs.a.b }}`, where `node` is `inputs`.
 
     `is_primary`: they begin at its primary value, `{{ node.result.a }}`. An item of a list is its number.
     """
@@ -78,7 +92,8 @@ class Analysis(msgspec.Struct, frozen=True):
     type. `is_simple`: it only reads, and needs no compiler. `nodes`, `secrets`: the names it reads, each
     once, in order of appearance. `fields`: the fields that must be there, not those that `default` or `is
     defined` lets be absent. `fates`: the nodes of which it asks what became of them. `all_fates`: it asks so
-    of all nodes upstream. `needed`: the nodes whose output must be there.
+    of all nodes upstream. `needed`: the nodes whose output must be there. `given`: what it reads of `inputs`
+    and the like, as pairs of that name and of the member's; the latter is empty where all of it is read.
     """
 
     is_template: bool
@@ -90,6 +105,7 @@ class Analysis(msgspec.Struct, frozen=True):
     fates: tuple[str, ...] = ()
     all_fates: bool = False
     needed: tuple[str, ...] = ()
+    given: tuple[tuple[str, str], ...] = ()
 
 
 PLAIN = Analysis(is_template=False)

@@ -21,8 +21,17 @@ from flowengine.template.errors import (
     TemplateEvaluationError,
     TemplateUndefinedError,
 )
+from flowengine.template.field_lookup import look_up
 from flowengine.template.json_values import json_size
-from flowengine.template.reference import FATE_KINDS, MOMENT, PRIMARY, SECRET, UUID, Reference
+from flowengine.template.reference import (
+    FATE_KINDS,
+    GIVEN_KINDS,
+    MOMENT,
+    PRIMARY,
+    SECRET,
+    UUID,
+    Reference,
+)
 
 
 class Fate(msgspec.Struct, frozen=True):
@@ -39,6 +48,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     that `X.result` means there, or None. `secrets` returns the secret of a name, or raises LookupError. It
     is called only with names that a template reads. `fates`: what became of the nodes that the templates ask
     about, or whose output may be missing. `unseen`: nodes that had not ended, which are undefined here.
+    `given`: what the execution is given, such as its `inputs`, by that name.
 
     `moment`, in milliseconds since 1970, is what `now()` says. `seed` is what `uuid()` is made of, together
     with the place of the call. The caller gives the same again whenever it renders the config for the same
@@ -51,6 +61,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Callable[[str], str]
     fates: Mapping[str, Fate] = {}
     unseen: Container[str] = ()
+    given: Mapping[str, JsonValue] = {}
     moment: int | None = None
     seed: str | None = None
 
@@ -128,6 +139,8 @@ def _resolve(reference: Reference, scope: Scope, pointer: str) -> object:
         return f"{_given(scope.seed, 'uuid()')}\n{pointer}\n{name}"
     if reference.kind in FATE_KINDS:
         return _fate(reference, scope)
+    if reference.kind in GIVEN_KINDS:
+        return _given_value(GIVEN_KINDS[reference.kind], name, scope)
     if name not in scope.outputs:
         return StrictUndefined(_no_output(name, scope))
     output = scope.outputs[name]
@@ -147,6 +160,14 @@ def _given(value: int | str | None, function: str) -> int | str:
     if value is None:
         raise TemplateEvaluationError(f"{function} cannot be used here: there is no call that they belong to")
     return value
+
+
+def _given_value(root: str, name: str, scope: Scope) -> object:
+    """All of `inputs`, or one of them; undefined where it is not there."""
+    value = scope.given.get(root)
+    if value is None:
+        return StrictUndefined(f"there is no '{root}' here")
+    return look_up(value, name, root) if name else value
 
 
 def _fate(reference: Reference, scope: Scope) -> object:

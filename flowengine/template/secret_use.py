@@ -7,13 +7,13 @@ that is searched for. Evaluates nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final
 
 from jinja2 import nodes
 
 from flowengine.template.errors import SecretNotAllowedError
-from flowengine.template.reference import SECRETS
+from flowengine.template.reference import INPUTS, SECRETS
 
 FILTERS_FOR_SECRETS: Final = ("b64encode", "d", "default", "tojson", "trim", "urlencode")
 FUNCTIONS_FOR_SECRETS: Final = ("coalesce",)
@@ -22,14 +22,25 @@ KEYED: Final = "hmac_sha256"
 """The filter whose key may be a secret: what it gives is made to be shown, and tells nothing of the key."""
 
 
-def refuse_altered_secrets(tree: nodes.Template) -> None:
-    """Raises SecretNotAllowedError where an expression makes another text of a secret.
+def refuse_altered_secrets(tree: nodes.Template, inputs: Container[str] = ()) -> None:
+    """Raises SecretNotAllowedError where an expression makes another text of a secret, or of one of these
+    inputs, which are secret.
 
-    The tree has been read by `grammar`, which bounds its depth.
+    The tree has been read by `grammar`, which bounds its depth. It is the caller's own: it is changed.
     """
+    for read in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        _take_for_secret(read, inputs)
     for output in tree.find_all(nodes.Output):
         for part in output.nodes:
             _check(part)
+
+
+def _take_for_secret(read: nodes.Node, inputs: Container[str]) -> None:
+    if not isinstance(read, nodes.Getattr | nodes.Getitem):
+        return
+    key = read.attr if isinstance(read, nodes.Getattr) else getattr(read.arg, "value", None)
+    if isinstance(read.node, nodes.Name) and read.node.name == INPUTS and key in inputs:
+        read.node.name = SECRETS
 
 
 def _check(node: nodes.Node) -> None:

@@ -10,7 +10,16 @@ import re
 
 import msgspec
 
-from flowengine.template.reference import FATES, JINJA_WORDS, NODES, SECRETS, FieldRead, Reference
+from flowengine.template.reference import (
+    FATES,
+    GIVEN,
+    GIVEN_KINDS,
+    JINJA_WORDS,
+    NODES,
+    SECRETS,
+    FieldRead,
+    Reference,
+)
 
 _READ = re.compile(
     r"""(?<!\{)\{\{[ ]*
@@ -31,9 +40,11 @@ class Path(msgspec.Struct, frozen=True):
     @property
     def field_read(self) -> FieldRead | None:
         """The fields that it reads of a node's output; None where it reads none."""
-        if self.reference.kind == "secret" or not self.keys:
+        if self.reference.kind == "secret" or not (self.keys or self.reference.kind in GIVEN.values()):
             return None
         keys = tuple(key for key, _ in self.keys)
+        if self.reference.kind in GIVEN_KINDS:
+            return FieldRead(GIVEN_KINDS[self.reference.kind], False, (self.reference.name, *keys))
         return FieldRead(self.reference.name, self.reference.kind == "primary", keys)
 
 
@@ -79,6 +90,11 @@ def _path(match: re.Match[str]) -> Path | None:
         root = name
     elif root in JINJA_WORDS or root in FATES:
         return None
+    elif root in GIVEN:
+        if not keys:
+            return Path(Reference(root, ""), ())
+        name = keys.pop(0)
+        return Path(Reference(GIVEN[root], name), _labelled(f"{root}.{name}", keys))
     kind = "output"
     if keys and keys[0] == "result":
         kind, label = "primary", f"{label}.{keys.pop(0)}"

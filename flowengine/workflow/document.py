@@ -14,11 +14,10 @@ DEFAULT_TIMEOUT_S: Final = 300
 MIN_TIMEOUT_S: Final = 1
 MAX_TIMEOUT_S: Final = 3600
 
-WORKFLOW_FIELDS: Final = ("name", "description", "defaults", "nodes")
+WORKFLOW_FIELDS: Final = ("name", "description", "inputs", "defaults", "nodes")
 
 FUTURE_WORKFLOW_FIELDS: Final = (
     "labels",
-    "inputs",
     "vars",
     "timeout_seconds",
     "hooks_timeout_seconds",

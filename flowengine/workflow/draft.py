@@ -29,6 +29,7 @@ from flowengine.workflow.document import (
     WORKFLOW_FIELDS,
     WORKFLOW_SPELLINGS,
 )
+from flowengine.workflow.inputs.reading import Inputs, read_inputs
 from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
@@ -53,11 +54,13 @@ class DraftNode(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What could be read of a document. `nodes` is None where there is no sense in looking at them."""
+    """What could be read of a document. `nodes` is None where there is no sense in looking at them, `inputs`
+    where the document says nothing of them."""
 
     name: str
     nodes: tuple[DraftNode, ...] | None
     configs: ConfigDefaults
+    inputs: Inputs | None = None
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -69,7 +72,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     if document.get("description") is not None:
         _check_description(read_text(document, "description", "", report) or "", "", report)
     defaults = read_defaults(document, report)
-    return Draft(name or "", _nodes(document, limits, report, defaults), defaults.configs)
+    inputs = read_inputs(document, report, limits.max_template_chars)
+    nodes = _nodes(document, limits, report, defaults)
+    return Draft(name or "", nodes, defaults.configs, inputs)
 
 
 def _check_name(name: str, report: Report) -> None:

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
+from flowengine.workflow.inputs.declared import Input
 from flowengine.workflow.policy import PLAIN, Policy
 
 
@@ -54,12 +55,14 @@ NO_POLICIES: Final[Mapping[int, Policy]] = {}
 class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """A whole workflow as the engine sees it.
 
-    `policies`: when the nodes run that say more about it than their dependencies, by index.
+    `policies`: when the nodes run that say more about it than their dependencies, by index. `inputs`: what
+    may be given to an execution; None: anything.
     """
 
     name: str
     nodes: tuple[PlanNode, ...]
     policies: Mapping[int, Policy] = NO_POLICIES
+    inputs: Mapping[str, Input] | None = None
 
     def policy(self, position: int) -> Policy:
         """What a node says about when it runs and what becomes of its failure."""
@@ -144,6 +147,17 @@ class _CorePlan(msgspec.Struct, frozen=True, array_like=True):
     nodes: tuple[PlanNode, ...]
 
 
+class _PolicyPlan(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    nodes: tuple[PlanNode, ...]
+    policies: Mapping[int, Policy]
+
+
+class _StoredPolicies(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    plan: _PolicyPlan
+
+
 class _StoredCore(msgspec.Struct, frozen=True, array_like=True):
     format: int
     plan: _CorePlan
@@ -160,8 +174,10 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as it is stored, with the version in front of the oldest format that can say it."""
-    if plan.policies:
+    if plan.inputs is not None:
         return _encoder.encode(_Stored(FORMAT, plan))
+    if plan.policies:
+        return _encoder.encode(_StoredPolicies(FORMAT, _PolicyPlan(plan.name, plan.nodes, plan.policies)))
     return _encoder.encode(_StoredCore(CORE_FORMAT, _CorePlan(plan.name, plan.nodes)))
 
 

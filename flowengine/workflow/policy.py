@@ -59,8 +59,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `when` is a template that a worker renders.
     `tolerates`: which of its failures the execution goes on after: none, every one, or those with these
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
-    may not have completed when it runs. `output_schema` is the JSON Schema of its primary value,
-    as JSON.
+    may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
+    `given`: what its templates read of what the execution is given, such as `inputs`.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -69,6 +69,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     retry: Retry | None = None
     sees: tuple[int, ...] = ()
     output_schema: str | None = None
+    given: tuple[str, ...] = ()
 
 
 PLAIN: Final = Policy()

@@ -13,6 +13,7 @@ from flowengine.settings import Limits
 from flowengine.template import RESERVED_NAMES
 from flowengine.workflow import policy_schema
 from flowengine.workflow.document import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_NAME_CHARS, NODE_ID
+from flowengine.workflow.inputs.reading import MAX_INPUTS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 
@@ -38,6 +39,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "description": "What people call the workflow.",
             },
             "description": _description(),
+            "inputs": _inputs(),
             "defaults": policy_schema.defaults(work.defaults),
             "nodes": {
                 "type": "array",
@@ -63,6 +65,33 @@ def _description() -> Schema:
         "type": ["string", "null"],
         "maxLength": MAX_DESCRIPTION_CHARS,
         "description": "What it is for.",
+    }
+
+
+def _inputs() -> Schema:
+    return {
+        "type": ["object", "null"],
+        "maxProperties": MAX_INPUTS,
+        "propertyNames": {"pattern": f"^{NODE_ID.pattern}$", "maxLength": MAX_ID_CHARS},
+        "additionalProperties": {
+            "type": "object",
+            "description": "A JSON Schema, and what the language adds to it.",
+            "properties": {
+                "default": {"description": "The value where none is given; may hold templates."},
+                "required": {
+                    "type": ["boolean", "array"],
+                    "items": {"type": "string"},
+                    "default": True,
+                    "description": "false: it need not be given. A list: the fields that an object needs.",
+                },
+                "secret": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "It is shown as ***.",
+                },
+            },
+        },
+        "description": "What an execution is given, by name; each is a JSON Schema (draft 2020-12).",
     }
 
 

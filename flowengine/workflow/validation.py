@@ -19,7 +19,7 @@ from flowengine.workflow.checking.certain_ancestors import certain_ancestors, ru
 from flowengine.workflow.checking.dependencies import link
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.checking.template_references import TemplateCheck
+from flowengine.workflow.checking.templates.template_references import TemplateCheck
 from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
 from flowengine.workflow.kinds.document_context import DocumentContext
@@ -62,23 +62,40 @@ def check(
     `has_secret` says whether there is a secret of that name. Each one that a template reads and that is not
     there is a warning: the workers of another installation may have it.
     """
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return _malformed(text)
+    return text.placed(_check(text.value, registry, limits, has_secret))
+
+
+class Text(msgspec.Struct, frozen=True):
+    """What a text says, and where in it."""
+
+    value: JsonValue
+    positions: Positions
+
+    def placed(self, checked: Checked) -> Checked:
+        """The same, with line and column."""
+        return msgspec.structs.replace(
+            checked, problems=self.located(checked.problems), warnings=self.located(checked.warnings)
+        )
+
+    def located(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+        """The problems with line and column, in that order."""
+        return by_line(_placed(problems, self.value, self.positions))
+
+
+def read_text(body: bytes, form: Form, limits: Limits) -> Text | Problem:
+    """What the text says, or why it cannot be read."""
     too_large = _too_large(body, form, limits)
     if too_large is not None:
-        return _malformed(too_large)
+        return too_large
     try:
-        document, positions = parse_yaml(body) if form == "yaml" else parse_json(body)
+        return Text(*(parse_yaml(body) if form == "yaml" else parse_json(body)))
     except MalformedError as error:
-        return _malformed(
-            Problem(
-                code=error.reason, pointer="", message=error.message, line=error.line, column=error.column
-            )
+        return Problem(
+            code=error.reason, pointer="", message=error.message, line=error.line, column=error.column
         )
-    checked = _check(document, registry, limits, has_secret)
-    return msgspec.structs.replace(
-        checked,
-        problems=by_line(_placed(checked.problems, document, positions)),
-        warnings=by_line(_placed(checked.warnings, document, positions)),
-    )
 
 
 def check_document(document: JsonValue, registry: Registry, limits: Limits) -> Checked:
@@ -182,7 +199,7 @@ def _compiled(
         for node in draft.nodes
     ]
     certain = certain_ancestors(links.graph, fields)
-    templates = TemplateCheck(links, outputs, limits, report, certain)
+    templates = TemplateCheck(links, outputs, limits, report, certain, draft.inputs)
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
     check_defaults(draft.configs, context)
@@ -190,4 +207,4 @@ def _compiled(
     warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
-    return Plan(draft.name, tuple(node.node for node in known), policies)
+    return Plan(draft.name, tuple(node.node for node in known), policies, draft.inputs)

@@ -6,7 +6,7 @@ An execution that was triggered stays `running` until a test says how it ended.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -22,13 +22,17 @@ from flowengine.execution.views import (
     ResultsView,
     TriggeredView,
 )
+from flowengine.jsonvalue import JsonValue
+from flowengine.workflow.inputs.values import Occasion, check_given, complete
 from flowengine.workflow.plan import Plan, PlanNode
 
+Inputs = Mapping[str, JsonValue] | None
 NOW = "2026-01-02T03:04:05.000Z"
 
 
 class _Stored:
-    def __init__(self, plan: Plan, correlation_id: str) -> None:
+    def __init__(self, plan: Plan, correlation_id: str, inputs: dict[str, JsonValue]) -> None:
+        self.inputs = inputs
         self.plan = plan
         self.correlation_id = correlation_id
         self.status: ExecutionStatus = "pending"
@@ -46,11 +50,12 @@ class FakeExecutions:
         self.stored: dict[str, _Stored] = {}
         self._lock = threading.Lock()
 
-    def create(self, plan: Plan, *, correlation_id: str) -> CreatedView:
+    def create(self, plan: Plan, *, correlation_id: str, inputs: Inputs = None) -> CreatedView:
         self._enter()
+        given = check_given(plan.inputs, inputs or {})
         with self._lock:
             execution_id = f"x{len(self.stored) + 1}"
-            self.stored[execution_id] = _Stored(plan, correlation_id)
+            self.stored[execution_id] = _Stored(plan, correlation_id, given)
         return CreatedView(
             execution_id=execution_id,
             name=plan.name,
@@ -59,12 +64,14 @@ class FakeExecutions:
             correlation_id=correlation_id,
         )
 
-    def trigger(self, execution_id: str, *, correlation_id: str) -> TriggeredView:
+    def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
         self._enter()
         with self._lock:
             found = self._find(execution_id)
             if found.status in ("running", "completed"):
                 raise WrongStateError(f"the execution is {found.status}")
+            occasion = Occasion({"id": execution_id}, 0)
+            found.inputs = complete(found.plan.inputs, {**found.inputs, **(inputs or {})}, occasion, 10_000)
             found.status, found.run = "running", found.run + 1
         return TriggeredView(execution_id=execution_id, status="running", run=found.run)
 

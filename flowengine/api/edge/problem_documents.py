@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.errors import FlowEngineError, TooManyExecutionsError
+from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.problems import Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -71,6 +72,8 @@ def refusal_for(error: Exception) -> RefusalError:
         return error
     if isinstance(error, TooManyExecutionsError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
+    if isinstance(error, InputsInvalidError):
+        return RefusalError(error.code, str(error), problems=error.problems)
     if isinstance(error, FlowEngineError) and error.code in PROBLEM_KINDS:
         return RefusalError(error.code, str(error))
     if isinstance(error, HTTPException) and error.status_code in _FROM_FRAMEWORK:

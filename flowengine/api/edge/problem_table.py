@@ -105,6 +105,14 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
             ),
         ),
     ),
+    "inputs_invalid": ProblemKind(
+        422,
+        "The inputs do not fit the workflow",
+        "1 problem: see `problems`. The first: the input 'day' is required",
+        problems=(
+            Problem(code="missing_input", pointer="/inputs/day", message="the input 'day' is required"),
+        ),
+    ),
     "unknown_parameter": ProblemKind(
         422,
         "The query has an unknown parameter",

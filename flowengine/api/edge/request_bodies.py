@@ -75,6 +75,18 @@ async def read_document(
         return Body(await _read(request, limit, form, share), form)
 
 
+async def read_optional(
+    request: Request[Any, Any, Any], limits: Limits, share: BudgetShare, *, arrival_s: float = ARRIVAL_S
+) -> Body | None:
+    """The same for a body that need not be there; None where it is empty, whatever the framing."""
+    if "transfer-encoding" not in request.headers:
+        empty = request.headers.get("content-length", "0").strip("0") == ""
+        return None if empty else await read_document(request, limits, share, arrival_s=arrival_s)
+    async with refuse_late(arrival_s):
+        data = await _read(request, limits.max_body_bytes, "json", share)
+    return Body(data, _form(request)) if data else None
+
+
 @contextlib.asynccontextmanager
 async def refuse_late(arrival_s: float) -> AsyncIterator[None]:
     """Raises RefusalError (408) when the block, which reads a body, takes longer."""

@@ -206,7 +206,7 @@ def _request_body(body: RequestBody) -> JsonObject:
     }
     content: JsonObject = {"schema": reference(body.schema), "examples": examples}
     return {
-        "required": True,
+        "required": body.required,
         "description": body.description,
         "content": dict.fromkeys(body.media_types, content),
     }

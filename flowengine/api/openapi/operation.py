@@ -41,12 +41,13 @@ class BodyExample(msgspec.Struct, frozen=True):
 
 
 class RequestBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A required body. `schema` names a component; `examples` are the same in every media type."""
+    """A body. `schema` names a component; `examples` are the same in every media type."""
 
     description: str
     schema: str
     media_types: tuple[str, ...]
     examples: Mapping[str, BodyExample]
+    required: bool = True
 
 
 class Link(msgspec.Struct, frozen=True):

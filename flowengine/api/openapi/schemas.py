@@ -24,6 +24,16 @@ from flowengine.workflow.problems import Problem
 WORKFLOW: Final = "Workflow"
 """The name of the workflow document's schema. What it refers to has names that begin with it."""
 
+POSTED: Final = "PostedWorkflow"
+"""The name of the schema of what is posted: that document, or an envelope with it."""
+
+ENVELOPE: Final = "WorkflowEnvelope"
+"""The name of the schema of a workflow with what its execution is given."""
+
+INPUTS: Final = "GivenInputs"
+TRIGGER: Final = "Trigger"
+"""The name of the schema of what comes with a trigger."""
+
 NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.CreatedView: "CreatedExecution",
     views.TriggeredView: "TriggeredExecution",
@@ -75,7 +85,22 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
             "pattern": correlation_id.PATTERN,
         },
         **_workflow_components(registry),
+        POSTED: {"oneOf": [reference(WORKFLOW), reference(ENVELOPE)]},
+        ENVELOPE: {
+            **_object_of(workflow=reference(WORKFLOW), inputs=reference(INPUTS)),
+            "required": ["workflow"],
+        },
+        TRIGGER: _object_of(inputs=reference(INPUTS)),
+        INPUTS: {
+            "type": "object",
+            "additionalProperties": True,
+            "description": "What the execution is given, by the names of the workflow's inputs.",
+        },
     }
+
+
+def _object_of(**fields: JsonValue) -> JsonObject:
+    return {"type": "object", "additionalProperties": False, "properties": fields}
 
 
 def _status(words: tuple[str, ...], sentences: Mapping[Any, str]) -> JsonObject:

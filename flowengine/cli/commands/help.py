@@ -13,6 +13,7 @@ from flowengine.plaintext import plain_text
 
 TOPICS = (
     "document",
+    "inputs",
     "flow",
     "templates",
     "handlers",

@@ -21,8 +21,29 @@ from flowengine.errors import FlowEngineError
     metavar="SECONDS",
     help="Give up when the workflow has run for this long, with exit code 3.  [default: never]",
 )
+@click.option(
+    "--input",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input of the workflow, read by its type: text as it is, all else as JSON.",
+)
+@click.option(
+    "--inputs",
+    "inputs_file",
+    type=WorkflowPath(),
+    metavar="FILE",
+    help="Inputs from a file, JSON or YAML; --input takes precedence.",
+)
 @click.pass_context
-def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) -> None:
+def run(
+    ctx: click.Context,
+    file: Path,
+    as_json: bool,
+    timeout_s: float | None,
+    given: tuple[str, ...],
+    inputs_file: Path | None,
+) -> None:
     """Run the workflow in FILE (- is standard input) to its end and print its results.
 
     Starts a server, an orchestrator and a worker for the time that takes, or uses the server that
@@ -32,10 +53,12 @@ def run(ctx: click.Context, file: Path, as_json: bool, timeout_s: float | None) 
     130: interrupted. With --json, 2 and 3 print a JSON object that says why.
     """
     with StartingNotice(quiet=as_json) as starting:
+        from flowengine.cli.given_inputs import GivenInputs
         from flowengine.cli.processes.workflow_run import run_file
 
         try:
-            ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting))
+            wanted = GivenInputs(given, inputs_file)
+            ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting, inputs=wanted))
         except FlowEngineError as error:
             if as_json:
                 from flowengine.cli.output.results import encode_refusal

@@ -31,12 +31,15 @@ from flowengine.cli.tool_settings import chosen_server, read_settings
 from flowengine.cli.workflow_files import check_file, problem_line, read_file
 from flowengine.errors import CannotRunError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.status import is_over
+from flowengine.plaintext import plain_text
 from flowengine.supervision.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from flowengine.api.ports import Executions
+    from flowengine.cli.given_inputs import GivenInputs
     from flowengine.cli.output.progress import Progress
     from flowengine.execution.views import ExecutionView
+    from flowengine.jsonvalue import JsonValue
     from flowengine.plugin import Registry
     from flowengine.settings import Settings
     from flowengine.workflow.plan import Plan
@@ -49,15 +52,24 @@ READY_S = 15.0
 """How long the processes may take to read their queues. Then the execution is started without them."""
 
 
-def run_file(path: Path, *, as_json: bool, timeout_s: float | None, starting: StartingNotice) -> int:
-    """Run the file's workflow to its end; returns the exit code.
+def run_file(
+    path: Path,
+    *,
+    as_json: bool,
+    timeout_s: float | None,
+    starting: StartingNotice,
+    inputs: GivenInputs | None = None,
+) -> int:
+    """Run the file's workflow to its end, with these inputs; returns the exit code.
 
     Raises CannotRunError, EmbeddedServerError, StoreUnavailableError, SettingsError.
     """
     settings = read_settings()
     body = read_file(path, settings.limits)
     is_private = chosen_server() is None
-    run = _Run(path, body, starting, as_json=as_json, timeout_s=timeout_s, is_private=is_private)
+    run = _Run(
+        path, body, starting, as_json=as_json, timeout_s=timeout_s, is_private=is_private, inputs=inputs
+    )
     with Interrupts(insist=True) as interrupts:
         try:
             return run.until_its_end(settings, interrupts)
@@ -80,7 +92,10 @@ class _Run:
         as_json: bool,
         timeout_s: float | None,
         is_private: bool,
+        inputs: GivenInputs | None,
     ) -> None:
+        self._given = inputs
+        self._inputs: dict[str, JsonValue] = {}
         self._path = path
         self._body = body
         self._starting = starting
@@ -170,12 +185,30 @@ class _Run:
             from flowengine.cli.output.results import encode_refusal
 
             click.echo(encode_refusal("invalid_workflow", "the workflow has problems", checked.problems))
-        return checked.plan
+        return checked.plan if checked.plan is None or self._takes_inputs(checked.plan, settings) else None
+
+    def _takes_inputs(self, plan: Plan, settings: Settings) -> bool:
+        """Whether the inputs fit the workflow. What is wrong with them is said."""
+        from flowengine.cli.given_inputs import GivenInputs
+        from flowengine.workflow.inputs.values import InputsInvalidError
+
+        try:
+            self._inputs = (self._given or GivenInputs()).read(plan, settings.limits)
+        except InputsInvalidError as error:
+            for problem in error.problems:
+                self._starting.say(plain_text(f"{problem.pointer}: {problem.code}: {problem.message}"))
+            if self._as_json:
+                from flowengine.cli.output.results import encode_refusal
+
+                click.echo(encode_refusal(error.code, "the inputs do not fit the workflow", error.problems))
+            return False
+        return True
 
     def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
         correlation_id = uuid.uuid4().hex
         services.check()
-        self._execution = executions.create(plan, correlation_id=correlation_id).execution_id
+        created = executions.create(plan, correlation_id=correlation_id, inputs=self._inputs)
+        self._execution = created.execution_id
         if not self._is_private:
             self._starting.say(f"execution {self._execution} on the server that REDIS_URL names")
         services.check()

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 from flowengine.engine.ports import CommandStore
-from flowengine.execution.changes import Create
+from flowengine.execution.changes import Create, StoredInputs
 from flowengine.execution.views import CreatedView, moment
+from flowengine.jsonvalue import JsonValue, encode
+from flowengine.workflow.inputs.declared import secret_names
 from flowengine.workflow.plan import Plan, encode_plan
 
 
-def create(store: CommandStore, plan: Plan, *, correlation_id: str) -> CreatedView:
+def create(
+    store: CommandStore, plan: Plan, *, correlation_id: str, inputs: Mapping[str, JsonValue] | None = None
+) -> CreatedView:
     """Store a new pending execution, which expires by itself if it is never triggered.
 
-    Raises TooManyExecutionsError, StoreFullError, StoreUnavailableError.
+    `inputs`: those that are known already. Raises InputsInvalidError, TooManyExecutionsError, StoreFullError,
+    StoreUnavailableError.
     """
+    given = _given(plan, inputs) if inputs else None
     encoded = encode_plan(plan)
-    with store.letting_in(len(encoded)):
+    with store.letting_in(len(encoded) + (0 if given is None else len(given.values))):
         now = store.now()
         execution = store.owner or new_id(now, secrets.token_hex(8), store.partition)
-        store.write({execution: [Create(plan.name, encoded, len(plan.nodes), correlation_id, now)]})
+        made = Create(plan.name, encoded, len(plan.nodes), correlation_id, now, given)
+        store.write({execution: [made]})
     store.keep_plan(execution, encoded, plan)
     return CreatedView(
         execution_id=execution,
@@ -28,6 +36,18 @@ def create(store: CommandStore, plan: Plan, *, correlation_id: str) -> CreatedVi
         created_at=moment(now),
         correlation_id=correlation_id,
     )
+
+
+def _given(plan: Plan, inputs: Mapping[str, JsonValue]) -> StoredInputs:
+    # Imported where there are inputs: an orchestrator never renders a template.
+    from flowengine.workflow.inputs.values import check_given
+
+    return stored_inputs(plan, check_given(plan.inputs, inputs))
+
+
+def stored_inputs(plan: Plan, values: Mapping[str, JsonValue]) -> StoredInputs:
+    """Inputs as they are stored."""
+    return StoredInputs(encode(values), secret_names(plan.inputs))
 
 
 def new_id(now: int, random: str, partition: str) -> str:

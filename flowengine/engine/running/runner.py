@@ -17,22 +17,23 @@ from msgspec.structs import replace
 from flowengine import jsonvalue
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
-from flowengine.engine.running.conditions import holds, scope_after, shown_error
+from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_scope import idempotency_key, node_scope, secret_inputs
 from flowengine.engine.running.output_check import refuse_misfits
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.records import NodeError, NodeRecord
+from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome, Skipped
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
 from flowengine.settings import Limits
-from flowengine.template import Fate, Scope, TemplateError, reads_secret, render
+from flowengine.template import Scope, TemplateError, reads_secret, render
 
 log = structlog.stdlib.get_logger()
 
@@ -120,7 +121,8 @@ class Runner:
         self.running[id(hand)] = hand
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
-            return self.outcome(hand.task, start, hand.delivery, hand.deadline)
+            with self._secrets.hiding(secret_inputs(start.given)):
+                return self.outcome(hand.task, start, hand.delivery, hand.deadline)
         finally:
             self._speed.observe(hand.task.handler, time.monotonic() - hand.began)
             del self.running[id(hand)]
@@ -176,7 +178,7 @@ class Runner:
         if task.retry_when is None:
             return failed
         try:
-            scope = scope_after(self._scope(task, hand.start), error, task.attempt)
+            scope = scope_after(node_scope(task, hand.start, self._secrets.lookup), error, task.attempt)
             again = holds("retry.when", task.retry_when, scope, self._limits.max_rendered_chars)
             return replace(failed, again=again)
         except (HandlerError, TemplateError) as wrong:
@@ -197,10 +199,11 @@ class Runner:
     def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
         """What running the node gives. Raises nothing: each failure is an outcome."""
         try:
-            handler, scope = self._handler(task, start), self._scope(task, start)
+            handler = self._handler(task, start)
+            scope = node_scope(task, start, self._secrets.lookup)
             if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
-            config = self._render(task, scope, handler.no_secrets_in)
+            config = self._render(task, scope, handler.no_secrets_in, start.given.secret)
             output = self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
@@ -235,29 +238,19 @@ class Runner:
             )
         return handler
 
-    def _scope(self, task: RunNode, start: Start) -> Scope:
-        """What the node's templates read."""
-        return Scope(
-            outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()},
-            primaries={read.node: read.primary for read in task.reads},
-            secrets=self._secrets.lookup,
-            fates={node: _fate(record) for node, record in start.fates.items()},
-            unseen=task.unseen,
-            moment=task.moment or start.now,
-            seed=_idempotency_key(task),
-        )
-
-    def _render(self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str]) -> JsonValue:
+    def _render(
+        self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str], secret: Sequence[str]
+    ) -> JsonValue:
         config = jsonvalue.decode(bytes(task.config))
-        self._refuse_secrets(config, no_secrets_in)
+        self._refuse_secrets(config, no_secrets_in, secret)
         return render(config, scope, max_chars=self._limits.max_rendered_chars)
 
-    def _refuse_secrets(self, config: JsonValue, fields: Sequence[str]) -> None:
+    def _refuse_secrets(self, config: JsonValue, fields: Sequence[str], inputs: Sequence[str]) -> None:
         """The validator refuses them too, but the API may have been told to allow them, or be older."""
         if self._limits.secrets_in_prompts or not isinstance(config, dict):
             return
         for field in fields:
-            if reads_secret(config.get(field)):
+            if reads_secret(config.get(field), inputs):
                 raise HandlerError(
                     codes.SECRET_NOT_ALLOWED.code,
                     f"config.{field} reads a secret, which the service would see; the operator can allow "
@@ -272,7 +265,7 @@ class Runner:
             attempt=task.attempt,
             delivery=delivery,
             deadline=deadline,
-            idempotency_key=_idempotency_key(task),
+            idempotency_key=idempotency_key(task),
             correlation_id=task.correlation_id,
             tries_once=task.tries_once,
             logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
@@ -359,23 +352,11 @@ def _encoded(output: object) -> bytes:
         raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
 
 
-def _idempotency_key(task: RunNode) -> str:
-    return f"{task.execution}-{task.answered + 1}-{task.node}"
-
-
 def _retry_after_ms(wait_s: float | None) -> int | None:
     """How long a handler asks to wait; None for what is no time."""
     if not isinstance(wait_s, int | float) or not wait_s >= 0:  # which NaN is not
         return None
     return round(min(wait_s, MOST_WAIT_S) * 1000)
-
-
-def _fate(record: NodeRecord) -> Fate:
-    """What became of a node, as templates see it."""
-    error = record.error
-    if record.status != "failed" or error is None:
-        return Fate(record.status)
-    return Fate(record.status, shown_error(error))
 
 
 def _identity(task: RunNode) -> dict[str, str | int]:

@@ -50,7 +50,8 @@ class Starts:
 
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
-        return held.delivery == 1 and not task.reads and not task.sees and self._speed.is_quick(task.handler)
+        reads = task.reads or task.sees or task.given
+        return held.delivery == 1 and not reads and self._speed.is_quick(task.handler)
 
     def _at_once(self) -> Start:
         return Start(wanted=True, inputs={}, storable_bytes=None, now=self._clock(), noted=False)

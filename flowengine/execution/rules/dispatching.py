@@ -126,6 +126,7 @@ def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -
         unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
+        given=policy.given,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from flowengine.execution.changes import Begin, Change, Happened, Send, Tally, Write
+from flowengine.execution.changes import Begin, Change, Happened, Send, StoredInputs, Tally, Write
 from flowengine.execution.events import Event
 from flowengine.execution.messages import StartExecution
 from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on
@@ -29,8 +29,15 @@ def begins_events_anew(run: int) -> bool:
     return run > 1 and run % EVENTS_ANEW_EVERY == 0
 
 
-def first_run(execution: str, plan: Plan, record: ExecutionRecord, token: str, now: int) -> list[Change]:
-    """The first trigger: nothing has been attempted.
+def first_run(
+    execution: str,
+    plan: Plan,
+    record: ExecutionRecord,
+    token: str,
+    now: int,
+    inputs: StoredInputs | None = None,
+) -> list[Change]:
+    """The first trigger: nothing has been attempted. `inputs`: what the execution is given.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
@@ -44,6 +51,7 @@ def first_run(execution: str, plan: Plan, record: ExecutionRecord, token: str, n
         at=now,
         unfinished=len(plan.nodes),
         counters=counters,
+        inputs=inputs,
     )
     return [begin, _start(execution, record, 1)]
 

@@ -13,8 +13,10 @@ would show it. Other encodings, encryptions and parts of a value are not recogni
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +32,9 @@ from flowengine.jsonvalue import UnencodableError, decode, encode
 from flowengine.plugin.errors import HandlerError
 
 MIN_CHARS: Final = 4
+
+LINGERING: Final = 16
+"""So many nodes' secret inputs stay hidden after their end: a handler that has run out of time may print."""
 
 _MAX_CUT_CHARS: Final = 8192
 
@@ -54,6 +59,12 @@ class Secrets:
         self._lock = threading.Lock()
         self._known: set[str] = set()
         self._forms: tuple[EscapedForms, ...] = ()
+        """Of all that is hidden, the longest first."""
+        self._lasting: tuple[EscapedForms, ...] = ()
+        """Those of the secrets of this process."""
+        self._passing: list[str] = []
+        self._passed: deque[tuple[str, ...]] = deque(maxlen=LINGERING)
+        self._hidden: frozenset[str] = frozenset()
         self._keep_out(*own, *self._variables.texts(), *self._variables.changed_files())
 
     def lookup(self, name: str) -> str:
@@ -72,6 +83,33 @@ class Secrets:
             )
         self._keep_out(value)
         return value
+
+    @contextlib.contextmanager
+    def hiding(self, values: Sequence[str]) -> Iterator[None]:
+        """While the block runs, and for the next LINGERING such blocks, these texts are replaced too.
+
+        They are secrets of one execution, of which there may be any number: they cannot all be kept.
+        """
+        if not values:
+            yield
+            return
+        with self._lock:
+            self._passing.extend(values)
+            self._keep_out_passing()
+        try:
+            yield
+        finally:
+            with self._lock:
+                for value in values:
+                    self._passing.remove(value)
+                self._passed.append(tuple(values))
+                self._keep_out_passing()
+
+    def _keep_out_passing(self) -> None:
+        texts = {*self._passing, *(value for values in self._passed for value in values)} - self._known
+        if texts != self._hidden:
+            self._hidden = frozenset(texts)
+            self._forms = _with_forms(self._lasting, texts)
 
     def warn_of_unusable(self) -> None:
         """Log the secrets that no node will get, by name, so that someone notices before a node does."""
@@ -156,10 +194,16 @@ class Secrets:
             new = {value for value in values if len(value.strip()) >= MIN_CHARS} - self._known
             if not new:
                 return
-            known = {form.text: form for form in self._forms}
-            known.update((form.text, form) for value in new for form in _forms_of(value))
-            self._forms = tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
             self._known |= new
+            self._lasting = _with_forms(self._lasting, new)
+            self._forms = _with_forms(self._lasting, self._hidden)
+
+
+def _with_forms(forms: Iterable[EscapedForms], values: Iterable[str]) -> tuple[EscapedForms, ...]:
+    """The forms, and those of more values; the longest first."""
+    known = {form.text: form for form in forms}
+    known.update((form.text, form) for value in values for form in _forms_of(value))
+    return tuple(sorted(known.values(), key=lambda item: len(item.text), reverse=True))
 
 
 def _likely(near: Sequence[EscapedForms], text: str) -> Sequence[EscapedForms]:

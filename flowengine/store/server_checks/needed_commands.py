@@ -113,6 +113,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "worker": (
         *_BY_ALL,
         *_BY_CONSUMERS,
+        ("HMGET", _NAMES.inputs(_ID), keys.VALUES, keys.SECRET),
         ("HSTRLEN", _NODE, keys.RESULT),
         ("ZSCORE", _HANDLERS, ""),
         ("XADD", _LINE, "*", "a", ""),

@@ -1,6 +1,6 @@
 """The functions that templates may call, as in `now()`: a closed list.
 
-A function takes the budget, what the rendering gives it (see GIVEN), then its arguments.
+A function takes the budget, what the rendering gives it (see GIVEN_TO_CALLS), then its arguments.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ FUNCTIONS: Final[dict[str, Callable[..., object]]] = {
     "uuid": _uuid,
 }
 
-GIVEN: Final = {"now": "moment", "today": "moment", "uuid": "uuid"}
+GIVEN_TO_CALLS: Final = {"now": "moment", "today": "moment", "uuid": "uuid"}
 """The functions that the rendering gives something: the kind of the reference that stands for it."""
 
 TAKES_UNDEFINED: Final = frozenset({"coalesce"})

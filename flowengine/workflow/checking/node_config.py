@@ -15,9 +15,9 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin.literal_check import ChecksConfig, LiteralCheck
 from flowengine.template import is_template
-from flowengine.workflow.checking.expected_types import Expected, Fields, fields_of
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.templates.expected_types import Expected, Fields, fields_of
 from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 KindsOf: TypeAlias = Callable[[str], frozenset[str] | None]

@@ -14,8 +14,8 @@ from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
-from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
 from flowengine.workflow.kinds import task
 from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
@@ -52,15 +52,16 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
             assert_never(work)
     if compiled is None or node.id is None:
         return None
-    does, sees = compiled
+    does, reads = compiled
     said = node.policy
     policy = Policy(
         trigger_rule=said.trigger_rule,
         when=said.when,
         tolerates=said.tolerates,
         retry=said.retry,
-        sees=sees,
+        sees=reads.sees,
         output_schema=node.output_schema,
+        given=reads.given,
     )
     return CompiledNode(PlanNode(node.id, document.links.graph.parents[node.place], does), policy)
 

@@ -8,7 +8,7 @@ from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.checking.template_references import TemplateCheck
+from flowengine.workflow.checking.templates.template_references import TemplateCheck
 
 
 class DocumentContext(msgspec.Struct, frozen=True):

@@ -18,9 +18,10 @@ from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_config import check_config, encode_config
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject, read_object, read_text
-from flowengine.workflow.checking.output_fields import DeclaredOutput
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.checking.template_references import SecretRule
+from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
+from flowengine.workflow.checking.templates.template_references import Reads
+from flowengine.workflow.checking.templates.templated_texts import SecretRule
 from flowengine.workflow.kinds.config_schema import Schema, WorkSchema, config_schemas
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.output_schema import OutputSchema
@@ -52,10 +53,8 @@ def read_task(node: JsonObject, pointer: str, report: Report, defaults: ConfigDe
     return TaskDraft(handler, config, defaults.is_under(place))
 
 
-def compile_task(
-    node: NodeFields, task: TaskDraft, document: DocumentContext
-) -> tuple[Task, tuple[int, ...]] | None:
-    """The plan's task and the nodes that it sees, or None. What is wrong with the handler, the config or its
+def compile_task(node: NodeFields, task: TaskDraft, document: DocumentContext) -> tuple[Task, Reads] | None:
+    """The plan's task and what its templates read, or None. What is wrong with the handler, the config or its
     templates is reported."""
     report = document.report
     pointer = pointer_to(node.pointer, "config")
@@ -86,7 +85,7 @@ def compile_task(
         queue=handler.queue,
         primary=handler.primary,
     )
-    return compiled, reads.sees
+    return compiled, reads
 
 
 def declared_output(

@@ -41,6 +41,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         },
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
+    "parameters": {"over_threshold": ["bergen"]},
 }
 FAILS_ON_PURPOSE = "saga"
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}

@@ -20,6 +20,9 @@ RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
     "flowengine run greeting.yaml": STORY,
+    "flowengine run workflows/parameters.yaml --input day=2026-03-01 --input threshold=60": (
+        "test_inputs_are_given_on_the_command_line"
+    ),
     "flowengine dev": STORY,
     "flowengine validate greeting.yaml": STORY,
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",

@@ -53,6 +53,19 @@ def test_curl_commands_of_the_api_answer_as_shown(dev_url: str, shell: Shell) ->
     assert [name for name in (*status, *status["nodes"][0]) if name not in told] == []
 
 
+def test_inputs_are_given_on_the_command_line(shell: Shell) -> None:
+    """The command that the page on inputs shows."""
+    (command,) = TOPICS["inputs"].commands
+    done = shell(f"{command} --json")
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["results"]["report"]["result"] == {
+        "title": "Report of 2026-03-01",
+        "made_by": "Report with parameters, run 1",
+        "shops": ["bergen"],
+        "note": "none",
+    }
+
+
 def test_folder_of_workflows_is_valid(shell: Shell) -> None:
     """The command that the page on documents names."""
     done = shell("flowengine validate workflows/")

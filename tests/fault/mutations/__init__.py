@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations import broker, deciding, engine, execution, processes, queues, store
+from tests.fault.mutations import broker, deciding, engine, execution, inputs, processes, queues, store
 from tests.fault.mutations.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *execution.MUTANTS,
     *deciding.MUTANTS,
     *engine.MUTANTS,
+    *inputs.MUTANTS,
     *store.MUTANTS,
     *broker.MUTANTS,
     *queues.MUTANTS,

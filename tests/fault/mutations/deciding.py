@@ -29,8 +29,8 @@ def _failing(rule: str, old: str, new: str) -> Mutant:
     return Mutant(rule, "flowengine/execution/rules/failing.py", old, new, TRIED_TESTS)
 
 
-def _runner(rule: str, old: str, new: str) -> Mutant:
-    return Mutant(rule, "flowengine/engine/running/runner.py", old, new, CONDITION_TESTS)
+def _runner(rule: str, old: str, new: str, module: str = "runner") -> Mutant:
+    return Mutant(rule, f"flowengine/engine/running/{module}.py", old, new, CONDITION_TESTS)
 
 
 def _dispatching(rule: str, old: str, new: str) -> Mutant:
@@ -444,8 +444,10 @@ FORMATS: Final = (
     Mutant(
         "a task that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case RunNode("
-        "when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None):\n",
+        "        case RunNode(\n"
+        "            when=None, sees=(), unseen=(), tries_once=False, "
+        "retry_when=None, output_schema=None, given=()\n"
+        "        ):\n",
         "        case RunNode():\n",
         MESSAGES,
     ),
@@ -522,8 +524,9 @@ CONDITIONS: Final = (
     ),
     _runner(
         "what had not ended at the dispatch is undefined",
-        "            unseen=task.unseen,\n",
+        "        unseen=task.unseen,\n",
         "",
+        module="node_scope",
     ),
 )
 

@@ -21,16 +21,16 @@ def _in(module: str) -> str:
 MUTANTS: Final = (
     Mutant(
         "a worker renders with the moment of the task",
-        _in("running/runner"),
+        _in("running/node_scope"),
         "moment=task.moment or start.now",
         "moment=start.now",
         tests=RENDERING,
     ),
     Mutant(
         "a worker renders with the seed of the idempotency key",
-        _in("running/runner"),
-        "seed=_idempotency_key(task)",
-        'seed=f"{_idempotency_key(task)}-{start.now}"',
+        _in("running/node_scope"),
+        "seed=idempotency_key(task)",
+        'seed=f"{idempotency_key(task)}-{start.now}"',
         tests=RENDERING,
     ),
     Mutant(
@@ -136,8 +136,8 @@ MUTANTS: Final = (
     Mutant(
         "what somebody had before is noted before it runs",
         _in("running/starts"),
-        "return held.delivery == 1 and not task.reads",
-        "return not task.reads",
+        "return held.delivery == 1 and not reads",
+        "return not reads",
         tests=STARTS,
     ),
     Mutant(

@@ -17,6 +17,7 @@ import pytest
 
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.policy import Policy
 from tests.support.faults import Gate
 from tests.support.rigs.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
 from tests.support.rigs.live_stack import HURRIED, LiveStack, through_gates
@@ -118,6 +119,16 @@ def test_worker_makes_two_round_trips_for_a_node(harness: Harness, cost: Measure
     found = cost(harness.workers[0], *harness.tasks())
     assert found.round_trips == 2
     assert found.commands == WORKER_NODE
+
+
+def test_a_node_that_reads_inputs_costs_one_command_more(harness: Harness, cost: Measure) -> None:
+    """They are read in the round trip that notes its start; one that reads none costs nothing."""
+    plan = msgspec.structs.replace(unread(chain(2)), policies={0: Policy(given=("inputs",))})
+    started(harness, plan)
+    found = cost(harness.workers[0], *harness.tasks())
+    assert (found.round_trips, found.commands) == (2, WORKER_NODE + Counter(("hmget",)))
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert cost(harness.workers[0], *harness.tasks()).commands == WORKER_NODE
 
 
 def test_worker_makes_one_round_trip_for_a_quick_node(harness: Harness, cost: Measure) -> None:

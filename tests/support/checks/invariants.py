@@ -35,7 +35,7 @@ LATER: Final = b":later"
 PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",

@@ -7,6 +7,7 @@ what order, and knows nothing of what the messages mean.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -171,6 +172,11 @@ class NoSecrets:
     def redact_json(self, data: bytes) -> bytes:
         """The data."""
         return data
+
+    @contextlib.contextmanager
+    def hiding(self, values: Sequence[str]) -> Iterator[None]:
+        """Hides nothing."""
+        yield
 
 
 def _no_client() -> httpx.Client:

@@ -23,7 +23,8 @@ from flowengine.api.openapi.schemas import name_of
 from flowengine.api.routes.service.documentation_pages import FOLDER
 from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits, Settings
-from flowengine.workflow import check
+from flowengine.workflow.inputs.values import check_given
+from flowengine.workflow.posted import check_posted
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import ServedApi, catalog, served_api
 
@@ -135,9 +136,10 @@ def test_the_example_workflows_are_valid(document: dict[str, Any]) -> None:
     for example in content["application/json"]["examples"].values():
         as_json = msgspec.json.encode(example["value"])
         as_yaml = yaml.safe_dump(example["value"], sort_keys=False).encode()
-        plan = check(as_json, "json", load_registry(()), Limits()).plan
-        assert plan is not None
-        assert plan == check(as_yaml, "yaml", load_registry(()), Limits()).plan
+        posted = check_posted(as_json, "json", load_registry(()), Limits())
+        assert posted.checked.plan is not None
+        assert posted == check_posted(as_yaml, "yaml", load_registry(()), Limits())
+        check_given(posted.checked.plan.inputs, posted.inputs)
 
 
 def test_the_key_is_documented_once_one_is_set(document: dict[str, Any]) -> None:

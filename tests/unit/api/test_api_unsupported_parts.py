@@ -29,15 +29,6 @@ def pending(api: ServedApi) -> Iterator[str]:
     assert api.store.stored[execution_id].status == "pending"
 
 
-@pytest.mark.parametrize("body", [b'{"inputs": {"a": 1}}', b"{}", b" ", b"x" * 300_000])
-def test_trigger_with_a_body_is_refused(api: ServedApi, pending: str, body: bytes) -> None:
-    """Inputs that are not read would look as if they had been; whatever the body's framing."""
-    for content in (body, iter([body[:1], body[1:]])):
-        answer = api.client.post(pending, content=content, headers={"Content-Type": "application/json"})
-        assert (answer.status_code, answer.json()["code"]) == (400, "not_supported")
-        assert "body" in answer.json()["detail"]
-
-
 def test_trigger_with_an_empty_body_has_none(api: ServedApi) -> None:
     """Clients announce a length of 0, or send chunks without content."""
     for content in (b"", iter([b""])):

@@ -18,6 +18,7 @@ from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.jsonvalue import UnencodableError
 from flowengine.plugin import AttemptError, HandlerError, Registry
 from flowengine.settings import Limits
+from tests.support.rigs.harness import NoSecrets
 
 
 class Outage:
@@ -146,7 +147,7 @@ def test_error_of_a_node_is_bounded() -> None:
     )
 
 
-class Masking:
+class Masking(NoSecrets):
     """A Redactor that replaces `canary`, and notes what it searched."""
 
     def __init__(self, mask: str) -> None:

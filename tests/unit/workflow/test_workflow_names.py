@@ -106,11 +106,18 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
 def test_workflow_has_words_of_its_own(word: str) -> None:
     """What is a field of a node is not proposed for the workflow."""
     problem = only(checked(workflow(node("a"), **{word: {}})))
-    assert problem.message == f"unknown field '{word}'. Known fields: name, description, defaults, nodes"
+    known = "name, description, inputs, defaults, nodes"
+    assert problem.message == f"unknown field '{word}'. Known fields: {known}"
+
+
+@pytest.mark.parametrize("word", ["params", "parameters"])
+def test_what_other_tools_call_inputs_is_answered_with_inputs(word: str) -> None:
+    """The nearest name by letters would be another."""
+    assert "did you mean 'inputs'?" in only(checked(workflow(node("a"), **{word: {}}))).message
 
 
 WORKFLOW_LATER = (
-    "labels", "inputs", "vars", "timeout_seconds", "hooks_timeout_seconds", "on_node_failure", "concurrency",
+    "labels", "vars", "timeout_seconds", "hooks_timeout_seconds", "on_node_failure", "concurrency",
     "priority", "on_failure", "finally", "outputs", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (

@@ -32,7 +32,8 @@ CREATED: Final = CreatedView(
 CREATE_EXECUTION: Final = Operation(
     summary="Accept a workflow",
     description="Validates the document, reports all its problems at once, and stores a pending execution. "
-    "`warnings` are what may go wrong with a document that is accepted.",
+    "`warnings` are what may go wrong with a document that is accepted. Inputs may be posted with it; others "
+    "may come with the trigger.",
     body=WORKFLOW_BODY,
     responses={
         201: ViewResponse(
@@ -50,6 +51,7 @@ CREATE_EXECUTION: Final = Operation(
         "body_too_large",
         "unsupported_media_type",
         "invalid_workflow",
+        "inputs_invalid",
         "unknown_parameter",
         "too_many_executions",
     ),
@@ -65,7 +67,9 @@ def route(backend: Backend) -> HTTPRouteHandler:
         correlation_id = correlation_id_of(request.scope)
         with outcome_unknown(UNKNOWN_OUTCOME):
             view = await backend.calls.store(
-                lambda: backend.executions.create(workflow.plan, correlation_id=correlation_id)
+                lambda: backend.executions.create(
+                    workflow.plan, correlation_id=correlation_id, inputs=workflow.inputs
+                )
             )
         view = msgspec.structs.replace(view, warnings=workflow.warnings or msgspec.UNSET)
         request.scope["state"][EXECUTION_ID] = view.execution_id

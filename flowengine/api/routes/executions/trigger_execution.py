@@ -10,8 +10,17 @@ from litestar.params import FromPath
 
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
+from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, read_optional
 from flowengine.api.edge.responses import json_response
-from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.openapi.operation import (
+    OPERATION,
+    BodyExample,
+    JsonObject,
+    Operation,
+    RequestBody,
+    ViewResponse,
+)
+from flowengine.api.openapi.schemas import TRIGGER
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import (
@@ -20,18 +29,29 @@ from flowengine.api.routes.executions.execution_id import (
     TO_STATUS,
     call_about,
 )
+from flowengine.api.routes.executions.workflow_body import refused
 from flowengine.execution.views import TriggeredView
+from flowengine.workflow.posted import read_trigger
 
 UNKNOWN_OUTCOME: Final = (
     "The trigger may have been applied, or may still be. GET {path} tells: it was, once `run` is one more "
     "than before. Sending it again starts nothing twice: while the execution runs it is answered 409."
 )
 TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
+TRIGGER_BODY: Final = RequestBody(
+    description="The inputs, where the workflow needs some.",
+    schema=TRIGGER,
+    media_types=(*JSON_TYPES, YAML_TYPES[0]),
+    examples={"inputs": BodyExample("Two inputs", {"inputs": {"day": "2026-03-01", "threshold": 50}})},
+    required=False,
+)
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
     description="Starts a pending execution; of a failed one what failed runs again, and what is below it. "
-    "Of two at once exactly one starts it. Takes no body.",
+    "Of two at once exactly one starts it. The first trigger may bring inputs: they take the place of those "
+    "that were posted with the workflow, name by name.",
     parameters=(EXECUTION_ID_PARAMETER,),
+    body=TRIGGER_BODY,
     responses={
         202: ViewResponse(
             "Started",
@@ -43,9 +63,13 @@ TRIGGER_EXECUTION: Final = Operation(
     },
     refusals=(
         "not_supported",
+        "malformed_document",
         "execution_not_found",
         "request_timeout",
         "wrong_state",
+        "body_too_large",
+        "unsupported_media_type",
+        "inputs_invalid",
         "unknown_parameter",
         "too_many_executions",
     ),
@@ -60,6 +84,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
+        inputs = await _read_inputs(request, backend)
         correlation_id = correlation_id_of(request.scope)
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
@@ -67,8 +92,21 @@ def route(backend: Backend) -> HTTPRouteHandler:
                 request,
                 execution_id,
                 backend.calls.store,
-                lambda: executions.trigger(execution_id, correlation_id=correlation_id),
+                lambda: executions.trigger(execution_id, correlation_id=correlation_id, inputs=inputs),
             )
         return json_response(data, 202, {"Location": path})
 
     return trigger_execution
+
+
+async def _read_inputs(request: Request[Any, Any, Any], backend: Backend) -> JsonObject:
+    """What came with the trigger. Raises RefusalError as `read_optional`, and with every problem."""
+    with backend.request_budget.share() as share:
+        body = await read_optional(request, backend.limits, share)
+        if body is None:
+            return {}
+        data, form = body.data, body.form
+        posted = await backend.calls.check(lambda: read_trigger(data, form, backend.limits))
+    if posted.problems:
+        raise refused("inputs_invalid", posted.problems, malformed=posted.malformed)
+    return posted.inputs

@@ -10,11 +10,11 @@ from litestar import Request
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, Body, read_document
 from flowengine.api.openapi.operation import BodyExample, JsonObject, RequestBody
-from flowengine.api.openapi.schemas import WORKFLOW
+from flowengine.api.openapi.schemas import POSTED
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.workflow import check
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posted import check_posted
 from flowengine.workflow.problems import Problem
 
 ARITHMETIC: Final[JsonObject] = {
@@ -29,23 +29,33 @@ ARITHMETIC: Final[JsonObject] = {
         },
     ],
 }
+WITH_INPUTS: Final[JsonObject] = {
+    "workflow": {
+        "name": "Greet somebody",
+        "inputs": {"whom": {"type": "string", "minLength": 1}},
+        "nodes": [{"id": "greet", "handler": "set", "config": {"value": "hello, {{ inputs.whom }}"}}],
+    },
+    "inputs": {"whom": "Ada"},
+}
 WORKFLOW_BODY: Final = RequestBody(
-    description="The workflow document, as JSON or YAML. Other names of YAML are taken too: "
-    f"{', '.join(YAML_TYPES[1:])}.",
-    schema=WORKFLOW,
+    description="The workflow document, as JSON or YAML, alone or in an envelope with the inputs of its "
+    f"execution. Other names of YAML are taken too: {', '.join(YAML_TYPES[1:])}.",
+    schema=POSTED,
     media_types=(*JSON_TYPES, YAML_TYPES[0]),
     examples={
         "arithmetic": BodyExample("Runs anywhere", ARITHMETIC),
         "http_and_llm": BodyExample("Calls an HTTP service and a model", example.WORKFLOW),
+        "with_inputs": BodyExample("In an envelope, with inputs", WITH_INPUTS),
     },
 )
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A workflow that is right, and what may go wrong with it."""
+    """A workflow that is right, what may go wrong with it, and what its execution is given."""
 
     plan: Plan
     warnings: tuple[Problem, ...]
+    inputs: JsonObject
 
 
 async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
@@ -59,14 +69,20 @@ async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Ac
 
 
 def _accepted(body: Body, backend: Backend) -> Accepted:
-    checked = check(body.data, body.form, backend.registry, backend.limits)
+    posted = check_posted(body.data, body.form, backend.registry, backend.limits)
+    checked = posted.checked
     if checked.plan is not None and not checked.problems:
-        return Accepted(checked.plan, checked.warnings)
-    if checked.malformed:
-        raise RefusalError("malformed_document", _first(checked.problems), problems=checked.problems)
-    count = len(checked.problems)
+        return Accepted(checked.plan, checked.warnings, posted.inputs)
+    raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
+
+
+def refused(kind: str, problems: tuple[Problem, ...], *, malformed: bool) -> RefusalError:
+    """The refusal of a body with these problems. A malformed one could not be read at all."""
+    if malformed:
+        return RefusalError("malformed_document", _first(problems), problems=problems)
+    count = len(problems)
     detail = f"{count} problem{'s' if count != 1 else ''}: see `problems`. The first: "
-    raise RefusalError("invalid_workflow", detail + _first(checked.problems), problems=checked.problems)
+    return RefusalError(kind, detail + _first(problems), problems=problems)
 
 
 def _first(problems: tuple[Problem, ...]) -> str:

@@ -13,8 +13,8 @@ import msgspec
 
 from flowengine.template import FieldRead
 from flowengine.template.simple_templates import Path
-from flowengine.workflow.checking.expected_types import Expected, fields_of
 from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.checking.templates.expected_types import Expected, fields_of
 from flowengine.workflow.output_schema import absent_field, kinds_at
 from flowengine.workflow.problems import quoted
 

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.jsonvalue import pointer_to
 from flowengine.settings import Limits
-from flowengine.template import Analysis, FieldRead, TemplateError, analyse, is_template
+from flowengine.template import Analysis, FieldRead, TemplateError, analyse
 from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
+from flowengine.template.reference import INPUTS
 from flowengine.template.simple_templates import Path, read_simple
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
-from flowengine.workflow.checking.output_fields import (
+from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
+from flowengine.workflow.checking.templates.given_references import GivenCheck, Unreadable
+from flowengine.workflow.checking.templates.output_fields import (
     DeclaredOutput,
     MissingField,
     kinds_of_read,
     missing_field,
 )
-from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
-from flowengine.workflow.policy import ATTEMPT, ERROR
+from flowengine.workflow.checking.templates.templated_texts import (
+    IN_RETRY,
+    SecretRule,
+    TemplatedText,
+    Where,
+    conditions,
+    ruled_texts,
+    templates_in,
+)
+from flowengine.workflow.inputs.declared import Input
+from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
-Where: TypeAlias = tuple[str, str | int]
-"""The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
-
-SecretRule: TypeAlias = Callable[[str], str | None]
-"""Why a field of the config may read no secret, by the field's name; None: it may."""
-
-NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
-IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
+MAX_LISTED: Final = 20
 MAX_TEMPLATE_WORK: Final = 1_000_000
 _EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
 _TEMPLATE_COST: Final = 50
@@ -60,26 +65,13 @@ class _TryError(msgspec.Struct):
 _GIVEN_IN_RETRY: Final = {ERROR: DeclaredOutput("", _TryError, None)}
 
 
-class _Text(msgspec.Struct, frozen=True):
-    """A templated string of a node, and the rules of its place.
-
-    `no_secrets`: why it may read no secret; None: it may. `given` are the names that it may read besides
-    nodes.
-    """
-
-    where: Where
-    text: str
-    no_secrets: str | None
-    given: frozenset[str] = frozenset()
-
-
 class _Read(msgspec.Struct, frozen=True):
     """A template of this document that is right in itself, and the nodes it reads.
 
     `sources` are the numbers of the nodes whose outputs it reads, `fates` of those of which it asks what
     became of them. `bits` has bit `n` set for node `n` of both, and `unknown` counts the names that are no
     node's. `missing` are the fields that the nodes' outputs cannot have, `needed` the nodes whose output must
-    be there.
+    be there. `unreadable`: what it reads of what the execution is given, and cannot.
     """
 
     analysis: Analysis
@@ -89,14 +81,18 @@ class _Read(msgspec.Struct, frozen=True):
     missing: tuple[MissingField, ...]
     fates: tuple[int, ...] = ()
     needed: tuple[int, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 class Reads(msgspec.Struct, frozen=True):
     """What a node's templates read: the indexes of nodes whose output they read, and of those of which they
-    read what became of them, or whose output may be missing. Ascending."""
+    read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
+    execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
+    it gives."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
+    given: tuple[str, ...] = ()
 
 
 class _TooLongError(TemplateError):
@@ -114,7 +110,7 @@ class TemplateCheck:
 
     `outputs`: what is known of each node's output. `certain`: for each node, those that have surely completed
     when it runs; None: all its ancestors. `secrets`: the names of the secrets that are read, each with the
-    pointer to its first place. `warnings`: what may go wrong.
+    pointer to its first place. `warnings`: what may go wrong. `inputs`: those of the document; None: any.
     """
 
     def __init__(
@@ -124,7 +120,9 @@ class TemplateCheck:
         limits: Limits,
         report: Report,
         certain: Mapping[int, int] | None = None,
+        inputs: Mapping[str, Input] | None = None,
     ) -> None:
+        self._given = GivenCheck(inputs)
         self.secrets: dict[str, str] = {}
         self.warnings: list[Problem] = []
         self._certain = certain
@@ -143,7 +141,7 @@ class TemplateCheck:
         """
         judged: dict[tuple[str, str | None, frozenset[str]], int] = {}
         places: dict[str, Where] = {}
-        for ruled in (*_conditions(node), *_ruled(config, pointer, secret_rule)):
+        for ruled in (*conditions(node), *ruled_texts(config, pointer, secret_rule)):
             if self._work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
@@ -156,13 +154,15 @@ class TemplateCheck:
         fine = {rules[0]: self._known[rules[0]] for rules, wrong in judged.items() if not wrong}
         found: set[int] = set()
         sees: set[int] = set()
+        given: set[str] = {INPUTS} if self._given.secret else set()
         for text, read in fine.items():
             if isinstance(read, _Read):
                 found.update(read.sources)
+                given.update(self._given.roots(read.analysis))
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
                 self._warn_of_missing(read, node, places[text])
         sees.update(source for source in found if not self._is_certain(source, node))
-        return Reads(tuple(sorted(found)), tuple(sorted(sees)))
+        return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)))
 
     def _ancestors(self, node: NodeFields) -> Iterator[int]:
         bits = self._links.graph.ancestor_bits(node.place)
@@ -177,6 +177,12 @@ class TemplateCheck:
             self._warn(
                 "'error.status_code' is there only where a service has answered: give another value, as in "
                 "{{ error.status_code | default(0) == 423 }}",
+                where,
+            )
+        for absent in self._given.may_be_absent(read.analysis):
+            self._warn(
+                f"the input {quoted(absent)} need not be given, and is missing then: give another value, "
+                f"as in {{{{ inputs.{absent} | default(0) }}}}",
                 where,
             )
         for source in read.needed:
@@ -196,7 +202,7 @@ class TemplateCheck:
 
     def look_over(self, config: JsonObject, pointer: str) -> None:
         """Report the templates of a config that no node has which cannot be right anywhere."""
-        for where, text in _templates(config, pointer):
+        for where, text in templates_in(config, pointer):
             if self._work < 0:
                 return
             if text not in self._known:
@@ -212,6 +218,8 @@ class TemplateCheck:
     def kinds(self, text: str) -> frozenset[str] | None:
         """The JSON types that a template gives, where that is known before it is rendered."""
         known = self._known.get(text)
+        if isinstance(known, _Read) and (given := self._given.kinds(known.analysis)) is not None:
+            return given
         if not isinstance(known, _Read) or not known.analysis.is_sole or not known.analysis.is_simple:
             return None
         path = (read_simple(text) or [""])[0]
@@ -219,7 +227,7 @@ class TemplateCheck:
         output = None if source is None else self._outputs[source]
         return kinds_of_read(output, path) if output is not None and isinstance(path, Path) else None
 
-    def _judge(self, ruled: _Text, node: NodeFields) -> int:
+    def _judge(self, ruled: TemplatedText, node: NodeFields) -> int:
         """Report what is wrong with the text in its place; returns how many problems that makes."""
         text, where, no_secrets = ruled.text, ruled.where, ruled.no_secrets
         known = self._known.get(text)
@@ -236,7 +244,8 @@ class TemplateCheck:
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
             self._refuse_sources(wrong, tuple(name for name in named if name not in given), node, where)
-        if known.analysis.secrets and no_secrets is not None:
+        tells = known.analysis.secrets or self._given.reads_secret(known.analysis)
+        if tells and no_secrets is not None:
             self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
         for name in known.analysis.secrets:
@@ -246,7 +255,9 @@ class TemplateCheck:
             return wrong
         for missing in known.missing:
             self._refuse_field(missing, where)
-        return len(known.missing)
+        for unreadable in known.unreadable:
+            self._refuse_given(unreadable, where)
+        return len(known.missing) + len(known.unreadable)
 
     def _first_look(self, text: str, where: Where) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it; its cost is taken from the work that is left.
@@ -289,6 +300,7 @@ class TemplateCheck:
             missing=tuple(missing.values()),
             fates=tuple(index[name] for name in analysis.fates if name in index),
             needed=tuple(index[name] for name in analysis.needed if name in index),
+            unreadable=tuple(self._given.unreadable(text, analysis)),
         )
 
     def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
@@ -327,6 +339,13 @@ class TemplateCheck:
         fields = f" Its fields: {', '.join(missing.known)}" if missing.known else ""
         self._refuse("unknown_field", where, f"{missing.message}{did_you_mean(meant) or '.'}{fields}")
 
+    def _refuse_given(self, wrong: Unreadable, where: Where) -> None:
+        message = wrong.message
+        if wrong.name:
+            hint = did_you_mean(self._report.nearest(wrong.name, wrong.known)) or "."
+            message += f"{hint} There are: {', '.join(wrong.known[:MAX_LISTED]) or 'none'}"
+        self._refuse(wrong.code, where, message)
+
     def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
         """Report each of the names that cannot be read here. `wrong` is their number."""
         if self._report.is_full:
@@ -356,39 +375,3 @@ class TemplateCheck:
     def _hyphen_hint(self, name: str) -> str:
         node_id = self._hyphenated.get(name)
         return f"; an id with '-' is read as {{{{ nodes[\"{node_id}\"] }}}}" if node_id else ""
-
-
-def _conditions(node: NodeFields) -> Iterator[_Text]:
-    """The conditions under which the node runs, and is tried again."""
-    policy = node.policy
-    if policy.when is not None:
-        yield _Text((node.pointer, "when"), policy.when, NO_SECRETS)
-    if policy.retry is not None and policy.retry.when is not None:
-        yield _Text((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
-
-
-def _ruled(config: JsonObject, pointer: str, secret_rule: SecretRule) -> Iterator[_Text]:
-    """Every templated string in the config."""
-    for field, value in config.items():
-        no_secrets = secret_rule(field)
-        for where, text in _templates({field: value}, pointer):
-            yield _Text(where, text, no_secrets)
-
-
-def _templates(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
-    """Every templated string in the config, in order, and where it is. Does not recurse at any depth."""
-    levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
-    while levels:
-        pointer, members = levels[-1]
-        for key, item in members:
-            if isinstance(item, str):
-                if is_template(item):
-                    yield (pointer, key), item
-            elif isinstance(item, dict):
-                levels.append((pointer_to(pointer, key), iter(item.items())))
-                break
-            elif isinstance(item, list):
-                levels.append((pointer_to(pointer, key), iter(enumerate(item))))
-                break
-        else:
-            levels.pop()

@@ -1,0 +1,19 @@
+"""`execution` in templates: what an execution says of itself. Pure."""
+
+from __future__ import annotations
+
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.views import moment
+from flowengine.jsonvalue import JsonValue
+
+
+def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[str, JsonValue]:
+    """The fields, by the names that `template.reference.EXECUTION_FIELDS` lists. `run` is the reader's."""
+    return {
+        "id": execution,
+        "name": record.name,
+        "run": run,
+        "created_at": moment(record.created_at),
+        "started_at": moment(record.started_at),
+        "correlation_id": record.correlation_id,
+    }

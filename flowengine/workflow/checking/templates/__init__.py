@@ -1,0 +1,1 @@
+"""What templates read: which nodes and fields, and of which types."""

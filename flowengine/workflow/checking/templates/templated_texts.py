@@ -1,0 +1,72 @@
+"""The texts of a node that hold templates: where each stands, and what it may read there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.template import is_template
+from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.object_fields import JsonObject
+from flowengine.workflow.policy import ATTEMPT, ERROR
+
+Where: TypeAlias = tuple[str, str | int]
+"""The pointer to an object or list, and the key or place in it. Only a problem needs the whole pointer."""
+
+SecretRule: TypeAlias = Callable[[str], str | None]
+"""Why a field of the config may read no secret, by the field's name; None: it may."""
+
+NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
+IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
+
+
+class TemplatedText(msgspec.Struct, frozen=True):
+    """A templated string of a node, and the rules of its place.
+
+    `no_secrets`: why it may read no secret; None: it may. `given` are the names that it may read besides
+    nodes.
+    """
+
+    where: Where
+    text: str
+    no_secrets: str | None
+    given: frozenset[str] = frozenset()
+
+
+def conditions(node: NodeFields) -> Iterator[TemplatedText]:
+    """The conditions under which the node runs, and is tried again."""
+    policy = node.policy
+    if policy.when is not None:
+        yield TemplatedText((node.pointer, "when"), policy.when, NO_SECRETS)
+    if policy.retry is not None and policy.retry.when is not None:
+        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
+
+
+def ruled_texts(config: JsonObject, pointer: str, secret_rule: SecretRule) -> Iterator[TemplatedText]:
+    """Every templated string in the config."""
+    for field, value in config.items():
+        no_secrets = secret_rule(field)
+        for where, text in templates_in({field: value}, pointer):
+            yield TemplatedText(where, text, no_secrets)
+
+
+def templates_in(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:
+    """Every templated string in the config, in order, and where it is. Does not recurse at any depth."""
+    levels: list[tuple[str, Iterator[tuple[str | int, JsonValue]]]] = [(pointer, iter(config.items()))]
+    while levels:
+        pointer, members = levels[-1]
+        for key, item in members:
+            if isinstance(item, str):
+                if is_template(item):
+                    yield (pointer, key), item
+            elif isinstance(item, dict):
+                levels.append((pointer_to(pointer, key), iter(item.items())))
+                break
+            elif isinstance(item, list):
+                levels.append((pointer_to(pointer, key), iter(enumerate(item))))
+                break
+        else:
+            levels.pop()

@@ -1,0 +1,92 @@
+"""Rules of inputs: what is checked before anything is written, what stays, and what is hidden."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+STORED: Final = ("tests/unit/engine/test_execution_inputs.py",)
+VALUES: Final = ("tests/unit/workflow/test_input_values.py",)
+DECLARED: Final = ("tests/unit/workflow/test_inputs.py",)
+READ: Final = ("tests/unit/engine/test_runner_inputs.py",)
+
+MUTANTS: Final = (
+    Mutant(
+        "a trigger again takes no other inputs",
+        "flowengine/engine/commands/trigger.py",
+        "        if given:\n            raise WrongStateError(",
+        "        if False:\n            raise WrongStateError(",
+        STORED,
+    ),
+    Mutant(
+        "inputs expire with the execution",
+        "flowengine/store/keys.py",
+        "names = (self.counts, self.plan, self.deps, self.started, self.events, self.inputs)",
+        "names = (self.counts, self.plan, self.deps, self.started, self.events)",
+        STORED,
+    ),
+    Mutant(
+        "secret inputs are hidden when they are shown",
+        "flowengine/engine/queries.py",
+        "_HIDDEN if name in secret else value",
+        "value",
+        STORED,
+    ),
+    Mutant(
+        "the work of a check is counted before it",
+        "flowengine/workflow/inputs/json_schema.py",
+        "    if work > MAX_WORK:\n",
+        "    if False:\n",
+        VALUES,
+    ),
+    Mutant(
+        "errors are made of small values only",
+        "flowengine/workflow/inputs/json_schema.py",
+        "    if work * max(size, 1) > _COPIED_BYTES:\n",
+        "    if work > _COPIED_BYTES:\n",
+        VALUES,
+    ),
+    Mutant(
+        "a secret input is never quoted",
+        "flowengine/workflow/inputs/json_schema.py",
+        "        mask=_MASK,\n",
+        "",
+        VALUES,
+    ),
+    Mutant(
+        "a secret input is handed on whole",
+        "flowengine/workflow/checking/templates/given_references.py",
+        "        if self.reads_secret(analysis):\n",
+        "        if False:\n",
+        DECLARED,
+    ),
+    Mutant(
+        "inputs are not read whole where one is secret",
+        "flowengine/workflow/checking/templates/given_references.py",
+        "            if root == INPUTS and not name and self.secret:\n",
+        "            if False:\n",
+        DECLARED,
+    ),
+    Mutant(
+        "every node learns the secrets of its execution",
+        "flowengine/workflow/checking/templates/template_references.py",
+        "{INPUTS} if self._given.secret else set()",
+        "set()",
+        DECLARED,
+    ),
+    Mutant(
+        "secret inputs are hidden while their node runs",
+        "flowengine/engine/running/runner.py",
+        "            with self._secrets.hiding(secret_inputs(start.given)):\n",
+        "            if True:\n",
+        READ,
+    ),
+    Mutant(
+        "secrets of executions are forgotten",
+        "flowengine/handlers/secrets/redaction.py",
+        "deque(maxlen=LINGERING)",
+        "deque()",
+        READ,
+    ),
+)
