@@ -48,5 +48,6 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 when=draw(st.sampled_from([None, None, True, False])),
                 tolerates=draw(st.booleans()),
                 tries=draw(st.sampled_from([1, 1, 2])),
+                again=draw(st.sampled_from([None, None, True, False])),
             )
     return said

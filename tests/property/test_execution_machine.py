@@ -352,7 +352,7 @@ class ExecutionMachine(RuleBasedStateMachine):
             return
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
-            self.model.report(timer.node, timer.dispatch, False)
+            self.model.report(timer.node, timer.dispatch, False, asked=False)
 
     def is_over(self, entry: Entry) -> bool:
         """Whether another dispatch has followed the one that a timer speaks of."""

@@ -38,12 +38,14 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
 
 
 class Says(NamedTuple):
-    """What a node says about when it runs, and about its failures. `when`: what its condition gives."""
+    """What a node says about when it runs, and about its failures. `when`: what its condition gives; `again`:
+    what that for another try gives."""
 
     rule: str = "all_success"
     when: bool | None = None
     tolerates: bool = False
     tries: int = 1
+    again: bool | None = None
 
 
 PLAIN = Says()
@@ -142,15 +144,16 @@ class Model:
         self.started = True
         self._decide()
 
-    def report(self, node: str, attempt: int, outcome: bool | None) -> bool:
-        """A worker's outcome (None: skipped by its condition); True when it counts."""
+    def report(self, node: str, attempt: int, outcome: bool | None, *, asked: bool = True) -> bool:
+        """A worker's outcome (None: skipped by its condition), or a timer's, which asks no condition; True
+        when it counts."""
         if self.status[node] != "queued" or self.attempt[node] != attempt:
             return False
         if outcome is None:
             self.status[node] = "skipped"
         elif outcome:
             self.status[node] = "completed"
-        elif self.tried[node] < self.of(node).tries:
+        elif self.tried[node] < self.of(node).tries and not (asked and self.of(node).again is False):
             self.status[node] = "waiting"
         else:
             self._fail(node)

@@ -137,11 +137,15 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
     """A node's policy in the plan. Its pause before another try is one second."""
     return Policy(
         trigger_rule=cast(TriggerRule, said.rule),
-        when=None if said.when is None else f"{{{{ 1 == {1 if said.when else 2} }}}}",
+        when=_condition(said.when),
         tolerates=said.tolerates,
-        retry=Retry(max_attempts=said.tries) if said.tries > 1 else None,
+        retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
     )
+
+
+def _condition(gives: bool | None) -> str | None:
+    return None if gives is None else f"{{{{ 1 == {1 if gives else 2} }}}}"
 
 
 class ScriptedInvoker:
