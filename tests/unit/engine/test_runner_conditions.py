@@ -8,6 +8,7 @@ from typing import cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import RunningStore, Start
@@ -41,7 +42,7 @@ class Handlers:
 class Worker:
     """A runner whose handler's calls are kept; `fails` is raised in place of the next."""
 
-    def __init__(self, fails: HandlerError | None = None) -> None:
+    def __init__(self, fails: HandlerError | None = None, secrets: NoSecrets | None = None) -> None:
         self.invoker = ScriptedInvoker(self._script)
         self._fails = fails
         registry = Registry()
@@ -50,7 +51,7 @@ class Worker:
             cast(RunningStore, None),
             registry,
             self.invoker,
-            NoSecrets(),
+            secrets or NoSecrets(),
             Limits(),
             NO_CALLS,
             lambda: 0,
@@ -356,6 +357,32 @@ def test_an_output_that_does_not_fails_it_with_the_place(value: str, words: str)
     assert error.code == "output_invalid"
     assert words in error.message
     assert "secret text" not in error.message
+
+
+class Hiding(NoSecrets):
+    """A Redactor that knows one secret."""
+
+    def redact(self, text: str) -> str:
+        """Without it."""
+        return text.replace("canary", "***")
+
+    def redact_json(self, data: bytes) -> bytes:
+        """Without it."""
+        return data.replace(b"canary", b"***")
+
+
+@pytest.mark.parametrize("value", ["{{ {'canary': 1} }}", "{{ {'id': 'canary'} }}", "{{ 'canary' }}"])
+def test_the_message_about_a_mismatch_tells_no_secret(value: str) -> None:
+    """Wherever it stands in the output: it is taken out before the schema is asked."""
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"id": {"type": "string", "maxLength": 2}},
+    }
+    text = msgspec.json.encode(schema).decode()
+    error = error_of(Worker(secrets=Hiding()).run(replace(asking(None, value), output_schema=text)))
+    assert error.code == "output_invalid"
+    assert "canary" not in error.message
 
 
 def test_many_mismatches_make_a_short_message() -> None:
