@@ -224,6 +224,7 @@ def test_what_on_error_tolerates(said: JsonValue, tolerates: object) -> None:
         ({"retry": {"when": "x {{ error.code }}"}}, "when_not_expression", "retry/when", "one whole"),
         ({"retry": {"when": "{{ 1 + }}"}}, "template_syntax", "retry/when", ""),
         ({"retry": {"when": "{{ far.result }}"}}, "unknown_node_reference", "retry/when", "'far'"),
+        ({"retry": {"when": "{{ eror.code }}"}}, "unknown_node_reference", "retry/when", "mean 'error'?"),
         ({"retry": {"when": "{{ n.result }}"}}, "not_an_ancestor", "retry/when", "its own node's output"),
         ({"retry": {"when": "{{ error.mesage }}"}}, "unknown_field", "retry/when", "did you mean 'message'?"),
         ({"retry": {"when": "{{ error.code.x }}"}}, "unknown_field", "retry/when", "text, which has no 'x'"),

@@ -243,7 +243,7 @@ class TemplateCheck:
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
-            self._refuse_sources(wrong, tuple(name for name in named if name not in given), node, where)
+            self._refuse_sources(wrong, [name for name in named if name not in given], node, ruled)
         tells = known.analysis.secrets or self._given.reads_secret(known.analysis)
         if tells and no_secrets is not None:
             self._refuse("secret_not_allowed", where, no_secrets)
@@ -346,8 +346,11 @@ class TemplateCheck:
             message += f"{hint} There are: {', '.join(wrong.known[:MAX_LISTED]) or 'none'}"
         self._refuse(wrong.code, where, message)
 
-    def _refuse_sources(self, wrong: int, names: tuple[str, ...], node: NodeFields, where: Where) -> None:
+    def _refuse_sources(
+        self, wrong: int, names: Sequence[str], node: NodeFields, ruled: TemplatedText
+    ) -> None:
         """Report each of the names that cannot be read here. `wrong` is their number."""
+        where = ruled.where
         if self._report.is_full:
             self._report.leave_out(wrong)
             return
@@ -358,7 +361,7 @@ class TemplateCheck:
                 self._refuse("unknown_node_reference", where, message)
             elif source is None:
                 hint = self._hyphen_hint(name) or did_you_mean(
-                    self._report.nearest(name, self._links.nameable)
+                    self._report.nearest(name, (*sorted(ruled.given), *self._links.nameable))
                 )
                 message = f"the template reads {quoted(name)}, which is no node{hint}"
                 self._refuse("unknown_node_reference", where, message)
