@@ -6,9 +6,23 @@ from typing import Final
 
 from tests.fault.mutations.mutant import BROKER, Mutant
 
+SIGNS: Final = (
+    "tests/unit/broker/test_broker_signs_of_life.py",
+    "tests/integration/broker/test_broker_signs.py",
+)
+JANITOR: Final = ("tests/integration/broker/test_broker_janitor.py",)
+
 
 def _broker(rule: str, module: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/broker/{module}.py", old, new, BROKER)
+
+
+def _signs(rule: str, module: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/broker/{module}.py", old, new, SIGNS)
+
+
+def _janitor(rule: str, module: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/broker/{module}.py", old, new, JANITOR)
 
 
 MUTANTS: Final = (
@@ -140,7 +154,7 @@ MUTANTS: Final = (
         "        self.held_messages.stop()\n",
         "",
     ),
-    _broker(
+    _janitor(
         "a removed consumer's messages are kept",
         "streams/consumer_group",
         'self._give_up(key, pipe.execute()[0], self.lease_ms, b"FORCE")',
@@ -221,91 +235,85 @@ MUTANTS: Final = (
         "self._held.withdraw(self._held.all(self._queue), even_running=True)",
         "self._held.withdraw(self._ready)",
     ),
-    _broker(
+    _signs(
         "a consumer whose threads are all busy gives signs",
         "consumer",
         "        elif not self._held.stopping:\n            self._stay_seen()\n",
         "",
     ),
-    _broker(
+    _signs(
         "an idle consumer gives signs where its reads are none",
         "streams/sign_of_life",
         "if not self.reads_suffice:",
         "if False:",
     ),
-    _broker(
+    _signs(
         "a server that notes reads is sent no signs",
         "streams/sign_of_life",
         "if not self.reads_suffice:",
         "if True:",
     ),
-    _broker(
+    _janitor(
         "consumers that are gone are removed",
         "leases/janitor",
         "            gone.extend(self._silent(queue))\n",
         "",
     ),
-    _broker(
+    _janitor(
         "a process does not remove itself",
         "leases/janitor",
         "kept = (self._group.consumer, NOBODY.encode())",
         "kept = (NOBODY.encode(),)",
     ),
-    _broker(
-        "a consumer that holds something is not removed",
-        "leases/janitor",
-        '            and not consumer["pending"]\n',
-        "",
-    ),
-    _broker(
+    _janitor(
         "a consumer that has got something since is not removed",
         "leases/janitor",
         "holders = set(self._group.holders(queue, chosen))",
         "holders: set[bytes] = set()",
     ),
-    _broker(
+    _janitor(
         "consumers are removed in bounded steps",
         "leases/janitor",
         "range(min(AT_ONCE, len(gone)))",
         "range(len(gone))",
     ),
-    _broker(
+    _janitor(
         "one process looks for consumers that are gone",
         "streams/consumer_group",
         'b"1", b"NX", b"PX", every_ms',
         'b"1", b"PX", every_ms',
     ),
-    _broker(
+    _janitor(
         "what was dropped with a consumer is found again",
         "leases/janitor",
         "if strays := self._group.adopt_strays(queue, STRAYS_AT_ONCE):",
         "if strays := list[bytes]():",
     ),
-    _broker(
+    _janitor(
         "what somebody works on is no stray",
         "streams/consumer_group",
         'if self.client.execute_command(b"XPENDING", key, GROUP, entry, entry, 1):',
         "if False:",
     ),
-    _broker(
+    _janitor(
         "a process that leaves gives up what is pending in its name",
         "streams/consumer_group",
         "            self._give_up(key, chosen, least_ms)\n",
         "            pass\n",
     ),
-    _broker(
+    _janitor(
         "a process that leaves takes nothing back",
         "streams/consumer_group",
         "half = self.lease_ms // 2",
         "half = 0",
     ),
-    _broker(
+    _janitor(
         "a look goes on where the last one stopped",
         "leases/recoverer",
         "self._looked_until = look.reached",
         "self._looked_until = None",
     ),
-    _broker(
+    _janitor(
         "a look does not walk through all that is pending",
         "streams/consumer_group",
         'GROUP, start, b"+", limit)',

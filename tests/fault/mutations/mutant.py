@@ -52,9 +52,6 @@ BROKER: Final = (
     "tests/integration/broker/test_broker_engine_messages.py",
     "tests/integration/broker/test_broker_inline.py",
     "tests/integration/broker/test_broker_rights.py",
-    "tests/integration/broker/test_broker_signs.py",
-    "tests/integration/broker/test_broker_janitor.py",
-    "tests/unit/broker/test_broker_signs_of_life.py",
 )
 
 

@@ -224,9 +224,11 @@ def test_who_leaves_takes_nothing_back_that_another_has_taken_over(
     [entry] = rig.take_as(broker.group.consumer.decode())
     broker.group.hand_back(QUEUE, {entry: 0}, lapses_in_ms=0)
     give_up = ConsumerGroup._give_up
+    claims = iter([[entry]])
 
     def too_late(group: ConsumerGroup, *args: Any) -> None:
-        other.group.claim(QUEUE, [entry])
+        for ids in claims:
+            assert other.group.claim(QUEUE, ids)
         give_up(group, *args)
 
     monkeypatch.setattr(ConsumerGroup, "_give_up", too_late)
