@@ -176,6 +176,13 @@ MUTANTS: Final = (
         "for key, value in right.items() if False",
     ),
     Mutant(
+        "the sweep leaves alone what moves while it looks",
+        _in("maintenance/sweep"),
+        "        if self._store.last_moves([execution])[execution] != mark:\n",
+        "        if False:\n",
+        tests=("tests/integration/engine/test_engine_sweep.py",),
+    ),
+    Mutant(
         "the sweep leaves alone what waits its turn",
         _in("maintenance/sweep"),
         "return oldest is not None and oldest <= max(moved, started_at) + self._clock_margin_ms",

@@ -43,8 +43,8 @@ MUTANTS: Final = (
     Mutant(
         "errors are made of small values only",
         "flowengine/workflow/inputs/json_schema.py",
-        "    if work * max(size, 1) > _COPIED_BYTES:\n",
-        "    if work > _COPIED_BYTES:\n",
+        "    if is_counted and work * max(size, 1) <= _COPIED_BYTES:\n",
+        "    if is_counted and work <= _COPIED_BYTES:\n",
         VALUES,
     ),
     Mutant(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import cast
+
 import msgspec
 import pytest
 
 from flowengine.engine.advancing.orchestrator import LAST_DELIVERY
-from flowengine.engine.maintenance.sweep import MARGIN_MS, Sweep
+from flowengine.engine.maintenance.sweep import MARGIN_MS, Sweep, SweepStore
+from flowengine.execution.records import NodeRecord
+from flowengine.execution.rules.dispatching import Sizes
 from flowengine.store import keys
 from flowengine.workflow.plan import UnknownFormatError
 from tests.support.checks.invariants import CheckEverything, check
 from tests.support.checks.reference_model import expected_values
-from tests.support.faults import Gate
+from tests.support.faults import Gate, ProcessDied
 from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 
 
@@ -44,6 +49,44 @@ def test_executions_that_wait_behind_others_are_left_alone(harness: Harness) -> 
         harness.begin(plan_of(diamond()))
     assert swept(harness) == 0
     assert not harness.tasks()
+
+
+class Meanwhile:
+    """A store that lets a test do something just before the nodes of an execution are read, once."""
+
+    def __init__(self, store: SweepStore, act: Callable[[], object]) -> None:
+        self._store = store
+        self._acts = [act]
+
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
+        """The records, after what the test wants."""
+        while self._acts:
+            self._acts.pop()()
+        return self._store.read_nodes(execution, nodes)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+
+@pytest.mark.proves("moves-while-swept")
+def test_an_execution_that_moves_while_it_is_looked_at_is_left_alone(harness: Harness) -> None:
+    """Its callback is applied in between; what follows from it comes in the next transaction."""
+    harness.resize(Sizes(chunk_nodes=1))
+    execution = harness.begin(plan_of(diamond()))
+    harness.start_executions()
+    process, other = harness.orchestrators[0], harness.second_orchestrator()
+
+    def die() -> None:
+        raise ProcessDied
+
+    def apply_and_die() -> None:
+        harness.run_tasks("a")
+        other.state.between, other.state.skipped = die, 1
+        harness.deliver(other, *harness.callbacks())
+
+    sweep = Sweep(cast(SweepStore, Meanwhile(process.state, apply_and_die)))
+    assert sweep.run() + sweep.run() == 0
+    assert harness.statuses(execution) == {"a": "completed", "b": "pending", "c": "pending", "d": "pending"}
 
 
 @pytest.mark.proves("start-lost")
