@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from flowengine.execution.views import (
+    CancelledView,
     CreatedView,
     ExecutionView,
     HealthView,
@@ -38,6 +39,9 @@ class Executions(Protocol):
 
         Raises InputsInvalidError, WrongStateError, TooManyExecutionsError, StoreFullError.
         """
+
+    def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
+        """Stop an execution that has not ended. Raises WrongStateError."""
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

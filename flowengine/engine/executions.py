@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine import queries
+from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import create
 from flowengine.engine.commands.trigger import trigger
 from flowengine.engine.ports import CommandStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.views import (
+    CancelledView,
     CreatedView,
     ExecutionView,
     HealthView,
@@ -45,6 +47,10 @@ class StoredExecutions:
     def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
         """Start a pending execution, or run again what failed in a failed one."""
         return trigger(self._store, _checked(execution_id), inputs)
+
+    def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
+        """Stop an execution that has not ended."""
+        return cancel(self._store, _checked(execution_id), reason=reason)
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

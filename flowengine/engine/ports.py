@@ -6,7 +6,7 @@ StoreUnavailableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Protocol, TypeAlias
 
@@ -29,12 +29,14 @@ Acknowledge: TypeAlias = Callable[[Sink], None]
 
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
-    which it does not."""
+    which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
+    noted a start."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
+    starts: tuple[tuple[str, str, int], ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -47,7 +49,8 @@ class Committed(msgspec.Struct, frozen=True):
 class Unit(Protocol):
     """One optimistic transaction: what it read, and its only chance to write.
 
-    `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there.
+    `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there. `begun`
+    has those of the `starts` that a worker has noted.
     `now` is Redis's clock in milliseconds since the epoch.
     """
 
@@ -57,6 +60,8 @@ class Unit(Protocol):
     def controls(self) -> Mapping[str, Control]: ...
     @property
     def counts(self) -> Mapping[str, Counts]: ...
+    @property
+    def begun(self) -> Collection[tuple[str, str, int]]: ...
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None:
@@ -124,8 +129,9 @@ class Start(msgspec.Struct, frozen=True):
 
     `inputs`: upstream node -> its output as JSON. `storable_bytes`: bytes of results that the execution may
     still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
-    milliseconds since the epoch. `noted`: whether the start is written down. `given`: what the execution is
-    given, as far as the node's templates read it.
+    milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
+    being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
+    node's templates read it.
     """
 
     wanted: bool
@@ -134,6 +140,7 @@ class Start(msgspec.Struct, frozen=True):
     now: int
     oversized: int = 0
     noted: bool = True
+    stopping: bool = False
     fates: Mapping[str, NodeRecord] = {}
     given: Given = NOTHING_GIVEN
 
@@ -158,6 +165,11 @@ class RunningStore(Protocol):
     def forget_start(self, task: RunNode) -> None: ...
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None: ...
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...
+    def stops_since(self, at: int) -> list[tuple[str, int]]:
+        """The executions that were marked as stopping since, and when, in milliseconds since the epoch."""
+
+    def stopping(self, runs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Which of these executions and runs are being stopped, or are over."""
 
 
 class Admitting(Protocol):
@@ -179,6 +191,17 @@ class Admitting(Protocol):
     def abandon(self) -> None: ...
 
 
+class CommandUnit(Protocol):
+    """A unit over one whole execution, for what needs no leave to come in."""
+
+    @property
+    def record(self) -> ExecutionRecord | None: ...
+    @property
+    def now(self) -> int: ...
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
+    def abandon(self) -> None: ...
+
+
 class CommandStore(Protocol):
     """State as the API's commands need it, in one partition.
 
@@ -196,6 +219,7 @@ class CommandStore(Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def letting_in(self, size: int) -> AbstractContextManager[None]: ...
     def begin_admitting(self, execution: str) -> Admitting: ...
+    def begin_command(self, execution: str) -> CommandUnit: ...
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None: ...
 
 

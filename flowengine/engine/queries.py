@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,8 +10,10 @@ import msgspec
 from flowengine.engine.ports import NodeState, QueryStore
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.records import ExecutionRecord, NodeError
-from flowengine.execution.status import NodeStatus, counts_as_success, is_in_flight
+from flowengine.execution.rules.concluding import error_of
+from flowengine.execution.status import NodeStatus, counts_as_success, is_final, is_in_flight
 from flowengine.execution.views import (
+    ExecutionErrorView,
     ExecutionView,
     NodeView,
     ResultsView,
@@ -30,7 +33,9 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
     """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
     record, plan = _known(store, execution)
     states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
-    nodes = tuple(_node_view(plan, node, state) for node, state in zip(plan.nodes, states, strict=True))
+    nodes = tuple(
+        _node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)
+    )
     return ExecutionView(
         execution_id=execution,
         name=record.name,
@@ -43,6 +48,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         counts=counts_of(node.status for node in nodes),
         nodes=nodes,
         inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),
+        error=_error(plan, record, states),
     )
 
 
@@ -60,6 +66,16 @@ def results(store: QueryStore, execution: str) -> ResultsView:
     return ResultsView(execution_id=execution, status=record.status, results=outputs, errors=errors)
 
 
+def _error(
+    plan: Plan, execution: ExecutionRecord, states: Sequence[NodeState]
+) -> ExecutionErrorView | msgspec.UnsetType:
+    records = {node.id: state.record for node, state in zip(plan.nodes, states, strict=True)}
+    found = error_of(plan, execution, records.__getitem__)
+    if found is None:
+        return msgspec.UNSET
+    return ExecutionErrorView(code=found.code, message=found.message, node=found.node)
+
+
 def _shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:
     """The inputs as JSON, secret ones hidden."""
     secret = secret_names(plan.inputs)
@@ -75,9 +91,11 @@ def _known(store: QueryStore, execution: str) -> tuple[ExecutionRecord, Plan]:
     return record, plan
 
 
-def _node_view(plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
+def _node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
     record = state.record
     shown: NodeStatus = record.status
+    if execution.status == "cancelled" and not is_final(record.status):
+        shown = "cancelled"  # the execution was never triggered
     started = record.started_at
     if is_in_flight(record.status) and state.begun_at is not None:
         shown = "running"

@@ -11,8 +11,8 @@ from typing import TypeAlias
 import msgspec
 
 from flowengine.execution.events import Event
-from flowengine.execution.messages import Callback, RunNode, StartExecution, Timer
-from flowengine.execution.records import Attempt, NodeRecord
+from flowengine.execution.messages import Callback, RunNode, StartExecution, StopExecution, Timer
+from flowengine.execution.records import Attempt, NodeRecord, Stop
 from flowengine.execution.status import ExecutionStatus
 
 
@@ -42,6 +42,7 @@ class Begin(msgspec.Struct, frozen=True):
 
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
     `events_anew` drops the events of all runs before. `inputs`: what the execution is given; None: as before.
+    `was_stopped`: the last run was, and the mark goes.
     """
 
     was: ExecutionStatus
@@ -54,6 +55,7 @@ class Begin(msgspec.Struct, frozen=True):
     touched: tuple[str, ...] = ()
     events_anew: bool = False
     inputs: StoredInputs | None = None
+    was_stopped: bool = False
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -121,10 +123,23 @@ class ArmTimer(msgspec.Struct, frozen=True):
     due: int
 
 
+class DropTimer(msgspec.Struct, frozen=True):
+    """Nobody waits for this timer any more."""
+
+    timer: Timer
+
+
+class MarkStop(msgspec.Struct, frozen=True):
+    """From now on nothing is decided about the execution's nodes."""
+
+    status: ExecutionStatus
+    stop: Stop
+
+
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the orchestrator."""
 
-    message: StartExecution | Callback
+    message: StartExecution | StopExecution | Callback
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -134,10 +149,16 @@ class Happened(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """The execution has ended: write its status, move it in the indexes, let every key expire."""
+    """The execution has ended: write its status, move it from the index that it is in, let every key expire.
+
+    `run`: the one that ends. `stopped`: it bears the mark of a stop.
+    """
 
     status: ExecutionStatus
     at: int
+    run: int
+    stopped: bool = False
+    index: ExecutionStatus = "running"
 
 
 Change: TypeAlias = (
@@ -151,6 +172,8 @@ Change: TypeAlias = (
     | Tally
     | ForgetStart
     | ArmTimer
+    | DropTimer
+    | MarkStop
     | Send
     | Happened
     | Finish

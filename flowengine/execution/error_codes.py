@@ -173,6 +173,13 @@ LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without 
 ASSERTION_FAILED: Final = ErrorCode(
     "assertion_failed", "What an `assert` node's `that` says is not true.", permanent=True
 )
+ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as failed.", permanent=True)
+
+# Of an execution as a whole.
+EXECUTION_TIMEOUT: Final = ErrorCode(
+    "execution_timeout", "The whole execution took longer than its workflow's `timeout_seconds`."
+)
+CANCELLED: Final = ErrorCode("cancelled", "A caller has cancelled the execution.")
 
 # Values that `compute`, `transform` and `aggregate` cannot work with.
 NOT_A_NUMBER: Final = ErrorCode("not_a_number", "A value is no real, finite number.", permanent=True)

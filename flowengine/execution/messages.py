@@ -24,6 +24,14 @@ class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
 
 
+class StopExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution bears the mark of a stop: end what can be ended of it."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -101,11 +109,25 @@ class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field=
     dispatch: int
 
 
-Timer: TypeAlias = Deadline | NextTry
+class RunTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="timeout", tag_field="kind"):
+    """The time of a whole run is over."""
+
+    execution: str
+    run: int
+
+
+class StopOverdue(msgspec.Struct, frozen=True, kw_only=True, tag="stop", tag_field="kind"):
+    """A run that is being stopped has waited long enough for workers to say that they have stopped."""
+
+    execution: str
+    run: int
+
+
+Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
-Payload: TypeAlias = StartExecution | RunNode | Callback | Timer
+Payload: TypeAlias = StartExecution | StopExecution | RunNode | Callback | Timer
 
 
 class MessageKind(msgspec.Struct, frozen=True):
@@ -119,10 +141,13 @@ class MessageKind(msgspec.Struct, frozen=True):
 
 MESSAGES: Final = (
     MessageKind(StartExecution, "start_execution", ORCHESTRATOR_QUEUE, "the API, when it triggers"),
+    MessageKind(StopExecution, "stop_execution", ORCHESTRATOR_QUEUE, "what marks an execution as stopping"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -144,7 +169,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case RunNode() | Callback() | NextTry():
+        case RunNode() | Callback() | NextTry() | StopExecution() | RunTimeout() | StopOverdue():
             return FORMAT
         case _ as never:
             assert_never(never)

@@ -5,9 +5,17 @@ Times are milliseconds since the epoch on Redis's clock.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
-from flowengine.execution.status import ExecutionStatus, SkipReason, StoredNodeStatus
+from flowengine.execution.status import (
+    ExecutionStatus,
+    SkipReason,
+    StoredNodeStatus,
+    lets_decide,
+    lets_dispatch,
+)
 from flowengine.plugin.errors import AttemptError, ModelCall
 
 
@@ -132,11 +140,40 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
 UNTOUCHED = NodeRecord()
 
 
+StopCause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout"]
+
+
+class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The mark of an execution that is being stopped: from then on nothing is decided about its nodes.
+
+    `verdict` is the status in which it ends. `node`: the `end`, or the node whose failure stops it. `reason`:
+    what the caller who cancels it says. `told`: the events tell of it.
+    """
+
+    cause: StopCause
+    verdict: ExecutionStatus
+    at: int
+    node: str | None = None
+    reason: str | None = None
+    told: bool = False
+
+
 class Control(msgspec.Struct, frozen=True):
     """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it."""
 
     status: ExecutionStatus
     run: int
+    stop: Stop | None = None
+
+    @property
+    def lets_dispatch(self) -> bool:
+        """Whether nodes may be put in flight."""
+        return lets_dispatch(self.status) and self.stop is None
+
+    @property
+    def lets_decide(self) -> bool:
+        """Whether something may be decided about pending nodes."""
+        return lets_decide(self.status) and self.stop is None
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -166,8 +203,9 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     correlation_id: str
     name: str
     token: str
+    stop: Stop | None = None
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
-        return Control(self.status, self.run)
+        return Control(self.status, self.run, self.stop)

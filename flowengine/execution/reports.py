@@ -33,7 +33,11 @@ class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="outcome"):
     """Its `when` is not true: the handler was not called."""
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped
+class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome"):
+    """Its execution is being stopped, and its worker has stopped the handler."""
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):

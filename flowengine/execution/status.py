@@ -44,8 +44,10 @@ EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
         "running": "It has been triggered, and something is left to do.",
         "paused": "It runs, and nothing new is dispatched.",
         "cancelling": "It is being stopped, and some of its nodes have not ended.",
-        "completed": "Every node has ended, and none has failed, tolerated failures aside.",
-        "failed": "Every node has ended, and one at least has failed, tolerated failures aside.",
+        "completed": "Every node has ended, and none has failed, tolerated failures aside, or an `end` "
+        "said so.",
+        "failed": "Every node has ended, and one at least has failed, tolerated failures aside, or its "
+        "time was over, or an `end` said so.",
         "cancelled": "It was stopped on request, and every node has ended.",
     }
 )
@@ -60,6 +62,7 @@ NodeStep: TypeAlias = Literal[
     "skip",
     "wait",
     "try_again",
+    "cancel",
     "reset",
 ]
 
@@ -69,6 +72,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "dispatch": "queued",
             "inherit_failure": "failed",
             "skip": "skipped",
+            "cancel": "cancelled",
             "reset": "pending",
         },
         "queued": {
@@ -77,26 +81,27 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "fail": "failed",
             "skip": "skipped",
             "wait": "waiting",
+            "cancel": "cancelled",
         },
-        "waiting": {"try_again": "queued"},
+        "waiting": {"try_again": "queued", "cancel": "cancelled"},
         "completed": {"reset": "pending"},
         "failed": {"settle": "failed", "reset": "pending"},
         "skipped": {"reset": "pending"},
-        "cancelled": {},
+        "cancelled": {"reset": "pending"},
     }
 )
 
-ExecutionStep: TypeAlias = Literal["trigger", "complete", "fail"]
+ExecutionStep: TypeAlias = Literal["trigger", "stop", "cancel", "complete", "fail", "end_cancelled"]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
     {
-        "pending": {"trigger": "running"},
-        "running": {"complete": "completed", "fail": "failed"},
-        "paused": {},
-        "cancelling": {},
+        "pending": {"trigger": "running", "end_cancelled": "cancelled"},
+        "running": {"complete": "completed", "fail": "failed", "stop": "running", "cancel": "cancelling"},
+        "paused": {"stop": "running", "cancel": "cancelling"},
+        "cancelling": {"end_cancelled": "cancelled"},
         "completed": {},
         "failed": {"trigger": "running"},
-        "cancelled": {},
+        "cancelled": {"trigger": "running"},
     }
 )
 
@@ -162,10 +167,11 @@ def takes_reports(status: ExecutionStatus) -> bool:
 
 
 def lets_dispatch(status: ExecutionStatus) -> bool:
-    """Whether nodes of an execution in this status may be dispatched."""
+    """Whether nodes of an execution in this status may be dispatched, if it is not being stopped."""
     return status == "running"
 
 
 def lets_decide(status: ExecutionStatus) -> bool:
-    """Whether something may be decided about pending nodes of an execution in this status."""
+    """Whether something may be decided about pending nodes of an execution in this status, if it is not being
+    stopped."""
     return status in ("running", "paused")

@@ -50,6 +50,14 @@ class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
     run: int
 
 
+class CancelledView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a cancel: `cancelling` until all that runs has stopped."""
+
+    execution_id: str
+    status: ExecutionStatus
+    run: int
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 
@@ -120,6 +128,15 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     counts: CountsView
     nodes: tuple[NodeView, ...]
     inputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    error: ExecutionErrorView | msgspec.UnsetType = msgspec.UNSET
+
+
+class ExecutionErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an execution has failed, or was cancelled. `node`: the one that decided it, if one did."""
+
+    code: str
+    message: str
+    node: str | None
 
 
 class ResultsView(msgspec.Struct, frozen=True, kw_only=True):

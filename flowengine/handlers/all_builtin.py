@@ -7,6 +7,7 @@ schemas, and no client.
 from flowengine.handlers.builtin.aggregate import aggregate
 from flowengine.handlers.builtin.assertion import assert_that
 from flowengine.handlers.builtin.compute import compute
+from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.handlers.builtin.transform import transform
@@ -17,6 +18,7 @@ __all__ = [
     "assert_that",
     "call_external_service",
     "compute",
+    "end",
     "http_request",
     "llm_service",
     "set_values",

@@ -13,7 +13,7 @@ from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
-from flowengine.execution.messages import Callback, StartExecution, Timer
+from flowengine.execution.messages import Callback, Deadline, NextTry, StartExecution, StopExecution, Timer
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
@@ -35,7 +35,7 @@ def is_small_callback(payload: bytes) -> bool:
 
 
 def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
-    """Declare `start_execution`, `node_finished` and `timer_fired` on the broker."""
+    """Declare `start_execution`, `stop_execution`, `node_finished` and `timer_fired` on the broker."""
 
     def start_execution(payloads: Sequence[bytes]) -> None:
         held: list[Held[StartExecution]] = broker.held()
@@ -53,9 +53,21 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
     def timer_fired(payloads: Sequence[bytes]) -> None:
         held: list[Held[Timer]] = broker.held()
         timer = held[0].payload
-        with bound_contextvars(execution_id=timer.execution, node_id=timer.node):
+        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry) else {}
+        with bound_contextvars(execution_id=timer.execution, **node):
             engine.fire(held[0])
 
-    actors: tuple[Callable[[Sequence[bytes]], None], ...] = (start_execution, node_finished, timer_fired)
+    def stop_execution(payloads: Sequence[bytes]) -> None:
+        held: list[Held[StopExecution]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.stop(held[0])
+
+    actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
+        start_execution,
+        stop_execution,
+        node_finished,
+        timer_fired,
+    )
     for function in actors:
         dramatiq.actor(broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(function)

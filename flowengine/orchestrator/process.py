@@ -38,6 +38,7 @@ POLICIES = {
     "start_execution": ActorPolicy(join=JOINED_STARTS, may_join=is_small_start, is_quick=is_small_start),
     "node_finished": ActorPolicy(join=JOINED_CALLBACKS, is_quick=is_small_callback),
     "timer_fired": ActorPolicy(),
+    "stop_execution": ActorPolicy(),
 }
 
 
@@ -49,7 +50,14 @@ class Loops(Middleware):
         self._timers = TimerLoop(RedisTimers(state), self._stop, hold_s=settings.lease_s)
         # An execution with queues of its own has processes of its own, which see to nothing else.
         lapsed = None if state.keys.owner else LapsedRuns(RedisOwnQueues(state), hold_s=settings.lease_s)
-        self._sweep = SweepLoop(state, settings.sweep_s, self._stop, lapsed=lapsed)
+        self._sweep = SweepLoop(
+            state,
+            settings.sweep_s,
+            self._stop,
+            lapsed=lapsed,
+            stop_s=settings.stop_s,
+            lease_s=settings.lease_s,
+        )
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         """Start them."""
@@ -68,7 +76,7 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
     broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner)
-    declare(broker, Orchestrator(state, lease_s=settings.lease_s))
+    declare(broker, Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s))
     broker.add_middleware(Loops(state, settings))
     return broker
 

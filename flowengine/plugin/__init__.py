@@ -12,7 +12,7 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
     return {"result": f"Hello, {config.name}"}
 """
 
-from flowengine.plugin.context import Context, Log
+from flowengine.plugin.context import Cancellation, Context, Log
 from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, ModelCall
 from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import AnyObject, Handler, Registry, handler
@@ -21,6 +21,7 @@ from flowengine.settings.model import HttpSettings, LlmSettings
 __all__ = [
     "AnyObject",
     "AttemptError",
+    "Cancellation",
     "Context",
     "Handler",
     "HandlerError",

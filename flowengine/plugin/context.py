@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,36 @@ class Log(Protocol):
     def info(self, event: str, **fields: object) -> object: ...
     def warning(self, event: str, **fields: object) -> object: ...
     def error(self, event: str, **fields: object) -> object: ...
+
+
+class Cancellation:
+    """Whether a handler is asked to stop, because its execution is being stopped. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._requested = False
+        self._then: list[Callable[[], object]] = []
+
+    @property
+    def requested(self) -> bool:
+        """Whether it is."""
+        return self._requested
+
+    def request(self) -> None:
+        """Ask it to stop."""
+        with self._guard:
+            self._requested = True
+            then, self._then = self._then, []
+        for call in then:
+            call()
+
+    def on_request(self, call: Callable[[], object]) -> None:
+        """Call `call` once it is asked to stop: at once, if it has been."""
+        with self._guard:
+            if not self._requested:
+                self._then.append(call)
+                return
+        call()
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +76,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     async_http: Callable[[], httpx.AsyncClient]
     environment: Callable[[str], str | None]
     tries_once: bool = False
+    cancellation: Cancellation = msgspec.field(default_factory=Cancellation)
+
+    def cancelled(self) -> bool:
+        """Whether the execution is being stopped: a handler that takes long asks now and then, and returns or
+        raises. An async handler need not ask: it is cancelled."""
+        return self.cancellation.requested
 
     def remaining_seconds(self) -> float:
         """Seconds until the node's deadline; never negative."""

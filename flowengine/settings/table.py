@@ -184,6 +184,12 @@ SETTINGS: tuple[Setting, ...] = (
         number(0, 3600),
         "How long a process that is told to stop waits for what it runs.",
     ),
+    Setting(
+        "FLOWENGINE_STOP_SECONDS",
+        "stop_s",
+        number(0, 3600),
+        "How long the nodes that run get to end when their execution is stopped.",
+    ),
     Setting("FLOWENGINE_MAX_NODES", "limits.max_nodes", whole(1, 10_000), "Nodes of one workflow."),
     Setting(
         "FLOWENGINE_MAX_CONFIG_BYTES",

@@ -100,6 +100,15 @@ class RedisApiState:
         record = parse_execution(replies[1])
         return AdmittingUnit(self._state, self._admission, record, replies[2], now, (asked, replies[3:]))
 
+    def begin_command(self, execution: str) -> AdmittingUnit:
+        """WATCH and read one execution."""
+        self.ensure_fit()
+        names = self._state.keys
+        reads = [("TIME",), self._state.execution_read(execution)]
+        time, record = self._state.sessions.retrying_watch([names.control(execution)], reads)
+        now = self._state.clock.seen(time)
+        return AdmittingUnit(self._state, self._admission, parse_execution(record), None, now, None)
+
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
         self._state.write(changes)
@@ -142,7 +151,7 @@ class AdmittingUnit:
         record: ExecutionRecord | None,
         inputs: bytes | None,
         now: int,
-        answers: tuple[Asked, Sequence[Any]],
+        answers: tuple[Asked, Sequence[Any]] | None,
     ) -> None:
         self.record = record
         self.inputs = inputs
@@ -156,7 +165,8 @@ class AdmittingUnit:
     def admit(self, size: int = 0) -> None:
         """Raises TooManyExecutionsError or StoreFullError if no execution may start now that stores so many
         bytes more."""
-        self._admission.decide(*self._answers, size=size)
+        if self._answers is not None:
+            self._admission.decide(*self._answers, size=size)
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""

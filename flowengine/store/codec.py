@@ -8,13 +8,14 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
-from flowengine.execution.records import UNTOUCHED, Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.records import UNTOUCHED, Control, Counts, ExecutionRecord, NodeRecord, Stop
 from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
+_stop_decoder = msgspec.json.Decoder(Stop)
 
-CONTROL_FIELDS: Final = ("status", "run")
+CONTROL_FIELDS: Final = ("status", "run", "stop")
 """What decisions read of `fe:x:ID:control`."""
 
 EXECUTION_FIELDS: Final = (
@@ -43,8 +44,14 @@ def decode_record(data: bytes | None) -> NodeRecord:
 
 def parse_control(values: Sequence[bytes | None]) -> Control | None:
     """The reply of an HMGET of CONTROL_FIELDS; None when there is no such execution."""
-    status, run = values
-    return None if status is None else Control(cast(ExecutionStatus, status.decode()), int(run or 0))
+    status, run, stop = values
+    if status is None:
+        return None
+    return Control(cast(ExecutionStatus, status.decode()), int(run or 0), _parse_stop(stop))
+
+
+def _parse_stop(value: bytes | None) -> Stop | None:
+    return None if value is None else _stop_decoder.decode(value)
 
 
 def parse_counts(values: Sequence[bytes | None]) -> Counts:
@@ -57,11 +64,12 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
     """The reply of an HMGET of EXECUTION_FIELDS; None when there is no such execution."""
     if values[0] is None:
         return None
-    run, total, created, started, finished = (int(value or 0) for value in values[1:6])
-    correlation, name, token = ((value or b"").decode() for value in values[6:])
+    _, run, stop, *numbers = values[:7]
+    total, created, started, finished = (int(value or 0) for value in numbers)
+    correlation, name, token = ((value or b"").decode() for value in values[7:])
     return ExecutionRecord(
         status=cast(ExecutionStatus, values[0].decode()),
-        run=run,
+        run=int(run or 0),
         total=total,
         created_at=created,
         started_at=started,
@@ -69,6 +77,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         correlation_id=correlation,
         name=name,
         token=token,
+        stop=_parse_stop(stop),
     )
 
 

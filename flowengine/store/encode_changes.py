@@ -16,9 +16,11 @@ from flowengine.execution.changes import (
     CountDown,
     Create,
     Dispatch,
+    DropTimer,
     Finish,
     ForgetStart,
     Happened,
+    MarkStop,
     Send,
     SetCounter,
     SetCounts,
@@ -27,13 +29,17 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import DECIDED, Event, encode_events
-from flowengine.execution.messages import Payload, Timer
+from flowengine.execution.messages import Payload, RunTimeout, StopOverdue, Timer
+from flowengine.execution.records import Stop
 from flowengine.execution.rules.readiness import step_of_counter
+from flowengine.execution.status import ExecutionStatus
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.workflow.plan import Plan
 
+KEPT_STOPS = 10_000
+"""Workers learn by the second of so many executions that are being stopped; of others when a node begins."""
 KEPT_ATTEMPTS = 20
 """So many attempts of a node are kept beside its last one."""
 
@@ -121,6 +127,10 @@ class ChangeEncoder:
                     self._dropped.append(keys.timer_member(execution, run, node, dispatch))
                 case ArmTimer(timer=timer, due=due):
                     self._arm(timer, due)
+                case DropTimer(timer=timer):
+                    self._disarm(timer)
+                case MarkStop(status=status, stop=stop):
+                    self._mark_stop(execution, status, stop)
                 case Create():
                     self._create(execution, change)
                 case Begin():
@@ -173,10 +183,20 @@ class ChangeEncoder:
         self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
         self._post(self.commands, change.queue, change.task, self._keys.partition)
 
+    def _mark_stop(self, execution: str, status: ExecutionStatus, stop: Stop) -> None:
+        self.commands += [
+            ("HSET", self._keys.control(execution), "status", status, "stop", _encode(stop)),
+            ("ZADD", self._keys.stopping, stop.at, execution),
+            ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
+        ]
+
     def _arm(self, timer: Timer, due: int) -> None:
-        member = keys.timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
-        self._timers.setdefault(keys.timer_kind(timer), []).extend((due, member))
+        self._timers.setdefault(keys.timer_kind(timer), []).extend((due, keys.member_of(timer)))
         self.armed = due if self.armed is None else min(self.armed, due)
+
+    def _disarm(self, timer: Timer) -> None:
+        name = self._keys.timers(keys.timer_kind(timer))
+        self.commands.append(("ZREM", name, keys.member_of(timer)))
 
     def _number(self, execution: str, steps: Mapping[str, int], tally: Mapping[str, int]) -> None:
         for node, step in steps.items():
@@ -227,6 +247,7 @@ class ChangeEncoder:
             stale.append(self._keys.events(execution))
         self.commands += [
             ("HSET", self._keys.control(execution), *_flat(fields)),
+            *([("HDEL", self._keys.control(execution), "stop")] if change.was_stopped else []),
             ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
             ("ZREM", self._keys.index(change.was), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
@@ -246,10 +267,15 @@ class ChangeEncoder:
     def _finish(self, execution: str, change: Finish) -> None:
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
-            ("ZREM", self._keys.index("running"), execution),
+            ("ZREM", self._keys.index(change.index), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
             *self._expiries(execution, change.at),
         ]
+        plan = self._lifetimes.plan(execution)
+        if plan is not None and plan.overall.timeout_ms:
+            self._disarm(RunTimeout(execution=execution, run=change.run))
+        if change.stopped:
+            self._disarm(StopOverdue(execution=execution, run=change.run))
 
     def _expiries(self, execution: str, ended_at: int) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""

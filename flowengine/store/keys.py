@@ -5,7 +5,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 
 | key | type | holds |
 | --- | --- | --- |
-| fe:x:ID:control | hash | the execution: status, run, times, name; nothing that moves when a node ends |
+| fe:x:ID:control | hash | the execution: status, run, stop, times, name; nothing that moves at a node's end |
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results; nobody WATCHes it |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
@@ -13,12 +13,13 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:inputs | hash | `values`: the execution's inputs as JSON; `secret`: the names of the secret ones |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
-| fe:index:STATUS | zset | execution ids by time of creation, of start, or of the end |
+| fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:sweep | string | present while no sweep is due |
 | fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
 | fe:janitor:QUEUE | string | present while nobody looks for the queue's consumers that are gone |
+| fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
@@ -38,7 +39,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
-from flowengine.execution.messages import Deadline, NextTry, Timer
+from flowengine.execution.messages import Deadline, NextTry, RunTimeout, StopOverdue, Timer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
     handlers_key,
@@ -67,7 +68,16 @@ _ID: Final = re.compile(rb"[0-9a-f]{%d}" % ID_CHARS)
 class Keys:
     """The keys of one partition: the common ones, or those that one execution (`owner`) has of its own."""
 
-    __slots__ = ("_executions", "_prefix", "odd_timers", "own_queues", "owner", "partition", "sweep")
+    __slots__ = (
+        "_executions",
+        "_prefix",
+        "odd_timers",
+        "own_queues",
+        "owner",
+        "partition",
+        "stopping",
+        "sweep",
+    )
 
     def __init__(self, partition: str, owner: str = "") -> None:
         self.partition = partition
@@ -77,6 +87,7 @@ class Keys:
         self.sweep = f"{self._prefix}{owned('sweep', owner)}"
         self.odd_timers = f"{self._prefix}timers:odd"
         self.own_queues = own_queues_key(partition)
+        self.stopping = f"{self._prefix}stopping"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -183,8 +194,19 @@ def try_field(attempt: int) -> str:
 
 
 def timer_member(execution: str, run: int, node: str, dispatch: int) -> str:
-    """The member of a timer. Ids and node names hold no `|`."""
+    """The member of a dispatch's timer. Ids and node names hold no `|`."""
     return f"{execution}|{run}|{node}|{dispatch}"
+
+
+def member_of(timer: Timer) -> str:
+    """The member of a timer, in the sorted set of its kind."""
+    match timer:
+        case Deadline() | NextTry():
+            return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+        case RunTimeout() | StopOverdue():
+            return f"{timer.execution}|{timer.run}"
+        case _ as never:
+            assert_never(never)
 
 
 def timer_kind(timer: Timer) -> str:
@@ -194,6 +216,10 @@ def timer_kind(timer: Timer) -> str:
             return "deadline"
         case NextTry():
             return "retry"
+        case RunTimeout():
+            return "timeout"
+        case StopOverdue():
+            return "stop"
         case _ as never:
             assert_never(never)
 
@@ -208,6 +234,22 @@ def parser_of(timer: type[TimerT]) -> Callable[[bytes], TimerT | None]:
         try:
             execution, run, node, dispatch = member.decode("ascii").split("|")
             return timer(execution=execution, run=int(run), node=node, dispatch=int(dispatch))
+        except ValueError:
+            return None
+
+    return parse
+
+
+RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue)
+
+
+def run_parser_of(timer: type[RunTimerT]) -> Callable[[bytes], RunTimerT | None]:
+    """Reads the members of one kind of timers of whole runs; None for one that is not one of ours."""
+
+    def parse(member: bytes) -> RunTimerT | None:
+        try:
+            execution, run = member.decode("ascii").split("|")
+            return timer(execution=execution, run=int(run))
         except ValueError:
             return None
 

@@ -42,12 +42,18 @@ class Found:
             execution: parse_counts(values)
             for execution, values in zip(reading.counts, replies[after_controls:after_counts], strict=True)
         }
+        after_unwatched = after_counts + len(reading.unwatched)
         if reading.unwatched:
             self.nodes |= {
                 key: decode_record(state)
-                for key, state in zip(reading.unwatched, replies[after_counts:], strict=True)
+                for key, state in zip(reading.unwatched, replies[after_counts:after_unwatched], strict=True)
                 if state
             }
+        self.begun = frozenset(
+            [start for start, found in zip(reading.starts, replies[after_unwatched:], strict=True) if found]
+            if reading.starts
+            else ()
+        )
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -61,6 +67,10 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
             *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
             *[("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched],
+            *[
+                ("HGET", names.started(execution), keys.start_field(node, dispatch))
+                for execution, node, dispatch in reading.starts
+            ],
         ),
         reading,
     )
@@ -92,6 +102,7 @@ class RedisUnit:
         self.controls = found.controls
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
+        self.begun = found.begun
         self.now = now
         self._session = session
         self._epoch = session.epoch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -10,10 +10,18 @@ import msgspec
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
 from flowengine.execution.messages import EXECUTION, INPUTS, Callback, RunNode
+from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
+from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
-from flowengine.store.codec import decode_record, format_begun, parse_execution
+from flowengine.store.codec import (
+    CONTROL_FIELDS,
+    decode_record,
+    format_begun,
+    parse_control,
+    parse_execution,
+)
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.state import RedisState
 
@@ -100,6 +108,22 @@ class RedisWorkerState:
         """Acknowledge a task that needs nothing else."""
         self._state.acknowledge(acknowledge)
 
+    def stops_since(self, at: int) -> list[tuple[str, int]]:
+        """The executions that were marked as stopping since, and when, in milliseconds since the epoch."""
+        command = ("ZRANGE", self._keys.stopping, at, "+inf", "BYSCORE", "WITHSCORES")
+        (found,) = self._sessions.retrying_read([command])
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return [(member.decode(errors="replace"), int(float(score))) for member, score in pairs]
+
+    def stopping(self, runs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Which of these executions and runs are being stopped, or are over."""
+        asked = list(runs)
+        replies = self._sessions.retrying_read(
+            [("HMGET", self._keys.control(execution), *CONTROL_FIELDS) for execution, _ in asked]
+        )
+        controls = [parse_control(values) for values in replies]
+        return {each for each, control in zip(asked, controls, strict=True) if _is_stopped(control)}
+
     def read_results(self, task: RunNode) -> list[bytes | None]:
         """The outputs that a node reads."""
         return self._sessions.retrying_read(self.result_reads(task, "HGET"))
@@ -109,9 +133,11 @@ class RedisWorkerState:
         return [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
 
     def state_reads(self, task: RunNode) -> list[Command]:
-        """The commands that read whether it is wanted, and how much its execution stores."""
+        """The commands that read whether it is wanted, whether its execution is being stopped, and how much
+        that stores."""
         return [
             ("HGET", self._keys.node(task.execution, task.node), keys.STATE),
+            ("HMGET", self._keys.control(task.execution), *CONTROL_FIELDS),
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
 
@@ -142,8 +168,8 @@ class RedisWorkerState:
 class _Asked:
     """What one delivery's start asks for, and what the replies mean.
 
-    The start is noted before the record is read: of a worker that begins and of the process that stops the
-    node, at least one sees the other.
+    The start is noted before the record and control are read: of a worker that begins and of the process that
+    stops the node, at least one sees the other.
     """
 
     def __init__(self, state: RedisWorkerState, task: RunNode, begun: Begun) -> None:
@@ -164,7 +190,8 @@ class _Asked:
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
-        state, used, *rest = replies[self._ignored :]
+        state, control, used, *rest = replies[self._ignored :]
+        stopping = _is_stopped(parse_control(control))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
         sees = self._task.sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
@@ -173,11 +200,21 @@ class _Asked:
         storable_bytes = self._state.max_execution_result_bytes - int(used or 0)
         size = sum(values) if self._many else sum(len(value or b"") for value in values)
         if size > self._state.max_read_bytes:
-            return Start(wanted, {}, storable_bytes, self._now, oversized=size, given=given)
+            return Start(
+                wanted, {}, storable_bytes, self._now, oversized=size, stopping=stopping, given=given
+            )
         if self._many and wanted:
             values = self._state.read_results(self._task)
         inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
-        return Start(wanted, inputs if wanted else {}, storable_bytes, self._now, fates=fates, given=given)
+        return Start(
+            wanted,
+            inputs if wanted else {},
+            storable_bytes,
+            self._now,
+            stopping=stopping,
+            fates=fates,
+            given=given,
+        )
 
 
 def _given(task: RunNode, replies: list[Any]) -> Given:
@@ -188,6 +225,10 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
         execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
     )
+
+
+def _is_stopped(control: Control | None) -> bool:
+    return control is None or control.stop is not None or not takes_reports(control.status)
 
 
 def _field(task: RunNode) -> str:

@@ -75,6 +75,7 @@ class Watchdog(threading.Thread):
                     self._look(hand)
                 self._look_at_loop()
                 self._runner.starts.note_those_that_last(hands)
+                self._runner.stops.deliver(hands)
                 self._groups.relieve()
                 self._end_if_drained()
             except StoreUnavailableError as error:

@@ -14,14 +14,20 @@ DEFAULT_TIMEOUT_S: Final = 300
 MIN_TIMEOUT_S: Final = 1
 MAX_TIMEOUT_S: Final = 3600
 
-WORKFLOW_FIELDS: Final = ("name", "description", "inputs", "defaults", "nodes")
+WORKFLOW_FIELDS: Final = (
+    "name",
+    "description",
+    "inputs",
+    "defaults",
+    "timeout_seconds",
+    "on_node_failure",
+    "nodes",
+)
 
 FUTURE_WORKFLOW_FIELDS: Final = (
     "labels",
     "vars",
-    "timeout_seconds",
     "hooks_timeout_seconds",
-    "on_node_failure",
     "concurrency",
     "priority",
     "on_failure",

@@ -13,10 +13,11 @@ from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
+from flowengine.workflow.checking.execution_policy import check_end, read_execution_policy
 from flowengine.workflow.checking.node_defaults import NodeDefaults, read_defaults
 from flowengine.workflow.checking.node_fields import NodeFields, read_dependencies, read_id, read_timeout
 from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
-from flowengine.workflow.checking.node_policy import read_policy
+from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import (
@@ -30,9 +31,10 @@ from flowengine.workflow.document import (
     WORKFLOW_SPELLINGS,
 )
 from flowengine.workflow.inputs.reading import Inputs, read_inputs
-from flowengine.workflow.kinds.all_kinds import WORK_FIELDS, DraftWork, read_work
+from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
+from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 
 _NODE_FIELDS: Final = (
     "id",
@@ -61,6 +63,7 @@ class Draft(msgspec.Struct, frozen=True):
     nodes: tuple[DraftNode, ...] | None
     configs: ConfigDefaults
     inputs: Inputs | None = None
+    overall: ExecutionPolicy = PLAIN_EXECUTION
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -73,8 +76,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
         _check_description(read_text(document, "description", "", report) or "", "", report)
     defaults = read_defaults(document, report)
     inputs = read_inputs(document, report, limits.max_template_chars)
+    overall = read_execution_policy(document, report)
     nodes = _nodes(document, limits, report, defaults)
-    return Draft(name or "", nodes, defaults.configs, inputs)
+    return Draft(name or "", nodes, defaults.configs, inputs, overall)
 
 
 def _check_name(name: str, report: Report) -> None:
@@ -135,7 +139,10 @@ def _node(
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     timeout_s = read_timeout(node, pointer, report, defaults.timeout_s)
-    policy = read_policy(node, pointer, report, defaults.policy)
+    ends = node.get("handler") == END
+    if ends:
+        check_end(node, pointer, report)
+    policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
     schema = schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded)

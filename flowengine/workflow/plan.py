@@ -13,7 +13,7 @@ import msgspec
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input
-from flowengine.workflow.policy import PLAIN, Policy
+from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
@@ -56,13 +56,15 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """A whole workflow as the engine sees it.
 
     `policies`: when the nodes run that say more about it than their dependencies, by index. `inputs`: what
-    may be given to an execution; None: anything.
+    may be given to an execution; None: anything. `overall`: what the document says of the execution as a
+    whole.
     """
 
     name: str
     nodes: tuple[PlanNode, ...]
     policies: Mapping[int, Policy] = NO_POLICIES
     inputs: Mapping[str, Input] | None = None
+    overall: ExecutionPolicy = PLAIN_EXECUTION
 
     def policy(self, position: int) -> Policy:
         """What a node says about when it runs and what becomes of its failure."""
@@ -174,7 +176,7 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as it is stored, with the version in front of the oldest format that can say it."""
-    if plan.inputs is not None:
+    if plan.inputs is not None or plan.overall != PLAIN_EXECUTION:
         return _encoder.encode(_Stored(FORMAT, plan))
     if plan.policies:
         return _encoder.encode(_StoredPolicies(FORMAT, _PolicyPlan(plan.name, plan.nodes, plan.policies)))

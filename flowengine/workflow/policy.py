@@ -60,7 +60,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `tolerates`: which of its failures the execution goes on after: none, every one, or those with these
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
-    `given`: what its templates read of what the execution is given, such as `inputs`.
+    `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
+    so that its own end stops the execution.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -70,6 +71,21 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     sees: tuple[int, ...] = ()
     output_schema: str | None = None
     given: tuple[str, ...] = ()
+    ends: bool = False
 
 
 PLAIN: Final = Policy()
+
+
+class ExecutionPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a document says of its executions as a whole.
+
+    `timeout_ms`: how long one run may take, waits included; 0: as long as it takes. `stops_on_failure`: the
+    first failure that is not tolerated stops it.
+    """
+
+    timeout_ms: int = 0
+    stops_on_failure: bool = False
+
+
+PLAIN_EXECUTION: Final = ExecutionPolicy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S, ON_FAILURE
 from flowengine.workflow.checking.node_policy import CODE, MAX_ATTEMPTS, MAX_CODES, RETRY_LIMITS
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
@@ -162,4 +163,22 @@ def _on_error() -> Schema:
         "anyOf": [{"type": "string", "enum": ["fail", "continue"]}, listed, {"type": "null"}],
         "default": "fail",
         "description": "Whether the execution goes on after a failure of the node.",
+    }
+
+
+def execution() -> dict[str, Schema]:
+    """The fields of a document that speak of its executions as a whole."""
+    return {
+        "timeout_seconds": {
+            "type": ["number", "null"],
+            "minimum": MIN_S,
+            "maximum": MAX_S,
+            "description": "How long the whole execution may take, from each trigger; then it is stopped.",
+        },
+        "on_node_failure": {
+            "type": "string",
+            "enum": list(ON_FAILURE),
+            "default": ON_FAILURE[0],
+            "description": "Whether the other branches go on after a failure that is not tolerated.",
+        },
     }

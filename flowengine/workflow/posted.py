@@ -23,6 +23,8 @@ ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs")
 FUTURE_ENVELOPE_FIELDS: Final = ("labels", "priority", "callback_url", "trigger")
 TRIGGER_FIELDS: Final = ("inputs",)
 FUTURE_TRIGGER_FIELDS: Final = ("labels",)
+CANCEL_FIELDS: Final = ("reason",)
+MAX_REASON_CHARS: Final = 1000
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -76,6 +78,44 @@ def read_trigger(body: bytes, form: Form, limits: Limits) -> PostedTrigger:
         message = f"the body of a trigger is an object with 'inputs', this is {type_name(text.value)}"
         report.add("wrong_type", "", message)
     return PostedTrigger(inputs, text.located(report.problems()))
+
+
+class PostedCancel(msgspec.Struct, frozen=True):
+    """What came with a cancel, or what is wrong with it."""
+
+    reason: str | None = None
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_cancel(body: bytes, form: Form, limits: Limits) -> PostedCancel:
+    """Read what came with a cancel."""
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return PostedCancel(None, (text,), malformed=True)
+    report = Report()
+    reason: JsonValue = None
+    if isinstance(text.value, dict):
+        refuse_unknown_fields(text.value, CANCEL_FIELDS, "", report)
+        reason = text.value.get("reason")
+        _check_reason(reason, report)
+    else:
+        message = f"the body of a cancel is an object with 'reason', this is {type_name(text.value)}"
+        report.add("wrong_type", "", message)
+    return PostedCancel(reason if isinstance(reason, str) else None, text.located(report.problems()))
+
+
+def _check_reason(reason: JsonValue, report: Report) -> None:
+    if reason is None:
+        return
+    if not isinstance(reason, str):
+        report.add("wrong_type", "/reason", f"'reason' must be text, it is {type_name(reason)}")
+    elif len(reason) > MAX_REASON_CHARS:
+        report.add(
+            "out_of_range",
+            "/reason",
+            f"'reason' has at most {MAX_REASON_CHARS} characters, not {len(reason)}",
+        )
 
 
 def _inputs(owner: JsonObject, report: Report) -> JsonObject:

@@ -41,6 +41,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             "description": _description(),
             "inputs": _inputs(),
             "defaults": policy_schema.defaults(work.defaults),
+            **policy_schema.execution(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,

@@ -207,4 +207,5 @@ def _compiled(
     warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
-    return Plan(draft.name, tuple(node.node for node in known), policies, draft.inputs)
+    plan_nodes = tuple(node.node for node in known)
+    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall)

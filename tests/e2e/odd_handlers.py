@@ -183,6 +183,15 @@ def hang(config: Seconds, context: Context) -> dict[str, float]:
     return {"result": config.seconds}
 
 
+@handler("test_ask")
+def ask(config: Seconds, context: Context) -> dict[str, bool]:
+    """Asks whether it is to stop, and returns then."""
+    until = time.monotonic() + config.seconds
+    while not context.cancelled() and time.monotonic() < until:
+        time.sleep(0.02)
+    return {"result": context.cancelled()}
+
+
 @handler("test_block")
 async def block(config: Seconds, context: Context) -> dict[str, float]:
     """Keeps the event loop for itself."""

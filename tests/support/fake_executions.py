@@ -14,6 +14,7 @@ from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
+    CancelledView,
     CountsView,
     CreatedView,
     ExecutionView,
@@ -37,6 +38,7 @@ class _Stored:
         self.correlation_id = correlation_id
         self.status: ExecutionStatus = "pending"
         self.run = 0
+        self.reason: str | None = None
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
 
@@ -74,6 +76,15 @@ class FakeExecutions:
             found.inputs = complete(found.plan.inputs, {**found.inputs, **(inputs or {})}, occasion, 10_000)
             found.status, found.run = "running", found.run + 1
         return TriggeredView(execution_id=execution_id, status="running", run=found.run)
+
+    def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
+        self._enter()
+        with self._lock:
+            found = self._find(execution_id)
+            if found.status in ("failed", "completed", "cancelled"):
+                raise WrongStateError(f"the execution is {found.status}")
+            found.status, found.reason = "cancelling" if found.run else "cancelled", reason
+        return CancelledView(execution_id=execution_id, status=found.status, run=found.run)
 
     def status(self, execution_id: str) -> ExecutionView:
         self._enter()

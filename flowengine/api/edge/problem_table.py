@@ -72,7 +72,8 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "wrong_state": ProblemKind(
         409,
         "The execution's state does not allow this",
-        "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only a pending or failed one can be triggered",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
+        "can be triggered",
     ),
     "body_too_large": ProblemKind(
         413, "The body is too large", "A body in YAML may have 2097152 bytes; it has 2097153."
@@ -111,6 +112,15 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "1 problem: see `problems`. The first: the input 'day' is required",
         problems=(
             Problem(code="missing_input", pointer="/inputs/day", message="the input 'day' is required"),
+        ),
+    ),
+    "invalid_body": ProblemKind(
+        422,
+        "The body has problems",
+        "1 problem: see `problems`. The first: unknown field 'why'; did you mean 'reason'? "
+        "Known fields: reason",
+        problems=(
+            Problem(code="wrong_type", pointer="/reason", message="'reason' must be text, it is a number"),
         ),
     ),
     "unknown_parameter": ProblemKind(

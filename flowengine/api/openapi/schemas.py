@@ -19,6 +19,7 @@ from flowengine.execution import views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
+from flowengine.workflow.posted import MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 
 WORKFLOW: Final = "Workflow"
@@ -34,13 +35,18 @@ INPUTS: Final = "GivenInputs"
 TRIGGER: Final = "Trigger"
 """The name of the schema of what comes with a trigger."""
 
+CANCEL: Final = "Cancel"
+"""The name of the schema of what comes with a cancel."""
+
 NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.CreatedView: "CreatedExecution",
     views.TriggeredView: "TriggeredExecution",
+    views.CancelledView: "CancelledExecution",
     views.ExecutionView: "Execution",
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
     views.WaitingForView: "WaitingFor",
+    views.ExecutionErrorView: "ExecutionError",
     views.ResultsView: "Results",
     views.HealthView: "Health",
     views.QueueView: "Queue",
@@ -91,6 +97,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
             "required": ["workflow"],
         },
         TRIGGER: _object_of(inputs=reference(INPUTS)),
+        CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         INPUTS: {
             "type": "object",
             "additionalProperties": True,

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import (
+    cancel_execution,
     create_execution,
     show_execution,
     show_results,
@@ -21,6 +22,7 @@ MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 ROUTES: Final[tuple[MakeRoute, ...]] = (
     create_execution.route,
     trigger_execution.route,
+    cancel_execution.route,
     show_execution.route,
     show_results.route,
     show_health.route,

@@ -15,10 +15,10 @@ from flowengine.engine.advancing.follow_up import Follow, following
 from flowengine.engine.advancing.reads import ReadNames
 from flowengine.engine.held import Held
 from flowengine.engine.ports import NodeKey, Reading, Unit
-from flowengine.execution.changes import Change, Dispatch, Write
+from flowengine.execution.changes import Change, Dispatch, MarkStop, Write
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
-from flowengine.execution.reports import ByDeadline, Failed, Skipped, delivery_of
+from flowengine.execution.reports import ByDeadline, Cancelled, Failed, Skipped, delivery_of
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start
@@ -57,13 +57,14 @@ class CallbackBatch:
         self._read: set[NodeKey] = set(reading.nodes)
         self._later: dict[str, list[int]] = defaultdict(list)
         self._counts: dict[str, Counts] = dict(unit.counts)
+        self._controls: dict[str, Control] = dict(unit.controls)
         self._verdicts: list[tuple[Callback, Verdict]] = []
 
     def take(self, held: Held[Callback]) -> None:
         """Decide on one callback."""
         callback = held.payload
         execution = callback.execution
-        plan, control = self._plans[execution], self._unit.controls.get(execution)
+        plan, control = self._plans[execution], self._controls.get(execution)
         if plan is None or control is None:
             log.warning("callback.orphaned", node_id=callback.node, attempt=callback.attempt)
             self.changes[execution] += forget_start(callback)
@@ -109,7 +110,7 @@ class CallbackBatch:
     def _concludes(self, callback: Callback) -> bool:
         """Whether its execution ends with it, which is looked at only where its counts were read."""
         execution = callback.execution
-        control, counts = self._unit.controls.get(execution), self._counts.get(execution)
+        control, counts = self._controls.get(execution), self._counts.get(execution)
         if control is None or counts is None or control.run != callback.run:
             return False
         end = conclude(control, counts, self._unit.now)
@@ -176,6 +177,10 @@ class CallbackBatch:
             elif isinstance(change, Dispatch):
                 self._records[execution, change.task.node] = change.record
                 self._bytes_left -= weight_of(plan.nodes[plan.index[change.task.node]])
+            elif isinstance(change, MarkStop):
+                # What is decided after it in this transaction goes by it.
+                run = self._controls[execution].run
+                self._controls[execution] = Control(change.status, run, change.stop)
         counts = self._counts.get(execution)
         if counts is not None:
             tally = decision.tally
@@ -201,5 +206,7 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
     elif isinstance(callback.outcome, Skipped):
         log.info("node.skipped", reason="when", **fields)
+    elif isinstance(callback.outcome, Cancelled):
+        log.info("node.cancelled", **fields)
     else:
         log.debug("node.completed", **fields)

@@ -23,7 +23,8 @@ from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
 from flowengine.execution.rules.readiness import Records, ends_of, may_be_decided
-from flowengine.execution.status import lets_decide, lets_dispatch, may
+from flowengine.execution.rules.stopping import mark, stop_below
+from flowengine.execution.status import may
 from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
@@ -242,25 +243,33 @@ class Look:
         """What follows in one execution; None where nothing may be decided there."""
         run, plan = follows[0].run, follows[0].plan
         control = self._unit.controls.get(run.execution)
-        if control is None or control.run != run.run or not lets_decide(control.status):
+        if control is None or control.run != run.run or not control.lets_decide:
             return None
-        most = BELOW_AT_FIRST
+        most, dispatches, stop = BELOW_AT_FIRST, control.lets_dispatch, None
         while True:
-            descent = self._try(follows, plan, run, lets_dispatch(control.status))
+            grounds = self._grounds(plan, run, dispatches)
+            descent = self._try(follows, grounds)
             if not descent.unread:
-                break
+                if stop is not None or (stop := stop_below(grounds, descent)) is None:
+                    break
+                dispatches = False
+                continue
             wanted = [(run.execution, plan.nodes[unread].id) for unread in descent.unread]
             self._unit.extend(wanted[:most])
             self._read.update(wanted[:most])
             most *= BELOW_GROWS
         self._bytes_left = descent.bytes_left
         tally: list[Change] = [descent.tally] if descent.unfinished else []
-        return Decided(run, plan, descent, [*self._openings(follows), *descent.changes, *tally])
+        marked = () if stop is None else mark(control, run, stop)
+        return Decided(run, plan, descent, [*self._openings(follows), *descent.changes, *tally, *marked])
 
-    def _try(self, follows: Sequence[Follow], plan: Plan, run: Run, dispatches: bool) -> Descent:
+    def _grounds(self, plan: Plan, run: Run, dispatches: bool) -> Grounds:
         records = self._lookup(run.execution)
         read = ReadNames(run.execution, self._read)
-        grounds = Grounds(plan, run, records, read, self._unit.now, self._sizes, self._bytes_left, dispatches)
+        return Grounds(plan, run, records, read, self._unit.now, self._sizes, self._bytes_left, dispatches)
+
+    def _try(self, follows: Sequence[Follow], grounds: Grounds) -> Descent:
+        plan, records = grounds.plan, grounds.records
         descent = Descent(grounds)
         for follow in follows:
             for position in dict.fromkeys(follow.positions):

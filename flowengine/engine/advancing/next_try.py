@@ -12,7 +12,6 @@ from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.dispatching import Run, Sizes, try_again
 from flowengine.execution.rules.failing import awaits_try
-from flowengine.execution.status import lets_dispatch
 
 TRIES: Final = 12
 
@@ -40,7 +39,7 @@ class NextTryStep:
             waits = awaits_try(record, timer.dispatch)
             if plan is None or execution is None or control is None or not waits:
                 break
-            if not lets_dispatch(control.status):
+            if not control.lets_dispatch:
                 break
             run = Run(timer.execution, control.run, execution.correlation_id)
             changes = {timer.execution: try_again(plan, plan.index[timer.node], record, run, unit.now)}

@@ -8,7 +8,7 @@ comes again, or applied and gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 import structlog
 
@@ -17,22 +17,32 @@ from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of
+from flowengine.engine.advancing.stop_step import StopStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
-from flowengine.execution.messages import Callback, Deadline, StartExecution, Timer
+from flowengine.execution.messages import (
+    Callback,
+    Deadline,
+    NextTry,
+    RunTimeout,
+    StartExecution,
+    StopExecution,
+    StopOverdue,
+    Timer,
+)
 from flowengine.execution.reports import Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.status import lets_dispatch
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
 
 TRIES: Final = 12
+STOP_S: Final = 30.0
 LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
 
@@ -43,12 +53,17 @@ class Orchestrator:
     `stale_callbacks` counts the outcomes that came too late to count.
     """
 
-    def __init__(self, store: AdvancingStore, *, lease_s: float, sizes: Sizes = SIZES) -> None:
+    def __init__(
+        self, store: AdvancingStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
+    ) -> None:
         self.stale_callbacks = 0
         self._store = store
         self._sizes = sizes
         self._follow_up = FollowUp(store, sizes)
         self._next_tries = NextTryStep(store, sizes)
+        self._stops = StopStep(
+            store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
+        )
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -77,22 +92,25 @@ class Orchestrator:
 
     def _start(self, held: Sequence[Held[StartExecution]]) -> None:
         found = self._store.plans_and_executions([each.payload.execution for each in held])
-        follows = []
+        follows: list[Follow] = []
+        ending: list[Run] = []
         for each in held:
             message = each.payload
             plan, record = found[message.execution]
             if plan is None or record is None or record.run != message.run:
                 continue
-            if not lets_dispatch(record.status):
+            if not record.control.lets_dispatch:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
             first = opening(message.run, record.started_at) if message.run == 1 else None
             positions = self._startable(plan, message, again=each.delivery > 1)
-            if positions:
+            if not positions:
+                ending.append(run)  # what was cancelled had completed to its last node
+            else:
                 completed = () if plan.policies else EVERYTHING
                 follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
-        self._follow_up.carry_out(follows, together.acknowledge)
+        self._follow_up.carry_out(follows, together.acknowledge, ending)
         together.confirm()
         for follow in follows:
             log.info(
@@ -208,13 +226,32 @@ class Orchestrator:
             self._give_up(held, "timer.failed_for_good")
 
     def _fire(self, held: Held[Timer]) -> None:
-        timer = held.payload
-        if isinstance(timer, Deadline):
-            self._deadlines.fire(held.of(timer))
-        else:
-            self._next_tries.fire(held.of(timer))
+        match held.payload:
+            case Deadline() as deadline:
+                self._deadlines.fire(held.of(deadline))
+            case NextTry() as next_try:
+                self._next_tries.fire(held.of(next_try))
+            case RunTimeout() as timeout:
+                self._stops.time_out(held.of(timeout))
+            case StopOverdue() as overdue:
+                self._stops.fire(held.of(overdue))
+            case _ as never:
+                assert_never(never)
 
-    def _give_up(self, held: Held[StartExecution] | Held[Timer], event: str) -> None:
+    # -- stop_execution
+
+    def stop(self, held: Held[StopExecution]) -> None:
+        """An execution bears the mark of a stop: end its nodes."""
+        try:
+            self._stops.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.stop_failed_for_good")
+
+    def _give_up(self, held: Held[StartExecution] | Held[StopExecution] | Held[Timer], event: str) -> None:
         """Let go of a message that has failed often enough.
 
         What it was to do is left to the sweep. If the message stayed in the queue for ever, it would keep

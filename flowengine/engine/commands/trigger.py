@@ -71,7 +71,8 @@ def _try(
             raise ExecutionNotFoundError.of(execution)
         if not execution_may(record.status, "trigger"):
             raise WrongStateError(
-                f"execution '{execution}' is {record.status}; only a pending or failed one can be triggered"
+                f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
+                "can be triggered"
             )
         given = _inputs(unit, execution, plan, record, inputs, max_chars)
         unit.admit(0 if given is None else len(given.values))

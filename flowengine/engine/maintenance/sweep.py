@@ -14,6 +14,8 @@ from typing import Final, Protocol, TypeAlias
 import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.advancing.orchestrator import STOP_S
+from flowengine.engine.advancing.stop_step import StopStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
@@ -21,7 +23,7 @@ from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
-from flowengine.execution.rules.finishing import next_try_timer
+from flowengine.execution.rules.failing import next_try_timer
 from flowengine.execution.rules.readiness import (
     Records,
     count_of,
@@ -31,7 +33,7 @@ from flowengine.execution.rules.readiness import (
     records_of,
 )
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.status import is_final, is_in_flight, lets_dispatch
+from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
@@ -42,6 +44,7 @@ POLL_S: Final = 5.0
 MARGIN_MS: Final = 10_000
 CLOCK_MARGIN_MS: Final = 100
 CHECKED_AT_MOST: Final = 5000
+LEASE_S: Final = 12.0
 
 Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
@@ -95,10 +98,15 @@ class Sweep:
         sizes: Sizes = SIZES,
         at_most: int = CHECKED_AT_MOST,
         clock_margin_ms: int = CLOCK_MARGIN_MS,
+        stop_s: float = STOP_S,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._store = store
         self._clock_margin_ms = clock_margin_ms
         self._follow_up = FollowUp(store, sizes)
+        self._stops = StopStep(
+            store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
+        )
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -147,7 +155,7 @@ class Sweep:
         plan, record = self._store.plans_and_executions([execution])[execution]
         if plan is None and record is None:
             self._store.forget_running(execution)
-        if plan is None or record is None or not lets_dispatch(record.status):
+        if plan is None or record is None or is_over(record.status):
             return
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
         if self._waits_its_turn(oldest, record.started_at, mark):
@@ -158,6 +166,10 @@ class Sweep:
         records = records_of(stored)
         run = Run(execution, record.run, record.correlation_id)
         self._check_numbers(plan, execution, records)
+        if record.stop is not None:
+            self._stops.carry_out(plan, execution, record, None)
+        if not record.control.lets_dispatch:
+            return
         positions = decidable(plan, records)
         if positions or all(is_final(records(node.id).status) for node in plan.nodes):
             self._found(execution, "ready_nodes", len(positions))
@@ -191,7 +203,7 @@ class Sweep:
         records = records_of({name: record for (_, name), record in unit.nodes.items()})
         changes = _corrections(plan, execution, records, unit)
         control = unit.controls.get(execution)
-        if not changes or control is None or not lets_dispatch(control.status):
+        if not changes or control is None or not takes_reports(control.status):
             unit.abandon()
         elif unit.commit({execution: changes}) is not None:
             self._found(execution, "numbers", len(changes))
@@ -251,7 +263,7 @@ class Sweep:
         key = (run.execution, name)
         unit = self._store.begin(Reading((key,), (run.execution,)))
         control = unit.controls.get(run.execution)
-        if control is None or not lets_dispatch(control.status) or unit.nodes.get(key, UNTOUCHED) != seen:
+        if control is None or not control.lets_dispatch or unit.nodes.get(key, UNTOUCHED) != seen:
             unit.abandon()
             return
         changes = dispatch_again(plan, plan.index[name], seen, run, unit.now)
@@ -301,13 +313,15 @@ class SweepLoop(threading.Thread):
         stop: threading.Event,
         *,
         lapsed: LapsedRuns | None = None,
+        stop_s: float = STOP_S,
+        lease_s: float = LEASE_S,
     ) -> None:
         super().__init__(name="sweep", daemon=True)
         self._store = store
         self._every_s = every_s
         self._stop_event = stop
         self._lapsed = lapsed
-        self._sweep = Sweep(store)
+        self._sweep = Sweep(store, stop_s=stop_s, lease_s=lease_s)
 
     def run(self) -> None:
         """Ask now and then whether a sweep is due."""

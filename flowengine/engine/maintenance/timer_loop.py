@@ -28,9 +28,9 @@ class Pauses(msgspec.Struct, frozen=True):
 
 
 PAUSES: Final = Pauses()
-HELD_AFTER_A_GAP: Final = frozenset({"deadline"})
+HELD_AFTER_A_GAP: Final = frozenset({"deadline", "stop"})
 """Kinds that wait for a lease after a start and after an outage: the holder of what is overdue may have been
-cut off too, and has an outcome to report."""
+cut off too, and has an outcome to report; so have those that were told to stop."""
 
 
 class TimerStore(Protocol):

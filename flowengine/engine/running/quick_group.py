@@ -22,7 +22,7 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import Completed, Outcome
+from flowengine.execution.reports import Cancelled, Completed, Outcome
 from flowengine.heuristics import GROUP_SLOW_S, GROUP_UNREPORTED_BYTES, GROUPED_READS
 from flowengine.jsonvalue import UNREADABLE
 
@@ -127,7 +127,9 @@ class QuickGroups:
         for hand, start in begun:
             if not start.wanted:
                 self._runner.drop(hand)
-        wanted = [pair for pair in begun if pair[1].wanted]
+            elif start.stopping:
+                self._runner.report(hand, Cancelled())
+        wanted = [(hand, start) for hand, start in begun if start.wanted and not start.stopping]
         group = QuickGroup(wanted, unreported_bytes=self._unreported_bytes)
         self._groups[id(group)] = group
         try:

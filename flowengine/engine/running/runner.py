@@ -22,16 +22,25 @@ from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_scope import idempotency_key, node_scope, secret_inputs
 from flowengine.engine.running.output_check import refuse_misfits
 from flowengine.engine.running.starts import Starts
+from flowengine.engine.running.stop_notices import StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.records import NodeError
-from flowengine.execution.reports import ByDelivery, Completed, Failed, Outcome, Skipped
+from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
-from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
+from flowengine.plugin import (
+    Cancellation,
+    Context,
+    Handler,
+    HandlerError,
+    HandlerTimeoutError,
+    ModelCall,
+    Registry,
+)
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 
@@ -93,7 +102,8 @@ class Runner:
         self._speed = speed or HandlerSpeed()
         self._patience = patience
         self._passes_on = passes_on
-        self.starts = Starts(store, self._speed, clock)
+        self.stops = StopNotices(store)
+        self.starts = Starts(store, self._speed, clock, self.stops.is_named)
         self.running: dict[int, TaskInHand] = {}
 
     def run(self, held: Held[RunNode]) -> None:
@@ -103,10 +113,10 @@ class Runner:
             return
         (start,) = self.starts.of([held])
         hand = TaskInHand(held, start)
-        if start.wanted:
-            self.report(hand, self.outcome_of(hand, start))
-        else:
+        if not start.wanted:
             self.drop(hand)
+        else:
+            self.report(hand, Cancelled() if start.stopping else self.outcome_of(hand, start))
 
     def drop(self, hand: TaskInHand) -> None:
         """Acknowledge a delivery that nobody wants any more."""
@@ -122,7 +132,10 @@ class Runner:
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             with self._secrets.hiding(secret_inputs(start.given)):
-                return self.outcome(hand.task, start, hand.delivery, hand.deadline)
+                outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand.cancellation)
+            if isinstance(outcome, Failed) and hand.cancellation.requested:
+                return Cancelled()
+            return outcome
         finally:
             self._speed.observe(hand.task.handler, time.monotonic() - hand.began)
             del self.running[id(hand)]
@@ -192,11 +205,20 @@ class Runner:
             log.info("node.completed", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Skipped):
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
+        elif isinstance(outcome, Cancelled):
+            log.info("node.cancelled", delivery=hand.delivery, **fields)
         else:
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
 
-    def outcome(self, task: RunNode, start: Start, delivery: int, deadline: float) -> Outcome:
+    def outcome(
+        self,
+        task: RunNode,
+        start: Start,
+        delivery: int,
+        deadline: float,
+        cancellation: Cancellation | None = None,
+    ) -> Outcome:
         """What running the node gives. Raises nothing: each failure is an outcome."""
         try:
             handler = self._handler(task, start)
@@ -204,7 +226,9 @@ class Runner:
             if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
             config = self._render(task, scope, handler.no_secrets_in, start.given.secret)
-            output = self._invoker.invoke(handler, config, self._context(task, delivery, deadline))
+            output = self._invoker.invoke(
+                handler, config, self._context(task, delivery, deadline, cancellation)
+            )
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
             result = self._checked(task, output, start.storable_bytes)
@@ -257,7 +281,9 @@ class Runner:
                     "that on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
                 )
 
-    def _context(self, task: RunNode, delivery: int, deadline: float) -> Context:
+    def _context(
+        self, task: RunNode, delivery: int, deadline: float, cancellation: Cancellation | None
+    ) -> Context:
         return Context(
             execution_id=task.execution,
             run=task.run,
@@ -272,6 +298,7 @@ class Runner:
             http=self._environment.http,
             async_http=self._environment.async_http,
             environment=self._environment.setting,
+            cancellation=cancellation or Cancellation(),
         )
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:

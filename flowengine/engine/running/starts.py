@@ -20,9 +20,19 @@ from flowengine.heuristics import LASTING_S
 
 
 class Starts:
-    """Begins the deliveries of one worker process."""
+    """Begins the deliveries of one worker process.
 
-    def __init__(self, store: RunningStore, speed: HandlerSpeed, clock: Callable[[], int]) -> None:
+    `is_stopping`: whether an execution was marked as stopping lately. Its tasks ask whether they are wanted.
+    """
+
+    def __init__(
+        self,
+        store: RunningStore,
+        speed: HandlerSpeed,
+        clock: Callable[[], int],
+        is_stopping: Callable[[str], bool] = lambda execution: False,
+    ) -> None:
+        self._is_stopping = is_stopping
         self._store = store
         self._speed = speed
         self._clock = clock
@@ -51,7 +61,9 @@ class Starts:
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
         reads = task.reads or task.sees or task.given
-        return held.delivery == 1 and not reads and self._speed.is_quick(task.handler)
+        if held.delivery != 1 or reads or self._is_stopping(task.execution):
+            return False
+        return self._speed.is_quick(task.handler)
 
     def _at_once(self) -> Start:
         return Start(wanted=True, inputs={}, storable_bytes=None, now=self._clock(), noted=False)

@@ -8,6 +8,7 @@ import time
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Begun, RunningStore, Start
 from flowengine.execution.messages import RunNode
+from flowengine.plugin.context import Cancellation
 
 
 class TaskInHand:
@@ -24,6 +25,8 @@ class TaskInHand:
         self.delivery = held.delivery
         self.started_at = start.now
         self.began = time.monotonic()
+        self.cancellation = Cancellation()
+        """Its handler is asked to stop by this."""
         self._noted = start.noted
         self._tried_to_note = False
         self._guard = threading.Lock()

@@ -65,6 +65,8 @@ class Descent:
         self.unread: dict[int, None] = {}
         self.unfinished = 0
         self.failed = 0
+        self.first_failed: int | None = None
+        """The first node that was found to fail with another."""
         self.continues = False
         """Whether a node was put in flight."""
         self._grounds = grounds
@@ -245,6 +247,7 @@ class Descent:
         self.changes += (Write(name, record), Happened(event))
         self.unfinished -= 1
         self.failed += 1
+        self.first_failed = position if self.first_failed is None else self.first_failed
         self._written[position] = record
         self._ended.append((position, cause))
 

@@ -9,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, Tally, Write
-from flowengine.execution.error_codes import INTERNAL_ERROR
-from flowengine.execution.events import Event
-from flowengine.execution.messages import Callback, NextTry
-from flowengine.execution.records import Control, NodeError, NodeRecord, attempt_of, first_sent
+from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
+from flowengine.execution.events import Event, EventKind
+from flowengine.execution.messages import Callback
+from flowengine.execution.records import Control, NodeError, NodeRecord, Stop, attempt_of, first_sent
 from flowengine.execution.reports import (
+    Cancelled,
     Completed,
     Failed,
     Skipped,
@@ -22,10 +23,11 @@ from flowengine.execution.reports import (
     started_at_of,
 )
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, fits
-from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
+from flowengine.execution.rules.failing import Pause, is_answered, next_try, next_try_timer, tolerates
 from flowengine.execution.rules.readiness import Records
-from flowengine.execution.status import after, counts_as_success, is_final, lets_dispatch, may, takes_reports
+from flowengine.execution.rules.stopping import cancelled, mark, stop_below
+from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
@@ -93,17 +95,29 @@ def finish(
     if not takes_reports(control.status):
         return Decision("stale", forget)
     run = Run(callback.execution, callback.run, callback.correlation_id)
-    dispatches = lets_dispatch(control.status)
-    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, dispatches)
+    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, control.lets_dispatch)
+    report = _Report(position, callback, record, control, grounds)
     match callback.outcome:
         case Completed(result=result):
-            return _complete(position, grounds, callback, result)
+            return _complete(report, result)
         case Failed() as failed:
-            return _fail(position, grounds, callback, failed)
+            return _fail(report, failed)
         case Skipped():
-            return _skip(position, grounds, callback)
+            return _skip(report)
+        case Cancelled():
+            return _send_again(report) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """A report that counts: the node in flight that it tells of, and what decisions go by."""
+
+    position: int
+    callback: Callback
+    before: NodeRecord
+    control: Control
+    grounds: Grounds
 
 
 def forget_start(callback: Callback) -> tuple[Change, ...]:
@@ -122,8 +136,9 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
     return single if fits(plan, single, sizes, bytes_left) else ()
 
 
-def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
+def _ended(report: _Report) -> NodeRecord:
     # A worker's idea of the server's clock may be some milliseconds off.
+    record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
     reported = started_at_of(callback.by)
     started = None if reported is None else min(max(reported, queued), now)
@@ -131,75 +146,80 @@ def _ended(record: NodeRecord, callback: Callback, now: int) -> NodeRecord:
     return replace(record, started_at=started, finished_at=finished, delivery=delivery_of(callback.by))
 
 
-def _complete(position: int, grounds: Grounds, callback: Callback, result: msgspec.Raw) -> Decision:
-    now = grounds.now
-    before = grounds.records(callback.node)
+def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
-    record = replace(_ended(before, callback, now), status=after(before.status, "complete"), counted=counted)
-    written = Write(callback.node, record, result)
-    event = Event("node_completed", now, callback.node, record.attempt, record.dispatch)
-    return _decided(position, grounds, callback, written, event, Tally(unfinished=-1, bytes=counted))
+    status = after(report.before.status, "complete")
+    record = replace(_ended(report), status=status, counted=counted)
+    written = Write(report.callback.node, record, result)
+    return _decided(report, written, "node_completed", None, Tally(unfinished=-1, bytes=counted))
 
 
-def _fail(position: int, grounds: Grounds, callback: Callback, failed: Failed) -> Decision:
-    now = grounds.now
-    policy = grounds.plan.policy(position)
-    before = grounds.records(callback.node)
-    ended = _ended(before, callback, now)
+def _fail(report: _Report, failed: Failed) -> Decision:
+    before, callback = report.before, report.callback
+    policy = report.grounds.plan.policy(report.position)
     answered = is_answered(failed.error)
     moment = None if answered else first_sent(before)
-    ended = replace(ended, answered=before.answered + answered, moment=moment)
-    again = next_try(policy, before, callback, failed, now)
+    ended = replace(_ended(report), answered=before.answered + answered, moment=moment)
+    # While it is being stopped, nothing is tried again.
+    decides = report.control.lets_decide
+    again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
     if isinstance(again, Pause):
-        return _wait(
-            callback,
-            replace(ended, status=after(before.status, "wait"), error=failed.error, until=again.until),
-            again,
-            now,
-        )
+        status = after(before.status, "wait")
+        return _wait(report, replace(ended, status=status, error=failed.error, until=again.until), again)
     error = failed.error if again is None else again
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
-    event = Event("node_failed", now, callback.node, record.attempt, record.dispatch, error.code)
     tally = Tally(unfinished=-1, failed=0 if tolerated else 1)
-    return _decided(position, grounds, callback, Write(callback.node, record), event, tally)
+    return _decided(report, Write(callback.node, record), "node_failed", error.code, tally)
 
 
-def next_try_timer(execution: str, node: str, record: NodeRecord) -> NextTry:
-    """The timer of a node that waits for its next try."""
-    return NextTry(execution=execution, run=record.run, node=node, dispatch=record.dispatch)
-
-
-def _wait(callback: Callback, record: NodeRecord, pause: Pause, now: int) -> Decision:
+def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
     """The node waits for its next try."""
+    callback = report.callback
     code = None if record.error is None else record.error.code
     timer = next_try_timer(callback.execution, callback.node, record)
     changes = (
         Write(callback.node, record, kept=attempt_of(record)),
         *forget_start(callback),
         ArmTimer(timer, pause.until),
-        Happened(Event("node_waiting", now, callback.node, record.attempt, record.dispatch, code)),
+        _happened(report, record, "node_waiting", code),
     )
     return Decision("accepted", changes, continues=True)
 
 
-def _skip(position: int, grounds: Grounds, callback: Callback) -> Decision:
-    now = grounds.now
-    before = grounds.records(callback.node)
-    record = replace(_ended(before, callback, now), status=after(before.status, "skip"), skipped="when")
-    event = Event("node_skipped", now, callback.node, record.attempt, record.dispatch, "when")
-    return _decided(position, grounds, callback, Write(callback.node, record), event, Tally(unfinished=-1))
+def _skip(report: _Report) -> Decision:
+    record = replace(_ended(report), status=after(report.before.status, "skip"), skipped="when")
+    return _decided(report, Write(report.callback.node, record), "node_skipped", "when", Tally(unfinished=-1))
 
 
-def _decided(
-    position: int, grounds: Grounds, callback: Callback, written: Write, event: Event, own: Tally
-) -> Decision:
-    """The node's own end, and what follows below it."""
-    descent = Descent(grounds)
-    descent.end(position, written.record)
-    descent.finish()
+def _cancel(report: _Report) -> Decision:
+    """Its worker says that it has stopped."""
+    record = cancelled(_ended(report), report.grounds.now)
+    return _decided(report, Write(report.callback.node, record), "node_cancelled", None, Tally(unfinished=-1))
+
+
+def _send_again(report: _Report) -> Decision:
+    """Its worker has stopped for a mark that is not there: the server has lost it."""
+    grounds = report.grounds
+    if not grounds.dispatches:
+        return Decision("stale", forget_start(report.callback))
+    changes = dispatch_again(grounds.plan, report.position, report.before, grounds.run, grounds.now)
+    return Decision("accepted", changes, continues=True)
+
+
+def _decided(report: _Report, written: Write, kind: EventKind, detail: str | None, own: Tally) -> Decision:
+    """The node's own end, and what follows below it: nothing, if the execution is being stopped, or is from
+    now on."""
+    grounds = report.grounds
+    stop = _stop_by(report, written.record)
+    decides = report.control.lets_decide and stop is None
+    descent = _descent(report, written, grounds) if decides else Descent(grounds)
+    if decides and (stop := stop_below(grounds, descent)) is not None:
+        descent = _descent(report, written, replace(grounds, dispatches=False))
+    marked = () if stop is None else mark(report.control, grounds.run, stop)
     tally = Tally(own.unfinished + descent.unfinished, own.failed + descent.failed, own.bytes)
-    changes = (written, *forget_start(callback), Happened(event), tally, *descent.changes)
+    happened = _happened(report, written.record, kind, detail)
+    changes = (written, *forget_start(report.callback), happened, tally, *descent.changes, *marked)
     plan = grounds.plan
     return Decision(
         "accepted",
@@ -210,6 +230,32 @@ def _decided(
         tally=tally,
         unread=tuple([plan.nodes[unread].id for unread in descent.unread]),
     )
+
+
+def _descent(report: _Report, written: Write, grounds: Grounds) -> Descent:
+    descent = Descent(grounds)
+    descent.end(report.position, written.record)
+    descent.finish()
+    return descent
+
+
+def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str | None) -> Happened:
+    now, node = report.grounds.now, report.callback.node
+    return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
+
+
+def _stop_by(report: _Report, record: NodeRecord) -> Stop | None:
+    """The mark that this end of a node sets: that of an `end`, or of a failure that stops the execution."""
+    plan, node, now = report.grounds.plan, report.callback.node, report.grounds.now
+    failed = record.status == "failed" and not record.tolerated
+    if plan.policy(report.position).ends:
+        if record.status == "completed":
+            return Stop("end", "completed", now, node)
+        if record.error is not None and record.error.code == ENDED.code:
+            return Stop("end", "failed", now, node)
+    if failed and plan.overall.stops_on_failure:
+        return Stop("node_failure", "failed", now, node)
+    return None
 
 
 def internal_error(callback: Callback, error: Exception) -> Callback:

@@ -7,9 +7,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from flowengine.execution.changes import Begin, Change, Happened, Send, StoredInputs, Tally, Write
+from flowengine.execution.changes import (
+    ArmTimer,
+    Begin,
+    Change,
+    Happened,
+    Send,
+    StoredInputs,
+    Tally,
+    Write,
+)
 from flowengine.execution.events import Event
-from flowengine.execution.messages import StartExecution
+from flowengine.execution.messages import RunTimeout, StartExecution
 from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
 from flowengine.execution.status import after, counts_as_success, execution_after
@@ -52,8 +61,9 @@ def first_run(
         unfinished=len(plan.nodes),
         counters=counters,
         inputs=inputs,
+        was_stopped=record.stop is not None,
     )
-    return [begin, _start(execution, record, 1)]
+    return [begin, *_run_timeout(execution, plan, 1, now), _start(execution, record, 1)]
 
 
 def retry_failed(
@@ -95,9 +105,17 @@ def retry_failed(
         counters=_counters(plan, records, reset),
         touched=tuple(stored),
         events_anew=anew,
+        was_stopped=record.stop is not None,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
-    return [begin, *writes, *freeing, *happened, _start(execution, record, run)]
+    timer = _run_timeout(execution, plan, run, now)
+    return [begin, *writes, *freeing, *happened, *timer, _start(execution, record, run)]
+
+
+def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]:
+    """The timer of a run whose time is limited."""
+    limit_ms = plan.overall.timeout_ms
+    return [ArmTimer(RunTimeout(execution=execution, run=run), now + limit_ms)] if limit_ms else []
 
 
 def _reset(node: str, before: NodeRecord, run: int) -> Write:
@@ -116,24 +134,26 @@ def _reset(node: str, before: NodeRecord, run: int) -> Write:
 def resets(plan: Plan, records: Records) -> frozenset[int]:
     """The nodes that a trigger of an ended execution makes pending again (LANGUAGE section 4).
 
-    These are the failed and the cancelled ones, those skipped because the execution had ended early, and
-    everything below. A tolerated failure stays, and so does a completed `one_success` while one of the
-    dependencies that completed stays.
+    These are the failed and the cancelled ones, those skipped because the execution had ended early, each
+    `end`, and everything below. A tolerated failure stays, and so does a completed `one_success` while one of
+    the dependencies that completed stays.
     """
     found: set[int] = set()
     for position in plan.parents_first:
         record = records(plan.nodes[position].id)
         parents = plan.nodes[position].parents
-        if _is_to_repeat(record) or (
+        if _is_to_repeat(plan, position, record) or (
             not found.isdisjoint(parents) and not _still_succeeds(plan, records, position, found)
         ):
             found.add(position)
     return frozenset(found)
 
 
-def _is_to_repeat(record: NodeRecord) -> bool:
+def _is_to_repeat(plan: Plan, position: int, record: NodeRecord) -> bool:
     if record.status == "failed":
         return not record.tolerated
+    if plan.policy(position).ends:
+        return True
     return record.status in ("pending", "cancelled") or record.skipped == "ended_early"
 
 
@@ -156,6 +176,8 @@ def _ended_before(node: str, record: NodeRecord, now: int) -> Event:
         case "failed":
             code = None if record.error is None else record.error.code
             return Event("node_failed", at, node, attempt, dispatch, code)
+        case "cancelled":
+            return Event("node_cancelled", at, node, attempt, dispatch)
         case _:
             return Event("node_completed", at, node, attempt, dispatch)
 

@@ -136,9 +136,12 @@ class Invoker:
             return output
         remaining_s = context.remaining_seconds()
         future = self._loop.submit(self._awaited(output, handler, context, remaining_s))
+        context.cancellation.on_request(future.cancel)
         try:
             return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
         except concurrent.futures.CancelledError as error:
+            if inspect.iscoroutine(output) and inspect.getcoroutinestate(output) == inspect.CORO_CREATED:
+                output.close()  # it was cancelled before its first step
             raise HandlerError(
                 HANDLER_CANCELLED.code,
                 f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",

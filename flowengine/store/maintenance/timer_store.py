@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import structlog
 
-from flowengine.execution.messages import NextTry, Timer
+from flowengine.execution.messages import NextTry, RunTimeout, StopOverdue, Timer
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
-from flowengine.store.keys import parse_deadline, parser_of
+from flowengine.store.keys import parse_deadline, parser_of, run_parser_of
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -24,7 +24,12 @@ AT_ONCE: Final = 64
 ODD_KEPT: Final = 1000
 
 PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType(
-    {"deadline": parse_deadline, "retry": parser_of(NextTry)}
+    {
+        "deadline": parse_deadline,
+        "retry": parser_of(NextTry),
+        "timeout": run_parser_of(RunTimeout),
+        "stop": run_parser_of(StopOverdue),
+    }
 )
 
 

@@ -55,6 +55,7 @@ _BY_ALL: Final[tuple[Command, ...]] = (
     ("SET", keys.FORMAT, "", "NX"),
     ("EXISTS", _CONTROL),
     ("HGET", _NAMES.counts(_ID), "bytes"),
+    ("HMGET", _CONTROL, "status"),
     ("HSET", _NODE, keys.STATE, ""),
     ("HDEL", _NODE, ""),
     ("HDEL", _STARTED, ""),
@@ -87,8 +88,8 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "api": (
         *_BY_ALL,
-        ("HMGET", _CONTROL, "status"),
         ("XINFO", "GROUPS", _QUEUE),
+        ("ZREMRANGEBYRANK", _NAMES.stopping, 0, 0),
         ("SET", keys.HEALTH, "", "EX", 60),
         ("SET", _NAMES.plan(_ID), "", "EXAT", 1),
         ("DEL", _STARTED),
@@ -100,7 +101,6 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "orchestrator": (
         *_BY_ALL,
         *_BY_CONSUMERS,
-        ("HMGET", _CONTROL, "status"),
         ("SET", _NAMES.sweep, "1", "NX", "PX", 1),
         ("EXPIREAT", _CONTROL, 1),
         ("HINCRBY", _NAMES.deps(_ID), "a", 1),

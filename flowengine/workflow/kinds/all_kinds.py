@@ -24,6 +24,9 @@ from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
 
+END: Final = "end"
+"""The handler whose nodes end the execution."""
+
 DraftWork: TypeAlias = TaskDraft
 """What a node does, as far as it could be read."""
 
@@ -62,6 +65,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         sees=reads.sees,
         output_schema=node.output_schema,
         given=reads.given,
+        ends=does.handler == END,
     )
     return CompiledNode(PlanNode(node.id, document.links.graph.parents[node.place], does), policy)
 

@@ -25,12 +25,13 @@ from tests.support.servers.valkey import Valkey
 
 WORKER_NODE = Counter(
     {
-        **dict.fromkeys(("hset", "zadd", "multi", "xack", "xdel", "exec"), 1),
+        **dict.fromkeys(("hset", "zadd", "hmget", "multi", "xack", "xdel", "exec"), 1),
         "xadd": 2,
         "hget": 2,
     }
 )
-"""Start: `started`, its timer, its event; is it wanted, how much may it store. Report: the callback."""
+"""Start: `started`, its timer, its event; is it wanted, is its execution stopped, how much may it store.
+Report: the callback."""
 
 
 class Cost:
@@ -316,8 +317,8 @@ def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch:
 
 LIVE_NODE = Counter(
     {
-        **dict.fromkeys(("watch", "hmget", "hincrby", "hdel", "zadd", "zrem", "expireat"), 1),
-        **dict.fromkeys(("xreadgroup", "multi", "exec", "xack", "xdel"), 2),
+        **dict.fromkeys(("watch", "hincrby", "hdel", "zadd", "zrem", "expireat"), 1),
+        **dict.fromkeys(("hmget", "xreadgroup", "multi", "exec", "xack", "xdel"), 2),
         "hset": 3,
         "xadd": 4,
         "hget": 5,

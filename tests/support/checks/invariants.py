@@ -26,7 +26,9 @@ Client: TypeAlias = Any
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
+ALL_TIMERS: Final = (TIMERS, RETRIES, b"fe:timers:timeout", b"fe:timers:stop")
 CONTROL_LEAD_S: Final = 60
+ENDED: Final = ("completed", "failed", "cancelled")
 OTHERWISE: Final = 1_000_000
 """What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
@@ -38,12 +40,13 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
-    re.compile(rb"fe:index:(pending|running|completed|failed)"): b"zset",
-    re.compile(rb"fe:timers:((deadline|retry)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
+    re.compile(rb"fe:timers:((deadline|retry|timeout|stop)(@[0-9a-f]{27})?|odd)"): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
+    re.compile(rb"fe:stopping"): b"zset",
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
 }
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:).*")
@@ -62,6 +65,10 @@ _LEGAL: Final = {
     ("skipped", "node_reset"): "pending",
     ("failed", "node_reset"): "pending",
     ("pending", "node_reset"): "pending",
+    ("cancelled", "node_reset"): "pending",
+    ("pending", "node_cancelled"): "cancelled",
+    ("queued", "node_cancelled"): "cancelled",
+    ("waiting", "node_cancelled"): "cancelled",
 }
 
 
@@ -84,6 +91,11 @@ class Stored(msgspec.Struct):
         """The execution's status."""
         return self.control["status"]
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it bears the mark of a stop, of this run."""
+        return "stop" in self.control
+
     def record(self, node: str) -> NodeRecord:
         """A node's record."""
         return self.nodes.get(node, UNTOUCHED)
@@ -93,7 +105,7 @@ class Stored(msgspec.Struct):
         record = self.record(node)
         if record.status == "failed":
             return "tolerated" if record.tolerated else "failing" if record.unsettled else "failed"
-        return record.status if record.status in ("completed", "skipped") else "left"
+        return record.status if record.status in ("completed", "skipped", "cancelled") else "left"
 
 
 def read(client: Client, execution: str) -> Stored:
@@ -155,9 +167,9 @@ def check(
         *_lifetimes(stored, settled=settled),
         *_index(client, stored),
     ]
-    if stored.status in ("completed", "failed") and settled:
+    if stored.status in ENDED and settled:
         breaches += _leftovers(client, stored, streams)
-    elif stored.status == "running":
+    elif stored.status in ("running", "cancelling"):
         breaches += _stuck(client, stored, streams)
     assert not breaches, f"execution {execution} ({stored.status}):\n  " + "\n  ".join(breaches)
     return stored
@@ -171,9 +183,7 @@ def queues_of(client: Client) -> list[bytes]:
 
 def check_drained(client: Client) -> None:
     """Assert that nothing is left in queues, pending lists and timers."""
-    breaches = [
-        f"timers: {client.zrange(timers, 0, 5)}" for timers in (TIMERS, RETRIES) if client.exists(timers)
-    ]
+    breaches = [f"timers: {client.zrange(timers, 0, 5)}" for timers in ALL_TIMERS if client.exists(timers)]
     for queue in queues_of(client):
         key = queue.decode()
         if client.xlen(key):
@@ -237,13 +247,13 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     known = set(found)
     odd = [key for key in client.scan_iter("fe:x:*", count=2000) if key.decode().split(":")[2] not in known]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
-    if all(stored.status != "running" for stored in checked):
+    if all(stored.status not in ("running", "cancelling") for stored in checked):
         check_drained(client)
     return checked
 
 
 def _numbers(stored: Stored) -> Iterable[str]:
-    if stored.status == "pending":
+    if stored.control["run"] == "0":
         return
     counted = Counter(stored.record(node.id).status for node in stored.plan.nodes)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
@@ -257,14 +267,23 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.nodes):
         yield f"total is {stored.control['total']} of {len(stored.plan.nodes)}"
-    if stored.status == "completed" and (untolerated or unfinished):
-        yield f"completed, but the nodes say {dict(counted)}"
-    if stored.status == "failed" and (not untolerated or unfinished):
-        yield f"failed, but the nodes say {dict(counted)}"
+    if stored.status in ENDED and unfinished:
+        yield f"{stored.status}, but the nodes say {dict(counted)}"
+    if stored.status != _right_verdict(stored, untolerated):
+        yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
+
+
+def _right_verdict(stored: Stored, untolerated: int) -> str:
+    """The status that an execution which has ended should have; of another one, its own."""
+    if stored.status not in ENDED:
+        return stored.status
+    if stored.is_stopped:
+        return str(msgspec.json.decode(stored.control["stop"])["verdict"])
+    return "failed" if untolerated else "completed"
 
 
 def _counters(stored: Stored) -> Iterable[str]:
-    if stored.status == "pending":
+    if stored.control["run"] == "0" or stored.is_stopped:
         return
     for node in stored.plan.nodes:
         parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
@@ -306,6 +325,8 @@ def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str
     found = verdict(rule, parents)
     if inherited:
         right = record.status == "failed" and not record.tolerated and found == "fail"
+    elif record.status == "cancelled" or record.skipped == "ended_early":
+        right = stored.is_stopped
     elif record.status == "skipped" and record.skipped != "when":
         right = found == "skip"
     else:
@@ -355,8 +376,10 @@ def _first_run(stored: Stored) -> int:
 
 
 def _runs(stored: Stored) -> Iterable[str]:
-    if not stored.events and stored.control["run"] == "1" and stored.status == "running":
+    if not stored.events and stored.control["run"] == "1" and stored.status in ("running", "cancelling"):
         # Its events begin with its first dispatch.
+        return
+    if not stored.events and stored.control["run"] == "0":
         return
     marks = [(e.kind, e.detail) for e in stored.events if e.node is None]
     run = int(stored.control["run"])
@@ -365,16 +388,16 @@ def _runs(stored: Stored) -> Iterable[str]:
     if started != [str(number) for number in range(before + 1, run + 1)]:
         yield f"run {run}, started: {started}"
     ends = [detail for kind, detail in marks if kind == "execution_finished"]
-    kinds = [kind for kind, _ in marks]
+    kinds = [kind for kind, _ in marks if kind != "execution_stopping"]
     if kinds != (["execution_started", "execution_finished"] * run)[: len(kinds)]:
         yield f"starts and ends do not alternate: {marks}"
-    ended = stored.status in ("completed", "failed")
+    ended = stored.status in ENDED
     if len(ends) != run - before - (not ended and run > 0) or (ended and ends[-1] != stored.status):
         yield f"status {stored.status} in run {run}, ended as {ends}"
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status == "running":
+    if stored.status in ("running", "cancelling"):
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0]
         if mortal:
             yield f"running, but these expire: {mortal}"
@@ -391,10 +414,10 @@ def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
 def _index(client: Client, stored: Stored) -> Iterable[str]:
     listed = [
         status
-        for status in ("pending", "running", "completed", "failed")
+        for status in ("pending", "running", *ENDED)
         if client.zscore(f"fe:index:{status}", stored.id) is not None
     ]
-    if listed != [stored.status]:
+    if listed != ["running" if stored.status == "cancelling" else stored.status]:
         yield f"listed as {listed}, is {stored.status}"
 
 
@@ -431,7 +454,7 @@ def _payload(fields: dict[bytes, bytes]) -> bytes:
 def _timers(client: Client, stored: Stored) -> list[bytes]:
     return [
         member
-        for timers in (TIMERS, RETRIES)
+        for timers in ALL_TIMERS
         for member in client.zrange(timers, 0, -1)
         if member.startswith(stored.id.encode())
     ]

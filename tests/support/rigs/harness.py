@@ -8,7 +8,7 @@ what order, and knows nothing of what the messages mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -45,7 +45,8 @@ from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
-from flowengine.workflow.policy import Policy, Retry, TriggerRule
+from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
+from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
 from tests.support.checks.invariants import Client, check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.faults import Gate, Line, ProcessDied
@@ -106,11 +107,14 @@ def plan_of(
     padding: int = 0,
     reading: bool = True,
     says: Mapping[str, Says] | None = None,
+    ends: Collection[str] = (),
+    overall: ExecutionPolicy = PLAIN_EXECUTION,
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
     Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
-    run; what they read of a parent that has not completed is 0.
+    run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
+    as a node of the handler `end` does. `overall`: what holds for the execution as a whole.
     """
     missing = "" if says is None else " | default(0)"
     index = {node: position for position, node in enumerate(graph)}
@@ -130,7 +134,10 @@ def plan_of(
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
         for node, said in (says or {}).items()
     }
-    return Plan(name, tuple(nodes), policies)
+    for node in ends:
+        position = index[node]
+        policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
+    return Plan(name, tuple(nodes), policies, overall=overall)
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
@@ -338,8 +345,11 @@ class OrchestratorProcess(Process):
     def assemble(self) -> None:
         """The engine, the sweep and the timers."""
         lease_s, sizes = self.harness.settings.lease_s, self.harness.sizes
-        self.engine = Orchestrator(self.state, lease_s=lease_s, sizes=sizes)
-        self.sweep = Sweep(self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS)
+        stop_s = self.harness.settings.stop_s
+        self.engine = Orchestrator(self.state, lease_s=lease_s, stop_s=stop_s, sizes=sizes)
+        self.sweep = Sweep(
+            self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS, stop_s=stop_s, lease_s=lease_s
+        )
         self.timers = RedisTimers(self.state)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
@@ -348,6 +358,8 @@ class OrchestratorProcess(Process):
             self.engine.start_together(held)
         elif actor == "start_execution":
             self.engine.start(held[0])
+        elif actor == "stop_execution":
+            self.engine.stop(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -462,6 +474,10 @@ class Harness:
         """Start it; returns the run."""
         return self.api.executions.trigger(execution, correlation_id="test").run
 
+    def cancel(self, execution: str, reason: str | None = None) -> str:
+        """Cancel it; returns the status."""
+        return self.api.executions.cancel(execution, reason=reason).status
+
     def begin(self, plan: Plan) -> str:
         """A running execution, whose start message waits."""
         execution = self.create(plan)
@@ -574,7 +590,7 @@ class Harness:
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if not waiting and not tasks and not self.end_pauses():
+            if not waiting and not tasks and not self.end_pauses() and not self.end_stops():
                 return
         raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")
 
@@ -637,6 +653,31 @@ class Harness:
                 self.errors.append(error)
             except ProcessDied:
                 self.orchestrators[0].reborn()
+        return len(members)
+
+    def end_stops(self, *, within_the_lease: bool = False) -> int:
+        """Let the time be over that workers have to say that they have stopped; returns how many executions
+        that concerns. `within_the_lease`: only just, so that what is on its way may still arrive."""
+        later_s = 1 if within_the_lease else self.settings.lease_s + 1
+        return self._make_due("stop", self.settings.stop_s + later_s)
+
+    def end_runs(self) -> int:
+        """Let the time of all runs be over that have a timeout; returns how many there are."""
+        return self._make_due("timeout", 0)
+
+    def _make_due(self, kind: str, later_s: float) -> int:
+        timers = self.keys.timers(kind)
+        members = self.client.zrange(timers, 0, -1)
+        for member in members:
+            control = self.keys.control(member.decode().split("|")[0])
+            stop = self.client.hget(control, "stop")
+            if stop is not None:
+                fields = msgspec.json.decode(stop)
+                fields["at"] -= int(later_s * 1000)
+                self.client.hset(control, "stop", msgspec.json.encode(fields))
+        if members:
+            self.client.zadd(timers, dict.fromkeys(members, 1))
+            self.fire_timers()
         return len(members)
 
     def fire_timers(self) -> None:

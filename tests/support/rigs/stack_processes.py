@@ -234,6 +234,12 @@ class Stack:
         response = self.client.post(f"/workflow/trigger/{execution}")
         assert response.status_code == 202, response.text
 
+    def cancel(self, execution: str) -> dict[str, Any]:
+        """Cancel it; it must not have ended."""
+        response = self.client.post(f"/workflows/{execution}/cancel")
+        assert response.status_code == 202, response.text
+        return dict(response.json())
+
     def start(self, document: object, *, correlation_id: str | None = None) -> str:
         """The id of an execution that is accepted and started."""
         execution = self.create(document, correlation_id=correlation_id)
@@ -250,7 +256,7 @@ class Stack:
         """Status and results, once the execution has ended."""
         deadline = time.monotonic() + within_s
         pause = 0.01
-        while (status := self.status(execution))["status"] not in ("completed", "failed"):
+        while (status := self.status(execution))["status"] not in ("completed", "failed", "cancelled"):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{execution} has not ended within {within_s} s: {status}")
             time.sleep(pause)

@@ -134,8 +134,8 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     """--json has name, summary and the schema of the config."""
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
-        "aggregate", "assert", "call_external_service", "compute", "http_request", "llm_service", "set",
-        "transform",
+        "aggregate", "assert", "call_external_service", "compute", "end", "http_request", "llm_service",
+        "set", "transform",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 

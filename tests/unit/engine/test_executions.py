@@ -125,14 +125,15 @@ def test_running_execution_cannot_be_triggered(redis: FakeRedis) -> None:
     store = executions(redis)
     execution = created(store)
     store.trigger(execution, correlation_id="abc")
-    with pytest.raises(WrongStateError, match="is running; only a pending or failed one"):
+    with pytest.raises(WrongStateError, match="is running; only one that is pending, failed or cancelled"):
         store.trigger(execution, correlation_id="abc")
 
 
 @pytest.mark.parametrize(
-    "status", [status for status in ALL_EXECUTION_STATUSES if status not in ("pending", "failed")]
+    "status",
+    [status for status in ALL_EXECUTION_STATUSES if status not in ("pending", "failed", "cancelled")],
 )
-def test_only_a_pending_or_a_failed_execution_can_be_triggered(
+def test_only_what_is_pending_failed_or_cancelled_can_be_triggered(
     redis: FakeRedis, status: ExecutionStatus
 ) -> None:
     """A refused trigger writes nothing."""

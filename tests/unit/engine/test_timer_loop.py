@@ -19,7 +19,7 @@ HURRIED = Pauses(idle_s=0.0, after_error_s=0.0, shortest_s=0.0)
 PATIENT = Pauses(idle_s=HOUR_S, after_error_s=HOUR_S)
 """Only who is woken takes another turn."""
 
-DEADLINES = frozenset({"deadline"})
+DEADLINES = frozenset({"deadline", "stop"})
 NOTHING = frozenset[str]()
 
 

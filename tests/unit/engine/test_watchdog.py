@@ -31,6 +31,15 @@ class Turns:
         """These as well."""
         return self
 
+    @property
+    def stops(self) -> Turns:
+        """And these."""
+        return self
+
+    def deliver(self, hands: Sequence[TaskInHand]) -> None:
+        """Nobody is told of a stop."""
+        assert not hands
+
     def note_those_that_last(self, hands: Sequence[TaskInHand]) -> None:
         """Nothing runs."""
         assert not hands
@@ -100,6 +109,7 @@ def watching(
     runner = SimpleNamespace(
         running=dict(enumerate(map(Late, left_s))),
         starts=SimpleNamespace(note_those_that_last=lambda hands: None),
+        stops=SimpleNamespace(deliver=lambda hands: None),
     )
     made = Watchdog(
         cast(Runner, runner),

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from flowengine.execution.changes import Finish, Happened
 from flowengine.execution.events import Event
-from flowengine.execution.records import Control, Counts
-from flowengine.execution.rules.concluding import conclude
+from flowengine.execution.records import (
+    Control,
+    Counts,
+    ExecutionRecord,
+    NodeError,
+    NodeRecord,
+    Stop,
+    StopCause,
+)
+from flowengine.execution.rules.concluding import ExecutionError, conclude, error_of
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
+from flowengine.workflow.policy import ExecutionPolicy
+from tests.support.rigs.harness import plan_of
 from tests.unit.execution.rule_cases import NOW, RUNNING
 
 
@@ -16,7 +27,7 @@ from tests.unit.execution.rule_cases import NOW, RUNNING
 def test_an_execution_ends_when_nothing_is_unfinished(failed: int, verdict: ExecutionStatus) -> None:
     """Failed if anything has failed."""
     assert conclude(RUNNING, Counts(0, failed), NOW) == (
-        Finish(verdict, NOW),
+        Finish(verdict, NOW, RUNNING.run),
         Happened(Event("execution_finished", NOW, detail=verdict)),
     )
 
@@ -38,3 +49,83 @@ def test_an_execution_does_not_end_twice_nor_before_it_runs(status: ExecutionSta
 def test_bytes_of_results_say_nothing_of_the_end() -> None:
     """They are never taken off."""
     assert conclude(RUNNING, Counts(0, 0, 5_000_000), NOW) != ()
+
+
+# -- stopped executions, and what they say
+
+
+def stopped(cause: StopCause, verdict: ExecutionStatus) -> Control:
+    """The control of a running execution with this mark."""
+    status: ExecutionStatus = "cancelling" if cause == "cancel" else "running"
+    return Control(status, 1, Stop(cause, verdict, 5))
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+@pytest.mark.parametrize(
+    ("cause", "verdict"),
+    [
+        ("cancel", "cancelled"),
+        ("end", "completed"),
+        ("end", "failed"),
+        ("node_failure", "failed"),
+        ("timeout", "failed"),
+    ],
+)
+def test_the_verdict_of_a_stop_comes_before_that_of_the_nodes(
+    cause: StopCause, verdict: ExecutionStatus, failed: int
+) -> None:
+    """Whatever has failed besides."""
+    finish, _ = conclude(stopped(cause, verdict), Counts(0, failed), NOW)
+    assert finish == Finish(verdict, NOW, 1, stopped=True)
+    assert conclude(stopped(cause, verdict), Counts(1, failed), NOW) == ()
+
+
+BROKEN = NodeError("boom", "it broke")
+INHERITED = NodeError("upstream_failed", "not run", caused_by="b")
+GRAPH = plan_of({"a": (), "b": (), "c": ("b",)})
+RECORDS = {
+    "a": NodeRecord(status="failed", error=INHERITED),
+    "b": NodeRecord(status="failed", error=BROKEN),
+    "c": NodeRecord(status="failed", error=NodeError("later", "also")),
+}
+
+
+def ended(status: ExecutionStatus, stop: Stop | None = None) -> ExecutionRecord:
+    """The record of an execution that has ended."""
+    return ExecutionRecord(status, 1, 3, 1, 2, 3, "c", "n", "t", stop)
+
+
+def test_a_failed_execution_names_its_first_own_failure() -> None:
+    """In the document's order; an inherited one only where there is no other."""
+    assert error_of(GRAPH, ended("failed"), RECORDS.__getitem__) == ExecutionError("boom", "it broke", "b")
+    inherited = dict.fromkeys("abc", RECORDS["a"])
+    found = error_of(GRAPH, ended("failed"), inherited.__getitem__)
+    assert found == ExecutionError("upstream_failed", "not run", "a")
+
+
+def test_a_tolerated_failure_is_not_named() -> None:
+    """It has not failed the execution."""
+    tolerated = {**RECORDS, "b": NodeRecord(status="failed", error=BROKEN, tolerated=True)}
+    found = error_of(GRAPH, ended("failed"), tolerated.__getitem__)
+    assert found == ExecutionError("later", "also", "c")
+
+
+@pytest.mark.parametrize("status", ["pending", "running", "cancelling", "completed"])
+def test_what_has_not_failed_has_no_error(status: ExecutionStatus) -> None:
+    """Though nodes may have failed."""
+    assert error_of(GRAPH, ended(status), RECORDS.__getitem__) is None
+
+
+def test_a_stopped_execution_says_what_has_stopped_it() -> None:
+    """A caller, with the reason; the time; an `end`; a node."""
+
+    def said(stop: Stop) -> ExecutionError | None:
+        plan = replace(GRAPH, overall=ExecutionPolicy(timeout_ms=1500))
+        return error_of(plan, ended(stop.verdict, stop), RECORDS.__getitem__)
+
+    assert said(Stop("cancel", "cancelled", 5, reason="late")) == ExecutionError("cancelled", "late")
+    assert said(Stop("cancel", "cancelled", 5)) == ExecutionError("cancelled", "a caller has cancelled it")
+    assert said(Stop("timeout", "failed", 5)) == ExecutionError(
+        "execution_timeout", "it took longer than its timeout_seconds (1.5 s)"
+    )
+    assert said(Stop("node_failure", "failed", 5, "c")) == ExecutionError("later", "also", "c")

@@ -72,6 +72,7 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
         "node_completed",
         "node_failed",
         "node_skipped",
+        "node_cancelled",
     }
 
 

@@ -21,7 +21,10 @@ from flowengine.execution.messages import (
     Payload,
     Read,
     RunNode,
+    RunTimeout,
     StartExecution,
+    StopExecution,
+    StopOverdue,
     format_of,
     kind_of,
 )
@@ -30,6 +33,7 @@ from flowengine.execution.reports import (
     ByDeadline,
     ByDelivery,
     ByEngine,
+    Cancelled,
     Completed,
     Failed,
     Outcome,
@@ -108,6 +112,10 @@ NEWER: Final[dict[str, Payload]] = {
         ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=NodeError("when_not_boolean", "m"))
     ),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
+    "cancelled": callback(ByDelivery(2, 5), Cancelled()),
+    "stop": StopExecution(execution="x", run=2, correlation_id="c"),
+    "run timeout": RunTimeout(execution="x", run=2),
+    "stop overdue": StopOverdue(execution="x", run=2),
 }
 """What only processes of format 3 understand."""
 

@@ -62,6 +62,10 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("queued", "skip"): "skipped",
     ("queued", "wait"): "waiting",
     ("waiting", "try_again"): "queued",
+    ("pending", "cancel"): "cancelled",
+    ("queued", "cancel"): "cancelled",
+    ("waiting", "cancel"): "cancelled",
+    ("cancelled", "reset"): "pending",
     ("completed", "reset"): "pending",
     ("failed", "settle"): "failed",
     ("failed", "reset"): "pending",
@@ -77,6 +81,7 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "skip",
     "wait",
     "try_again",
+    "cancel",
     "reset",
 )
 
@@ -85,8 +90,22 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
     ("running", "complete"): "completed",
     ("running", "fail"): "failed",
     ("failed", "trigger"): "running",
+    ("cancelled", "trigger"): "running",
+    ("running", "stop"): "running",
+    ("paused", "stop"): "running",
+    ("running", "cancel"): "cancelling",
+    ("paused", "cancel"): "cancelling",
+    ("cancelling", "end_cancelled"): "cancelled",
+    ("pending", "end_cancelled"): "cancelled",
 }
-ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = ("trigger", "complete", "fail")
+ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
+    "trigger",
+    "stop",
+    "cancel",
+    "complete",
+    "fail",
+    "end_cancelled",
+)
 
 FINAL: Final = {"completed", "failed", "skipped", "cancelled"}
 SUCCESS: Final = {"completed"}
@@ -99,8 +118,8 @@ LETS_DECIDE: Final = {"running", "paused"}
 
 SKIP_REASONS: Final = ("when", "upstream_skipped", "trigger_rule", "ended_early", "operator")
 
-UNREACHED_NODES: Final = {"cancelled"}
-UNREACHED_EXECUTIONS: Final = {"paused", "cancelling", "cancelled"}
+UNREACHED_NODES: Final[set[str]] = set()
+UNREACHED_EXECUTIONS: Final = {"paused"}
 """Nothing leads there yet."""
 
 
@@ -226,9 +245,10 @@ def test_predicates_and_tables_say_the_same() -> None:
         assert (step == "reset") == (after == "pending")
         assert (before in IN_FLIGHT) >= (step in ("dispatch_again", "complete", "fail", "wait"))
         assert (before in FINAL) == (step == "settle" or (step == "reset" and before != "pending"))
+        assert (step == "cancel") == (after == "cancelled")
         assert before not in FINAL or after in {before, "pending"}
     for was, taken in EXECUTION_STEPS:
-        assert (was in TAKES_REPORTS) == (taken in ("complete", "fail"))
+        assert (was in TAKES_REPORTS) == (taken not in ("trigger", "end_cancelled") or was == "cancelling")
     assert LETS_DISPATCH < LETS_DECIDE < TAKES_REPORTS
     assert not TAKES_REPORTS & OVER
     assert set(EXECUTIONS) == {"pending"} | TAKES_REPORTS | OVER

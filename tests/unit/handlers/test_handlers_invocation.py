@@ -249,3 +249,35 @@ def test_closing_cancels_what_runs_and_refuses_what_comes() -> None:
         runs.invoker.close()
         thread.join(5)
     assert [found.code for found in caught] == ["handler_cancelled"]
+
+
+# -- an execution that is stopped
+
+
+def test_an_async_handler_is_cancelled_when_it_is_asked_to_stop(runs: Runs) -> None:
+    """It need not look: it is cancelled where it waits, long before its deadline."""
+    context = runs.context(timeout_s=60)
+    caught: list[HandlerError] = []
+
+    def invoke() -> None:
+        try:
+            runs.invoker.invoke(described(act_async), {"what": "hang"}, context)
+        except HandlerError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=invoke)
+    thread.start()
+    context.cancellation.request()
+    thread.join(30)
+    assert [error.code for error in caught] == ["handler_cancelled"]
+
+
+def test_a_handler_may_ask_whether_it_is_to_stop(runs: Runs) -> None:
+    """So it can clean up, and return or raise."""
+    context = runs.context()
+    assert not context.cancelled()
+    context.cancellation.request()
+    assert context.cancelled()
+    heard: list[bool] = []
+    context.cancellation.on_request(lambda: heard.append(True))
+    assert heard == [True]

@@ -138,3 +138,34 @@ def test_a_wrong_assertion_is_refused_with_its_document(config: JsonObject, plac
     """In its place."""
     problem = only(checked(workflow(node("a", handler="assert", config=config))))
     assert problem.pointer == f"/nodes/0/config/{place}"
+
+
+# -- end
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, {"result": None, "message": ""}),
+        ({"status": "completed", "outputs": {"a": 1}, "message": "m"}, {"result": {"a": 1}, "message": "m"}),
+    ],
+)
+def test_an_end_gives_the_outputs_that_it_names(config: JsonObject, expected: JsonValue) -> None:
+    """None where it names none."""
+    with running() as runs:
+        assert runs.run("end", config) == expected
+
+
+@pytest.mark.parametrize(("message", "said"), [("no stock", "no stock"), ("", "ended as failed by an `end`")])
+def test_an_end_as_failed_fails_for_good(message: str, said: str) -> None:
+    """With a code of its own and the message of the config."""
+    with running() as runs, pytest.raises(HandlerError) as caught:
+        runs.run("end", {"status": "failed", "message": message})
+    assert (caught.value.code, caught.value.message, caught.value.permanent) == ("ended", said, True)
+
+
+@pytest.mark.parametrize("config", [{"status": "cancelled"}, {"outputs": [1]}, {"state": "failed"}])
+def test_a_wrong_end_is_refused(config: JsonObject) -> None:
+    """When the workflow is accepted."""
+    problem = only(checked(workflow({"id": "a", "handler": "end", "config": config})))
+    assert problem.pointer.startswith("/nodes/0/config/")

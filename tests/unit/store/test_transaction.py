@@ -179,7 +179,7 @@ def test_a_node_that_was_not_watched_is_not_written(
         CountDown("d", completed=True),
         Tally(unfinished=-1),
         SetCounts(1, 1),
-        Finish("completed", 1),
+        Finish("completed", 1, 1),
     ],
     ids=lambda change: type(change).__name__,
 )

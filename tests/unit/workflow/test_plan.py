@@ -7,7 +7,7 @@ import pytest
 
 from flowengine.stored_format import FORMAT, READABLE
 from flowengine.workflow.plan import Plan, PlanNode, Task, UnknownFormatError, decode_plan, encode_plan
-from flowengine.workflow.policy import PLAIN, Policy, Retry
+from flowengine.workflow.policy import PLAIN, ExecutionPolicy, Policy, Retry
 
 PLAN = Plan(
     "two steps",
@@ -82,6 +82,14 @@ def test_a_plan_with_policies_is_stored_in_format_3() -> None:
     """Processes of format 2 refuse it instead of running its nodes as if they had none."""
     assert encode_plan(POLICIES) == STORED_POLICIES
     assert decode_plan(STORED_POLICIES) == POLICIES
+
+
+def test_a_plan_that_says_something_of_the_whole_is_stored_in_format_3() -> None:
+    """Processes of format 2 would not stop what it stops."""
+    for overall in (ExecutionPolicy(timeout_ms=5), ExecutionPolicy(stops_on_failure=True)):
+        plan = msgspec.structs.replace(PLAN, overall=overall)
+        assert encode_plan(plan).startswith(b"[3,")
+        assert decode_plan(encode_plan(plan)) == plan
 
 
 def test_a_plan_without_policies_may_also_come_in_format_3() -> None:

@@ -1,0 +1,124 @@
+"""How an execution is stopped: the mark, and what becomes of nodes that have not ended (LANGUAGE section 3).
+
+The mark comes first. From then on nothing is decided about nodes: what is reported is written down, no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
+
+from flowengine.execution.changes import (
+    Change,
+    DropTimer,
+    Finish,
+    ForgetStart,
+    Happened,
+    MarkStop,
+    Send,
+    Tally,
+    Write,
+)
+from flowengine.execution.events import Event
+from flowengine.execution.messages import StopExecution
+from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, first_sent
+from flowengine.execution.rules.descent import Descent, Grounds
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.failing import next_try_timer
+from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
+from flowengine.workflow.plan import Plan
+
+STEPS: Final[dict[str, ExecutionStep]] = {
+    "cancel": "cancel",
+    "end": "stop",
+    "node_failure": "stop",
+    "timeout": "stop",
+}
+
+
+def mark(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
+    """Mark an execution that has begun and not ended.
+
+    If it bears a mark, that counts. An `end` only changes what the mark of a failure or of a timeout says
+    about the verdict.
+    """
+    known = control.stop
+    if known is not None:
+        if stop.cause == "end" and known.cause in ("node_failure", "timeout"):
+            said = replace(known, cause="end", verdict=stop.verdict, node=stop.node)
+            return (MarkStop(control.status, said),)
+        return ()
+    status = execution_after(control.status, STEPS[stop.cause])
+    return (
+        MarkStop(status, stop),
+        Send(StopExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
+    )
+
+
+def tell(control: Control, opening: Event | None, now: int) -> tuple[Change, ...]:
+    """Let the events tell of the stop, once. `opening`: the execution's first event, if nothing has told of
+    its start: it is stopped before its first dispatch."""
+    stop = control.stop
+    if stop is None or stop.told:
+        return ()
+    told = MarkStop(control.status, replace(stop, told=True))
+    event = Event("execution_stopping", now, detail=stop.cause)
+    return (told, *([Happened(opening)] if opening is not None else []), Happened(event))
+
+
+def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
+    """The mark of a failure that no worker reports: that of a node whose dependencies all failed tolerated.
+
+    Nothing may be put in flight in the same transaction then.
+    """
+    if descent.first_failed is None or not grounds.plan.overall.stops_on_failure:
+        return None
+    return Stop("node_failure", "failed", grounds.now, grounds.plan.nodes[descent.first_failed].id)
+
+
+def cancel_before_start(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
+    """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
+    status = execution_after(record.status, "end_cancelled")
+    return (Finish(status, now, record.run, index=record.status),)
+
+
+def to_stop(plan: Plan, records: Callable[[str], NodeRecord]) -> tuple[int, ...]:
+    """The nodes that have not ended, in the document's order."""
+    return tuple(
+        [position for position, node in enumerate(plan.nodes) if not is_final(records(node.id).status)]
+    )
+
+
+def stop_node(
+    execution: str, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
+) -> tuple[Change, ...]:
+    """End one node of an execution that is being stopped, if it has not ended.
+
+    `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
+    """
+    if is_final(record.status) or (is_in_flight(record.status) and begun):
+        return ()
+    if stop.cause == "end" and record.status == "pending":
+        skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
+        event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")
+        return (Write(node, skipped), Happened(event), Tally(unfinished=-1))
+    dropped: list[Change] = []
+    if record.status == "waiting":
+        dropped.append(DropTimer(next_try_timer(execution, node, record)))
+    if is_in_flight(record.status):
+        dropped.append(ForgetStart(node, record.run, record.dispatch))
+    event = Event("node_cancelled", now, node, record.attempt, record.dispatch)
+    return (Write(node, cancelled(record, now)), *dropped, Happened(event), Tally(unfinished=-1))
+
+
+def cancelled(record: NodeRecord, now: int) -> NodeRecord:
+    """The record of a node that was stopped before it had a result."""
+    status = after(record.status, "cancel")
+    if is_in_flight(record.status):
+        return replace(record, status=status, finished_at=now, moment=first_sent(record))
+    # Of one that waits, the last attempt is kept already.
+    return replace(
+        record, status=status, queued_at=None, started_at=None, finished_at=now, error=None, until=None
+    )
