@@ -102,8 +102,10 @@ class Orchestrator:
             if not record.control.lets_dispatch:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
-            first = opening(message.run, record.started_at) if message.run == 1 else None
             positions = self._startable(plan, message, again=each.delivery > 1)
+            # If the first of the roots is in flight, the events tell of the start.
+            unopened = message.run == 1 and positions[:1] == plan.roots[:1]
+            first = opening(message.run, record.started_at) if unopened else None
             if not positions:
                 ending.append(run)  # what was cancelled had completed to its last node
             else:

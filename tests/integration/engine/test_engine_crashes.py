@@ -11,7 +11,7 @@ from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.readiness import decidable
 from flowengine.plugin import Context
 from tests.support.checks.invariants import check
-from tests.support.checks.reference_model import Graph, expected_values, final_statuses
+from tests.support.checks.reference_model import Graph, Says, expected_values, final_statuses
 from tests.support.faults import Gate, Way
 from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 
@@ -39,6 +39,12 @@ def begun(harness: Harness, graph: Graph, *done: str) -> str:
 def a_start(harness: Harness) -> str:
     """The start message waits."""
     return harness.begin(plan_of({"a": (), "b": (), "c": (), "d": (), "e": ()}))
+
+
+def a_start_under_rules(harness: Harness) -> str:
+    """The start message waits, of an execution one of whose nodes has a rule."""
+    graph: Graph = {"a": (), "b": (), "c": (), "d": (), "e": ("a",)}
+    return harness.begin(plan_of(graph, says={"e": Says("all_done")}))
 
 
 def a_callback(harness: Harness) -> str:
@@ -106,6 +112,7 @@ def a_task(harness: Harness) -> str:
 FAILING: dict[Callable[[Harness], str], set[str]] = {a_failure: {"a"}, two_failures: {"b", "c"}}
 SITUATIONS: tuple[Callable[[Harness], str], ...] = (
     a_start,
+    a_start_under_rules,
     a_callback,
     the_last_parent,
     both_parents,
