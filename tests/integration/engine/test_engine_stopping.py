@@ -172,7 +172,7 @@ def test_an_outcome_on_its_way_is_kept_when_the_time_is_over(harness: Harness) -
     harness.run_tasks("a")
     harness.script = lambda context: None
     late = harness.callback_of("a")
-    assert harness.end_stops(within_the_lease=True) == 1
+    assert harness.end_stops(for_a_lease=False) == 1
     for entry in harness.waiting("orchestrator"):
         if entry.actor == "timer_fired":
             assert harness.deliver(harness.orchestrators[0], entry)

@@ -6,10 +6,16 @@ Statuses only: no counters, no transactions, no messages. Graphs are given as pa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Graph: TypeAlias = Mapping[str, Sequence[str]]
-Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped"]
+Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"]
+Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled"]
+"""What a worker reports. `ended`: an `end` that says failed."""
+Cause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout"]
+
+LEFT: Final = ("pending", "queued", "waiting")
+"""Nodes that have not ended."""
 
 MODULUS = 1_000_003
 
@@ -51,6 +57,13 @@ class Says(NamedTuple):
 PLAIN = Says()
 
 
+class Stop(NamedTuple):
+    """Why an execution is being stopped, or was, and how it ends."""
+
+    cause: Cause
+    verdict: str
+
+
 def verdict(rule: str, fates: Sequence[str]) -> str | None:
     """LANGUAGE section 3's table: run, fail, skip, or None while that is open.
 
@@ -88,15 +101,26 @@ def verdict(rule: str, fates: Sequence[str]) -> str | None:
 class Model:
     """One execution, moved by what is reported of it."""
 
-    def __init__(self, graph: Graph, says: Mapping[str, Says] | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        says: Mapping[str, Says] | None = None,
+        *,
+        ends: Collection[str] = (),
+        stops_on_failure: bool = False,
+    ) -> None:
         self.graph = graph
         self.says = says or {}
+        self.ends = ends
+        self.stops_on_failure = stops_on_failure
         self.run = 0
         self.started = False
+        self.stop: Stop | None = None
         self.status: dict[str, Status] = dict.fromkeys(graph, "pending")
         self.attempt: dict[str, int] = dict.fromkeys(graph, 0)
         self.tried: dict[str, int] = dict.fromkeys(graph, 0)
         self.tolerated: set[str] = set()
+        self.ended_early: set[str] = set()
 
     def of(self, node: str) -> Says:
         """What a node says."""
@@ -106,64 +130,129 @@ class Model:
     def execution_status(self) -> str:
         """What the execution as a whole is."""
         if self.run == 0:
-            return "pending"
-        if any(status in ("pending", "queued", "waiting") for status in self.status.values()):
-            return "running"
+            return "pending" if self.stop is None else "cancelled"
+        if any(status in LEFT for status in self.status.values()):
+            return self.status_until_it_ends
+        if self.stop is not None:
+            return self.stop.verdict
         failed = {node for node, status in self.status.items() if status == "failed"}
         return "failed" if failed - self.tolerated else "completed"
 
     @property
+    def status_until_it_ends(self) -> str:
+        """What an execution is that was triggered, while something is left of it."""
+        return "cancelling" if self.stop is not None and self.stop.cause == "cancel" else "running"
+
+    @property
     def may_trigger(self) -> bool:
         """Whether a trigger is accepted."""
-        return self.execution_status in ("pending", "failed")
+        return self.execution_status in ("pending", "failed", "cancelled")
 
     def trigger(self) -> None:
-        """Start, or run again what failed and all that is below it."""
+        """Start, or run again what failed or was stopped, each `end`, and all that is below these."""
         self.run += 1
         self.started = False
+        self.stop = None
         if self.run == 1:
+            self.status = dict.fromkeys(self.graph, "pending")
             return
         reset: set[str] = set()
         for node in _parents_first(self.graph):
-            failed = self.status[node] == "failed" and node not in self.tolerated
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
                 self.of(node).rule == "one_success"
                 and self.status[node] == "completed"
                 and any(self.status[p] == "completed" for p in self.graph[node] if p not in reset)
             )
-            if failed or (above and not stays):
+            if self._is_to_repeat(node) or (above and not stays):
                 reset.add(node)
         for node in reset:
             self.status[node] = "pending"
             self.tried[node] = 0
         self.tolerated -= reset
+        self.ended_early -= reset
+
+    def _is_to_repeat(self, node: str) -> bool:
+        if self.status[node] == "failed":
+            return node not in self.tolerated
+        return self.status[node] == "cancelled" or node in self.ended_early or node in self.ends
 
     def start(self) -> None:
         """The message that starts the run has been dealt with."""
         self.started = True
         self._decide()
 
-    def report(self, node: str, attempt: int, outcome: bool | None, *, asked: bool = True) -> bool:
-        """A worker's outcome (None: skipped by its condition), or a timer's, which asks no condition; True
-        when it counts."""
+    def _is_tried_again(self, node: str, asked: bool) -> bool:
+        said = self.of(node)
+        return self.tried[node] < said.tries and not (asked and said.again is False)
+
+    def report(self, node: str, attempt: int, outcome: Outcome, *, asked: bool = True) -> bool:
+        """A worker's outcome, or a timer's, which asks no condition; True when it counts.
+
+        It counts during a stop too, and nothing follows from it then: no other node, no other try.
+        """
         if self.status[node] != "queued" or self.attempt[node] != attempt:
             return False
-        if outcome is None:
-            self.status[node] = "skipped"
-        elif outcome:
-            self.status[node] = "completed"
-        elif self.tried[node] < self.of(node).tries and not (asked and self.of(node).again is False):
+        if outcome in ("completed", "skipped", "cancelled"):
+            assert outcome != "cancelled" or self.stop is not None, "a worker stops for a stop only"
+            self.status[node] = outcome
+        elif outcome == "failed" and self.stop is None and self._is_tried_again(node, asked):
             self.status[node] = "waiting"
         else:
             self._fail(node)
+        self._stop_after(node, outcome)
         self._decide()
         return True
 
     def try_again(self, node: str, attempt: int) -> None:
         """The pause after an attempt is over."""
-        if self.status[node] == "waiting" and self.attempt[node] == attempt:
+        if self.stop is None and self.status[node] == "waiting" and self.attempt[node] == attempt:
             self._queue(node)
+
+    def cancel(self) -> None:
+        """A caller stops it. One that was never triggered has ended with that."""
+        self._mark("cancel", "cancelled")
+        if self.run == 0:
+            self.status = dict.fromkeys(self.graph, "cancelled")
+
+    def time_out(self) -> None:
+        """The time of the run is over."""
+        self._mark("timeout", "failed")
+
+    def _stop_after(self, node: str, outcome: Outcome) -> None:
+        """The end of this node stops the execution: that of an `end`, or a failure in one that says so."""
+        if node in self.ends and outcome in ("completed", "ended"):
+            self._mark("end", "completed" if outcome == "completed" else "failed")
+        elif self.stops_on_failure and self.status[node] == "failed" and node not in self.tolerated:
+            self._mark("node_failure", "failed")
+
+    def _mark(self, cause: Cause, verdict: str) -> None:
+        """The first stop counts; but the verdict of an `end` comes before that of failures and timeouts."""
+        if self.stop is None or (cause == "end" and self.stop.cause in ("node_failure", "timeout")):
+            self.stop = Stop(cause, verdict)
+
+    def take_back(self, nodes: Collection[str]) -> None:
+        """These had not been decided when the execution was marked, and are not decided any more."""
+        assert self.stop is not None
+        for node in nodes:
+            if self.status[node] == "queued":
+                self.attempt[node] -= 1
+                self.tried[node] -= 1
+            self.status[node] = "waiting" if self.tried[node] else "pending"
+
+    def stop_nodes(self, running: Collection[str], only: Collection[str] | None = None) -> None:
+        """A step of the stop ends what has not ended, but for what workers are to stop: `running`.
+
+        `only`: these, so far.
+        """
+        assert self.stop is not None
+        for node in self.graph if only is None else only:
+            status = self.status[node]
+            if status == "pending" and self.stop.cause == "end":
+                self.status[node] = "skipped"
+                self.ended_early.add(node)
+            elif status in LEFT and not (status == "queued" and node in running):
+                self.status[node] = "cancelled"
 
     def fate(self, node: str) -> str:
         """How a node counts for those that depend on it."""
@@ -181,12 +270,12 @@ class Model:
         return all(self.fate(parent) not in ("left", "failing") for parent in self.graph[node])
 
     def _decide(self) -> None:
-        """All that follows, until nothing more does."""
+        """All that follows, until nothing more does, or the execution is being stopped."""
         moved = True
         while moved:
             moved = False
             for node, parents in self.graph.items():
-                if self.status[node] != "pending":
+                if self.status[node] != "pending" or self.stop is not None:
                     continue
                 found = verdict(self.of(node).rule, [self.fate(parent) for parent in parents])
                 moved |= found is not None
@@ -196,6 +285,7 @@ class Model:
                     self.status[node] = "skipped"
                 elif found == "fail":
                     self.status[node] = "failed"
+                    self._stop_after(node, "failed")
 
     def _queue(self, node: str) -> None:
         self.status[node] = "queued"
@@ -214,7 +304,8 @@ def run_to_the_end(model: Model, failing: Collection[str]) -> None:
     while model.execution_status == "running":
         for node, status in list(model.status.items()):
             if status == "queued":
-                outcome = None if model.of(node).when is False else node not in failing
+                outcome: Outcome = "failed" if node in failing else "completed"
+                outcome = "skipped" if model.of(node).when is False else outcome
                 model.report(node, model.attempt[node], outcome)
             elif status == "waiting":
                 model.try_again(node, model.attempt[node])

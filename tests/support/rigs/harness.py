@@ -655,11 +655,14 @@ class Harness:
                 self.orchestrators[0].reborn()
         return len(members)
 
-    def end_stops(self, *, within_the_lease: bool = False) -> int:
+    def end_stops(self, *, for_a_lease: bool = True) -> int:
         """Let the time be over that workers have to say that they have stopped; returns how many executions
-        that concerns. `within_the_lease`: only just, so that what is on its way may still arrive."""
-        later_s = 1 if within_the_lease else self.settings.lease_s + 1
-        return self._make_due("stop", self.settings.stop_s + later_s)
+        that concerns.
+
+        `for_a_lease`: for so long that what is on its way is not waited for any more.
+        """
+        lease_s = self.settings.lease_s if for_a_lease else 0.0
+        return self._make_due("stop", self.settings.stop_s + lease_s + 1)
 
     def end_runs(self) -> int:
         """Let the time of all runs be over that have a timeout; returns how many there are."""

@@ -1,0 +1,416 @@
+"""What the machine of an execution keeps book of, and what its rules share; it has no rule of its own.
+
+The model is moved by what is reported of the execution. Where something was struck, the store tells how far
+it got, and the model says whether it may have got there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, TypeAlias
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine
+
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.error_codes import ENDED
+from flowengine.execution.messages import (
+    Callback,
+    Deadline,
+    NextTry,
+    RunTimeout,
+    StartExecution,
+    StopOverdue,
+    Timer,
+)
+from flowengine.execution.reports import Cancelled, Completed, Skipped
+from flowengine.execution.rules.dispatching import Sizes
+from flowengine.plugin import Context, HandlerError
+from flowengine.settings import Settings
+from flowengine.store import keys
+from flowengine.store.connection.sessions import connect
+from tests.support.checks.invariants import Stored, check
+from tests.support.checks.reference_model import LEFT, Model, Outcome
+from tests.support.faults import WAYS, Gate, ProcessDied, Way
+from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, silence
+
+SMALL_CHUNK = 2
+OPEN = ("running", "cancelling")
+
+Crash: TypeAlias = tuple[int, Way] | None
+"""At which of its commands a process is struck, and how; None: not at all."""
+
+ways = st.sampled_from(WAYS)
+outcomes: st.SearchStrategy[Outcome] = st.sampled_from(["completed", "completed", "failed", "ended"])
+"""How a handler ends; what is no `end` only fails."""
+
+
+def crashes(most: int) -> st.SearchStrategy[Crash]:
+    """No crash, or one at one of so many commands."""
+    return st.none() | st.tuples(st.integers(1, most), ways)
+
+
+@contextmanager
+def struck(process: Process, crash: Crash) -> Iterator[None]:
+    """The process is struck at some command of what it does meanwhile; its death is no error here."""
+    if crash is not None:
+        process.line.gate = Gate(at=crash[0], way=crash[1])
+    try:
+        yield
+    except ProcessDied:
+        process.reborn()
+    finally:
+        process.line.gate = Gate()
+
+
+class _About(msgspec.Struct):
+    """Which dispatch a callback or a timer speaks of."""
+
+    node: str
+    dispatch: int
+
+
+class _Run(msgspec.Struct):
+    """Which run a message speaks of."""
+
+    run: int
+
+
+class _Mark(msgspec.Struct):
+    """What is stored of a stop."""
+
+    cause: str
+    verdict: str
+    at: int
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What there is between two steps, looked at once: the rules that may come next go by it."""
+
+    may_trigger: bool
+    waits: bool
+    owed: bool
+    actors: frozenset[str]
+    tasks: bool
+    tasks_wait: bool
+    old_timers: bool
+    begun: bool
+    timers: frozenset[str]
+
+
+class ExecutionBook(RuleBasedStateMachine):
+    """One execution, its model, and the messages of its past."""
+
+    url: ClassVar[str]
+    model: Model
+    execution: str
+    seen: Seen
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quiet = silence()
+        self.quiet.__enter__()
+        with connect(self.url) as client:
+            client.flushall()
+        # So long a lease that none lapses unless a rule says so.
+        self.harness = Harness(
+            self.url, settings=Settings(lease_s=60.0), sizes=Sizes(chunk_nodes=SMALL_CHUNK)
+        )
+        self.harness.second_orchestrator()
+        self.outcomes: list[Outcome] = []
+        self.meanwhile: Callable[[], None] | None = None
+        self.harness.script = self.work
+        self.past: list[Entry] = []
+        self.struck: set[bytes] = set()
+        self.stops = False
+
+    def work(self, context: Context) -> None:
+        """What a node's handler does: what the rule wants meanwhile, then it succeeds or fails as that
+        says."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        if self.outcomes[-1] == "ended" and context.node_id in self.model.ends:
+            raise HandlerError(ENDED.code, "ended by the rule", permanent=True)
+        if self.outcomes[-1] != "completed":
+            raise HandlerError("boom", "failed by the rule")
+
+    # -- what is stored
+
+    def stored(self) -> Stored:
+        """All that is, once every invariant has been seen to hold."""
+        return check(self.harness.client, self.execution, settled=False)
+
+    @property
+    def status(self) -> str:
+        """The stored status."""
+        return str(self.harness.client.hget(keys.of().control(self.execution), "status").decode())
+
+    def mark(self) -> _Mark | None:
+        """The stored mark of a stop."""
+        mark = self.harness.client.hget(keys.of().control(self.execution), "stop")
+        return None if mark is None else msgspec.json.decode(mark, type=_Mark)
+
+    def begun(self) -> list[tuple[str, int]]:
+        """The dispatches that a worker has begun."""
+        fields = self.harness.client.hkeys(keys.of().started(self.execution))
+        parts = [field.decode().split(":") for field in fields]
+        return sorted((node, int(dispatch)) for node, dispatch in parts)
+
+    def behind(self, stored: Stored) -> list[str]:
+        """The nodes that the model has decided about, and that nobody has come to decide about yet."""
+        return [
+            node
+            for node in self.model.graph
+            if stored.record(node).status in ("pending", "waiting")
+            and self.model.status[node] not in ("pending", "waiting")
+            and stored.record(node).attempt == self.model.attempt[node] - self.is_queued(node)
+        ]
+
+    def look(self, *, may_trigger: bool) -> Seen:
+        """What there is now."""
+        orders, tasks = self.harness.waiting("orchestrator"), self.harness.tasks()
+        past = {entry.actor for entry in self.past}
+        owed = {entry.id for entry in orders if entry.id in self.struck}
+        kinds = ("retry", "stop", "timeout")
+        return Seen(
+            may_trigger=may_trigger,
+            waits=bool(orders or tasks),
+            owed=bool(owed),
+            actors=frozenset(past | {entry.actor for entry in orders}),
+            tasks=bool(tasks) or "run_node" in past,
+            tasks_wait=bool(tasks),
+            old_timers=any(e.actor == "timer_fired" and e.id not in owed for e in (*orders, *self.past)),
+            begun=bool(self.begun()),
+            timers=frozenset(k for k in kinds if self.harness.client.exists(self.harness.keys.timers(k))),
+        )
+
+    def is_queued(self, node: str) -> bool:
+        """Whether the model has the node in flight."""
+        return self.model.status[node] == "queued"
+
+    # -- messages
+
+    def pick(self, data: st.DataObject) -> OrchestratorProcess:
+        """One of the orchestrators."""
+        return data.draw(st.sampled_from(self.harness.orchestrators))
+
+    def owed(self) -> list[Entry]:
+        """What a process held that was struck, and has not been dealt with since."""
+        return [entry for entry in self.harness.waiting("orchestrator") if entry.id in self.struck]
+
+    def waiting(self) -> list[Entry]:
+        """All messages that wait."""
+        return [*self.harness.waiting("orchestrator"), *self.harness.tasks()]
+
+    def orders(self, actor: str) -> list[Entry]:
+        """The orchestrator's messages of one kind: those that wait, and those of the past."""
+        waiting = [e for e in self.harness.waiting("orchestrator") if e.actor == actor]
+        return waiting + [e for e in self.past if e.actor == actor and e not in waiting]
+
+    def may_end_yet(self) -> bool:
+        """Whether a message waits that ends the execution once nothing is left of it."""
+        waiting = self.harness.waiting("orchestrator")
+        return any(e.id in self.struck or e.actor in ("start_execution", "stop_execution") for e in waiting)
+
+    def all_tasks(self) -> list[Entry]:
+        """The tasks that wait, and those of the past."""
+        waiting = self.harness.tasks()
+        known = {task.id for task in waiting}
+        return waiting + [e for e in self.past if e.actor == "run_node" and e.id not in known]
+
+    def draw_batch(self, data: st.DataObject) -> list[Entry]:
+        """Some callbacks, in any order, any of them more than once."""
+        return data.draw(st.lists(st.sampled_from(self.orders("node_finished")), min_size=1, max_size=5))
+
+    def new_timers(self) -> list[Entry]:
+        """The messages of timers that nobody has been given."""
+        seen = {entry.id for entry in self.past}
+        return [entry for entry in self.orders("timer_fired") if entry.id not in seen]
+
+    def old_timers(self) -> list[Entry]:
+        """The messages of timers that have been dealt with to the end."""
+        owed = {entry.id for entry in self.owed()}
+        return [entry for entry in self.orders("timer_fired") if entry.id not in owed]
+
+    def deliver(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> bool:
+        """Give a batch to an orchestrator; False if it was struck: then the batch comes again some time."""
+        self.past += [entry for entry in batch if entry not in self.past]
+        with struck(process, crash):
+            delivered = self.harness.deliver(process, *batch)
+        assert delivered or crash is not None
+        if not delivered:
+            self.struck |= {entry.id for entry in batch}
+        return delivered
+
+    def turn_timers(self, turn: Callable[[], object], loop: Crash) -> list[Entry]:
+        """Let timers be due and fire; the loop may be struck, and turns once more. Returns the messages."""
+        for strike in (loop, None):
+            with struck(self.harness.orchestrators[0], strike):
+                try:
+                    turn()
+                except StoreUnavailableError:
+                    assert strike is not None
+        return self.new_timers()
+
+    # -- deliveries, and what the model makes of them
+
+    def deal_with(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """Any message of the orchestrator's is delivered alone."""
+        match entry.actor:
+            case "start_execution":
+                self.begin_run(entry, crash, process)
+            case "stop_execution":
+                self.end_nodes(entry, crash, process)
+            case "timer_fired":
+                self.expire(entry, crash, process)
+            case _:
+                self.report([entry], crash, process)
+
+    def begin_run(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """A start message is delivered, which counts in its own run only."""
+        self.deliver([entry], crash, process)
+        message = msgspec.json.decode(entry.payload, type=StartExecution)
+        if message.run == self.model.run and self.model.execution_status == "running":
+            self.model.start()
+
+    def report(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> None:
+        """Callbacks are delivered; where that was struck, those count that have been applied."""
+        if self.deliver(batch, crash, process):
+            self.model_reports(batch)
+        else:
+            self.model_reports(self.applied(batch))
+
+    def expire(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """A timer's message is delivered."""
+        timer = msgspec.json.decode(entry.payload, type=Timer)
+        match timer:
+            case Deadline():
+                self.expire_deadline(timer, entry, crash, process)
+            case NextTry():
+                if self.deliver([entry], crash, process) or self.is_over(entry):
+                    self.model.try_again(timer.node, timer.dispatch)
+            case RunTimeout():
+                self.end_run(timer, entry, crash, process)
+            case StopOverdue():
+                self.end_nodes(entry, crash, process)
+
+    def expire_deadline(
+        self, timer: Deadline, entry: Entry, crash: Crash, process: OrchestratorProcess
+    ) -> None:
+        """It fails its node if whoever began it still has it."""
+        hung = self.has_hung(timer)
+        if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
+            self.move(lambda: self.model.report(timer.node, timer.dispatch, "failed", asked=False))
+
+    def end_run(self, timer: RunTimeout, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """The time of a run is over, which counts in its own run only, and while that lasts."""
+        lasts = self.status in OPEN and timer.run == self.model.run
+        delivered = self.deliver([entry], crash, process)
+        mark = self.mark()
+        if lasts and (delivered or (mark is not None and mark.cause == "timeout")):
+            self.move(self.model.time_out)
+
+    def end_nodes(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """A step of a stop, which counts in the run that is being stopped only."""
+        running = self.left_to_workers()
+        self.note_ended(running, entry if self.deliver([entry], crash, process) else None)
+
+    def note_ended(self, running: Collection[str], dealt_with: Entry | None = None) -> None:
+        """Tell the model which nodes a stop has ended: all that it may, once its message is dealt with; until
+        then those that are stored so."""
+        if self.model.stop is None or self.model.run == 0:
+            return
+        if dealt_with is not None and self.speaks_of_now(dealt_with):
+            self.model.stop_nodes(running)
+            return
+        records = self.stored().record
+        ended = [n for n in self.model.graph if self.model.status[n] in LEFT]
+        early = [n for n in ended if records(n).skipped == "ended_early" or records(n).status == "cancelled"]
+        self.model.stop_nodes(running, early)
+
+    def speaks_of_now(self, entry: Entry) -> bool:
+        """Whether a message speaks of this run."""
+        return msgspec.json.decode(entry.payload, type=_Run).run == self.model.run
+
+    def left_to_workers(self) -> set[str]:
+        """The nodes that workers run, and are to stop themselves; later on, whose outcomes are on their
+        way."""
+        mark = self.mark()
+        late_s = 0.0 if mark is None else (self.harness.now() - mark.at) / 1000 - self.harness.settings.stop_s
+        begun = {node for node, dispatch in self.begun() if self.model.attempt[node] == dispatch}
+        if mark is None or late_s < 0:
+            return begun
+        if late_s >= self.harness.settings.lease_s:
+            return set()
+        held = {task.id.decode() for task in self.harness.tasks()}
+        places = {
+            node: self.harness.begun(self.execution, node, self.model.attempt[node]).place for node in begun
+        }
+        return {node for node in begun if places[node].partition("/")[0] not in held}
+
+    def move(self, change: Callable[[], object]) -> None:
+        """Move the model. Where that marks the execution, what has not been decided is not decided any
+        more."""
+        before = self.model.stop
+        change()
+        if before is None and self.model.stop is not None and self.model.run:
+            self.model.take_back(self.behind(self.stored()))
+
+    def model_reports(self, batch: Sequence[Entry]) -> None:
+        """The engine applies completions first, then the rest. A record tells which of two counted."""
+
+        def reports() -> None:
+            for callback in sorted(map(_callback, batch), key=_is_no_completion):
+                self.model.report(callback.node, callback.dispatch, self.outcome_of(callback))
+
+        self.move(reports)
+
+    def outcome_of(self, callback: Callback) -> Outcome:
+        """What a worker has reported."""
+        match callback.outcome:
+            case Completed():
+                return "completed"
+            case Skipped():
+                return "skipped"
+            case Cancelled():
+                return "cancelled"
+            case failed:
+                ends = failed.error.code == ENDED.code and callback.node in self.model.ends
+                return "ended" if ends else "failed"
+
+    def is_over(self, entry: Entry) -> bool:
+        """Whether another dispatch has followed the one that a timer speaks of."""
+        about = msgspec.json.decode(entry.payload, type=_About)
+        return self.stored().record(about.node).dispatch != about.dispatch
+
+    def applied(self, batch: Sequence[Entry]) -> list[Entry]:
+        """Those of these callbacks that have been applied."""
+        return [entry for entry in batch if self.is_applied(entry)]
+
+    def is_applied(self, entry: Entry) -> bool:
+        """Whether the attempt that a callback or a timer speaks of is over, by what is stored."""
+        about = msgspec.json.decode(entry.payload, type=_About)
+        record = self.stored().record(about.node)
+        return record.dispatch != about.dispatch or record.status not in ("pending", "queued")
+
+    def has_hung(self, timer: Deadline) -> bool:
+        """Whether whoever began an attempt an hour ago still has it."""
+        begun = self.harness.begun(self.execution, timer.node, timer.dispatch)
+        at = begun.place.partition("/")[0]
+        counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]
+        return counts == [begun.delivery] and begun.at < self.harness.now() - 1_000_000
+
+    def dispatches(self, batch: Sequence[Entry]) -> set[tuple[str, int]]:
+        """The dispatches that a batch reports on."""
+        return {(callback.node, callback.dispatch) for callback in map(_callback, batch)}
+
+
+def _callback(entry: Entry) -> Callback:
+    return msgspec.json.decode(entry.payload, type=Callback)
+
+
+def _is_no_completion(callback: Callback) -> bool:
+    return not isinstance(callback.outcome, Completed)
