@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -43,6 +44,21 @@ SAYS: Final[Mapping[str, Says]] = {
     "soft": Says(tolerates=True),
     "dying": Says(tries=3),
 }
+STOPPED: Final[Graph] = {
+    "done": (),
+    "runs": (),
+    "waits": (),
+    "stopper": (),
+    "queued": ("done",),
+    "below": ("runs", "queued"),
+    "beside": ("queued", "waits"),
+    "last": ("below", "beside"),
+}
+"""When it is stopped, each of its nodes stands as it is called; what follows is pending."""
+STOPPED_SAYS: Final[Mapping[str, Says]] = {"waits": Says(tries=2)}
+RUNS: Final = "runs"
+WAITS: Final = "waits"
+STOPPER: Final = "stopper"
 SOFT: Final = "soft"
 """Fails in both runs, which is tolerated."""
 FAILING: Final = "failing"
@@ -81,4 +97,11 @@ def table(title: str, tried: Sequence[Tried]) -> str:
 
 def failures(tried: Sequence[Tried]) -> list[str]:
     """What went wrong, and where."""
-    return [f"{each.way} at {each.at} ({each.struck}): {each.wrong}" for each in tried if each.wrong]
+    wrong = [each for each in tried if each.wrong is not None]
+    return [f"{each.way} at {each.at} ({each.struck}): {each.wrong}" for each in wrong]
+
+
+def told(error: AssertionError) -> str:
+    """What an assertion says; of one that says nothing, where it stands."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return str(error) or f"{last.filename}:{last.lineno}: {last.line}"

@@ -3,8 +3,9 @@
 The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
 in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
-orchestrator and its timer loop are stopped, from the deadline on. Wherever it is stopped, each ends, with
-the right results, and every invariant holds.
+orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
+`end`, while nodes run, wait and are queued. Wherever it is struck, each ends, with the right results, and
+every invariant holds.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -18,11 +19,12 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
-from flowengine.errors import FlowEngineError, WrongStateError
+from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
+from flowengine.execution.error_codes import ENDED
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -32,12 +34,18 @@ from tests.fault.crash_report import (
     FAILING,
     GRAPH,
     RULED,
+    RUNS,
     SAYS,
     SERVICES,
     SOFT,
+    STOPPED,
+    STOPPED_SAYS,
+    STOPPER,
+    WAITS,
     Tried,
     failures,
     table,
+    told,
 )
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import (
@@ -52,7 +60,12 @@ from tests.support.rigs.harness import Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "overdue"]
+Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "overdue", "cancelled", "ended"]
+STRUCK: Final[dict[Scene, frozenset[str]]] = {
+    "overdue": frozenset({"orchestrator"}),
+    "ended": frozenset({"orchestrator", "worker"}),
+}
+"""The services that are struck, where these are not all."""
 
 LANES = 2
 EVERY = int(os.environ.get("FLOWENGINE_CRASH_POINTS_EVERY", "1"))
@@ -160,6 +173,90 @@ class Ruled(Reference):
             check_everything(self.harness.client)
 
 
+class Stopped(Reference):
+    """One pass over an execution that is stopped while a worker runs one of its nodes, and over the run after
+    it. The gate stands from the moment on at which that worker begins, until the execution has ended.
+
+    `by`: a caller who cancels it, or the node `stopper`, which is an `end`: as failed in the first run.
+    """
+
+    def __init__(self, url: str, gate: Gate, *, by: Literal["cancelled", "ended"]) -> None:
+        super().__init__(url, Gate())
+        self._gate = gate
+        self._by = by
+        self._has_stopped = False
+        self.execution = ""
+
+    def _script(self, context: Context) -> None:
+        if context.run == 1 and context.node_id == WAITS:
+            raise HandlerError("boom", "failed on purpose")
+        if context.run == 1 and context.node_id == STOPPER and self._by == "ended":
+            raise HandlerError(ENDED.code, "ended on purpose", permanent=True)
+        if context.run == 1 and context.node_id == RUNS and not self._has_stopped:
+            self._stop()
+            if context.cancelled():
+                raise HandlerError("stopped", "as it was asked to")
+
+    def _stop(self) -> None:
+        """While the node runs, or has been struck before it began."""
+        self._has_stopped = True
+        harness, worker = self.harness, self.harness.workers[0]
+        if self._by == "cancelled":
+            self._cancel()
+        else:
+            harness.deliver(harness.orchestrators[0], harness.callback_of(STOPPER))
+        for entry in harness.waiting("orchestrator"):
+            harness.deliver(harness.orchestrators[0], entry)
+        with contextlib.suppress(StoreUnavailableError):
+            worker.runner.stops.deliver(list(worker.runner.running.values()))
+
+    def _cancel(self) -> None:
+        # A client that asks again may learn that it was heard, and that the execution has ended.
+        with contextlib.suppress(WrongStateError):
+            self._api(lambda: self.harness.cancel(self.execution))
+
+    def run(self) -> None:
+        """Both runs: the first one stops, the second completes what it left, or its `end` does."""
+        harness = self.harness
+        ends = (STOPPER,) if self._by == "ended" else ()
+        self.execution = harness.begin(plan_of(STOPPED, says=STOPPED_SAYS, ends=ends))
+        harness.start_executions()
+        harness.run_tasks("done", WAITS)
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+        harness.run_tasks(STOPPER)
+        self._stand(self._gate)
+        harness.deliver(harness.workers[0], harness.task_of(RUNS))
+        if not self._has_stopped:
+            self._stop()
+        self._to_the_end()
+        self._stand(Gate())
+        self._judge()
+        harness.trigger(self.execution)
+        harness.drain()
+        assert harness.api.executions.status(self.execution).status == "completed"
+        if self._by == "cancelled":
+            assert harness.results(self.execution) == expected_values(STOPPED)
+        check_everything(harness.client)
+
+    def _stand(self, gate: Gate) -> None:
+        self.harness.gate = gate
+        for process in (self.harness.api, *self.harness.orchestrators, *self.harness.workers):
+            process.line.gate = gate
+
+    def _judge(self) -> None:
+        """How the first run has ended. What runs is stopped, unless its worker did not hear of it in time."""
+        early = "skipped" if self._by == "ended" else "cancelled"
+        expected = {node: {early} for node in STOPPED}
+        stopper = "failed" if self._by == "ended" else "completed"
+        expected |= {"done": {"completed"}, STOPPER: {stopper}, WAITS: {"cancelled"}}
+        expected |= {"queued": {"cancelled"}, RUNS: {"cancelled", "completed"}}
+        statuses = self.harness.statuses(self.execution)
+        assert not {node: found for node, found in statuses.items() if found not in expected[node]}
+        status = self.harness.api.executions.status(self.execution).status
+        assert status == ("failed" if self._by == "ended" else "cancelled")
+        check_everything(self.harness.client)
+
+
 HANGS: Final = "hangs"
 OVERDUE: Final[Graph] = {HANGS: (), "beside": (), "below": (HANGS, "beside"), "apart": ("beside",)}
 LONG_LEASE_S: Final = 60.0
@@ -230,12 +327,14 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Overdue(url, gate)
         case "ruled":
             passing = Ruled(url, gate)
+        case "cancelled" | "ended":
+            passing = Stopped(url, gate, by=scene)
         case _:
             passing = Reference(url, gate, quick=scene == "unnoted")
     try:
         passing.run()
     except AssertionError as error:
-        return str(error)
+        return told(error)
     finally:
         passing.harness.client.flushall()
         passing.harness.close()
@@ -264,7 +363,7 @@ def count_commands(url: str, scene: Scene) -> int:
 @pytest.mark.proves("crash-at-any-command", "skip-cascade-crash")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("scene", ["noted", "unnoted", "ruled", "overdue"])
+@pytest.mark.parametrize("scene", get_args(Scene))
 def test_the_workflow_survives_every_crash_point(
     private_valkey: Callable[[], Valkey], capsys: pytest.CaptureFixture[str], scene: Scene
 ) -> None:
@@ -280,4 +379,4 @@ def test_the_workflow_survives_every_crash_point(
         sys.stdout.write(f"\n{table(f'crash points, {scene}', tried)}\n")
     assert not failures(tried), "\n".join(failures(tried)[:10])
     assert len(tried) == len(points)
-    assert {each.service for each in tried} == ({"orchestrator"} if scene == "overdue" else set(SERVICES))
+    assert {each.service for each in tried} == STRUCK.get(scene, set(SERVICES))

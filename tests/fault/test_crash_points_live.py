@@ -27,7 +27,17 @@ import redis
 
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
-from tests.fault.crash_report import COUNTED_PASSES, DYING, FAILING, GRAPH, SERVICES, Tried, failures, table
+from tests.fault.crash_report import (
+    COUNTED_PASSES,
+    DYING,
+    FAILING,
+    GRAPH,
+    SERVICES,
+    Tried,
+    failures,
+    table,
+    told,
+)
 from tests.support.checks.invariants import Client, check_everything
 from tests.support.checks.reference_model import Graph, expected_values, final_statuses
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
@@ -176,11 +186,11 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
     try:
         reference.run()
     except AssertionError as error:
-        wrong = str(error)
+        wrong = told(error)
     try:
         reference.close()
     except AssertionError as error:
-        wrong = wrong or str(error)
+        wrong = wrong or told(error)
     return wrong
 
 
