@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fault.mutations import broker, deciding, engine, execution, inputs, processes, queues, store
+from tests.fault.mutations import (
+    broker,
+    deciding,
+    engine,
+    execution,
+    inputs,
+    processes,
+    queues,
+    stopping,
+    store,
+)
 from tests.fault.mutations.mutant import Mutant
 
 MUTANTS: Final[tuple[Mutant, ...]] = (
@@ -15,6 +25,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *store.MUTANTS,
     *broker.MUTANTS,
     *queues.MUTANTS,
+    *stopping.MUTANTS,
     *processes.MUTANTS,
 )
 

@@ -61,14 +61,14 @@ MUTANTS: Final = (
     Mutant(
         "a repeated callback of an earlier run changes nothing",
         _in("advancing/follow_up"),
-        "control is None or control.run != run.run or not lets_decide(control.status)",
-        "control is None or not lets_decide(control.status)",
+        "control is None or control.run != run.run or not control.lets_decide",
+        "control is None or not control.lets_decide",
     ),
     Mutant(
         "nothing follows where the execution forbids to dispatch",
         _in("advancing/follow_up"),
-        "self._try(follows, plan, run, lets_dispatch(control.status))",
-        "self._try(follows, plan, run, True)",
+        "most, dispatches, stop = BELOW_AT_FIRST, control.lets_dispatch, None",
+        "most, dispatches, stop = BELOW_AT_FIRST, True, None",
         tests=FOLLOW_UP,
     ),
     Mutant(
@@ -124,8 +124,8 @@ MUTANTS: Final = (
     Mutant(
         "a worker runs only what is still wanted",
         _in("running/runner"),
-        "        if start.wanted:\n",
-        "        if True:\n",
+        "        if not start.wanted:\n            self.drop(hand)\n        else",
+        "        if False:\n            self.drop(hand)\n        else",
     ),
     Mutant(
         "a late start is removed by who wrote it",
@@ -136,8 +136,8 @@ MUTANTS: Final = (
     Mutant(
         "what somebody had before is noted before it runs",
         _in("running/starts"),
-        "return held.delivery == 1 and not reads",
-        "return not reads",
+        "if held.delivery != 1 or reads or",
+        "if reads or",
         tests=STARTS,
     ),
     Mutant(

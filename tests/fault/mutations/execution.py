@@ -81,8 +81,8 @@ FINISHING: Final = (
     ),
     _finishing(
         "an accepted report takes back its worker's start and timer",
-        "changes = (written, *forget_start(callback), Happened(event), tally,",
-        "changes = (written, Happened(event), tally,",
+        "changes = (written, *forget_start(report.callback), happened, tally,",
+        "changes = (written, happened, tally,",
     ),
     _finishing(
         "a late report takes back its worker's start and timer",
