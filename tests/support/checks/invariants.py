@@ -48,8 +48,9 @@ _TYPES: Final = {
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:stopping"): b"zset",
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
+    re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
 }
-_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:).*")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
