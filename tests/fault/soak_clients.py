@@ -1,5 +1,7 @@
 """The soak's clients: each submits a workflow, triggers it, waits for its end and judges the results.
 
+Some executions are cancelled at a random moment, and triggered again once they have ended.
+
 A client does what a careful user does: asks again when it got no answer, and takes "already started"
 for an answer when it asked before. What was accepted (201, then 202) must end, and be right.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,7 +23,10 @@ from tests.fault.soak_workload import Workload, draw
 POLL_S: Final = 0.5
 AGAIN_S: Final = 0.2
 REQUEST_S: Final = 10.0
-ENDED: Final = ("completed", "failed")
+ENDED: Final = ("completed", "failed", "cancelled")
+CANCELLED_OF_TEN: Final = 2
+CANCELLED_WITHIN_S: Final = 1.0
+RUNS_AT_MOST: Final = 5
 
 
 class LostError(AssertionError):
@@ -35,6 +40,13 @@ class Span(msgspec.Struct, frozen=True):
     finished: float
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """How a run ended."""
+
+    status: str
+    span: Span
+
+
 class Tally:
     """What all clients have seen. Thread-safe."""
 
@@ -44,6 +56,9 @@ class Tally:
         self.finished = 0
         self.nodes = 0
         self.retriggered = 0
+        self.cancelled = 0
+        self.left: set[tuple[str, str]] = set()
+        """Nodes of executions that were cancelled before they had completed: these run again."""
         self.unanswered = 0
         self.spans: list[Span] = []
         self.wrong: list[str] = []
@@ -60,6 +75,12 @@ class Tally:
             self.nodes += len(workload.steps)
             self.retriggered += len(spans) - 1
             self.spans += spans
+
+    def cancel(self, execution: str, left: Iterable[str]) -> None:
+        """One ended as cancelled, and these of its nodes had not completed."""
+        with self._lock:
+            self.cancelled += 1
+            self.left |= {(execution, node) for node in left}
 
     def complain(self, complaint: str) -> None:
         """Something is wrong."""
@@ -124,13 +145,27 @@ class Client(threading.Thread):
         if run is None:
             return
         self._tally.accept(execution)
-        spans = [self._ended(http, execution, workload, run)]
-        if workload.failing and run == 1:
-            run = self._trigger(http, execution)
-            if run != 2:
-                raise LostError(f"{execution}: triggered again, in run {run}")
-            spans.append(self._ended(http, execution, workload, run))
+        cancels = self._rng.randrange(10) < CANCELLED_OF_TEN and self._cancel(http, execution)
+        ended = self._ended(http, execution, workload, run, cancels=cancels)
+        spans = [ended.span]
+        while ended.status != "completed" and run < RUNS_AT_MOST:
+            again = self._trigger(http, execution)
+            if again != run + 1:
+                raise LostError(f"{execution}: triggered again after run {run}, in run {again}")
+            run = again
+            # A cancel that got no answer may still be on its way.
+            ended = self._ended(http, execution, workload, run, cancels=cancels)
+            spans.append(ended.span)
+        if ended.status != "completed":
+            raise LostError(f"{execution} is {ended.status} after {run} runs")
         self._tally.finish(workload, spans)
+
+    def _cancel(self, http: httpx.Client, execution: str) -> bool:
+        """Cancel it at some moment; whether it may have been heard. 409: it has ended."""
+        time.sleep(self._rng.uniform(0, CANCELLED_WITHIN_S))
+        unanswered = self._tally.unanswered
+        answer = self._ask(lambda api: http.post(f"{api}/workflows/{execution}/cancel"), 202, refused=409)
+        return answer is None or answer.status_code == 202 or self._tally.unanswered > unanswered
 
     def _trigger(self, http: httpx.Client, execution: str) -> int | None:
         """The run that was started; None when giving up.
@@ -144,9 +179,17 @@ class Client(threading.Thread):
         return None if answer is None else int(answer.json()["run"])
 
     def _ask(
-        self, request: Callable[[str], httpx.Response], expected: int, *, repeated: int | None = None
+        self,
+        request: Callable[[str], httpx.Response],
+        expected: int,
+        *,
+        repeated: int | None = None,
+        refused: int | None = None,
     ) -> httpx.Response | None:
-        """The answer of that status, however often it takes, of the APIs in turn; None when giving up."""
+        """The answer of that status, however often it takes, of the APIs in turn; None when giving up.
+
+        `repeated`: a status that a second question may get, `refused`: one that the first may get too.
+        """
         asked = 0
         while not self.give_up.is_set() and (expected != 201 or not self.no_more.is_set()):
             asked += 1
@@ -155,7 +198,7 @@ class Client(threading.Thread):
             except httpx.TransportError:
                 answer = None
             if answer is not None and (
-                answer.status_code == expected or (answer.status_code == repeated and asked > 1)
+                answer.status_code in (expected, refused) or (answer.status_code == repeated and asked > 1)
             ):
                 return answer
             if answer is not None and answer.status_code < 500:
@@ -165,8 +208,10 @@ class Client(threading.Thread):
             time.sleep(AGAIN_S)
         return None
 
-    def _ended(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> Span:
-        """The span of that run, once it has ended and is right."""
+    def _ended(
+        self, http: httpx.Client, execution: str, workload: Workload, run: int, *, cancels: bool
+    ) -> Ended:
+        """How that run ended, once it has and is right. `cancels`: it may have been cancelled."""
         status: dict[str, Any] = {}
         while status.get("status") not in ENDED or status["run"] != run:
             if status:
@@ -179,13 +224,19 @@ class Client(threading.Thread):
         if outcome is None:
             raise LostError(f"{execution}: no results to be had")
         found = outcome.json()
-        wrong = workload.mistakes(found["results"], found["errors"], run)
-        right = "failed" if run == 1 and workload.failing else "completed"
-        if status["status"] != right:
-            wrong.append(f"is {status['status']}, should be {right}")
+        if cancels and status["status"] == "cancelled":
+            wrong = workload.mistakes_when_cancelled(found["results"], found["errors"], run)
+            statuses = {node["id"]: node["status"] for node in status["nodes"]}
+            wrong += [f"{n} is {s}" for n, s in statuses.items() if s not in (*ENDED, "skipped")]
+            self._tally.cancel(execution, [n for n, s in statuses.items() if s != "completed"])
+        else:
+            wrong = workload.mistakes(found["results"], found["errors"], run)
+            right = "failed" if run == 1 and workload.failing else "completed"
+            if status["status"] != right:
+                wrong.append(f"is {status['status']}, should be {right}")
         if wrong:
             raise LostError(f"{execution}, run {run}: " + "; ".join(wrong))
-        return Span(_seconds(status["started_at"]), _seconds(status["finished_at"]))
+        return Ended(status["status"], Span(_seconds(status["started_at"]), _seconds(status["finished_at"])))
 
 
 def _seconds(time_text: str) -> float:

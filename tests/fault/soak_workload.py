@@ -57,6 +57,19 @@ class Workload(msgspec.Struct, frozen=True):
         kinds = {step.id: step.kind for step in self.steps}
         return {"name": f"soak: {self.shape}", "nodes": [_node(step, kinds, url) for step in self.steps]}
 
+    def mistakes_when_cancelled(
+        self, results: Mapping[str, Any], errors: Mapping[str, Any], run: int
+    ) -> list[str]:
+        """What is not right in the results and errors of that run, which was cancelled somewhere."""
+        failing = self.failing if run == 1 else set()
+        wrong = [f"unexpected error of {name}: {errors[name]}" for name in errors if name not in failing]
+        found = {step.id: _value(step, results) for step in self.steps if step.id in results}
+        return wrong + [
+            f"{name} is {value!r}, should be {self.values[name]}"
+            for name, value in found.items()
+            if value != self.values[name]
+        ]
+
     def mistakes(self, results: Mapping[str, Any], errors: Mapping[str, Any], run: int) -> list[str]:
         """What is not right in the results and errors after that run."""
         failing = self.failing if run == 1 else set()

@@ -8,6 +8,7 @@ import pytest
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry
 from tests.support.checks.invariants import check
+from tests.support.checks.reference_model import Graph, Says
 from tests.support.rigs.harness import Entry, Harness, failing_in, plan_of
 
 MARKS = ("cancel", "timeout")
@@ -84,6 +85,24 @@ def test_a_failure_after_the_mark_takes_nothing_with_it(harness: Harness, by: st
     mark(harness, execution, by)
     assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
     assert harness.statuses(execution) == {"a": "failed", "b": "pending", "c": "pending"}
+
+
+@pytest.mark.parametrize("above", [("a",), ("a", "b")])
+def test_nothing_is_dispatched_beside_a_failure_that_no_worker_reports(
+    harness: Harness, above: tuple[str, ...]
+) -> None:
+    """A `one_success` fails behind tolerated failures and stops the execution: its sibling, which would run,
+    is not put in flight with it."""
+    graph: Graph = {**dict.fromkeys(above, ()), "fails": above, "runs": above}
+    says = {node: Says(tolerates=True) for node in above}
+    says |= {"fails": Says(rule="one_success"), "runs": Says(rule="all_done")}
+    execution = harness.begin(plan_of(graph, says=says, overall=ExecutionPolicy(stops_on_failure=True)))
+    harness.start_executions()
+    harness.script = failing_in(1, *above)
+    harness.run_tasks()
+    assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert harness.statuses(execution)["fails"] == "failed"
+    assert (harness.statuses(execution)["runs"], harness.tasks()) == ("pending", [])
 
 
 def test_the_events_tell_of_a_stop_once(harness: Harness) -> None:
