@@ -12,8 +12,9 @@ import msgspec
 from flowengine.cli.workflow_files import is_json, problem_line, read_file
 from flowengine.errors import CannotRunError
 from flowengine.jsonvalue import JsonValue, NotJsonError, decode, decode_bounded
+from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.json_schema import kinds_of
-from flowengine.workflow.inputs.values import InputsInvalidError, Occasion, complete
+from flowengine.workflow.inputs.values import InputsInvalidError, Occasion
 from flowengine.workflow.problems import Problem, quoted
 from flowengine.workflow.validation import read_text
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from flowengine.settings import Limits
     from flowengine.workflow.inputs.declared import Input
     from flowengine.workflow.plan import Plan
-
-MAX_DEFAULT_CHARS = 1024 * 1024
 
 
 class GivenInputs(msgspec.Struct, frozen=True):
@@ -32,14 +31,17 @@ class GivenInputs(msgspec.Struct, frozen=True):
     file: Path | None = None
 
     def read(self, plan: Plan, limits: Limits) -> dict[str, JsonValue]:
-        """The inputs, checked against the workflow. Raises InputsInvalidError, CannotRunError."""
+        """The inputs, checked against the workflow.
+
+        Raises InputsInvalidError, VarsInvalidError, CannotRunError.
+        """
         values = {} if self.file is None else _read_file(self.file, limits)
         for pair in self.pairs:
             name, value = _split(pair)
             values[name] = _parsed(name, value, plan.inputs)
         # Times and ids that defaults may read are not known yet: what they give is checked when it starts.
         now = int(time.time() * 1000)
-        complete(plan.inputs, values, Occasion(_ANY_EXECUTION, now), MAX_DEFAULT_CHARS)
+        begin(plan, values, Occasion(_ANY_EXECUTION, now))
         return values
 
 

@@ -113,11 +113,14 @@ class AdvancingStore(DecisionStore, Protocol):
 
 
 class Given(msgspec.Struct, frozen=True):
-    """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, and its
-    own record. None where it was not read, or is not there."""
+    """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, its
+    vars, those of them that are made where they are read (`late`), and its own record. None where it was not
+    read, or is not there."""
 
     inputs: bytes | None = None
     secret: tuple[str, ...] = ()
+    vars: bytes | None = None
+    late: bytes | None = None
     execution: ExecutionRecord | None = None
 
 

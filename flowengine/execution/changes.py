@@ -17,10 +17,20 @@ from flowengine.execution.status import ExecutionStatus
 
 
 class StoredInputs(msgspec.Struct, frozen=True):
-    """What an execution is given, as JSON, and the names of what is secret there."""
+    """What an execution is given, as JSON, and the names of what is secret there.
+
+    `vars` are those that are made; `late` those that are made where they are read, with templates in them.
+    """
 
     values: bytes
     secret: tuple[str, ...] = ()
+    vars: bytes = b""
+    late: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return len(self.values) + len(self.vars) + len(self.late)
 
 
 class Create(msgspec.Struct, frozen=True):

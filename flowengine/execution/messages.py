@@ -40,6 +40,7 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
 
 
 INPUTS: Final = "inputs"
+VARS: Final = "vars"
 EXECUTION: Final = "execution"
 """What an execution is given, as `given` of a task names it: the words that templates have for it."""
 

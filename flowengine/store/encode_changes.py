@@ -229,9 +229,10 @@ class ChangeEncoder:
             self._give(execution, change.inputs)
             self.commands.append(("EXPIREAT", self._keys.inputs(execution), gone + CONTROL_LEAD_S))
 
-    def _give(self, execution: str, inputs: StoredInputs) -> None:
-        key = self._keys.inputs(execution)
-        self.commands.append(("HSET", key, keys.VALUES, inputs.values, keys.SECRET, _encode(inputs.secret)))
+    def _give(self, execution: str, given: StoredInputs) -> None:
+        fields: dict[str, object] = {keys.VALUES: given.values, keys.SECRET: _encode(given.secret)}
+        fields |= {name: data for name, data in ((keys.VARS, given.vars), (keys.LATE, given.late)) if data}
+        self.commands.append(("HSET", self._keys.inputs(execution), *_flat(fields)))
 
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)

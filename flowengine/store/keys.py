@@ -10,7 +10,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
-| fe:x:ID:inputs | hash | `values`: the execution's inputs as JSON; `secret`: the names of the secret ones |
+| fe:x:ID:inputs | hash | `values`, its inputs; `secret`, names of those; `vars`; `late`, unrendered vars |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
@@ -54,6 +54,8 @@ from flowengine.queues import (
 STATE: Final = "state"
 RESULT: Final = "result"
 VALUES: Final = "values"
+VARS: Final = "vars"
+LATE: Final = "late"
 SECRET: Final = "secret"
 
 FORMAT: Final = "fe:format"

@@ -9,7 +9,7 @@ import msgspec
 
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
-from flowengine.execution.messages import EXECUTION, INPUTS, Callback, RunNode
+from flowengine.execution.messages import EXECUTION, INPUTS, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
 from flowengine.execution.status import takes_reports
@@ -26,6 +26,7 @@ from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.state import RedisState
 
 MANY_READS = 16
+_GIVEN_FIELDS = (keys.VALUES, keys.SECRET, keys.VARS, keys.LATE)
 
 
 class RedisWorkerState:
@@ -148,8 +149,8 @@ class RedisWorkerState:
     def given_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what its execution is given."""
         commands: list[Command] = []
-        if INPUTS in task.given:
-            commands.append(("HMGET", self._keys.inputs(task.execution), keys.VALUES, keys.SECRET))
+        if INPUTS in task.given or VARS in task.given:
+            commands.append(("HMGET", self._keys.inputs(task.execution), *_GIVEN_FIELDS))
         if EXECUTION in task.given:
             commands.append(self._state.execution_read(task.execution))
         return commands
@@ -219,9 +220,12 @@ class _Asked:
 
 def _given(task: RunNode, replies: list[Any]) -> Given:
     """What the replies to `given_reads` say."""
-    values, secret = replies.pop(0) if INPUTS in task.given else (None, None)
+    reads = INPUTS in task.given or VARS in task.given
+    values, secret, made, late = replies.pop(0) if reads else (None, None, None, None)
     return Given(
         inputs=values,
+        vars=made,
+        late=late,
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
         execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
     )

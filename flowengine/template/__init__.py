@@ -4,7 +4,7 @@ Jinja2's expressions in its sandbox, without everything that can loop, call, or 
 I/O, no clock, no randomness.
 """
 
-from flowengine.template.compiling import analyse, is_template, reads_secret, refuse_altered_inputs
+from flowengine.template.compiling import analyse, is_template, reads_secret, refuse_altered_given
 from flowengine.template.errors import (
     SecretMissingError,
     SecretNotAllowedError,
@@ -36,6 +36,6 @@ __all__ = [
     "is_template",
     "primary_value",
     "reads_secret",
-    "refuse_altered_inputs",
+    "refuse_altered_given",
     "render",
 ]

@@ -23,7 +23,6 @@ from flowengine.template.json_values import to_text
 from flowengine.template.reference import (
     FATES,
     GIVEN_KINDS,
-    INPUTS,
     OF_NODES,
     PLAIN,
     SECRET,
@@ -56,30 +55,32 @@ class Program(msgspec.Struct, frozen=True):
     pieces: Pieces | None = None
 
 
-def reads_secret(value: JsonValue, inputs: Container[str] = ()) -> bool:
-    """Whether a template in the value reads a secret, or one of these inputs, which are secret.
+def reads_secret(value: JsonValue, given: Container[tuple[str, str]] = ()) -> bool:
+    """Whether a template in the value reads a secret, or a secret one of what is given (`inputs`, its name).
 
     Raises TemplateError for a wrong template.
     """
     pending = [value]
     for item in pending:
         if isinstance(item, str):
-            if is_template(item) and _tells_secret(analyse(item), inputs):
+            if is_template(item) and _tells_secret(analyse(item), given):
                 return True
         elif isinstance(item, dict | list):
             pending.extend(item.values() if isinstance(item, dict) else item)
     return False
 
 
-def _tells_secret(analysis: Analysis, inputs: Container[str]) -> bool:
-    return bool(analysis.secrets) or any(root == INPUTS and name in inputs for root, name in analysis.given)
+def _tells_secret(analysis: Analysis, given: Container[tuple[str, str]]) -> bool:
+    return bool(analysis.secrets) or any(read in given for read in analysis.given)
 
 
-def refuse_altered_inputs(text: str, names: frozenset[str]) -> None:
-    """Raises SecretNotAllowedError where a template makes another text of one of these inputs, which are
-    secret. The template has been analysed, so it is right in all else."""
+def refuse_altered_given(text: str, secret: Container[tuple[str, str]]) -> None:
+    """Raises SecretNotAllowedError where a template makes another text of what is given and secret.
+
+    The template has been analysed, so it is right in all else.
+    """
     if read_simple(text) is None:
-        refuse_altered_secrets(_sandbox().parse(text), names)
+        refuse_altered_secrets(_sandbox().parse(text), secret)
 
 
 def is_template(text: str) -> bool:

@@ -21,7 +21,8 @@ FATE_KINDS = frozenset({*FATES, *FATES.values()})
 
 INPUTS = "inputs"
 EXECUTION = "execution"
-GIVEN = {INPUTS: "input", EXECUTION: "execution field"}
+VARS = "vars"
+GIVEN = {INPUTS: "input", VARS: "var", EXECUTION: "execution field"}
 """What an execution is given: the names under which templates read it, and the kind of a reference to one
 member of it. All of it together has its own name as the kind."""
 
@@ -33,7 +34,7 @@ EXECUTION_FIELDS = ("id", "name", "run", "created_at", "started_at", "correlatio
 
 ROOTS = frozenset(
     (
-        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, "vars", "trigger", "callback_url"),
+        *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, "trigger", "callback_url"),
         *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
     )
 )

@@ -66,16 +66,24 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     seed: str | None = None
 
 
-def render(config: JsonValue, scope: Scope, *, max_chars: int, pointer: str = "/config") -> JsonValue:
+def render(
+    config: JsonValue,
+    scope: Scope,
+    *,
+    max_chars: int = 0,
+    budget: Budget | None = None,
+    pointer: str = "/config",
+) -> JsonValue:
     """The config with every templated string replaced by what it gives.
 
     A string that is one whole expression gives its value, of any type. Any other string gives text, in which
     objects, lists, booleans and null appear as JSON. The answer may share parts with the scope's outputs, so
-    do not change it in place. `max_chars` bounds the text made for the whole config (see Budget).
+    do not change it in place. `max_chars` bounds the text made for the whole config (see Budget), if no
+    `budget` is given that others share.
 
     Raises TemplateError; its `pointer` leads to the string, and begins with `pointer`.
     """
-    return _render(config, scope, Budget(max_chars), pointer)
+    return _render(config, scope, budget or Budget(max_chars), pointer)
 
 
 def primary_value(output: JsonValue, primary: str | None) -> JsonValue:

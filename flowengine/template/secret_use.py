@@ -13,7 +13,7 @@ from typing import Final
 from jinja2 import nodes
 
 from flowengine.template.errors import SecretNotAllowedError
-from flowengine.template.reference import INPUTS, SECRETS
+from flowengine.template.reference import SECRETS
 
 FILTERS_FOR_SECRETS: Final = ("b64encode", "d", "default", "tojson", "trim", "urlencode")
 FUNCTIONS_FOR_SECRETS: Final = ("coalesce",)
@@ -22,24 +22,24 @@ KEYED: Final = "hmac_sha256"
 """The filter whose key may be a secret: what it gives is made to be shown, and tells nothing of the key."""
 
 
-def refuse_altered_secrets(tree: nodes.Template, inputs: Container[str] = ()) -> None:
-    """Raises SecretNotAllowedError where an expression makes another text of a secret, or of one of these
-    inputs, which are secret.
+def refuse_altered_secrets(tree: nodes.Template, given: Container[tuple[str, str]] = ()) -> None:
+    """Raises SecretNotAllowedError where an expression makes another text of a secret, or of one of what is
+    given and secret, each by its root and its name.
 
     The tree has been read by `grammar`, which bounds its depth. It is the caller's own: it is changed.
     """
     for read in tree.find_all((nodes.Getattr, nodes.Getitem)):
-        _take_for_secret(read, inputs)
+        _take_for_secret(read, given)
     for output in tree.find_all(nodes.Output):
         for part in output.nodes:
             _check(part)
 
 
-def _take_for_secret(read: nodes.Node, inputs: Container[str]) -> None:
+def _take_for_secret(read: nodes.Node, given: Container[tuple[str, str]]) -> None:
     if not isinstance(read, nodes.Getattr | nodes.Getitem):
         return
     key = read.attr if isinstance(read, nodes.Getattr) else getattr(read.arg, "value", None)
-    if isinstance(read.node, nodes.Name) and read.node.name == INPUTS and key in inputs:
+    if isinstance(read.node, nodes.Name) and (read.node.name, key) in given:
         read.node.name = SECRETS
 
 

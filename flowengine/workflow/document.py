@@ -18,6 +18,7 @@ WORKFLOW_FIELDS: Final = (
     "name",
     "description",
     "inputs",
+    "vars",
     "defaults",
     "timeout_seconds",
     "on_node_failure",
@@ -26,7 +27,6 @@ WORKFLOW_FIELDS: Final = (
 
 FUTURE_WORKFLOW_FIELDS: Final = (
     "labels",
-    "vars",
     "hooks_timeout_seconds",
     "concurrency",
     "priority",

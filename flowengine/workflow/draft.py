@@ -31,6 +31,8 @@ from flowengine.workflow.document import (
     WORKFLOW_SPELLINGS,
 )
 from flowengine.workflow.inputs.reading import Inputs, read_inputs
+from flowengine.workflow.inputs.template_work import TemplateWork
+from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_vars
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
@@ -64,6 +66,7 @@ class Draft(msgspec.Struct, frozen=True):
     configs: ConfigDefaults
     inputs: Inputs | None = None
     overall: ExecutionPolicy = PLAIN_EXECUTION
+    variables: Variables = NO_VARIABLES
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -75,10 +78,12 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     if document.get("description") is not None:
         _check_description(read_text(document, "description", "", report) or "", "", report)
     defaults = read_defaults(document, report)
-    inputs = read_inputs(document, report, limits.max_template_chars)
+    work = TemplateWork(report, limits.max_template_chars)
+    inputs = read_inputs(document, report, work)
+    variables = read_vars(document, inputs, report, work)
     overall = read_execution_policy(document, report)
     nodes = _nodes(document, limits, report, defaults)
-    return Draft(name or "", nodes, defaults.configs, inputs, overall)
+    return Draft(name or "", nodes, defaults.configs, inputs, overall, variables)
 
 
 def _check_name(name: str, report: Report) -> None:

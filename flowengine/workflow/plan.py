@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
-from flowengine.workflow.inputs.declared import Input
+from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy
 
 
@@ -49,6 +49,7 @@ class PlanNode(msgspec.Struct, frozen=True, array_like=True):
         return len(self.parents) > 1
 
 
+NO_VARS: Final[Mapping[str, Var]] = {}
 NO_POLICIES: Final[Mapping[int, Policy]] = {}
 
 
@@ -57,7 +58,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     `policies`: when the nodes run that say more about it than their dependencies, by index. `inputs`: what
     may be given to an execution; None: anything. `overall`: what the document says of the execution as a
-    whole.
+    whole. `vars`: values with names.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     policies: Mapping[int, Policy] = NO_POLICIES
     inputs: Mapping[str, Input] | None = None
     overall: ExecutionPolicy = PLAIN_EXECUTION
+    vars: Mapping[str, Var] = NO_VARS
 
     def policy(self, position: int) -> Policy:
         """What a node says about when it runs and what becomes of its failure."""
@@ -176,7 +178,7 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as it is stored, with the version in front of the oldest format that can say it."""
-    if plan.inputs is not None or plan.overall != PLAIN_EXECUTION:
+    if plan.inputs is not None or plan.vars or plan.overall != PLAIN_EXECUTION:
         return _encoder.encode(_Stored(FORMAT, plan))
     if plan.policies:
         return _encoder.encode(_StoredPolicies(FORMAT, _PolicyPlan(plan.name, plan.nodes, plan.policies)))

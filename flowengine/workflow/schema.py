@@ -14,6 +14,7 @@ from flowengine.template import RESERVED_NAMES
 from flowengine.workflow import policy_schema
 from flowengine.workflow.document import MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_NAME_CHARS, NODE_ID
 from flowengine.workflow.inputs.reading import MAX_INPUTS
+from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 
@@ -40,6 +41,12 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             },
             "description": _description(),
             "inputs": _inputs(),
+            "vars": {
+                "type": ["object", "null"],
+                "maxProperties": MAX_VARS,
+                "propertyNames": {"pattern": f"^{NODE_ID.pattern}$", "maxLength": MAX_ID_CHARS},
+                "description": "Values with names, made of inputs, the execution and vars above.",
+            },
             "defaults": policy_schema.defaults(work.defaults),
             **policy_schema.execution(),
             "nodes": {

@@ -19,6 +19,7 @@ from flowengine.workflow.checking.certain_ancestors import certain_ancestors, ru
 from flowengine.workflow.checking.dependencies import link
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.checking.templates.template_references import TemplateCheck
 from flowengine.workflow.draft import read_draft
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
@@ -199,13 +200,15 @@ def _compiled(
         for node in draft.nodes
     ]
     certain = certain_ancestors(links.graph, fields)
-    templates = TemplateCheck(links, outputs, limits, report, certain, draft.inputs)
+    templates = TemplateCheck(
+        links, outputs, limits, report, certain, GivenCheck(draft.inputs, draft.variables.vars)
+    )
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
     check_defaults(draft.configs, context)
-    secrets.update(templates.secrets)
+    secrets.update({**draft.variables.secrets, **templates.secrets})
     warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
     plan_nodes = tuple(node.node for node in known)
-    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall)
+    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall, draft.variables.vars)

@@ -24,7 +24,8 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow.inputs.values import Occasion, check_given, complete
+from flowengine.workflow.inputs.beginning import begin
+from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 
 Inputs = Mapping[str, JsonValue] | None
@@ -73,7 +74,7 @@ class FakeExecutions:
             if found.status in ("running", "completed"):
                 raise WrongStateError(f"the execution is {found.status}")
             occasion = Occasion({"id": execution_id}, 0)
-            found.inputs = complete(found.plan.inputs, {**found.inputs, **(inputs or {})}, occasion, 10_000)
+            found.inputs = begin(found.plan, {**found.inputs, **(inputs or {})}, occasion).inputs
             found.status, found.run = "running", found.run + 1
         return TriggeredView(execution_id=execution_id, status="running", run=found.run)
 

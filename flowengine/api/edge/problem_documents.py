@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.errors import FlowEngineError, TooManyExecutionsError
+from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.problems import Problem
 
@@ -72,7 +73,7 @@ def refusal_for(error: Exception) -> RefusalError:
         return error
     if isinstance(error, TooManyExecutionsError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
-    if isinstance(error, InputsInvalidError):
+    if isinstance(error, InputsInvalidError | VarsInvalidError):
         return RefusalError(error.code, str(error), problems=error.problems)
     if isinstance(error, FlowEngineError) and error.code in PROBLEM_KINDS:
         return RefusalError(error.code, str(error))

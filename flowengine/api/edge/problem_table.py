@@ -123,6 +123,18 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
             Problem(code="wrong_type", pointer="/reason", message="'reason' must be text, it is a number"),
         ),
     ),
+    "vars_invalid": ProblemKind(
+        422,
+        "A var of the workflow cannot be made",
+        "inputs has no field 'day'; its fields are: threshold",
+        problems=(
+            Problem(
+                code="vars_invalid",
+                pointer="/vars/base",
+                message="inputs has no field 'day'; its fields are: threshold",
+            ),
+        ),
+    ),
     "unknown_parameter": ProblemKind(
         422,
         "The query has an unknown parameter",

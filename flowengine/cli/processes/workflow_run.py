@@ -190,11 +190,12 @@ class _Run:
     def _takes_inputs(self, plan: Plan, settings: Settings) -> bool:
         """Whether the inputs fit the workflow. What is wrong with them is said."""
         from flowengine.cli.given_inputs import GivenInputs
+        from flowengine.workflow.inputs.beginning import VarsInvalidError
         from flowengine.workflow.inputs.values import InputsInvalidError
 
         try:
             self._inputs = (self._given or GivenInputs()).read(plan, settings.limits)
-        except InputsInvalidError as error:
+        except (InputsInvalidError, VarsInvalidError) as error:
             for problem in error.problems:
                 self._starting.say(plain_text(f"{problem.pointer}: {problem.code}: {problem.message}"))
             if self._as_json:

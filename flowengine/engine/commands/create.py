@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flowengine.engine.ports import CommandStore
 from flowengine.execution.changes import Create, StoredInputs
 from flowengine.execution.views import CreatedView, moment
-from flowengine.jsonvalue import JsonValue, encode
+from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.workflow.inputs.declared import secret_names
 from flowengine.workflow.plan import Plan, encode_plan
 
@@ -45,9 +45,17 @@ def _given(plan: Plan, inputs: Mapping[str, JsonValue]) -> StoredInputs:
     return stored_inputs(plan, check_given(plan.inputs, inputs))
 
 
-def stored_inputs(plan: Plan, values: Mapping[str, JsonValue]) -> StoredInputs:
-    """Inputs as they are stored."""
-    return StoredInputs(encode(values), secret_names(plan.inputs))
+def stored_inputs(
+    plan: Plan, values: Mapping[str, JsonValue], made: Mapping[str, JsonValue] | None = None
+) -> StoredInputs:
+    """Inputs and vars as they are stored: of the vars those that are `made`, and those that come later."""
+    late = {name: decode(bytes(one.value)) for name, one in plan.vars.items() if one.secret}
+    return StoredInputs(
+        encode(values),
+        secret_names(plan.inputs),
+        vars=encode(made) if made else b"",
+        late=encode(late) if made is not None and late else b"",
+    )
 
 
 def new_id(now: int, random: str, partition: str) -> str:

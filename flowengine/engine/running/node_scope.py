@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from flowengine import jsonvalue
 from flowengine.engine.ports import Given, Start
 from flowengine.engine.running.conditions import shown_error
 from flowengine.execution.execution_fields import execution_fields
-from flowengine.execution.messages import EXECUTION, INPUTS, RunNode
+from flowengine.execution.messages import EXECUTION, INPUTS, VARS, RunNode
 from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
+from flowengine.template.budget import Budget
 
 
-def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str]) -> Scope:
-    """What the node's templates read."""
-    return Scope(
+def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_chars: int) -> Scope:
+    """What the node's templates read. `max_chars` bounds the text of vars that are made here.
+
+    Raises TemplateError: one of these cannot be made.
+    """
+    scope = Scope(
         outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()},
         primaries={read.node: read.primary for read in task.reads},
         secrets=secrets,
@@ -26,6 +32,16 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str]) -> Sc
         moment=task.moment or start.now,
         seed=idempotency_key(task),
     )
+    late = _object(start.given.late)
+    if VARS not in task.given or not late:
+        return scope
+    # Imported where there are such vars: few workers see any.
+    from flowengine.workflow.inputs.beginning import make_vars, read_vars_of
+
+    wanted = read_vars_of(late, [jsonvalue.decode(bytes(task.config)), task.when])
+    made = _object(start.given.vars)
+    made.update(make_vars(wanted, scope, Budget(max_chars)))
+    return replace(scope, given={**scope.given, VARS: made})
 
 
 def idempotency_key(task: RunNode) -> str:
@@ -37,22 +53,30 @@ def secret_inputs(given: Given) -> list[str]:
     """The texts that must not be shown."""
     if not given.secret:
         return []
-    values = _values(given)
+    values = _object(given.inputs)
     return [value for name in given.secret if isinstance(value := values.get(name), str)]
+
+
+def secret_reads(given: Given) -> frozenset[tuple[str, str]]:
+    """What is given and secret, as templates read it."""
+    late = _object(given.late)
+    return frozenset((*((INPUTS, name) for name in given.secret), *((VARS, name) for name in late)))
 
 
 def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     if INPUTS in task.given:
-        found[INPUTS] = _values(given)
+        found[INPUTS] = _object(given.inputs)
+    if VARS in task.given:
+        found[VARS] = _object(given.vars)
     if given.execution is not None:
         found[EXECUTION] = execution_fields(task.execution, given.execution, task.run)
     return found
 
 
-def _values(given: Given) -> dict[str, JsonValue]:
-    values = {} if given.inputs is None else jsonvalue.decode(given.inputs)
-    return values if isinstance(values, dict) else {}
+def _object(data: bytes | None) -> dict[str, JsonValue]:
+    value = {} if data is None else jsonvalue.decode(data)
+    return value if isinstance(value, dict) else {}
 
 
 def _fate(record: NodeRecord) -> Fate:

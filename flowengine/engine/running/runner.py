@@ -7,7 +7,7 @@ process, becomes an outcome with a clear error.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import httpx
 import msgspec
@@ -19,7 +19,7 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
-from flowengine.engine.running.node_scope import idempotency_key, node_scope, secret_inputs
+from flowengine.engine.running.node_scope import idempotency_key, node_scope, secret_inputs, secret_reads
 from flowengine.engine.running.output_check import refuse_misfits
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
@@ -191,7 +191,8 @@ class Runner:
         if task.retry_when is None:
             return failed
         try:
-            scope = scope_after(node_scope(task, hand.start, self._secrets.lookup), error, task.attempt)
+            before = node_scope(task, hand.start, self._secrets.lookup, self._limits.max_rendered_chars)
+            scope = scope_after(before, error, task.attempt)
             again = holds("retry.when", task.retry_when, scope, self._limits.max_rendered_chars)
             return replace(failed, again=again)
         except (HandlerError, TemplateError) as wrong:
@@ -222,10 +223,10 @@ class Runner:
         """What running the node gives. Raises nothing: each failure is an outcome."""
         try:
             handler = self._handler(task, start)
-            scope = node_scope(task, start, self._secrets.lookup)
+            scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
             if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
-            config = self._render(task, scope, handler.no_secrets_in, start.given.secret)
+            config = self._render(task, scope, handler.no_secrets_in, secret_reads(start.given))
             output = self._invoker.invoke(
                 handler, config, self._context(task, delivery, deadline, cancellation)
             )
@@ -263,18 +264,20 @@ class Runner:
         return handler
 
     def _render(
-        self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str], secret: Sequence[str]
+        self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str], secret: Container[tuple[str, str]]
     ) -> JsonValue:
         config = jsonvalue.decode(bytes(task.config))
         self._refuse_secrets(config, no_secrets_in, secret)
         return render(config, scope, max_chars=self._limits.max_rendered_chars)
 
-    def _refuse_secrets(self, config: JsonValue, fields: Sequence[str], inputs: Sequence[str]) -> None:
+    def _refuse_secrets(
+        self, config: JsonValue, fields: Sequence[str], given: Container[tuple[str, str]]
+    ) -> None:
         """The validator refuses them too, but the API may have been told to allow them, or be older."""
         if self._limits.secrets_in_prompts or not isinstance(config, dict):
             return
         for field in fields:
-            if reads_secret(config.get(field), inputs):
+            if reads_secret(config.get(field), given):
                 raise HandlerError(
                     codes.SECRET_NOT_ALLOWED.code,
                     f"config.{field} reads a secret, which the service would see; the operator can allow "

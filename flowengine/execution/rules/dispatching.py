@@ -118,7 +118,7 @@ def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -
         reads=tuple([Read(plan.nodes[read].id, primary_of(plan.nodes[read])) for read in seen]),
         timeout_ms=task.timeout_ms,
         correlation_id=run.correlation_id,
-        when=policy.when if queued.tried <= 1 else None,
+        when=policy.when if queued.tried <= 1 and queued.when is None else None,
         tries_once=policy.retry is not None,
         answered=queued.answered,
         moment=first_sent(queued) or 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.changes import (
@@ -38,15 +39,26 @@ def begins_events_anew(run: int) -> bool:
     return run > 1 and run % EVENTS_ANEW_EVERY == 0
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
+    nothing else, by the node's id."""
+
+    inputs: StoredInputs | None = None
+    conditions: Mapping[str, bool] = {}
+
+
+NOTHING: Final = Given()
+
+
 def first_run(
     execution: str,
     plan: Plan,
     record: ExecutionRecord,
     token: str,
     now: int,
-    inputs: StoredInputs | None = None,
+    given: Given = NOTHING,
 ) -> list[Change]:
-    """The first trigger: nothing has been attempted. `inputs`: what the execution is given.
+    """The first trigger: nothing has been attempted.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
@@ -60,10 +72,12 @@ def first_run(
         at=now,
         unfinished=len(plan.nodes),
         counters=counters,
-        inputs=inputs,
+        inputs=given.inputs,
         was_stopped=record.stop is not None,
     )
-    return [begin, *_run_timeout(execution, plan, 1, now), _start(execution, record, 1)]
+    decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
+    timer = _run_timeout(execution, plan, 1, now)
+    return [begin, *decided, *timer, _start(execution, record, 1)]
 
 
 def retry_failed(

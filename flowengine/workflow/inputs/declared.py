@@ -43,6 +43,13 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.required and not self.has_default
 
 
+class Var(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A value with a name, JSON with templates in it. A `secret` one reads a secret, and is never stored."""
+
+    value: msgspec.Raw
+    secret: bool = False
+
+
 Declared: TypeAlias = Mapping[str, Input] | None
 """The inputs of a workflow; None: it says nothing of them, and any may be given."""
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, encode, pointer_to
-from flowengine.template import TemplateError, analyse, is_template
+from flowengine.template import is_template
 from flowengine.template.json_values import type_name
 from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS
 from flowengine.workflow.checking.object_fields import JsonObject
@@ -20,6 +20,7 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.inputs.declared import MAX_BYTES, MIN_SECRET_CHARS, NO_DEFAULT, Input
 from flowengine.workflow.inputs.json_schema import misfits, wrong_with_schema
+from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.problems import did_you_mean, quoted
 
 MAX_INPUTS: Final = 200
@@ -29,7 +30,7 @@ OWN_FIELDS: Final = ("default", "required", "secret")
 Inputs = dict[str, Input]
 
 
-def read_inputs(document: JsonObject, report: Report, max_template_chars: int) -> Inputs | None:
+def read_inputs(document: JsonObject, report: Report, work: TemplateWork) -> Inputs | None:
     """The inputs of a document; None where it says nothing of them. Whatever is wrong is reported."""
     declared = document.get("inputs")
     if declared is None:
@@ -51,7 +52,7 @@ def read_inputs(document: JsonObject, report: Report, max_template_chars: int) -
             "schema_too_large", "/inputs", f"the schemas take {size} bytes of JSON, the limit is {MAX_BYTES}"
         )
         return {}
-    _check_defaults(found, declared, report, max_template_chars)
+    _check_defaults(found, declared, report, work)
     return found
 
 
@@ -119,7 +120,7 @@ def _check_secret(said: JsonObject, pointer: str, report: Report) -> None:
         )
 
 
-def _check_defaults(inputs: Inputs, declared: JsonObject, report: Report, max_template_chars: int) -> None:
+def _check_defaults(inputs: Inputs, declared: JsonObject, report: Report, work: TemplateWork) -> None:
     reads: dict[str, tuple[str, ...]] = {}
     for name, one in inputs.items():
         if not one.has_default:
@@ -128,7 +129,7 @@ def _check_defaults(inputs: Inputs, declared: JsonObject, report: Report, max_te
         default = said["default"] if isinstance(said, dict) else None
         pointer = f"{pointer_to('/inputs', name)}/default"
         texts = list(templates_in(default, pointer))
-        reads[name] = _reads(inputs, texts, report, max_template_chars)
+        reads[name] = _reads(inputs, texts, report, work)
         if texts:
             continue
         for misfit in misfits(bytes(one.schema), default, len(bytes(one.default))):
@@ -155,18 +156,14 @@ def templates_in(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
             pending.extend((pointer_to(place, at), part) for at, part in enumerate(item))
 
 
-def _reads(inputs: Inputs, texts: list[tuple[str, str]], report: Report, max_chars: int) -> tuple[str, ...]:
+def _reads(
+    inputs: Inputs, texts: list[tuple[str, str]], report: Report, work: TemplateWork
+) -> tuple[str, ...]:
     """The inputs that a default reads. What it may not read is reported."""
     found: dict[str, None] = {}
     for pointer, text in texts:
-        if len(text) > max_chars:
-            message = f"a default has at most {max_chars} characters (FLOWENGINE_MAX_TEMPLATE_CHARS)"
-            report.add("template_too_long", pointer, message)
-            continue
-        try:
-            analysis = analyse(text)
-        except TemplateError as error:
-            report.add(error.code, pointer, error.message)
+        analysis = work.analysed(pointer, text)
+        if analysis is None:
             continue
         for other in (*analysis.nodes, *analysis.fates):
             report.add(

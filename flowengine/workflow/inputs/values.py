@@ -14,6 +14,7 @@ from flowengine.errors import FlowEngineError
 from flowengine.jsonvalue import JsonValue, UnencodableError, decode, encode, pointer_to
 from flowengine.nearest_name import nearest_name
 from flowengine.template import Scope, TemplateError, analyse, render
+from flowengine.template.budget import Budget
 from flowengine.template.json_values import type_name
 from flowengine.template.reference import EXECUTION, INPUTS
 from flowengine.workflow.inputs.declared import MAX_BYTES, MIN_SECRET_CHARS, Declared, Input
@@ -55,11 +56,11 @@ def check_given(declared: Declared, given: Mapping[str, JsonValue]) -> Values:
 
 
 def complete(
-    declared: Declared, given: Mapping[str, JsonValue], occasion: Occasion, max_chars: int
+    declared: Declared, given: Mapping[str, JsonValue], occasion: Occasion, budget: Budget
 ) -> Values:
     """All inputs of an execution that begins: those that are given, and defaults.
 
-    `max_chars` bounds the text of all defaults. Raises InputsInvalidError, with every problem.
+    `budget` is for all defaults together. Raises InputsInvalidError, with every problem.
     """
     problems = [
         *_wrong(declared, given),
@@ -73,7 +74,7 @@ def complete(
         raise InputsInvalidError(tuple(problems[:MAX_PROBLEMS]))
     values = dict(given)
     for name in _defaults_in_order(declared or {}, given):
-        values[name] = _default(name, (declared or {})[name], values, occasion, max_chars, problems)
+        values[name] = _default(name, (declared or {})[name], values, occasion, budget, problems)
     if not problems:
         problems += _too_large(values)
     if problems:
@@ -142,21 +143,14 @@ def _texts(one: Input) -> list[tuple[str, str]]:
 
 
 def _default(
-    name: str, one: Input, values: Values, occasion: Occasion, max_chars: int, problems: list[Problem]
+    name: str, one: Input, values: Values, occasion: Occasion, budget: Budget, problems: list[Problem]
 ) -> JsonValue:
     default = decode(bytes(one.default))
     if not _texts(one):
         return default
-    scope = Scope(
-        outputs={},
-        primaries={},
-        secrets=_no_secret,
-        given={INPUTS: values, EXECUTION: dict(occasion.execution)},
-        moment=occasion.now,
-        seed=str(occasion.execution.get("id", "")),
-    )
+    scope = scope_of(occasion, {INPUTS: values, EXECUTION: dict(occasion.execution)})
     try:
-        value = render(default, scope, max_chars=max_chars, pointer="")
+        value = render(default, scope, budget=budget, pointer="")
     except TemplateError as error:
         problems.append(_problem("invalid_input", name, f"its default cannot be rendered: {error.message}"))
         return None
@@ -165,6 +159,18 @@ def _default(
         for wrong in _misfits(name, one, value)
     ]
     return value
+
+
+def scope_of(occasion: Occasion, given: Mapping[str, JsonValue]) -> Scope:
+    """What templates may read that are made when an execution begins."""
+    return Scope(
+        outputs={},
+        primaries={},
+        secrets=_no_secret,
+        given=given,
+        moment=occasion.now,
+        seed=str(occasion.execution.get("id", "")),
+    )
 
 
 def _no_secret(name: str) -> str:

@@ -59,10 +59,9 @@ def test_inputs_are_given_on_the_command_line(shell: Shell) -> None:
     done = shell(f"{command} --json")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["results"]["report"]["result"] == {
-        "title": "Report of 2026-03-01",
+        "title": "Report of 2026-03-01: over 60",
         "made_by": "Report with parameters, run 1",
         "shops": ["bergen"],
-        "note": "none",
     }
 
 

@@ -9,6 +9,8 @@ from tests.fault.mutations.mutant import Mutant
 STORED: Final = ("tests/unit/engine/test_execution_inputs.py",)
 VALUES: Final = ("tests/unit/workflow/test_input_values.py",)
 DECLARED: Final = ("tests/unit/workflow/test_inputs.py",)
+VARS: Final = ("tests/unit/workflow/test_vars.py",)
+CONDITIONS: Final = ("tests/integration/engine/test_engine_inputs.py",)
 READ: Final = ("tests/unit/engine/test_runner_inputs.py",)
 
 MUTANTS: Final = (
@@ -64,14 +66,14 @@ MUTANTS: Final = (
     Mutant(
         "inputs are not read whole where one is secret",
         "flowengine/workflow/checking/templates/given_references.py",
-        "            if root == INPUTS and not name and self.secret:\n",
+        "            if not name and any(root == of for of, _ in self._secret):\n",
         "            if False:\n",
         DECLARED,
     ),
     Mutant(
         "every node learns the secrets of its execution",
         "flowengine/workflow/checking/templates/template_references.py",
-        "{INPUTS} if self._given.secret else set()",
+        "set(self._given.of_every_node)",
         "set()",
         DECLARED,
     ),
@@ -81,6 +83,41 @@ MUTANTS: Final = (
         "            with self._secrets.hiding(secret_inputs(start.given)):\n",
         "            if True:\n",
         READ,
+    ),
+    Mutant(
+        "a var with a secret is not stored",
+        "flowengine/workflow/inputs/beginning.py",
+        "for name, one in plan.vars.items() if not one.secret}\n    scope",
+        "for name, one in plan.vars.items()}\n    scope",
+        VARS,
+    ),
+    Mutant(
+        "a var that reads a secret is one",
+        "flowengine/workflow/inputs/variables.py",
+        "        return bool(analysis.secrets or secret)\n",
+        "        return bool(analysis.secrets)\n",
+        VARS,
+    ),
+    Mutant(
+        "a condition that gives no boolean is left to a worker",
+        "flowengine/workflow/inputs/beginning.py",
+        "        if value is None or isinstance(value, bool):\n            yield",
+        "        if True:\n            yield",
+        VARS,
+    ),
+    Mutant(
+        "a condition that was decided at the trigger is not asked again",
+        "flowengine/execution/rules/dispatching.py",
+        "if queued.tried <= 1 and queued.when is None else None",
+        "if queued.tried <= 1 else None",
+        CONDITIONS,
+    ),
+    Mutant(
+        "what a trigger has decided is in its transaction",
+        "flowengine/execution/rules/starting.py",
+        "return [begin, *decided, _start(execution, record, 1)]",
+        "return [begin, _start(execution, record, 1)]",
+        CONDITIONS,
     ),
     Mutant(
         "secrets of executions are forgotten",

@@ -150,6 +150,19 @@ def test_a_trigger_with_a_body_that_cannot_be_read_starts_nothing(
         assert api.client.post(pending, content=body, headers=headers).status_code == status
 
 
+@pytest.mark.proves("vars-invalid")
+def test_a_var_that_cannot_be_made_is_answered_422(api: ServedApi) -> None:
+    """It names the var, and nothing starts."""
+    document = {**DOCUMENT, "vars": {"x": "{{ 1 // (inputs.n - 1) }}"}}
+    path = trigger_path(
+        api.client.post("/workflow", json={"workflow": document, "inputs": {"day": "2026-03-01"}})
+    )
+    answer = api.client.post(path)
+    assert (answer.status_code, answer.json()["code"]) == (422, "vars_invalid")
+    assert problems(answer) == {("vars_invalid", "/vars/x")}
+    assert api.client.post(path, json={"inputs": {"n": 2}}).status_code == 202
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "application/yaml"])
 def test_a_trigger_takes_inputs_as_json_and_yaml(api: ServedApi, media_type: str) -> None:
     """In either framing; they take the place of those that were posted."""

@@ -9,12 +9,15 @@ from fakeredis import FakeRedis
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import WrongStateError
+from flowengine.execution.records import NodeRecord
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState
+from flowengine.store.codec import decode_record
 from flowengine.store.state import RedisState
+from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.plan import Plan
 from tests.support.documents import accepted, node, workflow
@@ -135,6 +138,52 @@ def test_an_execution_of_a_workflow_without_inputs_takes_any(
     execution = store.create(plan, correlation_id="c", inputs={"x": [1]}).execution_id
     store.trigger(execution, correlation_id="c", inputs={"y": None})
     assert stored(redis, execution) == {"x": [1], "y": None}
+
+
+def test_vars_are_stored_at_the_first_trigger_and_stay(store: StoredExecutions, redis: FakeRedis) -> None:
+    """Those that read a secret are kept as they are written; another trigger makes none anew."""
+    variables: JsonValue = {"base": "x/{{ inputs.day }}", "auth": "{{ inputs.token }}"}
+    plan = accepted(workflow(node("a"), inputs=INPUTS, vars=variables)).plan
+    assert plan is not None
+    execution = store.create(
+        plan, correlation_id="c", inputs={"day": "d", "token": "0123456789"}
+    ).execution_id
+    assert not redis.hexists(NAMES.inputs(execution), keys.VARS)
+    store.trigger(execution, correlation_id="c")
+    assert redis.hget(NAMES.inputs(execution), keys.VARS) == b'{"base":"x/d"}'
+    assert redis.hget(NAMES.inputs(execution), keys.LATE) == b'{"auth":"{{ inputs.token }}"}'
+    before = redis.dump(NAMES.inputs(execution))
+    redis.hset(NAMES.control(execution), "status", "failed")
+    store.trigger(execution, correlation_id="c")
+    assert redis.dump(NAMES.inputs(execution)) == before
+
+
+@pytest.mark.proves("vars-invalid")
+def test_a_var_that_cannot_be_made_starts_nothing(store: StoredExecutions, redis: FakeRedis) -> None:
+    """The trigger may be sent again with other inputs."""
+    plan = accepted(workflow(node("a"), vars={"x": "{{ inputs.a.b }}"})).plan
+    assert plan is not None
+    execution = store.create(plan, correlation_id="c").execution_id
+    before = {key: redis.dump(key) for key in redis.keys("fe:*")}
+    with pytest.raises(VarsInvalidError):
+        store.trigger(execution, correlation_id="c")
+    assert {key: redis.dump(key) for key in redis.keys("fe:*")} == before
+    assert store.trigger(execution, correlation_id="c", inputs={"a": {"b": 1}}).run == 1
+
+
+@pytest.mark.proves("when-at-trigger")
+def test_a_condition_is_decided_in_the_transaction_of_the_trigger(
+    store: StoredExecutions, redis: FakeRedis
+) -> None:
+    """Its node's record says so; others have none yet."""
+    plan = accepted(workflow(node("a", when="{{ inputs.go }}"), node("b"))).plan
+    assert plan is not None
+    execution = store.create(plan, correlation_id="c").execution_id
+    store.trigger(execution, correlation_id="c", inputs={"go": False})
+    state = redis.hget(NAMES.node(execution, "a"), keys.STATE)
+    assert isinstance(state, bytes)
+    assert decode_record(state) == NodeRecord(when=False)
+    assert not redis.exists(NAMES.node(execution, "b"))
 
 
 def test_inputs_expire_with_the_execution(store: StoredExecutions, redis: FakeRedis) -> None:

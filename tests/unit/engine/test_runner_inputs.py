@@ -133,6 +133,39 @@ def test_a_task_that_reads_what_is_given_is_no_message_of_format_2() -> None:
     assert format_of(reading("1", given=("inputs",))) == FORMAT
 
 
+# -- vars
+
+
+def test_templates_read_vars() -> None:
+    """As they were stored."""
+    given = Given(vars=b'{"base":"http://x","n":[1]}')
+    done = outcome(reading("{{ vars.base }}/{{ vars.n[0] }}", given=("vars",)), given)
+    assert done == Completed(msgspec.Raw(b'{"result":"http://x/1"}'))
+
+
+@pytest.mark.proves("secret-input-shown")
+def test_a_var_with_a_secret_is_made_where_it_is_read_and_hidden() -> None:
+    """Of the worker's secrets, the inputs, the execution and other vars."""
+    secrets = Secrets({"FLOWENGINE_SECRET_API": "key-of-the-worker"})
+    late = {
+        "key": "{{ secrets.API }}/{{ execution.id }}",
+        "auth": ["{{ vars.key }} {{ inputs.token }} {{ vars.n }}"],
+        "missing": "{{ secrets.NOT_THERE }}",
+    }
+    given = Given(
+        inputs=msgspec.json.encode({"token": TOKEN}),
+        secret=("token",),
+        vars=b'{"n":1}',
+        late=msgspec.json.encode(late),
+        execution=RECORD,
+    )
+    what = reading("{{ vars.auth }}", given=("execution", "inputs", "vars"))
+    assert outcome(what, given, secrets) == Completed(msgspec.Raw(b'{"result":["***/e *** 1"]}'))
+    failed = outcome(reading("{{ vars.missing }}", given=("inputs", "vars")), given, secrets)
+    assert isinstance(failed, Failed)
+    assert failed.error.code == "secret_missing"
+
+
 # -- secret inputs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowengine.jsonvalue import JsonValue
+from flowengine.template.budget import Budget
 from flowengine.workflow.inputs.declared import MAX_BYTES, Declared
 from flowengine.workflow.inputs.values import InputsInvalidError, Occasion, check_given, complete
 from flowengine.workflow.problems import Problem
@@ -25,7 +26,7 @@ def declared(**inputs: JsonValue) -> Declared:
 
 def values(said: Declared, **given: JsonValue) -> dict[str, JsonValue]:
     """All inputs of an execution that begins with these."""
-    return complete(said, given, OCCASION, 100_000)
+    return complete(said, given, OCCASION, Budget(100_000))
 
 
 def problems(said: Declared, **given: JsonValue) -> tuple[Problem, ...]:

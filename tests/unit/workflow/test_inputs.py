@@ -152,7 +152,7 @@ def test_a_literal_default_that_does_not_fit_is_refused(schema: JsonValue, point
         ("{{ execution.nme }}", "unknown_field"),
         ("{{ 1 + }}", "template_syntax"),
         ("{{ x() }}", "template_forbidden"),
-        ("{{ inputs.day }}" + " " * 500, "template_too_long"),
+        ("{{ inputs.day" + " " * 500 + "}}", "template_too_long"),
     ],
 )
 def test_a_default_reads_inputs_and_the_execution_only(default: str, code: str) -> None:

@@ -70,6 +70,7 @@ TRIGGER_EXECUTION: Final = Operation(
         "body_too_large",
         "unsupported_media_type",
         "inputs_invalid",
+        "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
     ),

@@ -8,16 +8,14 @@ from typing import Final
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, decode
-from flowengine.template import Analysis, FieldRead, SecretNotAllowedError, refuse_altered_inputs
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS
-from flowengine.workflow.inputs.declared import Input
+from flowengine.template import Analysis, FieldRead, SecretNotAllowedError, refuse_altered_given
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, VARS
+from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.inputs.json_schema import kinds_of
 from flowengine.workflow.inputs.subschemas import Schema, resolved
+from flowengine.workflow.plan import NO_VARS
 from flowengine.workflow.problems import quoted
 
-WHOLE_SECRET: Final = (
-    "'inputs' is read whole, and one of them is secret: name the inputs that are meant, {{ inputs.NAME }}"
-)
 _KINDS: Final = {
     "string": "text",
     "number": "a number",
@@ -50,42 +48,58 @@ class Unreadable(msgspec.Struct, frozen=True):
 class GivenCheck:
     """What the templates of one document may read. `inputs`: those that it declares; None: any."""
 
-    def __init__(self, inputs: Mapping[str, Input] | None) -> None:
+    def __init__(self, inputs: Mapping[str, Input] | None, variables: Mapping[str, Var] = NO_VARS) -> None:
         self._inputs = inputs
+        self._vars = variables
         self._schemas: dict[str, Schema] = {}
-        self.secret = frozenset(name for name, one in (inputs or {}).items() if one.secret)
+        self._secret = frozenset(
+            (
+                *((INPUTS, name) for name, one in (inputs or {}).items() if one.secret),
+                *((VARS, name) for name, one in variables.items() if one.secret),
+            )
+        )
+        secret_inputs = any(root == INPUTS for root, _ in self._secret)
+        self.of_every_node = (INPUTS,) if secret_inputs else ()
+        """What every node reads: its worker must know the secrets of its execution."""
 
     def unreadable(self, text: str, analysis: Analysis) -> Iterator[Unreadable]:
         """What a template reads and cannot, wherever it stands."""
         if not analysis.given:
             return
         for root, name in analysis.given:
-            if root == EXECUTION and name and name not in EXECUTION_FIELDS:
-                message = f"'execution' has no field {quoted(name)}"
-                yield Unreadable("unknown_field", message, name, EXECUTION_FIELDS)
-            if root == INPUTS and name and self._inputs is not None and name not in self._inputs:
-                message = f"the workflow has no input {quoted(name)}"
-                yield Unreadable("unknown_field", message, name, tuple(self._inputs))
-            if root == INPUTS and not name and self.secret:
-                yield Unreadable("secret_not_allowed", WHOLE_SECRET)
+            known = self._known(root)
+            if name and known is not None and name not in known:
+                yield Unreadable("unknown_field", f"there is no {quoted(f'{root}.{name}')}", name, known)
+            if not name and any(root == of for of, _ in self._secret):
+                message = f"'{root}' is read whole, and some of it is secret: name what is meant, {root}.NAME"
+                yield Unreadable("secret_not_allowed", message)
         for read in analysis.fields:
             if read.node == INPUTS and self._inputs is not None and read.keys[0] in self._inputs:
                 yield from self._missing(read)
         if self.reads_secret(analysis):
             try:
-                refuse_altered_inputs(text, self.secret)
+                refuse_altered_given(text, self._secret)
             except SecretNotAllowedError as error:
                 yield Unreadable(error.code, error.message)
 
     def reads_secret(self, analysis: Analysis) -> bool:
-        """Whether a template reads a secret input."""
-        return bool(self.secret) and any(
-            root == INPUTS and name in self.secret for root, name in analysis.given
-        )
+        """Whether a template reads what is given and secret."""
+        return not self._secret.isdisjoint(analysis.given)
 
     def roots(self, analysis: Analysis) -> Iterator[str]:
-        """The names under which it reads what is given."""
-        return (root for root, _ in analysis.given)
+        """The names under which it reads what is given. A secret var is made where it is read, of all."""
+        for read in analysis.given:
+            yield read[0]
+            if read[0] == VARS and read in self._secret:
+                yield from (INPUTS, EXECUTION)
+
+    def _known(self, root: str) -> tuple[str, ...] | None:
+        """The names there; None where any may be."""
+        if root == EXECUTION:
+            return EXECUTION_FIELDS
+        if root == VARS:
+            return tuple(self._vars)
+        return None if self._inputs is None else tuple(self._inputs)
 
     def may_be_absent(self, analysis: Analysis) -> Iterator[str]:
         """The inputs that a template must have and that need not be given."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -13,7 +12,6 @@ from flowengine.settings import Limits
 from flowengine.template import Analysis, FieldRead, TemplateError, analyse
 from flowengine.template.compiling import simple_analysis
 from flowengine.template.expression_length import exceeding
-from flowengine.template.reference import INPUTS
 from flowengine.template.simple_templates import Path, read_simple
 from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
@@ -26,6 +24,12 @@ from flowengine.workflow.checking.templates.output_fields import (
     kinds_of_read,
     missing_field,
 )
+from flowengine.workflow.checking.templates.template_cost import (
+    COMPILE_COST,
+    COMPLEX_FACTOR,
+    TEMPLATE_COST,
+    cost_of,
+)
 from flowengine.workflow.checking.templates.templated_texts import (
     IN_RETRY,
     SecretRule,
@@ -35,23 +39,12 @@ from flowengine.workflow.checking.templates.templated_texts import (
     ruled_texts,
     templates_in,
 )
-from flowengine.workflow.inputs.declared import Input
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
 MAX_LISTED: Final = 20
 MAX_TEMPLATE_WORK: Final = 1_000_000
-_EXPRESSION: Final = re.compile(r"\{[{%#].*?(?:[}%#]\}|$)", re.DOTALL)
-_TEMPLATE_COST: Final = 50
-_COMPLEX_FACTOR: Final = 16
-_NEXT_COST: Final = 200
-_NEXT_READ_COST: Final = 8
-_COMPILE_COST: Final = 1000
-_LARGE_COMPILE_COST: Final = 4000
-_COMPILED: Final = re.compile(r"\b(?:regex_|matching\b|jmespath\b)")
-_LARGE: Final = re.compile(r"\\[pP]|\{\d*,?\d\d")
-"""Classes of Unicode and many repetitions, which make a regular expression large."""
 
 
 class _TryError(msgspec.Struct):
@@ -110,7 +103,7 @@ class TemplateCheck:
 
     `outputs`: what is known of each node's output. `certain`: for each node, those that have surely completed
     when it runs; None: all its ancestors. `secrets`: the names of the secrets that are read, each with the
-    pointer to its first place. `warnings`: what may go wrong. `inputs`: those of the document; None: any.
+    pointer to its first place. `warnings`: what may go wrong. `given`: what the execution is given.
     """
 
     def __init__(
@@ -120,9 +113,9 @@ class TemplateCheck:
         limits: Limits,
         report: Report,
         certain: Mapping[int, int] | None = None,
-        inputs: Mapping[str, Input] | None = None,
+        given: GivenCheck | None = None,
     ) -> None:
-        self._given = GivenCheck(inputs)
+        self._given = given or GivenCheck(None)
         self.secrets: dict[str, str] = {}
         self.warnings: list[Problem] = []
         self._certain = certain
@@ -154,7 +147,7 @@ class TemplateCheck:
         fine = {rules[0]: self._known[rules[0]] for rules, wrong in judged.items() if not wrong}
         found: set[int] = set()
         sees: set[int] = set()
-        given: set[str] = {INPUTS} if self._given.secret else set()
+        given: set[str] = set(self._given.of_every_node)
         for text, read in fine.items():
             if isinstance(read, _Read):
                 found.update(read.sources)
@@ -313,18 +306,14 @@ class TemplateCheck:
 
     def _pay(self, text: str, where: Where, *, simple: bool) -> None:
         """Take the cost of analysing the text from the work that is left, and report when none is left."""
-        lengths = [match.end() - match.start() for match in _EXPRESSION.finditer(text)]
-        self._work -= _TEMPLATE_COST + sum(lengths) * (1 if simple else _COMPLEX_FACTOR)
-        self._work -= (len(lengths) - 1) * (_NEXT_READ_COST if simple else _NEXT_COST)
-        if not simple and (compiled := len(_COMPILED.findall(text))):
-            self._work -= compiled * (_LARGE_COMPILE_COST if _LARGE.search(text) else _COMPILE_COST)
+        self._work -= cost_of(text, simple=simple)
         if self._work < 0:
             self._refuse(
                 "too_many_templates",
                 where,
                 f"the different templates of this workflow take more than {MAX_TEMPLATE_WORK} units of work: "
-                f"{_TEMPLATE_COST} each, 1 a character, {_COMPLEX_FACTOR} where they do more than read, "
-                f"from {_COMPILE_COST} on a regular expression or query; from here on they were not checked: "
+                f"{TEMPLATE_COST} each, 1 a character, {COMPLEX_FACTOR} where they do more than read, "
+                f"from {COMPILE_COST} on a regular expression or query; from here on they were not checked: "
                 "split the workflow",
             )
 
