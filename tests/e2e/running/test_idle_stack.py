@@ -14,7 +14,7 @@ from tests.support.rigs.stack_processes import ROOT, Stack, running_stack
 from tests.support.waiting import wait_until
 
 HANDLERS = {"FLOWENGINE_HANDLERS": "tests.e2e.run_handlers", "PYTHONPATH": str(ROOT)}
-LOOKS = 40
+LOOKS = 32
 
 
 def looks(stack: Stack) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ def test_small_executions_count_between_two_looks_at_the_memory(
     server, limit = three_large_ones
     executions = make(Settings(redis_url=server.url, max_stored_bytes=limit), memory_every_s=3600.0)
     small = plan_of({"only": ()}, padding=50_000)
-    assert 70 <= sum(_created(executions, small) for _ in range(100)) <= 74
+    assert 65 <= sum(_created(executions, small) for _ in range(100)) <= 74
 
 
 def test_large_executions_that_come_at_once_share_the_limit(

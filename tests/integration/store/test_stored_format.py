@@ -112,7 +112,7 @@ def test_a_process_waits_for_old_processes_and_then_refuses(
 ) -> None:
     """Version 0.1 would take this version's messages and understand none of them."""
     redis_client.xgroup_create("fe:q:worker", "fe", id="0", mkstream=True)
-    redis_client.xreadgroup("fe", "some-host-77-abcdef12", {"fe:q:worker": ">"})
+    redis_client.xgroup_createconsumer("fe:q:worker", "fe", "some-host-77-abcdef12")
     with pytest.raises(StoredFormatError, match="1: some-host-77"):
         StartCheck(state, "worker", retry_s=0.01, alive_ms=50).wait(threading.Event())
     redis_client.xgroup_delconsumer("fe:q:worker", "fe", "some-host-77-abcdef12")
