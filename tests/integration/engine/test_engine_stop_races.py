@@ -193,13 +193,14 @@ def test_an_outcome_that_is_on_its_way_is_waited_for(harness: Harness) -> None:
 
 
 def test_an_outcome_that_does_not_come_is_not_waited_for(harness: Harness) -> None:
-    """A lease later the node is cancelled, and the outcome is too late."""
+    """A lease later the node is cancelled, its start taken back with its timer, and the outcome too late."""
     execution = harness.begin(plan_of(CHAIN))
     harness.start_executions()
     stopped_while_it_runs(harness, execution)
     assert harness.end_stops() == 1
     deal_with(harness, "timer_fired")
     assert (harness.statuses(execution)["a"], status_of(harness, execution)) == ("cancelled", "cancelled")
+    assert not harness.client.exists(harness.keys.started(execution), harness.keys.deadlines)
     deal_with(harness, "node_finished")
     assert harness.statuses(execution)["a"] == "cancelled"
 
