@@ -101,15 +101,25 @@ class Admission:
         Raises TooManyExecutionsError or StoreFullError when it may not come in.
         """
         asked = self.ask(size)
-        replies = self._state.sessions.retrying_read(asked.commands)
-        with self._lock:
-            self.decide(asked, replies, size=size)
-            self._let_in += size
+        self.let_in(asked, self._state.sessions.retrying_read(asked.commands), size)
         try:
             yield
         finally:
-            with self._lock:
-                self._stored += size
+            self.has_stored(size)
+
+    def let_in(self, asked: Asked, replies: Sequence[Any], size: int) -> None:
+        """Let so many bytes come in, which count from here on; `has_stored` says later that they are stored.
+
+        Raises TooManyExecutionsError or StoreFullError when they may not.
+        """
+        with self._lock:
+            self.decide(asked, replies, size=size)
+            self._let_in += size
+
+    def has_stored(self, size: int) -> None:
+        """The storing of so many bytes that were let in has ended."""
+        with self._lock:
+            self._stored += size
 
     def ask(self, size: int = 0, *, starting: bool = False) -> Asked:
         """What to ask: how many wait and run and, where that is not known, how much memory is used.

@@ -159,6 +159,7 @@ class AdmittingUnit:
         self._state = state
         self._admission = admission
         self._answers = answers
+        self._let_in = 0
         self._session: Session = state.sessions.here()
         self._epoch = self._session.epoch
 
@@ -166,12 +167,16 @@ class AdmittingUnit:
         """Raises TooManyExecutionsError or StoreFullError if no execution may start now that stores so many
         bytes more."""
         if self._answers is not None:
-            self._admission.decide(*self._answers, size=size)
+            self._admission.let_in(*self._answers, size)
+            self._let_in = size
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""
         encoder = self._state.encoder()
-        replies = self._session.transact(encoder.encode(changes), self._epoch)
+        try:
+            replies = self._session.transact(encoder.encode(changes), self._epoch)
+        finally:
+            self._admission.has_stored(self._let_in)
         return None if replies is None else encoder.committed(replies)
 
     def abandon(self) -> None:

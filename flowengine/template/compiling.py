@@ -21,6 +21,7 @@ from flowengine.template.field_lookup import look_up
 from flowengine.template.grammar import STATEMENTS_FORBIDDEN, Reading, read_template, variable
 from flowengine.template.json_values import to_text
 from flowengine.template.reference import (
+    FATE_KINDS,
     FATES,
     GIVEN_KINDS,
     OF_NODES,
@@ -189,21 +190,32 @@ def _analysis(
     *,
     is_simple: bool = False,
 ) -> Analysis:
+    secrets: dict[str, None] = {}
+    fates: dict[str, None] = {}
+    given: dict[tuple[str, str], None] = {}
+    all_fates = False
+    for item in references:
+        if item.kind in OF_NODES:
+            continue
+        if item.kind == SECRET:
+            secrets[item.name] = None
+        elif item.kind in GIVEN_KINDS:
+            given[GIVEN_KINDS[item.kind], item.name] = None
+        elif item.kind in FATES:
+            all_fates = True
+        elif item.kind in FATE_KINDS:
+            fates[item.name] = None
     return Analysis(
         is_template=True,
         is_sole=is_sole,
         is_simple=is_simple,
         nodes=_outputs(references),
-        secrets=tuple(dict.fromkeys(item.name for item in references if item.kind == SECRET)),
+        secrets=tuple(secrets),
         fields=tuple(dict.fromkeys(fields)),
-        fates=tuple(dict.fromkeys(item.name for item in references if item.kind in FATES.values())),
-        all_fates=any(item.kind in FATES for item in references),
+        fates=tuple(fates),
+        all_fates=all_fates,
         needed=needed,
-        given=tuple(
-            dict.fromkeys(
-                (GIVEN_KINDS[item.kind], item.name) for item in references if item.kind in GIVEN_KINDS
-            )
-        ),
+        given=tuple(given),
     )
 
 

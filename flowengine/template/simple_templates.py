@@ -28,6 +28,7 @@ _READ = re.compile(
     [ ]*\}\}""",
     re.VERBOSE | re.ASCII,
 )
+_MEMBERS = frozenset(GIVEN.values())
 _NOT_SIMPLE = re.compile(r"\{[{%#]|\r")
 
 
@@ -40,11 +41,12 @@ class Path(msgspec.Struct, frozen=True):
     @property
     def field_read(self) -> FieldRead | None:
         """The fields that it reads of a node's output; None where it reads none."""
-        if self.reference.kind == "secret" or not (self.keys or self.reference.kind in GIVEN.values()):
+        kind = self.reference.kind
+        if kind == "secret" or not (self.keys or kind in _MEMBERS):
             return None
         keys = tuple(key for key, _ in self.keys)
-        if self.reference.kind in GIVEN_KINDS:
-            return FieldRead(GIVEN_KINDS[self.reference.kind], False, (self.reference.name, *keys))
+        if kind in GIVEN_KINDS:
+            return FieldRead(GIVEN_KINDS[kind], False, (self.reference.name, *keys))
         return FieldRead(self.reference.name, self.reference.kind == "primary", keys)
 
 

@@ -24,6 +24,19 @@ def document(*nodes: object) -> bytes:
     return json.dumps({"name": "x", "nodes": nodes}).encode()
 
 
+def given(inputs: object, variables: object = None) -> bytes:
+    """A document of one node with these inputs and vars."""
+    return json.dumps({"name": "x", "inputs": inputs, "vars": variables or {}, "nodes": [node("a")]}).encode()
+
+
+def doubling(levels: int) -> JsonObject:
+    """A schema each of whose references leads to two more."""
+    names = [f"a{level}" for level in range(levels)]
+    twice = {name: {"allOf": [{"$ref": f"#/$defs/a{at + 1}"}] * 2} for at, name in enumerate(names)}
+    made: JsonObject = json.loads(json.dumps({"$ref": "#/$defs/a0", "$defs": {**twice, f"a{levels}": {}}}))
+    return made
+
+
 def reading_much(copies: int, *parents: Callable[[int], int]) -> bytes:
     """A thousand nodes, each with these parents and `copies` copies of a template that reads 160 others."""
     names = ["".join(pair) for pair in islice(product(ascii_letters, "abcdefghijklmnopqrst"), 1000)]

@@ -17,7 +17,9 @@ from tests.hostile.harmful_documents import (
     after_much_text,
     calling,
     document,
+    doubling,
     filled,
+    given,
     laughs,
     like_each_other,
     reading_much,
@@ -214,6 +216,23 @@ JSON: dict[str, tuple[Make, str]] = {
     "a template of 12 MiB": (
         lambda: document(reading("a", "{{" * (JSON_BYTES // 2 - 200))),
         "config_too_large",
+    ),
+    "schemas of 10 MiB": (lambda: given({"x": {"enum": ["x" * 100] * 99_000}}), "schema_too_large"),
+    "regular expressions by the ten thousand": (
+        lambda: given({"x": {"allOf": [{"pattern": f"a{place}"} for place in range(20_000)]}}),
+        "schema_too_large",
+    ),
+    "unknown formats by the ten thousand": (
+        lambda: given({f"x{at}": {"allOf": [{"format": "dat"}] * 200} for at in range(200)}),
+        "invalid_schema",
+    ),
+    "defaults for schemas whose references double": (
+        lambda: given({f"x{at}": {**doubling(40), "default": 1} for at in range(200)}),
+        "invalid_default",
+    ),
+    "vars with templates by the hundred thousand": (
+        lambda: given({}, {f"x{at}": [f"{{{{ 1 ~ {item} }}}}" for item in range(600)] for at in range(200)}),
+        "too_many_templates",
     ),
     "a name of control characters": (lambda: b'{"name": "\\u0000\\u001b[2J", "nodes": [1]}', "invalid_name"),
     "a name that reorders text": (

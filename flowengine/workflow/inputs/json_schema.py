@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from flowengine.jsonvalue import JsonValue, decode, pointer_to
 from flowengine.nearest_name import nearest_name
-from flowengine.workflow.inputs.subschemas import MAX_WORK, Schema, breadth_of, parts, resolved, work_of
+from flowengine.workflow.inputs.subschemas import CheckWork, Schema, breadth_of, parts, resolved
 from flowengine.workflow.problems import did_you_mean, escaped, quoted
 
 if TYPE_CHECKING:
@@ -43,13 +44,11 @@ NOT_TAKEN: Final = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursi
 
 MAX_MESSAGE_CHARS: Final = 300
 MAX_MISFITS: Final = 50
+MAX_MISFITS_OF_SCHEMA: Final = 20
 _PATTERN_BYTES: Final = 16 * 1024
 _CACHED_BYTES: Final = 16 * 1024
 _COPIED_BYTES: Final = 16 * 1024 * 1024
 _SMALL_BYTES: Final = 16 * 1024
-_UNCOUNTED: Final = 64_000_000
-"""So many pairs of a schema's parts and bytes of a value need not be counted: they take a second at most."""
-
 _MASK: Final = "the value"
 _TOO_MUCH: Final = "it takes too much work to check this value: give a smaller one, or a simpler schema"
 
@@ -63,21 +62,23 @@ class Misfit(msgspec.Struct, frozen=True):
 
 def wrong_with_schema(schema: Schema) -> tuple[Misfit, ...]:
     """What is wrong with a schema; nothing if it can be used."""
-    found = tuple(_forbidden(schema))
+    found = tuple(islice(_forbidden(schema), MAX_MISFITS_OF_SCHEMA))
     return found or tuple(_invalid(schema))
 
 
-def misfits(schema: bytes, value: JsonValue, size: int) -> tuple[Misfit, ...]:
+def misfits(schema: bytes, value: JsonValue, size: int, left: CheckWork | None = None) -> tuple[Misfit, ...]:
     """What is wrong with a value, which has `size` bytes as JSON; nothing if it fits the schema, a right one.
+    `left`: the work that may be done for it and for others; None: for it alone.
 
     Messages quote no part of the value, but names of fields.
     """
     decoded = _schema(schema)
+    left = left or CheckWork()
     breadth = _breadth(schema)
     most = None if breadth is None else breadth * size
-    is_counted = most is None or most > _UNCOUNTED or size <= _SMALL_BYTES
-    work = work_of(decoded, value) if is_counted else 0
-    if work > MAX_WORK:
+    is_counted = size <= _SMALL_BYTES or most is None or not left.covers(most)
+    work = left.pay(decoded, value) if is_counted else 0
+    if work is None:
         return (Misfit("", _TOO_MUCH),)
     validator = _kept(schema) if len(schema) <= _CACHED_BYTES else _validator(decoded)
     if validator.is_valid(value):

@@ -20,10 +20,17 @@ from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
 from flowengine.workflow.inputs.declared import MAX_BYTES, MIN_SECRET_CHARS, NO_DEFAULT, Input
 from flowengine.workflow.inputs.json_schema import misfits, wrong_with_schema
+from flowengine.workflow.inputs.subschemas import CheckWork, count_patterns
 from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.problems import did_you_mean, quoted
 
 MAX_INPUTS: Final = 200
+MAX_WORK_OF_DEFAULTS: Final = 200_000
+"""What it may take to check the defaults of a document, in the units of `subschemas.work_of`."""
+
+MAX_PATTERNS: Final = 500
+"""Regular expressions in all schemas of a document: each is compiled when it is accepted."""
+
 OWN_FIELDS: Final = ("default", "required", "secret")
 """What an input may say beside its JSON Schema. A `required` that is a list is the schema's own."""
 
@@ -41,17 +48,22 @@ def read_inputs(document: JsonObject, report: Report, work: TemplateWork) -> Inp
     if len(declared) > MAX_INPUTS:
         report.add("out_of_range", "/inputs", f"at most {MAX_INPUTS} inputs, these are {len(declared)}")
         return {}
+    size = len(encode(declared))
+    if size > MAX_BYTES:
+        report.add(
+            "schema_too_large", "/inputs", f"the inputs take {size} bytes of JSON, the limit is {MAX_BYTES}"
+        )
+        return {}
+    patterns = sum(map(count_patterns, declared.values()))
+    if patterns > MAX_PATTERNS:
+        message = f"the schemas hold {patterns} regular expressions, the limit is {MAX_PATTERNS}"
+        report.add("schema_too_large", "/inputs", message)
+        return {}
     found: Inputs = {}
     for name, said in declared.items():
         read = _read(name, said, report)
         if read is not None:
             found[name] = read
-    size = sum(len(bytes(one.schema)) + len(bytes(one.default)) for one in found.values())
-    if size > MAX_BYTES:
-        report.add(
-            "schema_too_large", "/inputs", f"the schemas take {size} bytes of JSON, the limit is {MAX_BYTES}"
-        )
-        return {}
     _check_defaults(found, declared, report, work)
     return found
 
@@ -122,6 +134,7 @@ def _check_secret(said: JsonObject, pointer: str, report: Report) -> None:
 
 def _check_defaults(inputs: Inputs, declared: JsonObject, report: Report, work: TemplateWork) -> None:
     reads: dict[str, tuple[str, ...]] = {}
+    left = CheckWork(MAX_WORK_OF_DEFAULTS)
     for name, one in inputs.items():
         if not one.has_default:
             continue
@@ -132,7 +145,7 @@ def _check_defaults(inputs: Inputs, declared: JsonObject, report: Report, work: 
         reads[name] = _reads(inputs, texts, report, work)
         if texts:
             continue
-        for misfit in misfits(bytes(one.schema), default, len(bytes(one.default))):
+        for misfit in misfits(bytes(one.schema), default, len(bytes(one.default)), left):
             report.add(
                 "invalid_default", pointer + misfit.pointer, f"the default does not fit: {misfit.message}"
             )

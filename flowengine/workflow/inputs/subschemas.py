@@ -6,7 +6,7 @@ value is checked, up to a bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 from flowengine.jsonvalue import JsonValue, pointer_to
@@ -15,6 +15,9 @@ Schema: TypeAlias = "bool | dict[str, JsonValue]"
 
 MAX_WORK: Final = 300_000
 """So many pairs of a schema and a value may be looked at for the inputs of one execution."""
+
+UNCOUNTED: Final = 64_000_000
+"""So many pairs of a schema's parts and bytes of values need not be counted: they take a second at most."""
 
 CHARS_A_STEP: Final = 16
 """So many characters that a regular expression looks at count as one such pair."""
@@ -51,22 +54,55 @@ _NAMED: Final = ("$defs", "definitions")
 _MAPS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 
 
-def parts(schema: Schema, pointer: str = "") -> Iterator[tuple[str, Schema]]:
+class CheckWork:
+    """What is left to check several values, in the units of `work_of`."""
+
+    def __init__(self, most: int = MAX_WORK) -> None:
+        self._left = most
+        self._uncounted = UNCOUNTED
+
+    def covers(self, most: int) -> bool:
+        """Whether a check of at most so many pairs of a schema's parts and bytes of a value need not be
+        counted. They are taken from what is left of these."""
+        if most > self._uncounted:
+            return False
+        self._uncounted -= most
+        return True
+
+    def pay(self, schema: Schema, value: JsonValue) -> int | None:
+        """The work of checking a value, which is taken from what is left; None where that is not enough."""
+        done = work_of(schema, value, self._left)
+        self._left = max(-1, self._left - done)
+        return None if self._left < 0 else done
+
+
+def parts(schema: Schema) -> Iterator[tuple[str, Schema]]:
     """The schema and all schemas in it, each with the pointer to it. Does not recurse."""
-    pending: list[tuple[str, JsonValue]] = [(pointer, schema)]
+    pending: list[tuple[str, JsonValue]] = [("", schema)]
     for place, part in pending:
         if isinstance(part, bool):
             yield place, part
         elif isinstance(part, dict):
             yield place, part
-            pending.extend(
-                (
-                    pointer_to(pointer_to(place, word), key) if key is not None else pointer_to(place, word),
-                    item,
-                )
-                for word in part
-                for key, item in _members(word, part[word])
-            )
+            for word, held in part.items():
+                if word in _ONE:
+                    pending.append((f"{place}/{word}", held))
+                elif word in _LISTS and isinstance(held, list):
+                    pending.extend((f"{place}/{word}/{at}", item) for at, item in enumerate(held))
+                elif word in _MAPS and isinstance(held, dict):
+                    pending.extend((pointer_to(f"{place}/{word}", key), item) for key, item in held.items())
+
+
+def count_patterns(schema: JsonValue) -> int:
+    """How many regular expressions a schema holds, in all schemas in it."""
+    count = 0
+    pending = [schema]
+    for part in pending:
+        if isinstance(part, dict):
+            named = part.get("patternProperties")
+            count += ("pattern" in part) + (len(named) if isinstance(named, dict) else 0)
+            pending.extend(item for word, held in part.items() for item in _members(word, held))
+    return count
 
 
 def resolved(schema: Schema, reference: str) -> Schema | None:
@@ -87,7 +123,7 @@ def resolved(schema: Schema, reference: str) -> Schema | None:
     return found if isinstance(found, bool | dict) else None
 
 
-def work_of(schema: Schema, value: JsonValue, most: int = MAX_WORK) -> int:
+def work_of(schema: Schema, value: JsonValue, most: int) -> int:
     """How much work it is to check the value: about how many pairs of a schema and a part of the value there
     are to look at, and more than `most` if it is more. An upper bound: what matches nothing counts too."""
     done = 0
@@ -126,7 +162,7 @@ def _breadth(part: JsonValue, root: Schema, known: dict[int, int | None], depth:
     if depth > _DEEPEST or not _LOOKS_AGAIN.isdisjoint(part):
         return None
     known[id(part)] = None  # what leads back here has no bound
-    inner = [item for word in part if word not in _NAMED for _, item in _members(word, part[word])]
+    inner = [item for word in part if word not in _NAMED for item in _members(word, part[word])]
     if isinstance(reference := part.get("$ref"), str):
         inner.append(resolved(root, reference))
     total = _own_breadth(part)
@@ -166,7 +202,7 @@ def _pairs(
         yield target, value
     for word in _SAME_VALUE:
         if word in schema:
-            yield from ((part, value) for _, part in _members(word, schema[word]))
+            yield from ((part, value) for part in _members(word, schema[word]))
     if isinstance(value, dict):
         yield from _field_pairs(schema, value)
     elif isinstance(value, list):
@@ -188,11 +224,12 @@ def _field_pairs(
         yield from ((schema["propertyNames"], name) for name in value)
 
 
-def _members(word: str, held: JsonValue) -> Iterator[tuple[str | int | None, JsonValue]]:
-    """The schemas under one keyword, each with its key or place there."""
+def _members(word: str, held: JsonValue) -> Iterable[JsonValue]:
+    """The schemas under one keyword."""
     if word in _ONE:
-        yield None, held
-    elif word in _LISTS and isinstance(held, list):
-        yield from enumerate(held)
-    elif word in _MAPS and isinstance(held, dict):
-        yield from held.items()
+        return (held,)
+    if word in _LISTS and isinstance(held, list):
+        return held
+    if word in _MAPS and isinstance(held, dict):
+        return held.values()
+    return ()

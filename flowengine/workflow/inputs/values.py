@@ -20,11 +20,14 @@ from flowengine.template.reference import EXECUTION, INPUTS
 from flowengine.workflow.inputs.declared import MAX_BYTES, MIN_SECRET_CHARS, Declared, Input
 from flowengine.workflow.inputs.json_schema import misfits
 from flowengine.workflow.inputs.reading import templates_in
+from flowengine.workflow.inputs.subschemas import CheckWork
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 
 Values: TypeAlias = "dict[str, JsonValue]"
 POINTER: Final = "/inputs"
 MAX_PROBLEMS: Final = 200
+MAX_NEAREST: Final = 20
+"""So many unknown names are compared with those that there are."""
 
 
 class InputsInvalidError(FlowEngineError):
@@ -49,7 +52,7 @@ class Occasion(msgspec.Struct, frozen=True):
 
 def check_given(declared: Declared, given: Mapping[str, JsonValue]) -> Values:
     """What a caller gives, if it is right; what is missing may come later. Raises InputsInvalidError."""
-    problems = _wrong(declared, given)
+    problems = _wrong(declared, given, CheckWork())
     if problems:
         raise InputsInvalidError(tuple(problems[:MAX_PROBLEMS]))
     return dict(given)
@@ -62,8 +65,9 @@ def complete(
 
     `budget` is for all defaults together. Raises InputsInvalidError, with every problem.
     """
+    left = CheckWork()
     problems = [
-        *_wrong(declared, given),
+        *_wrong(declared, given, left),
         *(
             _problem("missing_input", name, f"the input {quoted(name)} is required")
             for name, one in (declared or {}).items()
@@ -74,7 +78,8 @@ def complete(
         raise InputsInvalidError(tuple(problems[:MAX_PROBLEMS]))
     values = dict(given)
     for name in _defaults_in_order(declared or {}, given):
-        values[name] = _default(name, (declared or {})[name], values, occasion, budget, problems)
+        making = _Making(values, occasion, budget, left)
+        values[name] = _default(name, (declared or {})[name], making, problems)
     if not problems:
         problems += _too_large(values)
     if problems:
@@ -82,26 +87,38 @@ def complete(
     return {name: values[name] for name in (declared or values) if name in values}
 
 
-def _wrong(declared: Declared, given: Mapping[str, JsonValue]) -> list[Problem]:
-    """What is wrong with what is given."""
+class _Making(msgspec.Struct, frozen=True):
+    """What a default is made of, and what may be done for it."""
+
+    values: Values
+    occasion: Occasion
+    budget: Budget
+    left: CheckWork
+
+
+def _wrong(declared: Declared, given: Mapping[str, JsonValue], left: CheckWork) -> list[Problem]:
+    """What is wrong with what is given, as far as a person would read it."""
     problems = _too_large(given)
     if declared is None or problems:
         return problems
     for name, value in given.items():
         one = declared.get(name)
+        if len(problems) >= MAX_PROBLEMS:
+            break
         if one is None:
             known = f" There are: {', '.join(list(declared)[:20])}" if declared else " The workflow has none"
-            hint = did_you_mean(nearest_name(name, declared)) or "."
-            problems.append(_problem("unknown_input", name, f"there is no input {quoted(name)}{hint}{known}"))
+            meant = nearest_name(name, declared) if len(problems) < MAX_NEAREST else None
+            message = f"there is no input {quoted(name)}{did_you_mean(meant) or '.'}{known}"
+            problems.append(_problem("unknown_input", name, message))
         else:
-            problems += _misfits(name, one, value)
+            problems += _misfits(name, one, value, left)
     return problems
 
 
-def _misfits(name: str, one: Input, value: JsonValue) -> list[Problem]:
+def _misfits(name: str, one: Input, value: JsonValue, left: CheckWork) -> list[Problem]:
     found = [
         _problem("invalid_input", name, misfit.message, misfit.pointer)
-        for misfit in misfits(bytes(one.schema), value, len(encode(value)))
+        for misfit in misfits(bytes(one.schema), value, len(encode(value)), left)
     ]
     if one.secret and not found and (not isinstance(value, str) or len(value.strip()) < MIN_SECRET_CHARS):
         message = f"a secret has at least {MIN_SECRET_CHARS} characters, white space around it not counted"
@@ -142,21 +159,19 @@ def _texts(one: Input) -> list[tuple[str, str]]:
     return list(templates_in(decode(bytes(one.default)), ""))
 
 
-def _default(
-    name: str, one: Input, values: Values, occasion: Occasion, budget: Budget, problems: list[Problem]
-) -> JsonValue:
+def _default(name: str, one: Input, making: _Making, problems: list[Problem]) -> JsonValue:
     default = decode(bytes(one.default))
     if not _texts(one):
         return default
-    scope = scope_of(occasion, {INPUTS: values, EXECUTION: dict(occasion.execution)})
+    given = {INPUTS: making.values, EXECUTION: dict(making.occasion.execution)}
     try:
-        value = render(default, scope, budget=budget, pointer="")
+        value = render(default, scope_of(making.occasion, given), budget=making.budget, pointer="")
     except TemplateError as error:
         problems.append(_problem("invalid_input", name, f"its default cannot be rendered: {error.message}"))
         return None
     problems += [
         msgspec.structs.replace(wrong, message=f"its default gives {type_name(value)}: {wrong.message}")
-        for wrong in _misfits(name, one, value)
+        for wrong in _misfits(name, one, value, making.left)
     ]
     return value
 

@@ -38,8 +38,8 @@ MUTANTS: Final = (
     Mutant(
         "the work of a check is counted before it",
         "flowengine/workflow/inputs/json_schema.py",
-        "    if work > MAX_WORK:\n",
-        "    if False:\n",
+        "    work = left.pay(decoded, value) if is_counted else 0\n",
+        "    work = 1\n",
         VALUES,
     ),
     Mutant(

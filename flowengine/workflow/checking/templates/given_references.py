@@ -64,8 +64,6 @@ class GivenCheck:
 
     def unreadable(self, text: str, analysis: Analysis) -> Iterator[Unreadable]:
         """What a template reads and cannot, wherever it stands."""
-        if not analysis.given:
-            return
         for root, name in analysis.given:
             known = self._known(root)
             if name and known is not None and name not in known:

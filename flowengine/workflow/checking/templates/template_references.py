@@ -237,8 +237,7 @@ class TemplateCheck:
         if wrong:
             named = dict.fromkeys((*known.analysis.nodes, *known.analysis.fates))
             self._refuse_sources(wrong, [name for name in named if name not in given], node, ruled)
-        tells = known.analysis.secrets or self._given.reads_secret(known.analysis)
-        if tells and no_secrets is not None:
+        if no_secrets is not None and self._tells_secret(known.analysis):
             self._refuse("secret_not_allowed", where, no_secrets)
             wrong += 1
         for name in known.analysis.secrets:
@@ -251,6 +250,9 @@ class TemplateCheck:
         for unreadable in known.unreadable:
             self._refuse_given(unreadable, where)
         return len(known.missing) + len(known.unreadable)
+
+    def _tells_secret(self, analysis: Analysis) -> bool:
+        return bool(analysis.secrets) or (bool(analysis.given) and self._given.reads_secret(analysis))
 
     def _first_look(self, text: str, where: Where) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it; its cost is taken from the work that is left.
@@ -293,7 +295,7 @@ class TemplateCheck:
             missing=tuple(missing.values()),
             fates=tuple(index[name] for name in analysis.fates if name in index),
             needed=tuple(index[name] for name in analysis.needed if name in index),
-            unreadable=tuple(self._given.unreadable(text, analysis)),
+            unreadable=tuple(self._given.unreadable(text, analysis)) if analysis.given else (),
         )
 
     def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
