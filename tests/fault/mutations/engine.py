@@ -155,13 +155,6 @@ MUTANTS: Final = (
         tests=STARTS,
     ),
     Mutant(
-        "a sweep looks again whether what it has read still moves",
-        _in("maintenance/sweep"),
-        "if self._store.last_moves([execution]).get(execution) != mark:",
-        "if False:",
-        tests=("tests/integration/engine/test_engine_sweep.py",),
-    ),
-    Mutant(
         "the events tell of a start once, in however many parts it is dealt with",
         _in("advancing/orchestrator"),
         "unopened = message.run == 1 and positions[:1] == plan.roots[:1]",

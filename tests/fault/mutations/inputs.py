@@ -115,8 +115,8 @@ MUTANTS: Final = (
     Mutant(
         "what a trigger has decided is in its transaction",
         "flowengine/execution/rules/starting.py",
-        "return [begin, *decided, _start(execution, record, 1)]",
-        "return [begin, _start(execution, record, 1)]",
+        "return [begin, *decided, *timer, _start(execution, record, 1)]",
+        "return [begin, *timer, _start(execution, record, 1)]",
         CONDITIONS,
     ),
     Mutant(
