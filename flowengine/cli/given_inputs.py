@@ -41,7 +41,7 @@ class GivenInputs(msgspec.Struct, frozen=True):
             values[name] = _parsed(name, value, plan.inputs)
         # Times and ids that defaults may read are not known yet: what they give is checked when it starts.
         now = int(time.time() * 1000)
-        begin(plan, values, Occasion(_ANY_EXECUTION, now))
+        begin(plan, values, Occasion({**_ANY_EXECUTION, "name": plan.name}, now))
         return values
 
 

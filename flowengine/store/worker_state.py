@@ -123,7 +123,11 @@ class RedisWorkerState:
             [("HMGET", self._keys.control(execution), *CONTROL_FIELDS) for execution, _ in asked]
         )
         controls = [parse_control(values) for values in replies]
-        return {each for each, control in zip(asked, controls, strict=True) if _is_stopped(control)}
+        return {
+            (execution, run)
+            for (execution, run), control in zip(asked, controls, strict=True)
+            if _is_stopped(control) or (control is not None and control.run != run)
+        }
 
     def read_results(self, task: RunNode) -> list[bytes | None]:
         """The outputs that a node reads."""

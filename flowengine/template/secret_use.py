@@ -13,11 +13,14 @@ from typing import Final
 from jinja2 import nodes
 
 from flowengine.template.errors import SecretNotAllowedError
-from flowengine.template.reference import SECRETS
+from flowengine.template.reference import SECRETS, VARS
 
 FILTERS_FOR_SECRETS: Final = ("b64encode", "d", "default", "tojson", "trim", "urlencode")
 FUNCTIONS_FOR_SECRETS: Final = ("coalesce",)
 BASE64: Final = "b64encode"
+SECRET_VARS: Final = "vars that read secrets"
+"""Stands for `vars` in a tree where a read of it is a secret: of a text that may be written in any way."""
+
 KEYED: Final = "hmac_sha256"
 """The filter whose key may be a secret: what it gives is made to be shown, and tells nothing of the key."""
 
@@ -40,7 +43,7 @@ def _take_for_secret(read: nodes.Node, given: Container[tuple[str, str]]) -> Non
         return
     key = read.attr if isinstance(read, nodes.Getattr) else getattr(read.arg, "value", None)
     if isinstance(read.node, nodes.Name) and (read.node.name, key) in given:
-        read.node.name = SECRETS
+        read.node.name = SECRET_VARS if read.node.name == VARS else SECRETS
 
 
 def _check(node: nodes.Node) -> None:
@@ -81,8 +84,10 @@ def _is_rewritten(node: nodes.Node | None) -> bool:
     """Whether a secret in this expression is written in a way that is not looked for inside base64."""
     if node is None or not _holds_secret(node):
         return False
-    rewritten = isinstance(node, nodes.List | nodes.Dict) or (
-        isinstance(node, nodes.Filter) and node.name in ("tojson", "urlencode", BASE64)
+    rewritten = (
+        isinstance(node, nodes.List | nodes.Dict)
+        or _is_read_of(node, SECRET_VARS)
+        or (isinstance(node, nodes.Filter) and node.name in ("tojson", "urlencode", BASE64))
     )
     return rewritten or any(_is_rewritten(child) for child in node.iter_child_nodes())
 
@@ -95,8 +100,12 @@ def _keys(node: nodes.Node) -> list[nodes.Expr]:
 
 
 def _is_secret(node: nodes.Node) -> bool:
+    return _is_read_of(node, SECRETS) or _is_read_of(node, SECRET_VARS)
+
+
+def _is_read_of(node: nodes.Node, root: str) -> bool:
     owner = node.node if isinstance(node, nodes.Getattr | nodes.Getitem) else None
-    return isinstance(owner, nodes.Name) and owner.name == SECRETS
+    return isinstance(owner, nodes.Name) and owner.name == root
 
 
 def _holds_secret(node: nodes.Node) -> bool:

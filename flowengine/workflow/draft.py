@@ -143,10 +143,10 @@ def _node(
     dependencies = read_dependencies(node, pointer, report)
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
-    timeout_s = read_timeout(node, pointer, report, defaults.timeout_s)
     ends = node.get("handler") == END
     if ends:
         check_end(node, pointer, report)
+    timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
     schema = schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()

@@ -77,12 +77,12 @@ class Orchestrator:
         except Exception:
             log.warning("execution.batch_failed", size=len(held), exc_info=True)
             for each in held:
-                self.start(each)
+                self.start(each, again=True)
 
-    def start(self, held: Held[StartExecution]) -> None:
-        """Dispatch every pending node whose parents are all completed."""
+    def start(self, held: Held[StartExecution], *, again: bool = False) -> None:
+        """Dispatch every pending node whose parents are all completed. `again`: that may have begun."""
         try:
-            self._start([held])
+            self._start([held], again=again)
         except FlowEngineError:
             raise
         except Exception:
@@ -90,7 +90,7 @@ class Orchestrator:
                 raise
             self._give_up(held, "execution.start_failed_for_good")
 
-    def _start(self, held: Sequence[Held[StartExecution]]) -> None:
+    def _start(self, held: Sequence[Held[StartExecution]], *, again: bool = False) -> None:
         found = self._store.plans_and_executions([each.payload.execution for each in held])
         follows: list[Follow] = []
         ending: list[Run] = []
@@ -102,7 +102,7 @@ class Orchestrator:
             if not record.control.lets_dispatch:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
-            positions = self._startable(plan, message, again=each.delivery > 1)
+            positions = self._startable(plan, message, again=again or each.delivery > 1)
             # If the first of the roots is in flight, the events tell of the start.
             unopened = message.run == 1 and positions[:1] == plan.roots[:1]
             first = opening(message.run, record.started_at) if unopened else None

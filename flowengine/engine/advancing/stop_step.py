@@ -23,7 +23,7 @@ from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.stopping import mark, stop_node, tell, to_stop
-from flowengine.execution.status import is_in_flight, is_over
+from flowengine.execution.status import is_final, is_in_flight, is_over
 from flowengine.execution.work import queue_of
 from flowengine.workflow.plan import Plan
 
@@ -113,8 +113,8 @@ class StopStep:
     def _tell(self, stopping: _Stopping, record: ExecutionRecord, stored: dict[str, NodeRecord]) -> None:
         """Let the events tell of the stop, before they tell of the nodes."""
         execution, run = stopping.run.execution, stopping.run.run
-        # Nothing is dispatched any more, so what was read stays true.
-        unopened = run == 1 and not any(found.dispatch for found in stored.values())
+        # Nothing is decided any more, so what was read stays true.
+        unopened = run == 1 and not any(found.dispatch or is_final(found.status) for found in stored.values())
         first = opening(run, record.started_at) if unopened else None
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (execution,)))

@@ -44,7 +44,7 @@ def cancel(store: CommandStore, execution: str, *, reason: str | None = None) ->
 
 
 def _changes(execution: str, record: ExecutionRecord, reason: str | None, now: int) -> tuple[Change, ...]:
-    if record.status == "pending":
-        return cancel_before_start(record, now)
     stop = Stop("cancel", "cancelled", now, reason=reason)
+    if record.status == "pending":
+        return cancel_before_start(record, stop)
     return mark(record.control, Run(execution, record.run, record.correlation_id), stop)

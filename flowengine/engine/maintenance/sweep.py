@@ -161,7 +161,7 @@ class Sweep:
         if self._waits_its_turn(oldest, record.started_at, mark):
             return
         stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
-        if self._store.last_moves([execution])[execution] != mark:
+        if self._store.last_moves([execution]).get(execution) != mark:
             return  # it has moved meanwhile, and what follows from that is on its way
         records = records_of(stored)
         run = Run(execution, record.run, record.correlation_id)

@@ -133,11 +133,15 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
 
 
 def _reset(node: str, before: NodeRecord, run: int) -> Write:
-    """The node becomes pending in this run: its numbers and its attempts stay, a result goes."""
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes.
+
+    What the first trigger has decided about its `when` held for that run: a worker decides it anew.
+    """
     completed = counts_as_success(before.status)
     pending = replace(
         carried_on(before, after(before.status, "reset")),
         run=run,
+        when=None,
         answered=before.answered + completed,
         moment=None if completed else before.moment,
     )

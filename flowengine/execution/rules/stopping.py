@@ -78,10 +78,11 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
     return Stop("node_failure", "failed", grounds.now, grounds.plan.nodes[descent.first_failed].id)
 
 
-def cancel_before_start(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
+def cancel_before_start(record: ExecutionRecord, stop: Stop) -> tuple[Change, ...]:
     """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
     status = execution_after(record.status, "end_cancelled")
-    return (Finish(status, now, record.run, index=record.status),)
+    marked = MarkStop(record.status, replace(stop, told=True))
+    return (marked, Finish(status, stop.at, record.run, index=record.status))
 
 
 def to_stop(plan: Plan, records: Callable[[str], NodeRecord]) -> tuple[int, ...]:

@@ -165,7 +165,8 @@ def _default(name: str, one: Input, making: _Making, problems: list[Problem]) ->
         return default
     given = {INPUTS: making.values, EXECUTION: dict(making.occasion.execution)}
     try:
-        value = render(default, scope_of(making.occasion, given), budget=making.budget, pointer="")
+        place = pointer_to(pointer_to(POINTER, name), "default")
+        value = render(default, scope_of(making.occasion, given), budget=making.budget, pointer=place)
     except TemplateError as error:
         problems.append(_problem("invalid_input", name, f"its default cannot be rendered: {error.message}"))
         return None

@@ -185,7 +185,7 @@ MUTANTS: Final = (
     Mutant(
         "the sweep leaves alone what moves while it looks",
         _in("maintenance/sweep"),
-        "        if self._store.last_moves([execution])[execution] != mark:\n",
+        "        if self._store.last_moves([execution]).get(execution) != mark:\n",
         "        if False:\n",
         tests=("tests/integration/engine/test_engine_sweep.py",),
     ),
@@ -274,8 +274,8 @@ MUTANTS: Final = (
     Mutant(
         "starts that cannot be made together are made one by one",
         _in("advancing/orchestrator"),
-        "            for each in held:\n                self.start(each)\n",
-        "            for each in held[:0]:\n                self.start(each)\n",
+        "            for each in held:\n                self.start(each, again=True)\n",
+        "            for each in held[:0]:\n                self.start(each, again=True)\n",
     ),
     Mutant(
         "what can never be applied fails its node in the end",

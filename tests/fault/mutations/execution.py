@@ -259,8 +259,15 @@ STARTING: Final = (
     ),
     _starting(
         "a retry names its run",
-        "        run=run,\n        answered=before.answered + completed,\n",
-        "        answered=before.answered + completed,\n",
+        "        run=run,\n        when=None,\n",
+        "        when=None,\n",
+    ),
+    Mutant(
+        "a condition that the first trigger has decided is decided anew in the next run",
+        "flowengine/execution/rules/starting.py",
+        "        run=run,\n        when=None,\n",
+        "        run=run,\n",
+        tests=("tests/integration/engine/test_engine_inputs.py",),
     ),
     _starting(
         "a completed node that is reset asks anew",

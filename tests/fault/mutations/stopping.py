@@ -83,8 +83,13 @@ THE_MARK: Final = (
     ),
     _step(
         "the events tell of the start once, though it is stopped",
-        "unopened = run == 1 and not any(found.dispatch for found in stored.values())",
-        "unopened = run == 1",
+        "unopened = run == 1 and not any(",
+        "unopened = run == 1 or any(",
+    ),
+    _step(
+        "the events tell of the start once, though nothing was dispatched",
+        "found.dispatch or is_final(found.status)",
+        "found.dispatch",
     ),
     _step(
         "the time of a run stops no other run",

@@ -10,6 +10,7 @@ from flowengine.plugin import Context, HandlerError
 from flowengine.store import keys
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
+from tests.support.checks.invariants import check
 from tests.support.rigs.harness import Harness, plan_of
 
 GO = Policy(when="{{ inputs.go }}", given=("inputs",))
@@ -70,8 +71,8 @@ def test_a_condition_that_is_true_at_the_trigger_is_not_asked_again(harness: Har
 
 
 @pytest.mark.proves("when-at-trigger")
-def test_a_node_that_is_reset_keeps_what_its_condition_gives(harness: Harness) -> None:
-    """The inputs are the same, and the trigger evaluates nothing anew."""
+def test_a_node_that_is_reset_is_decided_anew(harness: Harness) -> None:
+    """By a worker, with the run that it is in: its condition may read `execution.run`."""
 
     def script(context: Context) -> None:
         if context.node_id == "a" and context.attempt == 1:
@@ -89,6 +90,7 @@ def test_a_node_that_is_reset_keeps_what_its_condition_gives(harness: Harness) -
     assert harness.trigger(execution) == 2
     harness.drain()
     assert harness.statuses(execution) == {"a": "completed", "b": "skipped", "c": "completed"}
+    assert [check(harness.client, execution).record(node).when for node in "bc"] == [None, None]
 
 
 @pytest.mark.proves("inputs-stay")

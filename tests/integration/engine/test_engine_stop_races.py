@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.error_codes import ENDED
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry
 from tests.support.checks.invariants import check
@@ -245,3 +247,53 @@ def test_what_an_end_skips_and_what_follows_it_runs_after_a_trigger(harness: Har
     calls = [(call.run, call.node_id) for call in harness.workers[0].invoker.calls if call.run == 2]
     assert (2, "e") in calls
     assert (2, "apart") not in calls
+
+
+def test_the_timer_of_a_stop_goes_with_the_end_of_the_run(harness: Harness) -> None:
+    """It was armed for the worker, which reports in time."""
+    execution = harness.begin(plan_of(CHAIN))
+    harness.start_executions()
+    stopped_while_it_runs(harness, execution)
+    assert harness.client.exists(harness.keys.timers("stop"))
+    assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert status_of(harness, execution) == "cancelled"
+    assert not harness.client.exists(harness.keys.timers("stop"))
+
+
+def test_the_events_tell_of_the_start_once_where_no_node_was_dispatched(harness: Harness) -> None:
+    """Conditions that the trigger decided skip the first nodes; then the execution is stopped."""
+    skips = Policy(when="{{ execution.run == 2 }}", given=("execution",))
+    plan = plan_of(PAIR, reading=False)
+    policies = {0: skips, 1: skips, 2: Policy(trigger_rule="all_done")}
+    execution = harness.begin(msgspec.structs.replace(plan, policies=policies))
+
+    def unreachable() -> None:
+        raise StoreUnavailableError("struck by the test")
+
+    process = harness.orchestrators[0]
+    process.state.skipped, process.state.between = 1, unreachable
+    (start,) = orders(harness, "start_execution")
+    assert not harness.deliver(process, start)
+    assert harness.statuses(execution) == {"a": "skipped", "b": "skipped", "c": "pending"}
+    harness.cancel(execution)
+    deal_with(harness, "stop_execution")
+    kinds = [event.kind for event in check(harness.client, execution, settled=False).events]
+    assert kinds.count("execution_started") == 1
+
+
+def test_what_an_end_skipped_runs_after_a_trigger(harness: Harness) -> None:
+    """Though all that it depends on had completed, and stays."""
+    execution = harness.begin(plan_of({"e": (), "f": (), "below": ("f",)}, ends=["e"]))
+    harness.start_executions()
+
+    def ending(context: Context) -> None:
+        if (context.node_id, context.run) == ("e", 1):
+            raise HandlerError(ENDED.code, "nothing to do", permanent=True)
+
+    harness.script = ending
+    harness.run_tasks()
+    assert harness.deliver(harness.orchestrators[0], harness.callback_of("e"))
+    harness.drain()
+    assert harness.statuses(execution) == {"e": "failed", "f": "completed", "below": "skipped"}
+    harness.trigger(execution)
+    assert harness.statuses(execution) == {"e": "pending", "f": "completed", "below": "pending"}

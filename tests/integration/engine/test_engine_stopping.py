@@ -11,8 +11,10 @@ from flowengine.engine.held import Held
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.error_codes import ENDED
 from flowengine.execution.messages import StopExecution
+from flowengine.execution.views import ExecutionErrorView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
+from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry
 from tests.support.checks.invariants import check
 from tests.support.checks.reference_model import Says
@@ -204,7 +206,10 @@ def test_a_node_that_waits_for_another_try_is_cancelled(harness: Harness) -> Non
 def test_a_pending_execution_is_cancelled_at_once(harness: Harness) -> None:
     """All its nodes are shown as cancelled, and it can be triggered after that."""
     execution = harness.create(plan_of(CHAIN))
-    assert harness.cancel(execution) == "cancelled"
+    assert harness.cancel(execution, "not needed") == "cancelled"
+    error = harness.api.executions.status(execution).error
+    assert isinstance(error, ExecutionErrorView)
+    assert (error.code, error.message) == ("cancelled", "not needed")
     assert set(harness.statuses(execution).values()) == {"cancelled"}
     with pytest.raises(WrongStateError):
         harness.cancel(execution)
@@ -497,3 +502,15 @@ def test_a_quick_task_of_a_stopped_execution_asks_before_it_begins(harness: Harn
     harness.run_tasks()
     assert not worker.invoker.calls
     assert harness.statuses(execution) == {"a": "cancelled"}
+
+
+def test_a_worker_hears_that_its_run_is_over(harness: Harness) -> None:
+    """Also where the execution has been triggered again since, and nothing stops that run."""
+    execution = harness.begin(plan_of({"a": ()}))
+    store = RedisWorkerState(harness.workers[0].state)
+    assert store.stopping({(execution, 1)}) == set()
+    harness.cancel(execution)
+    assert store.stopping({(execution, 1)}) == {(execution, 1)}
+    harness.drain()
+    harness.trigger(execution)
+    assert store.stopping({(execution, 1), (execution, 2)}) == {(execution, 1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flowengine.execution.work import timeout_ms_of
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.policy import ExecutionPolicy
 from tests.support.documents import JsonObject, checked, node, only, workflow
@@ -67,8 +68,10 @@ def test_an_end_takes_no_policy_of_failures(field: str) -> None:
 
 def test_defaults_do_not_hold_for_an_end() -> None:
     """Those of other nodes do."""
-    defaults: JsonObject = {"node": {"retry": {"max_attempts": 2}, "on_error": "continue"}}
+    said: JsonObject = {"retry": {"max_attempts": 2}, "on_error": "continue", "timeout_seconds": 2}
+    defaults: JsonObject = {"node": said}
     plan = checked(workflow(END, node("b"), defaults=defaults)).plan
     assert plan is not None
     assert (plan.policy(0).retry, plan.policy(0).tolerates) == (None, False)
+    assert [timeout_ms_of(each) for each in plan.nodes] == [300_000, 2000]
     assert plan.policy(1).tolerates is True

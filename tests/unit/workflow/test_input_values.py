@@ -106,6 +106,12 @@ def test_defaults_are_made_of_other_inputs_in_any_order() -> None:
     assert values(said, name="N", count=5)["title"] == "N of 2026-03-01"
 
 
+def test_each_default_has_an_id_of_its_own() -> None:
+    """`uuid()` gives another one for each place where it stands."""
+    found = values(declared(a={"default": "{{ uuid() }}"}, b={"default": "{{ uuid() }}"}))
+    assert found["a"] != found["b"]
+
+
 def test_a_default_that_does_not_fit_once_it_is_rendered_is_a_problem_of_its_input() -> None:
     """So is one that reads what is not there."""
     said = declared(

@@ -191,6 +191,16 @@ def test_a_var_with_a_secret_is_a_secret(template: str) -> None:
     )
 
 
+@pytest.mark.proves("secret-input-altered")
+@pytest.mark.parametrize(
+    "inner", ["{{ secrets.API | b64encode }}", "{{ secrets.API | urlencode }}", "{{ secrets.API }}"]
+)
+def test_a_var_with_a_secret_is_not_written_in_base64(inner: str) -> None:
+    """It may be written in a way that is not looked for inside base64, as in one expression."""
+    assert codes(document(sends("{{ vars.auth | b64encode }}"), auth=inner)) == ["secret_not_allowed"]
+    assert codes(document(sends("{{ secrets.API | b64encode }}"), auth=inner)) == []
+
+
 def test_a_node_that_reads_a_var_with_a_secret_is_given_what_that_reads() -> None:
     """It is made where it is read."""
     plan = plan_of(sends("{{ vars.auth }}"), auth="{{ secrets.API }}{{ inputs.day }}{{ execution.id }}")
