@@ -31,6 +31,7 @@ BUILT_IN = (
     "aggregate",
     "set",
     "assert",
+    "end",
 )
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed here")

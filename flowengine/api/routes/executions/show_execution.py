@@ -19,7 +19,7 @@ from flowengine.api.routes.executions.execution_id import (
     TO_TRIGGER,
     call_about,
 )
-from flowengine.execution.views import ExecutionView, NodeView, counts_of
+from flowengine.execution.views import ExecutionErrorView, ExecutionView, NodeView, counts_of
 
 _FETCHED: Final = NodeView(
     id="fetch_data",
@@ -78,6 +78,9 @@ FAILED: Final = replace(
             finished_at=example.moment(4.69),
             error=example.UPSTREAM_FAILED,
         ),
+    ),
+    error=ExecutionErrorView(
+        code=example.CALL_FAILED.code, message=example.CALL_FAILED.message, node=_FETCHED.id
     ),
 )
 SHOW_EXECUTION: Final = Operation(
