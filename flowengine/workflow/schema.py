@@ -83,6 +83,7 @@ def _inputs() -> Schema:
         "propertyNames": {"pattern": f"^{NODE_ID.pattern}$", "maxLength": MAX_ID_CHARS},
         "additionalProperties": {
             "type": "object",
+            "additionalProperties": True,
             "description": "A JSON Schema, and what the language adds to it.",
             "properties": {
                 "default": {"description": "The value where none is given; may hold templates."},

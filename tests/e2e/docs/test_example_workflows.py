@@ -42,6 +42,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
     "parameters": {"over_threshold": ["bergen"]},
+    "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 FAILS_ON_PURPOSE = "saga"
 ATTEMPTS = {"retry": {"ask": 3, "check": 1}}

@@ -16,8 +16,12 @@ LONG_S = 60.0
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack whose workers have two seconds to stop."""
-    settings = {"FLOWENGINE_HANDLERS": ODD_HANDLERS, "FLOWENGINE_STOP_SECONDS": "2"}
+    """A stack whose workers have two seconds to stop, and a lease that is over soon."""
+    settings = {
+        "FLOWENGINE_HANDLERS": ODD_HANDLERS,
+        "FLOWENGINE_STOP_SECONDS": "2",
+        "FLOWENGINE_LEASE_SECONDS": "3",
+    }
     with running_stack(settings=settings) as started:
         yield started
         started.check()
@@ -53,7 +57,7 @@ def test_a_cancel_stops_what_runs(stack: Stack) -> None:
 def test_a_handler_that_does_not_stop_is_not_waited_for(stack: Stack) -> None:
     """Its node is cancelled when the time is over; its worker goes on with it, and serves others."""
     execution = stack.start(
-        workflow(node("deaf", "test_hang", seconds=8), add("after", 1, 1, after=["deaf"]))
+        workflow(node("deaf", "test_hang", seconds=20), add("after", 1, 1, after=["deaf"]))
     )
     wait_until(stack.node_is(execution, "deaf", "running"), within_s=30, what="its start")
     stack.cancel(execution)

@@ -159,8 +159,8 @@ def test_nothing_is_freed_where_nothing_was_counted() -> None:
     assert not of_kind(changes, Tally)
 
 
-def test_what_was_decided_of_a_node_is_forgotten_but_for_its_condition_of_the_trigger() -> None:
-    """Reasons, tolerance, what it could not see and its tries; inputs are those of the first trigger."""
+def test_what_was_decided_of_a_node_is_forgotten() -> None:
+    """Reasons, tolerance, what it could not see, its tries, and what the first trigger said of its `when`."""
     before = NodeRecord(
         status="failed",
         attempt=4,
@@ -173,7 +173,7 @@ def test_what_was_decided_of_a_node_is_forgotten_but_for_its_condition_of_the_tr
         since=5,
     )
     changes = retry_failed("x", plan_of({"a": ()}), ENDED, {"a": before}, "t", NOW)
-    assert written(changes) == {"a": NodeRecord(attempt=4, dispatch=6, run=2, when=True)}
+    assert written(changes) == {"a": NodeRecord(attempt=4, dispatch=6, run=2)}
 
 
 def test_events_that_begin_anew_tell_of_skips_and_tolerated_failures() -> None:
