@@ -287,7 +287,7 @@ def redis_names(address: str) -> list[str]:
 @pytest.mark.proves("redis-called")
 @pytest.mark.parametrize("redis", ["127.0.0.1", "localhost", "own address", "cache.test"])
 def test_the_server_of_redis_url_is_never_a_target(get_past: GetPast, redis: str) -> None:
-    """Under any name of the machine that it runs on: whoever can write there is the operator."""
+    """Under any name of the machine that it runs on: only the operator can write there."""
     address = own_address()
     where = address if redis == "own address" else redis
 

@@ -141,7 +141,7 @@ def _drains(worker: Process) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["the one that drains", "its successor", "their supervisor"])
 def test_what_is_killed_while_a_process_drains_loses_nothing(own_service: HttpServer, victim: str) -> None:
-    """Each node ends once, with the right outcome, whoever runs it in the end."""
+    """Each node ends once, with the right outcome, also if another process runs it in the end."""
     release = threading.Event()
     own_service.answers("/innocent", Reply(until=release))
     with running_stack(settings=QUICK) as stack:

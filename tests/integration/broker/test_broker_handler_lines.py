@@ -282,7 +282,7 @@ def test_giving_up_cut_anywhere_ends_each_task_once(rig: Rig) -> None:
 
 
 def test_a_task_that_kills_its_workers_in_a_line_is_buried(rig: Rig) -> None:
-    """It counts there as anywhere, whoever looks: its dead letter is among those of its queue."""
+    """It counts there as anywhere, for every process: its dead letter is among those of its queue."""
     put_in_line(rig, "killer")
     rig.take_as("gone", queue=LINE, deliveries=3)
     old, new = Worker(rig), Worker(rig, "new")

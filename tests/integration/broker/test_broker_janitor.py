@@ -162,7 +162,7 @@ def test_what_a_consumer_gets_while_it_is_removed_is_nobodys(rig: Rig) -> None:
 def test_what_was_dropped_with_a_consumer_is_found_again(
     rig: Rig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever removed it died before the messages were pending again."""
+    """The process that removed it died before the messages were pending again."""
     broker, seen = rig.engine_broker(timing=replace(PATIENT, remove_silent_s=1.2)), Seen()
     rig.actor(broker, seen)
     rig.send(broker, b"dropped", b"dropped too")

@@ -55,7 +55,7 @@ def test_a_later_run_is_started_by_what_is_true_then(
 def test_a_long_chain_under_two_orchestrators_ends_as_under_one(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """Whoever gets the callback, whatever the other has read ahead."""
+    """Either orchestrator may get the callback, whatever the other has read ahead."""
     harness.second_orchestrator()
     graph = {f"n{at}": (f"n{at - 1}",) if at else () for at in range(30)}
     execution = harness.begin(plan_of(graph))
