@@ -45,7 +45,7 @@ class StoredExecutions:
         return create(self._store, plan, correlation_id=correlation_id, inputs=inputs)
 
     def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
-        """Start a pending execution, or run again what failed in a failed one."""
+        """Start a pending execution, or run again what failed or was cancelled in one that has ended so."""
         return trigger(self._store, _checked(execution_id), inputs)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:

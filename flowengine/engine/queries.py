@@ -9,11 +9,10 @@ import msgspec
 
 from flowengine.engine.ports import NodeState, QueryStore
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.records import ExecutionRecord, NodeError
+from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError
 from flowengine.execution.rules.concluding import error_of
 from flowengine.execution.status import NodeStatus, counts_as_success, is_final, is_in_flight
 from flowengine.execution.views import (
-    ExecutionErrorView,
     ExecutionView,
     NodeView,
     ResultsView,
@@ -68,12 +67,9 @@ def results(store: QueryStore, execution: str) -> ResultsView:
 
 def _error(
     plan: Plan, execution: ExecutionRecord, states: Sequence[NodeState]
-) -> ExecutionErrorView | msgspec.UnsetType:
-    records = {node.id: state.record for node, state in zip(plan.nodes, states, strict=True)}
-    found = error_of(plan, execution, records.__getitem__)
-    if found is None:
-        return msgspec.UNSET
-    return ExecutionErrorView(code=found.code, message=found.message, node=found.node)
+) -> ExecutionError | msgspec.UnsetType:
+    found = error_of(plan, execution, lambda name: states[plan.index[name]].record)
+    return msgspec.UNSET if found is None else found
 
 
 def _shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:

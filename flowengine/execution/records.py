@@ -37,6 +37,14 @@ class NodeError(msgspec.Struct, frozen=True):
     status_code: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class ExecutionError(msgspec.Struct, frozen=True):
+    """Why an execution has failed, or was cancelled. `node` is the node that decided it, if one did."""
+
+    code: str
+    message: str
+    node: str | None = None
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import ExecutionError, NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
 from flowengine.workflow.problems import Problem
 
@@ -115,7 +115,7 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `inputs`: what it was given, if anything;
-    secret ones are `***`."""
+    secret ones are `***`. `error`: why it has failed, or was cancelled."""
 
     execution_id: str
     name: str
@@ -128,15 +128,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     counts: CountsView
     nodes: tuple[NodeView, ...]
     inputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
-    error: ExecutionErrorView | msgspec.UnsetType = msgspec.UNSET
-
-
-class ExecutionErrorView(msgspec.Struct, frozen=True, kw_only=True):
-    """Why an execution has failed, or was cancelled. `node`: the one that decided it, if one did."""
-
-    code: str
-    message: str
-    node: str | None
+    error: ExecutionError | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,7 +46,6 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
     views.WaitingForView: "WaitingFor",
-    views.ExecutionErrorView: "ExecutionError",
     views.ResultsView: "Results",
     views.HealthView: "Health",
     views.QueueView: "Queue",

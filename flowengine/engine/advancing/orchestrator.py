@@ -17,7 +17,7 @@ from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of
-from flowengine.engine.advancing.stop_step import StopStep
+from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
@@ -42,7 +42,6 @@ from flowengine.workflow.plan import Plan
 log = structlog.stdlib.get_logger()
 
 TRIES: Final = 12
-STOP_S: Final = 30.0
 LAST_DELIVERY: Final = 5
 """A message that raises each time is let go of at this delivery."""
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
-import structlog
 
 from flowengine.engine.advancing.follow_up import FollowUp
 from flowengine.engine.held import Held
@@ -27,10 +26,9 @@ from flowengine.execution.status import is_final, is_in_flight, is_over
 from flowengine.execution.work import queue_of
 from flowengine.workflow.plan import Plan
 
-log = structlog.stdlib.get_logger()
-
+STOP_S: Final = 30.0
 TRIES: Final = 50
-"""A step that ends queued tasks conflicts with each start that a worker notes meanwhile."""
+"""A step conflicts with each report of one of its nodes that is applied meanwhile."""
 
 
 class _Stopping(msgspec.Struct, frozen=True):
@@ -128,7 +126,7 @@ class StopStep:
         raise ConflictError(f"execution '{execution}' keeps changing")
 
     def _chunks(self, plan: Plan, stored: dict[str, NodeRecord]) -> Iterator[Sequence[str]]:
-        """Those that no worker has come first: nothing that a worker does conflicts with their end."""
+        """Those that no worker has come first: no report conflicts with their end."""
         records = records_of(stored)
         names = [plan.nodes[position].id for position in to_stop(plan, records)]
         sent = [name for name in names if is_in_flight(records(name).status)]

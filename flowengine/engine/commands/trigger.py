@@ -1,4 +1,4 @@
-"""Start a pending execution, or run again what failed in a failed one.
+"""Start a pending execution, or run again what failed or was cancelled in one that has ended so.
 
 One transaction does the whole reset and WATCHes the execution's control, so that of two triggers at once
 exactly one applies. Its token tells a caller whose connection failed whether it was applied.

@@ -14,8 +14,7 @@ from typing import Final, Protocol, TypeAlias
 import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
-from flowengine.engine.advancing.orchestrator import STOP_S
-from flowengine.engine.advancing.stop_step import StopStep
+from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError

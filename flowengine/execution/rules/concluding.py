@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, UPSTREAM_FAILED
 from flowengine.execution.events import Event
-from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeError, NodeRecord
+from flowengine.execution.records import (
+    Control,
+    Counts,
+    ExecutionError,
+    ExecutionRecord,
+    NodeError,
+    NodeRecord,
+)
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import ExecutionStep, execution_after, execution_may
 from flowengine.workflow.plan import Plan
@@ -28,14 +33,6 @@ def conclude(control: Control, counts: Counts, now: int) -> tuple[Change, ...]:
         Finish(verdict, now, control.run, stopped=control.stop is not None),
         Happened(Event("execution_finished", now, detail=verdict)),
     )
-
-
-class ExecutionError(msgspec.Struct, frozen=True):
-    """Why an execution has failed, or was cancelled. `node` is the node that decided it, if one did."""
-
-    code: str
-    message: str
-    node: str | None = None
 
 
 def error_of(plan: Plan, execution: ExecutionRecord, records: Records) -> ExecutionError | None:

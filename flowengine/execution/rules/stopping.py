@@ -5,7 +5,7 @@ The mark comes first. From then on nothing is decided about nodes: what is repor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -23,14 +23,14 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import Event
 from flowengine.execution.messages import StopExecution
-from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, first_sent
+from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import next_try_timer
 from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
 from flowengine.workflow.plan import Plan
 
-STEPS: Final[dict[str, ExecutionStep]] = {
+STEPS: Final[Mapping[StopCause, ExecutionStep]] = {
     "cancel": "cancel",
     "end": "stop",
     "node_failure": "stop",

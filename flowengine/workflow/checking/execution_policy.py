@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from flowengine.jsonvalue import pointer_to
-from flowengine.template.json_values import is_number, type_name
+from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.node_fields import read_timeout
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.policy import ExecutionPolicy
@@ -42,21 +43,9 @@ def check_end(node: JsonObject, pointer: str, report: Report) -> None:
 
 
 def _timeout_ms(document: JsonObject, report: Report) -> int:
-    given = document.get("timeout_seconds")
-    place = "/timeout_seconds"
-    if given is None:
+    if document.get("timeout_seconds") is None:
         return 0
-    if not is_number(given):
-        report.add(
-            "wrong_type", place, f"'timeout_seconds' must be a number of seconds, it is {type_name(given)}"
-        )
-    elif not MIN_S <= given <= MAX_S:
-        report.add(
-            "out_of_range", place, f"'timeout_seconds' of a workflow is {MIN_S} to {MAX_S}, not {given}"
-        )
-    else:
-        return round(given * 1000)
-    return 0
+    return round(1000 * read_timeout(document, "", report, default=0, bounds=(MIN_S, MAX_S)))
 
 
 def _on_failure(document: JsonObject, report: Report) -> str:

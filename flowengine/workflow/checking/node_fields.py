@@ -84,18 +84,23 @@ def read_dependencies(node: JsonObject, pointer: str, report: Report) -> list[Js
     return given
 
 
-def read_timeout(node: JsonObject, pointer: str, report: Report, default: float = DEFAULT_TIMEOUT_S) -> float:
-    """The node's `timeout_seconds`; the default where it is missing or wrong."""
+def read_timeout(
+    owner: JsonObject,
+    pointer: str,
+    report: Report,
+    default: float = DEFAULT_TIMEOUT_S,
+    bounds: tuple[float, float] = (MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+) -> float:
+    """The `timeout_seconds` of a node, or of what else has one; the default where it is missing or wrong."""
     place = pointer_to(pointer, "timeout_seconds")
-    given = node.get("timeout_seconds", default)
+    lowest, highest = bounds
+    given = owner.get("timeout_seconds", default)
     if not is_number(given):
         report.add(
             "wrong_type", place, f"'timeout_seconds' must be a number of seconds, it is {type_name(given)}"
         )
-    elif not MIN_TIMEOUT_S <= given <= MAX_TIMEOUT_S:
-        report.add(
-            "out_of_range", place, f"'timeout_seconds' is {MIN_TIMEOUT_S} to {MAX_TIMEOUT_S}, not {given}"
-        )
+    elif not lowest <= given <= highest:
+        report.add("out_of_range", place, f"'timeout_seconds' is {lowest} to {highest}, not {given}")
     else:
         return given
     return default

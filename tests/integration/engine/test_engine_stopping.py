@@ -11,7 +11,7 @@ from flowengine.engine.held import Held
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.error_codes import ENDED
 from flowengine.execution.messages import StopExecution
-from flowengine.execution.views import ExecutionErrorView
+from flowengine.execution.records import ExecutionError
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
 from flowengine.store.worker_state import RedisWorkerState
@@ -208,7 +208,7 @@ def test_a_pending_execution_is_cancelled_at_once(harness: Harness) -> None:
     execution = harness.create(plan_of(CHAIN))
     assert harness.cancel(execution, "not needed") == "cancelled"
     error = harness.api.executions.status(execution).error
-    assert isinstance(error, ExecutionErrorView)
+    assert isinstance(error, ExecutionError)
     assert (error.code, error.message) == ("cancelled", "not needed")
     assert set(harness.statuses(execution).values()) == {"cancelled"}
     with pytest.raises(WrongStateError):

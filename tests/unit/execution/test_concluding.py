@@ -10,13 +10,14 @@ from flowengine.execution.events import Event
 from flowengine.execution.records import (
     Control,
     Counts,
+    ExecutionError,
     ExecutionRecord,
     NodeError,
     NodeRecord,
     Stop,
     StopCause,
 )
-from flowengine.execution.rules.concluding import ExecutionError, conclude, error_of
+from flowengine.execution.rules.concluding import conclude, error_of
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.workflow.policy import ExecutionPolicy
 from tests.support.rigs.harness import plan_of

@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.edge.blocking_calls import outcome_unknown
-from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, read_optional
+from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, BodyExample, Operation, RequestBody, ViewResponse
 from flowengine.api.openapi.schemas import CANCEL
@@ -21,7 +21,7 @@ from flowengine.api.routes.executions.execution_id import (
     TO_STATUS,
     call_about,
 )
-from flowengine.api.routes.executions.workflow_body import refused
+from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.execution.views import CancelledView
 from flowengine.workflow.posted import read_cancel
 
@@ -75,7 +75,8 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def cancel_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        reason = await _read_reason(request, backend)
+        posted = await read_posted(request, backend, "invalid_body", read_cancel)
+        reason = None if posted is None else posted.reason
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
             data = await call_about(
@@ -87,16 +88,3 @@ def route(backend: Backend) -> HTTPRouteHandler:
         return json_response(data, 202, {"Location": path})
 
     return cancel_execution
-
-
-async def _read_reason(request: Request[Any, Any, Any], backend: Backend) -> str | None:
-    """What the caller says. Raises RefusalError as `read_optional`, and with every problem."""
-    with backend.request_budget.share() as share:
-        body = await read_optional(request, backend.limits, share)
-        if body is None:
-            return None
-        data, form = body.data, body.form
-        posted = await backend.calls.check(lambda: read_cancel(data, form, backend.limits))
-    if posted.problems:
-        raise refused("invalid_body", posted.problems, malformed=posted.malformed)
-    return posted.reason

@@ -19,7 +19,8 @@ from flowengine.api.routes.executions.execution_id import (
     TO_TRIGGER,
     call_about,
 )
-from flowengine.execution.views import ExecutionErrorView, ExecutionView, NodeView, counts_of
+from flowengine.execution.records import ExecutionError
+from flowengine.execution.views import ExecutionView, NodeView, counts_of
 
 _FETCHED: Final = NodeView(
     id="fetch_data",
@@ -79,9 +80,7 @@ FAILED: Final = replace(
             error=example.UPSTREAM_FAILED,
         ),
     ),
-    error=ExecutionErrorView(
-        code=example.CALL_FAILED.code, message=example.CALL_FAILED.message, node=_FETCHED.id
-    ),
+    error=ExecutionError(example.CALL_FAILED.code, example.CALL_FAILED.message, _FETCHED.id),
 )
 SHOW_EXECUTION: Final = Operation(
     summary="Status of an execution and of every node",

@@ -10,12 +10,11 @@ from litestar.params import FromPath
 
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
-from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, read_optional
+from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import (
     OPERATION,
     BodyExample,
-    JsonObject,
     Operation,
     RequestBody,
     ViewResponse,
@@ -29,7 +28,7 @@ from flowengine.api.routes.executions.execution_id import (
     TO_STATUS,
     call_about,
 )
-from flowengine.api.routes.executions.workflow_body import refused
+from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.execution.views import TriggeredView
 from flowengine.workflow.posted import read_trigger
 
@@ -47,9 +46,9 @@ TRIGGER_BODY: Final = RequestBody(
 )
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
-    description="Starts a pending execution; of a failed one what failed runs again, and what is below it. "
-    "Of two at once exactly one starts it. The first trigger may bring inputs: they take the place of those "
-    "that were posted with the workflow, name by name.",
+    description="Starts a pending execution; of a failed or cancelled one what failed or was cancelled runs "
+    "again, and what is below it. Of two at once exactly one starts it. The first trigger may bring inputs: "
+    "they take the place of those that were posted with the workflow, name by name.",
     parameters=(EXECUTION_ID_PARAMETER,),
     body=TRIGGER_BODY,
     responses={
@@ -85,7 +84,8 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        inputs = await _read_inputs(request, backend)
+        posted = await read_posted(request, backend, "inputs_invalid", read_trigger)
+        inputs = {} if posted is None else posted.inputs
         correlation_id = correlation_id_of(request.scope)
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
@@ -98,16 +98,3 @@ def route(backend: Backend) -> HTTPRouteHandler:
         return json_response(data, 202, {"Location": path})
 
     return trigger_execution
-
-
-async def _read_inputs(request: Request[Any, Any, Any], backend: Backend) -> JsonObject:
-    """What came with the trigger. Raises RefusalError as `read_optional`, and with every problem."""
-    with backend.request_budget.share() as share:
-        body = await read_optional(request, backend.limits, share)
-        if body is None:
-            return {}
-        data, form = body.data, body.form
-        posted = await backend.calls.check(lambda: read_trigger(data, form, backend.limits))
-    if posted.problems:
-        raise refused("inputs_invalid", posted.problems, malformed=posted.malformed)
-    return posted.inputs

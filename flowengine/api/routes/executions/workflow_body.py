@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 from litestar import Request
 
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, Body, read_document
+from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES, Body, read_document, read_optional
 from flowengine.api.openapi.operation import BodyExample, JsonObject, RequestBody
 from flowengine.api.openapi.schemas import POSTED
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted import check_posted
+from flowengine.workflow.posted import PostedCancel, PostedTrigger, check_posted
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.validation import Form
+
+PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",
@@ -74,6 +79,27 @@ def _accepted(body: Body, backend: Backend) -> Accepted:
     if checked.plan is not None and not checked.problems:
         return Accepted(checked.plan, checked.warnings, posted.inputs)
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
+
+
+async def read_posted(
+    request: Request[Any, Any, Any],
+    backend: Backend,
+    kind: str,
+    read: Callable[[bytes, Form, Limits], PostedT],
+) -> PostedT | None:
+    """What `read` makes of the request's body; None where there is none.
+
+    Raises RefusalError as `read_optional`, and of this kind with every problem.
+    """
+    with backend.request_budget.share() as share:
+        body = await read_optional(request, backend.limits, share)
+        if body is None:
+            return None
+        data, form = body.data, body.form
+        posted = await backend.calls.check(lambda: read(data, form, backend.limits))
+    if posted.problems:
+        raise refused(kind, posted.problems, malformed=posted.malformed)
+    return posted
 
 
 def refused(kind: str, problems: tuple[Problem, ...], *, malformed: bool) -> RefusalError:
