@@ -97,12 +97,12 @@ class DecisionStore(Protocol):
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...
     def plan(self, execution: str) -> Plan | None: ...
     def forget_plan(self, execution: str) -> None: ...
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
 
 
 class AdvancingStore(DecisionStore, Protocol):
     """State as the orchestrator's messages need it."""
 
-    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
     def plans_and_executions(
         self, executions: Sequence[str]
     ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...
@@ -114,14 +114,15 @@ class AdvancingStore(DecisionStore, Protocol):
 
 class Given(msgspec.Struct, frozen=True):
     """What an execution is given, as it is stored: its inputs as JSON, the names of the secret ones, its
-    vars, those of them that are made where they are read (`late`), and its own record. None where it was not
-    read, or is not there."""
+    vars, those of them that are made where they are read (`late`), its own record, and how its main nodes
+    have ended (`outcome`). None where it was not read, or is not there."""
 
     inputs: bytes | None = None
     secret: tuple[str, ...] = ()
     vars: bytes | None = None
     late: bytes | None = None
     execution: ExecutionRecord | None = None
+    outcome: bytes | None = None
 
 
 NOTHING_GIVEN: Final = Given()

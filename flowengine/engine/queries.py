@@ -9,11 +9,20 @@ import msgspec
 
 from flowengine.engine.ports import NodeState, QueryStore
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError
-from flowengine.execution.rules.concluding import error_of
-from flowengine.execution.status import NodeStatus, counts_as_success, is_final, is_in_flight
+from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
+from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
+from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.status import (
+    NodeStatus,
+    SkipReason,
+    counts_as_success,
+    is_final,
+    is_in_flight,
+    is_over,
+)
 from flowengine.execution.views import (
     ExecutionView,
+    NodeResultsView,
     NodeView,
     ResultsView,
     WaitingForView,
@@ -24,7 +33,9 @@ from flowengine.execution.views import (
 from flowengine.execution.work import handler_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.stages import HOOKS
 
+_NO_OUTPUTS: Final = msgspec.Raw(b"{}")
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 
@@ -32,9 +43,10 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
     """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
     record, plan = _known(store, execution)
     states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
-    nodes = tuple(
-        _node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)
-    )
+    views = [_node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
+    nodes = tuple(views[: len(plan.main)])
+    hooks = [position for stage in HOOKS for position in plan.positions(stage)]
+    outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
     return ExecutionView(
         execution_id=execution,
         name=record.name,
@@ -48,27 +60,70 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         nodes=nodes,
         inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),
         error=_error(plan, record, states),
+        hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
+        hooks_failed=any(_has_failed(states[hook].record) for hook in hooks) if hooks else msgspec.UNSET,
+        outputs=msgspec.UNSET if outputs is None else outputs,
     )
 
 
 def results(store: QueryStore, execution: str) -> ResultsView:
     """Outputs of the completed nodes, errors of the failed. Raises ExecutionNotFoundError."""
     record, plan = _known(store, execution)
-    outputs: dict[str, msgspec.Raw] = {}
+    names = [*plan.names("main"), *[name for stage in HOOKS for name in plan.names(stage)]]
+    stored = list(zip(names, store.node_results(execution, names), strict=True))
+    main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
+    outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
+    if outputs is None and record.status == "completed":
+        outputs = _NO_OUTPUTS
+    return ResultsView(
+        execution_id=execution,
+        status=record.status,
+        results=main.results,
+        errors=main.errors,
+        outputs=outputs,
+        hooks=hooks if plan.stages.has_hooks else msgspec.UNSET,
+    )
+
+
+def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:
+    results: dict[str, msgspec.Raw] = {}
     errors: dict[str, NodeError] = {}
-    stored = store.node_results(execution, [node.id for node in plan.nodes])
-    for node, (ended, result) in zip(plan.nodes, stored, strict=True):
+    for name, (ended, result) in stored:
         if counts_as_success(ended.status) and result is not None:
-            outputs[node.id] = msgspec.Raw(result)
+            results[name] = msgspec.Raw(result)
         elif ended.status == "failed" and ended.error is not None:
-            errors[node.id] = ended.error
-    return ResultsView(execution_id=execution, status=record.status, results=outputs, errors=errors)
+            errors[name] = ended.error
+    return NodeResultsView(results=results, errors=errors)
+
+
+class _Primary(msgspec.Struct, frozen=True):
+    """The output of a node that gives the execution's outputs."""
+
+    result: msgspec.Raw
+
+
+_decode_primary = msgspec.json.Decoder(_Primary).decode
+
+
+def _outputs(store: QueryStore, execution: str, plan: Plan, record: ExecutionRecord) -> msgspec.Raw | None:
+    """What an ended execution gives; None where nothing does."""
+    source = source_of_outputs(plan, record)
+    if source is None:
+        return None
+    ((_, result),) = store.node_results(execution, [source])
+    return None if result is None else _decode_primary(result).result
+
+
+def _has_failed(record: NodeRecord) -> bool:
+    return record.status == "failed" and not record.tolerated
 
 
 def _error(
     plan: Plan, execution: ExecutionRecord, states: Sequence[NodeState]
 ) -> ExecutionError | msgspec.UnsetType:
-    found = error_of(plan, execution, lambda name: states[plan.index[name]].record)
+    records = {node.id: state.record for node, state in zip(plan.nodes, states, strict=True)}
+    ended_by = ended_by_of(execution.control)
+    found = error_of(plan, execution.status, ended_by, records_of(records))
     return msgspec.UNSET if found is None else found
 
 
@@ -87,11 +142,23 @@ def _known(store: QueryStore, execution: str) -> tuple[ExecutionRecord, Plan]:
     return record, plan
 
 
+def _shown(
+    execution: ExecutionRecord, plan: Plan, node: PlanNode, record: NodeRecord
+) -> tuple[NodeStatus, SkipReason | None]:
+    """The status that is shown of a node, and why it was skipped, if it was.
+
+    One that an ended execution has not come to was cancelled, or is a hook of another verdict.
+    """
+    if not is_over(execution.status) or is_final(record.status):
+        return record.status, record.skipped
+    if plan.index[node.id] in plan.main or execution.run == 0 or execution.stop is not None:
+        return "cancelled", None
+    return "skipped", "trigger_rule"
+
+
 def _node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
     record = state.record
-    shown: NodeStatus = record.status
-    if execution.status == "cancelled" and not is_final(record.status):
-        shown = "cancelled"  # the execution was never triggered
+    shown, skipped = _shown(execution, plan, node, record)
     started = record.started_at
     if is_in_flight(record.status) and state.begun_at is not None:
         shown = "running"
@@ -107,7 +174,7 @@ def _node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: No
         started_at=moment_or_none(started),
         finished_at=moment_or_none(record.finished_at),
         error=record.error,
-        skipped=record.skipped or msgspec.UNSET,
+        skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
         if record.status == "waiting"

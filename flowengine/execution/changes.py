@@ -12,7 +12,7 @@ import msgspec
 
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Callback, RunNode, StartExecution, StopExecution, Timer
-from flowengine.execution.records import Attempt, NodeRecord, Stop
+from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
 from flowengine.execution.status import ExecutionStatus
 
 
@@ -52,7 +52,8 @@ class Begin(msgspec.Struct, frozen=True):
 
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
     `events_anew` drops the events of all runs before. `inputs`: what the execution is given; None: as before.
-    `was_stopped`: the last run was, and the mark goes.
+    `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
+    is known of that goes.
     """
 
     was: ExecutionStatus
@@ -66,6 +67,7 @@ class Begin(msgspec.Struct, frozen=True):
     events_anew: bool = False
     inputs: StoredInputs | None = None
     was_stopped: bool = False
+    was_closing: bool = False
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -146,6 +148,20 @@ class MarkStop(msgspec.Struct, frozen=True):
     stop: Stop
 
 
+class EnterStage(msgspec.Struct, frozen=True):
+    """The nodes of one stage have ended, and another stage begins: set the numbers and counters to its nodes.
+
+    `outcome`: what hooks may read of how the main nodes have ended, as JSON; None: as before. `was_stopped`:
+    the stage that has ended bears the mark of a stop, which goes.
+    """
+
+    closing: Closing
+    unfinished: int
+    counters: Mapping[str, int]
+    outcome: bytes | None = None
+    was_stopped: bool = False
+
+
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the orchestrator."""
 
@@ -184,6 +200,7 @@ Change: TypeAlias = (
     | ArmTimer
     | DropTimer
     | MarkStop
+    | EnterStage
     | Send
     | Happened
     | Finish

@@ -180,6 +180,7 @@ EXECUTION_TIMEOUT: Final = ErrorCode(
     "execution_timeout", "The whole execution took longer than its workflow's `timeout_seconds`."
 )
 CANCELLED: Final = ErrorCode("cancelled", "A caller has cancelled the execution.")
+OUTPUT_FAILED: Final = ErrorCode("output_failed", "The workflow's `outputs` could not be computed.")
 
 # Values that `compute`, `transform` and `aggregate` cannot work with.
 NOT_A_NUMBER: Final = ErrorCode("not_a_number", "A value is no real, finite number.", permanent=True)

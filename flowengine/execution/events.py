@@ -25,6 +25,7 @@ EventKind: TypeAlias = Literal[
     "node_waiting",
     "node_cancelled",
     "execution_stopping",
+    "stage_started",
     "execution_finished",
 ]
 
@@ -33,7 +34,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
     `detail`: the run of an `execution_started`, the error's code of a `node_failed` or `node_waiting`, the
-    reason of a `node_skipped`, the cause of an `execution_stopping`, the status of an `execution_finished`.
+    reason of a `node_skipped`, the cause of an `execution_stopping`, the name of a stage, the status of an
+    `execution_finished`.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.
     """

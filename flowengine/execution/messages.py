@@ -42,6 +42,7 @@ class Read(msgspec.Struct, frozen=True, array_like=True):
 INPUTS: Final = "inputs"
 VARS: Final = "vars"
 EXECUTION: Final = "execution"
+OUTCOME: Final = "outcome"
 """What an execution is given, as `given` of a task names it: the words that templates have for it."""
 
 
@@ -124,7 +125,14 @@ class StopOverdue(msgspec.Struct, frozen=True, kw_only=True, tag="stop", tag_fie
     run: int
 
 
-Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue
+class HooksTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="hooks", tag_field="kind"):
+    """The time of a run's hooks is over."""
+
+    execution: str
+    run: int
+
+
+Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -149,6 +157,7 @@ MESSAGES: Final = (
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -170,7 +179,9 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case RunNode() | Callback() | NextTry() | StopExecution() | RunTimeout() | StopOverdue():
+        case RunNode() | Callback() | NextTry() | StopExecution():
+            return FORMAT
+        case RunTimeout() | StopOverdue() | HooksTimeout():
             return FORMAT
         case _ as never:
             assert_never(never)

@@ -17,6 +17,7 @@ from flowengine.execution.status import (
     lets_dispatch,
 )
 from flowengine.plugin.errors import AttemptError, ModelCall
+from flowengine.workflow.stages import Stage
 
 
 class NodeError(msgspec.Struct, frozen=True):
@@ -148,7 +149,7 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
 UNTOUCHED = NodeRecord()
 
 
-StopCause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout"]
+StopCause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout"]
 
 
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -166,22 +167,49 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
     told: bool = False
 
 
+class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an execution does after its main nodes have ended.
+
+    `verdict`: the status in which it ends; while its outputs are computed, that in which it ends if they can
+    be. `at`: when the stage began. `ended_by`: the stop that its main nodes were ended by.
+    """
+
+    stage: Stage
+    verdict: ExecutionStatus
+    at: int
+    ended_by: Stop | None = None
+
+
 class Control(msgspec.Struct, frozen=True):
-    """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it."""
+    """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it.
+
+    `closing` is None while the main nodes run.
+    """
 
     status: ExecutionStatus
     run: int
     stop: Stop | None = None
+    closing: Closing | None = None
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the execution whose nodes run, or ran last."""
+        return "main" if self.closing is None else self.closing.stage
 
     @property
     def lets_dispatch(self) -> bool:
         """Whether nodes may be put in flight."""
-        return lets_dispatch(self.status) and self.stop is None
+        return self.stop is None and (lets_dispatch(self.status) or self._cleans_up)
 
     @property
     def lets_decide(self) -> bool:
         """Whether something may be decided about pending nodes."""
-        return lets_decide(self.status) and self.stop is None
+        return self.stop is None and (lets_decide(self.status) or self._cleans_up)
+
+    @property
+    def _cleans_up(self) -> bool:
+        """Whether it was cancelled, and its hooks run now."""
+        return self.closing is not None and self.status == "cancelling"
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -212,8 +240,14 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     name: str
     token: str
     stop: Stop | None = None
+    closing: Closing | None = None
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
-        return Control(self.status, self.run, self.stop)
+        return Control(self.status, self.run, self.stop, self.closing)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose nodes run, or ran last."""
+        return self.control.stage

@@ -98,7 +98,13 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
         "pending": {"trigger": "running", "end_cancelled": "cancelled"},
         "running": {"complete": "completed", "fail": "failed", "stop": "running", "cancel": "cancelling"},
         "paused": {"stop": "running", "cancel": "cancelling"},
-        "cancelling": {"end_cancelled": "cancelled"},
+        # Hooks run in it: these may be stopped, and leave the verdict as it was.
+        "cancelling": {
+            "end_cancelled": "cancelled",
+            "complete": "completed",
+            "fail": "failed",
+            "stop": "cancelling",
+        },
         "completed": {},
         "failed": {"trigger": "running"},
         "cancelled": {"trigger": "running"},

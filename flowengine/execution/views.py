@@ -115,7 +115,9 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `inputs`: what it was given, if anything;
-    secret ones are `***`. `error`: why it has failed, or was cancelled."""
+    secret ones are `***`. `error`: why it has failed, or was cancelled. `hooks`: the nodes of `on_failure`
+    and `finally`, where the document has some; `hooks_failed`: one of them has failed. `outputs`: what it
+    gives, once it has ended with some."""
 
     execution_id: str
     name: str
@@ -129,15 +131,31 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeView, ...]
     inputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
     error: ExecutionError | msgspec.UnsetType = msgspec.UNSET
+    hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
+    hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
+    outputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Outputs of completed nodes (JSON as stored) and errors of failed ones, by node id."""
+
+    results: dict[str, msgspec.Raw]
+    errors: dict[str, NodeError]
 
 
 class ResultsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Outputs of the completed nodes (JSON as stored) and errors of the failed, by node id."""
+    """Outputs of the completed main nodes (JSON as stored) and errors of the failed, by node id.
+
+    `outputs`: what the workflow gives; null unless it has completed, or an `end` has given some. `hooks`: the
+    same of the nodes of `on_failure` and `finally`, where the document has some.
+    """
 
     execution_id: str
     status: ExecutionStatus
     results: dict[str, msgspec.Raw]
     errors: dict[str, NodeError]
+    outputs: msgspec.Raw | None = None
+    hooks: NodeResultsView | msgspec.UnsetType = msgspec.UNSET
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,14 +8,23 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
-from flowengine.execution.records import UNTOUCHED, Control, Counts, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.records import (
+    UNTOUCHED,
+    Closing,
+    Control,
+    Counts,
+    ExecutionRecord,
+    NodeRecord,
+    Stop,
+)
 from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
 _stop_decoder = msgspec.json.Decoder(Stop)
+_closing_decoder = msgspec.json.Decoder(Closing)
 
-CONTROL_FIELDS: Final = ("status", "run", "stop")
+CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What decisions read of `fe:x:ID:control`."""
 
 EXECUTION_FIELDS: Final = (
@@ -44,14 +53,20 @@ def decode_record(data: bytes | None) -> NodeRecord:
 
 def parse_control(values: Sequence[bytes | None]) -> Control | None:
     """The reply of an HMGET of CONTROL_FIELDS; None when there is no such execution."""
-    status, run, stop = values
+    status, run, stop, closing = values
     if status is None:
         return None
-    return Control(cast(ExecutionStatus, status.decode()), int(run or 0), _parse_stop(stop))
+    return Control(
+        cast(ExecutionStatus, status.decode()), int(run or 0), _parse_stop(stop), _parse_closing(closing)
+    )
 
 
 def _parse_stop(value: bytes | None) -> Stop | None:
     return None if value is None else _stop_decoder.decode(value)
+
+
+def _parse_closing(value: bytes | None) -> Closing | None:
+    return None if value is None else _closing_decoder.decode(value)
 
 
 def parse_counts(values: Sequence[bytes | None]) -> Counts:
@@ -64,9 +79,9 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
     """The reply of an HMGET of EXECUTION_FIELDS; None when there is no such execution."""
     if values[0] is None:
         return None
-    _, run, stop, *numbers = values[:7]
+    _, run, stop, closing, *numbers = values[:8]
     total, created, started, finished = (int(value or 0) for value in numbers)
-    correlation, name, token = ((value or b"").decode() for value in values[7:])
+    correlation, name, token = ((value or b"").decode() for value in values[8:])
     return ExecutionRecord(
         status=cast(ExecutionStatus, values[0].decode()),
         run=int(run or 0),
@@ -78,6 +93,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         name=name,
         token=token,
         stop=_parse_stop(stop),
+        closing=_parse_closing(closing),
     )
 
 

@@ -17,6 +17,7 @@ from flowengine.execution.changes import (
     Create,
     Dispatch,
     DropTimer,
+    EnterStage,
     Finish,
     ForgetStart,
     Happened,
@@ -29,7 +30,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import DECIDED, Event, encode_events
-from flowengine.execution.messages import Payload, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop
 from flowengine.execution.rules.readiness import step_of_counter
 from flowengine.execution.status import ExecutionStatus
@@ -131,6 +132,8 @@ class ChangeEncoder:
                     self._disarm(timer)
                 case MarkStop(status=status, stop=stop):
                     self._mark_stop(execution, status, stop)
+                case EnterStage():
+                    self._enter_stage(execution, change)
                 case Create():
                     self._create(execution, change)
                 case Begin():
@@ -190,6 +193,19 @@ class ChangeEncoder:
             ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
         ]
 
+    def _enter_stage(self, execution: str, change: EnterStage) -> None:
+        control, counts = self._keys.control(execution), self._keys.counts(execution)
+        self.commands += [
+            ("HSET", control, "closing", _encode(change.closing)),
+            ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
+        ]
+        if change.was_stopped:
+            self.commands.append(("HDEL", control, "stop"))
+        if change.counters:
+            self.commands.append(("HSET", self._keys.deps(execution), *_flat(change.counters)))
+        if change.outcome is not None:
+            self.commands.append(("HSET", self._keys.inputs(execution), keys.OUTCOME, change.outcome))
+
     def _arm(self, timer: Timer, due: int) -> None:
         self._timers.setdefault(keys.timer_kind(timer), []).extend((due, keys.member_of(timer)))
         self.armed = due if self.armed is None else min(self.armed, due)
@@ -248,7 +264,7 @@ class ChangeEncoder:
             stale.append(self._keys.events(execution))
         self.commands += [
             ("HSET", self._keys.control(execution), *_flat(fields)),
-            *([("HDEL", self._keys.control(execution), "stop")] if change.was_stopped else []),
+            *_forgetting(self._keys, execution, change),
             ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
             ("ZREM", self._keys.index(change.was), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
@@ -275,6 +291,8 @@ class ChangeEncoder:
         plan = self._lifetimes.plan(execution)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
+        if plan is not None and plan.stages.has_hooks:
+            self._disarm(HooksTimeout(execution=execution, run=change.run))
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
@@ -290,6 +308,16 @@ class ChangeEncoder:
             ("EXPIREAT", self._keys.control(execution), at),
             *(("EXPIREAT", name, later) for name in names),
         ]
+
+
+def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command]:
+    """Take away what was known of how the last run ended."""
+    commands: list[Command] = []
+    if change.was_stopped or change.was_closing:
+        commands.append(("HDEL", names.control(execution), "stop", "closing"))
+    if change.was_closing:
+        commands.append(("HDEL", names.inputs(execution), keys.OUTCOME))
+    return commands
 
 
 def _flat(fields: Mapping[str, object]) -> list[object]:

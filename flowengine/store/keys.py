@@ -5,12 +5,12 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 
 | key | type | holds |
 | --- | --- | --- |
-| fe:x:ID:control | hash | the execution: status, run, stop, times, name; nothing that moves at a node's end |
+| fe:x:ID:control | hash | the execution: status, run, stop, closing, times, name; no end of a node moves it |
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results; nobody WATCHes it |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
-| fe:x:ID:inputs | hash | `values`, its inputs; `secret`, names of those; `vars`; `late`, unrendered vars |
+| fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
@@ -39,7 +39,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
-from flowengine.execution.messages import Deadline, NextTry, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import Deadline, HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
     handlers_key,
@@ -57,6 +57,7 @@ VALUES: Final = "values"
 VARS: Final = "vars"
 LATE: Final = "late"
 SECRET: Final = "secret"
+OUTCOME: Final = "outcome"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
@@ -205,7 +206,7 @@ def member_of(timer: Timer) -> str:
     match timer:
         case Deadline() | NextTry():
             return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
-        case RunTimeout() | StopOverdue():
+        case RunTimeout() | StopOverdue() | HooksTimeout():
             return f"{timer.execution}|{timer.run}"
         case _ as never:
             assert_never(never)
@@ -222,6 +223,8 @@ def timer_kind(timer: Timer) -> str:
             return "timeout"
         case StopOverdue():
             return "stop"
+        case HooksTimeout():
+            return "hooks"
         case _ as never:
             assert_never(never)
 
@@ -242,7 +245,7 @@ def parser_of(timer: type[TimerT]) -> Callable[[bytes], TimerT | None]:
     return parse
 
 
-RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue)
+RunTimerT = TypeVar("RunTimerT", RunTimeout, StopOverdue, HooksTimeout)
 
 
 def run_parser_of(timer: type[RunTimerT]) -> Callable[[bytes], RunTimerT | None]:

@@ -9,7 +9,7 @@ import msgspec
 
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
 from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
-from flowengine.execution.messages import EXECUTION, INPUTS, VARS, Callback, RunNode
+from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
 from flowengine.execution.status import takes_reports
@@ -157,6 +157,8 @@ class RedisWorkerState:
             commands.append(("HMGET", self._keys.inputs(task.execution), *_GIVEN_FIELDS))
         if EXECUTION in task.given:
             commands.append(self._state.execution_read(task.execution))
+        if OUTCOME in task.given:
+            commands.append(("HGET", self._keys.inputs(task.execution), keys.OUTCOME))
         return commands
 
     @property
@@ -232,6 +234,7 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
         late=late,
         secret=() if secret is None else msgspec.json.decode(secret, type=tuple[str, ...]),
         execution=parse_execution(replies.pop(0)) if EXECUTION in task.given else None,
+        outcome=replies.pop(0) if OUTCOME in task.given else None,
     )
 
 

@@ -32,6 +32,9 @@ GIVEN_KINDS = {kind: root for root, kind in GIVEN.items()} | {root: root for roo
 EXECUTION_FIELDS = ("id", "name", "run", "created_at", "started_at", "correlation_id")
 """What `execution` has."""
 
+OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
+"""What it has besides in hooks: how the main nodes have ended."""
+
 ROOTS = frozenset(
     (
         *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, "trigger", "callback_url"),

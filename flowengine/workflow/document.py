@@ -22,17 +22,17 @@ WORKFLOW_FIELDS: Final = (
     "defaults",
     "timeout_seconds",
     "on_node_failure",
+    "hooks_timeout_seconds",
     "nodes",
+    "on_failure",
+    "finally",
+    "outputs",
 )
 
 FUTURE_WORKFLOW_FIELDS: Final = (
     "labels",
-    "hooks_timeout_seconds",
     "concurrency",
     "priority",
-    "on_failure",
-    "finally",
-    "outputs",
     "schedules",
     "after",
 )

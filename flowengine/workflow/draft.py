@@ -20,6 +20,7 @@ from flowengine.workflow.checking.node_policy import FIELDS as POLICY_FIELDS
 from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     FUTURE_NODE_FIELDS,
@@ -34,9 +35,14 @@ from flowengine.workflow.inputs.reading import Inputs, read_inputs
 from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_vars
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
+from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
+from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
+
+OUTPUTS_TIMEOUT_S: Final = 60
+"""How long it may take to compute the outputs."""
 
 _NODE_FIELDS: Final = (
     "id",
@@ -58,8 +64,8 @@ class DraftNode(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What could be read of a document. `nodes` is None where there is no sense in looking at them, `inputs`
-    where the document says nothing of them."""
+    """What could be read of a document. `nodes` are those of all stages, one stage after the other; None
+    where there is no sense in looking at them. `inputs` is None where the document says nothing of them."""
 
     name: str
     nodes: tuple[DraftNode, ...] | None
@@ -67,6 +73,7 @@ class Draft(msgspec.Struct, frozen=True):
     inputs: Inputs | None = None
     overall: ExecutionPolicy = PLAIN_EXECUTION
     variables: Variables = NO_VARIABLES
+    hooks_timeout_ms: int = DEFAULT_HOOKS_TIMEOUT_MS
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -82,8 +89,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     inputs = read_inputs(document, report, work)
     variables = read_vars(document, inputs, report, work)
     overall = read_execution_policy(document, report)
+    hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
-    return Draft(name or "", nodes, defaults.configs, inputs, overall, variables)
+    return Draft(name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms)
 
 
 def _check_name(name: str, report: Report) -> None:
@@ -118,25 +126,61 @@ def _nodes(
     if not nodes:
         report.add("empty_workflow", "/nodes", "a workflow has at least one node")
         return None
-    if len(nodes) > limits.max_nodes:
+    lists: dict[Stage, list[JsonValue]] = {"main": nodes, **_hooks(document, report)}
+    total = sum(len(listed) for listed in lists.values())
+    if total > limits.max_nodes:
+        among = "" if total == len(nodes) else ", hooks among them"
         report.add(
             "too_many_nodes",
             "/nodes",
-            f"the workflow has {len(nodes)} nodes, the limit is {limits.max_nodes} "
+            f"the workflow has {total} nodes{among}, the limit is {limits.max_nodes} "
             "(FLOWENGINE_MAX_NODES): split it",
         )
         return None
     schemas = OutputSchemas(report)
-    return tuple(_node(node, place, report, defaults, schemas) for place, node in enumerate(nodes))
+    found: list[DraftNode] = []
+    for stage, listed in lists.items():
+        reading = _NodeReading(stage, len(found), report, defaults, schemas)
+        found += [reading.node(node, number) for number, node in enumerate(listed)]
+        outputs = read_outputs(document, report) if stage == "main" else None
+        if outputs is not None:
+            fields = NodeFields(len(found), "", None, [], OUTPUTS_TIMEOUT_S, stage="outputs")
+            found.append(DraftNode(fields, OutputsDraft(outputs)))
+    return tuple(found)
 
 
-def _node(
-    node: JsonValue, place: int, report: Report, defaults: NodeDefaults, schemas: OutputSchemas
-) -> DraftNode:
-    pointer = pointer_to("/nodes", place)
+def _hooks(document: JsonObject, report: Report) -> dict[Stage, list[JsonValue]]:
+    found: dict[Stage, list[JsonValue]] = {}
+    for stage in HOOKS:
+        listed = document.get(stage)
+        if isinstance(listed, list):
+            found[stage] = listed
+        elif listed is not None:
+            message = f"'{stage}' must be a list of nodes, it is {type_name(listed)}"
+            report.add("wrong_type", f"/{stage}", message)
+    return found
+
+
+class _NodeReading(msgspec.Struct, frozen=True):
+    """Reads the nodes of one list. `first`: how many nodes come before it."""
+
+    stage: Stage
+    first: int
+    report: Report
+    defaults: NodeDefaults
+    schemas: OutputSchemas
+
+    def node(self, node: JsonValue, number: int) -> DraftNode:
+        """The node at this place of the list."""
+        pointer = pointer_to("/nodes" if self.stage == "main" else f"/{self.stage}", number)
+        return _node(node, self.first + number, pointer, self)
+
+
+def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> DraftNode:
+    report, defaults, stage = reading.report, reading.defaults, reading.stage
     if not isinstance(node, dict):
         report.add("wrong_type", pointer, f"a node must be an object, it is {type_name(node)}")
-        return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S), None)
+        return DraftNode(NodeFields(place, pointer, None, [], DEFAULT_TIMEOUT_S, stage=stage), None)
     refuse_unknown_fields(node, _NODE_FIELDS, pointer, report, NODE_SPELLINGS, FUTURE_NODE_FIELDS)
     node_id = read_id(node, pointer, report)
     work = read_work(node, pointer, report, defaults.configs)
@@ -144,11 +188,13 @@ def _node(
     if node.get("description") is not None:
         _check_description(read_text(node, "description", pointer, report) or "", pointer, report)
     ends = node.get("handler") == END
-    if ends:
+    if ends and is_hook(stage):
+        check_hook(pointer, stage, report)
+    elif ends:
         check_end(node, pointer, report)
     timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
-    schema = schemas.read(node, pointer)
+    schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
-    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded)
+    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage)
     return DraftNode(fields, work, schema)

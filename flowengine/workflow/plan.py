@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy
+from flowengine.workflow.stages import MAIN_ONLY, Stage, Stages
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
@@ -56,9 +57,9 @@ NO_POLICIES: Final[Mapping[int, Policy]] = {}
 class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """A whole workflow as the engine sees it.
 
-    `policies`: when the nodes run that say more about it than their dependencies, by index. `inputs`: what
-    may be given to an execution; None: anything. `overall`: what the document says of the execution as a
-    whole. `vars`: values with names.
+    `nodes`: the main ones, then those of the other `stages`. `policies`: when the nodes run that say more
+    about it than their dependencies, by index. `inputs`: what may be given to an execution; None: anything.
+    `overall`: what the document says of the execution as a whole. `vars`: values with names.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     inputs: Mapping[str, Input] | None = None
     overall: ExecutionPolicy = PLAIN_EXECUTION
     vars: Mapping[str, Var] = NO_VARS
+    stages: Stages = MAIN_ONLY
 
     def policy(self, position: int) -> Policy:
         """What a node says about when it runs and what becomes of its failure."""
@@ -127,7 +129,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def parents_first(self) -> tuple[int, ...]:
         """All indexes in an order in which each node comes after those that it depends on."""
         waiting = [len(node.parents) for node in self.nodes]
-        order = list(self.roots)
+        order = [position for position, node in enumerate(self.nodes) if not node.parents]
         for position in order:
             for child in self.children[position]:
                 waiting[child] -= 1
@@ -137,8 +139,39 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     @cached_property
     def roots(self) -> tuple[int, ...]:
-        """The indexes of the nodes that depend on nothing."""
-        return tuple(position for position, node in enumerate(self.nodes) if not node.parents)
+        """The indexes of the main nodes that depend on nothing."""
+        return self.roots_of("main")
+
+    def roots_of(self, stage: Stage) -> tuple[int, ...]:
+        """The indexes of a stage's nodes that depend on nothing."""
+        return tuple([position for position in self.positions(stage) if not self.nodes[position].parents])
+
+    @cached_property
+    def main(self) -> range:
+        """The indexes of the main nodes."""
+        return range(len(self.nodes) - self.stages.count)
+
+    def positions(self, stage: Stage) -> range:
+        """The indexes of a stage's nodes."""
+        stages = self.stages
+        outputs = self.main.stop
+        on_failure = outputs + stages.outputs
+        finally_ = on_failure + stages.on_failure
+        match stage:
+            case "main":
+                return self.main
+            case "outputs":
+                return range(outputs, on_failure)
+            case "on_failure":
+                return range(on_failure, finally_)
+            case "finally":
+                return range(finally_, finally_ + stages.finally_)
+            case _ as never:
+                assert_never(never)
+
+    def names(self, stage: Stage) -> list[str]:
+        """The ids of a stage's nodes."""
+        return [self.nodes[position].id for position in self.positions(stage)]
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
@@ -178,7 +211,7 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as it is stored, with the version in front of the oldest format that can say it."""
-    if plan.inputs is not None or plan.vars or plan.overall != PLAIN_EXECUTION:
+    if plan.inputs is not None or plan.vars or plan.overall != PLAIN_EXECUTION or plan.stages != MAIN_ONLY:
         return _encoder.encode(_Stored(FORMAT, plan))
     if plan.policies:
         return _encoder.encode(_StoredPolicies(FORMAT, _PolicyPlan(plan.name, plan.nodes, plan.policies)))

@@ -61,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
-    so that its own end stops the execution.
+    so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -72,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     output_schema: str | None = None
     given: tuple[str, ...] = ()
     ends: bool = False
+    gives_outputs: bool = False
 
 
 PLAIN: Final = Policy()

@@ -7,9 +7,11 @@ from typing import Final
 
 from flowengine.workflow.checking.execution_policy import MAX_S, MIN_S, ON_FAILURE
 from flowengine.workflow.checking.node_policy import CODE, MAX_ATTEMPTS, MAX_CODES, RETRY_LIMITS
-from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S, MIN_TIMEOUT_S
+from flowengine.workflow.checking.stage_fields import HOOKS_TIMEOUT_S
+from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_ID_CHARS, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.policy import RULES_WITHOUT_DEPENDENCIES, TRIGGER_RULES, Retry
+from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS
 
 RETRY: Final = "Retry"
 ON_ERROR: Final = "OnError"
@@ -180,5 +182,27 @@ def execution() -> dict[str, Schema]:
             "enum": list(ON_FAILURE),
             "default": ON_FAILURE[0],
             "description": "Whether the other branches go on after a failure that is not tolerated.",
+        },
+    }
+
+
+def stages(max_nodes: int) -> dict[str, Schema]:
+    """The fields of a document that say what follows its main nodes."""
+    hooks = {"type": ["array", "null"], "maxItems": max_nodes, "items": {"$ref": "#/$defs/Node"}}
+    lowest, highest = HOOKS_TIMEOUT_S
+    return {
+        "hooks_timeout_seconds": {
+            "type": ["number", "null"],
+            "minimum": lowest,
+            "maximum": highest,
+            "default": DEFAULT_HOOKS_TIMEOUT_MS // 1000,
+            "description": "How long `on_failure` and `finally` may take together.",
+        },
+        "on_failure": {**hooks, "description": "Nodes that run once the execution has failed."},
+        "finally": {**hooks, "description": "Nodes that run at the end, however it ends."},
+        "outputs": {
+            "type": ["object", "null"],
+            "propertyNames": {"minLength": 1, "maxLength": MAX_ID_CHARS},
+            "description": "What the execution gives, by name; computed when all nodes have completed.",
         },
     }

@@ -17,6 +17,7 @@ from flowengine.workflow.inputs.reading import MAX_INPUTS
 from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
+from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -56,6 +57,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "items": {"$ref": "#/$defs/Node"},
                 "description": "The steps, in any order.",
             },
+            **policy_schema.stages(bounds.max_nodes),
         },
         "$defs": {
             **work.definitions,
@@ -64,7 +66,9 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             "Node": _node(work, bounds),
         },
         "if": {"required": ["defaults"], "properties": {"defaults": {"required": ["config"]}}},
-        "else": {"properties": {"nodes": {"items": {"allOf": work.whole}}}},
+        "else": {
+            "properties": {field: {"items": {"allOf": work.whole}} for field in ("nodes", *HOOKS)},
+        },
     }
 
 

@@ -6,7 +6,8 @@ input makes it raise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -17,12 +18,13 @@ from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.certain_ancestors import certain_ancestors, rule_warnings
 from flowengine.workflow.checking.dependencies import link
+from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.problem_order import by_line, in_document_order
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.checking.templates.template_references import TemplateCheck
-from flowengine.workflow.draft import read_draft
-from flowengine.workflow.kinds.all_kinds import compile_node, declared_output
+from flowengine.workflow.draft import Draft, read_draft
+from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, ends_without_outputs
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.task import check_defaults
 from flowengine.workflow.plan import Plan
@@ -32,6 +34,7 @@ from flowengine.workflow.reading.json_parser import parse_json
 from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_parser import parse_yaml
+from flowengine.workflow.stages import MAIN_ONLY, Stages
 
 Form: TypeAlias = Literal["json", "yaml"]
 
@@ -199,7 +202,8 @@ def _compiled(
         None if node.work is None else declared_output(node.work, registry, node.output_schema)
         for node in draft.nodes
     ]
-    certain = certain_ancestors(links.graph, fields)
+    ends = [node.fields.place for node in draft.nodes if ends_without_outputs(node.work)]
+    certain = certain_ancestors(links.graph, fields, ends)
     templates = TemplateCheck(
         links, outputs, limits, report, certain, GivenCheck(draft.inputs, draft.variables.vars)
     )
@@ -211,4 +215,12 @@ def _compiled(
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
     plan_nodes = tuple(node.node for node in known)
-    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall, draft.variables.vars)
+    stages = _stages(draft, fields)
+    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall, draft.variables.vars, stages)
+
+
+def _stages(draft: Draft, nodes: Sequence[NodeFields]) -> Stages:
+    counted = Counter(node.stage for node in nodes)
+    if counted["main"] == len(nodes):
+        return MAIN_ONLY
+    return Stages(counted["outputs"], counted["on_failure"], counted["finally"], draft.hooks_timeout_ms)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 import structlog
+from msgspec.structs import replace
 
 from flowengine.engine.advancing.follow_up import Follow, following
 from flowengine.engine.advancing.reads import ReadNames
@@ -74,7 +75,7 @@ class CallbackBatch:
         self._verdicts.append((callback, decision.verdict))
         self.changes[execution] += decision.changes
         self._remember(plan, execution, decision)
-        if decision.verdict == "accepted" and self._concludes(callback):
+        if decision.verdict == "accepted" and self._concludes(plan, callback):
             self.settled.append(held)
         elif decision.verdict == "accepted" or decision.again:
             self._follow_up(held, decision)
@@ -107,16 +108,20 @@ class CallbackBatch:
                     self._records.setdefault(key, self._unit.nodes[key])
             most *= BELOW_GROWS
 
-    def _concludes(self, callback: Callback) -> bool:
-        """Whether its execution ends with it, which is looked at only where its counts were read."""
+    def _concludes(self, plan: Plan, callback: Callback) -> bool:
+        """Whether its execution ends with it, which is looked at only where its counts were read.
+
+        Where something may follow the main nodes, that is left to the follow-up.
+        """
         execution = callback.execution
         control, counts = self._controls.get(execution), self._counts.get(execution)
-        if control is None or counts is None or control.run != callback.run:
+        if control is None or counts is None or control.run != callback.run or plan.stages.count:
             return False
-        end = conclude(control, counts, self._unit.now)
+        run = Run(execution, callback.run, callback.correlation_id)
+        end = conclude(plan, run, control, counts, self._unit.now)
         self.changes[execution] += end
         if end:
-            self.ended.append(Run(execution, callback.run, callback.correlation_id))
+            self.ended.append(run)
         return bool(end)
 
     def _follow_up(self, held: Held[Callback], decision: Decision) -> None:
@@ -128,7 +133,7 @@ class CallbackBatch:
         if decision.again:
             self.repeated.add(execution)
             plan = self._plans[execution]
-            if plan is not None and plan.policies:
+            if plan is not None and (plan.policies or plan.stages.count):
                 self.rechecked[execution] = plan
         self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
         self._later[execution] += decision.later
@@ -179,8 +184,8 @@ class CallbackBatch:
                 self._bytes_left -= weight_of(plan.nodes[plan.index[change.task.node]])
             elif isinstance(change, MarkStop):
                 # What is decided after it in this transaction goes by it.
-                run = self._controls[execution].run
-                self._controls[execution] = Control(change.status, run, change.stop)
+                marked = replace(self._controls[execution], status=change.status, stop=change.stop)
+                self._controls[execution] = marked
         counts = self._counts.get(execution)
         if counts is not None:
             tally = decision.tally

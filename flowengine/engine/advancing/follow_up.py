@@ -16,9 +16,9 @@ import structlog
 from flowengine.engine.advancing.reads import ReadNames, expected
 from flowengine.engine.ports import Acknowledge, Committed, DecisionStore, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
-from flowengine.execution.changes import Change, Finish, Happened
+from flowengine.execution.changes import Change, EnterStage, Finish, Happened
 from flowengine.execution.events import Event
-from flowengine.execution.records import UNTOUCHED
+from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
@@ -132,26 +132,72 @@ class FollowUp:
         self, follows: Sequence[Follow], ending: Sequence[Run], acknowledge: Acknowledge | None
     ) -> Step:
         plans = {follow.run.execution: follow.plan for follow in follows}
+        plans |= {run.execution: plan for run in ending if (plan := self._store.plan(run.execution))}
         reading = _reading(follows, ending)
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             look = Look(unit, reading, follows, self._sizes)
-            changes = look.changes(ending)
+            changes = look.changes(self._conclusions(unit, plans, ending, look))
             if not changes:
                 unit.abandon()
                 return Step()
-            carried = None if look.goes_on else acknowledge
+            entered = _entered(plans, changes, ending)
+            carried = None if look.goes_on or entered else acknowledge
             committed = unit.commit(changes, carried, expected(plans, changes, self._sizes))
             if committed is not None:
                 self.note_ended(changes, ending)
-                return look.step(committed, acknowledged=carried is not None)
+                step = look.step(committed, acknowledged=carried is not None)
+                return msgspec.structs.replace(step, follows=(*step.follows, *entered))
         nodes = [follow.plan.nodes[at].id for follow in follows for at in follow.positions]
         raise ConflictError(f"nodes {nodes[:3]} keep changing")
+
+    def _conclusions(
+        self, unit: Unit, plans: Mapping[str, Plan], ending: Sequence[Run], look: Look
+    ) -> dict[str, tuple[Change, ...]]:
+        """How those end that may, or what follows their last nodes.
+
+        A stage sets the numbers, so it does not begin where a node is decided on as well.
+        """
+        found: dict[str, tuple[Change, ...]] = {}
+        for run in ending:
+            plan, control = plans.get(run.execution), unit.controls.get(run.execution)
+            if plan is None or (plan.stages.count and look.decides_on(run.execution)):
+                continue
+            if control is not None and control.run == run.run:
+                records = self._stored(plan, run.execution)
+                counts = unit.counts[run.execution]
+                found[run.execution] = conclude(plan, run, control, counts, unit.now, records)
+        return found
+
+    def _stored(self, plan: Plan, execution: str) -> Records:
+        """The records of the nodes that come before the hooks, read at the first that is asked for.
+
+        Nothing moves them any more then.
+        """
+        names = [*plan.names("main"), *plan.names("outputs")]
+        found: dict[str, NodeRecord] | None = None
+
+        def lookup(name: str) -> NodeRecord:
+            nonlocal found
+            if found is None:
+                found = dict(self._store.read_nodes(execution, names))
+            return found.get(name, UNTOUCHED)
+
+        return lookup
 
     def note_ended(self, changes: Mapping[str, Sequence[Change]], ending: Sequence[Run]) -> None:
         """Log which of these have ended by the changes, and forget their plans."""
         for run in ending:
             for change in changes.get(run.execution, ()):
+                if isinstance(change, EnterStage):
+                    log.info(
+                        "execution.stage_started",
+                        execution_id=run.execution,
+                        correlation_id=run.correlation_id,
+                        run=run.run,
+                        stage=change.closing.stage,
+                        verdict=change.closing.verdict,
+                    )
                 if isinstance(change, Finish):
                     self._store.forget_plan(run.execution)
                     log.info(
@@ -178,6 +224,20 @@ def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
     unwatched = tuple([key for key in parents if key not in nodes])
     return Reading(tuple(nodes), tuple(controls), ends, unwatched)
+
+
+def _entered(
+    plans: Mapping[str, Plan], changes: Mapping[str, Sequence[Change]], ending: Sequence[Run]
+) -> tuple[Follow, ...]:
+    """What to look at where a stage begins: its first nodes."""
+    return tuple(
+        [
+            Follow(run, plans[run.execution], plans[run.execution].roots_of(change.closing.stage))
+            for run in ending
+            for change in changes.get(run.execution, ())
+            if isinstance(change, EnterStage)
+        ]
+    )
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -209,16 +269,18 @@ class Look:
             decided for found in by_execution.values() if (decided := self._decide(found)) is not None
         ]
 
-    def changes(self, ending: Sequence[Run]) -> dict[str, list[Change]]:
+    def changes(self, conclusions: Mapping[str, Sequence[Change]]) -> dict[str, list[Change]]:
         """All that is to be written."""
         changes: dict[str, list[Change]] = defaultdict(list)
         for decided in self._decided:
             changes[decided.run.execution] += decided.changes
-        for run in ending:
-            control = self._unit.controls.get(run.execution)
-            if control is not None and control.run == run.run:
-                changes[run.execution] += conclude(control, self._unit.counts[run.execution], self._unit.now)
+        for execution, concluding in conclusions.items():
+            changes[execution] += concluding
         return {execution: listed for execution, listed in changes.items() if listed}
+
+    def decides_on(self, execution: str) -> bool:
+        """Whether something changes in the execution."""
+        return any(decided.changes for decided in self._decided if decided.run.execution == execution)
 
     @property
     def goes_on(self) -> bool:

@@ -16,7 +16,7 @@ from flowengine.engine.advancing.callback_batch import CallbackBatch
 from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
-from flowengine.engine.advancing.reads import expected, reading_of
+from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
@@ -24,6 +24,7 @@ from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableEr
 from flowengine.execution.messages import (
     Callback,
     Deadline,
+    HooksTimeout,
     NextTry,
     RunTimeout,
     StartExecution,
@@ -31,11 +32,11 @@ from flowengine.execution.messages import (
     StopOverdue,
     Timer,
 )
+from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.reports import Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
-from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.workflow.plan import Plan
 
@@ -101,7 +102,7 @@ class Orchestrator:
             if not record.control.lets_dispatch:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
-            positions = self._startable(plan, message, again=again or each.delivery > 1)
+            positions = self._startable(plan, record, message, again=again or each.delivery > 1)
             # If the first of the roots is in flight, the events tell of the start.
             unopened = message.run == 1 and positions[:1] == plan.roots[:1]
             first = opening(message.run, record.started_at) if unopened else None
@@ -119,18 +120,16 @@ class Orchestrator:
                 execution_id=follow.run.execution,
                 correlation_id=follow.run.correlation_id,
                 run=follow.run.run,
-                nodes=len(follow.plan.nodes),
+                nodes=len(follow.plan.main),
                 ready=len(follow.positions),
             )
 
-    def _startable(self, plan: Plan, message: StartExecution, *, again: bool) -> tuple[int, ...]:
-        if message.run == 1 and not (again and plan.policies):
+    def _startable(
+        self, plan: Plan, record: ExecutionRecord, message: StartExecution, *, again: bool
+    ) -> tuple[int, ...]:
+        if message.run == 1 and record.closing is None and not (again and plan.policies):
             return plan.roots
-        return self._undecided(message.execution, plan)
-
-    def _undecided(self, execution: str, plan: Plan) -> tuple[int, ...]:
-        stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
-        return decidable(plan, records_of(stored))
+        return undecided(self._store, message.execution, plan, record.stage)
 
     # -- node_finished
 
@@ -208,8 +207,10 @@ class Orchestrator:
         ending = [batch.runs[execution] for execution in over | batch.repeated]
         follows = batch.follows(counters)
         for execution, plan in batch.rechecked.items():
-            if undecided := self._undecided(execution, plan):
-                follows.append(Follow(batch.runs[execution], plan, undecided))
+            record = self._store.read_execution(execution) if plan.stages.count else None
+            stage = "main" if record is None else record.stage
+            if positions := undecided(self._store, execution, plan, stage):
+                follows.append(Follow(batch.runs[execution], plan, positions))
         self._follow_up.carry_out(follows, unsettled.acknowledge, ending)
         unsettled.confirm()
 
@@ -233,6 +234,8 @@ class Orchestrator:
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
             case RunTimeout() as timeout:
+                self._stops.time_out(held.of(timeout))
+            case HooksTimeout() as timeout:
                 self._stops.time_out(held.of(timeout))
             case StopOverdue() as overdue:
                 self._stops.fire(held.of(overdue))

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 
-from flowengine.engine.ports import NodeKey, Reading
+from flowengine.engine.ports import AdvancingStore, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.messages import Callback
 from flowengine.execution.reports import Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
+from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import Stage
 
 
 class ReadNames(Container[object]):
@@ -26,6 +28,12 @@ class ReadNames(Container[object]):
 
     def __contains__(self, name: object) -> bool:
         return (self._execution, name) in self._read
+
+
+def undecided(store: AdvancingStore, execution: str, plan: Plan, stage: Stage) -> tuple[int, ...]:
+    """The nodes of a stage that something is to be decided about now, by all records of it."""
+    stored = store.read_nodes(execution, plan.names(stage))
+    return decidable(plan, records_of(stored), stage)
 
 
 def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], sizes: Sizes) -> Reading:

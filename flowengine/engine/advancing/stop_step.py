@@ -11,13 +11,14 @@ from typing import Final
 
 import msgspec
 
-from flowengine.engine.advancing.follow_up import FollowUp
+from flowengine.engine.advancing.follow_up import Follow, FollowUp
+from flowengine.engine.advancing.reads import undecided
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import ArmTimer, Change
-from flowengine.execution.messages import RunTimeout, StopExecution, StopOverdue
-from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.messages import HooksTimeout, RunTimeout, StopExecution, StopOverdue
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
@@ -25,6 +26,7 @@ from flowengine.execution.rules.stopping import mark, stop_node, tell, to_stop
 from flowengine.execution.status import is_final, is_in_flight, is_over
 from flowengine.execution.work import queue_of
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import Stage
 
 STOP_S: Final = 30.0
 TRIES: Final = 50
@@ -37,6 +39,7 @@ class _Stopping(msgspec.Struct, frozen=True):
     plan: Plan
     run: Run
     stop: Stop
+    stage: Stage
 
 
 class StopStep:
@@ -72,28 +75,39 @@ class StopStep:
         acknowledge: Acknowledge | None,
     ) -> None:
         """End what can be ended; wait for the rest, or, once that is overdue, wait no longer."""
-        if record.stop is None or is_over(record.status):
+        if is_over(record.status):
             self._let_go(acknowledge)
             return
-        stopping = _Stopping(plan, Run(execution, record.run, record.correlation_id), record.stop)
-        stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
+        run = Run(execution, record.run, record.correlation_id)
+        if record.stop is None:
+            self._go_on(plan, run, record, acknowledge)
+            return
+        stopping = _Stopping(plan, run, record.stop, record.stage)
+        stored = self._store.read_nodes(execution, plan.names(record.stage))
         self._tell(stopping, record, stored)
-        for chunk in self._chunks(plan, stored):
+        for chunk in self._chunks(stopping, stored):
             self._end(stopping, chunk, stored)
         self._follow_up.carry_out([], None, [stopping.run])
         self._wait_for_the_rest(stopping, acknowledge)
 
-    def time_out(self, held: Held[RunTimeout]) -> None:
-        """The time of a run is over: stop it, unless it has ended. Raises ConflictError,
+    def _go_on(self, plan: Plan, run: Run, record: ExecutionRecord, acknowledge: Acknowledge | None) -> None:
+        """The stop has ended one stage, and the next has begun: its first nodes may not have been sent."""
+        positions = undecided(self._store, run.execution, plan, record.stage) if record.closing else ()
+        follows = [Follow(run, plan, positions)] if positions else []
+        self._follow_up.carry_out(follows, acknowledge, [run])
+
+    def time_out(self, held: Held[RunTimeout] | Held[HooksTimeout]) -> None:
+        """The time of a run, or of its hooks, is over: stop it, unless it has ended. Raises ConflictError,
         StoreUnavailableError."""
         timer = held.payload
+        cause: StopCause = "hooks_timeout" if isinstance(timer, HooksTimeout) else "timeout"
         execution = self._store.read_execution(timer.execution)
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (timer.execution,)), exact_time=True)
             control = unit.controls.get(timer.execution)
             if execution is None or control is None or control.run != timer.run or is_over(control.status):
                 break
-            stop = Stop("timeout", "failed", unit.now)
+            stop = Stop(cause, "failed", unit.now)
             changes = mark(control, Run(timer.execution, timer.run, execution.correlation_id), stop)
             if not changes:
                 break
@@ -112,7 +126,11 @@ class StopStep:
         """Let the events tell of the stop, before they tell of the nodes."""
         execution, run = stopping.run.execution, stopping.run.run
         # Nothing is decided any more, so what was read stays true.
-        unopened = run == 1 and not any(found.dispatch or is_final(found.status) for found in stored.values())
+        unopened = (
+            run == 1
+            and stopping.stage == "main"
+            and not any(found.dispatch or is_final(found.status) for found in stored.values())
+        )
         first = opening(run, record.started_at) if unopened else None
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (execution,)))
@@ -125,10 +143,10 @@ class StopStep:
                 return
         raise ConflictError(f"execution '{execution}' keeps changing")
 
-    def _chunks(self, plan: Plan, stored: dict[str, NodeRecord]) -> Iterator[Sequence[str]]:
+    def _chunks(self, stopping: _Stopping, stored: dict[str, NodeRecord]) -> Iterator[Sequence[str]]:
         """Those that no worker has come first: no report conflicts with their end."""
         records = records_of(stored)
-        names = [plan.nodes[position].id for position in to_stop(plan, records)]
+        names = to_stop(stopping.plan, records, stopping.stage)
         sent = [name for name in names if is_in_flight(records(name).status)]
         unsent = [name for name in names if not is_in_flight(records(name).status)]
         for group in (unsent, sent):
@@ -193,7 +211,8 @@ class StopStep:
             control = unit.controls.get(execution)
             next_due = due if unit.now < due else due + self._lease_ms
             is_last = unit.now >= next_due
-            if control is None or control.run != run or is_over(control.status) or is_last:
+            ended = control is None or control.stop is None or is_over(control.status)
+            if ended or is_last or (control is not None and control.run != run):
                 unit.abandon()
                 self._let_go(acknowledge)
                 return

@@ -26,7 +26,7 @@ def create(
     with store.letting_in(len(encoded) + (0 if given is None else len(given.values))):
         now = store.now()
         execution = store.owner or new_id(now, secrets.token_hex(8), store.partition)
-        made = Create(plan.name, encoded, len(plan.nodes), correlation_id, now, given)
+        made = Create(plan.name, encoded, len(plan.main), correlation_id, now, given)
         store.write({execution: [made]})
     store.keep_plan(execution, encoded, plan)
     return CreatedView(

@@ -36,6 +36,7 @@ from flowengine.execution.status import is_final, is_in_flight, is_over, takes_r
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import Stage
 
 log = structlog.stdlib.get_logger()
 
@@ -159,20 +160,21 @@ class Sweep:
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
         if self._waits_its_turn(oldest, record.started_at, mark):
             return
-        stored = self._store.read_nodes(execution, [node.id for node in plan.nodes])
+        stage = record.stage
+        stored = self._store.read_nodes(execution, plan.names(stage))
         if self._store.last_moves([execution]).get(execution) != mark:
             return  # it has moved meanwhile, and what follows from that is on its way
         records = records_of(stored)
         run = Run(execution, record.run, record.correlation_id)
-        self._check_numbers(plan, execution, records)
+        self._check_numbers(plan, execution, records, stage)
         if record.stop is not None:
             self._stops.carry_out(plan, execution, record, None)
         if not record.control.lets_dispatch:
             return
-        positions = decidable(plan, records)
-        if positions or all(is_final(records(node.id).status) for node in plan.nodes):
+        positions = decidable(plan, records, stage)
+        if positions or all(is_final(records(name).status) for name in plan.names(stage)):
             self._found(execution, "ready_nodes", len(positions))
-            unopened = run.run == 1 and positions[:1] == plan.roots[:1]
+            unopened = run.run == 1 and stage == "main" and positions[:1] == plan.roots[:1]
             first = opening(run.run, record.started_at) if unopened else None
             follows = [Follow(run, plan, positions, (), first)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
@@ -185,24 +187,25 @@ class Sweep:
         moved = int(mark.split("-")[0]) if mark else started_at
         return oldest is not None and oldest <= max(moved, started_at) + self._clock_margin_ms
 
-    def _check_numbers(self, plan: Plan, execution: str, records: Records) -> None:
+    def _check_numbers(self, plan: Plan, execution: str, records: Records, stage: Stage) -> None:
         unit = self._store.begin(Reading((), (execution,), (execution,)))
         unit.abandon()
-        if _corrections(plan, execution, records, unit):
-            self._correct_numbers(plan, execution)
+        if _corrections(plan, execution, records, unit, stage):
+            self._correct_numbers(plan, execution, stage)
 
-    def _correct_numbers(self, plan: Plan, execution: str) -> None:
+    def _correct_numbers(self, plan: Plan, execution: str, stage: Stage) -> None:
         """Correct joins' counters and the execution's counts.
 
         Every node is WATCHed: a transaction that moves one of the numbers writes a node as well, so that
         an end meanwhile is not overwritten.
         """
-        nodes = tuple((execution, node.id) for node in plan.nodes)
+        nodes = tuple((execution, name) for name in plan.names(stage))
         unit = self._store.begin(Reading(nodes, (execution,), (execution,)))
         records = records_of({name: record for (_, name), record in unit.nodes.items()})
-        changes = _corrections(plan, execution, records, unit)
+        changes = _corrections(plan, execution, records, unit, stage)
         control = unit.controls.get(execution)
-        if not changes or control is None or not takes_reports(control.status):
+        moved = control is None or control.stage != stage
+        if not changes or control is None or moved or not takes_reports(control.status):
             unit.abandon()
         elif unit.commit({execution: changes}) is not None:
             self._found(execution, "numbers", len(changes))
@@ -279,24 +282,21 @@ def _may_wait(record: NodeRecord, oldest: int | None) -> bool:
     return oldest is not None and (record.queued_at or 0) >= oldest - MARGIN_MS
 
 
-def _corrections(plan: Plan, execution: str, records: Records, unit: Unit) -> list[Change]:
+def _corrections(plan: Plan, execution: str, records: Records, unit: Unit, stage: Stage) -> list[Change]:
     """What is wrong with the counters of joins that still decide something, and with the counts."""
     right = {
         (execution, plan.nodes[join].id): counter_of(plan, records, join)
-        for join in _counted_joins(plan, records)
+        for join in plan.positions(stage)
+        if needs_counter(plan, records, join)
     }
     stored = unit.counters(list(right))
     changes: list[Change] = [
         SetCounter(key[1], value) for key, value in right.items() if stored.get(key) != value
     ]
-    counted, counts = count_of(plan, records), unit.counts[execution]
+    counted, counts = count_of(plan, records, stage), unit.counts[execution]
     if (counted.unfinished, counted.failed) != (counts.unfinished, counts.failed):
         changes.append(SetCounts(counted.unfinished, counted.failed))
     return changes
-
-
-def _counted_joins(plan: Plan, records: Records) -> list[int]:
-    return [position for position in range(len(plan.nodes)) if needs_counter(plan, records, position)]
 
 
 class SweepLoop(threading.Thread):

@@ -70,7 +70,8 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     if VARS in task.given:
         found[VARS] = _object(given.vars)
     if given.execution is not None:
-        found[EXECUTION] = execution_fields(task.execution, given.execution, task.run)
+        fields = execution_fields(task.execution, given.execution, task.run)
+        found[EXECUTION] = fields | _object(given.outcome)
     return found
 
 

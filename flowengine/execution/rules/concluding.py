@@ -3,74 +3,60 @@
 from __future__ import annotations
 
 from flowengine.execution.changes import Change, Finish, Happened
-from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, UPSTREAM_FAILED
 from flowengine.execution.events import Event
-from flowengine.execution.records import (
-    Control,
-    Counts,
-    ExecutionError,
-    ExecutionRecord,
-    NodeError,
-    NodeRecord,
-)
+from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
+from flowengine.execution.rules.closing import enter, next_stage
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
-from flowengine.execution.status import ExecutionStep, execution_after, execution_may
+from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import is_hook
+
+_STEPS: dict[ExecutionStatus, ExecutionStep] = {
+    "completed": "complete",
+    "failed": "fail",
+    "cancelled": "end_cancelled",
+}
 
 
-def conclude(control: Control, counts: Counts, now: int) -> tuple[Change, ...]:
-    """End the execution if nothing is left to run; nothing otherwise.
+def no_records(name: str) -> NodeRecord:
+    """For executions that nothing follows in: no rule asks for a record then."""
+    return UNTOUCHED
 
-    `counts` may be read without WATCH, after `control` is WATCHed: within a run the number of unfinished
-    nodes only falls, so 0 stays 0, and the number of failed nodes is final then. A number below 0 is a
-    defect, which the sweep corrects.
+
+def conclude(
+    plan: Plan, run: Run, control: Control, counts: Counts, now: int, records: Records = no_records
+) -> tuple[Change, ...]:
+    """End the execution if nothing is left to run, or begin what follows then; nothing otherwise.
+
+    `counts` may be read without WATCH, after `control` is WATCHed: within a stage of a run the number of
+    unfinished nodes only falls, so 0 stays 0, and the number of failed nodes is final then. So are the
+    `records`. A number below 0 is a defect, which the sweep corrects.
     """
-    step = _step(control, counts)
-    if counts.unfinished != 0 or not execution_may(control.status, step):
+    verdict = verdict_of(control, counts)
+    if counts.unfinished != 0 or not _may_end(control, verdict):
         return ()
-    verdict = execution_after(control.status, step)
+    stage = next_stage(plan, control, verdict)
+    if stage is not None:
+        return enter(plan, run, control, stage, verdict, now, records)
     return (
         Finish(verdict, now, control.run, stopped=control.stop is not None),
         Happened(Event("execution_finished", now, detail=verdict)),
     )
 
 
-def error_of(plan: Plan, execution: ExecutionRecord, records: Records) -> ExecutionError | None:
-    """What an execution that has failed or was cancelled says of that; None of any other.
-
-    Of a failed one it is the error of the `end`, or of the first failed node in the document's order that
-    has not inherited its failure.
-    """
-    stop = execution.stop
-    if execution.status == "cancelled" and stop is not None:
-        return ExecutionError(CANCELLED.code, stop.reason or "a caller has cancelled it")
-    if execution.status != "failed":
-        return None
-    if stop is not None and stop.cause == "timeout":
-        limit_s = plan.overall.timeout_ms / 1000
-        return ExecutionError(
-            EXECUTION_TIMEOUT.code, f"it took longer than its timeout_seconds ({limit_s:g} s)"
-        )
-    names = [node.id for node in plan.nodes] if stop is None or stop.node is None else [stop.node]
-    own = [(name, error) for name in names if (error := _own_error(records(name))) is not None]
-    if not own:
-        return None
-    name, error = min(own, key=lambda found: found[1].code == UPSTREAM_FAILED.code)
-    return ExecutionError(error.code, error.message, name)
+def _may_end(control: Control, verdict: ExecutionStatus) -> bool:
+    """A cancelled execution ends otherwise only where a cancel has stopped its hooks."""
+    if control.status == "cancelling" and verdict != "cancelled" and control.closing is None:
+        return False
+    return execution_may(control.status, _STEPS[verdict])
 
 
-def _own_error(record: NodeRecord) -> NodeError | None:
-    return record.error if record.status == "failed" and not record.tolerated else None
-
-
-def _step(control: Control, counts: Counts) -> ExecutionStep:
-    """What a stop says comes before what the nodes say."""
-    if control.stop is None:
-        return "fail" if counts.failed else "complete"
-    match control.stop.verdict:
-        case "cancelled":
-            return "end_cancelled"
-        case "completed":
-            return "complete"
-        case _:
-            return "fail"
+def verdict_of(control: Control, counts: Counts) -> ExecutionStatus:
+    """How it ends if all nodes of its stage have ended so. While hooks run, the verdict stands."""
+    if control.closing is not None and is_hook(control.stage):
+        return control.closing.verdict
+    # What a stop says comes before what the nodes say.
+    if control.stop is not None:
+        return control.stop.verdict
+    return "failed" if counts.failed else "completed"

@@ -247,6 +247,8 @@ def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str 
 def _stop_by(report: _Report, record: NodeRecord) -> Stop | None:
     """The mark that this end of a node sets: that of an `end`, or of a failure that stops the execution."""
     plan, node, now = report.grounds.plan, report.callback.node, report.grounds.now
+    if report.position not in plan.main:
+        return None
     failed = record.status == "failed" and not record.tolerated
     if plan.policy(report.position).ends:
         if record.status == "completed":

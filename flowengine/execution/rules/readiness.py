@@ -13,6 +13,7 @@ from flowengine.execution.records import UNTOUCHED, Counts, NodeRecord
 from flowengine.execution.rules.trigger_rules import Ends, ruling
 from flowengine.execution.status import counts_as_success, is_final, may
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import Stage
 
 Records: TypeAlias = Callable[[str], NodeRecord]
 
@@ -73,9 +74,9 @@ def needs_counter(plan: Plan, records: Records, position: int) -> bool:
     return plan.nodes[position].is_join and (may(record.status, "dispatch") or record.unsettled)
 
 
-def count_of(plan: Plan, records: Records) -> Counts:
-    """What an execution's counts must say of its nodes. Bytes of results are not looked at."""
-    found = [records(node.id) for node in plan.nodes]
+def count_of(plan: Plan, records: Records, stage: Stage = "main") -> Counts:
+    """What an execution's counts must say of the nodes of its stage. Bytes of results are not looked at."""
+    found = [records(name) for name in plan.names(stage)]
     return Counts(
         unfinished=sum(not is_final(record.status) for record in found),
         failed=sum(record.status == "failed" and not record.tolerated for record in found),
@@ -101,12 +102,13 @@ def may_be_decided(plan: Plan, position: int, counter: int | None) -> bool:
     return is_due(counter) or plan.policy(position).trigger_rule == "one_success"
 
 
-def decidable(plan: Plan, records: Records) -> tuple[int, ...]:
-    """The nodes that something is to be decided about, by their parents' records, in the document's order.
+def decidable(plan: Plan, records: Records, stage: Stage = "main") -> tuple[int, ...]:
+    """The nodes of a stage that something is to be decided about, by their parents' records, in the
+    document's order.
 
     These are pending ones whose rule says what becomes of them, and failed ones to settle.
     """
-    return tuple([position for position in range(len(plan.nodes)) if _is_decidable(plan, records, position)])
+    return tuple([position for position in plan.positions(stage) if _is_decidable(plan, records, position)])
 
 
 def _is_decidable(plan: Plan, records: Records, position: int) -> bool:

@@ -63,14 +63,15 @@ def first_run(
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
     """
-    counters = {node.id: len(node.parents) for node in plan.nodes if node.is_join}
+    main = [plan.nodes[position] for position in plan.main]
+    counters = {node.id: len(node.parents) for node in main if node.is_join}
     begin = Begin(
         was=record.status,
         status=execution_after(record.status, "trigger"),
         run=1,
         token=token,
         at=now,
-        unfinished=len(plan.nodes),
+        unfinished=len(main),
         counters=counters,
         inputs=given.inputs,
         was_stopped=record.stop is not None,
@@ -90,6 +91,8 @@ def retry_failed(
 ) -> list[Change]:
     """A trigger of a failed execution: what `resets` names becomes pending, attempts kept, the rest stays.
 
+    The outputs and all hooks become pending as well: they come again once the main nodes have ended.
+
     Where the events begin anew, they tell of what has ended before, so that they still fold to the stored
     state.
     """
@@ -102,7 +105,7 @@ def retry_failed(
     reset = resets(plan, records_of(stored))
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
-        if position in reset:
+        if position in reset or position not in plan.main:
             writes.append(_reset(node.id, before, run))
             freed += before.counted
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
@@ -115,11 +118,12 @@ def retry_failed(
         run=run,
         token=token,
         at=now,
-        unfinished=len(writes),
+        unfinished=len(reset),
         counters=_counters(plan, records, reset),
         touched=tuple(stored),
         events_anew=anew,
         was_stopped=record.stop is not None,
+        was_closing=record.closing is not None,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
@@ -150,7 +154,7 @@ def _reset(node: str, before: NodeRecord, run: int) -> Write:
 
 
 def resets(plan: Plan, records: Records) -> frozenset[int]:
-    """The nodes that a trigger of an ended execution makes pending again (LANGUAGE section 4).
+    """The main nodes that a trigger of an ended execution makes pending again (LANGUAGE section 4).
 
     These are the failed and the cancelled ones, those skipped because the execution had ended early, each
     `end`, and everything below. A tolerated failure stays, and so does a completed `one_success` while one of
@@ -158,6 +162,8 @@ def resets(plan: Plan, records: Records) -> frozenset[int]:
     """
     found: set[int] = set()
     for position in plan.parents_first:
+        if position not in plan.main:
+            continue
         record = records(plan.nodes[position].id)
         parents = plan.nodes[position].parents
         if _is_to_repeat(plan, position, record) or (
@@ -205,7 +211,7 @@ def _counters(plan: Plan, records: Mapping[str, NodeRecord], reset: frozenset[in
     lookup = records_of(records)
     return {
         node.id: counter_of(plan, lookup, position)
-        for position, node in enumerate(plan.nodes)
+        for position, node in [(position, plan.nodes[position]) for position in plan.main]
         if node.is_join and (position in reset or not reset.isdisjoint(node.parents))
     }
 

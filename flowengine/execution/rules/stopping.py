@@ -29,21 +29,27 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import next_try_timer
 from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.stages import Stage, is_hook
 
 STEPS: Final[Mapping[StopCause, ExecutionStep]] = {
     "cancel": "cancel",
     "end": "stop",
     "node_failure": "stop",
     "timeout": "stop",
+    "hooks_timeout": "stop",
 }
 
 
 def mark(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
     """Mark an execution that has begun and not ended.
 
+    While its hooks run, only some causes count, and a cancel that comes again does not stop what cleans up.
+
     If it bears a mark, that counts. An `end` only changes what the mark of a failure or of a timeout says
     about the verdict.
     """
+    if not _counts(control, stop):
+        return ()
     known = control.stop
     if known is not None:
         if stop.cause == "end" and known.cause in ("node_failure", "timeout"):
@@ -55,6 +61,14 @@ def mark(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
         MarkStop(status, stop),
         Send(StopExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
     )
+
+
+def _counts(control: Control, stop: Stop) -> bool:
+    if control.closing is None or not is_hook(control.stage):
+        return stop.cause != "hooks_timeout"
+    if stop.cause == "cancel":
+        return control.closing.verdict != "cancelled"
+    return stop.cause == "hooks_timeout"
 
 
 def tell(control: Control, opening: Event | None, now: int) -> tuple[Change, ...]:
@@ -75,6 +89,8 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
     """
     if descent.first_failed is None or not grounds.plan.overall.stops_on_failure:
         return None
+    if descent.first_failed not in grounds.plan.main:
+        return None
     return Stop("node_failure", "failed", grounds.now, grounds.plan.nodes[descent.first_failed].id)
 
 
@@ -85,11 +101,9 @@ def cancel_before_start(record: ExecutionRecord, stop: Stop) -> tuple[Change, ..
     return (marked, Finish(status, stop.at, record.run, index=record.status))
 
 
-def to_stop(plan: Plan, records: Callable[[str], NodeRecord]) -> tuple[int, ...]:
-    """The nodes that have not ended, in the document's order."""
-    return tuple(
-        [position for position, node in enumerate(plan.nodes) if not is_final(records(node.id).status)]
-    )
+def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "main") -> tuple[str, ...]:
+    """The nodes of the stage that have not ended, in the document's order."""
+    return tuple([name for name in plan.names(stage) if not is_final(records(name).status)])
 
 
 def stop_node(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from flowengine.execution.messages import NextTry, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
 from flowengine.store.keys import parse_deadline, parser_of, run_parser_of
@@ -29,6 +29,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType
         "retry": parser_of(NextTry),
         "timeout": run_parser_of(RunTimeout),
         "stop": run_parser_of(StopOverdue),
+        "hooks": run_parser_of(HooksTimeout),
     }
 )
 

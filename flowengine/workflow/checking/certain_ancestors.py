@@ -14,17 +14,22 @@ from flowengine.workflow.graph import Graph
 from flowengine.workflow.problems import Problem, quoted
 
 
-def certain_ancestors(graph: Graph, nodes: Sequence[NodeFields]) -> dict[int, int] | None:
+def certain_ancestors(
+    graph: Graph, nodes: Sequence[NodeFields], ends: Sequence[int] = ()
+) -> dict[int, int] | None:
     """For each node, the certain ones as a number in which bit `n` stands for node `n`.
 
-    None, where no node has a policy of its own: then every ancestor is certain.
+    None, where no node has a policy of its own: then all that a node may read is certain.
     """
-    if all(node.policy == NO_POLICY for node in nodes):
+    if all(node.policy == NO_POLICY and node.stage == "main" for node in nodes):
         return None
     found: dict[int, int] = {}
     for layer in graph.layers:
         for place in layer:
             found[place] = _certain(graph.parents[place], nodes[place], nodes, found)
+    for node in nodes:
+        if node.stage == "outputs":
+            found[node.place] = _after_completion(graph, nodes, found, ends)
     return found
 
 
@@ -57,6 +62,41 @@ def _certain(
     if rule in ("none_failed_min_one_success", "all_done_min_one_success"):
         return _intersection([_after(parent, nodes, found) for parent in parents])
     return 0
+
+
+def _after_completion(
+    graph: Graph, nodes: Sequence[NodeFields], found: dict[int, int], ends: Sequence[int]
+) -> int:
+    """What has surely completed when the execution completes: at its last node, or at one of these `end`s."""
+    runs: dict[int, bool] = {}
+    bits = 0
+    for layer in graph.layers:
+        for place in layer:
+            node = nodes[place]
+            if node.stage != "main":
+                continue
+            runs[place] = node.policy.when is None and _surely_runs(graph.parents[place], node, nodes, runs)
+            if runs[place] and not node.policy.tolerates:
+                bits |= 1 << place
+    return _intersection([bits, *[found.get(end, 0) for end in ends]])
+
+
+def _surely_runs(
+    parents: Sequence[int], node: NodeFields, nodes: Sequence[NodeFields], runs: dict[int, bool]
+) -> bool:
+    """Whether a node runs in each execution in which no failure counts. A node that runs has completed then,
+    or failed tolerated."""
+    match node.policy.trigger_rule:
+        case "all_success":
+            return all(runs.get(parent, False) for parent in parents)
+        case "none_failed" | "all_done":
+            return True
+        case "one_success":
+            return any(runs.get(parent, False) and not nodes[parent].policy.tolerates for parent in parents)
+        case "none_failed_min_one_success" | "all_done_min_one_success":
+            return any(runs.get(parent, False) for parent in parents)
+        case _:
+            return False
 
 
 def _after(parent: int, nodes: Sequence[NodeFields], found: dict[int, int]) -> int:

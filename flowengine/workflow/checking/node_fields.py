@@ -21,6 +21,7 @@ from flowengine.workflow.document import (
     NODE_ID,
 )
 from flowengine.workflow.problems import quoted
+from flowengine.workflow.stages import Stage
 
 
 class NodeFields(msgspec.Struct, frozen=True):
@@ -28,7 +29,8 @@ class NodeFields(msgspec.Struct, frozen=True):
 
     `place` is the node's number in the document. `id` is None where it is missing or no text; one that is not
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
-    document's own list; items that are no text have been reported. `output_schema` is JSON.
+    document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
+    list of the document it is in.
     """
 
     place: int
@@ -38,6 +40,12 @@ class NodeFields(msgspec.Struct, frozen=True):
     timeout_s: float
     policy: PolicyFields = NO_POLICY
     output_schema: str | None = None
+    stage: Stage = "main"
+
+    @property
+    def said(self) -> str:
+        """What messages call it."""
+        return self.stage if self.id is None else self.id
 
 
 def read_id(node: JsonObject, pointer: str, report: Report) -> str | None:
@@ -90,17 +98,16 @@ def read_timeout(
     report: Report,
     default: float = DEFAULT_TIMEOUT_S,
     bounds: tuple[float, float] = (MIN_TIMEOUT_S, MAX_TIMEOUT_S),
+    field: str = "timeout_seconds",
 ) -> float:
     """The `timeout_seconds` of a node, or of what else has one; the default where it is missing or wrong."""
-    place = pointer_to(pointer, "timeout_seconds")
+    place = pointer_to(pointer, field)
     lowest, highest = bounds
-    given = owner.get("timeout_seconds", default)
+    given = owner.get(field, default)
     if not is_number(given):
-        report.add(
-            "wrong_type", place, f"'timeout_seconds' must be a number of seconds, it is {type_name(given)}"
-        )
+        report.add("wrong_type", place, f"'{field}' must be a number of seconds, it is {type_name(given)}")
     elif not lowest <= given <= highest:
-        report.add("out_of_range", place, f"'timeout_seconds' is {lowest} to {highest}, not {given}")
+        report.add("out_of_range", place, f"'{field}' is {lowest} to {highest}, not {given}")
     else:
         return given
     return default

@@ -97,12 +97,18 @@ def _conditions(plan: Plan, scope: Scope, budget: Budget) -> Iterator[tuple[str,
     for position, policy in plan.policies.items():
         if policy.when is None or not _reads_only_given(plan, policy.when):
             continue
+        if position not in plan.main and _reads_execution(policy.when):
+            continue  # hooks read there how the main nodes have ended
         try:
             value = render(policy.when, scope, budget=budget, pointer="/when")
         except TemplateError:
             continue
         if value is None or isinstance(value, bool):
             yield plan.nodes[position].id, bool(value)
+
+
+def _reads_execution(when: str) -> bool:
+    return any(root == EXECUTION for root, _ in analyse(when).given)
 
 
 def _reads_only_given(plan: Plan, when: str) -> bool:

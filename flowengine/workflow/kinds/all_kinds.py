@@ -1,7 +1,8 @@
 """The kinds that a node can be of, and who reads, checks and describes each.
 
-Today there is one: a handler's task. A new kind is a module beside `task`, a member of `DraftWork` and of the
-plan's work, and a case in each function here. Type checking fails until `compile_node` has its case.
+Today there are two: a handler's task, and what computes the document's outputs, which becomes a task. A new
+kind is a module beside these, a member of `DraftWork` and of the plan's work, and a case in each function
+here. Type checking fails until `compile_node` has its case.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
-from flowengine.workflow.kinds import task
+from flowengine.workflow.kinds import outputs, task
 from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
+from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
+from flowengine.workflow.stages import OUTPUTS_NODE
 
 END: Final = "end"
 """The handler whose nodes end the execution."""
 
-DraftWork: TypeAlias = TaskDraft
+DraftWork: TypeAlias = TaskDraft | OutputsDraft
 """What a node does, as far as it could be read."""
 
 WORK_FIELDS: Final = task.FIELDS
@@ -51,9 +54,13 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
     match work:
         case TaskDraft():
             compiled = task.compile_task(node, work, document)
+            gives_outputs = work.handler == END and not ends_without_outputs(work)
+        case OutputsDraft():
+            compiled, gives_outputs = outputs.compile_outputs(node, work, document), False
         case _:
             assert_never(work)
-    if compiled is None or node.id is None:
+    node_id = OUTPUTS_NODE if node.stage == "outputs" else node.id
+    if compiled is None or node_id is None:
         return None
     does, reads = compiled
     said = node.policy
@@ -66,8 +73,14 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         output_schema=node.output_schema,
         given=reads.given,
         ends=does.handler == END,
+        gives_outputs=gives_outputs,
     )
-    return CompiledNode(PlanNode(node.id, document.links.graph.parents[node.place], does), policy)
+    return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
+
+
+def ends_without_outputs(work: DraftWork | None) -> bool:
+    """Whether it is an `end` after which the document's outputs are computed."""
+    return isinstance(work, TaskDraft) and work.handler == END and (work.config or {}).get("outputs") is None
 
 
 def declared_output(
@@ -77,6 +90,8 @@ def declared_output(
     match work:
         case TaskDraft():
             return task.declared_output(work, registry, schema)
+        case OutputsDraft():
+            return None
         case _:
             assert_never(work)
 

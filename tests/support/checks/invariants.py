@@ -17,8 +17,9 @@ import pytest
 import redis
 
 from flowengine.execution.events import Event, decode_events, fold
-from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
 from flowengine.workflow.plan import Plan, decode_plan
+from flowengine.workflow.stages import OUTPUTS_NODE, Stage
 from tests.support.checks.reference_model import verdict
 
 Client: TypeAlias = Any
@@ -26,7 +27,8 @@ Client: TypeAlias = Any
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
-ALL_TIMERS: Final = (TIMERS, RETRIES, b"fe:timers:timeout", b"fe:timers:stop")
+ALL_TIMERS: Final = (TIMERS, RETRIES, b"fe:timers:timeout", b"fe:timers:stop", b"fe:timers:hooks")
+STAGES: Final[tuple[Stage, ...]] = ("main", "outputs", "on_failure", "finally")
 CONTROL_LEAD_S: Final = 60
 ENDED: Final = ("completed", "failed", "cancelled")
 OTHERWISE: Final = 1_000_000
@@ -41,7 +43,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:plan"): b"string",
     re.compile(rb"fe:x:[^:]+:events"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
-    re.compile(rb"fe:timers:((deadline|retry|timeout|stop)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks)(@[0-9a-f]{27})?|odd)"): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
@@ -96,6 +98,33 @@ class Stored(msgspec.Struct):
     def is_stopped(self) -> bool:
         """Whether it bears the mark of a stop, of this run."""
         return "stop" in self.control
+
+    @property
+    def closing(self) -> Closing | None:
+        """What is stored of the stages after the main nodes."""
+        found = self.control.get("closing")
+        return None if found is None else msgspec.json.decode(found, type=Closing)
+
+    @property
+    def stage(self) -> Stage:
+        """The stage whose nodes run, or ran last."""
+        return "main" if self.closing is None else self.closing.stage
+
+    @property
+    def names(self) -> list[str]:
+        """The nodes of that stage."""
+        return self.plan.names(self.stage)
+
+    def was_stopped(self, node: str) -> bool:
+        """Whether the stage of a node is being stopped, or was."""
+        if node in self.names:
+            return self.is_stopped or (self.stage == "outputs" and self.closing_stop is not None)
+        return self.closing_stop is not None
+
+    @property
+    def closing_stop(self) -> Stop | None:
+        """The stop that the main nodes were ended by, where others have followed."""
+        return None if self.closing is None else self.closing.ended_by
 
     def record(self, node: str) -> NodeRecord:
         """A node's record."""
@@ -165,6 +194,7 @@ def check(
         *_records(stored),
         *_histories(stored),
         *_runs(stored),
+        *_stages(stored),
         *_lifetimes(stored, settled=settled),
         *_index(client, stored),
     ]
@@ -256,18 +286,18 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
 def _numbers(stored: Stored) -> Iterable[str]:
     if stored.control["run"] == "0":
         return
-    counted = Counter(stored.record(node.id).status for node in stored.plan.nodes)
+    counted = Counter(stored.record(name).status for name in stored.names)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
     if unfinished != counted["pending"] + counted["queued"] + counted["waiting"]:
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
-    untolerated = sum(record.status == "failed" and not record.tolerated for record in stored.nodes.values())
+    untolerated = _failed(stored, stored.names)
     if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
-    if int(stored.control["total"]) != len(stored.plan.nodes):
-        yield f"total is {stored.control['total']} of {len(stored.plan.nodes)}"
+    if int(stored.control["total"]) != len(stored.plan.main):
+        yield f"total is {stored.control['total']} of {len(stored.plan.main)}"
     if stored.status in ENDED and unfinished:
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
@@ -278,15 +308,47 @@ def _right_verdict(stored: Stored, untolerated: int) -> str:
     """The status that an execution which has ended should have; of another one, its own."""
     if stored.status not in ENDED:
         return stored.status
+    if stored.closing is not None and stored.stage != "outputs":
+        return stored.closing.verdict
     if stored.is_stopped:
         return str(msgspec.json.decode(stored.control["stop"])["verdict"])
     return "failed" if untolerated else "completed"
 
 
+def _failed(stored: Stored, names: Iterable[str]) -> int:
+    records = [stored.record(name) for name in names]
+    return sum(record.status == "failed" and not record.tolerated for record in records)
+
+
+def _stages(stored: Stored) -> Iterable[str]:
+    """Each stage begins when the one before has ended, and the verdict stands from the first hook on."""
+    reached = STAGES.index(stored.stage)
+    for number, stage in enumerate(STAGES):
+        statuses = {name: stored.record(name).status for name in stored.plan.names(stage)}
+        if number > reached and any(status != "pending" for status in statuses.values()):
+            yield f"'{stage}' has begun in '{stored.stage}': {statuses}"
+    main = [stored.record(name).status for name in stored.plan.names("main")]
+    if stored.closing is None:
+        return
+    if any(status in ("pending", "queued", "waiting") for status in main):
+        yield f"in '{stored.stage}', but the main nodes are {main}"
+    if not stored.names:
+        yield f"'{stored.stage}' has no node"
+    before = [*stored.plan.names("main"), *stored.plan.names("outputs")]
+    ended_by = stored.closing.ended_by
+    right = "failed" if _failed(stored, before) else "completed"
+    if ended_by is not None and not (ended_by.cause == "end" and _failed(stored, [OUTPUTS_NODE])):
+        right = ended_by.verdict
+    if stored.stage != "outputs" and stored.closing.verdict != right:
+        yield f"the verdict is {stored.closing.verdict}, the nodes before say {right}"
+
+
 def _counters(stored: Stored) -> Iterable[str]:
-    if stored.control["run"] == "0" or stored.is_stopped:
+    if stored.control["run"] == "0":
         return
     for node in stored.plan.nodes:
+        if stored.was_stopped(node.id):
+            continue
         parents = [stored.fate(stored.plan.nodes[p].id) for p in node.parents]
         left = sum(fate in ("left", "failing") for fate in parents)
         left += OTHERWISE * sum(fate in ("failed", "tolerated", "skipped") for fate in parents)
@@ -295,8 +357,12 @@ def _counters(stored: Stored) -> Iterable[str]:
             yield f"{node.id} has a counter, but {len(node.parents)} parents"
         elif counter is not None and counter != left:
             yield f"counter of {node.id} is {counter}, by its parents it is {left}: {parents}"
-        elif counter is None and len(node.parents) > 1 and stored.record(node.id).status == "pending":
+        elif counter is None and len(node.parents) > 1 and _waits(stored, node.id):
             yield f"{node.id} has no counter"
+
+
+def _waits(stored: Stored, node: str) -> bool:
+    return node in stored.names and stored.record(node).status == "pending"
 
 
 def _records(stored: Stored) -> Iterable[str]:
@@ -327,7 +393,7 @@ def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str
     if inherited:
         right = record.status == "failed" and not record.tolerated and found == "fail"
     elif record.status == "cancelled" or record.skipped == "ended_early":
-        right = stored.is_stopped
+        right = stored.was_stopped(node)
     elif record.status == "skipped" and record.skipped != "when":
         right = found == "skip"
     else:
@@ -389,7 +455,9 @@ def _runs(stored: Stored) -> Iterable[str]:
     if started != [str(number) for number in range(before + 1, run + 1)]:
         yield f"run {run}, started: {started}"
     ends = [detail for kind, detail in marks if kind == "execution_finished"]
-    kinds = [kind for kind, _ in marks if kind != "execution_stopping"]
+    kinds = [kind for kind, _ in marks if kind not in ("execution_stopping", "stage_started")]
+    if stored.closing is not None and ("stage_started", stored.stage) not in marks:
+        yield f"in '{stored.stage}', but no event tells of it: {marks}"
     if kinds != (["execution_started", "execution_finished"] * run)[: len(kinds)]:
         yield f"starts and ends do not alternate: {marks}"
     ended = stored.status in ENDED

@@ -47,6 +47,7 @@ from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
+from flowengine.workflow.stages import MAIN_ONLY, Stages
 from tests.support.checks.invariants import Client, check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.faults import Gate, Line, ProcessDied
@@ -109,12 +110,14 @@ def plan_of(
     says: Mapping[str, Says] | None = None,
     ends: Collection[str] = (),
     overall: ExecutionPolicy = PLAIN_EXECUTION,
+    stages: Stages = MAIN_ONLY,
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
     Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
     run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
-    as a node of the handler `end` does. `overall`: what holds for the execution as a whole.
+    as a node of the handler `end` does. `overall`: what holds for the execution as a whole. `stages`: how
+    many of the last nodes are outputs and hooks.
     """
     missing = "" if says is None else " | default(0)"
     index = {node: position for position, node in enumerate(graph)}
@@ -137,7 +140,7 @@ def plan_of(
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
-    return Plan(name, tuple(nodes), policies, overall=overall)
+    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages)
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
@@ -487,11 +490,14 @@ class Harness:
     def statuses(self, execution: str) -> dict[str, str]:
         """Node -> status as stored: `running` counts as `queued`."""
         view = self.api.executions.status(execution)
-        return {node.id: "queued" if node.status == "running" else node.status for node in view.nodes}
+        nodes = [*view.nodes, *(() if isinstance(view.hooks, msgspec.UnsetType) else view.hooks)]
+        return {node.id: "queued" if node.status == "running" else node.status for node in nodes}
 
     def results(self, execution: str) -> dict[str, int]:
         """Node -> what its handler returned."""
-        found = self.api.executions.results(execution).results
+        view = self.api.executions.results(execution)
+        hooks = {} if isinstance(view.hooks, msgspec.UnsetType) else view.hooks.results
+        found = {**view.results, **hooks}
         return {node: msgspec.json.decode(result)["result"] for node, result in found.items()}
 
     # -- messages
@@ -667,6 +673,10 @@ class Harness:
     def end_runs(self) -> int:
         """Let the time of all runs be over that have a timeout; returns how many there are."""
         return self._make_due("timeout", 0)
+
+    def end_hooks(self) -> int:
+        """Let the time of all hooks be over; returns of how many executions."""
+        return self._make_due("hooks", 0)
 
     def _make_due(self, kind: str, later_s: float) -> int:
         timers = self.keys.timers(kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from flowengine.execution.changes import Finish, Happened
+from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import (
     Control,
@@ -17,11 +17,28 @@ from flowengine.execution.records import (
     Stop,
     StopCause,
 )
-from flowengine.execution.rules.concluding import conclude, error_of
+from flowengine.execution.rules import concluding
+from flowengine.execution.rules.closing import ended_by_of
+from flowengine.execution.rules.closing import error_of as error_of_verdict
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
+from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy
 from tests.support.rigs.harness import plan_of
 from tests.unit.execution.rule_cases import NOW, RUNNING
+
+PLAIN_PLAN = plan_of({"a": ()})
+
+
+def conclude(control: Control, counts: Counts, now: int) -> tuple[Change, ...]:
+    """The conclusion of an execution that has main nodes only."""
+    return concluding.conclude(PLAIN_PLAN, Run("x", control.run, "c"), control, counts, now)
+
+
+def error_of(plan: Plan, execution: ExecutionRecord, records: Records) -> ExecutionError | None:
+    """What the execution says of its end."""
+    return error_of_verdict(plan, execution.status, ended_by_of(execution.control), records)
 
 
 @pytest.mark.parametrize(("failed", "verdict"), [(0, "completed"), (1, "failed"), (1000, "failed")])

@@ -17,6 +17,7 @@ from flowengine.execution.messages import (
     MESSAGES,
     Callback,
     Deadline,
+    HooksTimeout,
     NextTry,
     Payload,
     Read,
@@ -116,6 +117,7 @@ NEWER: Final[dict[str, Payload]] = {
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),
     "run timeout": RunTimeout(execution="x", run=2),
     "stop overdue": StopOverdue(execution="x", run=2),
+    "hooks timeout": HooksTimeout(execution="x", run=2),
 }
 """What only processes of format 3 understand."""
 

@@ -96,6 +96,9 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
     ("running", "cancel"): "cancelling",
     ("paused", "cancel"): "cancelling",
     ("cancelling", "end_cancelled"): "cancelled",
+    ("cancelling", "complete"): "completed",
+    ("cancelling", "fail"): "failed",
+    ("cancelling", "stop"): "cancelling",
     ("pending", "end_cancelled"): "cancelled",
 }
 ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (

@@ -232,7 +232,8 @@ class World:
 
     def _conclude(self) -> None:
         if self.status == "running":
-            self._apply(conclude(Control(self.status, self.run), self._counts, self.now))
+            control = Control(self.status, self.run)
+            self._apply(conclude(self.plan, self._run(), control, self._counts, self.now))
 
     # -- changes
 

@@ -9,13 +9,23 @@ import msgspec
 
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.template import Analysis, FieldRead, SecretNotAllowedError, refuse_altered_given
-from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, VARS
+from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, OUTCOME_FIELDS, VARS
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.inputs.json_schema import kinds_of
 from flowengine.workflow.inputs.subschemas import Schema, resolved
 from flowengine.workflow.plan import NO_VARS
 from flowengine.workflow.problems import quoted
+from flowengine.workflow.stages import Stage, is_hook
 
+OUTCOME: Final = "outcome"
+"""What a task is given whose templates read `execution` as hooks may."""
+
+_EXECUTION_KINDS: Final = {
+    "run": frozenset({"integer"}),
+    "error": None,
+    "failed_nodes": frozenset({"array"}),
+    "counts": frozenset({"object"}),
+}
 _KINDS: Final = {
     "string": "text",
     "number": "a number",
@@ -80,6 +90,16 @@ class GivenCheck:
             except SecretNotAllowedError as error:
                 yield Unreadable(error.code, error.message)
 
+    def unreadable_in(self, stage: Stage, analysis: Analysis) -> Iterator[Unreadable]:
+        """What a template reads that is not there yet in this stage."""
+        for root, name in analysis.given:
+            if root == EXECUTION and name in OUTCOME_FIELDS and not is_hook(stage):
+                yield Unreadable(
+                    "unknown_field",
+                    f"'execution.{name}' is known once the main nodes have ended: only nodes of 'on_failure' "
+                    "and 'finally' read it",
+                )
+
     def reads_secret(self, analysis: Analysis) -> bool:
         """Whether a template reads what is given and secret."""
         return not self._secret.isdisjoint(analysis.given)
@@ -90,11 +110,13 @@ class GivenCheck:
             yield read[0]
             if read[0] == VARS and read in self._secret:
                 yield from (INPUTS, EXECUTION)
+            if read[0] == EXECUTION and read[1] in ("", *OUTCOME_FIELDS):
+                yield OUTCOME
 
     def _known(self, root: str) -> tuple[str, ...] | None:
         """The names there; None where any may be."""
         if root == EXECUTION:
-            return EXECUTION_FIELDS
+            return (*EXECUTION_FIELDS, *OUTCOME_FIELDS)
         if root == VARS:
             return tuple(self._vars)
         return None if self._inputs is None else tuple(self._inputs)
@@ -112,7 +134,7 @@ class GivenCheck:
             return None
         (read,) = analysis.fields
         if read.node == EXECUTION and len(read.keys) == 1:
-            return frozenset({"integer" if read.keys[0] == "run" else "string"})
+            return _EXECUTION_KINDS.get(str(read.keys[0]), frozenset({"string"}))
         if read.node != INPUTS or self._inputs is None or read.keys[0] not in self._inputs:
             return None
         root = part = self._schema(str(read.keys[0]))

@@ -17,7 +17,7 @@ from flowengine.workflow.checking.dependencies import Links
 from flowengine.workflow.checking.node_fields import NodeFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import MAX_PROBLEMS, Report
-from flowengine.workflow.checking.templates.given_references import GivenCheck, Unreadable
+from flowengine.workflow.checking.templates.given_references import OUTCOME, GivenCheck, Unreadable
 from flowengine.workflow.checking.templates.output_fields import (
     DeclaredOutput,
     MissingField,
@@ -41,6 +41,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
 )
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
+from flowengine.workflow.stages import is_hook
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
 MAX_LISTED: Final = 20
@@ -155,10 +156,12 @@ class TemplateCheck:
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
                 self._warn_of_missing(read, node, places[text])
         sees.update(source for source in found if not self._is_certain(source, node))
+        if not is_hook(node.stage):
+            given.discard(OUTCOME)
         return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)))
 
     def _ancestors(self, node: NodeFields) -> Iterator[int]:
-        bits = self._links.graph.ancestor_bits(node.place)
+        bits = self._links.readable(node.place)
         return (place for place in range(bits.bit_length()) if bits >> place & 1)
 
     def _is_certain(self, source: int, node: NodeFields) -> bool:
@@ -182,7 +185,7 @@ class TemplateCheck:
             if not self._is_certain(source, node):
                 name = self._links.names[source]
                 message = (
-                    f"{quoted(node.id or '')} may run though {quoted(name)} has not completed, and its "
+                    f"{quoted(node.said)} may run though {quoted(name)} has not completed, and its "
                     f"output is missing then: give another value, as in {{{{ {name}.result | default(0) }}}}"
                 )
                 self._warn(message, where)
@@ -231,7 +234,7 @@ class TemplateCheck:
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
-        allowed = self._links.graph.ancestor_bits(node.place) & ~(1 << node.place)
+        allowed = self._links.readable(node.place) & ~(1 << node.place)
         given = ruled.given.intersection(known.analysis.nodes)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
@@ -247,9 +250,10 @@ class TemplateCheck:
             return wrong
         for missing in known.missing:
             self._refuse_field(missing, where)
-        for unreadable in known.unreadable:
-            self._refuse_given(unreadable, where)
-        return len(known.missing) + len(known.unreadable)
+        unreadable = (*known.unreadable, *self._given.unreadable_in(node.stage, known.analysis))
+        for found in unreadable:
+            self._refuse_given(found, where)
+        return len(known.missing) + len(unreadable)
 
     def _tells_secret(self, analysis: Analysis) -> bool:
         return bool(analysis.secrets) or (bool(analysis.given) and self._given.reads_secret(analysis))
@@ -359,12 +363,18 @@ class TemplateCheck:
             elif source == node.place:
                 message = f"the template reads its own node's output, {quoted(name)}"
                 self._refuse("not_an_ancestor", where, message)
-            elif not self._links.graph.is_ancestor(source, node.place):
+            elif self._links.stages[source] != node.stage and not self._is_readable(source, node):
+                message = f"the template reads {quoted(name)}, which runs later: it is a hook"
+                self._refuse("not_an_ancestor", where, message)
+            elif not self._is_readable(source, node):
                 message = (
                     f"the template reads {quoted(name)}, which may not have run by then: "
                     f"add it to the dependencies of {quoted(node.id or '')}"
                 )
                 self._refuse("not_an_ancestor", where, message)
+
+    def _is_readable(self, source: int, node: NodeFields) -> bool:
+        return bool(self._links.readable(node.place) >> source & 1)
 
     def _hyphen_hint(self, name: str) -> str:
         node_id = self._hyphenated.get(name)
