@@ -202,7 +202,11 @@ def _compiled(
         None if node.work is None else declared_output(node.work, registry, node.output_schema)
         for node in draft.nodes
     ]
-    ends = [node.fields.place for node in draft.nodes if ends_without_outputs(node.work)]
+    ends = [
+        node.fields.place
+        for node in draft.nodes
+        if node.fields.stage == "main" and ends_without_outputs(node.work)
+    ]
     certain = certain_ancestors(links.graph, fields, ends)
     templates = TemplateCheck(
         links, outputs, limits, report, certain, GivenCheck(draft.inputs, draft.variables.vars)

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from flowengine.workflow.stages import OUTPUTS_NODE, Stages
 from tests.support.checks.reference_model import Graph, Says
 from tests.support.faults import WAYS, Way
 
@@ -53,8 +54,28 @@ STOPPED: Final[Graph] = {
     "below": ("runs", "queued"),
     "beside": ("queued", "waits"),
     "last": ("below", "beside"),
+    "tidy": (),
 }
-"""When it is stopped, each of its nodes stands as it is called; what follows is pending."""
+"""When it is stopped, each of its nodes stands as it is called; what follows is pending. `tidy` is a hook."""
+STOPPED_STAGES: Final = Stages(finally_=1)
+HOOKED: Final[Graph] = {
+    "start": (),
+    "failing": ("start",),
+    "below": ("failing",),
+    OUTPUTS_NODE: (),
+    "tell": (),
+    "told": ("tell",),
+    "first": (),
+    "dying": (),
+    "both": ("first", "dying"),
+    "soft": ("both",),
+}
+HOOKED_STAGES: Final = Stages(outputs=1, on_failure=2, finally_=4)
+HOOKS_OF: Final[Mapping[str, Sequence[str]]] = {
+    "outputs": (OUTPUTS_NODE,),
+    "on_failure": ("tell", "told"),
+    "finally": ("first", "dying", "both", "soft"),
+}
 STOPPED_SAYS: Final[Mapping[str, Says]] = {"waits": Says(tries=2)}
 RUNS: Final = "runs"
 WAITS: Final = "waits"

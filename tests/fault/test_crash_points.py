@@ -4,8 +4,8 @@ The reference workflow has a diamond with a join, a branch that fails in the fir
 in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
-`end`, while nodes run, wait and are queued. Wherever it is struck, each ends, with the right results, and
-every invariant holds.
+`end`, while nodes run, wait and are queued. A fifth one has outputs and hooks of both kinds. Wherever it is
+struck, each ends, with the right results, and every invariant holds.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -28,11 +28,15 @@ from flowengine.execution.error_codes import ENDED
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.workflow.plan import Plan
 from tests.fault.crash_report import (
     COUNTED_PASSES,
     DYING,
     FAILING,
     GRAPH,
+    HOOKED,
+    HOOKED_STAGES,
+    HOOKS_OF,
     RULED,
     RUNS,
     SAYS,
@@ -40,6 +44,7 @@ from tests.fault.crash_report import (
     SOFT,
     STOPPED,
     STOPPED_SAYS,
+    STOPPED_STAGES,
     STOPPER,
     WAITS,
     Tried,
@@ -47,7 +52,7 @@ from tests.fault.crash_report import (
     table,
     told,
 )
-from tests.support.checks.invariants import check_everything
+from tests.support.checks.invariants import check, check_everything
 from tests.support.checks.reference_model import (
     Graph,
     Model,
@@ -60,7 +65,7 @@ from tests.support.rigs.harness import Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "overdue", "cancelled", "ended"]
+Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended"]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
     "ended": frozenset({"orchestrator", "worker"}),
@@ -151,6 +156,7 @@ class Ruled(Reference):
 
     def __init__(self, url: str, gate: Gate) -> None:
         super().__init__(url, gate)
+        self.plan = plan_of(RULED, says=SAYS)
         self.model = Model(RULED, SAYS)
 
     def _script(self, context: Context) -> None:
@@ -161,16 +167,26 @@ class Ruled(Reference):
 
     def run(self) -> None:
         """Both runs, each compared with the model."""
-        execution = self._api(lambda: self.harness.create(plan_of(RULED, says=SAYS)))
+        execution = self._api(lambda: self.harness.create(self.plan))
         for failing in ({FAILING, SOFT}, {SOFT}):
             self._trigger(execution)
             self._to_the_end()
             self.model.trigger()
             run_to_the_end(self.model, failing)
             view = self._api(lambda: self.harness.api.executions.status(execution))
-            assert {n.id: n.status for n in view.nodes} == self.model.status
+            stored = check(self.harness.client, execution)
+            assert {name: stored.record(name).status for name in self.model.graph} == self.model.status
             assert view.status == self.model.execution_status
             check_everything(self.harness.client)
+
+
+class Hooked(Ruled):
+    """The same over a workflow with outputs and hooks: it fails first, then completes; a hook fails."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.plan = plan_of(HOOKED, stages=HOOKED_STAGES)
+        self.model = Model(HOOKED, stages=HOOKS_OF)
 
 
 class Stopped(Reference):
@@ -219,7 +235,7 @@ class Stopped(Reference):
         """Both runs: the first one stops, the second completes what it left, or its `end` does."""
         harness = self.harness
         ends = (STOPPER,) if self._by == "ended" else ()
-        self.execution = harness.begin(plan_of(STOPPED, says=STOPPED_SAYS, ends=ends))
+        self.execution = harness.begin(self._plan(ends))
         harness.start_executions()
         harness.run_tasks("done", WAITS)
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
@@ -238,6 +254,9 @@ class Stopped(Reference):
             assert harness.results(self.execution) == expected_values(STOPPED)
         check_everything(harness.client)
 
+    def _plan(self, ends: Sequence[str]) -> Plan:
+        return plan_of(STOPPED, says=STOPPED_SAYS, ends=ends, stages=STOPPED_STAGES)
+
     def _stand(self, gate: Gate) -> None:
         self.harness.gate = gate
         for process in (self.harness.api, *self.harness.orchestrators, *self.harness.workers):
@@ -249,7 +268,7 @@ class Stopped(Reference):
         expected = {node: {early} for node in STOPPED}
         stopper = "failed" if self._by == "ended" else "completed"
         expected |= {"done": {"completed"}, STOPPER: {stopper}, WAITS: {"cancelled"}}
-        expected |= {"queued": {"cancelled"}, RUNS: {"cancelled", "completed"}}
+        expected |= {"queued": {"cancelled"}, RUNS: {"cancelled", "completed"}, "tidy": {"completed"}}
         statuses = self.harness.statuses(self.execution)
         assert not {node: found for node, found in statuses.items() if found not in expected[node]}
         status = self.harness.api.executions.status(self.execution).status
@@ -327,6 +346,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Overdue(url, gate)
         case "ruled":
             passing = Ruled(url, gate)
+        case "hooked":
+            passing = Hooked(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:

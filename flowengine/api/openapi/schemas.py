@@ -45,6 +45,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.ExecutionView: "Execution",
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
+    views.NodeResultsView: "NodeResults",
     views.WaitingForView: "WaitingFor",
     views.ResultsView: "Results",
     views.HealthView: "Health",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol, Self
 
 import click
+import msgspec
 from rich.console import Console, Group, OverflowMethod, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -91,7 +92,7 @@ class Lines:
 
     def show(self, view: ExecutionView) -> None:
         """Print what has changed."""
-        for node in view.nodes:
+        for node in shown_nodes(view):
             state = (node.status, node.attempt)
             if node.status in _SHOWN and self._seen.get(node.id) != state:
                 self._seen[node.id] = state
@@ -132,7 +133,8 @@ class LiveTable:
 
     def _draw(self, view: ExecutionView) -> RenderableType:
         rows = max(3, self._console.height - _LINES_AROUND)
-        nodes = view.nodes if len(view.nodes) <= rows else _most_important(view.nodes, rows - 1)
+        known = shown_nodes(view)
+        nodes = known if len(known) <= rows else _most_important(known, rows - 1)
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(no_wrap=True, width=max(map(len, STYLES)))
         cut = _cut(self._console)
@@ -141,8 +143,8 @@ class LiveTable:
         for node in nodes:
             details = Text.assemble((plain_text(node.handler), "dim"), _suffix(node))
             table.add_row(Text(node.status, STYLES[node.status]), Text(plain_text(node.id)), details)
-        if len(nodes) < len(view.nodes):
-            table.add_row(Text("...", "dim"), Text(f"{len(view.nodes) - len(nodes)} more", "dim"))
+        if len(nodes) < len(known):
+            table.add_row(Text("...", "dim"), Text(f"{len(known) - len(nodes)} more", "dim"))
         return Group(_headline(view, cut), table)
 
 
@@ -178,7 +180,13 @@ def _headline(view: ExecutionView, cut: OverflowMethod) -> RenderableType:
     return line
 
 
-def _most_important(nodes: tuple[NodeView, ...], count: int) -> list[NodeView]:
+def shown_nodes(view: ExecutionView) -> Sequence[NodeView]:
+    """The main nodes, and the hooks that something has been decided about."""
+    hooks = () if isinstance(view.hooks, msgspec.UnsetType) else view.hooks
+    return (*view.nodes, *[node for node in hooks if node.queued_at or node.finished_at])
+
+
+def _most_important(nodes: Sequence[NodeView], count: int) -> list[NodeView]:
     """So many of the nodes, in the document's order."""
     order = ("failed", "cancelled", "running", "waiting", "queued", "pending", "skipped", "completed")
     chosen = sorted(range(len(nodes)), key=lambda position: order.index(nodes[position].status))[:count]
@@ -192,7 +200,8 @@ def failed_and_skipped(view: ExecutionView) -> str:
     text = f", {failed} failed" if failed else ""
     if tolerated:
         text += " (tolerated)" if tolerated == failed else f" ({tolerated} tolerated)"
-    return text + (f", {skipped} skipped" if skipped else "")
+    hooks = ", hooks failed" if view.hooks_failed is True else ""
+    return text + (f", {skipped} skipped" if skipped else "") + hooks
 
 
 def _suffix(node: NodeView, *, with_error: bool = True) -> str:

@@ -11,9 +11,9 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from flowengine.cli.output.progress import STYLES, elapsed, failed_and_skipped
+from flowengine.cli.output.progress import STYLES, elapsed, failed_and_skipped, shown_nodes
 from flowengine.execution.records import NodeError
-from flowengine.execution.views import ExecutionView, ResultsView
+from flowengine.execution.views import ExecutionView, NodeResultsView, ResultsView
 from flowengine.plaintext import plain_text
 from flowengine.workflow.problems import Problem
 
@@ -22,22 +22,34 @@ MOST_RESULTS = 50
 
 def print_results(console: Console, view: ExecutionView, results: ResultsView) -> None:
     """Print every output (on a terminal: the first fifty) and every error, each whole."""
-    names = list(results.results)
+    hooks = _hooks_of(results)
+    outputs = {**results.results, **hooks.results}
+    names = list(outputs)
     shown = names[:MOST_RESULTS] if console.is_terminal else names
     if shown:
         console.print()
     for name in shown:
-        output = plain_text(bytes(results.results[name]).decode())
+        output = plain_text(bytes(outputs[name]).decode())
         console.print(Text.assemble((plain_text(name), "bold"), "  ", output), soft_wrap=True)
     if len(shown) < len(names):
         console.print(Text(f"... and {len(names) - len(shown)} more; --json prints all", "dim"))
-    if results.errors:
+    errors = {**results.errors, **hooks.errors}
+    if errors:
         console.print()
-    tolerated = {node.id for node in view.nodes if node.tolerated}
-    for name, error in results.errors.items():
+    tolerated = {node.id for node in shown_nodes(view) if node.tolerated}
+    for name, error in errors.items():
         _print_error(console, name, error, is_tolerated=name in tolerated)
+    if not isinstance(view.outputs, msgspec.UnsetType):
+        text = plain_text(bytes(view.outputs).decode())
+        console.print(Text.assemble("\n", ("outputs", "bold"), "  ", text), soft_wrap=True)
     console.print()
     console.print(_closing_line(view), soft_wrap=True)
+
+
+def _hooks_of(results: ResultsView) -> NodeResultsView:
+    if isinstance(results.hooks, msgspec.UnsetType):
+        return NodeResultsView(results={}, errors={})
+    return results.hooks
 
 
 def _print_error(console: Console, name: str, error: NodeError, *, is_tolerated: bool) -> None:

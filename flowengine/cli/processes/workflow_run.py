@@ -249,7 +249,8 @@ class _Run:
             view = reader.read()
             if view is not None:
                 progress.show(view)
-                changed = self._seen is None or view.counts != self._seen.counts
+                seen = self._seen
+                changed = seen is None or (view.counts, view.hooks) != (seen.counts, seen.hooks)
                 pause = SHORTEST_POLL_S if changed else min(LONGEST_POLL_S, pause * 1.3)
                 self._seen = view
                 if is_over(view.status):

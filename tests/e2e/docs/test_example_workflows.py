@@ -29,6 +29,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
             "to_do": "please call the customer: we do not send to Atlantis",
         }
     },
+    "hooks": {"price": 80},
     "saga": {"report": {"hotel": "completed", "flight": "completed", "reason": "no car in Lisbon"}},
     "retry": {"answer": {"temperature": 20, "asked": "failed", "checked": "assertion_failed"}},
     "defaults": {"report": {"total": 70, "largest": 40, "accepted": "unknown", "because": "output_invalid"}},

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations import (
     broker,
+    closing,
     deciding,
     engine,
     execution,
@@ -26,6 +27,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *broker.MUTANTS,
     *queues.MUTANTS,
     *stopping.MUTANTS,
+    *closing.MUTANTS,
     *processes.MUTANTS,
 )
 

@@ -226,23 +226,23 @@ READINESS: Final = (
 CONCLUDING: Final = (
     _concluding(
         "an execution ends only when nothing is left",
-        "if counts.unfinished != 0 or not execution_may(control.status, step):",
-        "if not execution_may(control.status, step):",
+        "if counts.unfinished != 0 or not _may_end(control, verdict):",
+        "if not _may_end(control, verdict):",
     ),
     _concluding(
         "a conclusion needs exactly 0 unfinished",
-        "if counts.unfinished != 0 or not execution_may(control.status, step):",
-        "if counts.unfinished > 0 or not execution_may(control.status, step):",
+        "if counts.unfinished != 0 or not _may_end(control, verdict):",
+        "if counts.unfinished > 0 or not _may_end(control, verdict):",
     ),
     _concluding(
         "an execution ends once",
-        "if counts.unfinished != 0 or not execution_may(control.status, step):",
+        "if counts.unfinished != 0 or not _may_end(control, verdict):",
         "if counts.unfinished != 0:",
     ),
     _concluding(
         "an execution has failed if anything has",
-        '"fail" if counts.failed else "complete"',
-        '"fail" if counts.failed > 1 else "complete"',
+        '"failed" if counts.failed else "completed"',
+        '"failed" if counts.failed > 1 else "completed"',
     ),
 )
 
@@ -281,7 +281,7 @@ STARTING: Final = (
     ),
     _starting(
         "a retry leaves alone what it does not reset",
-        "        if position in reset:\n",
+        "        if position in reset or position not in plan.main:\n",
         "        if True:\n",
     ),
     _starting(

@@ -36,14 +36,14 @@ THE_MARK: Final = (
     _in(
         "nothing is decided once an execution is marked",
         "execution/records",
-        "return lets_decide(self.status) and self.stop is None",
-        "return lets_decide(self.status)",
+        "return self.stop is None and (lets_decide(",
+        "return bool(lets_decide(",
     ),
     _in(
         "no node is put in flight once an execution is marked",
         "execution/records",
-        "return lets_dispatch(self.status) and self.stop is None",
-        "return lets_dispatch(self.status)",
+        "return self.stop is None and (lets_dispatch(",
+        "return bool(lets_dispatch(",
     ),
     _in(
         "no other try begins once an execution is marked",
@@ -83,8 +83,8 @@ THE_MARK: Final = (
     ),
     _step(
         "the events tell of the start once, though it is stopped",
-        "unopened = run == 1 and not any(",
-        "unopened = run == 1 or any(",
+        "            and not any(found.dispatch",
+        "            or any(found.dispatch",
     ),
     _step(
         "the events tell of the start once, though nothing was dispatched",
@@ -107,8 +107,8 @@ ENDS: Final = (
     _in(
         "what follows in one batch goes by the mark that it sets",
         "engine/advancing/callback_batch",
-        "self._controls[execution] = Control(change.status, run, change.stop)",
-        "del run",
+        "self._controls[execution] = marked",
+        "del marked",
     ),
     _finishing(
         "an `end` that fails otherwise ends nothing",
@@ -191,8 +191,8 @@ NODES: Final = (
     ),
     _step(
         "what does not stop by itself has a timer",
-        "is_over(control.status) or is_last:",
-        "is_over(control.status) or True:",
+        "if ended or is_last or",
+        "if True or",
     ),
     _in(
         "reports count while an execution is being cancelled",
@@ -258,8 +258,8 @@ VERDICTS: Final = (
     _in(
         "the verdict of a stop comes before that of the nodes",
         "execution/rules/concluding",
-        "    if control.stop is None:\n",
-        "    if control.stop is None or counts.failed:\n",
+        "    if control.stop is not None:\n",
+        "    if control.stop is not None and not counts.failed:\n",
     ),
     _in(
         "the timer of a run goes with its end",
@@ -276,8 +276,8 @@ VERDICTS: Final = (
     _in(
         "a new run bears no mark",
         "store/encode_changes",
-        "if change.was_stopped else []",
-        "if False else []",
+        "if change.was_stopped or change.was_closing:",
+        "if change.was_closing:",
     ),
     _in(
         "a run in which nothing is left to do ends",

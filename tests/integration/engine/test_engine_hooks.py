@@ -13,12 +13,14 @@ from flowengine.execution.error_codes import ENDED
 from flowengine.execution.records import ExecutionError
 from flowengine.execution.views import ExecutionView
 from flowengine.plugin import Context, HandlerError
+from flowengine.queues import GROUP
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import OUTPUTS_NODE, Stages
 from tests.support.checks.invariants import check
 from tests.support.checks.reference_model import Says
-from tests.support.rigs.harness import Harness, failing_in, plan_of
+from tests.support.faults import Gate, Way
+from tests.support.rigs.harness import Entry, Harness, failing_in, plan_of
 
 MAIN: Final = {"a": (), "b": ("a",)}
 HOOKS: Final = Stages(on_failure=2, finally_=2)
@@ -406,3 +408,104 @@ def test_outputs_without_hooks_end_the_execution(harness: Harness) -> None:
     harness.script = failing_in(1, OUTPUTS_NODE)
     harness.drain()
     assert view_of(harness, failing).status == "failed"
+
+
+# -- what may happen between two stages
+
+
+def at_the_last_callback(harness: Harness) -> tuple[str, Entry]:
+    """An execution with outputs and hooks, and the callback that ends its last main node."""
+    execution = harness.begin(with_outputs())
+    harness.start_executions()
+    harness.run_tasks("a")
+    assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.run_tasks("b")
+    (last,) = harness.callbacks()
+    return execution, last
+
+
+@pytest.mark.proves("hooks-crash")
+@pytest.mark.parametrize("way", ["die_before", "die_after"])
+def test_an_orchestrator_that_dies_between_two_stages_loses_neither(harness: Harness, way: Way) -> None:
+    """At whichever of its commands: what comes again begins the stage once, and sends what was not sent."""
+    for at in range(1, 100):
+        execution, last = at_the_last_callback(harness)
+        before = len(ran(harness))
+        gate = harness.orchestrators[0].line.gate = Gate(at=at, way=way)
+        harness.deliver(harness.orchestrators[0], last)
+        harness.orchestrators[0].line.gate = Gate()
+        if gate.struck is None:
+            break
+        harness.orchestrators[0].reborn()
+        harness.drain()
+        assert view_of(harness, execution).status == "completed", f"at command {at}"
+        assert ran(harness)[before:] == [OUTPUTS_NODE, "z"]
+    assert at > 5
+    assert harness.orchestrators[0].sweep.repaired == 0
+
+
+@pytest.mark.proves("hooks-at-once")
+def test_two_orchestrators_begin_a_stage_once(harness: Harness) -> None:
+    """The same callback is applied by both at once."""
+    second = harness.second_orchestrator()
+    execution, last = at_the_last_callback(harness)
+    first = harness.orchestrators[0]
+
+    def meanwhile() -> None:
+        harness.deliver(second, last)
+
+    first.state.between = meanwhile
+    for skipped in range(4):
+        first.state.skipped = skipped
+        harness.deliver(first, last)
+    harness.drain()
+    assert view_of(harness, execution).status == "completed"
+    assert ran(harness) == ["a", "b", OUTPUTS_NODE, "z"]
+
+
+@pytest.mark.proves("hooks-lost")
+@pytest.mark.parametrize("at", range(1, 30))
+def test_a_stage_that_nobody_goes_on_with_is_found_by_the_sweep(harness: Harness, at: int) -> None:
+    """The message is gone with the process that had it."""
+    execution, last = at_the_last_callback(harness)
+    harness.orchestrators[0].line.gate = Gate(at=at, way="die_after")
+    harness.deliver(harness.orchestrators[0], last)
+    harness.orchestrators[0].line.gate = Gate()
+    harness.orchestrators[0].reborn()
+    for entry in harness.waiting("orchestrator"):
+        harness.client.xack(harness.stream("orchestrator"), GROUP, entry.id)
+        harness.client.xdel(harness.stream("orchestrator"), entry.id)
+    for _ in range(5):
+        harness.orchestrators[0].sweep.run()
+        harness.drain()
+    assert view_of(harness, execution).status == "completed"
+    assert ran(harness)[-1] == "z"
+
+
+def test_a_sweep_leaves_the_numbers_of_hooks_alone(harness: Harness) -> None:
+    """A join of hooks has no counter before they begin, and the main nodes' counters decide nothing after."""
+    graph = {"a": (), "b": (), "c": ("a", "b"), "z1": (), "z2": (), "z3": ("z1", "z2")}
+    execution = harness.begin(hooked(graph, Stages(finally_=3)))
+    for _ in range(20):
+        harness.orchestrators[0].sweep.run()
+        check(harness.client, execution)
+        waiting = [*harness.waiting("orchestrator"), *harness.tasks()]
+        if not waiting:
+            break
+        actor = waiting[0].actor
+        process = harness.workers[0] if actor == "run_node" else harness.orchestrators[0]
+        assert harness.deliver(process, waiting[0])
+    assert harness.orchestrators[0].sweep.repaired == 0
+    assert view_of(harness, execution).status == "completed"
+
+
+def test_every_key_of_hooks_expires_and_is_kept_again(harness: Harness) -> None:
+    """With the others: at the end, and at the next trigger."""
+    execution = harness.begin(hooked())
+    harness.script = failing_in(1, "a")
+    harness.drain()
+    keys = harness.client.keys(f"fe:x:{execution}:*")
+    assert f"fe:x:{execution}:node:z2".encode() in keys
+    assert all(harness.client.ttl(key) > 0 for key in keys)
+    harness.trigger(execution)
+    assert all(harness.client.ttl(key) == -1 for key in harness.client.keys(f"fe:x:{execution}:*"))

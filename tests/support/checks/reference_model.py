@@ -12,7 +12,8 @@ Graph: TypeAlias = Mapping[str, Sequence[str]]
 Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"]
 Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled"]
 """What a worker reports. `ended`: an `end` that says failed."""
-Cause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout"]
+Cause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout"]
+HOOKS: Final = ("on_failure", "finally")
 
 LEFT: Final = ("pending", "queued", "waiting")
 """Nodes that have not ended."""
@@ -99,7 +100,10 @@ def verdict(rule: str, fates: Sequence[str]) -> str | None:
 
 
 class Model:
-    """One execution, moved by what is reported of it."""
+    """One execution, moved by what is reported of it.
+
+    `stages`: the nodes that are no main ones, by their stage. Nothing enters a stage but `advance`.
+    """
 
     def __init__(
         self,
@@ -108,8 +112,15 @@ class Model:
         *,
         ends: Collection[str] = (),
         stops_on_failure: bool = False,
+        stages: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.graph = graph
+        self.stages = stages or {}
+        self.stage = "main"
+        self.fixed: str | None = None
+        """The verdict, from the first hook on."""
+        self.ended_by: Stop | None = None
+        """The stop that the main nodes were ended by, once another stage has begun."""
         self.says = says or {}
         self.ends = ends
         self.stops_on_failure = stops_on_failure
@@ -131,17 +142,54 @@ class Model:
         """What the execution as a whole is."""
         if self.run == 0:
             return "pending" if self.stop is None else "cancelled"
-        if any(status in LEFT for status in self.status.values()):
+        if any(self.status[node] in LEFT for node in self.nodes()) or self.next_stage() is not None:
             return self.status_until_it_ends
+        return self.verdict
+
+    @property
+    def verdict(self) -> str:
+        """How it ends, if all nodes of its stage have ended so."""
+        if self.fixed is not None:
+            return self.fixed
         if self.stop is not None:
             return self.stop.verdict
-        failed = {node for node, status in self.status.items() if status == "failed"}
+        failed = {node for node in self.nodes() if self.status[node] == "failed"}
         return "failed" if failed - self.tolerated else "completed"
+
+    def nodes(self, stage: str | None = None) -> list[str]:
+        """The nodes of a stage: that which it is in, if not told."""
+        asked = stage or self.stage
+        if asked != "main":
+            return list(self.stages.get(asked, ()))
+        others = {node for listed in self.stages.values() for node in listed}
+        return [node for node in self.graph if node not in others]
+
+    def next_stage(self) -> str | None:
+        """What follows once all nodes of its stage have ended; None: it ends."""
+        if self.stage in HOOKS and self.stop is not None:
+            return None
+        if self.stage == "main" and self.verdict == "completed" and self.nodes("outputs"):
+            return "outputs"
+        if self.stage not in HOOKS and self.verdict == "failed" and self.nodes("on_failure"):
+            return "on_failure"
+        return "finally" if self.stage != "finally" and self.nodes("finally") else None
+
+    def advance(self) -> bool:
+        """Begin what follows, if all nodes of the stage have ended; whether something did."""
+        following = self.next_stage()
+        if self.run == 0 or following is None or any(self.status[node] in LEFT for node in self.nodes()):
+            return False
+        self.fixed = self.verdict if following in HOOKS else None
+        self.ended_by, self.stop = self.stop or self.ended_by, None
+        self.stage = following
+        self._decide()
+        return True
 
     @property
     def status_until_it_ends(self) -> str:
         """What an execution is that was triggered, while something is left of it."""
-        return "cancelling" if self.stop is not None and self.stop.cause == "cancel" else "running"
+        stops = (self.stop, self.ended_by)
+        return "cancelling" if any(s is not None and s.cause == "cancel" for s in stops) else "running"
 
     @property
     def may_trigger(self) -> bool:
@@ -153,10 +201,11 @@ class Model:
         self.run += 1
         self.started = False
         self.stop = None
+        self.stage, self.fixed, self.ended_by = "main", None, None
         if self.run == 1:
             self.status = dict.fromkeys(self.graph, "pending")
             return
-        reset: set[str] = set()
+        reset: set[str] = {node for listed in self.stages.values() for node in listed}
         for node in _parents_first(self.graph):
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
@@ -219,15 +268,28 @@ class Model:
         """The time of the run is over."""
         self._mark("timeout", "failed")
 
+    def time_out_hooks(self) -> None:
+        """The time of all hooks is over."""
+        self._mark("hooks_timeout", "failed")
+
     def _stop_after(self, node: str, outcome: Outcome) -> None:
         """The end of this node stops the execution: that of an `end`, or a failure in one that says so."""
+        if self.stage != "main":
+            return
         if node in self.ends and outcome in ("completed", "ended"):
             self._mark("end", "completed" if outcome == "completed" else "failed")
         elif self.stops_on_failure and self.status[node] == "failed" and node not in self.tolerated:
             self._mark("node_failure", "failed")
 
     def _mark(self, cause: Cause, verdict: str) -> None:
-        """The first stop counts; but the verdict of an `end` comes before that of failures and timeouts."""
+        """The first stop counts; but the verdict of an `end` comes before that of failures and timeouts.
+
+        Hooks are stopped by their own time, and by a cancel if no cancel came before them.
+        """
+        if (cause == "hooks_timeout") != (self.stage in HOOKS) and not (
+            self.stage in HOOKS and cause == "cancel" and self.fixed != "cancelled"
+        ):
+            return
         if self.stop is None or (cause == "end" and self.stop.cause in ("node_failure", "timeout")):
             self.stop = Stop(cause, verdict)
 
@@ -246,7 +308,7 @@ class Model:
         `only`: these, so far.
         """
         assert self.stop is not None
-        for node in self.graph if only is None else only:
+        for node in self.nodes() if only is None else only:
             status = self.status[node]
             if status == "pending" and self.stop.cause == "end":
                 self.status[node] = "skipped"
@@ -274,7 +336,8 @@ class Model:
         moved = True
         while moved:
             moved = False
-            for node, parents in self.graph.items():
+            for node in self.nodes():
+                parents = self.graph[node]
                 if self.status[node] != "pending" or self.stop is not None:
                     continue
                 found = verdict(self.of(node).rule, [self.fate(parent) for parent in parents])
@@ -302,6 +365,7 @@ def run_to_the_end(model: Model, failing: Collection[str]) -> None:
     """Let every node of the model run; these fail each time."""
     model.start()
     while model.execution_status == "running":
+        model.advance()
         for node, status in list(model.status.items()):
             if status == "queued":
                 outcome: Outcome = "failed" if node in failing else "completed"

@@ -169,6 +169,7 @@ def test_status_and_results_have_the_specified_shape(api: ServedApi) -> None:
         "status": "pending",
         "results": {},
         "errors": {},
+        "outputs": None,
     }
 
 

@@ -32,6 +32,7 @@ COMPLETED: Final = ResultsView(
         ),
     },
     errors={},
+    outputs=msgspec.Raw(b"{}"),
 )
 FAILED: Final = ResultsView(
     execution_id=example.ID,
