@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -12,11 +12,11 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 
 from flowengine.api.access.api_keys import KeyRing
 from flowengine.api.access.host_rules import served_hosts_only
-from flowengine.api.access.key_guard import key_guard, may_read_docs
+from flowengine.api.access.key_guard import key_guard
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
-from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, problem_response, refusal_for
+from flowengine.api.edge.problem_documents import MEDIA_TYPE, problem_response, refusal_for
 from flowengine.api.edge.request_bodies import request_budget
 from flowengine.api.edge.responses import response_budget
 from flowengine.api.edge.unsupported_parts import refuse_unsupported
@@ -55,7 +55,7 @@ class _Application(Litestar):
             routes,
             guards=[key_guard(keys)],
             before_request=refuse_unsupported,
-            exception_handlers={Exception: _refusing(keys)},
+            exception_handlers={Exception: _refuse},
             on_shutdown=[calls.close],
             openapi_config=None,
             logging_config=None,
@@ -75,14 +75,8 @@ class _Application(Litestar):
             await super().__call__(scope, receive, send)
 
 
-def _refusing(keys: KeyRing) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
-    def refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        refusal = refusal_for(error)
-        if refusal.kind == "route_not_found" and not may_read_docs(keys, request):
-            refusal = RefusalError(refusal.kind, "There is nothing here.")
-        sent = problem_response(
-            refusal, path=path_of(request.scope), correlation_id=correlation_id_of(request.scope)
-        )
-        return Response(sent.body, status_code=sent.status, headers=sent.headers, media_type=MEDIA_TYPE)
-
-    return refuse
+def _refuse(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    sent = problem_response(
+        refusal_for(error), path=path_of(request.scope), correlation_id=correlation_id_of(request.scope)
+    )
+    return Response(sent.body, status_code=sent.status, headers=sent.headers, media_type=MEDIA_TYPE)

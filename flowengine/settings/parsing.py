@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from flowengine.access.roles import ROLES
+
 Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
-KEY_ENTRY = re.compile(r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{64}")
+KEY_ENTRY = re.compile(rf"[A-Za-z0-9_-]{{1,64}}\.[0-9a-f]{{64}}(\.({'|'.join(ROLES)}))?")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _METHOD = re.compile(r"(?!(?i:CONNECT)\Z)[A-Za-z][A-Za-z-]{0,31}")
@@ -129,7 +131,10 @@ def host_names() -> Parser:
 
 def key_entries() -> Parser:
     """What `flowengine key new` prints, separated by commas, spaces or lines."""
-    return _several(KEY_ENTRY, "entries `id.sha256` made by `flowengine key new`, separated by commas")
+    return _several(
+        KEY_ENTRY,
+        "entries `id.sha256` or `id.sha256.role` made by `flowengine key new`, separated by commas",
+    )
 
 
 def http_methods() -> Parser:

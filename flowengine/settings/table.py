@@ -105,7 +105,8 @@ SETTINGS: tuple[Setting, ...] = (
         "FLOWENGINE_API_KEYS",
         "api_keys",
         key_entries(),
-        "Who may use the API. Once one is set, every route but `/health` asks for a key.",
+        "Who may use the API, and in which role. Once one is set, every route but `/health` and `/docs` asks "
+        "for a key. An entry without a role is `admin`.",
         from_file=True,
     ),
     Setting("FLOWENGINE_INSECURE", "insecure", switch(), "Let the API listen beyond loopback without keys."),

@@ -6,45 +6,63 @@ A key has 256 random bits. Nobody can guess it, so a plain digest is enough and 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
+from typing import Final
 
+import msgspec
+
+from flowengine.access.roles import Role
 from flowengine.errors import SettingsError
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PREFIX = "fe_"
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PREFIX: Final = "fe_"
+ROLE_OF_OLD_ENTRIES: Final[Role] = "admin"
+"""Of an entry that names no role."""
 
 
-def new_key(key_id: str) -> tuple[str, str]:
-    """A new key and the entry for FLOWENGINE_API_KEYS that makes it valid: (secret text, "id.sha256").
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that opens the API, as far as it is kept."""
 
-    Raises SettingsError when the id is not 1 to 64 letters, digits, _ and -.
+    id: str
+    digest: str
+    role: Role
+
+
+def new_key(key_id: str, role: Role = ROLE_OF_OLD_ENTRIES) -> tuple[str, str]:
+    """A new key and the entry for FLOWENGINE_API_KEYS that makes it valid: (secret text, "id.sha256.role").
+
+    An entry of an admin names no role, so that versions before 0.2 read it. Raises SettingsError when the id
+    is not 1 to 64 letters, digits, _ and -.
     """
     if not _ID.fullmatch(key_id):
         raise SettingsError(f"{key_id!r} is no key id: use 1 to 64 letters, digits, _ and -")
     secret = _PREFIX + secrets.token_urlsafe(32)
-    return secret, f"{key_id}.{_digest(secret)}"
+    entry = f"{key_id}.{digest_of(secret)}"
+    return secret, entry if role == ROLE_OF_OLD_ENTRIES else f"{entry}.{role}"
 
 
 class KeyRing:
     """The keys that open the API."""
 
     def __init__(self, entries: tuple[str, ...]) -> None:
-        self._digests = tuple((key_id, digest) for key_id, _, digest in (e.partition(".") for e in entries))
+        self._by_digest = {key.digest: key for key in map(_read_entry, entries)}
 
     def __bool__(self) -> bool:
-        return bool(self._digests)
+        return bool(self._by_digest)
 
-    def owner(self, secret: str) -> str | None:
-        """The id of the key, or None. Takes the same time whichever entry matches, or none."""
-        presented = _digest(secret)
-        found = None
-        for key_id, digest in self._digests:
-            if hmac.compare_digest(presented, digest):
-                found = key_id
-        return found
+    def find(self, secret: str) -> ApiKey | None:
+        """The key, or None. How long that takes tells nothing of a key: its digest is looked up."""
+        return self._by_digest.get(digest_of(secret))
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """What is kept of a key."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read_entry(entry: str) -> ApiKey:
+    key_id, digest, *role = entry.split(".")
+    return ApiKey(
+        id=key_id, digest=digest, role=msgspec.convert(role[0], Role) if role else ROLE_OF_OLD_ENTRIES
+    )

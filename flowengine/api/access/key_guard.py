@@ -1,6 +1,7 @@
-"""Which requests need a key, and whether they have one.
+"""Which requests need a key, of which role, and whether they have one.
 
-A route needs no key only if its own `opt` says so. The path of a request decides nothing.
+Each route says in its own `opt` which role it needs, or that it is open. The path of a request decides
+nothing. A route that says nothing is for admins.
 """
 
 from __future__ import annotations
@@ -8,43 +9,79 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from flowengine.access.roles import Role, allows
 from flowengine.api.access.api_keys import KeyRing
 from flowengine.api.edge.problem_documents import RefusalError
 
 NEEDS_NO_KEY: Final = "needs_no_key"
 """In the `opt` of a route that is open to everyone."""
+NEEDS_ROLE: Final = "needs_role"
+"""In the `opt` of any other route: the role of the keys that open it."""
 KEY_ID: Final = "api_key"
 """In the state of a request: the id of the key that it carries."""
+CALLER: Final = "caller"
+"""In the state of a request that was let in: its Caller."""
 
 _MAX_CREDENTIAL_CHARS: Final = 1024
+_WITHOUT_ROLE: Final[Role] = "admin"
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], None]
 
 
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sends a request: the id of the key, None where the API has no keys, and what it lets them do."""
+
+    key: str | None
+    role: Role
+
+
 def key_guard(keys: KeyRing) -> Guard:
-    """The guard of every route. If there are keys, a request without one reaches marked routes only."""
+    """The guard of every route. If there are keys, a request without one reaches open routes only."""
 
     def guard(connection: Connection, handler: BaseRouteHandler) -> None:
-        if not keys or handler.opt.get(NEEDS_NO_KEY) is True:
+        if handler.opt.get(NEEDS_NO_KEY) is True:
             return
-        credential = _credential(connection)
-        owner = keys.owner(credential) if credential else None
-        if owner is None:
-            challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
-            raise RefusalError("unauthorized", headers={"WWW-Authenticate": challenge})
-        connection.scope["state"][KEY_ID] = owner
+        caller = _caller(keys, connection)
+        state = connection.scope["state"]
+        state[CALLER] = caller
+        if caller.key is not None:
+            state[KEY_ID] = caller.key
+        # What Litestar answers to OPTIONS by itself tells methods only.
+        if connection.scope.get("method") != "OPTIONS":
+            _check_role(caller, role_of(handler))
 
     return guard
 
 
-def may_read_docs(keys: KeyRing, connection: Connection) -> bool:
-    """Whether the caller could open /docs."""
+def role_of(route: BaseRouteHandler) -> Role:
+    """The role that a route needs, if it is not open."""
+    role: Role = route.opt.get(NEEDS_ROLE, _WITHOUT_ROLE)
+    return role
+
+
+def _caller(keys: KeyRing, connection: Connection) -> Caller:
+    if not keys:
+        return Caller(key=None, role="admin")
     credential = _credential(connection)
-    return not keys or (credential is not None and keys.owner(credential) is not None)
+    found = keys.find(credential) if credential else None
+    if found is None:
+        challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
+        raise RefusalError("unauthorized", headers={"WWW-Authenticate": challenge})
+    return Caller(key=found.id, role=found.role)
+
+
+def _check_role(caller: Caller, needed: Role) -> None:
+    if not allows(caller.role, needed):
+        raise RefusalError(
+            "role_missing",
+            f"This needs the role '{needed}'; the key '{caller.key}' has the role '{caller.role}'. "
+            "See: flowengine help api",
+        )
 
 
 def _credential(connection: Connection) -> str | None:

@@ -53,6 +53,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "unauthorized": ProblemKind(
         401, "A key is needed", "Send a key in the header `Authorization: Bearer KEY`."
     ),
+    "role_missing": ProblemKind(
+        403,
+        "The key's role does not allow this",
+        "This needs the role 'operate'; the key 'ci' has the role 'read'. See: flowengine help api",
+    ),
     "cross_site_request": ProblemKind(
         403,
         "A page of another site sent this",

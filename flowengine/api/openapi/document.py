@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.access.key_guard import NEEDS_NO_KEY
+from flowengine.api.access.key_guard import NEEDS_NO_KEY, role_of
 from flowengine.api.edge import correlation_id
 from flowengine.api.openapi.operation import (
     OPERATION,
@@ -85,11 +85,7 @@ def openapi_document(routes: Iterable[HTTPRouteHandler], registry: Registry, set
         "components": {
             "schemas": schema_components(_views(operations), registry),
             "responses": refusal_components(
-                [
-                    (operation.refusals, _example_path(*pair))
-                    for pair in documented
-                    for operation in [pair[1]]
-                ],
+                [(_refusals(*pair), _example_path(*pair)) for pair in documented],
                 _example_path(*_about_an_execution(documented)),
             ),
             "headers": _HEADERS,
@@ -133,12 +129,12 @@ def _operation(route: HTTPRouteHandler, operation: Operation) -> JsonObject:
     made: JsonObject = {
         "operationId": route.handler_name,
         "summary": operation.summary,
-        "description": operation.description,
+        "description": _description(route, operation),
         "tags": [operation.tag],
         "parameters": [{"$ref": f"#/components/parameters/{item.component}"} for item in parameters],
         "responses": {
             **{str(status): _view_response(found) for status, found in operation.responses.items()},
-            **refusal_responses(operation.refusals),
+            **refusal_responses(_refusals(route, operation)),
         },
     }
     if operation.body is not None:
@@ -146,6 +142,20 @@ def _operation(route: HTTPRouteHandler, operation: Operation) -> JsonObject:
     if route.opt.get(NEEDS_NO_KEY) is True:
         made["security"] = []
     return made
+
+
+def _description(route: HTTPRouteHandler, operation: Operation) -> str:
+    """What the operation says of itself, and which keys open it."""
+    if route.opt.get(NEEDS_NO_KEY) is True:
+        return operation.description
+    return f"{operation.description}\n\nNeeds a key with the role `{role_of(route)}`, where the API has keys."
+
+
+def _refusals(route: HTTPRouteHandler, operation: Operation) -> tuple[str, ...]:
+    """What it may be refused for, a key of a lower role included."""
+    return (
+        operation.refusals if route.opt.get(NEEDS_NO_KEY) is True else (*operation.refusals, "role_missing")
+    )
 
 
 def _about_an_execution(documented: Sequence[_Documented]) -> _Documented:

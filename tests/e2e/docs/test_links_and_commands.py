@@ -28,7 +28,7 @@ RUN_BY = {
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
     "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
-    "flowengine key new ci": "test_key_is_made_with_its_entry",
+    "flowengine key new ci --role run": "test_key_is_made_with_its_entry",
     "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
     "flowengine orchestrator --processes 1": SERVICES,
     "flowengine worker --processes 2 --threads 16": SERVICES,
@@ -45,9 +45,6 @@ RUN_BY = {
     "cp -r appendonlydir backup": BACKUP,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 100": BACKUP,
     "redis-cli CONFIG SET appendonly yes": "test_snapshot_can_be_restored",
-    'curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8000/openapi.json': (
-        "test_key_gets_the_openapi_document"
-    ),
 }
 """Every command, and the test that runs it; each `curl -s` is run by a test that takes all of its page's."""
 

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
 import redis
@@ -100,27 +101,24 @@ def test_handlers_are_listed_ones_own_included(shell: Shell) -> None:
     assert {item["name"] for item in listed} == set(BUILT_IN)
 
 
-def test_key_is_made_with_its_entry(shell: Shell) -> None:
-    """The key, and the entry for the setting that the reference names."""
-    done = shell("flowengine key new ci")
+def test_key_is_made_with_its_entry(clone: Path, shell: Shell) -> None:
+    """The key and the entry of the page: the API that has the entry lets the key do what its role allows."""
+    (command,) = [code for code in TOPICS["api"].inline if code.startswith("flowengine key new")]
+    done = shell(command)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^key: +fe_\S+$", done.stdout, re.MULTILINE)
-    assert re.search(r"^entry: +ci\.[0-9a-f]{64}$", done.stdout, re.MULTILINE)
     assert "FLOWENGINE_API_KEYS" in done.stderr
-
-
-@needs_curl
-def test_key_gets_the_openapi_document(clone: Path, shell: Shell) -> None:
-    """With the key, as the page writes it; without, 401."""
-    (command,) = [code for code in TOPICS["api"].inline if code.startswith("curl -H ")]
-    key, entry = re.findall(r"^(?:key|entry): +(\S+)$", shell("flowengine key new ci").stdout, re.MULTILINE)
+    (key,) = re.findall(r"^key: +(fe_\S+)$", done.stdout, re.MULTILINE)
+    (entry,) = re.findall(r"^entry: +(ci\.[0-9a-f]{64}\.run)$", done.stdout, re.MULTILINE)
     argv = shlex.split(installed("flowengine api --port 0"))
     api = Process("api", argv, clean_environment(FLOWENGINE_API_KEYS=entry), clone)
     try:
         wait_until(lambda: api.records("api.started"), within_s=WAIT_S, what="the API's start")
-        command = command.replace("8000", str(api.records("api.started")[0]["port"]))
-        assert json.loads(shell(f"{command} -s", KEY=key).stdout)["openapi"]
-        assert json.loads(shell(f"{command} -s", KEY="fe_x").stdout)["code"] == "unauthorized"
+        url = f"http://127.0.0.1:{api.records('api.started')[0]['port']}"
+        with httpx.Client(base_url=url, trust_env=False) as client:
+            assert [client.get(path).status_code for path in ("/docs", "/openapi.json")] == [200, 200]
+            assert client.post("/workflow", json={}).json()["code"] == "unauthorized"
+            headers = {"Authorization": f"Bearer {key}"}
+            assert client.post("/workflow", json={}, headers=headers).json()["code"] == "role_missing"
     finally:
         api.close()
 
@@ -183,6 +181,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "handlers",
             "schema",
             "key",
+            "key new",
             "help",
         )
     }

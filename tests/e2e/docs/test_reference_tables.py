@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from flowengine.access import roles
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.execution import error_codes
 from flowengine.execution.status import EXECUTION_STATUSES, EXECUTION_STEPS, NODE_STATUSES, NODE_STEPS
@@ -33,6 +34,11 @@ def test_refusals_of_the_api_are_all_listed() -> None:
         (int(status), *code_of([code]), title) for status, code, title in TOPICS["api"].rows("problem-kinds")
     ]
     assert listed == [(kind.status, code, kind.title) for code, kind in PROBLEM_KINDS.items()]
+
+
+def test_roles_are_all_listed() -> None:
+    """The table is made from that of the code: `flowengine.access.roles.markdown()`."""
+    assert TOPICS["api"].marked("roles") == roles.markdown()
 
 
 def test_statuses_are_all_listed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.fault.mutations import (
+    access,
     broker,
     closing,
     deciding,
@@ -29,6 +30,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *stopping.MUTANTS,
     *closing.MUTANTS,
     *processes.MUTANTS,
+    *access.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

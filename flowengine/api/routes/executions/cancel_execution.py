@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
 from flowengine.api.edge.responses import json_response
@@ -71,7 +72,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
     executions = backend.executions
 
-    @post("/workflows/{execution_id:str}/cancel", opt={OPERATION: CANCEL_EXECUTION})
+    @post("/workflows/{execution_id:str}/cancel", opt={OPERATION: CANCEL_EXECUTION, NEEDS_ROLE: "operate"})
     async def cancel_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:

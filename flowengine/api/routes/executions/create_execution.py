@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
@@ -61,7 +62,7 @@ CREATE_EXECUTION: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @post("/workflow", opt={OPERATION: CREATE_EXECUTION})
+    @post("/workflow", opt={OPERATION: CREATE_EXECUTION, NEEDS_ROLE: "author"})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
         workflow = await read_workflow(request, backend)
         correlation_id = correlation_id_of(request.scope)

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from msgspec.structs import replace
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -101,7 +102,7 @@ SHOW_EXECUTION: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows/{execution_id:str}", opt={OPERATION: SHOW_EXECUTION})
+    @get("/workflows/{execution_id:str}", opt={OPERATION: SHOW_EXECUTION, NEEDS_ROLE: "read"})
     async def show_execution(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await call_about(
             request,

@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -56,7 +57,7 @@ SHOW_RESULTS: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows/{execution_id:str}/results", opt={OPERATION: SHOW_RESULTS})
+    @get("/workflows/{execution_id:str}/results", opt={OPERATION: SHOW_RESULTS, NEEDS_ROLE: "read"})
     async def show_results(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         data = await call_about(
             request,

@@ -8,6 +8,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
@@ -80,7 +81,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
     executions = backend.executions
 
-    @post("/workflow/trigger/{execution_id:str}", opt={OPERATION: TRIGGER_EXECUTION})
+    @post("/workflow/trigger/{execution_id:str}", opt={OPERATION: TRIGGER_EXECUTION, NEEDS_ROLE: "author"})
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:

@@ -1,7 +1,7 @@
 """`/docs`: Swagger UI from files beside this code, and the OpenAPI document it shows.
 
 Works without internet: the page names nothing outside this service, and its policy forbids the browser
-to load anything else.
+to load anything else. It can be read without a key; the calls that it makes need one (Authorize).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.problem_documents import RefusalError
 
@@ -71,15 +72,15 @@ def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) ->
     """The page, its files and the OpenAPI document, which is built when first asked for."""
     built = cache(document)
 
-    @get("/")
+    @get("/", opt={NEEDS_NO_KEY: True})
     async def show_root() -> Response[bytes]:
         return Response(b"", status_code=307, headers={"Location": "/docs"}, media_type="text/plain")
 
-    @get("/docs")
+    @get("/docs", opt={NEEDS_NO_KEY: True})
     async def show_docs() -> Response[bytes]:
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
-    @get("/docs/{file:str}")
+    @get("/docs/{file:str}", opt={NEEDS_NO_KEY: True})
     async def show_docs_file(file: FromPath[str]) -> Response[bytes]:
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
@@ -88,7 +89,7 @@ def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) ->
         data = await calls.check((FOLDER / file).read_bytes)
         return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
 
-    @get("/openapi.json")
+    @get("/openapi.json", opt={NEEDS_NO_KEY: True})
     async def show_openapi() -> Response[bytes]:
         return Response(await calls.check(built), media_type="application/json")
 
