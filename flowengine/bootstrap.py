@@ -18,6 +18,7 @@ from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerE
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
+from flowengine.store.access.redis_access import RedisAccess
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
@@ -110,6 +111,11 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
         except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
     return StoredExecutions(api_state, Health(state, queues))
+
+
+def build_access(settings: Settings) -> RedisAccess:
+    """Who may use the API, with connections of its own."""
+    return RedisAccess(build_state(settings))
 
 
 def build_broker(

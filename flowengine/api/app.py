@@ -10,8 +10,9 @@ from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive, Scope, Send
 
-from flowengine.api.access.api_keys import KeyRing
-from flowengine.api.access.host_rules import served_hosts_only
+from flowengine.api.access.api_keys import key_of_entry
+from flowengine.api.access.current_keys import CurrentKeys
+from flowengine.api.access.host_rules import needs_keys, served_hosts_only
 from flowengine.api.access.key_guard import key_guard
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.correlation_id import correlation_id_of
@@ -21,7 +22,7 @@ from flowengine.api.edge.request_bodies import request_budget
 from flowengine.api.edge.responses import response_budget
 from flowengine.api.edge.unsupported_parts import refuse_unsupported
 from flowengine.api.openapi.document import openapi_document
-from flowengine.api.ports import Executions
+from flowengine.api.ports import Access, Executions
 from flowengine.api.routes.all_routes import ROUTES
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.service.documentation_pages import documentation_routes
@@ -29,9 +30,15 @@ from flowengine.plugin import Registry
 from flowengine.settings import Settings
 
 
-def create_app(executions: Executions, registry: Registry, settings: Settings) -> Litestar:
+def create_app(executions: Executions, registry: Registry, settings: Settings, access: Access) -> Litestar:
     """The API over a store and the handlers that workflows may name. Starts nothing."""
     calls = BlockingCalls(store_timeout_s=settings.api_timeout_s)
+    keys = CurrentKeys(
+        map(key_of_entry, settings.api_keys),
+        access.keys,
+        calls,
+        always_asks=needs_keys(settings, settings.api_host, insecure=settings.insecure),
+    )
     backend = Backend(
         executions=executions,
         registry=registry,
@@ -40,17 +47,20 @@ def create_app(executions: Executions, registry: Registry, settings: Settings) -
         request_budget=request_budget(settings.limits),
     )
     routes = [make(backend) for make in ROUTES]
-    documentation = documentation_routes(lambda: openapi_document(routes, registry, settings), calls)
-    return _Application([*routes, *documentation], KeyRing(settings.api_keys), settings, calls)
+    documentation = documentation_routes(
+        lambda asks: openapi_document(routes, registry, asks_for_keys=asks), keys, calls
+    )
+    return _Application([*routes, *documentation], keys, settings, calls)
 
 
 class _Application(Litestar):
     """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
-        self, routes: Sequence[HTTPRouteHandler], keys: KeyRing, settings: Settings, calls: BlockingCalls
+        self, routes: Sequence[HTTPRouteHandler], keys: CurrentKeys, settings: Settings, calls: BlockingCalls
     ) -> None:
-        self._outer = OuterMiddleware(served_hosts_only(settings), response_budget(settings.limits))
+        is_served = served_hosts_only(settings, lambda: keys.asks_now)
+        self._outer = OuterMiddleware(is_served, response_budget(settings.limits))
         super().__init__(
             routes,
             guards=[key_guard(keys)],

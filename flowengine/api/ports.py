@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from flowengine.access.records import FoundKeys
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -51,3 +52,10 @@ class Executions(Protocol):
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""
+
+
+class Access(Protocol):
+    """Who may use the API, as far as Redis has it. Every method may raise StoreUnavailableError."""
+
+    def keys(self, used: Mapping[str, int]) -> FoundKeys:
+        """The keys. `used`: when keys were used, to be noted by id, in milliseconds."""

@@ -45,13 +45,15 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
+    has_keys: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what runs, for 5 seconds at most.
 
-    `host` and `port` are the settings' by default. Raises SettingsError when the address is open to others
-    and nothing keeps them out, CannotRunError when it cannot be listened on.
+    `host` and `port` are the settings' by default. `has_keys`: there are keys in Redis. Raises SettingsError
+    when the address is open to others and nothing keeps them out, CannotRunError when it cannot be listened
+    on.
     """
-    Server(app, settings, host=host, port=port).run()
+    Server(app, settings, host=host, port=port, has_keys=has_keys).run()
 
 
 class Server:
@@ -65,9 +67,10 @@ class Server:
         host: str | None = None,
         port: int | None = None,
         connections: Connections | None = None,
+        has_keys: bool = False,
     ) -> None:
         host = settings.api_host if host is None else host
-        check_binding(settings, host, insecure=settings.insecure)
+        check_binding(settings, host, insecure=settings.insecure, has_keys=has_keys)
         self._listener = _listen(host, settings.api_port if port is None else port)
         self._uvicorn = _Uvicorn(app, Connections() if connections is None else connections)
 

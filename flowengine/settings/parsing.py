@@ -130,10 +130,11 @@ def host_names() -> Parser:
 
 
 def key_entries() -> Parser:
-    """What `flowengine key new` prints, separated by commas, spaces or lines."""
+    """What `flowengine key new ID --entry` prints, separated by commas, spaces or lines."""
     return _several(
         KEY_ENTRY,
-        "entries `id.sha256` or `id.sha256.role` made by `flowengine key new`, separated by commas",
+        "entries `id.sha256` or `id.sha256.role`, which `flowengine key new` makes with `--entry`, "
+        "separated by commas",
     )
 
 

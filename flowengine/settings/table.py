@@ -105,8 +105,8 @@ SETTINGS: tuple[Setting, ...] = (
         "FLOWENGINE_API_KEYS",
         "api_keys",
         key_entries(),
-        "Who may use the API, and in which role. Once one is set, every route but `/health` and `/docs` asks "
-        "for a key. An entry without a role is `admin`.",
+        "Keys of the API besides those in Redis, with their roles. Once there is a key, every route but "
+        "`/health` and `/docs` asks for one. An entry without a role is `admin`.",
         from_file=True,
     ),
     Setting("FLOWENGINE_INSECURE", "insecure", switch(), "Let the API listen beyond loopback without keys."),

@@ -30,6 +30,7 @@ the names of its timers, of its sweep and of what belongs to a queue end with `@
 | --- | --- | --- |
 | fe:format | string | the version of what is stored on this server |
 | fe:health | string | the health check's write |
+| fe:keys | hash | the API's keys: `key:ID`, as JSON with its digest; `used:ID`; `made`, once there was one |
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ OUTCOME: Final = "outcome"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
+API_KEYS: Final = "fe:keys"
 
 ID_CHARS: Final = 27
 """The length of an execution's id in the partition without a name; more is the partition's name."""

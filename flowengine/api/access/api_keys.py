@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from flowengine.access.records import ApiKey
 from flowengine.access.roles import Role
 from flowengine.errors import SettingsError
 
@@ -19,14 +20,6 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PREFIX: Final = "fe_"
 ROLE_OF_OLD_ENTRIES: Final[Role] = "admin"
 """Of an entry that names no role."""
-
-
-class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that opens the API, as far as it is kept."""
-
-    id: str
-    digest: str
-    role: Role
 
 
 def new_key(key_id: str, role: Role = ROLE_OF_OLD_ENTRIES) -> tuple[str, str]:
@@ -42,27 +35,13 @@ def new_key(key_id: str, role: Role = ROLE_OF_OLD_ENTRIES) -> tuple[str, str]:
     return secret, entry if role == ROLE_OF_OLD_ENTRIES else f"{entry}.{role}"
 
 
-class KeyRing:
-    """The keys that open the API."""
-
-    def __init__(self, entries: tuple[str, ...]) -> None:
-        self._by_digest = {key.digest: key for key in map(_read_entry, entries)}
-
-    def __bool__(self) -> bool:
-        return bool(self._by_digest)
-
-    def find(self, secret: str) -> ApiKey | None:
-        """The key, or None. How long that takes tells nothing of a key: its digest is looked up."""
-        return self._by_digest.get(digest_of(secret))
-
-
 def digest_of(secret: str) -> str:
     """What is kept of a key."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_entry(entry: str) -> ApiKey:
-    key_id, digest, *role = entry.split(".")
-    return ApiKey(
-        id=key_id, digest=digest, role=msgspec.convert(role[0], Role) if role else ROLE_OF_OLD_ENTRIES
-    )
+def key_of_entry(entry: str) -> ApiKey:
+    """The key of an entry of FLOWENGINE_API_KEYS, as the settings let it through."""
+    key_id, digest, *named = entry.split(".")
+    role = msgspec.convert(named[0], Role) if named else ROLE_OF_OLD_ENTRIES
+    return ApiKey(id=key_id, digest=digest, role=role, kept_in="settings")

@@ -9,15 +9,23 @@ from flowengine.errors import SettingsError
 from flowengine.settings import Settings
 
 
-def check_binding(settings: Settings, host: str, *, insecure: bool) -> None:
-    """Raises SettingsError when the API would listen beyond this machine and nothing keeps strangers out."""
-    if settings.api_keys or insecure or is_loopback(host):
+def check_binding(settings: Settings, host: str, *, insecure: bool, has_keys: bool = False) -> None:
+    """Raises SettingsError when the API would listen beyond this machine and nothing keeps strangers out.
+
+    `has_keys`: there are keys elsewhere than in the settings.
+    """
+    if not needs_keys(settings, host, insecure=insecure) or has_keys:
         return
     raise SettingsError(
         f"without keys the API listens on loopback only, not on {host or 'all addresses'}: "
-        "set FLOWENGINE_API_KEYS (see `flowengine key new`), or say --insecure where something else "
+        "make a key (flowengine key new), or set FLOWENGINE_API_KEYS, or say --insecure where something else "
         "keeps strangers out"
     )
+
+
+def needs_keys(settings: Settings, host: str, *, insecure: bool) -> bool:
+    """Whether only keys in Redis could keep strangers out."""
+    return not (settings.api_keys or insecure or is_loopback(host))
 
 
 def is_loopback(host: str) -> bool:
@@ -31,7 +39,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def served_hosts_only(settings: Settings) -> Callable[[str], bool]:
+def served_hosts_only(settings: Settings, asks_for_keys: Callable[[], bool]) -> Callable[[str], bool]:
     """Tells which values of the Host header are served.
 
     Without keys the only protection is that nobody else reaches loopback. A web page reaches it if it
@@ -40,9 +48,9 @@ def served_hosts_only(settings: Settings) -> Callable[[str], bool]:
     if settings.served_hosts:
         named = frozenset(name.lower().strip("[]") for name in settings.served_hosts)
         return lambda host: _without_port(host).lower().strip("[]") in named
-    if settings.api_keys or settings.insecure:
+    if settings.insecure:
         return lambda _: True
-    return lambda host: is_loopback(_without_port(host))
+    return lambda host: is_loopback(_without_port(host)) or asks_for_keys()
 
 
 def _without_port(host: str) -> str:

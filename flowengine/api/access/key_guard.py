@@ -6,7 +6,7 @@ nothing. A route that says nothing is for admins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,8 @@ from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from flowengine.access.roles import Role, allows
-from flowengine.api.access.api_keys import KeyRing
+from flowengine.api.access.api_keys import digest_of
+from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.edge.problem_documents import RefusalError
 
 NEEDS_NO_KEY: Final = "needs_no_key"
@@ -30,7 +31,7 @@ _MAX_CREDENTIAL_CHARS: Final = 1024
 _WITHOUT_ROLE: Final[Role] = "admin"
 
 Connection = ASGIConnection[Any, Any, Any, Any]
-Guard = Callable[[Connection, BaseRouteHandler], None]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +41,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
-def key_guard(keys: KeyRing) -> Guard:
+def key_guard(keys: CurrentKeys) -> Guard:
     """The guard of every route. If there are keys, a request without one reaches open routes only."""
 
-    def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if handler.opt.get(NEEDS_NO_KEY) is True:
             return
-        caller = _caller(keys, connection)
+        caller = await _caller(keys, connection)
         state = connection.scope["state"]
         state[CALLER] = caller
         if caller.key is not None:
@@ -64,11 +65,11 @@ def role_of(route: BaseRouteHandler) -> Role:
     return role
 
 
-def _caller(keys: KeyRing, connection: Connection) -> Caller:
-    if not keys:
+async def _caller(keys: CurrentKeys, connection: Connection) -> Caller:
+    if not await keys.asks():
         return Caller(key=None, role="admin")
     credential = _credential(connection)
-    found = keys.find(credential) if credential else None
+    found = await keys.find(digest_of(credential)) if credential else None
     if found is None:
         challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
         raise RefusalError("unauthorized", headers={"WWW-Authenticate": challenge})

@@ -27,7 +27,6 @@ from flowengine.api.openapi.operation import (
 from flowengine.api.openapi.refusals import refusal_components, refusal_responses, refusal_table
 from flowengine.api.openapi.schemas import name_of, plain, reference, schema_components
 from flowengine.plugin import Registry
-from flowengine.settings import Settings
 
 _TYPE_IN_PATH: Final = re.compile(r":\w+\}")
 _DESCRIPTION: Final = """\
@@ -64,7 +63,7 @@ _TAGS: Final = {"workflows": "Run workflows and see what becomes of them", "serv
 _Documented = tuple[HTTPRouteHandler, Operation]
 
 
-def openapi_document(routes: Iterable[HTTPRouteHandler], registry: Registry, settings: Settings) -> bytes:
+def openapi_document(routes: Iterable[HTTPRouteHandler], registry: Registry, *, asks_for_keys: bool) -> bytes:
     """The document as JSON. `registry` holds the handlers that workflows may name."""
     documented: list[_Documented] = [
         (route, route.opt[OPERATION]) for route in routes if OPERATION in route.opt
@@ -94,7 +93,7 @@ def openapi_document(routes: Iterable[HTTPRouteHandler], registry: Registry, set
         },
         "security": [],
     }
-    return msgspec.json.encode(_with_key(document) if settings.api_keys else document)
+    return msgspec.json.encode(_with_key(document) if asks_for_keys else document)
 
 
 def _with_key(document: JsonObject) -> JsonObject:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from flowengine.cli.output.streams import write_any_character
 from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import FATAL_EXIT, end_with_supervisor
+
+if TYPE_CHECKING:
+    from flowengine.api.ports import Access
 
 
 def main() -> int:
@@ -23,11 +27,17 @@ def main() -> int:
 
     import msgspec
 
-    from flowengine.api.access.host_rules import check_binding
+    from flowengine.api.access.host_rules import check_binding, needs_keys
     from flowengine.api.app import create_app
     from flowengine.api.edge.large_body_memory import give_large_blocks_back
     from flowengine.api.server import serve
-    from flowengine.bootstrap import build_executions, hide_secrets, read_environment, read_settings
+    from flowengine.bootstrap import (
+        build_access,
+        build_executions,
+        hide_secrets,
+        read_environment,
+        read_settings,
+    )
     from flowengine.cli.processes.redis_access import check_access
     from flowengine.errors import FlowEngineError
     from flowengine.handlers.loading import load_registry
@@ -36,6 +46,7 @@ def main() -> int:
     give_large_blocks_back()
     try:
         settings = read_settings()
+        settings = msgspec.structs.replace(settings, api_host=options.get("host", settings.api_host))
         if "insecure" in options:
             settings = msgspec.structs.replace(settings, insecure=True)
         if "throwaway" in options:
@@ -43,16 +54,28 @@ def main() -> int:
         configure_logs("api", level=settings.log_level, log_format=settings.log_format)
         hide_secrets(settings, read_environment())
         registry = load_registry(settings.handlers)
-        host = options.get("host", settings.api_host)
-        check_binding(settings, host, insecure=settings.insecure)
         check_access(settings, "api")
-        app = create_app(build_executions(settings, registry), registry, settings)
+        access = build_access(settings)
+        host, insecure = settings.api_host, settings.insecure
+        has_keys = needs_keys(settings, host, insecure=insecure) and _may_have_keys(access)
+        check_binding(settings, host, insecure=insecure, has_keys=has_keys)
+        app = create_app(build_executions(settings, registry), registry, settings, access)
         port = int(options["port"]) if "port" in options else None
-        serve(app, settings, host=host, port=port)
+        serve(app, settings, port=port, has_keys=has_keys)
     except FlowEngineError as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log may not be set up yet
         return FATAL_EXIT if supervised else 3
     return 0
+
+
+def _may_have_keys(access: Access) -> bool:
+    """Whether Redis holds keys. If it does not answer it may: then the API asks for keys from the start."""
+    from flowengine.errors import StoreUnavailableError
+
+    try:
+        return access.keys({}).any_made
+    except StoreUnavailableError:
+        return True
 
 
 if __name__ == "__main__":

@@ -95,6 +95,11 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("DEL", _STARTED),
         ("EXPIREAT", _CONTROL, 1),
         ("HGETALL", _STARTED),
+        ("HGETALL", keys.API_KEYS),
+        # For `flowengine key`, which is run with the API's settings.
+        ("HSETNX", keys.API_KEYS, "made", 0),
+        ("HSET", keys.API_KEYS, "used:a", 0),
+        ("HDEL", keys.API_KEYS, "used:a"),
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flowengine.store.keys import API_KEYS
 from tests.e2e.answers import assert_problem
 from tests.e2e.documents import add, workflow
 from tests.support.rigs.stack_processes import FLOWENGINE, START_S, Stack, clean_environment
@@ -30,7 +31,7 @@ def stack() -> Iterator[Stack]:
 
 def new_key() -> tuple[str, str]:
     """A key and its entry, as the tool prints them."""
-    argv = [FLOWENGINE, "key", "new", "ci"]
+    argv = [FLOWENGINE, "key", "new", "ci", "--entry"]
     done = subprocess.run(
         argv, env=clean_environment(), capture_output=True, text=True, check=True, timeout=60
     )
@@ -79,6 +80,29 @@ def test_api_without_keys_does_not_listen_to_everyone(stack: Stack) -> None:
     assert line.startswith("error: without keys the API listens on loopback only, not on 0.0.0.0: ")
     assert "FLOWENGINE_API_KEYS" in line
     assert "--insecure" in line
+
+
+@pytest.mark.proves("api-open-to-all", "last-key-revoked")
+def test_key_in_redis_lets_the_api_listen_to_everyone(stack: Stack) -> None:
+    """It asks for that key, and goes on asking for one when the last one is revoked."""
+    made = stack.launch("key", [FLOWENGINE, "key", "new", "far", "--role", "read"])
+    assert made.wait(START_S) == 0
+    key = next(line for line in made.lines if line.startswith("key:")).split()[1]
+    api = stack.launch("far-api", [FLOWENGINE, "api", "--host", "0.0.0.0", "--port", "0"])
+    wait_until(lambda: api.records("api.started"), within_s=START_S, what="the API's start")
+    url = f"http://127.0.0.1:{api.records('api.started')[0]['port']}"
+    headers = {"Authorization": f"Bearer {key}", "Host": "flows.example.com"}
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        assert_problem(client.get("/workflows/x1"), 401, "unauthorized")
+        assert_problem(client.get("/workflows/x1", headers=headers), 404, "execution_not_found")
+        assert_problem(client.post("/workflow", json=DOCUMENT, headers=headers), 403, "role_missing")
+        assert stack.launch("revoke", [FLOWENGINE, "key", "revoke", "far"]).wait(START_S) == 0
+        wait_until(
+            lambda: client.get("/workflows/x1", headers=headers).status_code == 401, what="an end of the key"
+        )
+        assert_problem(client.get("/workflows/x1"), 401, "unauthorized")
+    with stack.valkey.connect() as client_of_redis:
+        client_of_redis.delete(API_KEYS)
 
 
 def test_insecure_api_listens_to_everyone(stack: Stack) -> None:

@@ -28,7 +28,10 @@ RUN_BY = {
     "flowengine validate workflows/": "test_folder_of_workflows_is_valid",
     "flowengine schema > .flowengine.schema.json": "test_schema_for_editors_holds_every_handler",
     "flowengine handlers --json": "test_handlers_are_listed_ones_own_included",
-    "flowengine key new ci --role run": "test_key_is_made_with_its_entry",
+    "flowengine key new ci --role run --expires 90d": "test_key_is_made_listed_and_revoked",
+    "flowengine key list": "test_key_is_made_listed_and_revoked",
+    "flowengine key revoke ci": "test_key_is_made_listed_and_revoked",
+    "flowengine key new ci --entry": "test_key_is_made_with_its_entry",
     "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
     "flowengine orchestrator --processes 1": SERVICES,
     "flowengine worker --processes 2 --threads 16": SERVICES,
@@ -55,7 +58,7 @@ NOT_RUN = re.compile(
 """What makes the environment that the tests run in, needs containers, or is the tests."""
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
-NAME = re.compile(r"(flowengine|just)( [a-z]+)?( new)?( [A-Z]+)?( ?\.\.\.)?")
+NAME = re.compile(r"(flowengine|just)( [a-z]+)?( new| list| revoke)?( [A-Z]+)?( ?\.\.\.)?")
 """A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
 
 

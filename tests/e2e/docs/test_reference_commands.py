@@ -103,8 +103,8 @@ def test_handlers_are_listed_ones_own_included(shell: Shell) -> None:
 
 def test_key_is_made_with_its_entry(clone: Path, shell: Shell) -> None:
     """The key and the entry of the page: the API that has the entry lets the key do what its role allows."""
-    (command,) = [code for code in TOPICS["api"].inline if code.startswith("flowengine key new")]
-    done = shell(command)
+    (command,) = [code for code in TOPICS["api"].inline if code.endswith(" --entry")]
+    done = shell(f"{command} --role run")
     assert done.returncode == 0, done.stderr
     assert "FLOWENGINE_API_KEYS" in done.stderr
     (key,) = re.findall(r"^key: +(fe_\S+)$", done.stdout, re.MULTILINE)
@@ -121,6 +121,21 @@ def test_key_is_made_with_its_entry(clone: Path, shell: Shell) -> None:
             assert client.post("/workflow", json={}, headers=headers).json()["code"] == "role_missing"
     finally:
         api.close()
+
+
+def test_key_is_made_listed_and_revoked(shell: Shell, valkey: Valkey) -> None:
+    """As the page on the API has it, on the server that REDIS_URL names."""
+    made, listed, revoked = [
+        command
+        for command in TOPICS["api"].inline
+        if command.startswith("flowengine key ") and not command.endswith("--entry")
+    ]
+    assert re.match(r"key: +fe_", shell(made, REDIS_URL=valkey.url).stdout)
+    assert re.search(
+        r"^ *ci +run +Redis", shell(listed, REDIS_URL=valkey.url, COLUMNS="200").stdout, re.MULTILINE
+    )
+    assert shell(revoked, REDIS_URL=valkey.url).stdout == "revoked: ci\n"
+    assert "no key any more" in shell(listed, REDIS_URL=valkey.url).stderr
 
 
 def test_nothing_of_an_untrusted_folder_is_imported(tmp_path: Path, shell: Shell) -> None:
@@ -182,6 +197,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "schema",
             "key",
             "key new",
+            "key revoke",
             "help",
         )
     }

@@ -7,6 +7,8 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 ROLES: Final = ("tests/unit/api/test_api_roles.py",)
+KEYS: Final = ("tests/unit/api/test_api_stored_keys.py",)
+STORED: Final = ("tests/integration/access/test_stored_keys.py",)
 TABLE: Final = ("tests/unit/access/test_roles.py",)
 
 MUTANTS: Final = (
@@ -30,5 +32,40 @@ MUTANTS: Final = (
         '"operate": ("run", "decide"),',
         '"operate": ("author", "decide"),',
         TABLE,
+    ),
+    Mutant(
+        "an expired key opens nothing",
+        "flowengine/api/access/current_keys.py",
+        "if found is None or found.has_expired(self._now()):",
+        "if found is None:",
+        KEYS,
+    ),
+    Mutant(
+        "keys that were read long ago are not used",
+        "flowengine/api/access/current_keys.py",
+        "        await self._be_younger_than(OLDEST_S)\n        found = self._stored.get(digest)\n",
+        "        found = self._stored.get(digest)\n",
+        KEYS,
+    ),
+    Mutant(
+        "an API that has asked for keys goes on asking",
+        "flowengine/api/access/current_keys.py",
+        "self._asks = self._asks or found.any_made",
+        "self._asks = found.any_made",
+        KEYS,
+    ),
+    Mutant(
+        "that there was a key is remembered",
+        "flowengine/store/access/stored_keys.py",
+        '                ("HSETNX", API_KEYS, _MADE, created_at),\n',
+        '                ("TIME",),\n',
+        STORED,
+    ),
+    Mutant(
+        "a key of a name that is taken is not made",
+        "flowengine/store/access/stored_keys.py",
+        '("HSETNX", API_KEYS, name, kept)',
+        '("HSET", API_KEYS, name, kept)',
+        STORED,
     ),
 )

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-SPANNING: Final = frozenset({"fe:format", "fe:health"})
+SPANNING: Final = frozenset({"fe:format", "fe:health", "fe:keys"})
 """Keys that belong to no partition: no transaction may name them."""
 
 _TAG: Final = re.compile(r"fe:\{(\w+)\}:")

@@ -13,9 +13,11 @@ import msgspec
 
 from flowengine.api.app import create_app
 from flowengine.api.edge.connections import Connections
+from flowengine.api.ports import Access
 from flowengine.api.server import Server
 from flowengine.plugin import Context, Registry, handler
 from flowengine.settings import Settings
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 
 
@@ -56,12 +58,13 @@ def _more(connection: socket.socket) -> bytes:
 
 
 class ServedApi:
-    """A running API: its store, a client, and its port for raw connections."""
+    """A running API: its store, a client, its port for raw connections, and its keys in memory."""
 
-    def __init__(self, port: int, client: httpx.Client, store: FakeExecutions) -> None:
+    def __init__(self, port: int, client: httpx.Client, store: FakeExecutions, access: FakeAccess) -> None:
         self.port = port
         self.client = client
         self.store = store
+        self.access = access
 
     def send_raw(self, data: bytes) -> bytes:
         """What the server answers to these bytes, until it closes the connection (ask it to)."""
@@ -79,18 +82,20 @@ def served_api(
     *,
     connections: Connections | None = None,
     registry: Registry | None = None,
+    access: Access | None = None,
 ) -> Iterator[ServedApi]:
-    """Serve on 127.0.0.1 while the block runs. Without `registry` there is the handler `echo`."""
-    store = FakeExecutions()
+    """Serve on 127.0.0.1 while the block runs. Without `registry` there is the handler `echo`, without
+    `access` there are keys in memory."""
+    store, fake = FakeExecutions(), FakeAccess()
     chosen = settings or Settings()
-    app = create_app(store, registry or catalog(), chosen)
+    app = create_app(store, registry or catalog(), chosen, access or fake)
     server = Server(app, chosen, host="127.0.0.1", port=0, connections=connections)
     thread = threading.Thread(target=server.run, name="served-api")
     thread.start()
     host, port = server.address
     try:
         with httpx.Client(base_url=f"http://{host}:{port}", timeout=15, trust_env=False) as client:
-            yield ServedApi(port, client, store)
+            yield ServedApi(port, client, store, fake)
     finally:
         server.stop()
         thread.join(10)

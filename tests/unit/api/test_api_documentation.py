@@ -25,6 +25,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.inputs.values import check_given
 from flowengine.workflow.posted import check_posted
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import ServedApi, catalog, served_api
 
@@ -43,7 +44,7 @@ def document(api: ServedApi) -> dict[str, Any]:
 
 def views() -> dict[str, type[msgspec.Struct]]:
     """The structs that responses carry, by name, as the app's routes name them."""
-    app = create_app(FakeExecutions(), catalog(), Settings())
+    app = create_app(FakeExecutions(), catalog(), Settings(), FakeAccess())
     found = {
         response.view
         for route in app.routes
@@ -70,7 +71,7 @@ def contents(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_every_route_is_documented_and_nothing_else(document: dict[str, Any]) -> None:
     """Paths and methods are those of the app; the documentation does not document itself."""
-    app = create_app(FakeExecutions(), catalog(), Settings())
+    app = create_app(FakeExecutions(), catalog(), Settings(), FakeAccess())
     served = {
         (re.sub(r":\w+\}", "}", route.path_format), method)
         for route in app.routes

@@ -22,6 +22,7 @@ from flowengine.api.openapi.document import openapi_document
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES
 from flowengine.handlers.loading import load_registry
 from flowengine.settings import Settings
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import served_api
 
@@ -29,9 +30,11 @@ from tests.support.servers.served_api import served_api
 def made(settings: Settings | None = None) -> dict[str, Any]:
     """The document with the built-in handlers."""
     registry, chosen = load_registry(()), settings or Settings()
-    app = create_app(FakeExecutions(), registry, chosen)
+    app = create_app(FakeExecutions(), registry, chosen, FakeAccess())
     handlers = [handler for at in app.routes if isinstance(at, HTTPRoute) for handler in at.route_handlers]
-    document: dict[str, Any] = json.loads(openapi_document(handlers, registry, chosen))
+    document: dict[str, Any] = json.loads(
+        openapi_document(handlers, registry, asks_for_keys=bool(chosen.api_keys))
+    )
     return document
 
 

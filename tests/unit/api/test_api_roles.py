@@ -15,6 +15,7 @@ from flowengine.api.access.key_guard import NEEDS_NO_KEY, NEEDS_ROLE, role_of
 from flowengine.api.app import create_app
 from flowengine.settings import Settings
 from tests.e2e.answers import assert_problem
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import ServedApi, catalog, served_api
 
@@ -34,7 +35,7 @@ def with_key(role: Role) -> dict[str, str]:
 
 def routes() -> list[tuple[str, str, HTTPRouteHandler]]:
     """Every method, path and route of the app, but for what Litestar answers to OPTIONS by itself."""
-    app = create_app(FakeExecutions(), catalog(), SETTINGS)
+    app = create_app(FakeExecutions(), catalog(), SETTINGS, FakeAccess())
     return [
         (method, re.sub(r"\{[^}]*\}", "x1", at.path), route)
         for at in app.routes

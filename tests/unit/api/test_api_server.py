@@ -19,6 +19,7 @@ from flowengine.api.app import create_app
 from flowengine.api.server import Server, serve
 from flowengine.errors import CannotRunError, SettingsError
 from flowengine.settings import Settings
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import catalog
 
@@ -29,6 +30,7 @@ configure_logs("api", log_format="json")
 from flowengine.api.app import create_app
 from flowengine.api import server
 from flowengine.settings import Settings
+from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import catalog
 server._STOP_S = 60
@@ -38,7 +40,7 @@ def work():
     time.sleep(float(sys.argv[1]))
 store.before = work
 settings = Settings(api_timeout_s=30)
-server.serve(create_app(store, catalog(), settings), settings, port=0)
+server.serve(create_app(store, catalog(), settings, FakeAccess()), settings, port=0)
 """
 
 
@@ -115,14 +117,14 @@ def test_an_address_open_to_others_is_refused_without_keys() -> None:
     """`serve` itself checks; nothing listens before it did."""
     settings = Settings(api_host="0.0.0.0")
     with pytest.raises(SettingsError, match="loopback only"):
-        serve(create_app(FakeExecutions(), catalog(), settings), settings, port=0)
+        serve(create_app(FakeExecutions(), catalog(), settings, FakeAccess()), settings, port=0)
 
 
 def test_a_taken_port_is_one_clear_error() -> None:
     """The message names the address and the way out."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        app = create_app(FakeExecutions(), catalog(), Settings())
+        app = create_app(FakeExecutions(), catalog(), Settings(), FakeAccess())
         with pytest.raises(CannotRunError, match=f"127.0.0.1:{port}: another program listens there"):
             Server(app, Settings(), port=port)
 
@@ -132,12 +134,12 @@ def test_an_impossible_address_is_one_clear_error(host: str) -> None:
     """Whatever the resolver says, no traceback."""
     settings = Settings(insecure=True)
     with pytest.raises(CannotRunError, match="cannot listen on"):
-        Server(create_app(FakeExecutions(), catalog(), settings), settings, host=host, port=0)
+        Server(create_app(FakeExecutions(), catalog(), settings, FakeAccess()), settings, host=host, port=0)
 
 
 def test_stopping_before_it_runs_lets_it_end() -> None:
     """A stop is not lost, whenever it comes."""
-    server = Server(create_app(FakeExecutions(), catalog(), Settings()), Settings(), port=0)
+    server = Server(create_app(FakeExecutions(), catalog(), Settings(), FakeAccess()), Settings(), port=0)
     server.stop()
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -163,7 +163,7 @@ def test_schema_is_a_json_schema() -> None:
 
 def test_new_key_is_printed_with_its_entry() -> None:
     """The key for its user, the entry for the API's setting; advice stays off standard output."""
-    result = run("key", "new", "ci")
+    result = run("key", "new", "ci", "--entry")
     key, entry = (line.split()[1] for line in result.stdout.splitlines())
     assert key
     assert entry.startswith("ci.")

@@ -15,6 +15,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.problem_documents import RefusalError
@@ -68,7 +69,9 @@ _POLICY: Final = (
 )
 
 
-def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) -> list[HTTPRouteHandler]:
+def documentation_routes(
+    document: Callable[[bool], bytes], keys: CurrentKeys, calls: BlockingCalls
+) -> list[HTTPRouteHandler]:
     """The page, its files and the OpenAPI document, which is built when first asked for."""
     built = cache(document)
 
@@ -91,6 +94,7 @@ def documentation_routes(document: Callable[[], bytes], calls: BlockingCalls) ->
 
     @get("/openapi.json", opt={NEEDS_NO_KEY: True})
     async def show_openapi() -> Response[bytes]:
-        return Response(await calls.check(built), media_type="application/json")
+        asks = keys.asks_now
+        return Response(await calls.check(lambda: built(asks)), media_type="application/json")
 
     return [show_root, show_docs, show_docs_file, show_openapi]

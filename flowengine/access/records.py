@@ -1,0 +1,41 @@
+"""What is kept of a key. Pure data."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from flowengine.access.roles import Role
+
+KeptIn: TypeAlias = Literal["settings", "redis"]
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that opens the API, as far as it is kept: never the key itself. Times in milliseconds.
+
+    Of a key of the settings no time is known. `used_at`: about when it was last used.
+    """
+
+    id: str
+    digest: str
+    role: Role
+    kept_in: KeptIn
+    created_at: int | None = None
+    expires_at: int | None = None
+    used_at: int | None = None
+
+    def has_expired(self, now: int) -> bool:
+        """Whether it opens nothing any more."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+class FoundKeys(msgspec.Struct, frozen=True):
+    """The keys that Redis holds, expired ones too, and its time in milliseconds.
+
+    `any_made`: whether it holds any, or has held one.
+    """
+
+    keys: tuple[ApiKey, ...]
+    any_made: bool
+    now: int

@@ -1,0 +1,37 @@
+"""Who may use the API, in Redis. Implements `flowengine.api.ports.Access`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowengine.access.records import ApiKey, FoundKeys
+from flowengine.store.access.stored_keys import StoredKeys
+from flowengine.store.state import RedisState
+
+
+class RedisAccess:
+    """Over the connections of one process's state."""
+
+    def __init__(self, state: RedisState) -> None:
+        self._sessions = state.sessions
+        self._keys = StoredKeys(state.sessions)
+
+    def close(self) -> None:
+        """Close the connection of this thread."""
+        self._sessions.here().discard()
+
+    def keys(self, used: Mapping[str, int]) -> FoundKeys:
+        """The keys. `used`: when keys were used, to be noted by id, in milliseconds."""
+        return self._keys.find(used)
+
+    def now(self) -> int:
+        """Redis's time in milliseconds."""
+        return self._keys.now()
+
+    def add_key(self, key: ApiKey) -> bool:
+        """Keep this key from now on; False if there is one of its id."""
+        return self._keys.add(key)
+
+    def revoke(self, key_id: str) -> bool:
+        """Keep it no more; False if there is none of this id."""
+        return self._keys.revoke(key_id)

@@ -1,0 +1,31 @@
+"""An in-memory store of keys for tests of the API: the contract of `Access`, without Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowengine.access.records import ApiKey, FoundKeys
+
+
+class FakeAccess:
+    """Set `broken` to make every call raise it. `reads` counts how often the keys were read."""
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+        self.stored: dict[str, ApiKey] = {}
+        self.any_made = False
+        self.now = 1_000_000
+        self.reads = 0
+        self.used: dict[str, int] = {}
+
+    def add(self, key: ApiKey) -> None:
+        """Keep it."""
+        self.any_made = True
+        self.stored[key.id] = key
+
+    def keys(self, used: Mapping[str, int]) -> FoundKeys:
+        self.reads += 1
+        if self.broken is not None:
+            raise self.broken
+        self.used.update(used)
+        return FoundKeys(tuple(self.stored.values()), self.any_made, self.now)
