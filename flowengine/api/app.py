@@ -41,7 +41,10 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     )
     backend = Backend(
         executions=executions,
+        access=access,
+        keys=keys,
         registry=registry,
+        settings=settings,
         limits=settings.limits,
         calls=calls,
         request_budget=request_budget(settings.limits),

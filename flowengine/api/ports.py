@@ -59,3 +59,6 @@ class Access(Protocol):
 
     def keys(self, used: Mapping[str, int]) -> FoundKeys:
         """The keys. `used`: when keys were used, to be noted by id, in milliseconds."""
+
+    def revoke(self, key_id: str) -> bool:
+        """Keep a key no more; False if there is none of this id."""

@@ -10,7 +10,8 @@ Egress: TypeAlias = Literal["public", "private", "any"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 
-_HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys"})
+HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys"})
+"""Fields whose values are shown nowhere."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{name}={'***' if name in _HIDDEN else repr(getattr(self, name))}"
+            f"{name}={'***' if name in HIDDEN else repr(getattr(self, name))}"
             for name in self.__struct_fields__
             if getattr(self, name) != getattr(_DEFAULTS, name)
         )

@@ -29,3 +29,8 @@ class FakeAccess:
             raise self.broken
         self.used.update(used)
         return FoundKeys(tuple(self.stored.values()), self.any_made, self.now)
+
+    def revoke(self, key_id: str) -> bool:
+        if self.broken is not None:
+            raise self.broken
+        return self.stored.pop(key_id, None) is not None

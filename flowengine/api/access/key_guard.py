@@ -59,6 +59,12 @@ def key_guard(keys: CurrentKeys) -> Guard:
     return guard
 
 
+def caller_of(connection: Connection) -> Caller:
+    """Who sends a request that was let in."""
+    caller: Caller = connection.scope["state"][CALLER]
+    return caller
+
+
 def role_of(route: BaseRouteHandler) -> Role:
     """The role that a route needs, if it is not open."""
     role: Role = route.opt.get(NEEDS_ROLE, _WITHOUT_ROLE)

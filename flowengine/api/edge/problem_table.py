@@ -70,6 +70,7 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "No such execution",
         "no execution has the id '19b7ca98f2ef2c4d1b3a9e87f60'; it never existed, or it has expired",
     ),
+    "key_not_found": ProblemKind(404, "No such key", "no key is called 'ic'; GET /keys lists them"),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),
@@ -79,6 +80,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The execution's state does not allow this",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
         "can be triggered",
+    ),
+    "key_in_settings": ProblemKind(
+        409,
+        "The key is in the settings",
+        "The key 'ops' is in FLOWENGINE_API_KEYS: take its entry out there, and restart the API.",
     ),
     "body_too_large": ProblemKind(
         413, "The body is too large", "A body in YAML may have 2097152 bytes; it has 2097153."

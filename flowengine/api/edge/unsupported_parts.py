@@ -24,14 +24,15 @@ async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
     operation: Operation | None = request.route_handler.opt.get(OPERATION)
     if operation is None or request.method in SAFE_METHODS:
         return
-    _check_query(request, operation)
+    check_query(request, operation)
     if _KEY in request.headers:
         raise RefusalError("not_supported")
     if operation.body is None and await _has_body(request):
         raise RefusalError("not_supported", "This route takes no body: send none.")
 
 
-def _check_query(request: Request[Any, Any, Any], operation: Operation) -> None:
+def check_query(request: Request[Any, Any, Any], operation: Operation) -> None:
+    """Raises RefusalError for a query parameter that the operation does not have."""
     known = [item.name for item in operation.parameters if item.location == "query"]
     unknown = next((name for name in request.query_params if name not in known), None)
     if unknown is not None:

@@ -58,7 +58,11 @@ _HEADERS: Final[JsonObject] = {
     "RetryAfter": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
     "Challenge": {"description": "How to send a key (RFC 9110, 11.6.1)", "schema": {"type": "string"}},
 }
-_TAGS: Final = {"workflows": "Run workflows and see what becomes of them", "service": "The service itself"}
+_TAGS: Final = {
+    "workflows": "Run workflows and see what becomes of them",
+    "service": "The service itself",
+    "access": "Who may use it",
+}
 
 _Documented = tuple[HTTPRouteHandler, Operation]
 

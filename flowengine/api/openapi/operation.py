@@ -77,4 +77,4 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     refusals: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: RequestBody | None = None
-    tag: Literal["workflows", "service"] = "workflows"
+    tag: Literal["workflows", "service", "access"] = "workflows"

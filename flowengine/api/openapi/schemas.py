@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from flowengine.api.access import views as access_views
 from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
@@ -50,6 +51,12 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.ResultsView: "Results",
     views.HealthView: "Health",
     views.QueueView: "Queue",
+    access_views.KeyView: "Key",
+    access_views.KeysView: "Keys",
+    access_views.RevokedKeyView: "RevokedKey",
+    access_views.MeView: "Caller",
+    access_views.SettingView: "Setting",
+    access_views.SettingsView: "Settings",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

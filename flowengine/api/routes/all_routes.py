@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from litestar.handlers import HTTPRouteHandler
 
+from flowengine.api.routes.access import keys, show_me, show_settings
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import (
     cancel_execution,
@@ -26,5 +27,9 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_execution.route,
     show_results.route,
     show_health.route,
+    show_me.route,
+    keys.list_route,
+    keys.revoke_route,
+    show_settings.route,
 )
 """All but the pages of the documentation, which shows what stands here."""

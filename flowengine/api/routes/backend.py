@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
+from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.large_body_memory import MemoryBudget
-from flowengine.api.ports import Executions
+from flowengine.api.ports import Access, Executions
 from flowengine.plugin import Registry
-from flowengine.settings import Limits
+from flowengine.settings import Limits, Settings
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies."""
 
     executions: Executions
+    access: Access
+    keys: CurrentKeys
     registry: Registry
+    settings: Settings
     limits: Limits
     calls: BlockingCalls
     request_budget: MemoryBudget

@@ -62,6 +62,10 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflows/x1/cancel"): "operate",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
+        ("GET", "/me"): "read",
+        ("GET", "/keys"): "admin",
+        ("DELETE", "/keys/x1"): "admin",
+        ("GET", "/settings"): "admin",
     }
 
 

@@ -1,0 +1,74 @@
+"""What the API answers about who may use it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from flowengine.access.records import ApiKey, KeptIn
+from flowengine.access.roles import Role
+from flowengine.execution.views import Moment, moment_or_none
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key, without anything of the key itself.
+
+    Of one of the settings no time is known. `last_used_at`: to the minute, or null if it was never used.
+    """
+
+    id: str
+    role: Role
+    kept_in: KeptIn
+    created_at: Moment | None = None
+    expires_at: Moment | None = None
+    expired: bool = False
+    last_used_at: Moment | None = None
+
+
+class KeysView(msgspec.Struct, frozen=True, kw_only=True):
+    """All keys."""
+
+    items: tuple[KeyView, ...]
+    next_cursor: str | None = None
+
+
+class RevokedKeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that was revoked."""
+
+    id: str
+
+
+class MeView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks. `key` is null where the API has no keys: then everybody is an admin."""
+
+    key: str | None
+    role: Role
+
+
+class SettingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting of the API process that answers. `value` is null if it has none, `***` if it is a secret."""
+
+    name: str
+    value: str | None
+    default: str | None
+    summary: str
+    allowed: str
+
+
+class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings."""
+
+    items: tuple[SettingView, ...]
+    next_cursor: str | None = None
+
+
+def key_view(key: ApiKey, now: int) -> KeyView:
+    """A key as it is shown at this time, in milliseconds."""
+    return KeyView(
+        id=key.id,
+        role=key.role,
+        kept_in=key.kept_in,
+        created_at=moment_or_none(key.created_at),
+        expires_at=moment_or_none(key.expires_at),
+        expired=key.has_expired(now),
+        last_used_at=moment_or_none(key.used_at),
+    )
