@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from flowengine.access.records import FoundKeys
 from flowengine.execution.views import (
@@ -12,10 +12,14 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ResultsView,
+    StartedView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan
+
+Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
+Labels: TypeAlias = "Mapping[str, str] | None"
 
 
 class Executions(Protocol):
@@ -26,17 +30,25 @@ class Executions(Protocol):
     """
 
     def create(
-        self, plan: Plan, *, correlation_id: str, inputs: Mapping[str, JsonValue] | None = None
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
     ) -> CreatedView:
         """Store a new pending execution, with the inputs that are known already.
 
         Raises InputsInvalidError, TooManyExecutionsError, StoreFullError.
         """
 
+    def start(
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> StartedView:
+        """Store a new execution that has begun already.
+
+        Raises InputsInvalidError, VarsInvalidError, TooManyExecutionsError, StoreFullError.
+        """
+
     def trigger(
-        self, execution_id: str, *, correlation_id: str, inputs: Mapping[str, JsonValue] | None = None
+        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
     ) -> TriggeredView:
-        """Start it, or retry what failed. `inputs` are the first trigger's.
+        """Start it, or retry what failed. `inputs` and `labels` are the first trigger's.
 
         Raises InputsInvalidError, WrongStateError, TooManyExecutionsError, StoreFullError.
         """

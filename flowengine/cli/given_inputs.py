@@ -1,20 +1,22 @@
-"""Inputs of a workflow from the command line: `--input name=value` and `--inputs FILE`."""
+"""What `flowengine run` gives an execution: `--input NAME=VALUE`, `--inputs FILE`, `--label NAME=VALUE`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from flowengine.cli.workflow_files import is_json, problem_line, read_file
 from flowengine.errors import CannotRunError
 from flowengine.jsonvalue import JsonValue, NotJsonError, decode, decode_bounded
+from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.json_schema import kinds_of
 from flowengine.workflow.inputs.values import InputsInvalidError, Occasion
+from flowengine.workflow.labels import FIELD, merged, read_labels
 from flowengine.workflow.problems import Problem, quoted
 from flowengine.workflow.validation import read_text
 
@@ -24,25 +26,35 @@ if TYPE_CHECKING:
     from flowengine.workflow.plan import Plan
 
 
+class Given(msgspec.Struct, frozen=True):
+    """What the inputs and labels of the execution are."""
+
+    inputs: dict[str, JsonValue]
+    labels: dict[str, str]
+
+
 class GivenInputs(msgspec.Struct, frozen=True):
-    """What the user said: `NAME=VALUE` pairs, and a file."""
+    """What the user said: `NAME=VALUE` pairs, and a file. `labels` are such pairs too."""
 
     pairs: tuple[str, ...] = ()
     file: Path | None = None
+    labels: tuple[str, ...] = ()
 
-    def read(self, plan: Plan, limits: Limits) -> dict[str, JsonValue]:
-        """The inputs, checked against the workflow.
+    def read(self, plan: Plan, limits: Limits, labels: Mapping[str, str]) -> Given:
+        """The inputs and labels, checked against the workflow, which has these labels.
 
         Raises InputsInvalidError, VarsInvalidError, CannotRunError.
         """
+        found = merged(labels, _labels(self.labels))
         values = {} if self.file is None else _read_file(self.file, limits)
         for pair in self.pairs:
-            name, value = _split(pair)
+            name, value = _split(pair, "input")
             values[name] = _parsed(name, value, plan.inputs)
         # Times and ids that defaults may read are not known yet: what they give is checked when it starts.
         now = int(time.time() * 1000)
-        begin(plan, values, Occasion({**_ANY_EXECUTION, "name": plan.name}, now))
-        return values
+        execution: dict[str, JsonValue] = {**_ANY_EXECUTION, "name": plan.name, "labels": {**found}}
+        begin(plan, values, Occasion(execution, now))
+        return Given(values, found)
 
 
 _ANY_EXECUTION: dict[str, JsonValue] = {
@@ -55,11 +67,20 @@ _ANY_EXECUTION: dict[str, JsonValue] = {
 }
 
 
-def _split(pair: str) -> tuple[str, str]:
+def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    report = Report()
+    found: JsonValue = dict(_split(pair, "label") for pair in pairs)
+    labels = read_labels({FIELD: found}, report)
+    if report:
+        raise InputsInvalidError(report.problems())
+    return labels
+
+
+def _split(pair: str, what: Literal["input", "label"]) -> tuple[str, str]:
     name, sign, value = pair.partition("=")
     if not name or not sign:
-        message = f"{quoted(pair)} is no input: write --input NAME=VALUE"
-        raise InputsInvalidError((Problem(code="invalid_input", pointer="/inputs", message=message),))
+        message = f"{quoted(pair)} is no {what}: write --{what} NAME=VALUE"
+        raise InputsInvalidError((Problem(code=f"invalid_{what}", pointer=f"/{what}s", message=message),))
     return name, value
 
 

@@ -8,8 +8,8 @@ from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine import queries
 from flowengine.engine.commands.cancel import cancel
-from flowengine.engine.commands.create import create
-from flowengine.engine.commands.trigger import trigger
+from flowengine.engine.commands.create import New, create, create_and_start
+from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.ports import CommandStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.views import (
@@ -18,6 +18,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ResultsView,
+    StartedView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -25,6 +26,9 @@ from flowengine.workflow.plan import Plan
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 """What a caller gives an execution, by name."""
+
+Labels: TypeAlias = "Mapping[str, str] | None"
+"""The names and values by which it is found."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
@@ -40,13 +44,23 @@ class StoredExecutions:
         self._store = store
         self._health = health
 
-    def create(self, plan: Plan, *, correlation_id: str, inputs: Inputs = None) -> CreatedView:
+    def create(
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> CreatedView:
         """Store a new pending execution, which expires by itself if it is never triggered."""
-        return create(self._store, plan, correlation_id=correlation_id, inputs=inputs)
+        return create(self._store, _new(plan, correlation_id, inputs, labels))
 
-    def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
+    def start(
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> StartedView:
+        """Store a new execution that has begun already."""
+        return create_and_start(self._store, _new(plan, correlation_id, inputs, labels))
+
+    def trigger(
+        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> TriggeredView:
         """Start a pending execution, or run again what failed or was cancelled in one that has ended so."""
-        return trigger(self._store, _checked(execution_id), inputs)
+        return trigger(self._store, _checked(execution_id), Brought(inputs or {}, labels or {}))
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""
@@ -63,6 +77,10 @@ class StoredExecutions:
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""
         return self._health()
+
+
+def _new(plan: Plan, correlation_id: str, inputs: Inputs, labels: Labels) -> New:
+    return New(plan=plan, correlation_id=correlation_id, inputs=inputs or {}, labels=labels or {})
 
 
 def _checked(execution_id: str) -> str:

@@ -56,6 +56,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         started_at=moment_or_none(record.started_at),
         finished_at=moment_or_none(record.finished_at),
         correlation_id=record.correlation_id,
+        labels=dict(record.labels),
         counts=counts_of(node.status for node in nodes),
         nodes=nodes,
         inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),

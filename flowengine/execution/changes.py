@@ -36,7 +36,8 @@ class StoredInputs(msgspec.Struct, frozen=True):
 class Create(msgspec.Struct, frozen=True):
     """Store a new pending execution, which expires by itself if it is never triggered.
 
-    `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far.
+    `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
+    which it is found.
     """
 
     name: str
@@ -45,6 +46,14 @@ class Create(msgspec.Struct, frozen=True):
     correlation_id: str
     at: int
     inputs: StoredInputs | None = None
+    labels: Mapping[str, str] = {}
+
+
+class Relabel(msgspec.Struct, frozen=True):
+    """The execution's labels, in place of those that it had."""
+
+    labels: Mapping[str, str]
+    before: Mapping[str, str]
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -189,6 +198,7 @@ class Finish(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | Relabel
     | Begin
     | Write
     | Dispatch

@@ -16,4 +16,5 @@ def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[
         "created_at": moment(record.created_at),
         "started_at": moment(record.started_at),
         "correlation_id": record.correlation_id,
+        "labels": dict(record.labels),
     }

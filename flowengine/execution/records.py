@@ -5,6 +5,7 @@ Times are milliseconds since the epoch on Redis's clock.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -241,6 +242,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     token: str
     stop: Stop | None = None
     closing: Closing | None = None
+    labels: Mapping[str, str] = {}
 
     @property
     def control(self) -> Control:

@@ -42,6 +42,18 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
+class StartedView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`."""
+
+    execution_id: str
+    name: str
+    status: ExecutionStatus
+    run: int
+    created_at: Moment
+    correlation_id: str
+    warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
     """Answer to a trigger. `run` counts triggers: 1, 2, ..."""
 
@@ -114,10 +126,10 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
-    """An execution and all of its nodes, in the document's order. `inputs`: what it was given, if anything;
-    secret ones are `***`. `error`: why it has failed, or was cancelled. `hooks`: the nodes of `on_failure`
-    and `finally`, where the document has some; `hooks_failed`: one of them has failed. `outputs`: what it
-    gives, once it has ended with some."""
+    """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
+    what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
+    `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
+    has failed. `outputs`: what it gives, once it has ended with some."""
 
     execution_id: str
     name: str
@@ -127,6 +139,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Moment | None
     finished_at: Moment | None
     correlation_id: str
+    labels: dict[str, str]
     counts: CountsView
     nodes: tuple[NodeView, ...]
     inputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET

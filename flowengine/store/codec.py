@@ -23,6 +23,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
 _stop_decoder = msgspec.json.Decoder(Stop)
 _closing_decoder = msgspec.json.Decoder(Closing)
+_labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What decisions read of `fe:x:ID:control`."""
@@ -36,6 +37,7 @@ EXECUTION_FIELDS: Final = (
     "correlation_id",
     "name",
     "token",
+    "labels",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -81,7 +83,8 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         return None
     _, run, stop, closing, *numbers = values[:8]
     total, created, started, finished = (int(value or 0) for value in numbers)
-    correlation, name, token = ((value or b"").decode() for value in values[8:])
+    correlation, name, token = ((value or b"").decode() for value in values[8:11])
+    labels = values[11]
     return ExecutionRecord(
         status=cast(ExecutionStatus, values[0].decode()),
         run=int(run or 0),
@@ -94,6 +97,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         token=token,
         stop=_parse_stop(stop),
         closing=_parse_closing(closing),
+        labels={} if labels is None else _labels_decoder.decode(labels),
     )
 
 

@@ -22,6 +22,7 @@ from flowengine.execution.changes import (
     ForgetStart,
     Happened,
     MarkStop,
+    Relabel,
     Send,
     SetCounter,
     SetCounts,
@@ -136,6 +137,8 @@ class ChangeEncoder:
                     self._enter_stage(execution, change)
                 case Create():
                     self._create(execution, change)
+                case Relabel():
+                    self._relabel(execution, change)
                 case Begin():
                     self._begin(execution, change)
                     last.append(change)
@@ -227,7 +230,7 @@ class ChangeEncoder:
     def _create(self, execution: str, change: Create) -> None:
         gone = change.at // 1000 + self._lifetimes.retention_s
         control = self._keys.control(execution)
-        fields = {
+        fields: dict[str, object] = {
             "status": "pending",
             "run": 0,
             "total": change.total,
@@ -235,6 +238,8 @@ class ChangeEncoder:
             "correlation_id": change.correlation_id,
             "name": change.name,
         }
+        if change.labels:
+            fields[keys.LABELS] = _encode(change.labels)
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),
@@ -244,6 +249,9 @@ class ChangeEncoder:
         if change.inputs is not None:
             self._give(execution, change.inputs)
             self.commands.append(("EXPIREAT", self._keys.inputs(execution), gone + CONTROL_LEAD_S))
+
+    def _relabel(self, execution: str, change: Relabel) -> None:
+        self.commands.append(("HSET", self._keys.control(execution), keys.LABELS, _encode(change.labels)))
 
     def _give(self, execution: str, given: StoredInputs) -> None:
         fields: dict[str, object] = {keys.VALUES: given.values, keys.SECRET: _encode(given.secret)}

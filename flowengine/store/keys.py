@@ -59,6 +59,7 @@ VARS: Final = "vars"
 LATE: Final = "late"
 SECRET: Final = "secret"
 OUTCOME: Final = "outcome"
+LABELS: Final = "labels"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"

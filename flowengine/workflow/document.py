@@ -17,6 +17,7 @@ MAX_TIMEOUT_S: Final = 3600
 WORKFLOW_FIELDS: Final = (
     "name",
     "description",
+    "labels",
     "inputs",
     "vars",
     "defaults",
@@ -30,7 +31,6 @@ WORKFLOW_FIELDS: Final = (
 )
 
 FUTURE_WORKFLOW_FIELDS: Final = (
-    "labels",
     "concurrency",
     "priority",
     "schedules",

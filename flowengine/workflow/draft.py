@@ -36,6 +36,7 @@ from flowengine.workflow.inputs.template_work import TemplateWork
 from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_vars
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
+from flowengine.workflow.labels import Labels, read_labels
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -74,6 +75,7 @@ class Draft(msgspec.Struct, frozen=True):
     overall: ExecutionPolicy = PLAIN_EXECUTION
     variables: Variables = NO_VARIABLES
     hooks_timeout_ms: int = DEFAULT_HOOKS_TIMEOUT_MS
+    labels: Labels = {}
 
 
 def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
@@ -84,6 +86,7 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
         _check_name(name, report)
     if document.get("description") is not None:
         _check_description(read_text(document, "description", "", report) or "", "", report)
+    labels = read_labels(document, report)
     defaults = read_defaults(document, report)
     work = TemplateWork(report, limits.max_template_chars)
     inputs = read_inputs(document, report, work)
@@ -91,7 +94,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     overall = read_execution_policy(document, report)
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
-    return Draft(name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms)
+    return Draft(
+        name or "", nodes, defaults.configs, inputs, overall, variables, hooks_timeout_ms, labels=labels
+    )
 
 
 def _check_name(name: str, report: Report) -> None:

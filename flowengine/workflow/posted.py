@@ -1,6 +1,7 @@
-"""What a caller posts: a workflow document, alone or in an envelope with inputs, or a trigger's inputs.
+"""What a caller posts: a workflow document, alone or in an envelope, or what comes with a trigger.
 
-The envelope is `{"workflow": {...}, "inputs": {...}}`. Every problem has its place in the whole text.
+The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "trigger": true}`. Every problem
+has its place in the whole text.
 """
 
 from __future__ import annotations
@@ -15,29 +16,37 @@ from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.labels import FIELD as LABELS
+from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.validation import Checked, Form, check_document, read_text
+from flowengine.workflow.validation import Checked, Form, Text, check_document, read_text
 
 WORKFLOW: Final = "workflow"
-ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs")
-FUTURE_ENVELOPE_FIELDS: Final = ("labels", "priority", "callback_url", "trigger")
-TRIGGER_FIELDS: Final = ("inputs",)
-FUTURE_TRIGGER_FIELDS: Final = ("labels",)
+TRIGGER: Final = "trigger"
+ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs", LABELS, TRIGGER)
+FUTURE_ENVELOPE_FIELDS: Final = ("priority", "callback_url")
+TRIGGER_FIELDS: Final = ("inputs", LABELS)
 CANCEL_FIELDS: Final = ("reason",)
 MAX_REASON_CHARS: Final = 1000
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """A workflow as it was posted, and what is given to its execution."""
+    """A workflow as it was posted, and what is given to its execution.
+
+    `labels`: those of the document and of the caller. `starts`: whether it shall begin at once.
+    """
 
     checked: Checked
-    inputs: JsonObject
+    inputs: JsonObject = {}
+    labels: Labels = {}
+    starts: bool = False
 
 
 class PostedTrigger(msgspec.Struct, frozen=True):
     """What came with a trigger, or what is wrong with it."""
 
     inputs: JsonObject
+    labels: Labels = {}
     problems: tuple[Problem, ...] = ()
     malformed: bool = False
 
@@ -46,38 +55,57 @@ def check_posted(body: bytes, form: Form, registry: Registry, limits: Limits) ->
     """Read and check what was posted to be stored. The inputs are not checked against the workflow yet."""
     text = read_text(body, form, limits)
     if isinstance(text, Problem):
-        return Posted(Checked(None, (text,), malformed=True), {})
-    report = Report()
-    document, inputs = text.value, {}
-    envelope = isinstance(document, dict) and WORKFLOW in document
-    if envelope and isinstance(document, dict):
-        refuse_unknown_fields(document, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
-        inputs = _inputs(document, report)
-        document = document[WORKFLOW]
+        return Posted(Checked(None, (text,), malformed=True))
+    document = text.value
+    if isinstance(document, dict) and WORKFLOW in document:
+        return _check_envelope(text, document, registry, limits)
     checked = check_document(document, registry, limits)
+    return Posted(checked if checked.malformed else text.placed(checked), labels=checked.labels)
+
+
+def _check_envelope(text: Text, envelope: JsonObject, registry: Registry, limits: Limits) -> Posted:
+    report = Report()
+    refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
+    inputs = _inputs(envelope, report)
+    labels = read_labels(envelope, report)
+    starts = _flag(envelope, TRIGGER, report)
+    checked = check_document(envelope[WORKFLOW], registry, limits)
     if checked.malformed:
-        return Posted(checked, {})
-    if envelope:
-        checked = _below(checked, pointer_to("", WORKFLOW))
+        return Posted(checked)
+    labels = {**checked.labels, **labels}
+    if len(labels) > MAX_LABELS:
+        report.add("out_of_range", pointer_to("", LABELS), f"{too_many(len(labels))} with the document's")
+    checked = _below(checked, pointer_to("", WORKFLOW))
     problems = (*report.problems(), *checked.problems)
     plan = None if problems else checked.plan
-    return Posted(text.placed(Checked(plan, problems, warnings=checked.warnings)), inputs)
+    placed = text.placed(Checked(plan, problems, warnings=checked.warnings))
+    return Posted(placed, inputs, labels, starts)
+
+
+def _flag(owner: JsonObject, key: str, report: Report) -> bool:
+    value = owner.get(key)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    report.add("wrong_type", pointer_to("", key), f"'{key}' must be true or false, it is {type_name(value)}")
+    return False
 
 
 def read_trigger(body: bytes, form: Form, limits: Limits) -> PostedTrigger:
     """Read what came with a trigger."""
     text = read_text(body, form, limits)
     if isinstance(text, Problem):
-        return PostedTrigger({}, (text,), malformed=True)
+        return PostedTrigger({}, problems=(text,), malformed=True)
     report = Report()
     inputs: JsonObject = {}
+    labels: Labels = {}
     if isinstance(text.value, dict):
-        refuse_unknown_fields(text.value, TRIGGER_FIELDS, "", report, future=FUTURE_TRIGGER_FIELDS)
+        refuse_unknown_fields(text.value, TRIGGER_FIELDS, "", report)
         inputs = _inputs(text.value, report)
+        labels = read_labels(text.value, report)
     else:
         message = f"the body of a trigger is an object with 'inputs', this is {type_name(text.value)}"
         report.add("wrong_type", "", message)
-    return PostedTrigger(inputs, text.located(report.problems()))
+    return PostedTrigger(inputs, labels, text.located(report.problems()))
 
 
 class PostedCancel(msgspec.Struct, frozen=True):

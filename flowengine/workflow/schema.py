@@ -17,6 +17,7 @@ from flowengine.workflow.inputs.reading import MAX_INPUTS
 from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
+from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
 from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -41,6 +42,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
                 "description": "What people call the workflow.",
             },
             "description": _description(),
+            "labels": labels_schema(),
             "inputs": _inputs(),
             "vars": {
                 "type": ["object", "null"],
@@ -77,6 +79,17 @@ def _description() -> Schema:
         "type": ["string", "null"],
         "maxLength": MAX_DESCRIPTION_CHARS,
         "description": "What it is for.",
+    }
+
+
+def labels_schema() -> Schema:
+    """The labels of a document, or of one execution."""
+    return {
+        "type": ["object", "null"],
+        "maxProperties": MAX_LABELS,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_CHARS, "pattern": f"^[^{NOT_IN_NAMES}]+$"},
+        "additionalProperties": {"type": "string", "maxLength": MAX_CHARS},
+        "description": "Names with values, by which executions are found; no templates.",
     }
 
 

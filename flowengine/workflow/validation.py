@@ -27,6 +27,7 @@ from flowengine.workflow.draft import Draft, read_draft
 from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, ends_without_outputs
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.task import check_defaults
+from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.problems import Problem
@@ -44,13 +45,14 @@ class Checked(msgspec.Struct, frozen=True):
 
     A right document has a `plan` and no `problems`. A wrong one has all its `problems`, in the order of the
     document's parts. A `malformed` one could not be read at all; its one problem says why. `warnings` are
-    what may go wrong with a right one.
+    what may go wrong with a right one. `labels` are those of each of its executions.
     """
 
     plan: Plan | None
     problems: tuple[Problem, ...]
     malformed: bool = False
     warnings: tuple[Problem, ...] = ()
+    labels: Labels = {}
 
 
 def check(
@@ -157,15 +159,24 @@ def _check(
     has_secret: Callable[[str], bool] | None = None,
 ) -> Checked:
     report = Report()
-    secrets: dict[str, str] = {}
-    found: list[Problem] = []
-    plan = _compiled(document, registry, limits, report, secrets, found)
+    found = _Found()
+    plan = _compiled(document, registry, limits, report, found)
     if has_secret is not None:
-        found += _missing_secrets(secrets, has_secret)
-    warnings = tuple(found)
+        found.warnings += _missing_secrets(found.secrets, has_secret)
+    warnings = tuple(found.warnings)
     if report:
         return Checked(None, in_document_order(report.problems(), document), warnings=warnings)
-    return Checked(plan, (), warnings=warnings)
+    return Checked(plan, (), warnings=warnings, labels=found.labels)
+
+
+class _Found:
+    """What a document holds beside its plan: the secrets that it reads, each with the pointer to its first
+    place, what may go wrong, and its labels."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.warnings: list[Problem] = []
+        self.labels: Labels = {}
 
 
 def _missing_secrets(secrets: Mapping[str, str], has_secret: Callable[[str], bool]) -> Iterator[Problem]:
@@ -181,14 +192,9 @@ def _compiled(
     registry: Registry,
     limits: Limits,
     report: Report,
-    secrets: dict[str, str],
-    warnings: list[Problem],
+    found: _Found,
 ) -> Plan | None:
-    """The plan of a right document. Whatever is wrong with the document is reported.
-
-    `secrets` gets the secrets that it reads, each with the pointer to its first place, `warnings` what may go
-    wrong.
-    """
+    """The plan of a right document. Whatever is wrong with the document is reported."""
     if not isinstance(document, dict):
         message = f"a workflow is an object with 'name' and 'nodes', this is {type_name(document)}"
         report.add("wrong_type", "", message)
@@ -208,14 +214,14 @@ def _compiled(
         if node.fields.stage == "main" and ends_without_outputs(node.work)
     ]
     certain = certain_ancestors(links.graph, fields, ends)
-    templates = TemplateCheck(
-        links, outputs, limits, report, certain, GivenCheck(draft.inputs, draft.variables.vars)
-    )
+    given = GivenCheck(draft.inputs, draft.variables.vars, draft.labels)
+    templates = TemplateCheck(links, outputs, limits, report, certain, given)
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
     check_defaults(draft.configs, context)
-    secrets.update({**draft.variables.secrets, **templates.secrets})
-    warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
+    found.secrets.update({**draft.variables.secrets, **templates.secrets})
+    found.warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
+    found.labels = draft.labels
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
     plan_nodes = tuple(node.node for node in known)

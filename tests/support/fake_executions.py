@@ -21,6 +21,7 @@ from flowengine.execution.views import (
     HealthView,
     NodeView,
     ResultsView,
+    StartedView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -29,11 +30,15 @@ from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 
 Inputs = Mapping[str, JsonValue] | None
+Labels = Mapping[str, str] | None
 NOW = "2026-01-02T03:04:05.000Z"
 
 
 class _Stored:
-    def __init__(self, plan: Plan, correlation_id: str, inputs: dict[str, JsonValue]) -> None:
+    def __init__(
+        self, plan: Plan, correlation_id: str, inputs: dict[str, JsonValue], labels: dict[str, str]
+    ) -> None:
+        self.labels = labels
         self.inputs = inputs
         self.plan = plan
         self.correlation_id = correlation_id
@@ -53,12 +58,14 @@ class FakeExecutions:
         self.stored: dict[str, _Stored] = {}
         self._lock = threading.Lock()
 
-    def create(self, plan: Plan, *, correlation_id: str, inputs: Inputs = None) -> CreatedView:
+    def create(
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> CreatedView:
         self._enter()
         given = check_given(plan.inputs, inputs or {})
         with self._lock:
             execution_id = f"x{len(self.stored) + 1}"
-            self.stored[execution_id] = _Stored(plan, correlation_id, given)
+            self.stored[execution_id] = _Stored(plan, correlation_id, given, dict(labels or {}))
         return CreatedView(
             execution_id=execution_id,
             name=plan.name,
@@ -67,7 +74,25 @@ class FakeExecutions:
             correlation_id=correlation_id,
         )
 
-    def trigger(self, execution_id: str, *, correlation_id: str, inputs: Inputs = None) -> TriggeredView:
+    def start(
+        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> StartedView:
+        self._enter()
+        begin(plan, inputs or {}, Occasion({}, 0))
+        made = self.create(plan, correlation_id=correlation_id, inputs=inputs, labels=labels)
+        self.trigger(made.execution_id, correlation_id=correlation_id)
+        return StartedView(
+            execution_id=made.execution_id,
+            name=plan.name,
+            status="running",
+            run=1,
+            created_at=NOW,
+            correlation_id=correlation_id,
+        )
+
+    def trigger(
+        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+    ) -> TriggeredView:
         self._enter()
         with self._lock:
             found = self._find(execution_id)
@@ -75,6 +100,7 @@ class FakeExecutions:
                 raise WrongStateError(f"the execution is {found.status}")
             occasion = Occasion({"id": execution_id}, 0)
             found.inputs = begin(found.plan, {**found.inputs, **(inputs or {})}, occasion).inputs
+            found.labels = {**found.labels, **(labels or {})}
             found.status, found.run = "running", found.run + 1
         return TriggeredView(execution_id=execution_id, status="running", run=found.run)
 
@@ -100,6 +126,7 @@ class FakeExecutions:
             started_at=None,
             finished_at=None,
             correlation_id=found.correlation_id,
+            labels=found.labels,
             counts=CountsView(
                 total=len(nodes),
                 pending=sum(node.status == "pending" for node in nodes),

@@ -149,7 +149,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "unknown_parameter": ProblemKind(
         422,
         "The query has an unknown parameter",
-        "There is no query parameter 'wait' here. Known are: none.",
+        "There is no query parameter 'wait' here. Known are: trigger.",
+    ),
+    "invalid_parameter": ProblemKind(
+        422,
+        "A query parameter has a value that cannot be",
+        "The query parameter 'trigger' is true or false, not 'yes'.",
     ),
     "too_many_executions": ProblemKind(
         429,

@@ -1,4 +1,4 @@
-"""What a request asks for and its route does not do. An unsafe request is done as it was sent, or refused.
+"""What a request asks for and its route does not do: it is done as it was sent, or refused.
 
 A part that is silently dropped would look as if it had been done: a trigger without its inputs, a POST
 without the protection of its Idempotency-Key.
@@ -12,35 +12,25 @@ from litestar import Request
 
 from flowengine.api.access.cross_site import SAFE_METHODS
 from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.api.edge.query_parameters import refuse_unknown
 from flowengine.api.edge.request_bodies import ARRIVAL_S, refuse_late
 from flowengine.api.openapi.operation import OPERATION, Operation
 
 _KEY: Final = "idempotency-key"
-_MAX_NAME_CHARS: Final = 100
 
 
 async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
-    """Raises RefusalError for an unsafe request with a part that its route does not read."""
+    """Raises RefusalError for a request with a part that its route does not read."""
     operation: Operation | None = request.route_handler.opt.get(OPERATION)
-    if operation is None or request.method in SAFE_METHODS:
+    if operation is None:
         return
-    check_query(request, operation)
+    refuse_unknown(request, [item.name for item in operation.parameters if item.location == "query"])
+    if request.method in SAFE_METHODS:
+        return
     if _KEY in request.headers:
         raise RefusalError("not_supported")
     if operation.body is None and await _has_body(request):
         raise RefusalError("not_supported", "This route takes no body: send none.")
-
-
-def check_query(request: Request[Any, Any, Any], operation: Operation) -> None:
-    """Raises RefusalError for a query parameter that the operation does not have."""
-    known = [item.name for item in operation.parameters if item.location == "query"]
-    unknown = next((name for name in request.query_params if name not in known), None)
-    if unknown is not None:
-        names = ", ".join(known) or "none"
-        raise RefusalError(
-            "unknown_parameter",
-            f"There is no query parameter {unknown[:_MAX_NAME_CHARS]!r} here. Known are: {names}.",
-        )
 
 
 async def _has_body(request: Request[Any, Any, Any]) -> bool:

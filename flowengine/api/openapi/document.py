@@ -163,7 +163,7 @@ def _refusals(route: HTTPRouteHandler, operation: Operation) -> tuple[str, ...]:
 
 def _about_an_execution(documented: Sequence[_Documented]) -> _Documented:
     """The operation whose path stands in the examples of what any route may answer."""
-    return next(pair for pair in documented if pair[1].parameters)
+    return next(pair for pair in documented if any(item.location == "path" for item in pair[1].parameters))
 
 
 def _example_path(route: HTTPRouteHandler, operation: Operation) -> str:

@@ -22,6 +22,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
 from flowengine.workflow.posted import MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.schema import labels_schema
 
 WORKFLOW: Final = "Workflow"
 """The name of the workflow document's schema. What it refers to has names that begin with it."""
@@ -33,6 +34,7 @@ ENVELOPE: Final = "WorkflowEnvelope"
 """The name of the schema of a workflow with what its execution is given."""
 
 INPUTS: Final = "GivenInputs"
+LABELS: Final = "GivenLabels"
 TRIGGER: Final = "Trigger"
 """The name of the schema of what comes with a trigger."""
 
@@ -41,6 +43,7 @@ CANCEL: Final = "Cancel"
 
 NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.CreatedView: "CreatedExecution",
+    views.StartedView: "StartedExecution",
     views.TriggeredView: "TriggeredExecution",
     views.CancelledView: "CancelledExecution",
     views.ExecutionView: "Execution",
@@ -100,10 +103,19 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         **_workflow_components(registry),
         POSTED: {"oneOf": [reference(WORKFLOW), reference(ENVELOPE)]},
         ENVELOPE: {
-            **_object_of(workflow=reference(WORKFLOW), inputs=reference(INPUTS)),
+            **_object_of(
+                workflow=reference(WORKFLOW),
+                inputs=reference(INPUTS),
+                labels=reference(LABELS),
+                trigger={
+                    "type": ["boolean", "null"],
+                    "description": "Whether it starts at once.",
+                },
+            ),
             "required": ["workflow"],
         },
-        TRIGGER: _object_of(inputs=reference(INPUTS)),
+        TRIGGER: _object_of(inputs=reference(INPUTS), labels=reference(LABELS)),
+        LABELS: labels_schema(),
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         INPUTS: {
             "type": "object",

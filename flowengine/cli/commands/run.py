@@ -35,6 +35,13 @@ from flowengine.errors import FlowEngineError
     metavar="FILE",
     help="Inputs from a file, JSON or YAML; --input takes precedence.",
 )
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A label of the execution, beside those of the workflow.",
+)
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -43,6 +50,7 @@ def run(
     timeout_s: float | None,
     given: tuple[str, ...],
     inputs_file: Path | None,
+    labels: tuple[str, ...],
 ) -> None:
     """Run the workflow in FILE (- is standard input) to its end and print its results.
 
@@ -57,7 +65,7 @@ def run(
         from flowengine.cli.processes.workflow_run import run_file
 
         try:
-            wanted = GivenInputs(given, inputs_file)
+            wanted = GivenInputs(given, inputs_file, labels)
             ctx.exit(run_file(file, as_json=as_json, timeout_s=timeout_s, starting=starting, inputs=wanted))
         except FlowEngineError as error:
             if as_json:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from flowengine.jsonvalue import JsonValue
     from flowengine.plugin import Registry
     from flowengine.settings import Settings
+    from flowengine.workflow.labels import Labels
     from flowengine.workflow.plan import Plan
 
 COMPLETED, FAILED, INVALID = 0, 1, 2
@@ -96,6 +97,7 @@ class _Run:
     ) -> None:
         self._given = inputs
         self._inputs: dict[str, JsonValue] = {}
+        self._labels: dict[str, str] = {}
         self._path = path
         self._body = body
         self._starting = starting
@@ -185,16 +187,19 @@ class _Run:
             from flowengine.cli.output.results import encode_refusal
 
             click.echo(encode_refusal("invalid_workflow", "the workflow has problems", checked.problems))
-        return checked.plan if checked.plan is None or self._takes_inputs(checked.plan, settings) else None
+        if checked.plan is None or not self._takes_given(checked.plan, checked.labels, settings):
+            return None
+        return checked.plan
 
-    def _takes_inputs(self, plan: Plan, settings: Settings) -> bool:
-        """Whether the inputs fit the workflow. What is wrong with them is said."""
+    def _takes_given(self, plan: Plan, labels: Labels, settings: Settings) -> bool:
+        """Whether the inputs fit the workflow, and the labels can be. What is wrong with them is said."""
         from flowengine.cli.given_inputs import GivenInputs
         from flowengine.workflow.inputs.beginning import VarsInvalidError
         from flowengine.workflow.inputs.values import InputsInvalidError
 
         try:
-            self._inputs = (self._given or GivenInputs()).read(plan, settings.limits)
+            given = (self._given or GivenInputs()).read(plan, settings.limits, labels)
+            self._inputs, self._labels = given.inputs, given.labels
         except (InputsInvalidError, VarsInvalidError) as error:
             for problem in error.problems:
                 self._starting.say(plain_text(f"{problem.pointer}: {problem.code}: {problem.message}"))
@@ -208,7 +213,9 @@ class _Run:
     def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
         correlation_id = uuid.uuid4().hex
         services.check()
-        created = executions.create(plan, correlation_id=correlation_id, inputs=self._inputs)
+        created = executions.create(
+            plan, correlation_id=correlation_id, inputs=self._inputs, labels=self._labels
+        )
         self._execution = created.execution_id
         if not self._is_private:
             self._starting.say(f"execution {self._execution} on the server that REDIS_URL names")

@@ -10,9 +10,10 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
-from flowengine.engine.commands.create import stored_inputs
+from flowengine.engine.commands.create import beginning
 from flowengine.engine.ports import Admitting, CommandStore
 from flowengine.errors import (
     ExecutionNotFoundError,
@@ -20,7 +21,6 @@ from flowengine.errors import (
     WrongStateError,
 )
 from flowengine.execution.changes import Change
-from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given, first_run, retry_failed
 from flowengine.execution.status import execution_may
@@ -31,13 +31,25 @@ from flowengine.workflow.plan import Plan
 TRIES: Final = 50
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """What comes with a trigger: it takes the place of what the execution was created with, name by name.
+
+    Only the first trigger may bring something.
+    """
+
+    inputs: Mapping[str, JsonValue] = {}
+    labels: Mapping[str, str] = {}
+
+
+NOTHING_BROUGHT: Final = Brought()
+
+
 def trigger(
     store: CommandStore,
     execution: str,
-    inputs: Mapping[str, JsonValue] | None = None,
+    brought: Brought = NOTHING_BROUGHT,
 ) -> TriggeredView:
-    """The run that begins. `inputs` take the place of those that it was created with, name by name; only the
-    first trigger may have some.
+    """The run that begins.
 
     Raises InputsInvalidError, VarsInvalidError, ExecutionNotFoundError, WrongStateError,
     TooManyExecutionsError, StoreFullError, StoreUnavailableError.
@@ -45,7 +57,7 @@ def trigger(
     token = secrets.token_hex(8)
     for _ in range(TRIES):
         try:
-            run = _try(store, execution, token, inputs or {})
+            run = _try(store, execution, token, brought)
         except StoreUnavailableError:
             run = _applied(store, execution, token)
             if run is None:
@@ -55,7 +67,7 @@ def trigger(
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
-def _try(store: CommandStore, execution: str, token: str, inputs: Mapping[str, JsonValue]) -> int | None:
+def _try(store: CommandStore, execution: str, token: str, brought: Brought) -> int | None:
     """The new run; None when someone else changed the execution meanwhile."""
     plan = store.plan(execution)
     unit = store.begin_admitting(execution)
@@ -68,7 +80,7 @@ def _try(store: CommandStore, execution: str, token: str, inputs: Mapping[str, J
                 f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
                 "can be triggered"
             )
-        given = _beginning(unit, execution, plan, record, inputs)
+        given = _beginning(unit, execution, plan, record, brought)
         unit.admit(0 if given is None or given.inputs is None else given.inputs.size)
     except BaseException:
         unit.abandon()
@@ -78,36 +90,31 @@ def _try(store: CommandStore, execution: str, token: str, inputs: Mapping[str, J
 
 
 def _beginning(
-    unit: Admitting,
-    execution: str,
-    plan: Plan,
-    record: ExecutionRecord,
-    given: Mapping[str, JsonValue],
+    unit: Admitting, execution: str, plan: Plan, record: ExecutionRecord, brought: Brought
 ) -> Given | None:
     """What a first run begins with; None where there is nothing to say. Raises InputsInvalidError,
-    VarsInvalidError.
+    VarsInvalidError, WrongStateError.
 
     The inputs that it was created with are read without WATCH: only a trigger changes them, and control with
     it.
     """
     if record.run:
-        if given:
+        if brought.inputs or brought.labels:
+            what = "inputs" if brought.inputs else "labels"
             raise WrongStateError(
-                f"execution '{execution}' has its inputs from its first trigger: trigger it without inputs"
+                f"execution '{execution}' has its {what} from its first trigger: trigger it without {what}"
             )
         return None
-    says_something = plan.inputs is not None or plan.vars or given
-    if not says_something and not any(policy.given for policy in plan.policies.values()):
-        return None
-    # Imported where there are inputs: an orchestrator never renders a template.
-    from flowengine.workflow.inputs.beginning import begin
-    from flowengine.workflow.inputs.values import Occasion
+    labels = None
+    if brought.labels:
+        from flowengine.workflow.labels import merged
 
+        labels = merged(record.labels, brought.labels)
+        record = replace(record, labels=labels)
     before = {} if unit.inputs is None else decode(unit.inputs)
-    values = {**(before if isinstance(before, dict) else {}), **given}
-    begun = replace(record, started_at=unit.now)
-    found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), unit.now))
-    return Given(stored_inputs(plan, found.inputs, found.vars) if says_something else None, found.conditions)
+    values = {**(before if isinstance(before, dict) else {}), **brought.inputs}
+    given = beginning(execution, plan, record, values, unit.now, stores=bool(brought.inputs))
+    return given if labels is None else replace(given or Given(), labels=labels)
 
 
 def _changes(

@@ -13,6 +13,7 @@ from flowengine.execution.changes import (
     Begin,
     Change,
     Happened,
+    Relabel,
     Send,
     StoredInputs,
     Tally,
@@ -41,10 +42,11 @@ def begins_events_anew(run: int) -> bool:
 
 class Given(msgspec.Struct, frozen=True):
     """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
-    nothing else, by the node's id."""
+    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before."""
 
     inputs: StoredInputs | None = None
     conditions: Mapping[str, bool] = {}
+    labels: Mapping[str, str] | None = None
 
 
 NOTHING: Final = Given()
@@ -78,7 +80,8 @@ def first_run(
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
-    return [begin, *decided, *timer, _start(execution, record, 1)]
+    labelled = [] if given.labels is None else [Relabel(given.labels, record.labels)]
+    return [begin, *labelled, *decided, *timer, _start(execution, record, 1)]
 
 
 def retry_failed(

@@ -107,6 +107,7 @@ def test_status_of_a_completed_execution_has_every_field(stack: Stack) -> None:
         "started_at",
         "finished_at",
         "correlation_id",
+        "labels",
         "counts",
         "nodes",
     }

@@ -112,3 +112,18 @@ def test_keys_expire_after_the_end_and_not_before(stack: Stack, service: HttpSer
             kept = lifetimes(server, execution)
             assert len(kept) > len(pending)
             assert all(6 * DAY_S < left <= 7 * DAY_S + 120 for left in kept.values()), kept
+
+
+def test_a_workflow_that_starts_as_it_is_posted_runs_and_reads_its_labels(stack: Stack) -> None:
+    """Those of the document and those of the caller; nobody triggers it."""
+    reads = "{{ execution.labels.team }}, {{ execution.labels.customer }}"
+    document = {
+        **workflow({"id": "said", "handler": "set", "config": {"value": reads}}),
+        "labels": {"team": "data"},
+    }
+    body = {"workflow": document, "labels": {"customer": "7"}, "trigger": True}
+    answer = stack.client.post("/workflow", json=body)
+    assert (answer.status_code, answer.json()["run"]) == (202, 1)
+    ended = stack.ended(answer.json()["execution_id"])
+    assert ended.results == {"said": {"result": "data, 7"}}
+    assert ended.status["labels"] == {"team": "data", "customer": "7"}

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations.mutant import Mutant
 
+LABELS: Final = ("tests/unit/engine/test_execution_labels.py",)
 STORED: Final = ("tests/unit/engine/test_execution_inputs.py",)
 VALUES: Final = ("tests/unit/workflow/test_input_values.py",)
 DECLARED: Final = ("tests/unit/workflow/test_inputs.py",)
@@ -17,9 +18,45 @@ MUTANTS: Final = (
     Mutant(
         "a trigger again takes no other inputs",
         "flowengine/engine/commands/trigger.py",
-        "        if given:\n            raise WrongStateError(",
-        "        if False:\n            raise WrongStateError(",
+        "        if brought.inputs or brought.labels:\n",
+        "        if brought.labels:\n",
         STORED,
+    ),
+    Mutant(
+        "a trigger again takes no other labels",
+        "flowengine/engine/commands/trigger.py",
+        "        if brought.inputs or brought.labels:\n",
+        "        if brought.inputs:\n",
+        LABELS,
+    ),
+    Mutant(
+        "the labels of a trigger count with those that there are",
+        "flowengine/workflow/labels.py",
+        "    if len(found) > MAX_LABELS:\n",
+        "    if len(given) > MAX_LABELS:\n",
+        LABELS,
+    ),
+    Mutant(
+        "the labels of a trigger are in its transaction",
+        "flowengine/execution/rules/starting.py",
+        "return [begin, *labelled, *decided,",
+        "return [begin, *decided,",
+        LABELS,
+    ),
+    Mutant(
+        "a start that cannot begin stores nothing",
+        "flowengine/engine/commands/create.py",
+        "    stores = bool(new.inputs)\n",
+        "    stores = bool(new.inputs)\n    store.write({execution: [_made(new, encoded, now, None)]})\n",
+        LABELS,
+    ),
+    Mutant(
+        "a workflow that starts as it is posted is one transaction",
+        "flowengine/engine/commands/create.py",
+        "        store.write({execution: [made, *first_run(execution, plan, record, token, now, given)]})\n",
+        "        store.write({execution: [made]})\n"
+        "        store.write({execution: first_run(execution, plan, record, token, now, given)})\n",
+        ("tests/integration/store/test_store_triggers.py",),
     ),
     Mutant(
         "inputs expire with the execution",
@@ -115,8 +152,8 @@ MUTANTS: Final = (
     Mutant(
         "what a trigger has decided is in its transaction",
         "flowengine/execution/rules/starting.py",
-        "return [begin, *decided, *timer, _start(execution, record, 1)]",
-        "return [begin, *timer, _start(execution, record, 1)]",
+        "return [begin, *labelled, *decided, *timer, _start(execution, record, 1)]",
+        "return [begin, *labelled, *timer, _start(execution, record, 1)]",
         CONDITIONS,
     ),
     Mutant(

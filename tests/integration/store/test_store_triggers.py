@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +122,29 @@ def test_a_retry_cut_anywhere_starts_once_or_not_at_all(
             break
     assert gate.struck is None, "not every command was tried"
     check_invariants()
+
+
+@pytest.mark.proves("start-cut")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_start_cut_anywhere_leaves_a_whole_execution_or_none(
+    harness: Harness, check_invariants: CheckEverything, way: Way
+) -> None:
+    """What is stored runs to its end, though nobody knows its id."""
+    plan, process, known = plan_of(diamond()), harness.api, set[str]()
+    for at in range(1, 60):
+        gate = process.line.gate = Gate(at=at, way=way)
+        with contextlib.suppress(StoreUnavailableError, ProcessDied):
+            process.executions.start(plan, correlation_id="x", labels={"team": "data"})
+        if process.line.dead:
+            process.reborn()
+        process.line.gate = Gate()
+        harness.drain()
+        new = {stored.id for stored in check_invariants() if stored.status == "completed"} - known
+        assert len(new) == len(harness.client.keys("fe:x:*:control")) - len(known) <= 1
+        known |= new
+        if gate.struck is None:
+            break
+    assert gate.struck is None, "not every command was tried"
 
 
 def test_a_connection_lost_after_the_watch_does_not_let_two_triggers_through(

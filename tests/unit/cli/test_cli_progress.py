@@ -66,6 +66,7 @@ def view(*nodes: NodeView, status: ExecutionStatus = "running") -> ExecutionView
         started_at=moment(BEGIN),
         finished_at=moment(BEGIN + 2000),
         correlation_id="c",
+        labels={},
         counts=CountsView(total=len(nodes), **counts),
         nodes=nodes,
     )

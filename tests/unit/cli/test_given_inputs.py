@@ -19,7 +19,7 @@ def read(*pairs: str, file: Path | None = None, **document: JsonValue) -> dict[s
     """What these options give a workflow."""
     plan = accepted(workflow(node("a"), **document)).plan
     assert plan is not None
-    return GivenInputs(pairs, file).read(plan, Limits())
+    return GivenInputs(pairs, file).read(plan, Limits(), {}).inputs
 
 
 @pytest.mark.parametrize(
@@ -91,3 +91,23 @@ def test_what_does_not_fit_is_found_before_anything_starts() -> None:
         read(inputs={"x": {}})
     with pytest.raises(VarsInvalidError):
         read("x=0", inputs={"x": {"type": "integer"}}, vars={"v": "{{ 1 // inputs.x }}"})
+
+
+def test_labels_are_pairs_beside_those_of_the_workflow() -> None:
+    """The value is what follows the first sign; templates read them when the inputs are checked."""
+    document = workflow(
+        node("a"), labels={"team": "data", "kind": "x"}, vars={"k": "{{ execution.labels.kind }}"}
+    )
+    found = accepted(document)
+    assert found.plan is not None
+    given = GivenInputs(labels=("kind=a=b", "empty=")).read(found.plan, Limits(), found.labels)
+    assert given.labels == {"team": "data", "kind": "a=b", "empty": ""}
+
+
+@pytest.mark.parametrize("pair", ["team", "=data", "a:b=c", "k=" + "v" * 64])
+def test_what_is_no_label_is_refused(pair: str) -> None:
+    """With what one is."""
+    plan = accepted(workflow(node("a"))).plan
+    assert plan is not None
+    with pytest.raises(InputsInvalidError, match="label"):
+        GivenInputs(labels=(pair,)).read(plan, Limits(), {})

@@ -22,7 +22,7 @@ from tests.support.rigs.harness import NO_CALLS, ScriptedInvoker
 from tests.unit.engine.tasks import task
 
 TOKEN = "correct-horse-battery"
-RECORD = ExecutionRecord("running", 3, 1, 1_000, 2_000, 0, "corr", "Report", "t")
+RECORD = ExecutionRecord("running", 3, 1, 1_000, 2_000, 0, "corr", "Report", "t", labels={"team": "data"})
 
 
 class Value(msgspec.Struct):
@@ -117,6 +117,7 @@ def test_templates_read_what_the_execution_says_of_itself() -> None:
         "created_at": "1970-01-01T00:00:01.000Z",
         "started_at": "1970-01-01T00:00:02.000Z",
         "correlation_id": "corr",
+        "labels": {"team": "data"},
     }
 
 

@@ -87,6 +87,7 @@ def test_views_carry_times_as_they_are() -> None:
         started_at=moment(SECOND),
         finished_at=None,
         correlation_id="c",
+        labels={},
         counts=counts_of(["running"]),
         nodes=(node,),
     )

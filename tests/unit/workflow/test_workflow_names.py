@@ -107,7 +107,7 @@ def test_workflow_has_words_of_its_own(word: str) -> None:
     """What is a field of a node is not proposed for the workflow."""
     problem = only(checked(workflow(node("a"), **{word: {}})))
     known = (
-        "name, description, inputs, vars, defaults, timeout_seconds, on_node_failure, "
+        "name, description, labels, inputs, vars, defaults, timeout_seconds, on_node_failure, "
         "hooks_timeout_seconds, nodes, on_failure, finally, outputs"
     )
     assert problem.message == f"unknown field '{word}'. Known fields: {known}"
@@ -120,7 +120,7 @@ def test_what_other_tools_call_inputs_is_answered_with_inputs(word: str) -> None
 
 
 WORKFLOW_LATER = (
-    "labels", "concurrency", "priority", "schedules", "after",
+    "concurrency", "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
     "nodes", "outputs", "on_node_failure", "map", "repeat", "wait_for_callback", "concurrency", "rate_limit",

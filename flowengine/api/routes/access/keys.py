@@ -14,7 +14,6 @@ from flowengine.api.access.views import KeysView, KeyView, RevokedKeyView, key_v
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.responses import json_response
-from flowengine.api.edge.unsupported_parts import check_query
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
@@ -67,7 +66,6 @@ def list_route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/keys", opt={OPERATION: LIST_KEYS, NEEDS_ROLE: "admin"})
     async def list_keys(request: Request[Any, Any, Any]) -> Response[bytes]:
-        check_query(request, LIST_KEYS)
         found = await backend.calls.store(lambda: backend.access.keys({}))
         listed = (*backend.keys.fixed(), *found.keys)
         view = KeysView(items=tuple(key_view(key, found.now) for key in listed))

@@ -11,7 +11,6 @@ from litestar.handlers import HTTPRouteHandler
 from flowengine.api.access.key_guard import NEEDS_ROLE, caller_of
 from flowengine.api.access.views import MeView
 from flowengine.api.edge.responses import json_response
-from flowengine.api.edge.unsupported_parts import check_query
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 
@@ -35,7 +34,6 @@ def route(_: Backend) -> HTTPRouteHandler:
 
     @get("/me", opt={OPERATION: SHOW_ME, NEEDS_ROLE: "read"})
     async def show_me(request: Request[Any, Any, Any]) -> Response[bytes]:
-        check_query(request, SHOW_ME)
         caller = caller_of(request)
         return json_response(msgspec.json.encode(MeView(key=caller.key, role=caller.role)))
 

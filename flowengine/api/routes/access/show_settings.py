@@ -11,7 +11,6 @@ from litestar.handlers import HTTPRouteHandler
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.access.views import SettingsView, SettingView
 from flowengine.api.edge.responses import json_response
-from flowengine.api.edge.unsupported_parts import check_query
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.observability.logs import redacted
@@ -51,7 +50,6 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/settings", opt={OPERATION: SHOW_SETTINGS, NEEDS_ROLE: "admin"})
     async def show_settings(request: Request[Any, Any, Any]) -> Response[bytes]:
-        check_query(request, SHOW_SETTINGS)
         return json_response(msgspec.json.encode(_view(backend.settings)))
 
     return show_settings

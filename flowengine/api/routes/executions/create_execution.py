@@ -1,4 +1,4 @@
-"""`POST /workflow`: checks a workflow document and stores a pending execution of it."""
+"""`POST /workflow`: checks a workflow document, stores a pending execution of it, and may start it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
+from flowengine.api.edge.query_parameters import query_flag
 from flowengine.api.edge.responses import json_response
-from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import TO_STATUS, TO_TRIGGER
+from flowengine.api.routes.executions.execution_id import TO_RESULTS, TO_STATUS, TO_TRIGGER
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_workflow
-from flowengine.execution.views import CreatedView
+from flowengine.execution.views import CreatedView, StartedView
 
 UNKNOWN_OUTCOME: Final = (
     "The workflow may have been stored. It has not started, and expires if nobody triggers it: send it again."
+)
+MAY_HAVE_STARTED: Final = (
+    "The workflow may have been stored and started, or may still be. Sending it again may start it twice."
 )
 CREATED: Final = CreatedView(
     execution_id=example.ID,
@@ -30,11 +34,27 @@ CREATED: Final = CreatedView(
     created_at=example.moment(0),
     correlation_id=example.CORRELATION_ID,
 )
+STARTED: Final = StartedView(
+    execution_id=example.ID,
+    name=example.NAME,
+    status="running",
+    run=1,
+    created_at=example.moment(0),
+    correlation_id=example.CORRELATION_ID,
+)
+TRIGGER_PARAMETER: Final = Parameter(
+    component="StartsAtOnce",
+    name="trigger",
+    location="query",
+    description="Whether it starts at once; the envelope may say so as well.",
+    schema={"type": "boolean"},
+)
 CREATE_EXECUTION: Final = Operation(
     summary="Accept a workflow",
     description="Validates the document, reports all its problems at once, and stores a pending execution. "
     "`warnings` are what may go wrong with a document that is accepted. Inputs may be posted with it; others "
-    "may come with the trigger.",
+    "may come with the trigger. With `trigger` it starts at once, in the same transaction.",
+    parameters=(TRIGGER_PARAMETER,),
     body=WORKFLOW_BODY,
     responses={
         201: ViewResponse(
@@ -43,7 +63,14 @@ CREATE_EXECUTION: Final = Operation(
             {"created": CREATED},
             links=(TO_TRIGGER, TO_STATUS),
             has_location=True,
-        )
+        ),
+        202: ViewResponse(
+            "Stored and started",
+            StartedView,
+            {"started": STARTED},
+            links=(TO_STATUS, TO_RESULTS),
+            has_location=True,
+        ),
     },
     refusals=(
         "not_supported",
@@ -53,7 +80,9 @@ CREATE_EXECUTION: Final = Operation(
         "unsupported_media_type",
         "invalid_workflow",
         "inputs_invalid",
+        "vars_invalid",
         "unknown_parameter",
+        "invalid_parameter",
         "too_many_executions",
     ),
 )
@@ -64,17 +93,23 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @post("/workflow", opt={OPERATION: CREATE_EXECUTION, NEEDS_ROLE: "author"})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
+        asked = query_flag(request, TRIGGER_PARAMETER.name)
         workflow = await read_workflow(request, backend)
         correlation_id = correlation_id_of(request.scope)
-        with outcome_unknown(UNKNOWN_OUTCOME):
-            view = await backend.calls.store(
-                lambda: backend.executions.create(
-                    workflow.plan, correlation_id=correlation_id, inputs=workflow.inputs
+        starts = asked or workflow.starts
+        make = backend.executions.start if starts else backend.executions.create
+        with outcome_unknown(MAY_HAVE_STARTED if starts else UNKNOWN_OUTCOME):
+            view: CreatedView | StartedView = await backend.calls.store(
+                lambda: make(
+                    workflow.plan,
+                    correlation_id=correlation_id,
+                    inputs=workflow.inputs,
+                    labels=workflow.labels,
                 )
             )
         view = msgspec.structs.replace(view, warnings=workflow.warnings or msgspec.UNSET)
         request.scope["state"][EXECUTION_ID] = view.execution_id
         location = {"Location": f"/workflows/{view.execution_id}"}
-        return json_response(msgspec.json.encode(view), 201, location)
+        return json_response(msgspec.json.encode(view), 202 if starts else 201, location)
 
     return create_execution

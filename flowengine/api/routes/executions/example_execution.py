@@ -17,8 +17,10 @@ from flowengine.plugin.errors import AttemptError
 ID: Final = "19b7ca98f2ef2c4d1b3a9e87f60"
 CORRELATION_ID: Final = correlation_id.EXAMPLE
 NAME: Final = "Analyse a user"
+LABELS: Final = {"team": "customers"}
 WORKFLOW: Final[JsonObject] = {
     "name": NAME,
+    "labels": {**LABELS},
     "nodes": [
         {
             "id": "fetch_data",

@@ -54,6 +54,7 @@ RUNNING: Final = ExecutionView(
     started_at=example.moment(1),
     finished_at=None,
     correlation_id=example.CORRELATION_ID,
+    labels=example.LABELS,
     counts=counts_of(["completed", "running"]),
     nodes=(_FETCHED, _ANALYSING),
 )

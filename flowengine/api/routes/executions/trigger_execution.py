@@ -39,17 +39,20 @@ UNKNOWN_OUTCOME: Final = (
 )
 TRIGGERED: Final = TriggeredView(execution_id=example.ID, status="running", run=1)
 TRIGGER_BODY: Final = RequestBody(
-    description="The inputs, where the workflow needs some.",
+    description="The inputs, where the workflow needs some, and labels.",
     schema=TRIGGER,
     media_types=(*JSON_TYPES, YAML_TYPES[0]),
-    examples={"inputs": BodyExample("Two inputs", {"inputs": {"day": "2026-03-01", "threshold": 50}})},
+    examples={
+        "inputs": BodyExample("Two inputs", {"inputs": {"day": "2026-03-01", "threshold": 50}}),
+        "labels": BodyExample("A label", {"labels": {"customer": "4711"}}),
+    },
     required=False,
 )
 TRIGGER_EXECUTION: Final = Operation(
     summary="Start an execution",
     description="Starts a pending execution; of a failed or cancelled one what failed or was cancelled runs "
-    "again, and what is below it. Of two at once exactly one starts it. The first trigger may bring inputs: "
-    "they take the place of those that were posted with the workflow, name by name.",
+    "again, and what is below it. Of two at once exactly one starts it. The first trigger may bring inputs "
+    "and labels: they take the place of those that were posted with the workflow, name by name.",
     parameters=(EXECUTION_ID_PARAMETER,),
     body=TRIGGER_BODY,
     responses={
@@ -86,7 +89,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
         posted = await read_posted(request, backend, "inputs_invalid", read_trigger)
-        inputs = {} if posted is None else posted.inputs
+        inputs, labels = ({}, {}) if posted is None else (posted.inputs, posted.labels)
         correlation_id = correlation_id_of(request.scope)
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
@@ -94,7 +97,9 @@ def route(backend: Backend) -> HTTPRouteHandler:
                 request,
                 execution_id,
                 backend.calls.store,
-                lambda: executions.trigger(execution_id, correlation_id=correlation_id, inputs=inputs),
+                lambda: executions.trigger(
+                    execution_id, correlation_id=correlation_id, inputs=inputs, labels=labels
+                ),
             )
         return json_response(data, 202, {"Location": path})
 

@@ -15,6 +15,7 @@ from flowengine.api.openapi.schemas import POSTED
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.settings import Limits
+from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted import PostedCancel, PostedTrigger, check_posted
 from flowengine.workflow.problems import Problem
@@ -41,26 +42,34 @@ WITH_INPUTS: Final[JsonObject] = {
         "nodes": [{"id": "greet", "handler": "set", "config": {"value": "hello, {{ inputs.whom }}"}}],
     },
     "inputs": {"whom": "Ada"},
+    "labels": {"team": "welcome"},
+    "trigger": True,
 }
 WORKFLOW_BODY: Final = RequestBody(
-    description="The workflow document, as JSON or YAML, alone or in an envelope with the inputs of its "
-    f"execution. Other names of YAML are taken too: {', '.join(YAML_TYPES[1:])}.",
+    description="The workflow document, as JSON or YAML, alone or in an envelope with the inputs and "
+    "labels of its execution, and with `trigger` where it shall start at once. "
+    f"Other names of YAML are taken too: {', '.join(YAML_TYPES[1:])}.",
     schema=POSTED,
     media_types=(*JSON_TYPES, YAML_TYPES[0]),
     examples={
         "arithmetic": BodyExample("Runs anywhere", ARITHMETIC),
         "http_and_llm": BodyExample("Calls an HTTP service and a model", example.WORKFLOW),
-        "with_inputs": BodyExample("In an envelope, with inputs", WITH_INPUTS),
+        "with_inputs": BodyExample("In an envelope, with inputs and labels; starts at once", WITH_INPUTS),
     },
 )
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A workflow that is right, what may go wrong with it, and what its execution is given."""
+    """A workflow that is right, what may go wrong with it, and what its execution is given.
+
+    `starts`: its body says that it shall begin at once.
+    """
 
     plan: Plan
     warnings: tuple[Problem, ...]
     inputs: JsonObject
+    labels: Labels
+    starts: bool
 
 
 async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
@@ -77,7 +86,7 @@ def _accepted(body: Body, backend: Backend) -> Accepted:
     posted = check_posted(body.data, body.form, backend.registry, backend.limits)
     checked = posted.checked
     if checked.plan is not None and not checked.problems:
-        return Accepted(checked.plan, checked.warnings, posted.inputs)
+        return Accepted(checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts)
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
 
 

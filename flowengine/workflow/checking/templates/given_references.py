@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -13,6 +14,8 @@ from flowengine.template.reference import EXECUTION, EXECUTION_FIELDS, INPUTS, O
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.inputs.json_schema import kinds_of
 from flowengine.workflow.inputs.subschemas import Schema, resolved
+from flowengine.workflow.labels import FIELD as LABELS
+from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import NO_VARS
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.stages import Stage, is_hook
@@ -25,6 +28,7 @@ _EXECUTION_KINDS: Final = {
     "error": None,
     "failed_nodes": frozenset({"array"}),
     "counts": frozenset({"object"}),
+    LABELS: frozenset({"object"}),
 }
 _KINDS: Final = {
     "string": "text",
@@ -56,10 +60,17 @@ class Unreadable(msgspec.Struct, frozen=True):
 
 
 class GivenCheck:
-    """What the templates of one document may read. `inputs`: those that it declares; None: any."""
+    """What the templates of one document may read. `inputs`: those that it declares; None: any. `labels`:
+    those of all its executions."""
 
-    def __init__(self, inputs: Mapping[str, Input] | None, variables: Mapping[str, Var] = NO_VARS) -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, Input] | None,
+        variables: Mapping[str, Var] = NO_VARS,
+        labels: Labels = MappingProxyType({}),
+    ) -> None:
         self._inputs = inputs
+        self._labels = labels
         self._vars = variables
         self._schemas: dict[str, Schema] = {}
         self._secret = frozenset(
@@ -127,6 +138,14 @@ class GivenCheck:
             one = (self._inputs or {}).get(str(read.keys[0])) if read.node == INPUTS else None
             if one is not None and len(read.keys) == 1 and not one.required and not one.has_default:
                 yield str(read.keys[0])
+
+    def uncertain_labels(self, analysis: Analysis) -> Iterator[str]:
+        """The labels that a template must have, and that only the callers of some executions give."""
+        for read in analysis.fields:
+            if read.node == EXECUTION and read.keys[0] == LABELS and len(read.keys) > 1:
+                name = str(read.keys[1])
+                if name not in self._labels:
+                    yield name
 
     def kinds(self, analysis: Analysis) -> frozenset[str] | None:
         """The JSON types that a template which is one input may give; None where that is not known."""

@@ -181,6 +181,12 @@ class TemplateCheck:
                 f"as in {{{{ inputs.{absent} | default(0) }}}}",
                 where,
             )
+        for label in self._given.uncertain_labels(read.analysis):
+            self._warn(
+                f"the document has no label {quoted(label)}, and an execution only if its caller gives it: "
+                f"give another value, as in {{{{ execution.labels[{quoted(label)}] | default('') }}}}",
+                where,
+            )
         for source in read.needed:
             if not self._is_certain(source, node):
                 name = self._links.names[source]

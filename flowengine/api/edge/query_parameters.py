@@ -1,0 +1,52 @@
+"""The parameters of a query: read by their kind. A value that cannot be is refused, and never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from litestar import Request
+
+from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.nearest_name import nearest_name
+from flowengine.workflow.problems import did_you_mean, quoted
+
+_FLAGS: Final = {"true": True, "false": False}
+
+
+def refuse_value(name: str, value: str, wanted: str) -> RefusalError:
+    """The refusal of a value. `wanted` says what the parameter is."""
+    return RefusalError("invalid_parameter", f"The query parameter {name!r} {wanted}, not {quoted(value)}.")
+
+
+def query_text(request: Request[Any, Any, Any], name: str) -> str | None:
+    """The text of a parameter that may stand there once; None where it does not. Raises RefusalError."""
+    found = query_texts(request, name)
+    if len(found) > 1:
+        raise RefusalError("invalid_parameter", f"The query parameter {name!r} is given {len(found)} times.")
+    return found[0] if found else None
+
+
+def query_texts(request: Request[Any, Any, Any], name: str) -> Sequence[str]:
+    """The texts of a parameter that may be repeated."""
+    return [str(value) for value in request.query_params.getall(name, [])]
+
+
+def query_flag(request: Request[Any, Any, Any], name: str) -> bool:
+    """Whether a parameter is true; where it is not given, it is not. Raises RefusalError."""
+    given = query_text(request, name)
+    if given is None:
+        return False
+    if given not in _FLAGS:
+        raise refuse_value(name, given, "is true or false")
+    return _FLAGS[given]
+
+
+def refuse_unknown(request: Request[Any, Any, Any], known: Sequence[str]) -> None:
+    """Raises RefusalError for the first parameter that is not known, with the name that was meant."""
+    unknown = next((name for name in request.query_params if name not in known), None)
+    if unknown is not None:
+        hint = did_you_mean(nearest_name(unknown, known)) or "."
+        names = ", ".join(known) or "none"
+        detail = f"There is no query parameter {quoted(unknown)} here{hint} Known are: {names}."
+        raise RefusalError("unknown_parameter", detail)
