@@ -35,7 +35,6 @@ from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.stages import HOOKS
 
-_NO_OUTPUTS: Final = msgspec.Raw(b"{}")
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 
@@ -75,7 +74,7 @@ def results(store: QueryStore, execution: str) -> ResultsView:
     main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
     outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
     if outputs is None and record.status == "completed":
-        outputs = _NO_OUTPUTS
+        outputs = {}
     return ResultsView(
         execution_id=execution,
         status=record.status,
@@ -100,13 +99,15 @@ def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> N
 class _Primary(msgspec.Struct, frozen=True):
     """The output of a node that gives the execution's outputs."""
 
-    result: msgspec.Raw
+    result: dict[str, msgspec.Raw]
 
 
 _decode_primary = msgspec.json.Decoder(_Primary).decode
 
 
-def _outputs(store: QueryStore, execution: str, plan: Plan, record: ExecutionRecord) -> msgspec.Raw | None:
+def _outputs(
+    store: QueryStore, execution: str, plan: Plan, record: ExecutionRecord
+) -> dict[str, msgspec.Raw] | None:
     """What an ended execution gives; None where nothing does."""
     source = source_of_outputs(plan, record)
     if source is None:

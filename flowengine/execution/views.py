@@ -146,7 +146,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     error: ExecutionError | msgspec.UnsetType = msgspec.UNSET
     hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
-    outputs: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +167,7 @@ class ResultsView(msgspec.Struct, frozen=True, kw_only=True):
     status: ExecutionStatus
     results: dict[str, msgspec.Raw]
     errors: dict[str, NodeError]
-    outputs: msgspec.Raw | None = None
+    outputs: dict[str, msgspec.Raw] | None = None
     hooks: NodeResultsView | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from litestar import Request
 
 from flowengine.api.access.cross_site import SAFE_METHODS
+from flowengine.api.access.key_guard import NEEDS_NO_KEY
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import refuse_unknown
 from flowengine.api.edge.request_bodies import ARRIVAL_S, refuse_late
@@ -24,7 +25,8 @@ async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
     operation: Operation | None = request.route_handler.opt.get(OPERATION)
     if operation is None:
         return
-    refuse_unknown(request, [item.name for item in operation.parameters if item.location == "query"])
+    if request.method not in SAFE_METHODS or not request.route_handler.opt.get(NEEDS_NO_KEY):
+        refuse_unknown(request, [item.name for item in operation.parameters if item.location == "query"])
     if request.method in SAFE_METHODS:
         return
     if _KEY in request.headers:

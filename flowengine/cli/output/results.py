@@ -40,7 +40,7 @@ def print_results(console: Console, view: ExecutionView, results: ResultsView) -
     for name, error in errors.items():
         _print_error(console, name, error, is_tolerated=name in tolerated)
     if not isinstance(view.outputs, msgspec.UnsetType):
-        text = plain_text(bytes(view.outputs).decode())
+        text = plain_text(msgspec.json.encode(view.outputs).decode())
         console.print(Text.assemble("\n", ("outputs", "bold"), "  ", text), soft_wrap=True)
     console.print()
     console.print(_closing_line(view), soft_wrap=True)

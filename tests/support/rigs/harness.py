@@ -47,7 +47,7 @@ from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
-from flowengine.workflow.stages import MAIN_ONLY, Stages
+from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
 from tests.support.checks.invariants import Client, check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.faults import Gate, Line, ProcessDied
@@ -79,10 +79,17 @@ def add_up(config: Sum, context: Context) -> dict[str, int]:
     return {"result": (1 + sum(config.inputs)) % MODULUS}
 
 
+@handler("name_sum")
+def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
+    """The same as an object, as outputs are."""
+    return {"result": {"sum": add_up(config, context)["result"]}}
+
+
 class Handlers:
     """What the harness's workers can run."""
 
     add_up = add_up
+    name_sum = name_sum
 
 
 def registry() -> Registry:
@@ -131,7 +138,7 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        task = Task("sum", encoded, reads, timeout_ms, WORKER_QUEUE)
+        task = Task("name_sum" if node == OUTPUTS_NODE else "sum", encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
     policies = {
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))

@@ -322,7 +322,7 @@ def test_each_request_is_one_log_line_with_the_route(api: ServedApi) -> None:
     """
     with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logged:
         unmatched = f"/no%0a{'x' * 300}"
-        for path in ("/workflows/abc?canary", "/workflows/%0d%0acanary", f"{unmatched}?canary", "/health"):
+        for path in ("/workflows/abc", "/workflows/%0d%0acanary", f"{unmatched}?canary", "/health"):
             api.client.get(path, headers={"X-Correlation-ID": "logged"})
         wait_until(lambda: len(lines_of(logged, "logged")) == 4)
     finished = lines_of(logged, "logged")

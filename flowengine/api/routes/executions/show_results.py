@@ -33,7 +33,7 @@ COMPLETED: Final = ResultsView(
         ),
     },
     errors={},
-    outputs=msgspec.Raw(b"{}"),
+    outputs={},
 )
 FAILED: Final = ResultsView(
     execution_id=example.ID,
