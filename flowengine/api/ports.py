@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from flowengine.execution.history_views import EventPage
+from flowengine.execution.places import Place
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -48,6 +50,9 @@ class Executions(Protocol):
 
     def results(self, execution_id: str) -> ResultsView:
         """The outputs and errors of the nodes that have ended."""
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        """At most so many of its events, those that follow a place."""
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

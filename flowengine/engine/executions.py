@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeAlias
 
-from flowengine.engine import queries
+from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import create
 from flowengine.engine.commands.trigger import trigger
-from flowengine.engine.ports import CommandStore, QueryStore
+from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.history_views import EventPage
+from flowengine.execution.places import Place
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -29,7 +31,7 @@ Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
-class ApiStore(CommandStore, QueryStore, Protocol):
+class ApiStore(CommandStore, QueryStore, HistoryStore, Protocol):
     """State as the API needs it."""
 
 
@@ -59,6 +61,10 @@ class StoredExecutions:
     def results(self, execution_id: str) -> ResultsView:
         """Outputs of the completed nodes, errors of the failed."""
         return queries.results(self._store, _checked(execution_id))
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        """What has happened in it, after a place."""
+        return history.events(self._store, _checked(execution_id), after=after, limit=limit)
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.places import Place
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.jsonvalue import JsonValue
@@ -243,6 +244,24 @@ class QueryStore(Protocol):
         """The nodes, and the inputs of the execution."""
 
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+
+
+class StoredEntry(NamedTuple):
+    """An entry of a stream: its id, and the values of its fields."""
+
+    entry: bytes
+    values: tuple[bytes, ...]
+
+
+class HistoryStore(Protocol):
+    """What has happened, as it is stored."""
+
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def event_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of an execution's events, from the one of this place on."""
+
+    def events_are_cut(self, execution: str) -> bool:
+        """Whether older events have been dropped."""
 
 
 class Invoker(Protocol):

@@ -29,7 +29,7 @@ from flowengine.execution.changes import (
     Tally,
     Write,
 )
-from flowengine.execution.events import DECIDED, Event, encode_events
+from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop
 from flowengine.execution.rules.readiness import step_of_counter
@@ -149,9 +149,14 @@ class ChangeEncoder:
         if forgotten:
             self.commands.append(("HDEL", self._keys.started(execution), *forgotten))
         if events:
-            self.commands.append(("XADD", self._keys.events(execution), "*", DECIDED, encode_events(events)))
+            self._tell(execution, events)
         for change in last:
             self._add_last(execution, change)
+
+    def _tell(self, execution: str, events: Sequence[Event]) -> None:
+        key = self._keys.events(execution)
+        entry = ("*", DECIDED, encode_events(events))
+        self.commands.append(("XADD", key, "MAXLEN", "~", KEPT_ENTRIES, *entry))
 
     def _add_last(self, execution: str, change: Change) -> None:
         """What speaks of keys that the other changes may have made."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
+from flowengine.execution.history_views import EventPage, EventView
+from flowengine.execution.places import Place, parse_place
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
@@ -42,6 +44,7 @@ class _Stored:
         self.reason: str | None = None
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
+        self.events: list[EventView] = []
 
 
 class FakeExecutions:
@@ -120,6 +123,13 @@ class FakeExecutions:
         return ResultsView(
             execution_id=execution_id, status=found.status, results=found.results, errors=found.errors
         )
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        self._enter()
+        listed = self._find(execution_id).events
+        left = [event for event in listed if (parse_place(event.id) or after) > after]
+        items = tuple(left[:limit])
+        return EventPage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
 
     def health(self) -> HealthView:
         self.before()

@@ -140,6 +140,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The query has an unknown parameter",
         "There is no query parameter 'wait' here. Known are: none.",
     ),
+    "invalid_parameter": ProblemKind(
+        422,
+        "A query parameter has a value that cannot be used",
+        "The query parameter 'limit' must be a whole number from 1 to 500; it is '0'.",
+    ),
     "too_many_executions": ProblemKind(
         429,
         "Too many executions wait or run",

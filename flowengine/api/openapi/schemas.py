@@ -15,7 +15,7 @@ from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
-from flowengine.execution import views
+from flowengine.execution import history_views, views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
@@ -50,6 +50,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.ResultsView: "Results",
     views.HealthView: "Health",
     views.QueueView: "Queue",
+    history_views.EventView: "Event",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

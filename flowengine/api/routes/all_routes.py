@@ -15,6 +15,7 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
+from flowengine.api.routes.history import list_events
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -25,6 +26,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     cancel_execution.route,
     show_execution.route,
     show_results.route,
+    list_events.route,
     show_health.route,
 )
 """All but the pages of the documentation, which shows what stands here."""

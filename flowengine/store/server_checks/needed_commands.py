@@ -97,6 +97,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HGETALL", _STARTED),
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
+        ("XINFO", "STREAM", _EVENTS),
     ),
     "orchestrator": (
         *_BY_ALL,

@@ -228,8 +228,8 @@ MUTANTS: Final = (
     Mutant(
         "a start's event makes no stream",
         _in("worker_state"),
-        '"NOMKSTREAM", "*", BEGUN, event)',
-        '"*", BEGUN, event)',
+        '"NOMKSTREAM", "MAXLEN", ',
+        '"MAXLEN", ',
         tests=WORKER_STATE,
     ),
     Mutant(
