@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from flowengine.execution.history_views import EventPage
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -53,6 +53,14 @@ class Executions(Protocol):
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """At most so many of its events, those that follow a place."""
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        """At most so many lines after a place: of all its nodes, of one, or of one of its attempts.
+
+        Raises NodeNotFoundError.
+        """
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

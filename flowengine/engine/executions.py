@@ -12,8 +12,8 @@ from flowengine.engine.commands.create import create
 from flowengine.engine.commands.trigger import trigger
 from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.history_views import EventPage
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -65,6 +65,17 @@ class StoredExecutions:
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """What has happened in it, after a place."""
         return history.events(self._store, _checked(execution_id), after=after, limit=limit)
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        """At most so many lines after a place: of all its nodes, of one, or of one of its attempts.
+
+        Raises NodeNotFoundError.
+        """
+        return history.lines(
+            self._store, _checked(execution_id), node=node, attempt=attempt, after=after, limit=limit
+        )
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from flowengine.engine.ports import Committed, NodeState, StoredEntry
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
 from flowengine.store.admission import Admission, Asked
@@ -152,6 +152,14 @@ class RedisApiState:
     def events_are_cut(self, execution: str) -> bool:
         """Whether older events have been dropped."""
         return self._history.events_are_cut(execution)
+
+    def line_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of the nodes' lines, from the one of this place on."""
+        return self._history.line_entries(execution, begin)
+
+    def lines_are_cut(self, execution: str, node: str | None) -> bool:
+        """Whether lines of a node, or of any, have been dropped."""
+        return self._history.lines_are_cut(execution, node)
 
 
 class AdmittingUnit:

@@ -50,6 +50,10 @@ CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
 
 
+LIVE_S = 3600
+"""Progress and text are kept so long after the end of an execution."""
+
+
 class Post(Protocol):
     """Queues the sending of a message: one command."""
 
@@ -282,7 +286,7 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, touched: Sequence[str]) -> None:
         """Take the expiry off every key that has one."""
-        names = [self._keys.control(execution), *self._keys.own(execution)]
+        names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]
         names += [self._keys.node(execution, node) for node in touched]
         self.commands += [("PERSIST", name) for name in names]
 
@@ -311,6 +315,7 @@ class ChangeEncoder:
         later = at + CONTROL_LEAD_S
         return [
             ("EXPIREAT", self._keys.control(execution), at),
+            ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
             *(("EXPIREAT", name, later) for name in names),
         ]
 

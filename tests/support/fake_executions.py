@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from flowengine.errors import ExecutionNotFoundError, WrongStateError
-from flowengine.execution.history_views import EventPage, EventView
-from flowengine.execution.places import Place, parse_place
+from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError, WrongStateError
+from flowengine.execution.history.places import Place, parse_place
+from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
@@ -45,6 +45,7 @@ class _Stored:
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
         self.events: list[EventView] = []
+        self.lines: list[LineView] = []
 
 
 class FakeExecutions:
@@ -130,6 +131,19 @@ class FakeExecutions:
         left = [event for event in listed if (parse_place(event.id) or after) > after]
         items = tuple(left[:limit])
         return EventPage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        self._enter()
+        plan = self._find(execution_id).plan
+        if node is not None and node not in plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        listed = [line for line in self._find(execution_id).lines if node in (None, line.node)]
+        left = [line for line in listed if attempt in (None, line.attempt)]
+        left = [line for line in left if (parse_place(line.id) or after) > after]
+        items = tuple(left[:limit])
+        return LinePage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
 
     def health(self) -> HealthView:
         self.before()

@@ -8,7 +8,7 @@ from litestar import Request
 
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.openapi.operation import Parameter
-from flowengine.execution.places import Place, parse_place
+from flowengine.execution.history.places import Place, parse_place
 
 MOST_ITEMS: Final = 500
 ITEMS: Final = 50

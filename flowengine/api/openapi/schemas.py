@@ -15,7 +15,8 @@ from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
-from flowengine.execution import history_views, views
+from flowengine.execution import views
+from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
@@ -51,6 +52,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.HealthView: "Health",
     views.QueueView: "Queue",
     history_views.EventView: "Event",
+    history_views.LineView: "Line",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

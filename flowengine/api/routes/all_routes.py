@@ -15,7 +15,7 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
-from flowengine.api.routes.history import list_events
+from flowengine.api.routes.history import list_events, list_lines
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -27,6 +27,8 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_execution.route,
     show_results.route,
     list_events.route,
+    list_lines.route_of_execution,
+    list_lines.route_of_node,
     show_health.route,
 )
 """All but the pages of the documentation, which shows what stands here."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 import redis
 
 from flowengine.engine.ports import StoredEntry
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
+from flowengine.store import keys
 from flowengine.store.state import RedisState
 
 ENTRIES_AT_ONCE: Final = 64
@@ -32,6 +33,16 @@ class RedisHistory:
             return False
         facts = dict(zip(reply[::2], reply[1::2], strict=True))
         return int(facts[b"entries-added"]) > int(facts[b"length"])
+
+    def line_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of the nodes' lines, from the one of this place on."""
+        return self._entries(self._state.keys.lines(execution), begin)
+
+    def lines_are_cut(self, execution: str, node: str | None) -> bool:
+        """Whether lines of a node, or of any, have been dropped."""
+        field = keys.LOGGED_CUT if node is None else keys.cut_field(node)
+        (found,) = self._state.sessions.retrying_read([("HGET", self._state.keys.logged(execution), field)])
+        return found is not None
 
     def _entries(self, key: str, begin: Place) -> list[StoredEntry]:
         command = ("XRANGE", key, begin.entry, "+", "COUNT", ENTRIES_AT_ONCE)

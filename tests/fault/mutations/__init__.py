@@ -10,6 +10,7 @@ from tests.fault.mutations import (
     deciding,
     engine,
     execution,
+    history,
     inputs,
     processes,
     queues,
@@ -29,6 +30,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *stopping.MUTANTS,
     *closing.MUTANTS,
     *processes.MUTANTS,
+    *history.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

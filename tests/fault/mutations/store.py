@@ -125,7 +125,7 @@ MUTANTS: Final = (
     Mutant(
         "a trigger takes the expiry off the execution",
         _in("encode_changes"),
-        "names = [self._keys.control(execution), *self._keys.own(execution)]",
+        "names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]",
         "names = [self._keys.control(execution)]",
     ),
     Mutant(

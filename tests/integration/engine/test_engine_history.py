@@ -6,8 +6,8 @@ import pytest
 from msgspec import UNSET
 
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.history_views import EventView
-from flowengine.execution.places import START, parse_place
+from flowengine.execution.history.places import START, parse_place
+from flowengine.execution.history.views import EventView
 from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 

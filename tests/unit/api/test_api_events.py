@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from flowengine.execution.events import Event
-from flowengine.execution.history_views import event_view
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import event_view
 from tests.support.servers.served_api import ServedApi, served_api
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}

@@ -15,8 +15,8 @@ from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, Vi
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
-from flowengine.execution.history_views import EventPage, EventView
-from flowengine.execution.places import START, Place
+from flowengine.execution.history.places import START, Place
+from flowengine.execution.history.views import EventPage, EventView
 
 _FIRST: Final = EventView(id="1767323046680-0.0", at=example.moment(1), kind="execution_started", run=1)
 _QUEUED: Final = EventView(

@@ -10,6 +10,9 @@ from typing import Final, NamedTuple
 
 _PLACE: Final = re.compile(r"(\d{1,19})-(\d{1,19})\.(\d{1,9})")
 
+LAST: Final = 999_999_999
+"""No entry has an item so far behind its first one."""
+
 
 class Place(NamedTuple):
     """Places compare as they follow one another. An entry is its server's time and a serial number."""

@@ -1,4 +1,4 @@
-"""What the API shows of what happened in an execution: events, a page at a time. Pure data."""
+"""What the API shows of what happened in an execution, and of what its nodes have said. Pure data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from flowengine.execution.events import Event, EventKind
-from flowengine.execution.places import Place
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.spoken import Field, Line, Lines, Source
 from flowengine.execution.views import Moment, moment
 
 
@@ -39,6 +40,48 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[EventView, ...]
     next_cursor: str | None
     cut: bool | UnsetType = UNSET
+
+
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that a node has logged or printed. `id` is its place.
+
+    `level` and `fields` are there where it was logged. `delivery`: where its task came again, because a
+    worker was lost.
+    """
+
+    id: str
+    at: Moment
+    node: str
+    attempt: int
+    source: Source
+    message: str
+    level: str | UnsetType = UNSET
+    fields: dict[str, Field] | UnsetType = UNSET
+    delivery: int | UnsetType = UNSET
+
+
+class LinePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines in the order in which they were written down. `next_cursor` leads to the next page, null where
+    none is left by now. `cut`: others have been dropped, because there were too many."""
+
+    items: tuple[LineView, ...]
+    next_cursor: str | None
+    cut: bool | UnsetType = UNSET
+
+
+def line_view(place: Place, lines: Lines, line: Line) -> LineView:
+    """A line as the API shows it."""
+    return LineView(
+        id=str(place),
+        at=moment(line.at),
+        node=lines.node,
+        attempt=lines.attempt,
+        source=line.source,
+        message=line.message,
+        level=UNSET if line.level is None else line.level,
+        fields=line.fields or UNSET,
+        delivery=lines.delivery if lines.delivery > 1 else UNSET,
+    )
 
 
 def event_view(place: Place, event: Event) -> EventView:
