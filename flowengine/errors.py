@@ -32,6 +32,12 @@ class ExecutionNotFoundError(FlowEngineError):
         return cls(f"no execution has the id {shown!r}; it never existed, or it has expired")
 
 
+class NodeNotFoundError(FlowEngineError):
+    """The execution has no node of this name."""
+
+    code = "node_not_found"
+
+
 class WrongStateError(FlowEngineError):
     """The execution is in a state that does not allow what was asked."""
 

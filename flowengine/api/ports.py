@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import FoundKeys
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -61,6 +63,17 @@ class Executions(Protocol):
 
     def results(self, execution_id: str) -> ResultsView:
         """The outputs and errors of the nodes that have ended."""
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        """At most so many of its events, those that follow a place."""
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        """At most so many lines after a place: of all its nodes, of one, or of one of its attempts.
+
+        Raises NodeNotFoundError.
+        """
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeAlias
 
-from flowengine.engine import queries
+from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
 from flowengine.engine.commands.trigger import Brought, trigger
-from flowengine.engine.ports import CommandStore, QueryStore
+from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -33,7 +35,7 @@ Labels: TypeAlias = "Mapping[str, str] | None"
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
-class ApiStore(CommandStore, QueryStore, Protocol):
+class ApiStore(CommandStore, QueryStore, HistoryStore, Protocol):
     """State as the API needs it."""
 
 
@@ -73,6 +75,21 @@ class StoredExecutions:
     def results(self, execution_id: str) -> ResultsView:
         """Outputs of the completed nodes, errors of the failed."""
         return queries.results(self._store, _checked(execution_id))
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        """What has happened in it, after a place."""
+        return history.events(self._store, _checked(execution_id), after=after, limit=limit)
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        """At most so many lines after a place: of all its nodes, of one, or of one of its attempts.
+
+        Raises NodeNotFoundError.
+        """
+        return history.lines(
+            self._store, _checked(execution_id), node=node, attempt=attempt, after=after, limit=limit
+        )
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

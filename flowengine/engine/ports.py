@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
@@ -167,7 +169,19 @@ class RunningStore(Protocol):
     def note_start(self, task: RunNode, begun: Begun) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
-    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None: ...
+    def report(
+        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+    ) -> None:
+        """Send callbacks and acknowledge their tasks, and write down what their nodes have said."""
+
+    @property
+    def has_said_too_much(self) -> bool:
+        """Whether more lines are kept than may be, so that the oldest have to go."""
+
+    def say(self, said: Sequence[Said]) -> None:
+        """Write down what nodes have said that still run, and drop the oldest lines where there are too
+        many."""
+
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...
     def stops_since(self, at: int) -> list[tuple[str, int]]:
         """The executions that were marked as stopping since, and when, in milliseconds since the epoch."""
@@ -243,6 +257,31 @@ class QueryStore(Protocol):
         """The nodes, and the inputs of the execution."""
 
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+
+
+class StoredEntry(NamedTuple):
+    """An entry of a stream: its id, and the values of its fields."""
+
+    entry: bytes
+    values: tuple[bytes, ...]
+
+
+class HistoryStore(Protocol):
+    """What has happened, as it is stored."""
+
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def event_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of an execution's events, from the one of this place on."""
+
+    def events_are_cut(self, execution: str) -> bool:
+        """Whether older events have been dropped."""
+
+    def plan(self, execution: str) -> Plan | None: ...
+    def line_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of its nodes' lines, from the one of this place on."""
+
+    def lines_are_cut(self, execution: str, node: str | None) -> bool:
+        """Whether lines of a node, or of any, have been dropped."""
 
 
 class Invoker(Protocol):

@@ -52,6 +52,9 @@ DECIDED: Final = "e"
 BEGUN: Final = "s"
 """The field of a stream entry: what a transaction decided, or what a worker began or gave back."""
 
+KEPT_ENTRIES: Final = 25_000
+"""So many entries of an event stream are kept, the newest. Most hold one event or two."""
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Event])
 

@@ -30,10 +30,11 @@ def json_line(_: WrappedLogger, __: str, event: MutableMapping[str, Any]) -> str
     try:
         return _encoder.encode(ordered).decode()
     except Exception:  # noqa: BLE001 - the edge to users' code: a value's own __repr__ may raise anything
-        return json.dumps({str(name): _plain(value) for name, value in ordered.items()})
+        return json.dumps({str(name): plain(value) for name, value in ordered.items()})
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A text, a number or null; anything else as Python shows it. Never fails."""
     if value is None or isinstance(value, str | int | float):
         return value
     try:

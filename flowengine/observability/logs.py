@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from flowengine.observability.log_lines import console_renderer, escape_controls, json_line, traceback_text
+from flowengine.observability.node_output import current_output
 from flowengine.observability.printed_text import hide_in_prints
 
 if TYPE_CHECKING:
@@ -119,7 +120,23 @@ def _shared(service: str, *, console: bool) -> list[Processor]:
         add_service,
         structlog.processors.add_log_level,
         clock,
+        _keep_for_node,
     ]
+
+
+def _keep_for_node(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """The event as it is; the node whose handler logs it keeps it too."""
+    output = current_output()
+    if output is not None:
+        found = event.get("exc_info")
+        output.logged(event, None if not found else redacted(traceback_text(_exc_info(found))))
+    return event
+
+
+def _exc_info(found: object) -> Any:  # an ExcInfo; while no exception is handled, three times None
+    if isinstance(found, BaseException):
+        return type(found), found, found.__traceback__
+    return found if isinstance(found, tuple) else sys.exc_info()
 
 
 def _reword_stamina(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

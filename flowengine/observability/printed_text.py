@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, TextIO
 
+from flowengine.observability.node_output import current_output
+
 _KEPT_CHARS: Final = 128 * 1024
 """A longer line is written in pieces. Half of this is kept back each time, the size of the largest secret."""
 
@@ -23,8 +25,9 @@ _KEPT_CHARS: Final = 128 * 1024
 class PrintedText(io.TextIOBase):
     """Stands in the place of a text stream of this process. Threads print side by side, each whole lines."""
 
-    def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
+    def __init__(self, stream: TextIO, redact: Callable[[str], str], source: str = "stdout") -> None:
         self._stream = stream
+        self._source = source
         self._redact = redact
         self.begin_anew()
 
@@ -63,6 +66,9 @@ class PrintedText(io.TextIOBase):
         """Write all whole lines; the rest follows with the end of its line."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        output = current_output()
+        if output is not None:
+            output.printed(self._source, text)
         thread = threading.get_ident()
         with self._lock:
             lines, end, rest = (self._begun.pop(thread, "") + text).rpartition("\n")
@@ -93,7 +99,7 @@ def hide_in_prints(redact: Callable[[str], str]) -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None:
-            printed = PrintedText(stream, redact)
+            printed = PrintedText(stream, redact, name)
             setattr(sys, name, printed)
             atexit.register(printed.write_rest)
             os.register_at_fork(after_in_child=printed.begin_anew)

@@ -52,6 +52,23 @@ class Cancellation:
         call()
 
 
+class Output(Protocol):
+    """Where a handler's progress and text go."""
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None: ...
+    def emit(self, text: str) -> None: ...
+
+
+class Unheard:
+    """An Output that nobody listens to."""
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        """Forget it."""
+
+    def emit(self, text: str) -> None:
+        """Forget it."""
+
+
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One delivery of one attempt at one node.
 
@@ -77,6 +94,23 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     environment: Callable[[str], str | None]
     tries_once: bool = False
     cancellation: Cancellation = msgspec.field(default_factory=Cancellation)
+    output: Output = msgspec.field(default_factory=Unheard)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Tell those who watch how far the node is: `done` of `total`, and a word about it.
+
+        Costs next to nothing: the newest is sent on, at most twice a second. Raises ValueError for infinite
+        numbers.
+        """
+        self.output.progress(done, total, message)
+
+    def emit(self, text: str) -> None:
+        """Send text on to those who watch, as it comes: the words of a language model, say.
+
+        It is collected and sent at most twice a second. It is no result, and is kept for an hour at most.
+        Raises TypeError for what is no text.
+        """
+        self.output.emit(text)
 
     def cancelled(self) -> bool:
         """Whether the execution is being stopped: a handler that takes long asks now and then, and returns or

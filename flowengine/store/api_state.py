@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flowengine.engine.ports import Committed, NodeState
+from flowengine.engine.ports import Committed, NodeState, StoredEntry
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
+from flowengine.execution.history.places import Place
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
+from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, UnknownFormatError
@@ -27,7 +29,7 @@ class Check(Protocol):
 
 
 class RedisApiState:
-    """Implements `flowengine.engine.ports.CommandStore` and `QueryStore`.
+    """Implements `flowengine.engine.ports.CommandStore`, `QueryStore` and `HistoryStore`.
 
     `check`: by default of what is stored, not of the server.
     """
@@ -38,6 +40,7 @@ class RedisApiState:
         self._state = state
         self._admission = admission or Admission(state)
         self._check = check or FormatCheck(state)
+        self._history = RedisHistory(state)
 
     def ensure_fit(self) -> None:
         """Refuse to work on a server that is not fit for it, or on state of another version.
@@ -139,6 +142,24 @@ class RedisApiState:
             [("HMGET", names.node(execution, node), keys.STATE, keys.RESULT) for node in nodes]
         )
         return [(decode_record(state), result) for state, result in replies]
+
+    # -- what has happened
+
+    def event_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of the events, from the one of this place on."""
+        return self._history.event_entries(execution, begin)
+
+    def events_are_cut(self, execution: str) -> bool:
+        """Whether older events have been dropped."""
+        return self._history.events_are_cut(execution)
+
+    def line_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
+        """The next entries of the nodes' lines, from the one of this place on."""
+        return self._history.line_entries(execution, begin)
+
+    def lines_are_cut(self, execution: str, node: str | None) -> bool:
+        """Whether lines of a node, or of any, have been dropped."""
+        return self._history.lines_are_cut(execution, node)
 
 
 class AdmittingUnit:

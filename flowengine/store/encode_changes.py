@@ -30,7 +30,7 @@ from flowengine.execution.changes import (
     Tally,
     Write,
 )
-from flowengine.execution.events import DECIDED, Event, encode_events
+from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop
 from flowengine.execution.rules.readiness import step_of_counter
@@ -49,6 +49,10 @@ _encode = msgspec.json.Encoder().encode
 
 CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
+
+
+LIVE_S = 3600
+"""Progress and text are kept so long after the end of an execution."""
 
 
 class Post(Protocol):
@@ -152,9 +156,14 @@ class ChangeEncoder:
         if forgotten:
             self.commands.append(("HDEL", self._keys.started(execution), *forgotten))
         if events:
-            self.commands.append(("XADD", self._keys.events(execution), "*", DECIDED, encode_events(events)))
+            self._tell(execution, events)
         for change in last:
             self._add_last(execution, change)
+
+    def _tell(self, execution: str, events: Sequence[Event]) -> None:
+        key = self._keys.events(execution)
+        entry = ("*", DECIDED, encode_events(events))
+        self.commands.append(("XADD", key, "MAXLEN", "~", KEPT_ENTRIES, *entry))
 
     def _add_last(self, execution: str, change: Change) -> None:
         """What speaks of keys that the other changes may have made."""
@@ -285,7 +294,7 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, touched: Sequence[str]) -> None:
         """Take the expiry off every key that has one."""
-        names = [self._keys.control(execution), *self._keys.own(execution)]
+        names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]
         names += [self._keys.node(execution, node) for node in touched]
         self.commands += [("PERSIST", name) for name in names]
 
@@ -314,6 +323,7 @@ class ChangeEncoder:
         later = at + CONTROL_LEAD_S
         return [
             ("EXPIREAT", self._keys.control(execution), at),
+            ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
             *(("EXPIREAT", name, later) for name in names),
         ]
 

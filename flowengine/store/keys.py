@@ -13,6 +13,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
+| fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
+| fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
+| fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
@@ -60,6 +63,8 @@ LATE: Final = "late"
 SECRET: Final = "secret"
 OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
+LOGGED_BYTES: Final = "b"
+LOGGED_CUT: Final = "c"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
@@ -127,9 +132,30 @@ class Keys:
         """Stream: what happened."""
         return f"{self._executions}{execution}:events"
 
+    def lines(self, execution: str) -> str:
+        """Stream: lines of nodes."""
+        return f"{self._executions}{execution}:logs"
+
+    def logged(self, execution: str) -> str:
+        """Hash: how much of the lines is kept."""
+        return f"{self._executions}{execution}:logged"
+
+    def live(self, execution: str) -> str:
+        """Stream: progress and text of nodes."""
+        return f"{self._executions}{execution}:live"
+
     def own(self, execution: str) -> list[str]:
-        """The keys of an execution, without its control and its nodes: they expire and persist together."""
-        names = (self.counts, self.plan, self.deps, self.started, self.events, self.inputs)
+        """The keys of an execution that expire and persist together: not its control, `live` and nodes."""
+        names = (
+            self.counts,
+            self.plan,
+            self.deps,
+            self.started,
+            self.events,
+            self.inputs,
+            self.lines,
+            self.logged,
+        )
         return [name(execution) for name in names]
 
     def index(self, status: ExecutionStatus) -> str:
@@ -192,6 +218,16 @@ def parse_own_queue(member: bytes, partition: str) -> tuple[str, str] | None:
 def start_field(name: str, dispatch: int) -> str:
     """The field of one dispatch in `started`."""
     return f"{name}:{dispatch}"
+
+
+def weight_field(node: str) -> str:
+    """The field of `logged` that says how much is kept of a node's lines."""
+    return f"w:{node}"
+
+
+def cut_field(node: str) -> str:
+    """The field of `logged` that says how many of a node's lines were dropped."""
+    return f"c:{node}"
 
 
 def try_field(attempt: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
-from flowengine.execution.events import BEGUN, Event, EventKind, encode_events
+from flowengine.execution.events import BEGUN, KEPT_ENTRIES, Event, EventKind, encode_events
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
@@ -23,6 +25,7 @@ from flowengine.store.codec import (
     parse_execution,
 )
 from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.history.output_writer import OutputWriter
 from flowengine.store.state import RedisState
 
 MANY_READS = 16
@@ -37,6 +40,7 @@ class RedisWorkerState:
         self._keys = state.keys
         self._sessions = state.sessions
         self._limits = state.settings.limits
+        self._outputs = OutputWriter(state)
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
         """Note that deliveries begin, arm their deadlines, and read what they need: one round trip.
@@ -67,7 +71,8 @@ class RedisWorkerState:
     def _event(self, kind: EventKind, task: RunNode, at: int) -> Command:
         """What appends an event. It makes no stream: that of an execution that has expired stays gone."""
         event = encode_events([Event(kind, at, task.node, task.attempt, task.dispatch)])
-        return ("XADD", self._keys.events(task.execution), "NOMKSTREAM", "*", BEGUN, event)
+        key = self._keys.events(task.execution)
+        return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", KEPT_ENTRIES, "*", BEGUN, event)
 
     def note_start(self, task: RunNode, begun: Begun) -> None:
         """Note that a delivery began, and arm its deadline."""
@@ -88,8 +93,10 @@ class RedisWorkerState:
             ]
         )
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
-        """Send callbacks and acknowledge their tasks in one transaction.
+    def report(
+        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+    ) -> None:
+        """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said.
 
         Tried twice: while the handler ran, the connection was idle, and may have been closed; the nodes
         would run again, and again as long, for nothing. A callback that arrives twice counts once.
@@ -98,12 +105,27 @@ class RedisWorkerState:
         for callback in callbacks:
             self._state.post(commands, ORCHESTRATOR_QUEUE, callback, self._keys.partition)
         acknowledge(commands)
+        ended = len(commands)
+        written = self._outputs.commands(said)
+        commands += chain.from_iterable(written)
         clock = self._state.clock
-        if not clock.is_old:
-            self._sessions.retrying_write(commands)
-            return
-        commands.append(("TIME",))
-        clock.seen(self._sessions.retrying_write(commands)[-1])
+        if clock.is_old:
+            commands.append(("TIME",))
+            *replies, time = self._sessions.retrying_write(commands)
+            clock.seen(time)
+        else:
+            replies = self._sessions.retrying_write(commands)
+        self._outputs.seen(said, written, replies[ended:])
+
+    @property
+    def has_said_too_much(self) -> bool:
+        """Whether more lines are kept than may be."""
+        return self._outputs.is_untidy
+
+    def say(self, said: Sequence[Said]) -> None:
+        """Write down what nodes have said, and drop the oldest lines where there are too many."""
+        self._outputs.write(said)
+        self._outputs.tidy()
 
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """Acknowledge a task that needs nothing else."""

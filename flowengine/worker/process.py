@@ -21,8 +21,9 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
-from flowengine.engine.running.runner import Environment, Patience, Runner
+from flowengine.engine.running.runner import Patience, Runner
 from flowengine.errors import SettingsError
 from flowengine.execution.rules.deadlines import unknown_handler, worker_lost
 from flowengine.handlers.handler_settings import load_handler_settings

@@ -76,6 +76,7 @@ class Watchdog(threading.Thread):
                 self._look_at_loop()
                 self._runner.starts.note_those_that_last(hands)
                 self._runner.stops.deliver(hands)
+                self._runner.outputs.flush(hands)
                 self._groups.relieve()
                 self._end_if_drained()
             except StoreUnavailableError as error:

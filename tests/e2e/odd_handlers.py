@@ -6,6 +6,7 @@ Loaded by the processes under test through FLOWENGINE_HANDLERS.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -72,6 +73,27 @@ async def say_async(config: Nothing, context: Context) -> dict[str, str]:
     await asyncio.sleep(0)
     context.logger.info("say.said", own_node=context.node_id)
     return {"result": context.node_id}
+
+
+@handler("test_speak")
+def speak(config: Nothing, context: Context) -> dict[str, bool]:
+    """Says something in every way that there is."""
+    context.logger.info("speak.logged", number=2)
+    logging.getLogger("a.library").warning("from a library")
+    print("printed by", context.node_id)  # noqa: T201 - as handlers do
+    print("complained", file=sys.stderr)  # noqa: T201 - as handlers do
+    return {"result": True}
+
+
+@handler("test_speak_async")
+async def speak_async(config: Nothing, context: Context) -> dict[str, bool]:
+    """The same on the event loop, and from a thread of its own."""
+    context.logger.info("speak.logged", number=2)
+    await asyncio.sleep(0)
+    logging.getLogger("a.library").warning("from a library")
+    await asyncio.to_thread(print, "printed by", context.node_id)
+    print("complained", file=sys.stderr)  # noqa: T201 - as handlers do
+    return {"result": True}
 
 
 @handler("test_deep")

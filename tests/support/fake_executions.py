@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from flowengine.errors import ExecutionNotFoundError, WrongStateError
+from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError, WrongStateError
+from flowengine.execution.history.places import Place, parse_place
+from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
@@ -47,6 +49,8 @@ class _Stored:
         self.reason: str | None = None
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
+        self.events: list[EventView] = []
+        self.lines: list[LineView] = []
 
 
 class FakeExecutions:
@@ -147,6 +151,26 @@ class FakeExecutions:
         return ResultsView(
             execution_id=execution_id, status=found.status, results=found.results, errors=found.errors
         )
+
+    def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
+        self._enter()
+        listed = self._find(execution_id).events
+        left = [event for event in listed if (parse_place(event.id) or after) > after]
+        items = tuple(left[:limit])
+        return EventPage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
+
+    def lines(
+        self, execution_id: str, *, node: str | None, attempt: int | None, after: Place, limit: int
+    ) -> LinePage:
+        self._enter()
+        plan = self._find(execution_id).plan
+        if node is not None and node not in plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        listed = [line for line in self._find(execution_id).lines if node in (None, line.node)]
+        left = [line for line in listed if attempt in (None, line.attempt)]
+        left = [line for line in left if (parse_place(line.id) or after) > after]
+        items = tuple(left[:limit])
+        return LinePage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
 
     def health(self) -> HealthView:
         self.before()

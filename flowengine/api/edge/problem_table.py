@@ -71,6 +71,9 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "no execution has the id '19b7ca98f2ef2c4d1b3a9e87f60'; it never existed, or it has expired",
     ),
     "key_not_found": ProblemKind(404, "No such key", "no key is called 'ic'; GET /keys lists them"),
+    "node_not_found": ProblemKind(
+        404, "No such node", "the execution has no node 'fetch_dat'; did you mean 'fetch_data'?"
+    ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),

@@ -17,6 +17,7 @@ from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import views
+from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Registry
@@ -60,6 +61,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     access_views.MeView: "Caller",
     access_views.SettingView: "Setting",
     access_views.SettingsView: "Settings",
+    history_views.EventView: "Event",
+    history_views.LineView: "Line",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

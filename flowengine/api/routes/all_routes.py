@@ -16,6 +16,7 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
+from flowengine.api.routes.history import list_events, list_lines
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -26,6 +27,9 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     cancel_execution.route,
     show_execution.route,
     show_results.route,
+    list_events.route,
+    list_lines.route_of_execution,
+    list_lines.route_of_node,
     show_health.route,
     show_me.route,
     keys.list_route,

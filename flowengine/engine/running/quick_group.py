@@ -181,7 +181,7 @@ class QuickGroups:
             return
         together = HeldTogether([hand.held for hand, _ in done])
         try:
-            self._runner.send([callback for _, callback in done], together.acknowledge)
+            self._runner.send(done, together.acknowledge)
         except BaseException:
             group.put_back(done)
             raise

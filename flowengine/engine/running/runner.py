@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Container, Sequence
 
-import httpx
 import msgspec
 import structlog
 from msgspec.structs import replace
@@ -19,8 +18,10 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
-from flowengine.engine.running.node_scope import idempotency_key, node_scope, secret_inputs, secret_reads
+from flowengine.engine.running.node_context import Environment, node_context
+from flowengine.engine.running.node_scope import node_scope, secret_inputs, secret_reads
 from flowengine.engine.running.output_check import refuse_misfits
+from flowengine.engine.running.outputs import Outputs
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -31,10 +32,9 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
+from flowengine.observability.node_output import heard_by
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import (
-    Cancellation,
-    Context,
     Handler,
     HandlerError,
     HandlerTimeoutError,
@@ -62,14 +62,6 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 ONE_TRY = Patience()
-
-
-class Environment(msgspec.Struct, frozen=True):
-    """What handlers get from the process: shared HTTP clients and settings by name."""
-
-    http: Callable[[], httpx.Client]
-    async_http: Callable[[], httpx.AsyncClient]
-    setting: Callable[[str], str | None]
 
 
 class Runner:
@@ -103,6 +95,7 @@ class Runner:
         self._patience = patience
         self._passes_on = passes_on
         self.stops = StopNotices(store)
+        self.outputs = Outputs(store, secrets)
         self.starts = Starts(store, self._speed, clock, self.stops.is_named)
         self.running: dict[int, TaskInHand] = {}
 
@@ -132,7 +125,8 @@ class Runner:
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             with self._secrets.hiding(secret_inputs(start.given)):
-                outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand.cancellation)
+                outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
+                self.outputs.gather(hand)
             if isinstance(outcome, Failed) and hand.cancellation.requested:
                 return Cancelled()
             return outcome
@@ -146,7 +140,7 @@ class Runner:
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
             return False
         try:
-            self.send([self.callback(hand, outcome)], hand.held.acknowledge)
+            self.send([(hand, self.callback(hand, outcome))], hand.held.acknowledge)
         except BaseException:
             hand.untake()
             raise
@@ -154,15 +148,18 @@ class Runner:
         self.note(hand, outcome)
         return True
 
-    def send(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+    def send(self, done: Sequence[tuple[TaskInHand, Callback]], acknowledge: Acknowledge) -> None:
         """Send callbacks, trying again through a short outage: the work is done, and may be dear.
 
         Raises StoreUnavailableError when the patience is over; then the nodes run again.
         """
+        hands, callbacks = [hand for hand, _ in done], [callback for _, callback in done]
+        said = self.outputs.last_of(hands)
         until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
-                self._store.report(callbacks, acknowledge)
+                self._store.report(callbacks, acknowledge, said)
+                self.outputs.is_said(hands)
                 return
             except StoreUnavailableError as error:
                 if time.monotonic() + pause > until:
@@ -213,23 +210,21 @@ class Runner:
             log.warning("node.failed", code=code, error=message, **fields)
 
     def outcome(
-        self,
-        task: RunNode,
-        start: Start,
-        delivery: int,
-        deadline: float,
-        cancellation: Cancellation | None = None,
+        self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
     ) -> Outcome:
-        """What running the node gives. Raises nothing: each failure is an outcome."""
+        """What running the node gives. Raises nothing: each failure is an outcome.
+
+        `hand`: who may ask the handler to stop, and hears what it says.
+        """
         try:
             handler = self._handler(task, start)
             scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
             if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
             config = self._render(task, scope, handler.no_secrets_in, secret_reads(start.given))
-            output = self._invoker.invoke(
-                handler, config, self._context(task, delivery, deadline, cancellation)
-            )
+            context = node_context(task, delivery, deadline, self._environment, hand)
+            with heard_by(None if hand is None else hand.output):
+                output = self._invoker.invoke(handler, config, context)
             if time.monotonic() > deadline:
                 raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
             result = self._checked(task, output, start.storable_bytes)
@@ -283,26 +278,6 @@ class Runner:
                     f"config.{field} reads a secret, which the service would see; the operator can allow "
                     "that on the API and the workers (FLOWENGINE_SECRETS_IN_PROMPTS)",
                 )
-
-    def _context(
-        self, task: RunNode, delivery: int, deadline: float, cancellation: Cancellation | None
-    ) -> Context:
-        return Context(
-            execution_id=task.execution,
-            run=task.run,
-            node_id=task.node,
-            attempt=task.attempt,
-            delivery=delivery,
-            deadline=deadline,
-            idempotency_key=idempotency_key(task),
-            correlation_id=task.correlation_id,
-            tries_once=task.tries_once,
-            logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
-            http=self._environment.http,
-            async_http=self._environment.async_http,
-            environment=self._environment.setting,
-            cancellation=cancellation or Cancellation(),
-        )
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:

@@ -7,7 +7,9 @@ import time
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Begun, RunningStore, Start
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import RunNode
+from flowengine.observability.node_output import NodeOutput
 from flowengine.plugin.context import Cancellation
 
 
@@ -27,6 +29,14 @@ class TaskInHand:
         self.began = time.monotonic()
         self.cancellation = Cancellation()
         """Its handler is asked to stop by this."""
+        self.output = NodeOutput(start.now)
+        """What its handler says."""
+        self.speaking = threading.Lock()
+        """Held by who writes down what it says: batches follow one another."""
+        self.unsaid: list[Said] = []
+        """What was taken from `output` and is not known to be written."""
+        self.held_text = ""
+        """The end of a text in which a secret may have begun."""
         self._noted = start.noted
         self._tried_to_note = False
         self._guard = threading.Lock()

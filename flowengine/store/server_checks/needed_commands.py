@@ -102,6 +102,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HDEL", keys.API_KEYS, "used:a"),
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
+        ("XINFO", "STREAM", _EVENTS),
     ),
     "orchestrator": (
         *_BY_ALL,
@@ -122,6 +123,10 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HSTRLEN", _NODE, keys.RESULT),
         ("ZSCORE", _HANDLERS, ""),
         ("XADD", _LINE, "*", "a", ""),
+        ("HINCRBY", _NAMES.logged(_ID), keys.LOGGED_BYTES, 1),
+        ("EXPIRE", _NAMES.lines(_ID), 1, "NX"),
+        ("EXPIREAT", _NAMES.lines(_ID), 1),
+        ("EXPIRETIME", _CONTROL),
     ),
 }
 """One sample at least of each command that a service sends, and of each kind of key that it uses."""

@@ -18,6 +18,7 @@ from flowengine.api.routes.executions import (
     trigger_execution,
 )
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.history import list_events
 from flowengine.api.routes.service import show_health
 from flowengine.settings import Settings
 from tests.support.rigs.stack_processes import Stack, running_stack
@@ -111,6 +112,12 @@ def told(value: Any) -> Any:
     return [told(item) for item in value] if isinstance(value, list) else value
 
 
+def placeless(page: Any) -> Any:
+    """A page without what says where in the stream its items stand, and when."""
+    items = [{name: item[name] for name in item if name not in ("id", "at")} for item in page["items"]]
+    return items, page["next_cursor"] is not None
+
+
 def shown(view: object) -> Any:
     """An example in the same form."""
     return told(msgspec.json.decode(msgspec.json.encode(view)))
@@ -130,6 +137,7 @@ def test_examples_of_an_execution_that_completes(
     wait_until(lambda: asked.get()["status"] == "completed", what="the end")
     assert asked.get() == shown(show_execution.COMPLETED)
     assert asked.get("/results") == shown(show_results.COMPLETED)
+    assert placeless(asked.get("/events?limit=3")) == placeless(shown(list_events.PAGE))
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
 
 

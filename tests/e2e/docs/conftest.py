@@ -26,9 +26,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a fresh clone: the workflows, the example handlers, and no settings."""
     folder = tmp_path_factory.mktemp("clone")
     (folder / "workflows").symlink_to(ROOT / "workflows")
-    (example,) = TOPICS["handlers"].blocks("python")
-    (short,) = README.blocks("python")
-    (folder / "my_handlers.py").write_text(f"{example}\n\n{short}")
+    examples = (*TOPICS["handlers"].blocks("python"), *README.blocks("python"))
+    (folder / "my_handlers.py").write_text("\n\n".join(examples))
     return folder
 
 

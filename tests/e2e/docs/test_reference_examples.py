@@ -74,6 +74,18 @@ def test_handler_works(dev_url: str) -> None:
     assert answer["errors"]["nobody"]["code"] == "no_name"
 
 
+def test_a_handlers_lines_are_kept(dev_url: str) -> None:
+    """What the example logs and prints is listed as its node's."""
+    nodes = [{"id": "pages", "handler": "import_pages", "config": {"pages": ["a", "b"]}}]
+    answer = httpx.post(f"{dev_url}/workflow", json={"name": "x", "nodes": nodes}, trust_env=False)
+    created = answer.json()["execution_id"]
+    httpx.post(f"{dev_url}/workflow/trigger/{created}", trust_env=False)
+    assert finished(dev_url, created)["results"] == {"pages": {"result": 2}}
+    lines = httpx.get(f"{dev_url}/workflows/{created}/nodes/pages/logs", trust_env=False).json()["items"]
+    said = [line["message"] for line in lines]
+    assert said == ["page.imported", "imported a", "page.imported", "imported b"]
+
+
 def test_workflow_starts_another_one_on_a_flowengine(dev_url: str) -> None:
     """The API refuses a key that it would not honour; the example sends none."""
     (example,) = TOPICS["handlers"].blocks("yaml")

@@ -11,6 +11,7 @@ from tests.fault.mutations import (
     deciding,
     engine,
     execution,
+    history,
     inputs,
     processes,
     queues,
@@ -31,6 +32,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *closing.MUTANTS,
     *processes.MUTANTS,
     *access.MUTANTS,
+    *history.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

@@ -125,7 +125,7 @@ MUTANTS: Final = (
     Mutant(
         "a trigger takes the expiry off the execution",
         _in("encode_changes"),
-        "names = [self._keys.control(execution), *self._keys.own(execution)]",
+        "names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]",
         "names = [self._keys.control(execution)]",
     ),
     Mutant(
@@ -228,8 +228,8 @@ MUTANTS: Final = (
     Mutant(
         "a start's event makes no stream",
         _in("worker_state"),
-        '"NOMKSTREAM", "*", BEGUN, event)',
-        '"*", BEGUN, event)',
+        '"NOMKSTREAM", "MAXLEN", ',
+        '"MAXLEN", ',
         tests=WORKER_STATE,
     ),
     Mutant(

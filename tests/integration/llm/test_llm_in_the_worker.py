@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from flowengine.engine.ports import RunningStore, Start
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.node_context import Environment
+from flowengine.engine.running.runner import Runner
 from flowengine.execution.messages import RunNode
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed

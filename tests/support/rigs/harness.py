@@ -26,8 +26,9 @@ from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
 from flowengine.engine.ports import Begun, Reading
 from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.runner import Runner
 from flowengine.errors import FlowEngineError
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.rules.dispatching import SIZES, Sizes

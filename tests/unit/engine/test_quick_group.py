@@ -16,6 +16,7 @@ from flowengine.engine.running.quick_group import QuickGroup, QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Completed, Failed
 from flowengine.heuristics import GROUP_UNREPORTED_BYTES, GROUPED_READS, SPEED_KNOWN_AFTER
@@ -94,7 +95,9 @@ class Store:
         """One round trip."""
         acknowledge(NoSink())
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge) -> None:
+    def report(
+        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+    ) -> None:
         """One round trip."""
         if self.down:
             raise StoreUnavailableError("down")

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
-from flowengine.engine.running.runner import Environment, Runner
+from flowengine.engine.running.node_context import Environment
+from flowengine.engine.running.runner import Runner
 from flowengine.execution.messages import RunNode
 from flowengine.execution.reports import Completed
 from flowengine.jsonvalue import JsonValue

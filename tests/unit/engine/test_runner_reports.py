@@ -10,9 +10,11 @@ import pytest
 
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Invoker, Redactor, RunningStore, Start
-from flowengine.engine.running.runner import MOST_ERRORS, Environment, Patience, Runner
+from flowengine.engine.running.node_context import Environment
+from flowengine.engine.running.runner import MOST_ERRORS, Patience, Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import ByDelivery, Completed
 from flowengine.jsonvalue import UnencodableError
@@ -29,7 +31,7 @@ class Outage:
         self.reports = 0
         self.callbacks: list[Callback] = []
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: object) -> None:
+    def report(self, callbacks: Sequence[Callback], acknowledge: object, said: Sequence[Said] = ()) -> None:
         """Fails, then succeeds."""
         if self.failures:
             self.failures -= 1

@@ -10,6 +10,7 @@ import pytest
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Invoker, RunningStore, Start
 from flowengine.engine.running.runner import Runner
+from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Failed
 from flowengine.plugin import Registry
@@ -30,7 +31,7 @@ class Store:
         self.done.append("started")
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: object) -> None:
+    def report(self, callbacks: Sequence[Callback], acknowledge: object, said: Sequence[Said] = ()) -> None:
         """One round trip."""
         self.done.append("reported")
         self.callbacks += callbacks

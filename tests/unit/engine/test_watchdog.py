@@ -36,6 +36,15 @@ class Turns:
         """And these."""
         return self
 
+    @property
+    def outputs(self) -> Turns:
+        """And what they say."""
+        return self
+
+    def flush(self, hands: Sequence[TaskInHand]) -> None:
+        """Nobody says anything."""
+        assert not hands
+
     def deliver(self, hands: Sequence[TaskInHand]) -> None:
         """Nobody is told of a stop."""
         assert not hands
@@ -110,6 +119,7 @@ def watching(
         running=dict(enumerate(map(Late, left_s))),
         starts=SimpleNamespace(note_those_that_last=lambda hands: None),
         stops=SimpleNamespace(deliver=lambda hands: None),
+        outputs=SimpleNamespace(flush=lambda hands: None),
     )
     made = Watchdog(
         cast(Runner, runner),

@@ -1,0 +1,1 @@
+"""Routes that tell what has happened in an execution."""

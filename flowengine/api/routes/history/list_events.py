@@ -1,0 +1,71 @@
+"""`GET /workflows/{execution_id}/events`: what has happened in an execution, a page at a time."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, limit_of, place_of
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
+from flowengine.execution.history.places import START, Place
+from flowengine.execution.history.views import EventPage, EventView
+
+_FIRST: Final = EventView(id="1767323046680-0.0", at=example.moment(1), kind="execution_started", run=1)
+_QUEUED: Final = EventView(
+    id="1767323046680-0.1", at=example.moment(1.002), kind="node_queued", node="fetch_data", attempt=1
+)
+_BEGUN: Final = EventView(
+    id="1767323046682-0.0", at=example.moment(1.004), kind="node_started", node="fetch_data", attempt=1
+)
+PAGE: Final = EventPage(items=(_FIRST, _QUEUED, _BEGUN), next_cursor=_BEGUN.id)
+
+FROM_PARAMETER: Final = Parameter(
+    component="From",
+    name="from",
+    location="query",
+    description="The `id` of the first event wanted.",
+    schema={"type": "string", "maxLength": 100},
+)
+LIST_EVENTS: Final = Operation(
+    summary="What has happened in an execution",
+    description="Events come in their order, from the first one, or from where `from` or `cursor` says. Of "
+    "an execution with very many events the oldest are dropped: then `cut` is true.",
+    parameters=(EXECUTION_ID_PARAMETER, LIMIT_PARAMETER, CURSOR_PARAMETER, FROM_PARAMETER),
+    responses={200: ViewResponse("Events", EventPage, {"begun": PAGE}, links=(TO_STATUS,))},
+    refusals=("execution_not_found", "unknown_parameter", "invalid_parameter"),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+
+    @get("/workflows/{execution_id:str}/events", opt={OPERATION: LIST_EVENTS})
+    async def list_events(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
+        limit, after = limit_of(request), after_of(request)
+        data = await call_about(
+            request,
+            execution_id,
+            backend.calls.results,
+            lambda: backend.executions.events(execution_id, after=after, limit=limit),
+        )
+        return json_response(data)
+
+    return list_events
+
+
+def after_of(request: Request[Any, Any, Any]) -> Place:
+    """The place behind which the page begins. Raises RefusalError."""
+    cursor, first = place_of(request, "cursor"), place_of(request, "from")
+    if cursor is not None and first is not None:
+        raise RefusalError("invalid_parameter", "The query has both 'cursor' and 'from': give one of them.")
+    if first is not None:
+        return first._replace(offset=first.offset - 1)
+    return START if cursor is None else cursor

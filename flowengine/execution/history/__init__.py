@@ -1,0 +1,1 @@
+"""What is told of executions: events, lines of nodes, and how the API shows them. Pure."""

@@ -1,0 +1,128 @@
+"""What the API shows of what happened in an execution, and of what its nodes have said. Pure data."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from flowengine.execution.events import Event, EventKind
+from flowengine.execution.history.places import Place
+from flowengine.execution.history.spoken import Field, Line, Lines, Source
+from flowengine.execution.views import Moment, moment
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened. `id` is its place: events of one execution follow one another by it.
+
+    `node` and `attempt` are there where it happened to a node. `run`: which begins. `code`: of the error.
+    `reason`: why a node is skipped, or why the execution is being stopped. `stage`: which begins. `status`:
+    how it ended.
+    """
+
+    id: str
+    at: Moment
+    kind: EventKind
+    node: str | UnsetType = UNSET
+    attempt: int | UnsetType = UNSET
+    run: int | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    stage: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Events in their order. `next_cursor` leads to the next page, null where none is left by now. `cut`:
+    earlier ones have been dropped, because there were too many."""
+
+    items: tuple[EventView, ...]
+    next_cursor: str | None
+    cut: bool | UnsetType = UNSET
+
+
+class LineView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line that a node has logged or printed. `id` is its place.
+
+    `level` and `fields` are there where it was logged. `delivery`: where its task came again, because a
+    worker was lost.
+    """
+
+    id: str
+    at: Moment
+    node: str
+    attempt: int
+    source: Source
+    message: str
+    level: str | UnsetType = UNSET
+    fields: dict[str, Field] | UnsetType = UNSET
+    delivery: int | UnsetType = UNSET
+
+
+class LinePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines in the order in which they were written down. `next_cursor` leads to the next page, null where
+    none is left by now. `cut`: others have been dropped, because there were too many."""
+
+    items: tuple[LineView, ...]
+    next_cursor: str | None
+    cut: bool | UnsetType = UNSET
+
+
+def line_view(place: Place, lines: Lines, line: Line) -> LineView:
+    """A line as the API shows it."""
+    return LineView(
+        id=str(place),
+        at=moment(line.at),
+        node=lines.node,
+        attempt=lines.attempt,
+        source=line.source,
+        message=line.message,
+        level=UNSET if line.level is None else line.level,
+        fields=line.fields or UNSET,
+        delivery=lines.delivery if lines.delivery > 1 else UNSET,
+    )
+
+
+def event_view(place: Place, event: Event) -> EventView:
+    """An event as the API shows it."""
+    run: int | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    stage: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    detail = event.detail
+    match event.kind:
+        case "execution_started":
+            run = int(detail or 1)
+        case "node_failed" | "node_waiting":
+            code = detail or UNSET
+        case "node_skipped" | "execution_stopping":
+            reason = detail or UNSET
+        case "stage_started":
+            stage = detail or UNSET
+        case "execution_finished":
+            status = detail or UNSET
+        case (
+            "node_reset"
+            | "node_queued"
+            | "node_started"
+            | "node_returned"
+            | "node_completed"
+            | "node_cancelled"
+        ):
+            pass
+        case _ as never:
+            assert_never(never)
+    return EventView(
+        id=str(place),
+        at=moment(event.at),
+        kind=event.kind,
+        node=UNSET if event.node is None else event.node,
+        attempt=UNSET if event.node is None else event.attempt,
+        run=run,
+        code=code,
+        reason=reason,
+        stage=stage,
+        status=status,
+    )

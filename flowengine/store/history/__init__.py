@@ -1,0 +1,1 @@
+"""The streams of executions, as those read them who look at what has happened."""

@@ -1,0 +1,77 @@
+"""What executions tell of themselves, read from a real server: events, page by page."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import UNSET
+
+from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.history.places import START, parse_place
+from flowengine.execution.history.views import EventView
+from tests.support.rigs.harness import Harness, failing_in, plan_of
+
+
+def all_events(harness: Harness, execution: str, *, limit: int = 50) -> list[EventView]:
+    """Every event, page by page."""
+    found: list[EventView] = []
+    after = START
+    while True:
+        page = harness.api.executions.events(execution, after=after, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        if page.next_cursor is None:
+            return found
+        after = parse_place(page.next_cursor) or START
+
+
+def test_events_tell_of_every_step(harness: Harness) -> None:
+    """In their order, each with what there is to say of it."""
+    harness.script = failing_in(1, "b")
+    execution = harness.begin(plan_of({"a": (), "b": ("a",)}))
+    harness.drain()
+    found = all_events(harness, execution)
+    assert [(event.kind, event.node) for event in found] == [
+        ("execution_started", UNSET),
+        ("node_queued", "a"),
+        ("node_started", "a"),
+        ("node_completed", "a"),
+        ("node_queued", "b"),
+        ("node_started", "b"),
+        ("node_failed", "b"),
+        ("execution_finished", UNSET),
+    ]
+    assert (found[0].run, found[6].code, found[7].status) == (1, "boom", "failed")
+    assert [event.at.endswith("Z") for event in found] == [True] * 8
+
+
+def test_pages_of_any_size_hold_each_event_once(harness: Harness) -> None:
+    """Also where an entry holds more events than a page, and where there are more entries than are read."""
+    nodes = [f"n{number}" for number in range(90)]
+    execution = harness.begin(plan_of(dict.fromkeys(nodes, ())))
+    harness.drain(batch=1)
+    listed = all_events(harness, execution, limit=500)
+    assert sorted(str(event.node) for event in listed if event.kind == "node_completed") == sorted(nodes)
+    places = [parse_place(event.id) for event in listed]
+    assert places == sorted({place for place in places if place is not None})
+    for limit in (1, 3, 91):
+        assert all_events(harness, execution, limit=limit) == listed
+
+
+@pytest.mark.proves("events-cut")
+def test_dropped_events_are_told_of(harness: Harness) -> None:
+    """A page says that the oldest are gone."""
+    execution = harness.begin(plan_of({"a": (), "b": ("a",)}))
+    harness.drain()
+    assert harness.api.executions.events(execution, after=START, limit=1).cut is UNSET
+    harness.client.xtrim(harness.keys.events(execution), maxlen=2, approximate=False)
+    page = harness.api.executions.events(execution, after=START, limit=50)
+    assert (page.cut, page.items[-1].kind) == (True, "execution_finished")
+
+
+def test_what_does_not_exist_has_no_events(harness: Harness) -> None:
+    """And what was never triggered has none yet."""
+    with pytest.raises(ExecutionNotFoundError):
+        harness.api.executions.events("0" * 27, after=START, limit=50)
+    execution = harness.create(plan_of({"a": ()}))
+    page = harness.api.executions.events(execution, after=START, limit=50)
+    assert (page.items, page.next_cursor, page.cut) == ((), None, UNSET)
