@@ -213,6 +213,7 @@ def test_the_time_of_a_run_ends_no_hook(harness: Harness) -> None:
     (timer,) = [entry for entry in harness.waiting("orchestrator") if entry.actor == "timer_fired"]
     assert harness.deliver(harness.orchestrators[0], last)
     assert harness.deliver(harness.orchestrators[0], timer)
+    assert harness.end_runs() == 0
     harness.drain()
     assert view_of(harness, execution).status == "completed"
     assert ran(harness) == ["a", "b", "z1", "z2"]
@@ -234,6 +235,34 @@ def test_hooks_have_a_time_of_their_own(harness: Harness, fails: Sequence[str], 
     assert view.status == verdict
     assert not {"f1", "z1"} & set(ran(harness))
     assert harness.statuses(execution)["z1"] == "cancelled"
+
+
+def test_a_cancel_of_hooks_hides_no_error(harness: Harness) -> None:
+    """What has ended the main nodes is told."""
+    execution = harness.begin(hooked(overall=ExecutionPolicy(timeout_ms=3_600_000)))
+    harness.start_executions()
+    assert harness.end_runs() == 1
+    for _ in range(2):
+        for entry in harness.waiting("orchestrator"):
+            assert harness.deliver(harness.orchestrators[0], entry)
+    assert harness.statuses(execution)["f1"] == "queued"
+    harness.cancel(execution, "enough")
+    harness.drain()
+    error = view_of(harness, execution).error
+    assert isinstance(error, ExecutionError)
+    assert error.code == "execution_timeout"
+
+
+def test_the_timer_of_a_run_goes_when_its_hooks_begin(harness: Harness) -> None:
+    """Nobody waits for it any more."""
+    execution = harness.begin(hooked(overall=ExecutionPolicy(timeout_ms=3_600_000)))
+    harness.start_executions()
+    harness.script = failing_in(1, "a")
+    harness.run_tasks("a")
+    assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert harness.statuses(execution)["f1"] == "queued"
+    assert not harness.client.exists(harness.keys.timers("timeout"))
+    assert harness.client.exists(harness.keys.timers("hooks"))
 
 
 def end_as_failed(context: Context) -> None:

@@ -8,6 +8,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, limit_of, place_of
 from flowengine.api.edge.responses import json_response
@@ -47,7 +48,7 @@ LIST_EVENTS: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows/{execution_id:str}/events", opt={OPERATION: LIST_EVENTS})
+    @get("/workflows/{execution_id:str}/events", opt={OPERATION: LIST_EVENTS, NEEDS_ROLE: "read"})
     async def list_events(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         limit, after = limit_of(request), after_of(request)
         data = await call_about(

@@ -8,6 +8,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.query_values import (
     CURSOR_PARAMETER,
     LIMIT_PARAMETER,
@@ -90,7 +91,7 @@ LIST_NODE_LINES: Final = Operation(
 def route_of_execution(backend: Backend) -> HTTPRouteHandler:
     """The route for all nodes, over this backend."""
 
-    @get("/workflows/{execution_id:str}/logs", opt={OPERATION: LIST_LINES})
+    @get("/workflows/{execution_id:str}/logs", opt={OPERATION: LIST_LINES, NEEDS_ROLE: "read"})
     async def list_lines(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         return await _answer(backend, request, execution_id, None)
 
@@ -100,7 +101,10 @@ def route_of_execution(backend: Backend) -> HTTPRouteHandler:
 def route_of_node(backend: Backend) -> HTTPRouteHandler:
     """The route for one node, over this backend."""
 
-    @get("/workflows/{execution_id:str}/nodes/{node_id:str}/logs", opt={OPERATION: LIST_NODE_LINES})
+    @get(
+        "/workflows/{execution_id:str}/nodes/{node_id:str}/logs",
+        opt={OPERATION: LIST_NODE_LINES, NEEDS_ROLE: "read"},
+    )
     async def list_node_lines(
         request: Request[Any, Any, Any], execution_id: FromPath[str], node_id: FromPath[str]
     ) -> Response[bytes]:
