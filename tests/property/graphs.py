@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 from hypothesis import strategies as st
 
+from flowengine.workflow.stages import HOOKS, OUTPUTS_NODE, Stage, Stages
 from tests.support.checks.reference_model import Graph, Says
 
 
@@ -23,6 +25,37 @@ def _some_of(count: int) -> st.SearchStrategy[list[int]]:
     few = st.lists(st.integers(0, count - 1), max_size=3, unique=True)
     several = st.lists(st.integers(0, count - 1), min_size=min(2, count), max_size=4, unique=True)
     return st.one_of(few, several)
+
+
+StageGraphs: TypeAlias = Mapping[Stage, Graph]
+"""The nodes of the stages after the main one."""
+
+
+@st.composite
+def stages(draw: st.DrawFn) -> StageGraphs:
+    """Outputs, hooks of failures, hooks at the end: each of them or not."""
+    found: dict[Stage, Graph] = {}
+    if draw(st.booleans()):
+        found["outputs"] = {OUTPUTS_NODE: ()}
+    for stage in HOOKS:
+        if draw(st.booleans()):
+            graph = draw(graphs(most=3))
+            found[stage] = {
+                f"{stage}_{node}": tuple(f"{stage}_{parent}" for parent in parents)
+                for node, parents in graph.items()
+            }
+    return found
+
+
+def names_of(stages: StageGraphs) -> dict[str, list[str]]:
+    """The nodes of each stage."""
+    return {stage: list(graph) for stage, graph in stages.items()}
+
+
+def stages_of(stages: StageGraphs) -> Stages:
+    """How many these are."""
+    counted = {stage: len(graph) for stage, graph in stages.items()}
+    return Stages(counted.get("outputs", 0), counted.get("on_failure", 0), counted.get("finally", 0))
 
 
 RULES: Final = (

@@ -19,6 +19,7 @@ from flowengine.execution.error_codes import ENDED
 from flowengine.execution.messages import (
     Callback,
     Deadline,
+    HooksTimeout,
     NextTry,
     RunTimeout,
     StartExecution,
@@ -153,6 +154,16 @@ class ExecutionBook(RuleBasedStateMachine):
         mark = self.harness.client.hget(keys.of().control(self.execution), "stop")
         return None if mark is None else msgspec.json.decode(mark, type=_Mark)
 
+    def follow_stage(self) -> None:
+        """Let the model begin the stages that have begun, as far as it may."""
+        while self.model.run and self.stage() != self.model.stage and self.model.advance():
+            pass
+
+    def stage(self) -> str:
+        """The stored stage."""
+        found = self.harness.client.hget(keys.of().control(self.execution), "closing")
+        return "main" if found is None else str(msgspec.json.decode(found)["stage"])
+
     def begun(self) -> list[tuple[str, int]]:
         """The dispatches that a worker has begun."""
         fields = self.harness.client.hkeys(keys.of().started(self.execution))
@@ -174,7 +185,7 @@ class ExecutionBook(RuleBasedStateMachine):
         orders, tasks = self.harness.waiting("orchestrator"), self.harness.tasks()
         past = {entry.actor for entry in self.past}
         owed = {entry.id for entry in orders if entry.id in self.struck}
-        kinds = ("retry", "stop", "timeout")
+        kinds = ("retry", "stop", "timeout", "hooks")
         return Seen(
             may_trigger=may_trigger,
             waits=bool(orders or tasks),
@@ -237,6 +248,7 @@ class ExecutionBook(RuleBasedStateMachine):
 
     def deliver(self, batch: Sequence[Entry], crash: Crash, process: OrchestratorProcess) -> bool:
         """Give a batch to an orchestrator; False if it was struck: then the batch comes again some time."""
+        self.follow_stage()
         self.past += [entry for entry in batch if entry not in self.past]
         with struck(process, crash):
             delivered = self.harness.deliver(process, *batch)
@@ -294,6 +306,8 @@ class ExecutionBook(RuleBasedStateMachine):
                     self.model.try_again(timer.node, timer.dispatch)
             case RunTimeout():
                 self.end_run(timer, entry, crash, process)
+            case HooksTimeout():
+                self.end_hooks(timer, entry, crash, process)
             case StopOverdue():
                 self.end_nodes(entry, crash, process)
 
@@ -312,6 +326,16 @@ class ExecutionBook(RuleBasedStateMachine):
         mark = self.mark()
         if lasts and (delivered or (mark is not None and mark.cause == "timeout")):
             self.move(self.model.time_out)
+
+    def end_hooks(
+        self, timer: HooksTimeout, entry: Entry, crash: Crash, process: OrchestratorProcess
+    ) -> None:
+        """The time of all hooks is over, which counts in their own run only, and while they run."""
+        lasts = self.status in OPEN and timer.run == self.model.run
+        delivered = self.deliver([entry], crash, process)
+        mark = self.mark()
+        if lasts and (delivered or (mark is not None and mark.cause == "hooks_timeout")):
+            self.move(self.model.time_out_hooks)
 
     def end_nodes(self, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """A step of a stop, which counts in the run that is being stopped only."""
@@ -354,6 +378,7 @@ class ExecutionBook(RuleBasedStateMachine):
     def move(self, change: Callable[[], object]) -> None:
         """Move the model. Where that marks the execution, what has not been decided is not decided any
         more."""
+        self.follow_stage()
         before = self.model.stop
         change()
         if before is None and self.model.stop is not None and self.model.run:

@@ -18,6 +18,7 @@ class CommandRules(ExecutionBook):
         """Whether a trigger is accepted: not while the end that the model sees is still to be written."""
         if not self.model.may_trigger:
             return False
+        self.follow_stage()
         status = self.status
         if status != self.model.execution_status:
             assert status == self.model.status_until_it_ends
@@ -60,7 +61,9 @@ class CommandRules(ExecutionBook):
     def cancel(self, crash: Crash = None) -> None:
         """A caller cancels it, which is refused once it has ended; the API may be struck, and was heard or
         not."""
+        self.follow_stage()
         before, marked = self.status, self.mark()
+        cleans_up = self.model.run > 0 and self.model.fixed == "cancelled"
         with struck(self.harness.api, crash):
             try:
                 self.harness.cancel(self.execution)
@@ -71,7 +74,7 @@ class CommandRules(ExecutionBook):
                 assert crash is not None
         if before == "pending":
             heard = self.status == "cancelled"
-        elif before in OPEN and marked is None:
+        elif before in OPEN and marked is None and not cleans_up:
             heard = self.mark() is not None
         else:
             assert (self.status, self.mark()) == (before, marked)

@@ -87,6 +87,13 @@ class StopRules(CommandRules):
         for entry in self.turn_timers(self.harness.end_runs, loop):
             self.expire(entry, crash, self.pick(data))
 
+    @precondition(lambda self: "hooks" in self.seen.timers)
+    @rule(data=st.data(), crash=crashes(12), loop=crashes(8))
+    def end_time_of_hooks(self, data: st.DataObject, crash: Crash, loop: Crash) -> None:
+        """The time of all hooks is over."""
+        for entry in self.turn_timers(self.harness.end_hooks, loop):
+            self.expire(entry, crash, self.pick(data))
+
     def is_stopped_meanwhile(self) -> None:
         """While a worker runs a node: the execution is cancelled, an orchestrator deals with that, and the
         worker hears of it."""

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from flowengine.execution.rules.dispatching import Sizes
 from tests.property.examples import share_of_examples
-from tests.property.graphs import graphs, sayings
-from tests.support.checks.invariants import check_everything
+from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
+from tests.support.checks.invariants import check, check_everything
 from tests.support.checks.reference_model import (
     Graph,
     Model,
@@ -56,9 +56,12 @@ def test_every_node_ends_as_the_model_says(valkey: Valkey, graph: Graph, data: s
 @settings(max_examples=share_of_examples(150), suppress_health_check=FIXTURES)
 @given(graph=graphs(most=10), data=st.data())
 def test_every_node_ends_as_its_rule_says(valkey: Valkey, graph: Graph, data: st.DataObject) -> None:
-    """In the first run, and after a trigger of the failed one, whatever the order of the ends."""
-    says = data.draw(sayings(graph))
-    failing = data.draw(st.sets(st.sampled_from(list(graph)), max_size=4))
+    """In the first run, and after a trigger of the failed one, whatever the order of the ends; so do outputs
+    and hooks."""
+    hooks = data.draw(stages())
+    whole = {**graph, **{node: parents for listed in hooks.values() for node, parents in listed.items()}}
+    says = data.draw(sayings(whole))
+    failing = data.draw(st.sets(st.sampled_from(list(whole)), max_size=4))
     with valkey.connect() as client:
         client.flushall()
     harness = Harness(valkey.url, sizes=Sizes(chunk_nodes=data.draw(st.sampled_from([2, 128]))))
@@ -67,12 +70,13 @@ def test_every_node_ends_as_its_rule_says(valkey: Valkey, graph: Graph, data: st
     harness.script = failing_in(1, *failing)
     try:
         with silence():
-            execution = harness.begin(plan_of(graph, says=says))
+            execution = harness.begin(plan_of(whole, says=says, stages=stages_of(hooks)))
             harness.drain(batch=data.draw(st.integers(1, 8)))
-            model = Model(graph, says)
+            model = Model(whole, says, stages=names_of(hooks))
             model.trigger()
             run_to_the_end(model, failing)
-            assert harness.statuses(execution) == model.status
+            assert _stored(harness, execution, model) == model.status
+            assert harness.api.executions.status(execution).status == model.execution_status
             check_everything(harness.client)
             if not model.may_trigger:
                 return
@@ -80,7 +84,13 @@ def test_every_node_ends_as_its_rule_says(valkey: Valkey, graph: Graph, data: st
             harness.drain(batch=data.draw(st.integers(1, 8)))
             model.trigger()
             run_to_the_end(model, ())
-            assert harness.statuses(execution) == model.status
+            assert _stored(harness, execution, model) == model.status
             check_everything(harness.client)
     finally:
         harness.close()
+
+
+def _stored(harness: Harness, execution: str, model: Model) -> dict[str, str]:
+    """The stored status of each node."""
+    record = check(harness.client, execution).record
+    return {node: record(node).status for node in model.graph}

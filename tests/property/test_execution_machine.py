@@ -23,11 +23,11 @@ from hypothesis.stateful import initialize, invariant, precondition, rule, run_s
 
 from flowengine.store import keys
 from flowengine.workflow.policy import ExecutionPolicy
-from tests.property.graphs import graphs, sayings
+from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
 from tests.property.machine_book import Crash, crashes, outcomes, ways
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
-from tests.support.checks.reference_model import PLAIN, Graph, Model, Outcome, Says
+from tests.support.checks.reference_model import LEFT, PLAIN, Graph, Model, Outcome, Says
 from tests.support.faults import Gate, Way
 from tests.support.rigs.harness import plan_of
 from tests.support.servers.valkey import Valkey
@@ -48,15 +48,25 @@ class ExecutionMachine(StopRules):
         quick=st.booleans(),
         ruled=st.booleans(),
         stops=st.booleans(),
+        hooked=st.booleans(),
         begun=st.booleans(),
         data=st.data(),
     )
     def create(
-        self, graph: Graph, quick: bool, ruled: bool, stops: bool, begun: bool, data: st.DataObject
+        self,
+        graph: Graph,
+        quick: bool,
+        ruled: bool,
+        stops: bool,
+        hooked: bool,
+        begun: bool,
+        data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
-        run, or stop it."""
-        says = data.draw(sayings(graph)) if ruled else None
+        run, or stop it, or that others follow."""
+        hooks = data.draw(stages()) if hooked else {}
+        whole = {**graph, **{node: parents for listed in hooks.values() for node, parents in listed.items()}}
+        says = data.draw(sayings(whole)) if ruled else None
         ends: set[str] = set()
         overall = ExecutionPolicy()
         self.stops = stops
@@ -67,8 +77,12 @@ class ExecutionMachine(StopRules):
             says = says and _without_contradiction(says, ends, fails)
         if quick:
             self.harness.be_quick()
-        self.model = Model(graph, says, ends=ends, stops_on_failure=overall.stops_on_failure)
-        plan = plan_of(graph, reading=not quick, says=says, ends=ends, overall=overall)
+        self.model = Model(
+            whole, says, ends=ends, stops_on_failure=overall.stops_on_failure, stages=names_of(hooks)
+        )
+        plan = plan_of(
+            whole, reading=not quick, says=says, ends=ends, overall=overall, stages=stages_of(hooks)
+        )
         self.execution = self.harness.create(plan)
         if begun:
             self.trigger()
@@ -204,7 +218,11 @@ class ExecutionMachine(StopRules):
 
     def compare(self, stored: Stored) -> None:
         """Assert that what is stored is what the model says, or may still become so."""
+        self.follow_stage()
         model, behind = self.model, self.behind(stored)
+        assert stored.stage == model.stage
+        if model.next_stage() is not None and not any(model.status[node] in LEFT for node in model.nodes()):
+            assert self.may_end_yet(), "nothing is to come that would begin what follows"
         if behind:
             assert model.stop is None, f"{behind} are not decided any more"
             assert self.owed(), f"nothing is to come that would dispatch {behind}"
