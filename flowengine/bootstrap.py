@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowengine.broker.streams.wire import post
+from flowengine.broker.streams.wire import payload_of, post
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.executions import StoredExecutions
+from flowengine.engine.operations import StoredOperations
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
@@ -24,6 +25,7 @@ from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.operations.dead_letters import DeadLetters
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
@@ -110,7 +112,8 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             api_state.ensure_fit()
         except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
-    return StoredExecutions(api_state, Health(state, queues))
+    operations = StoredOperations(api_state, DeadLetters(state, queues, payload_of))
+    return StoredExecutions(api_state, Health(state, queues), operations)
 
 
 def build_access(settings: Settings) -> RedisAccess:

@@ -19,11 +19,12 @@ import redis
 import structlog
 
 from flowengine.bootstrap import posting_to
-from flowengine.broker.streams.wire import ACTOR, decode
+from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
+from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import Begun, Reading
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
@@ -43,6 +44,7 @@ from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
+from flowengine.store.operations.dead_letters import DeadLetters
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -411,7 +413,9 @@ class ApiProcess(Process):
     def assemble(self) -> None:
         """The executions."""
         health = HealthView(status="ok", checks={})
-        self.executions = StoredExecutions(HookedApiState(self.state), lambda: health)
+        store = HookedApiState(self.state)
+        operations = StoredOperations(store, DeadLetters(self.state, QUEUES, payload_of))
+        self.executions = StoredExecutions(store, lambda: health, operations)
 
 
 class Harness:

@@ -68,6 +68,9 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
+        ("GET", "/dead-letters"): "admin",
+        ("POST", "/dead-letters/x1/retry"): "admin",
+        ("DELETE", "/dead-letters/x1"): "admin",
     }
     assert {route: needed[route] for route in wanted} == wanted
 
