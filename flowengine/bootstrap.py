@@ -26,6 +26,8 @@ from flowengine.store.health import Health
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.process_list import Processes
+from flowengine.store.operations.queue_list import Queues
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
@@ -112,7 +114,8 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             api_state.ensure_fit()
         except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
-    operations = StoredOperations(api_state, DeadLetters(state, queues, payload_of))
+    letters = DeadLetters(state, queues, payload_of)
+    operations = StoredOperations(api_state, letters, Queues(state, queues), Processes(state, queues))
     return StoredExecutions(api_state, Health(state, queues), operations)
 
 
@@ -128,6 +131,7 @@ def build_broker(
     *,
     owner: str = "",
     known: KnownHandlers | None = None,
+    service: str = "",
 ) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
@@ -140,6 +144,7 @@ def build_broker(
         timing=timing,
         owner=owner,
         known=known,
+        service=service,
     )
 
 

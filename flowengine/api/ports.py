@@ -11,7 +11,9 @@ from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
+    QueuesView,
     RetriedLetterView,
+    WorkersView,
 )
 from flowengine.execution.views import (
     CancelledView,
@@ -44,6 +46,12 @@ class Operations(Protocol):
 
     def delete_dead_letter(self, letter: str) -> DeletedLetterView:
         """Remove a letter. Raises DeadLetterNotFoundError."""
+
+    def queues(self) -> QueuesView:
+        """Every queue of the stack."""
+
+    def workers(self) -> WorkersView:
+        """The live processes that serve queues."""
 
 
 class Executions(Protocol):

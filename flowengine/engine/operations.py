@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import UNSET
 
 from flowengine.engine.commands.retry_letter import given_up, retry_letter
@@ -12,17 +14,27 @@ from flowengine.execution.operation_views import (
     DeadLettersView,
     DeadLetterView,
     DeletedLetterView,
+    QueuesView,
     RetriedLetterView,
+    WorkersView,
 )
 from flowengine.execution.views import moment
 
 
 class StoredOperations:
-    """Implements `flowengine.api.ports.Operations`."""
+    """Implements `flowengine.api.ports.Operations`. What only looks at the server is passed in."""
 
-    def __init__(self, store: CommandStore, letters: LetterStore) -> None:
+    def __init__(
+        self,
+        store: CommandStore,
+        letters: LetterStore,
+        queues: Callable[[], QueuesView],
+        workers: Callable[[], WorkersView],
+    ) -> None:
         self._store = store
         self._letters = letters
+        self.queues = queues
+        self.workers = workers
 
     def dead_letters(self, limit: int, cursor: str | None) -> DeadLettersView:
         """A page of dead letters, the newest first."""

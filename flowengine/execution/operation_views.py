@@ -55,3 +55,62 @@ class DeletedLetterView(msgspec.Struct, frozen=True, kw_only=True):
     """Answer to the deletion of a dead letter."""
 
     id: str
+
+
+class HandlerLineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks beside a queue that wait for a worker that knows their handler. `known`: a live worker does."""
+
+    handler: str
+    length: int
+    in_flight: int
+    oldest_age_s: float | None
+    known: bool
+
+
+class QueueLoadView(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue: its messages, and how many of them were delivered and have not been acknowledged.
+
+    `oldest_age_s`: the age of the oldest message that no live process works on. `consumers`: live processes
+    that serve it. `put_off`: messages that no process has understood yet. `handlers`: the lines beside it,
+    which do not count in the other numbers.
+    """
+
+    queue: str
+    length: int
+    in_flight: int
+    oldest_age_s: float | None
+    consumers: int
+    dead_letters: int
+    put_off: int
+    handlers: tuple[HandlerLineView, ...]
+
+
+class QueuesView(msgspec.Struct, frozen=True, kw_only=True):
+    """Every queue of the stack."""
+
+    items: tuple[QueueLoadView, ...]
+    next_cursor: None = None
+
+
+class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
+    """A live process that serves queues. `busy`: how many of its threads work; as of its last notice, a third
+    of a lease ago at most. `stopping`: it takes nothing new. `seen_at`: its last sign of life."""
+
+    id: str
+    service: str
+    host: str
+    pid: int
+    version: str
+    queues: tuple[str, ...]
+    threads: int
+    busy: int
+    stopping: bool
+    started_at: Moment
+    seen_at: Moment
+
+
+class WorkersView(msgspec.Struct, frozen=True, kw_only=True):
+    """The live processes of orchestrators and workers."""
+
+    items: tuple[WorkerView, ...]
+    next_cursor: None = None

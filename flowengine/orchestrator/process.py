@@ -75,7 +75,7 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
-    broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner)
+    broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
     declare(broker, Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s))
     broker.add_middleware(Loops(state, settings))
     return broker

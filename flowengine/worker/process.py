@@ -123,7 +123,7 @@ def build(
         patience_s=settings.unknown_handler_s,
         on_unknown=lambda task, unknown_ms: unknown_handler(task, unknown_ms, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known)
+    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known, service="worker")
     queues = tuple(sorted({item.queue for item in registry}))
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:

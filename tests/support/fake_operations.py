@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowengine.api.routes.operations import dead_letters
+from flowengine.api.routes.operations import dead_letters, show_queues, show_workers
 from flowengine.errors import BadCursorError, DeadLetterNotFoundError
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
+    QueuesView,
     RetriedLetterView,
+    WorkersView,
 )
 
 
@@ -30,6 +32,14 @@ class FakeOperations:
         self._enter()
         _known(letter)
         return RetriedLetterView(id=letter, done="sent")
+
+    def queues(self) -> QueuesView:
+        self._enter()
+        return show_queues.QUEUES
+
+    def workers(self) -> WorkersView:
+        self._enter()
+        return show_workers.WORKERS
 
     def delete_dead_letter(self, letter: str) -> DeletedLetterView:
         self._enter()

@@ -67,6 +67,11 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     operation_views.DeadLettersView: "DeadLetters",
     operation_views.RetriedLetterView: "RetriedDeadLetter",
     operation_views.DeletedLetterView: "DeletedDeadLetter",
+    operation_views.QueuesView: "Queues",
+    operation_views.QueueLoadView: "QueueLoad",
+    operation_views.HandlerLineView: "HandlerLine",
+    operation_views.WorkersView: "Workers",
+    operation_views.WorkerView: "Worker",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

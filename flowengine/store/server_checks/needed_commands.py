@@ -19,6 +19,7 @@ from flowengine.queues import (
     handler_line,
     janitor_key,
     later_key,
+    process_key,
     stream_key,
 )
 from flowengine.store import keys
@@ -84,6 +85,7 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("ZADD", _NAMES.deadlines, 0, ""),
     ("ZADD", _NAMES.own_queues, 0, ""),
     ("DEL", keys.of("", _ID).stream(WORKER_QUEUE)),
+    ("SET", process_key("a"), "", "PX", 1),
 )
 
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
@@ -104,6 +106,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
         ("XINFO", "STREAM", _EVENTS),
+        ("MGET", process_key("a")),
         ("XREVRANGE", _DEAD, "+", "-", "COUNT", 1),
         ("XDEL", _DEAD, "0-1"),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),

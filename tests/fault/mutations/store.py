@@ -67,8 +67,8 @@ MUTANTS: Final = (
     Mutant(
         "what waits is read from behind the last delivered",
         _in("queue_backlog"),
-        'b"(" + _last_delivered(groups)',
-        'b"-"',
+        '("XRANGE", key, b"(" + last, "+"',
+        '("XRANGE", key, b"-", "+"',
         BACKLOG,
     ),
     Mutant(

@@ -45,6 +45,8 @@ from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.process_list import Processes
+from flowengine.store.operations.queue_list import Queues
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -414,7 +416,9 @@ class ApiProcess(Process):
         """The executions."""
         health = HealthView(status="ok", checks={})
         store = HookedApiState(self.state)
-        operations = StoredOperations(store, DeadLetters(self.state, QUEUES, payload_of))
+        letters = DeadLetters(self.state, QUEUES, payload_of)
+        queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
+        operations = StoredOperations(store, letters, queues, processes)
         self.executions = StoredExecutions(store, lambda: health, operations)
 
 

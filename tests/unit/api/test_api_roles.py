@@ -69,6 +69,8 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
         ("GET", "/dead-letters"): "admin",
+        ("GET", "/queues"): "read",
+        ("GET", "/workers"): "read",
         ("POST", "/dead-letters/x1/retry"): "admin",
         ("DELETE", "/dead-letters/x1"): "admin",
     }
