@@ -26,6 +26,7 @@ from flowengine.store.health import Health
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.server_checks.start_check import StartCheck
@@ -114,8 +115,10 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             api_state.ensure_fit()
         except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
-    letters = DeadLetters(state, queues, payload_of)
-    operations = StoredOperations(api_state, letters, Queues(state, queues), Processes(state, queues))
+    letters, load = DeadLetters(state, queues, payload_of), Queues(state, queues)
+    operations = StoredOperations(
+        api_state, letters, load, Processes(state, queues), RedisGauges(state, load)
+    )
     return StoredExecutions(api_state, Health(state, queues), operations)
 
 
@@ -146,6 +149,25 @@ def build_broker(
         known=known,
         service=service,
     )
+
+
+def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> None:
+    """Serve this process's metrics while it lives, if it is told a port for them. Never raises."""
+    if not settings.metrics_port:
+        return
+    from flowengine.observability.metrics import gauges
+    from flowengine.observability.metrics.exposition import Exposition
+    from flowengine.observability.metrics.server import serve
+
+    held = broker.held_messages
+
+    def read() -> tuple[gauges.Reading, ...]:
+        return (
+            gauges.Reading(gauges.THREADS, {(): held.threads}),
+            gauges.Reading(gauges.BUSY, {(): held.busy}),
+        )
+
+    serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)
 
 
 def start_worker(

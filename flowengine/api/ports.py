@@ -25,6 +25,7 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
+from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
@@ -52,6 +53,9 @@ class Operations(Protocol):
 
     def workers(self) -> WorkersView:
         """The live processes that serve queues."""
+
+    def gauges(self) -> tuple[Reading, ...]:
+        """What metrics tell of Redis. Never raises."""
 
 
 class Executions(Protocol):

@@ -19,6 +19,7 @@ from flowengine.execution.operation_views import (
     WorkersView,
 )
 from flowengine.execution.views import moment
+from flowengine.observability.metrics.gauges import ReadGauges
 
 
 class StoredOperations:
@@ -30,11 +31,13 @@ class StoredOperations:
         letters: LetterStore,
         queues: Callable[[], QueuesView],
         workers: Callable[[], WorkersView],
+        gauges: ReadGauges,
     ) -> None:
         self._store = store
         self._letters = letters
         self.queues = queues
         self.workers = workers
+        self.gauges = gauges
 
     def dead_letters(self, limit: int, cursor: str | None) -> DeadLettersView:
         """A page of dead letters, the newest first."""

@@ -14,6 +14,7 @@ from flowengine.bootstrap import (
     hide_secrets,
     read_environment,
     read_settings,
+    serve_metrics,
     start_worker,
 )
 from flowengine.broker.broker import StreamsBroker
@@ -109,6 +110,8 @@ def run_process(
     state = build_state(settings, owner=owner)
     broker = _build(settings, state)
     StartCheck(state, "orchestrator").wait(stop)
+    if not owner:
+        serve_metrics(settings, "orchestrator", broker)
     worker = start_worker(broker, threads=threads)
     stop.wait()
     if broker.stop(worker, within_s=settings.grace_s):

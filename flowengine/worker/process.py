@@ -15,6 +15,7 @@ from flowengine.bootstrap import (
     hide_secrets,
     read_environment,
     read_settings,
+    serve_metrics,
     start_worker,
 )
 from flowengine.broker.broker import StreamsBroker
@@ -164,6 +165,8 @@ def run_process(
     parts = build(settings, read_environment(), stop, announce=announce, owner=owner)
     _check_queues(queues or (), parts.queues)
     parts.check.wait(stop)
+    if not owner:
+        serve_metrics(settings, "worker", parts.broker)
     worker = start_worker(parts.broker, threads=threads, queues=queues)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.

@@ -13,6 +13,8 @@ from flowengine.execution.operation_views import (
     RetriedLetterView,
     WorkersView,
 )
+from flowengine.observability.metrics import gauges
+from flowengine.observability.metrics.gauges import Reading
 
 
 class FakeOperations:
@@ -40,6 +42,9 @@ class FakeOperations:
     def workers(self) -> WorkersView:
         self._enter()
         return show_workers.WORKERS
+
+    def gauges(self) -> tuple[Reading, ...]:
+        return (Reading(gauges.EXECUTIONS, {("running",): 3}), Reading(gauges.UP, {(): 1}))
 
     def delete_dead_letter(self, letter: str) -> DeletedLetterView:
         self._enter()

@@ -17,7 +17,7 @@ from flowengine.api.routes.executions import (
     trigger_execution,
 )
 from flowengine.api.routes.history import list_events, list_lines
-from flowengine.api.routes.operations import dead_letters, show_queues, show_workers
+from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_workers
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -36,6 +36,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     dead_letters.delete_route,
     show_queues.route,
     show_workers.route,
+    show_metrics.route,
     show_health.route,
     show_me.route,
     keys.list_route,

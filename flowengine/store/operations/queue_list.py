@@ -8,7 +8,7 @@ from typing import Final
 from flowengine.execution.operation_views import HandlerLineView, QueueLoadView, QueuesView
 from flowengine.queues import dead_letter_key, handler_line
 from flowengine.store.connection.clock import milliseconds
-from flowengine.store.queue_backlog import look_at_stream
+from flowengine.store.operations.queue_backlog import look_at_stream
 from flowengine.store.state import RedisState
 
 LINES_SHOWN: Final = 50

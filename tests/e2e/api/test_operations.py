@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
+
 from flowengine.queues import stream_key
+from tests.e2e.documents import node, workflow
 from tests.support.rigs.stack_processes import Stack
 from tests.support.waiting import wait_until
 
@@ -28,6 +31,27 @@ def test_queues_are_listed_with_who_serves_them(stack: Stack) -> None:
     assert {name: item["consumers"] for name, item in found.items()} == {
         name: queue["consumers"] for name, queue in health.items()
     }
+
+
+def test_every_process_serves_what_it_has_counted(stack: Stack) -> None:
+    """The API on its own port, the others on ports of their own; a node is in all three."""
+    stack.run(workflow(node("one", "set", value=1)))
+    api = stack.client.get("/metrics").text
+    assert 'flowengine_executions{status="completed"}' in api
+    assert 'flowengine_queue_consumers{queue="worker"} 1.0' in api
+    assert 'flowengine_http_requests_total{method="POST",route="/workflow",status="201"}' in api
+    worker, orchestrator = (metrics_of(stack, service) for service in ("worker", "orchestrator"))
+    assert 'flowengine_node_attempts_total{handler="set",outcome="completed"}' in worker
+    assert 'flowengine_node_run_seconds_bucket{handler="set",le="1.0"}' in worker
+    assert "flowengine_threads 16.0" in worker
+    assert 'flowengine_nodes_ended_total{handler="set",status="completed"}' in orchestrator
+    assert "flowengine_executions_ended_total{" in orchestrator
+
+
+def metrics_of(stack: Stack, service: str) -> str:
+    """The metrics of a service's only process, from the port that its log names."""
+    (served,) = stack.only(service).records("metrics.served")
+    return httpx.get(f"http://127.0.0.1:{served['port']}/metrics", trust_env=False).text
 
 
 def test_a_message_that_nobody_can_read_is_listed_retried_and_deleted(stack: Stack) -> None:

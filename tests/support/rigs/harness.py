@@ -45,6 +45,7 @@ from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.transaction import RedisUnit
@@ -418,7 +419,8 @@ class ApiProcess(Process):
         store = HookedApiState(self.state)
         letters = DeadLetters(self.state, QUEUES, payload_of)
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
-        operations = StoredOperations(store, letters, queues, processes)
+        gauges = RedisGauges(self.state, queues)
+        operations = StoredOperations(store, letters, queues, processes, gauges)
         self.executions = StoredExecutions(store, lambda: health, operations)
 
 
