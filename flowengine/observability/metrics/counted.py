@@ -39,6 +39,7 @@ REPAIRS: Final = Counter(
     "flowengine_sweep_repairs_total",
     "What the sweep had to correct; it should never find anything.",
     ("what",),
+    known=("ready_nodes", "numbers", "vanished_timer", "vanished_message"),
 )
 TIMERS_LATE: Final = Histogram(
     "flowengine_timer_lateness_seconds", "How long after it was due a timer fired.", ("kind",)

@@ -8,7 +8,7 @@ counts under `other`, so that nobody's names can fill a process, or a Prometheus
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Final, TypeAlias
 
@@ -48,11 +48,17 @@ class _Family:
 
 
 class Counter(_Family):
-    """How often something has happened since the process began; its name ends with `_total`."""
+    """How often something has happened since the process began; its name ends with `_total`.
 
-    def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
+    `known`: values of its one label that are shown from the beginning. Prometheus sees no growth in what it
+    meets for the first time.
+    """
+
+    def __init__(self, name: str, text: str, labels: Labels = (), known: Iterable[str] = ()) -> None:
         super().__init__(name, text, labels)
         self._cells: dict[Labels, list[int]] = {} if labels else {(): [0]}
+        for value in known:
+            self.add(value, by=0)
 
     def add(self, *values: str, by: int = 1) -> None:
         """It has happened, with these values of its labels."""
