@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowengine.broker.streams.wire import post
+from flowengine.broker.streams.wire import payload_of, post
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.executions import StoredExecutions
+from flowengine.engine.operations import StoredOperations
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
 from flowengine.observability import set_redactor
 from flowengine.queues import ORCHESTRATOR_QUEUE
@@ -24,6 +25,10 @@ from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
+from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.gauges import RedisGauges
+from flowengine.store.operations.process_list import Processes
+from flowengine.store.operations.queue_list import Queues
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
@@ -110,7 +115,11 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             api_state.ensure_fit()
         except UnfitServerError as error:
             raise SettingsError(f"REDIS_URL: {error}") from error
-    return StoredExecutions(api_state, Health(state, queues))
+    letters, load = DeadLetters(state, queues, payload_of), Queues(state, queues)
+    operations = StoredOperations(
+        api_state, letters, load, Processes(state, queues), RedisGauges(state, load)
+    )
+    return StoredExecutions(api_state, Health(state, queues), operations)
 
 
 def build_access(settings: Settings) -> RedisAccess:
@@ -125,6 +134,7 @@ def build_broker(
     *,
     owner: str = "",
     known: KnownHandlers | None = None,
+    service: str = "",
 ) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
@@ -137,7 +147,27 @@ def build_broker(
         timing=timing,
         owner=owner,
         known=known,
+        service=service,
     )
+
+
+def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> None:
+    """Serve this process's metrics while it lives, if it is told a port for them. Never raises."""
+    if not settings.metrics_port:
+        return
+    from flowengine.observability.metrics import gauges
+    from flowengine.observability.metrics.exposition import Exposition
+    from flowengine.observability.metrics.server import serve
+
+    held = broker.held_messages
+
+    def read() -> tuple[gauges.Reading, ...]:
+        return (
+            gauges.Reading(gauges.THREADS, {(): held.threads}),
+            gauges.Reading(gauges.BUSY, {(): held.busy}),
+        )
+
+    serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)
 
 
 def start_worker(

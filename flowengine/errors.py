@@ -38,6 +38,26 @@ class NodeNotFoundError(FlowEngineError):
     code = "node_not_found"
 
 
+class DeadLetterNotFoundError(FlowEngineError):
+    """No dead letter has this id: it never existed, or it was retried, deleted or crowded out."""
+
+    code = "dead_letter_not_found"
+
+    @classmethod
+    def of(cls, letter: str) -> DeadLetterNotFoundError:
+        """The error for an id that somebody asked for."""
+        return cls(
+            f"no dead letter has the id {letter[:100]!r}; it was retried or deleted, or newer ones have "
+            "taken its place"
+        )
+
+
+class BadCursorError(FlowEngineError):
+    """The cursor is none that a page has given."""
+
+    code = "invalid_parameter"
+
+
 class WrongStateError(FlowEngineError):
     """The execution is in a state that does not allow what was asked."""
 

@@ -80,6 +80,11 @@ def janitor_key(queue: str, partition: str = "") -> str:
     return f"{partition_prefix(partition)}janitor:{queue}"
 
 
+def process_key(consumer: str, partition: str = "") -> str:
+    """The string in which the process that is this consumer says what it is."""
+    return f"{partition_prefix(partition)}process:{consumer}"
+
+
 def own_queues_key(partition: str = "") -> str:
     """The sorted set of the queues that executions have of their own, by the end of their leases."""
     return f"{partition_prefix(partition)}own"

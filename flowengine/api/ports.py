@@ -8,6 +8,13 @@ from typing import Protocol, TypeAlias
 from flowengine.access.records import FoundKeys
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.operation_views import (
+    DeadLettersView,
+    DeletedLetterView,
+    QueuesView,
+    RetriedLetterView,
+    WorkersView,
+)
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -18,10 +25,37 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
+from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 Labels: TypeAlias = "Mapping[str, str] | None"
+
+
+class Operations(Protocol):
+    """The service at work as the API needs it. Every method may raise StoreUnavailableError."""
+
+    def dead_letters(self, limit: int, cursor: str | None) -> DeadLettersView:
+        """A page of dead letters, the newest first. Raises BadCursorError."""
+
+    def retry_dead_letter(self, letter: str) -> RetriedLetterView:
+        """Do what was given up anew, and remove the letter.
+
+        Raises DeadLetterNotFoundError, ExecutionNotFoundError, WrongStateError, TooManyExecutionsError,
+        StoreFullError.
+        """
+
+    def delete_dead_letter(self, letter: str) -> DeletedLetterView:
+        """Remove a letter. Raises DeadLetterNotFoundError."""
+
+    def queues(self) -> QueuesView:
+        """Every queue of the stack."""
+
+    def workers(self) -> WorkersView:
+        """The live processes that serve queues."""
+
+    def gauges(self) -> tuple[Reading, ...]:
+        """What metrics tell of Redis. Never raises."""
 
 
 class Executions(Protocol):
@@ -30,6 +64,10 @@ class Executions(Protocol):
     Every method but `health` may raise StoreUnavailableError. Those that take an id raise
     ExecutionNotFoundError when there is no such execution.
     """
+
+    @property
+    def operations(self) -> Operations:
+        """The service that runs them."""
 
     def create(
         self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None

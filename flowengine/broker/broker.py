@@ -8,11 +8,8 @@ what a process held when it died comes back within a lease and a second or two.
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -37,6 +34,7 @@ from flowengine.broker.leases.hand_back import hand_back_part, hand_back_unstart
 from flowengine.broker.leases.janitor import Janitor
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.leases.own_queues import keep_own_queue
+from flowengine.broker.leases.process_notice import ProcessNotice, consumer_name_of_process
 from flowengine.broker.policy import KnownHandlers, Policies
 from flowengine.broker.set_aside.handler_lines import HandlerLines
 from flowengine.broker.set_aside.put_off import PutOffMessages
@@ -45,7 +43,7 @@ from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
-from flowengine.queues import CONSUMER_PREFIX, later_key
+from flowengine.queues import later_key
 
 SUSPECT_FROM: Final = 3
 """From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
@@ -60,7 +58,8 @@ class StreamsBroker(dramatiq.Broker):
     messages only their receipts acknowledge. A message stays with a silent process for `lease_s`, and is
     delivered at most `max_deliveries` times if its policy limits that. `readable` are the payload fields of
     the versions that this process reads. `known` says which handlers it knows: without, no task is passed on
-    to another. With an `owner`, its queues are those that this execution has of its own.
+    to another. With an `owner`, its queues are those that this execution has of its own. `service`: what the
+    process says that it is; without, or with an `owner`, it says nothing.
     """
 
     def __init__(
@@ -74,6 +73,7 @@ class StreamsBroker(dramatiq.Broker):
         partition: str = "",
         owner: str = "",
         known: KnownHandlers | None = None,
+        service: str = "",
         readable: frozenset[bytes] = READABLE_PAYLOADS,
         timing: Timing = TIMING,
         middleware: Iterable[Middleware] = (),
@@ -84,16 +84,18 @@ class StreamsBroker(dramatiq.Broker):
         self.held_messages = HeldMessages(timing, suspect_from=min(SUSPECT_FROM, max(2, max_deliveries)))
         self._connect = connect
         self._lease_ms = max(1, int(lease_s * 1000))
-        self._consumer_name = consumer_name or _unique_name()
+        self._consumer_name = consumer_name or consumer_name_of_process()
         self._partition = partition
         self._owner = owner
         self._known = known
+        self._service = "" if owner else service
         self._lines: HandlerLines | None = None
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
         self._making = threading.Lock()
         self._group: ConsumerGroup | None = None
         self._keeper: LeaseKeeper | None = None
+        self._notice: ProcessNotice | None = None
         self.worker: Worker | None = None
         """Dramatiq's, once it boots."""
         super().__init__(middleware=[_Lifecycle(), *middleware])
@@ -300,6 +302,8 @@ class StreamsBroker(dramatiq.Broker):
         leaving.join(self.timing.leave_within_s)
 
     def _leave_groups(self) -> None:
+        if self._notice is not None:
+            self._notice.remove()
         for line in dict.fromkeys([*self._consumers, *self.held_messages.lines()]):
             try:
                 self.group.leave(line)
@@ -333,8 +337,14 @@ class StreamsBroker(dramatiq.Broker):
 
         with self._making:
             if self._keeper is None:
+                self._notice = ProcessNotice(group, self.held_messages, self._service)
                 self._keeper = LeaseKeeper(
-                    group, self.held_messages, lambda: tuple(self._consumers), see_to, self.timing
+                    group,
+                    self.held_messages,
+                    lambda: tuple(self._consumers),
+                    see_to,
+                    self.timing,
+                    each_turn=self._notice.write,
                 )
             self._keeper.start()
 
@@ -381,11 +391,3 @@ def _streams(broker: dramatiq.Broker) -> StreamsBroker:
     if not isinstance(broker, StreamsBroker):
         raise TypeError(f"made for StreamsBroker, not {broker!r}")
     return broker
-
-
-def _unique_name() -> str:
-    """The format's version, host, process and a random part.
-
-    It is never reused, so that a restart is not taken for its predecessor.
-    """
-    return f"{CONSUMER_PREFIX}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

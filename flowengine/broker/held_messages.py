@@ -71,6 +71,11 @@ class HeldMessages:
         return self._threads
 
     @property
+    def busy(self) -> int:
+        """How many threads process a message now."""
+        return len(self._running)
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop` has been called."""
         return self._stopping

@@ -10,6 +10,7 @@ from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
 from flowengine.engine.commands.trigger import Brought, trigger
+from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.history.places import Place
@@ -40,11 +41,24 @@ class ApiStore(CommandStore, QueryStore, HistoryStore, Protocol):
 
 
 class StoredExecutions:
-    """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too."""
+    """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too.
 
-    def __init__(self, store: ApiStore, health: Callable[[], HealthView]) -> None:
+    `operations`: the service at work; only the API needs it.
+    """
+
+    def __init__(
+        self, store: ApiStore, health: Callable[[], HealthView], operations: StoredOperations | None = None
+    ) -> None:
         self._store = store
         self._health = health
+        self._operations = operations
+
+    @property
+    def operations(self) -> StoredOperations:
+        """The service at work. Raises TypeError where it was made without."""
+        if self._operations is None:
+            raise TypeError("these executions were made without the service that runs them")
+        return self._operations
 
     def create(
         self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None

@@ -16,7 +16,8 @@ from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.spoken import Said
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.messages import Callback, Payload, RunNode
+from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.jsonvalue import JsonValue
@@ -205,7 +206,11 @@ class Admitting(Protocol):
     def admit(self, size: int = 0) -> None:
         """Raises TooManyExecutionsError or StoreFullError if none may start that stores so much more."""
 
-    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
+    def commit(
+        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+    ) -> Committed | None:
+        """Write everything in one transaction, the acknowledgement included."""
+
     def abandon(self) -> None: ...
 
 
@@ -239,6 +244,38 @@ class CommandStore(Protocol):
     def begin_admitting(self, execution: str) -> Admitting: ...
     def begin_command(self, execution: str) -> CommandUnit: ...
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None: ...
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter. `fields`: those of the message, as it was; `payload`: what they say, if it can be read.
+    `buried_at`: milliseconds since the epoch."""
+
+    id: str
+    queue: str
+    reason: DeadReason
+    deliveries: int
+    buried_at: int
+    fields: tuple[bytes, ...]
+    payload: Payload | None
+
+
+class LetterStore(Protocol):
+    """Dead letters, as commands and queries need them."""
+
+    def page(self, limit: int, cursor: str | None) -> tuple[list[Letter], str | None]:
+        """The newest letters behind this one, and what asks for the next page. Raises BadCursorError."""
+
+    def find(self, letter: str) -> Letter:
+        """Raises DeadLetterNotFoundError."""
+
+    def remove(self, letter: str) -> bool:
+        """Whether it was there."""
+
+    def removal(self, letter: Letter) -> Acknowledge:
+        """What removes it in a transaction of the caller's."""
+
+    def send_again(self, letter: Letter) -> None:
+        """Move it back to its queue, in one transaction. Raises DeadLetterNotFoundError."""
 
 
 class NodeState(msgspec.Struct, frozen=True):

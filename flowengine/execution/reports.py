@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -38,6 +40,11 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome
 
 
 Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled
+
+WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
+    {Completed: "completed", Failed: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+)
+"""What each outcome is called."""
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):

@@ -14,6 +14,7 @@ from flowengine.bootstrap import (
     hide_secrets,
     read_environment,
     read_settings,
+    serve_metrics,
     start_worker,
 )
 from flowengine.broker.broker import StreamsBroker
@@ -75,7 +76,7 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
-    broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner)
+    broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
     declare(broker, Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s))
     broker.add_middleware(Loops(state, settings))
     return broker
@@ -109,6 +110,8 @@ def run_process(
     state = build_state(settings, owner=owner)
     broker = _build(settings, state)
     StartCheck(state, "orchestrator").wait(stop)
+    if not owner:
+        serve_metrics(settings, "orchestrator", broker)
     worker = start_worker(broker, threads=threads)
     stop.wait()
     if broker.stop(worker, within_s=settings.grace_s):

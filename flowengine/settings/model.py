@@ -100,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     api_timeout_s: float = 6.0
     insecure: bool = False
     served_hosts: tuple[str, ...] = ()
+    metrics_port: int = 0
+    metrics_host: str = "127.0.0.1"
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
     unknown: tuple[str, ...] = ()

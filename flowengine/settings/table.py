@@ -123,6 +123,19 @@ SETTINGS: tuple[Setting, ...] = (
         number(0.1, 60),
         "How long the API waits for Redis before it answers 503.",
     ),
+    Setting(
+        "FLOWENGINE_METRICS_PORT",
+        "metrics_port",
+        whole(0, 65535),
+        "Port of the metrics of orchestrators and workers: each process takes the first free one from there "
+        "on. 0: none.",
+    ),
+    Setting(
+        "FLOWENGINE_METRICS_HOST",
+        "metrics_host",
+        text(),
+        "Address on which those metrics are served, to everyone who reaches it.",
+    ),
     Setting("FLOWENGINE_LOG_LEVEL", "log_level", choice(LogLevel), "Least level that is logged."),
     Setting(
         "FLOWENGINE_LOG_FORMAT",

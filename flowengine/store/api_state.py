@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flowengine.engine.ports import Committed, NodeState, StoredEntry
+from flowengine.engine.ports import Acknowledge, Committed, NodeState, StoredEntry
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
@@ -191,11 +191,16 @@ class AdmittingUnit:
             self._admission.let_in(*self._answers, size)
             self._let_in = size
 
-    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
+    def commit(
+        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+    ) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""
         encoder = self._state.encoder()
+        commands = encoder.encode(changes)
+        if acknowledge is not None:
+            acknowledge(commands)
         try:
-            replies = self._session.transact(encoder.encode(changes), self._epoch)
+            replies = self._session.transact(commands, self._epoch)
         finally:
             self._admission.has_stored(self._let_in)
         return None if replies is None else encoder.committed(replies)

@@ -38,6 +38,7 @@ from flowengine.execution.status import ExecutionStatus
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
+from flowengine.store.decisions_counted import count_decided
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000
@@ -83,6 +84,7 @@ class ChangeEncoder:
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
+        self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
 
@@ -97,7 +99,8 @@ class ChangeEncoder:
         return self.commands
 
     def committed(self, replies: Sequence[Any]) -> Committed:
-        """The numbers in EXEC's replies."""
+        """The numbers in EXEC's replies. What was decided is counted now: it has happened."""
+        count_decided(self._told, self._lifetimes.plan)
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
@@ -156,6 +159,7 @@ class ChangeEncoder:
         if forgotten:
             self.commands.append(("HDEL", self._keys.started(execution), *forgotten))
         if events:
+            self._told.append((execution, events))
             self._tell(execution, events)
         for change in last:
             self._add_last(execution, change)

@@ -22,6 +22,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:sweep | string | present while no sweep is due |
 | fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
 | fe:janitor:QUEUE | string | present while nobody looks for the queue's consumers that are gone |
+| fe:process:CONSUMER | string | what a live process says of itself; lapses with its leases |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
@@ -69,6 +70,9 @@ LOGGED_CUT: Final = "c"
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
 API_KEYS: Final = "fe:keys"
+
+MOVED_KEPT_S: Final = 24 * 3600
+"""How long it is known that a queue may hold messages that are older than their ids say."""
 
 ID_CHARS: Final = 27
 """The length of an execution's id in the partition without a name; more is the partition's name."""

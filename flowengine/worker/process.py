@@ -15,6 +15,7 @@ from flowengine.bootstrap import (
     hide_secrets,
     read_environment,
     read_settings,
+    serve_metrics,
     start_worker,
 )
 from flowengine.broker.broker import StreamsBroker
@@ -123,7 +124,7 @@ def build(
         patience_s=settings.unknown_handler_s,
         on_unknown=lambda task, unknown_ms: unknown_handler(task, unknown_ms, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known)
+    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known, service="worker")
     queues = tuple(sorted({item.queue for item in registry}))
     declare(broker, runner, groups, queues[0])
     for queue in queues[1:]:
@@ -164,6 +165,8 @@ def run_process(
     parts = build(settings, read_environment(), stop, announce=announce, owner=owner)
     _check_queues(queues or (), parts.queues)
     parts.check.wait(stop)
+    if not owner:
+        serve_metrics(settings, "worker", parts.broker)
     worker = start_worker(parts.broker, threads=threads, queues=queues)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.

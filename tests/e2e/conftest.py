@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.rigs.stack_processes import START_S, Stack, running_stack
 from tests.support.servers.http_server import HttpServer, json_reply, serving
+from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 ODD_HANDLERS = "tests.e2e.odd_handlers"
@@ -40,6 +41,7 @@ def shared_stack(shared_service: HttpServer) -> Iterator[Stack]:
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
         "LLM_BASE_URL": shared_service.url("/v1"),
         "LLM_API_KEY": "key-of-the-tests",
+        "FLOWENGINE_METRICS_PORT": str(free_port()),
     }
     with running_stack(settings=settings) as stack:
         yield stack

@@ -30,6 +30,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
+from tests.support.fake_operations import FakeOperations
 
 Inputs = Mapping[str, JsonValue] | None
 Labels = Mapping[str, str] | None
@@ -61,6 +62,10 @@ class FakeExecutions:
         self.before: Callable[[], object] = lambda: None
         self.stored: dict[str, _Stored] = {}
         self._lock = threading.Lock()
+
+    @property
+    def operations(self) -> FakeOperations:
+        return FakeOperations(self._enter)
 
     def create(
         self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None

@@ -20,6 +20,7 @@ from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError, refusal_for
 from flowengine.api.edge.request_bodies import check_framing
 from flowengine.api.edge.responses import OutgoingResponse
+from flowengine.observability.metrics import counted
 
 Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -27,6 +28,7 @@ EXECUTION_ID: Final = "execution_id"
 """In the state of a request: the id of the execution that it is about, for the log line."""
 
 _QUIET_ROUTES: Final = frozenset({"/health"})
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _UNMATCHED: Final = "unmatched"
 _MAX_PATH_CHARS: Final = 1024
 _MAX_LOGGED_CHARS: Final = 200
@@ -87,9 +89,16 @@ def _header(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in headers if name == wanted), "")
 
 
+def _method(scope: HTTPScope) -> str:
+    """The request's method; one that nobody has heard of is `other`."""
+    return scope["method"] if scope["method"] in _METHODS else "other"
+
+
 def _log_finished(scope: HTTPScope, inside: Any, status: int | None, seconds: float) -> None:
     template = inside.get("path_template", _UNMATCHED)
     requested = {"requested": path_of(scope)[:_MAX_LOGGED_CHARS]} if template == _UNMATCHED else {}
+    counted.REQUESTS.add(_method(scope), template, str(status or 0))
+    counted.REQUEST_TIMES.observe(seconds, _method(scope), template)
     write = log.debug if template in _QUIET_ROUTES else log.info
     write(
         "http.request_finished",

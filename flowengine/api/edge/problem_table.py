@@ -74,6 +74,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "node_not_found": ProblemKind(
         404, "No such node", "the execution has no node 'fetch_dat'; did you mean 'fetch_data'?"
     ),
+    "dead_letter_not_found": ProblemKind(
+        404,
+        "No such dead letter",
+        "no dead letter has the id 'worker:1764385584000-0'; it was retried or deleted, or newer ones have "
+        "taken its place",
+    ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),

@@ -22,6 +22,7 @@ from flowengine.api.openapi.operation import (
     Operation,
     Parameter,
     RequestBody,
+    TextResponse,
     ViewResponse,
 )
 from flowengine.api.openapi.refusals import refusal_components, refusal_responses, refusal_table
@@ -136,7 +137,7 @@ def _operation(route: HTTPRouteHandler, operation: Operation) -> JsonObject:
         "tags": [operation.tag],
         "parameters": [{"$ref": f"#/components/parameters/{item.component}"} for item in parameters],
         "responses": {
-            **{str(status): _view_response(found) for status, found in operation.responses.items()},
+            **{str(status): _response(found) for status, found in operation.responses.items()},
             **refusal_responses(_refusals(route, operation)),
         },
     }
@@ -172,8 +173,16 @@ def _example_path(route: HTTPRouteHandler, operation: Operation) -> str:
     return _path(route).format(**examples)
 
 
-def _view_response(response: ViewResponse) -> JsonObject:
+def _response(response: ViewResponse | TextResponse) -> JsonObject:
     headers: JsonObject = {correlation_id.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
+    if isinstance(response, TextResponse):
+        text: JsonObject = {"schema": {"type": "string"}, "example": response.example}
+        content: JsonObject = {response.media_type: text}
+        return {"description": response.description, "headers": headers, "content": content}
+    return _view_response(response, headers)
+
+
+def _view_response(response: ViewResponse, headers: JsonObject) -> JsonObject:
     if response.has_location:
         headers["Location"] = {"$ref": "#/components/headers/Location"}
     content: JsonObject = {
@@ -242,5 +251,10 @@ def _parameter(parameter: Parameter) -> JsonObject:
 
 def _views(operations: Iterable[Operation]) -> list[type[msgspec.Struct]]:
     return list(
-        dict.fromkeys(found.view for operation in operations for found in operation.responses.values())
+        dict.fromkeys(
+            found.view
+            for operation in operations
+            for found in operation.responses.values()
+            if isinstance(found, ViewResponse)
+        )
     )

@@ -68,12 +68,21 @@ class ViewResponse(msgspec.Struct, frozen=True):
     has_location: bool = False
 
 
+class TextResponse(msgspec.Struct, frozen=True):
+    """A response that carries text of another form than JSON."""
+
+    description: str
+    media_type: str
+    example: str
+    links: tuple[Link, ...] = ()
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """`responses`: by status. `refusals`: rows of the problem table, but not those of any route."""
 
     summary: str
     description: str
-    responses: Mapping[int, ViewResponse]
+    responses: Mapping[int, ViewResponse | TextResponse]
     refusals: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: RequestBody | None = None

@@ -16,7 +16,7 @@ from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
-from flowengine.execution import views
+from flowengine.execution import operation_views, views
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
@@ -63,6 +63,15 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     access_views.SettingsView: "Settings",
     history_views.EventView: "Event",
     history_views.LineView: "Line",
+    operation_views.DeadLetterView: "DeadLetter",
+    operation_views.DeadLettersView: "DeadLetters",
+    operation_views.RetriedLetterView: "RetriedDeadLetter",
+    operation_views.DeletedLetterView: "DeletedDeadLetter",
+    operation_views.QueuesView: "Queues",
+    operation_views.QueueLoadView: "QueueLoad",
+    operation_views.HandlerLineView: "HandlerLine",
+    operation_views.WorkersView: "Workers",
+    operation_views.WorkerView: "Worker",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

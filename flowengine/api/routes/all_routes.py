@@ -17,6 +17,7 @@ from flowengine.api.routes.executions import (
     trigger_execution,
 )
 from flowengine.api.routes.history import list_events, list_lines
+from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_workers
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -30,6 +31,12 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     list_events.route,
     list_lines.route_of_execution,
     list_lines.route_of_node,
+    dead_letters.list_route,
+    dead_letters.retry_route,
+    dead_letters.delete_route,
+    show_queues.route,
+    show_workers.route,
+    show_metrics.route,
     show_health.route,
     show_me.route,
     keys.list_route,

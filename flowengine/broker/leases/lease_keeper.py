@@ -28,7 +28,7 @@ log = structlog.stdlib.get_logger(__name__)
 class LeaseKeeper:
     """Runs one daemon thread between `start` and `stop`. `queues` names the queues that are consumed.
 
-    `see_to` is called at each turn, for each queue.
+    `see_to` is called at each turn, for each queue; `each_turn` when the thread begins, and once a turn.
     """
 
     def __init__(
@@ -38,7 +38,10 @@ class LeaseKeeper:
         queues: Callable[[], Iterable[str]],
         see_to: Callable[[str], None],
         timing: Timing = TIMING,
+        *,
+        each_turn: Callable[[], None] = lambda: None,
     ) -> None:
+        self._each_turn = each_turn
         self._group = group
         self._held = held_messages
         self._queues = queues
@@ -65,13 +68,10 @@ class LeaseKeeper:
     def _run(self) -> None:
         every_s = self._group.lease_ms / 1000 / RENEWALS_PER_LEASE
         pause_s = every_s
-        while not self._ended.wait(pause_s):
+        turn = self._each_turn
+        while True:
             try:
-                queues = list(self._queues())
-                for line in dict.fromkeys([*queues, *self._held.lines()]):
-                    self.renew(line)
-                for queue in queues:
-                    self._see_to(queue)
+                turn()
                 pause_s = every_s
             except redis.RedisError as error:
                 if isinstance(error, redis.exceptions.ReadOnlyError):
@@ -82,6 +82,17 @@ class LeaseKeeper:
             except Exception:  # the thread's edge: without the thread, others would take over what runs here
                 log.error("broker.renewal_failed", exc_info=True)
                 pause_s = min(self._retry_s, every_s)
+            if self._ended.wait(pause_s):
+                return
+            turn = self._turn
+
+    def _turn(self) -> None:
+        queues = list(self._queues())
+        for line in dict.fromkeys([*queues, *self._held.lines()]):
+            self.renew(line)
+        for queue in queues:
+            self._see_to(queue)
+        self._each_turn()
 
     def renew(self, line: str) -> None:
         """Renew once the leases of this queue, or of a line beside one. Raises redis.RedisError."""

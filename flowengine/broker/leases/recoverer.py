@@ -23,6 +23,7 @@ import structlog
 from flowengine.broker.held_messages import HeldMessages
 from flowengine.broker.streams.consumer_group import ConsumerGroup, Lapsed, RawEntry
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.observability.metrics import counted
 
 SCAN_LIMIT: Final = 256
 """So many pending entries are looked at in one look, however many there are."""
@@ -93,6 +94,7 @@ class Recoverer:
         counts = {lapsed.id: lapsed.deliveries + 1 for lapsed in chosen}
         claimed = self._group.claim(self._queue, list(counts))
         if claimed:
+            counted.TAKEN_OVER.add(self._queue, by=len(claimed))
             log.info("broker.messages_taken_over", queue=self._queue, count=len(claimed))
         return [(entry, counts[entry[0]]) for entry in claimed]
 

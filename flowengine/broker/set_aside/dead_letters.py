@@ -15,6 +15,7 @@ from flowengine.broker.policy import Policies
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge, decode, post
 from flowengine.execution.messages import Callback
+from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE, dead_letter_key
 
 Reason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
@@ -46,6 +47,7 @@ def bury(
     # fmt: on
     acknowledge(pipe, group.stream(line or queue), [entry.id])
     pipe.execute()
+    counted.DEAD_LETTERS.add(queue, reason)
     log.error(
         "broker.message_buried",
         queue=queue,

@@ -91,6 +91,17 @@ def acknowledge(sink: Sink, stream: str, ids: Sequence[bytes]) -> None:
     sink.execute_command("XDEL", stream, *ids)
 
 
+def payload_of(fields: Sequence[bytes]) -> Payload | None:
+    """What the fields of an engine message say; None for what this process cannot read."""
+    if len(fields) != 4 or fields[0] != ACTOR or fields[2] not in READABLE_PAYLOADS:
+        return None
+    try:
+        payload: Payload = decode(fields[1].decode(), fields[3])
+    except (UndecodablePayloadError, LookupError, UnicodeDecodeError):
+        return None
+    return payload
+
+
 def decode(actor: str, payload: bytes) -> Any:
     """The struct that an actor works with, by the table of messages.
 

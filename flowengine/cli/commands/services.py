@@ -28,6 +28,13 @@ _grace = click.option(
     metavar="SECONDS",
     help="How long what runs may take to finish when asked to stop.  [default: 30]",
 )
+_metrics_port = click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve Prometheus metrics there; each process takes the first free port from it on.  "
+    "[default: FLOWENGINE_METRICS_PORT or none]",
+)
 
 
 @click.command()
@@ -51,13 +58,14 @@ def api(host: str | None, port: int | None, insecure: bool) -> None:
 @_processes
 @click.option("--threads", type=click.IntRange(1, 1000), help="Threads in each process.  [default: 2]")
 @_grace
-def orchestrator(processes: int, threads: int | None, grace: float | None) -> None:
+@_metrics_port
+def orchestrator(processes: int, threads: int | None, grace: float | None, metrics_port: int | None) -> None:
     """Run the orchestrator: starts executions, dispatches nodes, applies their outcomes.
 
     Processes that die are started again. SIGTERM or Ctrl-C finishes what runs and hands the rest
     back; a second one ends it at once.
     """
-    _supervise("orchestrator", processes, threads=threads, grace=grace)
+    _supervise("orchestrator", processes, threads=threads, grace=grace, metrics_port=metrics_port)
 
 
 def _named_queues(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
@@ -76,20 +84,31 @@ def _named_queues(ctx: click.Context, param: click.Parameter, value: str | None)
     "--queues", callback=_named_queues, metavar="A,B", help="Serve only these queues.  [default: all]"
 )
 @_grace
-def worker(processes: int, threads: int | None, queues: str, grace: float | None) -> None:
+@_metrics_port
+def worker(
+    processes: int, threads: int | None, queues: str, grace: float | None, metrics_port: int | None
+) -> None:
     """Run workers: they run the nodes' handlers.
 
     Processes that die are started again. SIGTERM or Ctrl-C finishes what runs and hands the rest
     back; a second one ends it at once.
     """
-    _supervise("worker", processes, threads=threads, queues=queues, grace=grace)
+    _supervise("worker", processes, threads=threads, queues=queues, grace=grace, metrics_port=metrics_port)
 
 
 def _supervise(
-    service: str, processes: int, *, threads: int | None, queues: str = "", grace: float | None
+    service: str,
+    processes: int,
+    *,
+    threads: int | None,
+    queues: str = "",
+    grace: float | None,
+    metrics_port: int | None,
 ) -> None:
     grace_s = _checked_settings(service).grace_s if grace is None else grace
-    child = service_program(service, threads=threads, queues=queues, grace_s=grace_s)
+    child = service_program(
+        service, threads=threads, queues=queues, grace_s=grace_s, metrics_port=metrics_port
+    )
     _become(supervisor_program(service, processes, grace_s, child))
 
 

@@ -16,6 +16,7 @@ def service_program(
     threads: int | None = None,
     queues: str = "",
     grace_s: float,
+    metrics_port: int | None = None,
     owner: str = "",
     throwaway: bool = False,
 ) -> list[str]:
@@ -27,7 +28,15 @@ def service_program(
     return [
         *_python("flowengine.cli.processes.service_process"),
         service,
-        *_options(threads=threads, queues=queues, grace=grace_s, owner=owner),
+        *_options(
+            **{
+                "threads": threads,
+                "queues": queues,
+                "grace": grace_s,
+                "metrics-port": metrics_port,
+                "owner": owner,
+            }
+        ),
         *_flags(throwaway=throwaway),
     ]
 

@@ -42,6 +42,8 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         settings = read_settings()
         if "grace" in options:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
+        if "metrics-port" in options:
+            settings = msgspec.structs.replace(settings, metrics_port=int(options["metrics-port"]))
         if "throwaway" in options:
             settings = msgspec.structs.replace(settings, throwaway_server=True)
         configure_logs(service, level=settings.log_level, log_format=settings.log_format)

@@ -38,6 +38,7 @@ from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
 from flowengine.execution.rules.starting import opening
+from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
@@ -191,6 +192,7 @@ class Orchestrator:
                 batch.log()
                 self._follow_up.note_ended(batch.changes, batch.ended)
                 self.stale_callbacks += batch.stale
+                counted.STALE.add(by=batch.stale)
                 self._follow(batch, committed)
                 return True
         return False

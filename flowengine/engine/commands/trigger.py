@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.engine.commands.create import beginning
-from flowengine.engine.ports import Admitting, CommandStore
+from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
 from flowengine.errors import (
     ExecutionNotFoundError,
     StoreUnavailableError,
@@ -44,20 +44,32 @@ class Brought(msgspec.Struct, frozen=True):
 NOTHING_BROUGHT: Final = Brought()
 
 
+class NewerRunError(WrongStateError):
+    """The execution has been triggered since the run that was to be repeated."""
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """Why an execution is triggered again: for a message of this run, which the trigger acknowledges."""
+
+    run: int
+    acknowledge: Acknowledge
+
+
 def trigger(
     store: CommandStore,
     execution: str,
     brought: Brought = NOTHING_BROUGHT,
+    repeated: Repeated | None = None,
 ) -> TriggeredView:
-    """The run that begins.
+    """The run that begins. With `repeated`, only if the last run is that one.
 
-    Raises InputsInvalidError, VarsInvalidError, ExecutionNotFoundError, WrongStateError,
+    Raises InputsInvalidError, VarsInvalidError, ExecutionNotFoundError, WrongStateError, NewerRunError,
     TooManyExecutionsError, StoreFullError, StoreUnavailableError.
     """
     token = secrets.token_hex(8)
     for _ in range(TRIES):
         try:
-            run = _try(store, execution, token, brought)
+            run = _try(store, execution, token, brought, repeated)
         except StoreUnavailableError:
             run = _applied(store, execution, token)
             if run is None:
@@ -67,7 +79,9 @@ def trigger(
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
-def _try(store: CommandStore, execution: str, token: str, brought: Brought) -> int | None:
+def _try(
+    store: CommandStore, execution: str, token: str, brought: Brought, repeated: Repeated | None
+) -> int | None:
     """The new run; None when someone else changed the execution meanwhile."""
     plan = store.plan(execution)
     unit = store.begin_admitting(execution)
@@ -75,6 +89,8 @@ def _try(store: CommandStore, execution: str, token: str, brought: Brought) -> i
         record = unit.record
         if record is None or plan is None:
             raise ExecutionNotFoundError.of(execution)
+        if repeated is not None and record.run > repeated.run:
+            raise NewerRunError(f"execution '{execution}' is in run {record.run}, which is a newer one")
         if not execution_may(record.status, "trigger"):
             raise WrongStateError(
                 f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
@@ -86,7 +102,8 @@ def _try(store: CommandStore, execution: str, token: str, brought: Brought) -> i
         unit.abandon()
         raise
     changes = _changes(store, execution, plan, record, token, unit.now, given)
-    return record.run + 1 if unit.commit({execution: changes}) is not None else None
+    committed = unit.commit({execution: changes}, None if repeated is None else repeated.acknowledge)
+    return record.run + 1 if committed is not None else None
 
 
 def _beginning(

@@ -34,6 +34,7 @@ from flowengine.execution.rules.readiness import (
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
+from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
@@ -274,6 +275,7 @@ class Sweep:
 
     def _found(self, execution: str, what: str, count: int) -> None:
         self.repaired += max(1, count)
+        counted.REPAIRS.add(what, by=max(1, count))
         log.error("sweep.repaired", execution_id=execution, what=what, count=count)
 
 

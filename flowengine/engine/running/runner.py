@@ -29,9 +29,10 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.records import NodeError
-from flowengine.execution.reports import ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
+from flowengine.execution.reports import WORDS, ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
+from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import (
@@ -124,6 +125,7 @@ class Runner:
         self.running[id(hand)] = hand
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
+            counted.WAIT.observe(hand.waited_s, hand.task.handler)
             with self._secrets.hiding(secret_inputs(start.given)):
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)
@@ -131,7 +133,9 @@ class Runner:
                 return Cancelled()
             return outcome
         finally:
-            self._speed.observe(hand.task.handler, time.monotonic() - hand.began)
+            took_s = time.monotonic() - hand.began
+            self._speed.observe(hand.task.handler, took_s)
+            counted.RUN.observe(took_s, hand.task.handler)
             del self.running[id(hand)]
 
     def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
@@ -197,7 +201,8 @@ class Runner:
             return replace(failed, again=self._error(HandlerError(wrong.code, text)))
 
     def note(self, hand: TaskInHand, outcome: Outcome) -> None:
-        """Log how the node ended."""
+        """Count and log how the node ended."""
+        counted.ATTEMPTS.add(hand.task.handler, WORDS[type(outcome)])
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)

@@ -47,6 +47,12 @@ class TaskInHand:
         """When its time is over, in seconds of the monotonic clock."""
         return self.began + self.task.timeout_ms / 1000
 
+    @property
+    def waited_s(self) -> float:
+        """How long its task had waited when it began, in seconds; its place begins with when it was sent."""
+        sent = self.held.place.partition("-")[0]
+        return max(0, self.started_at - int(sent)) / 1000 if sent.isdigit() else 0.0
+
     def take(self) -> bool:
         """True for the first caller only."""
         with self._guard:

@@ -16,10 +16,22 @@ from typing import Any
 
 import hiredis
 import redis
-from redis.connection import Connection, UnixDomainSocketConnection
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from flowengine.observability.metrics import counted
 
 
-class _Lean:
+class _Counted:
+    """Mixed into redis-py's connections: counts how often something is sent."""
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send what is packed already."""
+        counted.ROUND_TRIPS.add()
+        connection: Any = super()
+        connection.send_packed_command(command, check_health=check_health)
+
+
+class _Lean(_Counted):
     """Mixed into redis-py's connections. What times out raises redis.ConnectionError."""
 
     socket_timeout: float | None
@@ -51,7 +63,15 @@ class LeanUnixConnection(_Lean, UnixDomainSocketConnection):
     """Over a socket in the file system."""
 
 
-_LEAN: dict[type, type] = {Connection: LeanConnection, UnixDomainSocketConnection: LeanUnixConnection}
+class CountedTlsConnection(_Counted, SSLConnection):
+    """Over TLS."""
+
+
+_LEAN: dict[type, type] = {
+    Connection: LeanConnection,
+    UnixDomainSocketConnection: LeanUnixConnection,
+    SSLConnection: CountedTlsConnection,
+}
 
 
 def make_lean(client: redis.Redis) -> redis.Redis:

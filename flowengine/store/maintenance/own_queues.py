@@ -27,8 +27,6 @@ PAGE: Final = 20
 """How many messages are moved at once: each may carry a result of a megabyte."""
 TIMERS_AT_ONCE: Final = 100
 TRIES: Final = 50
-MOVED_KEPT_S: Final = 24 * 3600
-"""How long it is known that a queue may hold messages that are older than their ids say."""
 
 
 class RedisOwnQueues:
@@ -112,7 +110,8 @@ class RedisOwnQueues:
         def moving(found: list[Any]) -> list[Command]:
             sent: list[Command] = [("XADD", self._common.stream(queue), "*", *fields) for _, fields in found]
             removed = ("XDEL", stream, *[entry for entry, _ in found])
-            return [*sent, removed, ("SET", self._common.moved(queue), self._state.now(), "EX", MOVED_KEPT_S)]
+            mark = ("SET", self._common.moved(queue), self._state.now(), "EX", keys.MOVED_KEPT_S)
+            return [*sent, removed, mark]
 
         return self._emptied(stream, ("XRANGE", stream, "-", "+", "COUNT", PAGE), moving)
 

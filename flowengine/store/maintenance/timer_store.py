@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from flowengine.execution.messages import HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
+from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
 from flowengine.store.keys import parse_deadline, parser_of, run_parser_of
@@ -67,6 +68,8 @@ class RedisTimers:
         due = [member for member, score in pairs if score <= now]
         if due:
             self._send(kind, due, now)
+            for _, score in pairs[: len(due)]:
+                counted.TIMERS_LATE.observe((now - score) / 1000, kind)
         if len(due) < len(pairs):
             return (pairs[len(due)][1] - now) / 1000
         return 0.0 if due else None

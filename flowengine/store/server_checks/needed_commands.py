@@ -19,6 +19,7 @@ from flowengine.queues import (
     handler_line,
     janitor_key,
     later_key,
+    process_key,
     stream_key,
 )
 from flowengine.store import keys
@@ -38,6 +39,7 @@ _EVENTS: Final = _NAMES.events(_ID)
 _INDEX: Final = _NAMES.index("running")
 _QUEUE: Final = stream_key(ORCHESTRATOR_QUEUE)
 _HANDLERS: Final = _NAMES.handlers(WORKER_QUEUE)
+_DEAD: Final = dead_letter_key(WORKER_QUEUE)
 _LINE: Final = _NAMES.stream(handler_line(WORKER_QUEUE, "a"))
 
 TRANSACTIONS: Final[tuple[Command, ...]] = (
@@ -79,10 +81,11 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("XCLAIM", _QUEUE, GROUP, "", 1, "0-1"),
     ("XACK", _QUEUE, GROUP, "0-1"),
     ("XDEL", _QUEUE, "0-1"),
-    ("XADD", dead_letter_key(WORKER_QUEUE), "MAXLEN", "~", 1, "*", "a", ""),
+    ("XADD", _DEAD, "MAXLEN", "~", 1, "*", "a", ""),
     ("ZADD", _NAMES.deadlines, 0, ""),
     ("ZADD", _NAMES.own_queues, 0, ""),
     ("DEL", keys.of("", _ID).stream(WORKER_QUEUE)),
+    ("SET", process_key("a"), "", "PX", 1),
 )
 
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
@@ -103,6 +106,10 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
         ("XINFO", "STREAM", _EVENTS),
+        ("MGET", process_key("a")),
+        ("XREVRANGE", _DEAD, "+", "-", "COUNT", 1),
+        ("XDEL", _DEAD, "0-1"),
+        ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
     ),
     "orchestrator": (
         *_BY_ALL,

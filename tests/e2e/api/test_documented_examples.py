@@ -19,6 +19,7 @@ from flowengine.api.routes.executions import (
 )
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.history import list_events
+from flowengine.api.routes.operations import dead_letters
 from flowengine.api.routes.service import show_health
 from flowengine.settings import Settings
 from tests.support.rigs.stack_processes import Stack, running_stack
@@ -175,6 +176,8 @@ REFUSALS: list[tuple[str, str, Ask]] = [
      lambda client: client.post("/workflow?wait=30", content=b"{}", headers=JSON)),
     ("/workflow/trigger/{execution_id}", "execution_not_found",
      lambda client: client.post(f"/workflow/trigger/{example.ID}")),
+    ("/dead-letters/{letter_id}/retry", "dead_letter_not_found",
+     lambda client: client.post(f"/dead-letters/{dead_letters.LETTER}/retry")),
     ("/health", "misdirected_request",
      lambda client: client.get("/health", headers={"Host": "service.example"})),
     ("/workflow/trigger/{execution_id}", "cross_site_request",

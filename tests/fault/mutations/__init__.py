@@ -13,6 +13,7 @@ from tests.fault.mutations import (
     execution,
     history,
     inputs,
+    operations,
     processes,
     queues,
     stopping,
@@ -33,6 +34,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *processes.MUTANTS,
     *access.MUTANTS,
     *history.MUTANTS,
+    *operations.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

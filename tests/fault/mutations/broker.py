@@ -201,8 +201,8 @@ MUTANTS: Final = (
     _broker(
         "every process looks at what was put off",
         "leases/lease_keeper",
-        "                    self._see_to(queue)\n",
-        "                    pass\n",
+        "            self._see_to(queue)\n",
+        "            pass\n",
     ),
     # -- what is taken over, and what is handed back
     _broker(

@@ -13,10 +13,11 @@ from flowengine.broker.streams.wire import post
 from flowengine.execution.views import HealthView, QueueView
 from flowengine.queues import NOBODY, ORCHESTRATOR_QUEUE, handler_line
 from flowengine.settings import Settings
-from flowengine.store import keys, queue_backlog
+from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
-from flowengine.store.queue_backlog import SILENT_MS, look_at_queue
+from flowengine.store.operations import queue_backlog
+from flowengine.store.operations.queue_backlog import SILENT_MS, look_at_queue
 from flowengine.store.state import RedisState
 from tests.support.rigs.broker_rig import Rig, Seen
 from tests.support.servers.valkey import Valkey

@@ -19,11 +19,12 @@ import redis
 import structlog
 
 from flowengine.bootstrap import posting_to
-from flowengine.broker.streams.wire import ACTOR, decode
+from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
+from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import Begun, Reading
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
@@ -43,6 +44,10 @@ from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
+from flowengine.store.operations.dead_letters import DeadLetters
+from flowengine.store.operations.gauges import RedisGauges
+from flowengine.store.operations.process_list import Processes
+from flowengine.store.operations.queue_list import Queues
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -411,7 +416,12 @@ class ApiProcess(Process):
     def assemble(self) -> None:
         """The executions."""
         health = HealthView(status="ok", checks={})
-        self.executions = StoredExecutions(HookedApiState(self.state), lambda: health)
+        store = HookedApiState(self.state)
+        letters = DeadLetters(self.state, QUEUES, payload_of)
+        queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
+        gauges = RedisGauges(self.state, queues)
+        operations = StoredOperations(store, letters, queues, processes, gauges)
+        self.executions = StoredExecutions(store, lambda: health, operations)
 
 
 class Harness:

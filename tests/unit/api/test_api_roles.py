@@ -68,6 +68,12 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
+        ("GET", "/metrics"): "read",
+        ("GET", "/dead-letters"): "admin",
+        ("GET", "/queues"): "read",
+        ("GET", "/workers"): "read",
+        ("POST", "/dead-letters/x1/retry"): "admin",
+        ("DELETE", "/dead-letters/x1"): "admin",
     }
     assert {route: needed[route] for route in wanted} == wanted
 

@@ -28,6 +28,7 @@ from flowengine.settings.table import SETTINGS
 from flowengine.store.server_checks.server_facts import facts_of, troubles_of, warnings_of
 
 ROOT = Path(__file__).parents[3]
+MONITORING = ROOT / "flowengine" / "monitoring"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 CONSTRAINTS = ROOT / ".image" / "constraints.txt"
@@ -46,7 +47,8 @@ def test_wheel_holds_the_package_and_its_reference(tmp_path: Path) -> None:
     shipped = {name for name in names if name.startswith("flowengine/") and not name.endswith(".py")}
     swagger_ui = {path.relative_to(ROOT).as_posix() for path in FOLDER.iterdir()}
     topics = {f"flowengine/reference/{topic}.md" for topic in TOPICS}
-    assert shipped == {"flowengine/py.typed", *topics, *swagger_ui}
+    monitoring = {path.relative_to(ROOT).as_posix() for path in MONITORING.iterdir()}
+    assert shipped == {"flowengine/py.typed", *topics, *swagger_ui, *monitoring}
 
 
 def test_image_is_built_from_all_that_the_wheel_needs() -> None:

@@ -1,4 +1,4 @@
-"""What waits in a queue and who serves it, for `/health`.
+"""What waits in a queue and who serves it, for those who look at the service.
 
 A message that a live process holds and works on is no backlog, however old it is: what has been delivered
 counts only once its lease has lapsed or its process is gone. A look costs the same whatever is stored: of
@@ -26,12 +26,18 @@ PENDING_LOOKED_AT: Final = 100
 LINES_LOOKED_AT: Final = 10
 
 
-class _Stream(msgspec.Struct, frozen=True):
-    """A queue, or a line beside one. `oldest` is when the oldest message was sent that nobody works on."""
+class StreamLook(msgspec.Struct, frozen=True):
+    """A queue, or a line beside one. `in_flight`: how many messages were delivered and not acknowledged.
+    `oldest` is when the oldest message was sent that nobody works on, in milliseconds since the epoch."""
 
     length: int
+    in_flight: int
     oldest: int | None
     consumers: int
+
+    def oldest_age_s(self, now: int) -> float | None:
+        """Its age in seconds."""
+        return None if self.oldest is None else max(0, now - self.oldest) / 1000
 
 
 NOTHING_KNOWN: Final = QueueView(length=0, oldest_age_s=None, consumers=0)
@@ -44,7 +50,7 @@ def look_at_queue(state: RedisState, queue: str, now: int) -> QueueView:
             [("ZRANGE", state.keys.handlers(queue), 0, LINES_LOOKED_AT - 1)]
         )
         lines = [handler_line(queue, handler.decode(errors="replace")) for handler in handlers]
-        own, *beside = [_look(state, state.keys.stream(line)) for line in (queue, *lines)]
+        own, *beside = [look_at_stream(state, state.keys.stream(line)) for line in (queue, *lines)]
     except (StoreUnavailableError, redis.RedisError):
         return NOTHING_KNOWN
     streams = (own, *beside)
@@ -56,7 +62,8 @@ def look_at_queue(state: RedisState, queue: str, now: int) -> QueueView:
     )
 
 
-def _look(state: RedisState, key: str) -> _Stream:
+def look_at_stream(state: RedisState, key: str) -> StreamLook:
+    """The stream of a queue, or of a line beside one. Raises StoreUnavailableError, redis.ResponseError."""
     session = state.sessions.current()
     try:
         length, groups, consumers, pending = session.call(
@@ -70,19 +77,21 @@ def _look(state: RedisState, key: str) -> _Stream:
     except redis.ResponseError:
         # No process ever served it: there is no group yet, or not even a stream.
         length, first = session.call([("XLEN", key), ("XRANGE", key, "-", "+", "COUNT", 1)])
-        return _Stream(length, _oldest(first), 0)
+        return StreamLook(length, 0, _oldest(first), 0)
     serving = alive(consumers, within_ms=SILENT_MS)
     left = [row for row in pending if row[1] not in serving or int(row[2]) >= state.lease_ms]
-    (waiting,) = session.call([("XRANGE", key, b"(" + _last_delivered(groups), "+", "COUNT", 1)])
-    return _Stream(length, _oldest([*left[:1], *waiting]), len(serving))
+    last, in_flight = _delivered(groups)
+    (waiting,) = session.call([("XRANGE", key, b"(" + last, "+", "COUNT", 1)])
+    return StreamLook(length, in_flight, _oldest([*left[:1], *waiting]), len(serving))
 
 
-def _last_delivered(groups: Sequence[Sequence[Any]]) -> bytes:
+def _delivered(groups: Sequence[Sequence[Any]]) -> tuple[bytes, int]:
+    """The last entry that was delivered, and how many are delivered and not acknowledged."""
     for row in groups:
         fields = dict(zip(row[::2], row[1::2], strict=True))
         if fields[b"name"] == GROUP.encode():
-            return bytes(fields[b"last-delivered-id"])
-    return b"0-0"
+            return bytes(fields[b"last-delivered-id"]), int(fields[b"pending"])
+    return b"0-0", 0
 
 
 def _oldest(entries: Sequence[Sequence[Any]]) -> int | None:

@@ -1,0 +1,23 @@
+"""What a process says of itself to those who operate the service. Pure data."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
+    """`busy`: threads that process something. `stopping`: it takes nothing new. `started_at`: milliseconds
+    since the epoch."""
+
+    service: str
+    host: str
+    pid: int
+    version: str
+    started_at: int
+    threads: int
+    busy: int
+    stopping: bool
+
+
+encode_note = msgspec.json.Encoder().encode
+decode_note = msgspec.json.Decoder(ProcessNote).decode

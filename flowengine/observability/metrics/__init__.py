@@ -1,0 +1,1 @@
+"""What a process counts, and how Prometheus is told. Counting is adding to plain numbers."""

@@ -1,0 +1,41 @@
+"""Rules of what operators do: what a retry of a dead letter does, and does not do twice."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+LETTERS: Final = ("tests/integration/engine/test_dead_letters.py",)
+STORED: Final = "flowengine/store/operations/dead_letters.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "a dead letter goes in the transaction that triggers its execution",
+        "flowengine/store/api_state.py",
+        "        if acknowledge is not None:\n            acknowledge(commands)\n",
+        "",
+        LETTERS,
+    ),
+    Mutant(
+        "a dead letter triggers no newer run",
+        "flowengine/engine/commands/trigger.py",
+        "if repeated is not None and record.run > repeated.run:",
+        "if False:",
+        LETTERS,
+    ),
+    Mutant(
+        "a message leaves the dead letters when it moves back",
+        STORED,
+        '                ("XDEL", key, entry),\n',
+        "",
+        LETTERS,
+    ),
+    Mutant(
+        "only a task whose node has failed is triggered again",
+        "flowengine/engine/commands/retry_letter.py",
+        'letter.reason == "exhausted" and ',
+        "",
+        LETTERS,
+    ),
+)
