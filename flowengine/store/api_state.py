@@ -11,6 +11,7 @@ from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
+from flowengine.store.access.audit_log import add_note
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
@@ -111,7 +112,11 @@ class RedisApiState:
 
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
-        self._state.write(changes)
+        commands = self._state.encoder().encode(changes)
+        note = add_note(commands, self._state.keys, next(iter(changes)))
+        self._state.sessions.here().write(commands)
+        if note is not None:
+            note.written = True
 
     # -- queries
 
@@ -173,11 +178,17 @@ class AdmittingUnit:
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Write everything in one transaction; None if the execution has changed meanwhile."""
         encoder = self._state.encoder()
+        commands = encoder.encode(changes)
+        note = add_note(commands, self._state.keys, next(iter(changes)))
         try:
-            replies = self._session.transact(encoder.encode(changes), self._epoch)
+            replies = self._session.transact(commands, self._epoch)
         finally:
             self._admission.has_stored(self._let_in)
-        return None if replies is None else encoder.committed(replies)
+        if replies is None:
+            return None
+        if note is not None:
+            note.written = True
+        return encoder.committed(replies)
 
     def abandon(self) -> None:
         """Write nothing."""

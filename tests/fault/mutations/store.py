@@ -113,8 +113,8 @@ MUTANTS: Final = (
     Mutant(
         "a trigger WATCHes the execution",
         _in("api_state"),
-        "replies = self._session.transact(encoder.encode(changes), self._epoch)",
-        "replies = self._session.write(encoder.encode(changes))",
+        "replies = self._session.transact(commands, self._epoch)",
+        "replies = self._session.write(commands)",
     ),
     Mutant(
         "a retry takes the expiry off nodes",

@@ -66,6 +66,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
+        ("GET", "/audit"): "admin",
     }
 
 
