@@ -39,3 +39,34 @@ class FoundKeys(msgspec.Struct, frozen=True):
     keys: tuple[ApiKey, ...]
     any_made: bool
     now: int
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who does something. `key`: the id of the key, None where the API has none. `address`: where the request
+    comes from, None for the command line."""
+
+    key: str | None = None
+    address: str | None = None
+    correlation_id: str | None = None
+
+
+class AuditEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What somebody has done, as it is stored. What is added later stands at the end.
+
+    `action`: the operation. `target`: the execution, the key. `outcome`: what came of it.
+    """
+
+    action: str
+    target: str | None
+    outcome: str
+    key: str | None
+    address: str | None
+    correlation_id: str | None
+
+
+class AuditItem(msgspec.Struct, frozen=True):
+    """An entry with its place in the audit and its time in milliseconds."""
+
+    place: str
+    at: int
+    entry: AuditEntry

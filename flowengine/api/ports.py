@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
-from flowengine.access.records import FoundKeys
+from flowengine.access.records import AuditItem, FoundKeys
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.operation_views import (
@@ -125,3 +125,6 @@ class Access(Protocol):
 
     def revoke(self, key_id: str) -> bool:
         """Keep a key no more; False if there is none of this id."""
+
+    def audit(self, limit: int, before: str | None) -> list[AuditItem]:
+        """The newest entries of the audit, or the newest before this place."""

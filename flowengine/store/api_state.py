@@ -12,6 +12,7 @@ from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
+from flowengine.store.access.audit_log import add_note
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
@@ -114,7 +115,11 @@ class RedisApiState:
 
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
-        self._state.write(changes)
+        commands = self._state.encoder().encode(changes)
+        note = add_note(commands, self._state.keys, next(iter(changes)))
+        self._state.sessions.here().write(commands)
+        if note is not None:
+            note.written = True
 
     # -- queries
 
@@ -199,11 +204,16 @@ class AdmittingUnit:
         commands = encoder.encode(changes)
         if acknowledge is not None:
             acknowledge(commands)
+        note = add_note(commands, self._state.keys, next(iter(changes)))
         try:
             replies = self._session.transact(commands, self._epoch)
         finally:
             self._admission.has_stored(self._let_in)
-        return None if replies is None else encoder.committed(replies)
+        if replies is None:
+            return None
+        if note is not None:
+            note.written = True
+        return encoder.committed(replies)
 
     def abandon(self) -> None:
         """Write nothing."""

@@ -24,6 +24,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:janitor:QUEUE | string | present while nobody looks for the queue's consumers that are gone |
 | fe:process:CONSUMER | string | what a live process says of itself; lapses with its leases |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
+| fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
@@ -86,6 +87,7 @@ class Keys:
     __slots__ = (
         "_executions",
         "_prefix",
+        "audit",
         "odd_timers",
         "own_queues",
         "owner",
@@ -103,6 +105,7 @@ class Keys:
         self.odd_timers = f"{self._prefix}timers:odd"
         self.own_queues = own_queues_key(partition)
         self.stopping = f"{self._prefix}stopping"
+        self.audit = f"{self._prefix}audit"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowengine.access.records import ApiKey, FoundKeys
+from flowengine.access.records import ApiKey, AuditItem, FoundKeys
 
 
 class FakeAccess:
@@ -29,6 +29,9 @@ class FakeAccess:
             raise self.broken
         self.used.update(used)
         return FoundKeys(tuple(self.stored.values()), self.any_made, self.now)
+
+    def audit(self, limit: int, before: str | None) -> list[AuditItem]:
+        return []
 
     def revoke(self, key_id: str) -> bool:
         if self.broken is not None:

@@ -13,9 +13,13 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from flowengine.access.acting import Note, act
+from flowengine.access.records import Actor
 from flowengine.access.roles import Role, allows
 from flowengine.api.access.api_keys import digest_of
+from flowengine.api.access.cross_site import SAFE_METHODS
 from flowengine.api.access.current_keys import CurrentKeys
+from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.problem_documents import RefusalError
 
 NEEDS_NO_KEY: Final = "needs_no_key"
@@ -53,8 +57,11 @@ def key_guard(keys: CurrentKeys) -> Guard:
         if caller.key is not None:
             state[KEY_ID] = caller.key
         # What Litestar answers to OPTIONS by itself tells methods only.
-        if connection.scope.get("method") != "OPTIONS":
+        method = connection.scope.get("method")
+        if method != "OPTIONS":
             _check_role(caller, role_of(handler))
+        if method not in SAFE_METHODS:
+            act(Note(action=handler.handler_name, actor=actor_of(connection, caller.key)))
 
     return guard
 
@@ -63,6 +70,15 @@ def caller_of(connection: Connection) -> Caller:
     """Who sends a request that was let in."""
     caller: Caller = connection.scope["state"][CALLER]
     return caller
+
+
+def actor_of(connection: Connection, key: str | None) -> Actor:
+    """What the audit tells of the sender."""
+    return Actor(
+        key=key,
+        address=connection.client.host if connection.client is not None else None,
+        correlation_id=correlation_id_of(connection.scope),
+    )
 
 
 def role_of(route: BaseRouteHandler) -> Role:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from flowengine.access.records import ApiKey, KeptIn
+from flowengine.access.records import ApiKey, AuditItem, KeptIn
 from flowengine.access.roles import Role
-from flowengine.execution.views import Moment, moment_or_none
+from flowengine.execution.views import Moment, moment, moment_or_none
 
 
 class KeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +59,44 @@ class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
 
     items: tuple[SettingView, ...]
     next_cursor: str | None = None
+
+
+class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody has done.
+
+    `action`: the operation, by its id in this document. `target`: the execution or the key that it was
+    about. `key` is null where the API had no keys. `address`: where the request came from. It is null for the
+    command line, which has no correlation id either.
+    """
+
+    at: Moment
+    action: str
+    target: str | None
+    outcome: str
+    key: str | None
+    address: str | None
+    correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class AuditView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the audit, the newest first."""
+
+    items: tuple[AuditEntryView, ...]
+    next_cursor: str | None
+
+
+def audit_entry_view(item: AuditItem) -> AuditEntryView:
+    """An entry as it is shown."""
+    entry = item.entry
+    return AuditEntryView(
+        at=moment(item.at),
+        action=entry.action,
+        target=entry.target,
+        outcome=entry.outcome,
+        key=entry.key,
+        address=entry.address,
+        correlation_id=entry.correlation_id or msgspec.UNSET,
+    )
 
 
 def key_view(key: ApiKey, now: int) -> KeyView:

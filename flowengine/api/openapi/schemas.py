@@ -59,6 +59,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     access_views.KeysView: "Keys",
     access_views.RevokedKeyView: "RevokedKey",
     access_views.MeView: "Caller",
+    access_views.AuditEntryView: "AuditEntry",
+    access_views.AuditView: "Audit",
     access_views.SettingView: "Setting",
     access_views.SettingsView: "Settings",
     history_views.EventView: "Event",

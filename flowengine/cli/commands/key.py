@@ -115,8 +115,11 @@ def revoke(key_id: str) -> None:
 
     The API goes on asking for a key when the last one is gone.
     """
+    from flowengine.access.acting import Note, acting
+    from flowengine.access.records import Actor
+
     settings = read_settings()
-    with _access(settings) as access:
+    with _access(settings) as access, acting(Note(action="revoke_key", actor=Actor())):
         was_there = access.revoke(key_id)
     if was_there:
         click.echo(f"revoked: {plain_text(key_id)}")
@@ -129,9 +132,12 @@ def revoke(key_id: str) -> None:
 def _keep(made: ApiKey, expires: int | None) -> None:
     from msgspec.structs import replace
 
+    from flowengine.access.acting import Note, acting
+    from flowengine.access.records import Actor
+
     settings = read_settings()
     taken = made.id in {item.id for item in _of_settings(settings)}
-    with _access(settings) as access:
+    with _access(settings) as access, acting(Note(action="make_key", actor=Actor())):
         now = access.now()
         until = None if expires is None else now + expires
         kept = replace(made, kept_in="redis", created_at=now, expires_at=until)

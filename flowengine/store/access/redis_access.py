@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowengine.access.records import ApiKey, FoundKeys
+from flowengine.access.records import ApiKey, AuditItem, FoundKeys
+from flowengine.store.access.audit_log import note_now, read_audit
 from flowengine.store.access.stored_keys import StoredKeys
 from flowengine.store.state import RedisState
 
@@ -14,6 +15,7 @@ class RedisAccess:
 
     def __init__(self, state: RedisState) -> None:
         self._sessions = state.sessions
+        self._names = state.keys
         self._keys = StoredKeys(state.sessions)
 
     def close(self) -> None:
@@ -30,8 +32,18 @@ class RedisAccess:
 
     def add_key(self, key: ApiKey) -> bool:
         """Keep this key from now on; False if there is one of its id."""
-        return self._keys.add(key)
+        added = self._keys.add(key)
+        if added:
+            note_now(self._sessions, self._names, key.id)
+        return added
 
     def revoke(self, key_id: str) -> bool:
         """Keep it no more; False if there is none of this id."""
-        return self._keys.revoke(key_id)
+        revoked = self._keys.revoke(key_id)
+        if revoked:
+            note_now(self._sessions, self._names, key_id)
+        return revoked
+
+    def audit(self, limit: int, before: str | None) -> list[AuditItem]:
+        """The newest entries of the audit, or the newest before this place."""
+        return read_audit(self._sessions, self._names, limit, before)

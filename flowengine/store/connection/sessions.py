@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionInterface
 from redis.retry import Retry
@@ -21,6 +22,8 @@ from redis.retry import Retry
 from flowengine.errors import StoreUnavailableError
 from flowengine.heuristics import READ_AHEAD_AGAIN_AFTER, READ_AHEAD_FOR_S, READ_AHEAD_TRIES
 from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, make_lean
+
+log = structlog.stdlib.get_logger()
 
 Command: TypeAlias = tuple[Any, ...]
 SOCKET_TIMEOUT_S = 5.0
@@ -47,7 +50,20 @@ def connect(url: str, *, socket_timeout: float = SOCKET_TIMEOUT_S) -> redis.Redi
 
 
 class Commands(list[Command]):
-    """Commands to send together; a CommandSink."""
+    """Commands to send together; a CommandSink.
+
+    `may_fail`: the places of those without which the others are worth as much.
+    """
+
+    may_fail: tuple[int, ...] = ()
+
+    def without_failures(self, replies: list[Any]) -> list[Any]:
+        """A transaction's replies. An error of what may fail is logged, and None in its place."""
+        for place in self.may_fail:
+            if isinstance(replies[place], redis.ResponseError):
+                log.error("store.command_failed", command=self[place][:2], error=str(replies[place]))
+                replies[place] = None
+        return replies
 
     def execute_command(self, *args: object) -> None:
         """Queue one command."""
@@ -173,7 +189,9 @@ class Session:
             refused = next((reply for reply in replies if isinstance(reply, redis.ResponseError)), result)
             self._leave_if_demoted(refused)
             raise StoreUnavailableError(f"Redis refused a transaction: {refused}") from result
-        return None if result is None else self._accepted(result)
+        if result is None:
+            return None
+        return self._accepted(commands.without_failures(result) if isinstance(commands, Commands) else result)
 
     def watched_ahead(self, asked: object) -> list[Any] | None:
         """The replies of what was made from this, if the last transaction was followed by it just now."""

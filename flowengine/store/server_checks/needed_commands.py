@@ -103,6 +103,8 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HSETNX", keys.API_KEYS, "made", 0),
         ("HSET", keys.API_KEYS, "used:a", 0),
         ("HDEL", keys.API_KEYS, "used:a"),
+        ("XADD", _NAMES.audit, "MAXLEN", "~", 1, "*", "a", ""),
+        ("XREVRANGE", _NAMES.audit, "+", "-", "COUNT", 1),
         ("PERSIST", _CONTROL),
         ("ZCARD", _INDEX),
         ("XINFO", "STREAM", _EVENTS),

@@ -9,6 +9,7 @@ from tests.fault.mutations.mutant import Mutant
 ROLES: Final = ("tests/unit/api/test_api_roles.py",)
 KEYS: Final = ("tests/unit/api/test_api_stored_keys.py",)
 STORED: Final = ("tests/integration/access/test_stored_keys.py",)
+AUDIT: Final = ("tests/integration/access/test_audit.py",)
 TABLE: Final = ("tests/unit/access/test_roles.py",)
 
 MUTANTS: Final = (
@@ -67,5 +68,26 @@ MUTANTS: Final = (
         '("HSETNX", API_KEYS, name, kept)',
         '("HSET", API_KEYS, name, kept)',
         STORED,
+    ),
+    Mutant(
+        "a command that changes in steps is told of once",
+        "flowengine/store/api_state.py",
+        "        if note is not None:\n            note.written = True\n        return encoder",
+        "        return encoder",
+        AUDIT,
+    ),
+    Mutant(
+        "a change is made where it cannot be told of",
+        "flowengine/store/access/audit_log.py",
+        "        commands.may_fail = (*commands.may_fail, len(commands))\n",
+        "",
+        AUDIT,
+    ),
+    Mutant(
+        "what changes something is told of",
+        "flowengine/api/access/key_guard.py",
+        "            act(Note(",
+        "            (Note(",
+        AUDIT,
     ),
 )

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from flowengine.bootstrap import build_access
+from flowengine.bootstrap import build_access, build_executions
 from flowengine.cli.tool import tool
+from flowengine.engine.executions import StoredExecutions
 from flowengine.settings import Settings
 from flowengine.store.access.redis_access import RedisAccess
+from tests.support.servers.served_api import catalog
 from tests.support.servers.valkey import Valkey
 
 Run = Callable[..., Result]
@@ -37,3 +39,9 @@ def run(valkey: Valkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(tool, arguments)
 
     return command
+
+
+@pytest.fixture
+def executions(valkey: Valkey) -> StoredExecutions:
+    """Executions on that server."""
+    return build_executions(Settings(redis_url=valkey.url), catalog())

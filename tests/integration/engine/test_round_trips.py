@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
@@ -313,6 +315,19 @@ def test_create_and_trigger_cost_four_round_trips(harness: Harness, monkeypatch:
         executions.trigger(execution, correlation_id="test")
     assert found.round_trips == 4
     assert found.commands["zcard"] == 3, "a trigger counts what runs, and not what waits"
+
+
+def test_audit_costs_no_round_trip(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who creates and triggers is told of in the same transactions, by a command each."""
+    executions = harness.api.executions
+    executions.create(unread(chain(2)), correlation_id="test")
+    with counted(harness, monkeypatch) as found:
+        with acting(Note(action="create", actor=Actor(key="ops"))):
+            execution = executions.create(unread(chain(3)), correlation_id="test").execution_id
+        with acting(Note(action="trigger", actor=Actor(key="ops"))):
+            executions.trigger(execution, correlation_id="test")
+    assert found.round_trips == 4
+    assert found.commands["xadd"] == 3, "two entries, and the message of the trigger"
 
 
 LIVE_NODE = Counter(

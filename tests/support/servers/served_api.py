@@ -13,7 +13,7 @@ import msgspec
 
 from flowengine.api.app import create_app
 from flowengine.api.edge.connections import Connections
-from flowengine.api.ports import Access
+from flowengine.api.ports import Access, Executions
 from flowengine.api.server import Server
 from flowengine.plugin import Context, Registry, handler
 from flowengine.settings import Settings
@@ -83,12 +83,13 @@ def served_api(
     connections: Connections | None = None,
     registry: Registry | None = None,
     access: Access | None = None,
+    executions: Executions | None = None,
 ) -> Iterator[ServedApi]:
     """Serve on 127.0.0.1 while the block runs. Without `registry` there is the handler `echo`, without
-    `access` there are keys in memory."""
+    `access` and `executions` there are those in memory."""
     store, fake = FakeExecutions(), FakeAccess()
     chosen = settings or Settings()
-    app = create_app(store, registry or catalog(), chosen, access or fake)
+    app = create_app(executions or store, registry or catalog(), chosen, access or fake)
     server = Server(app, chosen, host="127.0.0.1", port=0, connections=connections)
     thread = threading.Thread(target=server.run, name="served-api")
     thread.start()

@@ -74,6 +74,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/workers"): "read",
         ("POST", "/dead-letters/x1/retry"): "admin",
         ("DELETE", "/dead-letters/x1"): "admin",
+        ("GET", "/audit"): "admin",
     }
     assert {route: needed[route] for route in wanted} == wanted
 

@@ -1,0 +1,49 @@
+"""Who acts, while a request or a command of the tool is dealt with: what the audit tells of it.
+
+It goes with the context, so that a new command is in the audit without a word of its own. The first change
+that is written takes the note with it; further steps of the same command write none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final
+
+import msgspec
+
+from flowengine.access.records import Actor
+
+
+class Note(msgspec.Struct, kw_only=True):
+    """What is to be told of the command under way. `target`: what it is about, where that is no execution."""
+
+    action: str
+    actor: Actor
+    target: str | None = None
+    written: bool = False
+
+
+_NOTE: Final[ContextVar[Note | None]] = ContextVar("flowengine_note", default=None)
+
+
+def act(note: Note) -> None:
+    """From now on, in this context, what is changed is told of so."""
+    _NOTE.set(note)
+
+
+@contextlib.contextmanager
+def acting(note: Note) -> Iterator[None]:
+    """The same, for the length of a with block."""
+    token = _NOTE.set(note)
+    try:
+        yield
+    finally:
+        _NOTE.reset(token)
+
+
+def unwritten_note() -> Note | None:
+    """What is still to be told; None where nobody acts that the audit knows, or it has been told."""
+    note = _NOTE.get()
+    return None if note is None or note.written else note
