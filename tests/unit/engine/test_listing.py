@@ -224,7 +224,7 @@ def test_names_that_too_many_have_are_looked_for_in_the_lists(
 ) -> None:
     """To read all of them for each page would cost more with each execution that is kept."""
     monkeypatch.setattr(store_listing, "READ_WHOLE", 3)
-    found = [made.one(name=f"night{at}") for at in range(5)][::-1]
+    found = [made.one(name=f"night{at}") for at in range(10)][::-1]
     made.one(name="other")
     assert listed(store, prefix="night") == listed(store, limit=2, prefix="night") == found
 
