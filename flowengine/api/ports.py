@@ -15,11 +15,13 @@ from flowengine.execution.operation_views import (
     RetriedLetterView,
     WorkersView,
 )
+from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
     ExecutionView,
     HealthView,
+    ListView,
     ResultsView,
     StartedView,
     TriggeredView,
@@ -95,6 +97,9 @@ class Executions(Protocol):
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""
+
+    def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
+        """Those that are wanted, newest first, after the one that the cursor names."""
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""
