@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from flowengine.access.records import AuditItem, FoundKeys
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.listing import Wanted
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -15,7 +16,6 @@ from flowengine.execution.operation_views import (
     RetriedLetterView,
     WorkersView,
 )
-from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,

@@ -522,6 +522,8 @@ def _lines(client: Client, stored: Stored) -> Iterable[str]:
     counted = {name: int(value) for name, value in logged.items() if name.startswith("w:") and int(value)}
     if counted != weights or int(logged.get("b", "0")) != size:
         yield f"lines are counted as {logged}, there are {dict(weights)}, {size} bytes"
+
+
 def _entries(stored: Stored) -> set[str]:
     """What it is to be found by, in `fe:list:by`."""
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))

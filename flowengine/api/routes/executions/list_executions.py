@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import (
     query_moment,
@@ -106,7 +107,7 @@ LIST_EXECUTIONS: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows", opt={OPERATION: LIST_EXECUTIONS})
+    @get("/workflows", opt={OPERATION: LIST_EXECUTIONS, NEEDS_ROLE: "read"})
     async def list_executions(request: Request[Any, Any, Any]) -> Response[bytes]:
         wanted = read_wanted(request)
         limit = query_number(request, "limit", default=DEFAULT_LIMIT, most=MOST)
