@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from flowengine.access.records import FoundKeys
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.listing import Wanted
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -20,6 +21,7 @@ from flowengine.execution.views import (
     CreatedView,
     ExecutionView,
     HealthView,
+    ListView,
     ResultsView,
     StartedView,
     TriggeredView,
@@ -95,6 +97,9 @@ class Executions(Protocol):
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""
+
+    def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
+        """Those that are wanted, newest first, after the one that the cursor names."""
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

@@ -10,16 +10,19 @@ from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
 from flowengine.engine.commands.trigger import Brought, trigger
+from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
     ExecutionView,
     HealthView,
+    ListView,
     ResultsView,
     StartedView,
     TriggeredView,
@@ -38,6 +41,9 @@ _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 class ApiStore(CommandStore, QueryStore, HistoryStore, Protocol):
     """State as the API needs it."""
+
+    @property
+    def listing(self) -> ListingStore: ...
 
 
 class StoredExecutions:
@@ -81,6 +87,10 @@ class StoredExecutions:
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""
         return cancel(self._store, _checked(execution_id), reason=reason)
+
+    def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
+        """Those that are wanted, newest first."""
+        return page(self._store.listing, wanted, limit, cursor)
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""

@@ -30,6 +30,17 @@ NodeKey: TypeAlias = tuple[str, str]
 Acknowledge: TypeAlias = Callable[[Sink], None]
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Executions that a list may show, newest first. `is_last`: there are no others after them."""
+
+    executions: list[str]
+    is_last: bool
+
+
+Candidates: TypeAlias = Callable[[str, int], Batch]
+"""Those after the execution that is named (empty: from the first one on), so many at most."""
+
+
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has

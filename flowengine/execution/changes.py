@@ -50,10 +50,12 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Relabel(msgspec.Struct, frozen=True):
-    """The execution's labels, in place of those that it had."""
+    """The execution's labels, in place of those that it had. The rest is found by as before."""
 
     labels: Mapping[str, str]
     before: Mapping[str, str]
+    name: str
+    correlation_id: str
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -161,7 +163,8 @@ class EnterStage(msgspec.Struct, frozen=True):
     """The nodes of one stage have ended, and another stage begins: set the numbers and counters to its nodes.
 
     `outcome`: what hooks may read of how the main nodes have ended, as JSON; None: as before. `was_stopped`:
-    the stage that has ended bears the mark of a stop, which goes.
+    the stage that has ended bears the mark of a stop, which goes. `main_failed`: with an outcome, how many
+    main nodes have failed, tolerated failures aside.
     """
 
     closing: Closing
@@ -169,6 +172,7 @@ class EnterStage(msgspec.Struct, frozen=True):
     counters: Mapping[str, int]
     outcome: bytes | None = None
     was_stopped: bool = False
+    main_failed: int = 0
 
 
 class Send(msgspec.Struct, frozen=True):

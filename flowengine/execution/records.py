@@ -129,6 +129,11 @@ def attempt_of(record: NodeRecord) -> Attempt:
     return Attempt(record.queued_at, record.started_at, record.finished_at, record.delivery, record.error)
 
 
+def is_failure(record: NodeRecord) -> bool:
+    """Whether a node has failed, and nothing tolerates it."""
+    return record.status == "failed" and not record.tolerated
+
+
 def first_sent(record: NodeRecord) -> int | None:
     """When a task with this idempotency key was first sent, of a node whose task has been sent."""
     return record.queued_at if record.moment is None else record.moment

@@ -100,6 +100,42 @@ def counts_of(statuses: Iterable[NodeStatus]) -> CountsView:
     )
 
 
+class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many main nodes there are, how many have not ended, and how many have failed, tolerated failures
+    aside."""
+
+    total: int
+    unfinished: int
+    failed: int
+
+
+class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution in a list, without its nodes. `error`: why it has failed, or was cancelled; of several
+    nodes that have failed, it is that of the first."""
+
+    execution_id: str
+    name: str
+    status: ExecutionStatus
+    run: int
+    counts: SummaryCountsView
+    error: ExecutionError | None
+    labels: dict[str, str]
+    correlation_id: str
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
+
+
+class ListView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list, newest first. `next_cursor` leads to the next one; null: there are no more.
+
+    A page may hold fewer than were asked for, or none, and have a next one: so many are looked at, no more.
+    """
+
+    items: tuple[SummaryView, ...]
+    next_cursor: str | None
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
     on; `waiting_for` says what it waits for. Each is there only of a node of which it is true."""

@@ -16,6 +16,7 @@ from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
 from flowengine.store.history.stream_pages import RedisHistory
+from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
 from flowengine.workflow.plan import Plan, UnknownFormatError
@@ -41,6 +42,7 @@ class RedisApiState:
         self._admission = admission or Admission(state)
         self._check = check or FormatCheck(state)
         self._history = RedisHistory(state)
+        self._listing = RedisListing(state)
 
     def ensure_fit(self) -> None:
         """Refuse to work on a server that is not fit for it, or on state of another version.
@@ -117,6 +119,12 @@ class RedisApiState:
         self._state.write(changes)
 
     # -- queries
+
+    @property
+    def listing(self) -> RedisListing:
+        """What lists are read from. Raises UnfitServerError, StoreUnavailableError."""
+        self.ensure_fit()
+        return self._listing
 
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The records of nodes, and when those in flight began; and the execution's inputs."""

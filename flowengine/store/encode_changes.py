@@ -32,13 +32,14 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
-from flowengine.execution.records import Stop
+from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
 from flowengine.execution.status import ExecutionStatus
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.decisions_counted import count_decided
+from flowengine.store.listing_entries import Listed, encode_listed, list_of
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000
@@ -50,6 +51,8 @@ _encode = msgspec.json.Encoder().encode
 
 CONTROL_LEAD_S = 60
 """Control expires so long before the rest: who finds an execution finds all of it."""
+LISTED_LONGER_S = 86_400
+"""What an execution is found by is known so much longer, for the sweep that takes its entries away."""
 
 
 LIVE_S = 3600
@@ -112,10 +115,13 @@ class ChangeEncoder:
         forgotten: list[str] = []
         events: list[Event] = []
         last: list[Change] = []
+        first_failed: str | None = None
         for change in changes:
             match change:
                 case Write():
                     self._write(execution, change)
+                    if first_failed is None and is_failure(change.record):
+                        first_failed = change.node
                 case Dispatch():
                     self._dispatch(execution, change)
                 case Happened(event=event):
@@ -156,6 +162,9 @@ class ChangeEncoder:
                 case _ as never:
                     assert_never(never)
         self._number(execution, steps, tally)
+        if first_failed is not None:
+            counts = self._keys.counts(execution)
+            self.commands.append(("HSETNX", counts, keys.FIRST_FAILED, first_failed))
         if forgotten:
             self.commands.append(("HDEL", self._keys.started(execution), *forgotten))
         if events:
@@ -221,6 +230,8 @@ class ChangeEncoder:
             self.commands.append(("HSET", self._keys.deps(execution), *_flat(change.counters)))
         if change.outcome is not None:
             self.commands.append(("HSET", self._keys.inputs(execution), keys.OUTCOME, change.outcome))
+            if change.main_failed:
+                self.commands.append(("HSET", counts, keys.MAIN_FAILED, change.main_failed))
 
     def _arm(self, timer: Timer, due: int) -> None:
         self._timers.setdefault(keys.timer_kind(timer), []).extend((due, keys.member_of(timer)))
@@ -258,13 +269,26 @@ class ChangeEncoder:
             ("HSET", control, *_flat(fields)),
             ("EXPIREAT", control, gone),
             ("ZADD", self._keys.index("pending"), change.at, execution),
+            ("ZADD", self._keys.listing("pending"), 0, execution),
         ]
+        listed = Listed(change.name, change.correlation_id, change.labels)
+        self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
             self._give(execution, change.inputs)
             self.commands.append(("EXPIREAT", self._keys.inputs(execution), gone + CONTROL_LEAD_S))
 
+    def _list_by(self, execution: str, listed: Listed, lifetime: tuple[object, ...] = ()) -> None:
+        entries = [part for entry in listed.entries(execution) for part in (0, entry)]
+        self.commands += [
+            ("ZADD", self._keys.list_by, *entries),
+            ("SET", self._keys.listed(execution), encode_listed(listed), *lifetime),
+        ]
+
     def _relabel(self, execution: str, change: Relabel) -> None:
+        before = Listed(change.name, change.correlation_id, change.before).entries(execution)
         self.commands.append(("HSET", self._keys.control(execution), keys.LABELS, _encode(change.labels)))
+        self.commands.append(("ZREM", self._keys.list_by, *before))
+        self._list_by(execution, Listed(change.name, change.correlation_id, change.labels))
 
     def _give(self, execution: str, given: StoredInputs) -> None:
         fields: dict[str, object] = {keys.VALUES: given.values, keys.SECRET: _encode(given.secret)}
@@ -289,6 +313,7 @@ class ChangeEncoder:
             ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
             ("ZREM", self._keys.index(change.was), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
+            *self._relisted(execution, change.was, change.status),
             ("DEL", *stale),
         ]
         if change.inputs is not None:
@@ -296,9 +321,15 @@ class ChangeEncoder:
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
 
+    def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
+        return [
+            ("ZREM", self._keys.listing(list_of(was)), execution),
+            ("ZADD", self._keys.listing(list_of(status)), 0, execution),
+        ]
+
     def _persist(self, execution: str, touched: Sequence[str]) -> None:
         """Take the expiry off every key that has one."""
-        names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]
+        names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]
         names += [self._keys.node(execution, node) for node in touched]
         self.commands += [("PERSIST", name) for name in names]
 
@@ -307,6 +338,7 @@ class ChangeEncoder:
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
             ("ZREM", self._keys.index(change.index), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
+            *self._relisted(execution, change.index, change.status),
             *self._expiries(execution, change.at),
         ]
         plan = self._lifetimes.plan(execution)
@@ -328,6 +360,7 @@ class ChangeEncoder:
         return [
             ("EXPIREAT", self._keys.control(execution), at),
             ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
+            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
             *(("EXPIREAT", name, later) for name in names),
         ]
 
@@ -335,6 +368,8 @@ class ChangeEncoder:
 def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command]:
     """Take away what was known of how the last run ended."""
     commands: list[Command] = []
+    if change.run > 1:
+        commands.append(("HDEL", names.counts(execution), keys.FIRST_FAILED, keys.MAIN_FAILED))
     if change.was_stopped or change.was_closing:
         commands.append(("HDEL", names.control(execution), "stop", "closing"))
     if change.was_closing:

@@ -6,7 +6,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | key | type | holds |
 | --- | --- | --- |
 | fe:x:ID:control | hash | the execution: status, run, stop, closing, times, name; no end of a node moves it |
-| fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results; nobody WATCHes it |
+| fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
 | fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
@@ -17,6 +17,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
 | fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
+| fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
+| fe:list:STATUS | zset | execution ids, all scores 0: newest last (`listing_entries`) |
+| fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:sweep | string | present while no sweep is due |
@@ -66,6 +69,8 @@ OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
+FIRST_FAILED: Final = "first"
+MAIN_FAILED: Final = "main_failed"
 
 FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
@@ -165,6 +170,23 @@ class Keys:
     def index(self, status: ExecutionStatus) -> str:
         """Sorted set: the executions in one status."""
         return f"{self._prefix}index:{status}"
+
+    def listed(self, execution: str) -> str:
+        """String: what an execution is found by."""
+        return f"{self._executions}{execution}:listed"
+
+    def beside(self, execution: str) -> list[str]:
+        """Keys of an execution that persist with its own and expire at other times."""
+        return [self.live(execution), self.listed(execution)]
+
+    def listing(self, status: ExecutionStatus) -> str:
+        """Sorted set: the ids of the executions in one status, for lists."""
+        return f"{self._prefix}list:{status}"
+
+    @property
+    def list_by(self) -> str:
+        """Sorted set: names, correlation ids and labels, each with the id of an execution."""
+        return f"{self._prefix}list:by"
 
     def timers(self, kind: str) -> str:
         """Sorted set: the timers of one kind."""

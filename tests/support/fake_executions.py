@@ -13,6 +13,7 @@ import msgspec
 from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError, WrongStateError
 from flowengine.execution.history.places import Place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
+from flowengine.execution.listing import Wanted
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
@@ -21,6 +22,7 @@ from flowengine.execution.views import (
     CreatedView,
     ExecutionView,
     HealthView,
+    ListView,
     NodeView,
     ResultsView,
     StartedView,
@@ -55,12 +57,16 @@ class _Stored:
 
 
 class FakeExecutions:
-    """Set `broken` to make every call raise it, `before` to run something (a wait, say) in every call."""
+    """Set `broken` to make every call raise it, `before` to run something (a wait, say) in every call.
+
+    `asked`: what a list was last asked for; it shows nothing.
+    """
 
     def __init__(self) -> None:
         self.broken: Exception | None = None
         self.before: Callable[[], object] = lambda: None
         self.stored: dict[str, _Stored] = {}
+        self.asked: tuple[Wanted, int, str] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -121,6 +127,11 @@ class FakeExecutions:
                 raise WrongStateError(f"the execution is {found.status}")
             found.status, found.reason = "cancelling" if found.run else "cancelled", reason
         return CancelledView(execution_id=execution_id, status=found.status, run=found.run)
+
+    def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
+        self._enter()
+        self.asked = (wanted, limit, cursor)
+        return ListView(items=(), next_cursor=None)
 
     def status(self, execution_id: str) -> ExecutionView:
         self._enter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from litestar import Request
@@ -40,6 +41,31 @@ def query_flag(request: Request[Any, Any, Any], name: str) -> bool:
     if given not in _FLAGS:
         raise refuse_value(name, given, "is true or false")
     return _FLAGS[given]
+
+
+def query_number(request: Request[Any, Any, Any], name: str, *, default: int, most: int) -> int:
+    """A number from 1 to `most`. Raises RefusalError."""
+    given = query_text(request, name)
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdecimal() and len(given) < 10 and 1 <= int(given) <= most):
+        raise refuse_value(name, given, f"is a number from 1 to {most}")
+    return int(given)
+
+
+def query_moment(request: Request[Any, Any, Any], name: str) -> int | None:
+    """A time, in milliseconds since the epoch; None where it is not given. Raises RefusalError."""
+    given = query_text(request, name)
+    if given is None:
+        return None
+    try:
+        time = datetime.fromisoformat(given)
+        if time.tzinfo is None:
+            raise ValueError("it has no zone")
+        return int(time.timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        wanted = "is a time with its zone, as 2026-03-01T08:00:00Z (a + is written %2B)"
+        raise refuse_value(name, given, wanted) from error
 
 
 def refuse_unknown(request: Request[Any, Any, Any], known: Sequence[str]) -> None:

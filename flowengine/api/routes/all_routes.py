@@ -12,6 +12,7 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import (
     cancel_execution,
     create_execution,
+    list_executions,
     show_execution,
     show_results,
     trigger_execution,
@@ -26,6 +27,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     create_execution.route,
     trigger_execution.route,
     cancel_execution.route,
+    list_executions.route,
     show_execution.route,
     show_results.route,
     list_events.route,

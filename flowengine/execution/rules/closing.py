@@ -74,12 +74,14 @@ def enter(
         return ()
     ended_by = control.stop or (None if before is None else before.ended_by)
     closing = Closing(stage, verdict, now, ended_by)
+    outcome = _outcome(plan, closing, records) if begins_hooks else None
     entered = EnterStage(
         closing,
         unfinished=len(plan.positions(stage)),
         counters=_counters(plan, stage),
-        outcome=msgspec.json.encode(_outcome(plan, closing, records)) if begins_hooks else None,
+        outcome=None if outcome is None else msgspec.json.encode(outcome),
         was_stopped=control.stop is not None,
+        main_failed=0 if outcome is None else len(outcome.failed_nodes),
     )
     changes: list[Change] = [entered]
     if control.stop is not None:

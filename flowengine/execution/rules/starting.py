@@ -80,8 +80,12 @@ def first_run(
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
-    labelled = [] if given.labels is None else [Relabel(given.labels, record.labels)]
+    labelled = [] if given.labels is None else [_relabelled(record, given.labels)]
     return [begin, *labelled, *decided, *timer, _start(execution, record, 1)]
+
+
+def _relabelled(record: ExecutionRecord, labels: Mapping[str, str]) -> Relabel:
+    return Relabel(labels, record.labels, record.name, record.correlation_id)
 
 
 def retry_failed(

@@ -13,6 +13,7 @@ from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
+from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -37,6 +38,8 @@ class RedisSweepState(RedisState):
 
     unreadable = 0
     """How many keys could not be read: something has put another type or value there."""
+
+    _expired: ExpiredEntries | None = None
 
     def sweep_due(self, every_s: float) -> bool:
         """True for the first caller in each period; the period is kept by Redis's clock."""
@@ -148,21 +151,16 @@ class RedisSweepState(RedisState):
 
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
-        self.sessions.retrying_read([("ZREM", self.keys.index("running"), execution)])
+        names = (self.keys.index("running"), self.keys.listing("running"))
+        self.sessions.retrying_read([("ZREM", name, execution) for name in names])
 
     def prune(self) -> int:
-        """Remove executions whose keys have expired from the indexes: all of them, so no owner does it."""
+        """Remove executions whose keys have expired from all indexes: an owner does not do it."""
         if self.keys.owner:
             return 0
-        before = self.now() - self.settings.retention_s * 1000
-        names = [self.keys.index(status) for status in PRUNED]
-        replies = self.sessions.retrying_read_each(
-            [("ZREMRANGEBYSCORE", name, "-inf", before) for name in names]
-        )
-        for name, reply in zip(names, replies, strict=True):
-            if isinstance(reply, redis.ResponseError):
-                self._pass_over(name, reply)
-        return sum(reply for reply in replies if isinstance(reply, int))
+        if self._expired is None:
+            self._expired = ExpiredEntries(self, self._pass_over)
+        return self._expired.remove(PRUNED, self.now() - self.settings.retention_s * 1000)
 
 
 def _sent_at(entries: Sequence[Any], moved: int | None) -> int | None:

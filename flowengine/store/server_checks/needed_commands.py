@@ -110,6 +110,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("XREVRANGE", _DEAD, "+", "-", "COUNT", 1),
         ("XDEL", _DEAD, "0-1"),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
+        ("ZLEXCOUNT", _NAMES.list_by, "-", "+"),
     ),
     "orchestrator": (
         *_BY_ALL,
@@ -121,7 +122,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("ZREMRANGEBYRANK", _NAMES.odd_timers, 0, 0),
         ("ZSCORE", _NAMES.deadlines, ""),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
-        ("ZREMRANGEBYSCORE", _INDEX, "-inf", 0),
+        ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
     ),
     "worker": (
         *_BY_ALL,

@@ -13,6 +13,7 @@ import pytest
 
 from flowengine.api.routes.executions import (
     create_execution,
+    list_executions,
     show_execution,
     show_results,
     trigger_execution,
@@ -137,6 +138,8 @@ def test_examples_of_an_execution_that_completes(
     asked.await_node(1, "completed")
     wait_until(lambda: asked.get()["status"] == "completed", what="the end")
     assert asked.get() == shown(show_execution.COMPLETED)
+    wanted = {"status": "completed", "label": "team:customers"}
+    assert asked.told(example_stack.client.get("/workflows", params=wanted)) == shown(list_executions.PAGE)
     assert asked.get("/results") == shown(show_results.COMPLETED)
     assert placeless(asked.get("/events?limit=3")) == placeless(shown(list_events.PAGE))
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")

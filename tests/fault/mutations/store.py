@@ -38,9 +38,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an index that is none does not stop the sweep",
-        _in("maintenance/sweep_reads"),
-        "                self._pass_over(name, reply)\n",
-        "                raise reply\n",
+        _in("maintenance/expired_entries"),
+        "            self._pass_over(key, reply)\n",
+        "            raise reply\n",
         ODD_KEYS,
     ),
     Mutant(
@@ -125,7 +125,7 @@ MUTANTS: Final = (
     Mutant(
         "a trigger takes the expiry off the execution",
         _in("encode_changes"),
-        "names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]",
+        "names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]",
         "names = [self._keys.control(execution)]",
     ),
     Mutant(

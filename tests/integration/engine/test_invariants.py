@@ -54,6 +54,36 @@ def a_health_mark_that_stays(client: Client, execution: str) -> None:
     client.set("fe:health", 1)
 
 
+def an_entry_in_another_list(client: Client, execution: str) -> None:
+    """It would be shown where it is not."""
+    client.zadd("fe:list:failed", {execution: 0})
+
+
+def no_entry_in_its_list(client: Client, execution: str) -> None:
+    """Nobody would see it."""
+    client.zrem("fe:list:completed", execution)
+
+
+def no_entry_of_its_name(client: Client, execution: str) -> None:
+    """Who knows its name would not find it."""
+    client.zrem("fe:list:by", f"n\ttest\t{execution}")
+
+
+def an_entry_of_another_label(client: Client, execution: str) -> None:
+    """It would stay for ever."""
+    client.zadd("fe:list:by", {f"l\ta\tb\t{execution}": 0})
+
+
+def another_list_of_its_entries(client: Client, execution: str) -> None:
+    """Those that it does not name would stay for ever."""
+    client.set(f"fe:x:{execution}:listed", '["test","other",{}]', keepttl=True)
+
+
+def a_failure_that_there_was_not(client: Client, execution: str) -> None:
+    """A list would blame a node that has completed."""
+    client.hset(f"fe:x:{execution}:counts", "first", "a")
+
+
 DAMAGES: tuple[Callable[[Client, str], None], ...] = (
     a_message_in_a_handlers_own_queue,
     a_pending_entry_without_its_message,
@@ -63,6 +93,12 @@ DAMAGES: tuple[Callable[[Client, str], None], ...] = (
     a_key_of_no_known_name_in_the_execution,
     a_key_of_another_type,
     a_health_mark_that_stays,
+    an_entry_in_another_list,
+    no_entry_in_its_list,
+    no_entry_of_its_name,
+    an_entry_of_another_label,
+    another_list_of_its_entries,
+    a_failure_that_there_was_not,
 )
 
 

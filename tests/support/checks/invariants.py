@@ -44,7 +44,8 @@ PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|node:.+)"): b"hash",
-    re.compile(rb"fe:x:[^:]+:plan"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed)"): b"string",
+    re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
     re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks)(@[0-9a-f]{27})?|odd)"): b"zset",
@@ -94,6 +95,7 @@ class Stored(msgspec.Struct):
     results: dict[str, bytes]
     events: list[Event]
     ttls: dict[str, int]
+    listed: bytes | None
     cut: bool = False
     """Whether the oldest events have been dropped."""
 
@@ -183,6 +185,7 @@ def read(client: Client, execution: str) -> Stored:
         ],
         ttls=ttls,
         cut="events" in names and _is_cut(client, prefix + "events"),
+        listed=client.get(prefix + "listed"),
     )
 
 
@@ -211,6 +214,8 @@ def check(
         *_lifetimes(stored, settled=settled),
         *_lines(client, stored),
         *_index(client, stored),
+        *_lists(client, stored),
+        *_blamed(stored),
     ]
     if stored.status in ENDED and settled:
         breaches += _leftovers(client, stored, streams)
@@ -290,7 +295,14 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     queues = queues_of(client)
     checked = [check(client, execution, queues=queues) for execution in found]
     known = set(found)
-    odd = [key for key in client.scan_iter("fe:x:*", count=2000) if key.decode().split(":")[2] not in known]
+    entries = {entry for stored in checked for entry in _entries(stored)}
+    stale = {member.decode() for member in client.zrange("fe:list:by", 0, -1)} - entries
+    assert not stale, f"entries of nothing that is there: {sorted(stale)[:5]}"
+    odd = [
+        key
+        for key in client.scan_iter("fe:x:*", count=2000)
+        if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
+    ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
     if all(stored.status not in ("running", "cancelling") for stored in checked):
         check_drained(client)
@@ -509,6 +521,44 @@ def _lines(client: Client, stored: Stored) -> Iterable[str]:
     counted = {name: int(value) for name, value in logged.items() if name.startswith("w:") and int(value)}
     if counted != weights or int(logged.get("b", "0")) != size:
         yield f"lines are counted as {logged}, there are {dict(weights)}, {size} bytes"
+
+
+def _entries(stored: Stored) -> set[str]:
+    """What it is to be found by, in `fe:list:by`."""
+    labels = msgspec.json.decode(stored.control.get("labels", "{}"))
+    values = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
+    return {"\t".join((*value, stored.id)) for value in (*values, *(("l", *each) for each in labels.items()))}
+
+
+def _lists(client: Client, stored: Stored) -> Iterable[str]:
+    """It is in the list of its status and in no other, and is found by what its control says.
+
+    An earlier version made no entries: those of its executions are in a list once they begin or end.
+    """
+    statuses = ("pending", "running", *ENDED)
+    lists = {each for each in statuses if client.zscore(f"fe:list:{each}", stored.id) is not None}
+    right = {"running" if stored.status == "cancelling" else stored.status}
+    if lists != right and (stored.listed is not None or lists - right):
+        yield f"in the lists {lists}, is {stored.status}"
+    missing = {each for each in _entries(stored) if client.zscore("fe:list:by", each) is None}
+    if missing and stored.listed is not None:
+        yield f"not found by {sorted(missing)}"
+    labels = msgspec.json.decode(stored.control.get("labels", "{}"))
+    said = [stored.control["name"], stored.control["correlation_id"], labels]
+    if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
+        yield f"its list of entries is {stored.listed!r}"
+
+
+def _blamed(stored: Stored) -> Iterable[str]:
+    """The first node that failed is known, if one has."""
+    failed = {
+        name for name, record in stored.nodes.items() if record.status == "failed" and not record.tolerated
+    }
+    first = stored.counts.get("first")
+    if stored.listed is None and first is None:
+        return  # an earlier version did not write it down
+    if (first is None) != (not failed) or (first is not None and first not in failed):
+        yield f"the first that failed is {first}, failed are {failed}"
 
 
 def _index(client: Client, stored: Stored) -> Iterable[str]:

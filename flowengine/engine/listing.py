@@ -1,0 +1,77 @@
+"""A page of a list of executions.
+
+Its cost does not depend on how many are kept: it looks at 1000 candidates at most. So a page may be short
+and have a next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from flowengine.engine.ports import Candidates
+from flowengine.execution.listing import Numbers, Wanted, node_to_blame, summary
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
+from flowengine.execution.views import ListView, SummaryView
+
+MOST_LOOKED_AT: Final = 1000
+FIRST_LOOK: Final = 100
+
+Found = tuple[str, ExecutionRecord]
+
+
+class ListingStore(Protocol):
+    """Indexes and records as lists need them."""
+
+    def candidates(self, wanted: Wanted, before: str) -> Candidates: ...
+    def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
+    def numbers(self, executions: Sequence[str]) -> list[Numbers]: ...
+    def nodes(self, nodes: Sequence[tuple[str, str]]) -> list[NodeRecord]: ...
+
+
+def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> ListView:
+    """So many at most of those that are wanted, newest first, after the one that the cursor names.
+
+    Raises StoreUnavailableError.
+    """
+    found, reached = _look(store, wanted, limit, cursor)
+    shown = found[:limit]
+    following = shown[-1][0] if len(found) > limit else reached
+    return ListView(items=tuple(_summaries(store, shown)), next_cursor=following)
+
+
+def _look(store: ListingStore, wanted: Wanted, limit: int, cursor: str) -> tuple[list[Found], str | None]:
+    """One more than fit on the page, if there are; and how far this has looked, None: to the end."""
+    candidates = store.candidates(wanted, cursor)
+    found: list[Found] = []
+    looked, last, count = 0, "", max(FIRST_LOOK, limit + 1)
+    while len(found) <= limit and looked < MOST_LOOKED_AT:
+        count = min(count, MOST_LOOKED_AT - looked)
+        batch = candidates(last, count)
+        executions = batch.executions
+        records = store.records(executions) if executions else []
+        found += [
+            (execution, record)
+            for execution, record in zip(executions, records, strict=True)
+            if record is not None and wanted.includes(execution, record)
+        ]
+        if batch.is_last:
+            return found, None
+        looked, last, count = looked + len(executions), executions[-1], 2 * count
+    return found, last
+
+
+def _summaries(store: ListingStore, shown: Sequence[Found]) -> list[SummaryView]:
+    if not shown:
+        return []
+    numbers = store.numbers([execution for execution, _ in shown])
+    blamed = {
+        execution: node
+        for (execution, record), counted in zip(shown, numbers, strict=True)
+        if (node := node_to_blame(record, counted)) is not None
+    }
+    nodes = dict(zip(blamed, store.nodes(list(blamed.items())), strict=True)) if blamed else {}
+    return [
+        summary(execution, record, counted, nodes.get(execution, UNTOUCHED))
+        for (execution, record), counted in zip(shown, numbers, strict=True)
+    ]

@@ -1,0 +1,126 @@
+"""Which executions a list shows, and what it shows of one. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
+from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.rules.closing import ended_by_of
+from flowengine.execution.status import ExecutionStatus, is_over
+from flowengine.execution.views import (
+    SummaryCountsView,
+    SummaryView,
+    moment,
+    moment_or_none,
+)
+from flowengine.workflow.stages import OUTPUTS_NODE, is_hook
+
+MAX_MESSAGE_CHARS: Final = 300
+"""Of the message of an error, a list shows so much."""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list is narrowed to: all of it must hold. Empty and None hold of every execution.
+
+    `statuses`: one of them. `labels`: all of them, each with its value. `prefix`: how the id or the name
+    begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
+    in milliseconds.
+    """
+
+    statuses: tuple[ExecutionStatus, ...] = ()
+    name: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    correlation_id: str | None = None
+    prefix: str = ""
+    created_after: int | None = None
+    created_before: int | None = None
+
+    def includes(self, execution: str, record: ExecutionRecord) -> bool:
+        """Whether an execution is wanted."""
+        return (
+            (not self.statuses or record.status in self.statuses)
+            and self.name in (None, record.name)
+            and self.correlation_id in (None, record.correlation_id)
+            and all(record.labels.get(name) == value for name, value in self.labels)
+            and (execution.startswith(self.prefix) or record.name.startswith(self.prefix))
+            and (self.created_after is None or record.created_at >= self.created_after)
+            and (self.created_before is None or record.created_at < self.created_before)
+        )
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    """What is counted of an execution, as far as it is stored.
+
+    `unfinished` and `failed` are of the stage that runs; `main_failed` is the number of main nodes that had
+    failed when the hooks began. `first_failed`: the node whose failure was the first that was not tolerated.
+    """
+
+    unfinished: int = 0
+    failed: int = 0
+    main_failed: int = 0
+    first_failed: str | None = None
+
+
+def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
+    """The node whose record says why an execution has failed; None where no node does."""
+    ended_by = ended_by_of(record.control)
+    if record.status != "failed" or (ended_by is not None and ended_by.cause == "timeout"):
+        return None
+    return numbers.first_failed if ended_by is None or ended_by.node is None else ended_by.node
+
+
+def summary(execution: str, record: ExecutionRecord, numbers: Numbers, to_blame: NodeRecord) -> SummaryView:
+    """What a list shows of an execution. `to_blame`: the record of that node."""
+    return SummaryView(
+        execution_id=execution,
+        name=record.name,
+        status=record.status,
+        run=record.run,
+        counts=_counts(record, numbers),
+        error=_error(record, node_to_blame(record, numbers), to_blame),
+        labels=dict(record.labels),
+        correlation_id=record.correlation_id,
+        created_at=moment(record.created_at),
+        started_at=moment_or_none(record.started_at),
+        finished_at=moment_or_none(record.finished_at),
+    )
+
+
+def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:
+    """Of the main nodes."""
+    if not record.run:
+        left = 0 if is_over(record.status) else record.total
+        return SummaryCountsView(total=record.total, unfinished=left, failed=0)
+    stage = record.stage
+    failed = numbers.main_failed if is_hook(stage) else numbers.failed if stage == "main" else 0
+    return SummaryCountsView(
+        total=record.total, unfinished=numbers.unfinished if stage == "main" else 0, failed=failed
+    )
+
+
+def _error(record: ExecutionRecord, node: str | None, to_blame: NodeRecord) -> ExecutionError | None:
+    ended_by = ended_by_of(record.control)
+    if record.status == "cancelled":
+        return ExecutionError(CANCELLED.code, _reason(ended_by))
+    if record.status != "failed":
+        return None
+    if ended_by is not None and ended_by.cause == "timeout":
+        return ExecutionError(EXECUTION_TIMEOUT.code, "it took longer than its timeout_seconds")
+    error = to_blame.error
+    if node is None or error is None:
+        return None
+    message = _cut(error.message)
+    if node == OUTPUTS_NODE:
+        return ExecutionError(OUTPUT_FAILED.code, f"the outputs cannot be computed: {message}")
+    return ExecutionError(error.code, message, node)
+
+
+def _reason(stop: Stop | None) -> str:
+    return _cut((stop.reason if stop is not None else None) or "a caller has cancelled it")
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MAX_MESSAGE_CHARS else message[: MAX_MESSAGE_CHARS - 3] + "..."

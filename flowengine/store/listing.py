@@ -1,0 +1,180 @@
+"""Lists of executions: from which sorted sets a page is read, and the reading.
+
+A page is read from the index that has the fewest candidates for what is wanted. All else is checked by
+each candidate's own record, so that nothing shows that has expired, or is not what an index says.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.engine.ports import Batch, Candidates
+from flowengine.execution.listing import Numbers, Wanted
+from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.store import keys
+from flowengine.store.codec import decode_record, parse_execution
+from flowengine.store.connection.sessions import Command
+from flowengine.store.listing_entries import (
+    CORRELATION,
+    LABEL,
+    LISTS,
+    NAME,
+    Span,
+    beginning_with,
+    having,
+    id_in,
+    ids_within,
+    list_of,
+)
+from flowengine.store.state import RedisState
+
+READ_WHOLE: Final = 1000
+"""What begins with a text does not lie in the order of ids: all of it is read for each page. Of what has more
+members, the lists are read instead, where one is found soon."""
+ID_LEAD_MS: Final = 60_000
+"""`flowengine run` makes the id of its execution before it is stored, no longer than this."""
+
+_LAST_MS: Final = 16**11 - 1
+"""The last time that an id can begin with, in the year 2527."""
+_HEX: Final = re.compile(r"[0-9a-f]+")
+_COUNTED: Final = ("unfinished", "failed", keys.MAIN_FAILED, keys.FIRST_FAILED)
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """One way to find all that are wanted. `is_whole`: it is read as a whole."""
+
+    spans: tuple[Span, ...]
+    is_whole: bool = False
+
+
+class RedisListing:
+    """Implements `flowengine.engine.listing.ListingStore`."""
+
+    def __init__(self, state: RedisState) -> None:
+        self._state = state
+        self._keys = state.keys
+
+    def candidates(self, wanted: Wanted, before: str) -> Candidates:
+        """Executions that may be wanted, newest first, whose ids are less than `before`; empty: all."""
+        source = self._choose(wanted, before)
+        low, _ = _bounds(wanted, before)
+
+        def read(last: str, count: int) -> Batch:
+            if source.is_whole:
+                return self._read_whole(source, low, last or before, count)
+            return self._read(source, last, count)
+
+        return read
+
+    def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """The executions' own records; None for one that is not there."""
+        replies = self._state.sessions.retrying_read(
+            [self._state.execution_read(each) for each in executions]
+        )
+        return [parse_execution(reply) for reply in replies]
+
+    def numbers(self, executions: Sequence[str]) -> list[Numbers]:
+        """What is counted of executions."""
+        replies = self._state.sessions.retrying_read(
+            [("HMGET", self._keys.counts(execution), *_COUNTED) for execution in executions]
+        )
+        return [
+            Numbers(
+                int(unfinished or 0),
+                int(failed or 0),
+                int(main_failed or 0),
+                None if first is None else first.decode(),
+            )
+            for unfinished, failed, main_failed, first in replies
+        ]
+
+    def nodes(self, nodes: Sequence[tuple[str, str]]) -> list[NodeRecord]:
+        """The records of nodes, each with its execution."""
+        replies = self._state.sessions.retrying_read(
+            [("HGET", self._keys.node(execution, node), keys.STATE) for execution, node in nodes]
+        )
+        return [decode_record(state) for state in replies]
+
+    # -- which index
+
+    def _choose(self, wanted: Wanted, before: str) -> _Source:
+        sources = self._sources(wanted, before)
+        if len(sources) == 1:
+            return sources[0]
+        spans = [span for source in sources for span in source.spans]
+        counted = iter(
+            self._state.sessions.retrying_read(
+                [("ZLEXCOUNT", span.key, span.low, span.high) for span in spans]
+            )
+        )
+        sizes = [sum(next(counted) for _ in source.spans) for source in sources]
+        fit = [
+            (size, place)
+            for place, (source, size) in enumerate(zip(sources, sizes, strict=True))
+            if not source.is_whole or size <= READ_WHOLE
+        ]
+        return sources[min(fit)[1]]
+
+    def _sources(self, wanted: Wanted, before: str) -> list[_Source]:
+        """Each has all that are wanted. The first is there always."""
+        low, high = _bounds(wanted, before)
+        by = self._keys.list_by
+        lists = dict.fromkeys(map(list_of, wanted.statuses)) or LISTS
+        found = [_Source(tuple(ids_within(self._keys.listing(status), low, high) for status in lists))]
+        values: list[tuple[str, ...]] = [(LABEL, *label) for label in wanted.labels]
+        if wanted.name is not None:
+            values.append((NAME, wanted.name))
+        if wanted.correlation_id is not None:
+            values.append((CORRELATION, wanted.correlation_id))
+        found += [_Source((having(by, low, high, *value),)) for value in values]
+        if wanted.prefix:
+            spans = [beginning_with(by, NAME, wanted.prefix), *self._with_id(wanted.prefix)]
+            found.append(_Source(tuple(spans), is_whole=True))
+        return found
+
+    def _with_id(self, prefix: str) -> list[Span]:
+        """The ids that begin so, if one can."""
+        if not _HEX.fullmatch(prefix[: keys.ID_CHARS]):
+            return []
+        return [ids_within(self._keys.listing(status), prefix, f"{prefix}~") for status in LISTS]
+
+    # -- reading
+
+    def _read(self, source: _Source, last: str, count: int) -> Batch:
+        """The next ones. What lies in several lists is read at one moment, so that none is missed."""
+        spans = [span if not last else span.before(last) for span in source.spans]
+        commands: list[Command] = [
+            ("ZRANGE", span.key, span.high, span.low, "BYLEX", "REV", "LIMIT", 0, count) for span in spans
+        ]
+        sessions = self._state.sessions
+        replies = (sessions.retrying_write if len(commands) > 1 else sessions.retrying_read)(commands)
+        found = list(heapq.merge(*([id_in(member) for member in reply] for reply in replies), reverse=True))
+        is_last = len(found) <= count and all(len(reply) < count for reply in replies)
+        return Batch([execution.decode() for execution in dict.fromkeys(found[:count])], is_last)
+
+    def _read_whole(self, source: _Source, low: str, before: str, count: int) -> Batch:
+        commands: list[Command] = [
+            ("ZRANGE", span.key, span.low, span.high, "BYLEX", "LIMIT", 0, 2 * READ_WHOLE)
+            for span in source.spans
+        ]
+        replies = self._state.sessions.retrying_read(commands)
+        ids = {id_in(member).decode() for reply in replies for member in reply}
+        found = sorted((each for each in ids if each >= low and (not before or each < before)), reverse=True)
+        return Batch(found[:count], len(found) <= count)
+
+
+def _bounds(wanted: Wanted, before: str) -> tuple[str, str]:
+    """What ids are at least, and what they are less than; empty: any. Both are a little wider than wanted."""
+    low = "" if wanted.created_after is None else _id_at(wanted.created_after - ID_LEAD_MS)
+    high = "" if wanted.created_before is None else _id_at(wanted.created_before)
+    return low, min(filter(None, (high, before)), default="")
+
+
+def _id_at(milliseconds: int) -> str:
+    """Before all ids that were made from this moment on."""
+    return f"{min(max(0, milliseconds), _LAST_MS):011x}"

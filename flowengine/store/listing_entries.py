@@ -1,0 +1,100 @@
+"""What executions are found by: the entries of one in the indexes that lists are read from. Pure.
+
+Two kinds of sorted sets, all of whose scores are 0, so that their members lie in the order of their bytes:
+
+* `fe:list:STATUS` has ids. An id begins with the time at which it was made: backwards they are newest first.
+* `fe:list:by` has `n NAME ID`, `c CORRELATION-ID ID` and `l LABEL VALUE ID`, parted by tabs, which none of
+  these can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+
+TAB: Final = "\t"
+_TAB: Final = b"\t"
+_BEHIND_TAB: Final = "\n"
+_BEHIND_ALL: Final = b"\xff"
+"""No text has this byte: what begins with a text lies before the text and this."""
+
+NAME: Final = "n"
+CORRELATION: Final = "c"
+LABEL: Final = "l"
+
+LISTS: Final[tuple[ExecutionStatus, ...]] = (
+    "pending",
+    "running",
+    *(status for status in ALL_EXECUTION_STATUSES if is_over(status)),
+)
+"""The statuses that have a list. That of `running` has all that have begun and not ended."""
+
+
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """What an execution is found by: the value of `fe:x:ID:listed`."""
+
+    name: str
+    correlation_id: str
+    labels: Mapping[str, str] = {}
+
+    def entries(self, execution: str) -> list[str]:
+        """Its members of `fe:list:by`."""
+        return [
+            of_value(execution, NAME, self.name),
+            of_value(execution, CORRELATION, self.correlation_id),
+            *(of_value(execution, LABEL, *label) for label in self.labels.items()),
+        ]
+
+
+encode_listed = msgspec.json.Encoder().encode
+decode_listed = msgspec.json.Decoder(Listed).decode
+
+
+def list_of(status: ExecutionStatus) -> ExecutionStatus:
+    """The status whose list has the executions of this one."""
+    return status if status in LISTS else "running"
+
+
+def of_value(execution: str, kind: str, *values: str) -> str:
+    """The member that says that an execution has a value."""
+    return TAB.join((kind, *values, execution))
+
+
+def id_in(member: bytes) -> bytes:
+    """The id in a member of any of these sets."""
+    return member.rpartition(_TAB)[2]
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Neighbours in a sorted set: from `low` on, up to before `high`."""
+
+    key: str
+    low: bytes
+    high: bytes
+
+    def before(self, execution: str) -> Span:
+        """Those of the same value, or of the same list, with ids that are less than this one."""
+        begin, tab, _ = self.low[1:].rpartition(_TAB)
+        return Span(self.key, self.low, b"(" + begin + tab + execution.encode())
+
+
+def ids_within(key: str, low: str, high: str) -> Span:
+    """Ids of a list that are at least `low` and less than `high`; empty: without a bound."""
+    return Span(key, f"[{low}".encode() if low else b"-", f"({high}".encode() if high else b"+")
+
+
+def having(key: str, low: str, high: str, kind: str, *values: str) -> Span:
+    """The members of a value, with ids within these bounds."""
+    begin = TAB.join((kind, *values))
+    end = f"{begin}{TAB}{high}" if high else f"{begin}{_BEHIND_TAB}"
+    return Span(key, f"[{begin}{TAB}{low}".encode(), f"({end}".encode())
+
+
+def beginning_with(key: str, kind: str, text: str) -> Span:
+    """The members whose value begins with a text: in the order of the values."""
+    begin = TAB.join((kind, text)).encode()
+    return Span(key, b"[" + begin, b"(" + begin + _BEHIND_ALL)

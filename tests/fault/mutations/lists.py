@@ -1,0 +1,141 @@
+"""Rules of lists: what the indexes hold, what shows, what a page costs, what the sweep takes away."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+LISTS: Final = ("tests/unit/engine/test_listing.py",)
+ENTRIES: Final = ("tests/integration/store/test_store_listing.py",)
+ENCODER: Final = "flowengine/store/encode_changes.py"
+SWEEP: Final = "flowengine/store/maintenance/expired_entries.py"
+
+MUTANTS: Final = (
+    Mutant(
+        "an execution that begins or ends leaves the list of its status",
+        ENCODER,
+        '            ("ZREM", self._keys.listing(list_of(was)), execution),\n',
+        "",
+        ENTRIES,
+    ),
+    Mutant(
+        "an execution is in the list of its status",
+        ENCODER,
+        '            ("ZADD", self._keys.listing(list_of(status)), 0, execution),\n',
+        "",
+        ENTRIES,
+    ),
+    Mutant(
+        "labels that are replaced lose their entries",
+        ENCODER,
+        '        self.commands.append(("ZREM", self._keys.list_by, *before))\n',
+        "",
+        ENTRIES,
+    ),
+    Mutant(
+        "what an execution is found by outlives it by a day",
+        ENCODER,
+        '            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),\n',
+        '            ("EXPIREAT", self._keys.listed(execution), later),\n',
+        ("tests/integration/store/test_store_lifetimes.py",),
+    ),
+    Mutant(
+        "what an execution is found by stays while it runs",
+        ENCODER,
+        "names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]",
+        "names = [self._keys.control(execution), self._keys.live(execution), *self._keys.own(execution)]",
+        ("tests/integration/store/test_store_lifetimes.py",),
+    ),
+    Mutant(
+        "a run forgets which node failed first in the one before",
+        ENCODER,
+        "    if change.run > 1:\n",
+        "    if False:\n",
+        ENTRIES,
+    ),
+    Mutant(
+        "a failure that is tolerated is not to blame",
+        "flowengine/execution/records.py",
+        'return record.status == "failed" and not record.tolerated\n\n\ndef first_sent',
+        'return record.status == "failed"\n\n\ndef first_sent',
+        ENTRIES,
+    ),
+    Mutant(
+        "what has expired never shows",
+        "flowengine/engine/listing.py",
+        "            if record is not None and wanted.includes(execution, record)\n",
+        "            if record is None or wanted.includes(execution, record)\n",
+        LISTS,
+    ),
+    Mutant(
+        "a page looks at a bounded number",
+        "flowengine/engine/listing.py",
+        "    while len(found) <= limit and looked < MOST_LOOKED_AT:\n",
+        "    while len(found) <= limit:\n",
+        LISTS,
+    ),
+    Mutant(
+        "a page is read from the index with the fewest candidates",
+        "flowengine/store/listing.py",
+        "        return sources[min(fit)[1]]\n",
+        "        return sources[0]\n",
+        LISTS,
+    ),
+    Mutant(
+        "names that many have are not read as a whole",
+        "flowengine/store/listing.py",
+        "            if not source.is_whole or size <= READ_WHOLE\n",
+        "",
+        LISTS,
+    ),
+    Mutant(
+        "an index is no proof of what an execution is",
+        "flowengine/execution/listing.py",
+        "            (not self.statuses or record.status in self.statuses)\n",
+        "            True\n",
+        LISTS,
+    ),
+    Mutant(
+        "the sweep leaves what is there",
+        SWEEP,
+        "if not name or not next(there)]",
+        "if not name or next(there) is not None]",
+        ENTRIES,
+    ),
+    Mutant(
+        "the sweep removes all entries of what has expired",
+        SWEEP,
+        "            if entries:\n",
+        "            if False:\n",
+        ENTRIES,
+    ),
+    Mutant(
+        "a sweep looks at a bounded number of what has expired",
+        SWEEP,
+        "        while looked < AT_MOST:\n",
+        "        while True:\n",
+        ENTRIES,
+    ),
+    Mutant(
+        "what stays does not keep the sweep from the rest",
+        SWEEP,
+        "        self._stay[status] = skipped\n",
+        "",
+        ENTRIES,
+    ),
+    Mutant(
+        "entries that nothing names are found in time",
+        SWEEP,
+        "            self._walk(key)\n",
+        "            pass\n",
+        ENTRIES,
+    ),
+    Mutant(
+        "the walk through the entries goes on where it stopped",
+        SWEEP,
+        "            self._reached[key] = found[-1]\n",
+        "            pass\n",
+        ENTRIES,
+    ),
+)

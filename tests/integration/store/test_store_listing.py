@@ -1,0 +1,197 @@
+"""The indexes that lists are read from, over a real server: right after each step, and gone in the end."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from flowengine.execution.listing import Wanted
+from flowengine.execution.views import SummaryView
+from flowengine.plugin import Context, HandlerError
+from flowengine.store import keys
+from flowengine.store.maintenance import expired_entries
+from flowengine.workflow.policy import ExecutionPolicy
+from tests.support.checks.invariants import CheckEverything
+from tests.support.checks.reference_model import Says
+from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
+
+NAMES = keys.of()
+LISTS = ("fe:list:pending", "fe:list:running", "fe:list:completed", "fe:list:failed", "fe:list:cancelled")
+
+
+def the_only(harness: Harness, **wanted: object) -> SummaryView:
+    """The one execution that is wanted."""
+    (item,) = harness.api.executions.list(msgspec.convert(wanted, Wanted), limit=5).items
+    return item
+
+
+def labelled(harness: Harness, **labels: str) -> str:
+    """A pending execution of the diamond."""
+    return harness.api.executions.create(
+        plan_of(diamond()), correlation_id="test", labels=labels
+    ).execution_id
+
+
+def expire(harness: Harness, execution: str, *, unseen: bool = False) -> None:
+    """Its keys go, as when its time is over; so long ago, if `unseen`, that its list of entries went too."""
+    for key in harness.client.keys(f"fe:x:{execution}:*"):
+        if unseen or not key.endswith(b":listed"):
+            harness.client.delete(key)
+    for status in ("pending", "completed", "failed", "cancelled"):
+        harness.client.zadd(f"fe:index:{status}", {execution: 1}, xx=True)
+
+
+@pytest.mark.proves("list-entries")
+def test_the_entries_are_right_after_each_step(harness: Harness, check_invariants: CheckEverything) -> None:
+    """Created, triggered with other labels, failed, triggered again, completed."""
+    harness.script = failing_in(1, "b")
+    execution = labelled(harness, team="data", kind="x")
+    check_invariants()
+    assert the_only(harness, statuses=["pending"], labels=[("kind", "x")]).execution_id == execution
+    harness.api.executions.trigger(execution, correlation_id="test", labels={"kind": "y", "more": "z"})
+    check_invariants()
+    assert not harness.api.executions.list(Wanted(labels=(("kind", "x"),)), limit=5).items
+    shown = the_only(harness, statuses=["running"], labels=[("kind", "y"), ("more", "z")])
+    assert (shown.status, shown.run, shown.counts.unfinished) == ("running", 1, 4)
+    harness.drain()
+    check_invariants()
+    shown = the_only(harness, statuses=["failed"], name="test")
+    assert (shown.counts.total, shown.counts.unfinished, shown.counts.failed) == (4, 0, 2)
+    assert shown.error is not None
+    assert (shown.error.code, shown.error.node) == ("boom", "b")
+    harness.trigger(execution)
+    check_invariants()
+    assert the_only(harness, correlation_id="test", statuses=["running"]).error is None
+    harness.drain()
+    check_invariants()
+    shown = the_only(harness, statuses=["completed"], labels=[("team", "data")])
+    assert (shown.error, shown.counts.failed, shown.finished_at is not None) == (None, 0, True)
+
+
+@pytest.mark.proves("list-entries")
+def test_a_cancelled_execution_is_in_its_list(harness: Harness, check_invariants: CheckEverything) -> None:
+    """Before its start at once; later it is among those that run, until it has ended."""
+    pending = labelled(harness)
+    harness.cancel(pending, "not today")
+    check_invariants()
+    shown = the_only(harness, statuses=["cancelled"])
+    assert shown.error is not None
+    assert (shown.error.code, shown.error.message, shown.counts.unfinished) == ("cancelled", "not today", 0)
+    running = labelled(harness, team="data")
+    harness.trigger(running)
+    harness.start_executions()
+    harness.cancel(running)
+    check_invariants()
+    assert the_only(harness, statuses=["cancelling"]).execution_id == running
+    assert not harness.api.executions.list(Wanted(statuses=("running",)), limit=5).items
+    harness.drain()
+    check_invariants()
+    assert the_only(harness, statuses=["cancelled"], labels=[("team", "data")]).execution_id == running
+
+
+def test_the_error_of_an_execution_is_that_of_the_first_failure_that_counts(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """A tolerated one does not, nor does one that is inherited; its message is cut."""
+
+    def fail(context: Context) -> None:
+        if context.node_id in ("soft", "hard"):
+            raise HandlerError("boom", f"{context.node_id} " + "x" * 1000)
+
+    harness.script = fail
+    graph = {"soft": (), "hard": ("soft",), "below": ("hard",)}
+    harness.begin(plan_of(graph, says={"soft": Says(tolerates=True), "hard": Says("none_failed")}))
+    harness.drain()
+    check_invariants()
+    shown = the_only(harness, statuses=["failed"])
+    assert shown.error is not None
+    assert (shown.error.node, len(shown.error.message)) == ("hard", 300)
+    assert shown.counts.failed == 2
+
+
+def test_an_execution_that_took_too_long_says_so(harness: Harness, check_invariants: CheckEverything) -> None:
+    """No node is to blame."""
+    execution = harness.begin(plan_of(diamond(), overall=ExecutionPolicy(timeout_ms=1000)))
+    harness.start_executions()
+    harness.client.zadd("fe:timers:timeout", {f"{execution}|1": 1})
+    harness.fire_timers()
+    harness.drain()
+    check_invariants()
+    shown = the_only(harness, statuses=["failed"])
+    assert shown.error is not None
+    assert (shown.error.code, shown.error.node) == ("execution_timeout", None)
+
+
+@pytest.mark.proves("list-leftovers")
+def test_the_sweep_takes_away_all_entries_of_what_has_expired(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In steps of a few, and nothing of what is there, whatever its age."""
+    monkeypatch.setattr(expired_entries, "AT_ONCE", 2)
+    stays = labelled(harness, team="data")
+    harness.client.zadd("fe:index:pending", {stays: 1})
+    for _ in range(7):
+        expire(harness, labelled(harness, team="data", customer="7"))
+    assert harness.orchestrators[0].sweep.run() == 0
+    assert harness.client.zrange("fe:index:pending", 0, -1) == [stays.encode()]
+    assert harness.client.zrange("fe:list:pending", 0, -1) == [stays.encode()]
+    assert harness.client.zcard("fe:list:by") == 3
+    assert harness.client.keys("fe:x:*:listed") == [NAMES.listed(stays).encode()]
+    check_invariants()
+
+
+@pytest.mark.proves("list-leftovers")
+def test_a_sweep_looks_at_a_bounded_number_of_what_has_expired(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one goes on."""
+    monkeypatch.setattr(expired_entries, "AT_ONCE", 2)
+    monkeypatch.setattr(expired_entries, "AT_MOST", 4)
+    for _ in range(7):
+        expire(harness, labelled(harness))
+    left = []
+    for _ in range(3):
+        harness.orchestrators[0].sweep.run()
+        left.append(harness.client.zcard("fe:index:pending"))
+    assert left == [3, 0, 0]
+    assert not harness.client.exists(*LISTS, "fe:list:by")
+
+
+@pytest.mark.proves("list-leftovers")
+def test_entries_whose_list_of_entries_has_gone_too_are_found_in_time(
+    harness: Harness, check_invariants: CheckEverything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No sweep came for days, or one of an earlier version: the indexes are walked, a part each time."""
+    monkeypatch.setattr(expired_entries, "WALKED", 5)
+    stays = labelled(harness, team="data")
+    for _ in range(7):
+        execution = labelled(harness, team="data")
+        expire(harness, execution, unseen=True)
+        harness.client.zrem("fe:index:pending", execution)
+    harness.client.zadd("fe:list:by", {"nobody can read this": 0})
+    before = harness.client.zcard("fe:list:by")
+    harness.orchestrators[0].sweep.run()
+    assert before - 5 <= harness.client.zcard("fe:list:by") < before
+    for _ in range(6):
+        harness.orchestrators[0].sweep.run()
+    assert harness.client.zcard("fe:list:by") == 3
+    assert harness.client.zrange("fe:list:pending", 0, -1) == [stays.encode()]
+    check_invariants()
+
+
+@pytest.mark.proves("list-leftovers")
+def test_many_that_stay_do_not_keep_the_sweep_from_what_has_expired(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the retention was made shorter, what ended before is older and is there."""
+    monkeypatch.setattr(expired_entries, "AT_ONCE", 2)
+    monkeypatch.setattr(expired_entries, "AT_MOST", 4)
+    for _ in range(9):
+        harness.client.zadd("fe:index:pending", {labelled(harness): 1})
+    gone = labelled(harness)
+    expire(harness, gone)
+    harness.client.zadd("fe:index:pending", {gone: 2})
+    for _ in range(3):
+        harness.orchestrators[0].sweep.run()
+    assert harness.client.zscore("fe:index:pending", gone) is None
+    assert harness.client.zcard("fe:index:pending") == 9
