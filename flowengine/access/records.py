@@ -70,3 +70,13 @@ class AuditItem(msgspec.Struct, frozen=True):
     place: str
     at: int
     entry: AuditEntry
+
+
+class SignIn(msgspec.Struct, frozen=True):
+    """A session of a page: the digest of the key that it was started with, and its end in milliseconds.
+
+    It goes by the digest and not by the id: a new key of the same name does not revive it.
+    """
+
+    key_digest: str
+    expires_at: int

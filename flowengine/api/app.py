@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Litestar, Request, Response
@@ -13,7 +13,8 @@ from litestar.types import LifeSpanReceive, LifeSpanScope, LifeSpanSend, Receive
 from flowengine.api.access.api_keys import key_of_entry
 from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.access.host_rules import needs_keys, served_hosts_only
-from flowengine.api.access.key_guard import key_guard
+from flowengine.api.access.key_guard import Guard, key_guard
+from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import OuterMiddleware, path_of
@@ -39,10 +40,12 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         calls,
         always_asks=needs_keys(settings, settings.api_host, insecure=settings.insecure),
     )
+    sessions = PageSessions(access, keys, calls)
     backend = Backend(
         executions=executions,
         access=access,
         keys=keys,
+        sessions=sessions,
         registry=registry,
         settings=settings,
         limits=settings.limits,
@@ -53,20 +56,26 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     documentation = documentation_routes(
         lambda asks: openapi_document(routes, registry, asks_for_keys=asks), keys, calls
     )
-    return _Application([*routes, *documentation], keys, settings, calls)
+    guard = key_guard(keys, sessions)
+    is_served = served_hosts_only(settings, lambda: keys.asks_now)
+    return _Application([*routes, *documentation], guard, is_served, settings, calls)
 
 
 class _Application(Litestar):
     """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
-        self, routes: Sequence[HTTPRouteHandler], keys: CurrentKeys, settings: Settings, calls: BlockingCalls
+        self,
+        routes: Sequence[HTTPRouteHandler],
+        guard: Guard,
+        is_served: Callable[[str], bool],
+        settings: Settings,
+        calls: BlockingCalls,
     ) -> None:
-        is_served = served_hosts_only(settings, lambda: keys.asks_now)
         self._outer = OuterMiddleware(is_served, response_budget(settings.limits))
         super().__init__(
             routes,
-            guards=[key_guard(keys)],
+            guards=[guard],
             before_request=refuse_unsupported,
             exception_handlers={Exception: _refuse},
             on_shutdown=[calls.close],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
-from flowengine.access.records import AuditItem, FoundKeys
+from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.listing import Wanted
@@ -130,6 +130,15 @@ class Access(Protocol):
 
     def revoke(self, key_id: str) -> bool:
         """Keep a key no more; False if there is none of this id."""
+
+    def start_session(self, token: str, sign_in: SignIn) -> None:
+        """Keep a session until it ends. `token`: the digest of its token."""
+
+    def session(self, token: str) -> SignIn | None:
+        """The session with this digest of its token, if there is one."""
+
+    def end_session(self, token: str) -> None:
+        """Keep a session no more."""
 
     def audit(self, limit: int, before: str | None) -> list[AuditItem]:
         """The newest entries of the audit, or the newest before this place."""

@@ -106,7 +106,7 @@ SETTINGS: tuple[Setting, ...] = (
         "api_keys",
         key_entries(),
         "Keys of the API besides those in Redis, with their roles. Once there is a key, every route but "
-        "`/health` and `/docs` asks for one. An entry without a role is `admin`.",
+        "`/health`, `/docs` and `/session` asks for one. An entry without a role is `admin`.",
         from_file=True,
     ),
     Setting("FLOWENGINE_INSECURE", "insecure", switch(), "Let the API listen beyond loopback without keys."),

@@ -38,6 +38,7 @@ the names of its timers, of its sweep and of what belongs to a queue end with `@
 | --- | --- | --- |
 | fe:format | string | the version of what is stored on this server |
 | fe:health | string | the health check's write |
+| fe:session:DIGEST | string | a page's session, by the digest of its token: a SignIn as JSON; expires |
 | fe:keys | hash | the API's keys: `key:ID`, as JSON with its digest; `used:ID`; `made`, once there was one |
 """
 
@@ -221,6 +222,11 @@ class Keys:
 def of(partition: str = "", owner: str = "") -> Keys:
     """The keys of a partition, or those of it that one execution has of its own."""
     return Keys(partition, owner)
+
+
+def session_key(token: str) -> str:
+    """String: the session with this digest of its token."""
+    return f"fe:session:{token}"
 
 
 def partition_of(execution: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowengine.access.records import ApiKey, AuditItem, FoundKeys
+from flowengine.access.records import ApiKey, AuditItem, FoundKeys, SignIn
 
 
 class FakeAccess:
@@ -17,6 +17,8 @@ class FakeAccess:
         self.now = 1_000_000
         self.reads = 0
         self.used: dict[str, int] = {}
+        self.sessions: dict[str, SignIn] = {}
+        self.looked_up = 0
 
     def add(self, key: ApiKey) -> None:
         """Keep it."""
@@ -32,6 +34,16 @@ class FakeAccess:
 
     def audit(self, limit: int, before: str | None) -> list[AuditItem]:
         return []
+
+    def start_session(self, token: str, sign_in: SignIn) -> None:
+        self.sessions[token] = sign_in
+
+    def session(self, token: str) -> SignIn | None:
+        self.looked_up += 1
+        return self.sessions.get(token)
+
+    def end_session(self, token: str) -> None:
+        self.sessions.pop(token, None)
 
     def revoke(self, key_id: str) -> bool:
         if self.broken is not None:

@@ -56,6 +56,7 @@ class CurrentKeys:
         self._read_at: float | None = None
         self._changed_at = 0.0
         self._redis_ms = 0
+        self._redis_ms_at = 0.0
         self._reading: asyncio.Task[None] | None = None
         self._used: dict[str, int] = {}
         self._noted: dict[str, int] = {}
@@ -93,6 +94,11 @@ class CurrentKeys:
         self._read_soon()
         return found
 
+    async def now(self) -> int:
+        """Redis's time in milliseconds. Raises StoreUnavailableError if nobody knows."""
+        await self._be_younger_than(OLDEST_S)
+        return self._now()
+
     def forget(self) -> None:
         """Keys in Redis have changed: use none before they are read again."""
         self._changed_at = self._clock()
@@ -107,7 +113,7 @@ class CurrentKeys:
 
     def _now(self) -> int:
         """Redis's time in milliseconds, carried on by this process's clock."""
-        return self._redis_ms + int(self._age() * 1000)
+        return self._redis_ms + int((self._clock() - self._redis_ms_at) * 1000)
 
     def _note_use(self, key_id: str) -> None:
         now = self._now()
@@ -141,7 +147,7 @@ class CurrentKeys:
         began, used, self._used = self._clock(), self._used, {}
         found = await self._calls.store(lambda: self._read(used))
         self._read_at = began if began >= self._changed_at else None
-        self._redis_ms = found.now
+        self._redis_ms, self._redis_ms_at = found.now, began
         self._stored = {key.digest: key for key in found.keys}
         self._asks = self._asks or found.any_made
 

@@ -19,6 +19,7 @@ from flowengine.access.roles import Role, allows
 from flowengine.api.access.api_keys import digest_of
 from flowengine.api.access.cross_site import SAFE_METHODS
 from flowengine.api.access.current_keys import CurrentKeys
+from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.problem_documents import RefusalError
 
@@ -45,13 +46,16 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
-def key_guard(keys: CurrentKeys) -> Guard:
-    """The guard of every route. If there are keys, a request without one reaches open routes only."""
+def key_guard(keys: CurrentKeys, sessions: PageSessions) -> Guard:
+    """The guard of every route. If there are keys, a request without one reaches open routes only.
+
+    A session's cookie stands for its key.
+    """
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         if handler.opt.get(NEEDS_NO_KEY) is True:
             return
-        caller = await _caller(keys, connection)
+        caller = await _caller(keys, sessions, connection)
         state = connection.scope["state"]
         state[CALLER] = caller
         if caller.key is not None:
@@ -87,14 +91,24 @@ def role_of(route: BaseRouteHandler) -> Role:
     return role
 
 
-async def _caller(keys: CurrentKeys, connection: Connection) -> Caller:
+def not_let_in(detail: str | None = None, *, was_sent: bool) -> RefusalError:
+    """The refusal of a request without a valid key. `was_sent`: it has sent something for one."""
+    challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if was_sent else "")
+    return RefusalError("unauthorized", detail, headers={"WWW-Authenticate": challenge})
+
+
+async def _caller(keys: CurrentKeys, sessions: PageSessions, connection: Connection) -> Caller:
     if not await keys.asks():
         return Caller(key=None, role="admin")
     credential = _credential(connection)
-    found = await keys.find(digest_of(credential)) if credential else None
+    if credential is not None:
+        found = await keys.find(digest_of(credential))
+    elif "authorization" in connection.headers:
+        found = None
+    else:
+        found = await sessions.key_of(connection)
     if found is None:
-        challenge = 'Bearer realm="flowengine"' + (', error="invalid_token"' if credential else "")
-        raise RefusalError("unauthorized", headers={"WWW-Authenticate": challenge})
+        raise not_let_in(was_sent=credential is not None)
     return Caller(key=found.id, role=found.role)
 
 

@@ -44,6 +44,20 @@ class MeView(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
 
 
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that was started, and the key that it stands for."""
+
+    key: str
+    role: Role
+    expires_at: Moment
+
+
+class EndedSessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """`ended`: whether there was a session to end."""
+
+    ended: bool
+
+
 class SettingView(msgspec.Struct, frozen=True, kw_only=True):
     """A setting of the API process that answers. `value` is null if it has none, `***` if it is a secret."""
 

@@ -42,6 +42,9 @@ TRIGGER: Final = "Trigger"
 CANCEL: Final = "Cancel"
 """The name of the schema of what comes with a cancel."""
 
+SIGN_IN: Final = "SignIn"
+"""The name of the schema of what a page signs in with."""
+
 NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.CreatedView: "CreatedExecution",
     views.StartedView: "StartedExecution",
@@ -62,6 +65,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     access_views.KeysView: "Keys",
     access_views.RevokedKeyView: "RevokedKey",
     access_views.MeView: "Caller",
+    access_views.SessionView: "Session",
+    access_views.EndedSessionView: "EndedSession",
     access_views.AuditEntryView: "AuditEntry",
     access_views.AuditView: "Audit",
     access_views.SettingView: "Setting",
@@ -133,6 +138,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         },
         TRIGGER: _object_of(inputs=reference(INPUTS), labels=reference(LABELS)),
         LABELS: labels_schema(),
+        SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         INPUTS: {
             "type": "object",

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from litestar.handlers import HTTPRouteHandler
 
-from flowengine.api.routes.access import keys, list_audit, show_me, show_settings
+from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import (
     cancel_execution,
@@ -41,6 +41,8 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_metrics.route,
     show_health.route,
     show_me.route,
+    session.start_route,
+    session.end_route,
     keys.list_route,
     keys.revoke_route,
     list_audit.route,

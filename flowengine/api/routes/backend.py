@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from flowengine.api.access.current_keys import CurrentKeys
+from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.ports import Access, Executions
@@ -18,6 +19,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     executions: Executions
     access: Access
     keys: CurrentKeys
+    sessions: PageSessions
     registry: Registry
     settings: Settings
     limits: Limits

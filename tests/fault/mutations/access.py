@@ -10,6 +10,7 @@ ROLES: Final = ("tests/unit/api/test_api_roles.py",)
 KEYS: Final = ("tests/unit/api/test_api_stored_keys.py",)
 STORED: Final = ("tests/integration/access/test_stored_keys.py",)
 AUDIT: Final = ("tests/integration/access/test_audit.py",)
+PAGES: Final = ("tests/integration/access/test_page_sessions.py",)
 TABLE: Final = ("tests/unit/access/test_roles.py",)
 
 MUTANTS: Final = (
@@ -89,5 +90,26 @@ MUTANTS: Final = (
         "            act(Note(",
         "            (Note(",
         AUDIT,
+    ),
+    Mutant(
+        "a session ends with its key",
+        "flowengine/api/access/page_sessions.py",
+        "        return await self._keys.find(found.key_digest)\n",
+        "        return ApiKey(id='ci', digest='', role='admin', kept_in='redis')\n",
+        PAGES,
+    ),
+    Mutant(
+        "a session whose time is over opens nothing",
+        "flowengine/api/access/page_sessions.py",
+        "found is None or found.expires_at <= await self._keys.now()",
+        "found is None",
+        PAGES,
+    ),
+    Mutant(
+        "a session that was ended is forgotten",
+        "flowengine/api/access/page_sessions.py",
+        "        self._known.pop(digest, None)\n        if await",
+        "        if await",
+        PAGES,
     ),
 )
