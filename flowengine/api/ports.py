@@ -24,6 +24,7 @@ from flowengine.execution.views import (
     ListView,
     ResultsView,
     StartedView,
+    SteeredView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -94,6 +95,12 @@ class Executions(Protocol):
 
         Raises InputsInvalidError, WrongStateError, TooManyExecutionsError, StoreFullError.
         """
+
+    def pause(self, execution_id: str) -> SteeredView:
+        """Let nothing new begin in an execution that runs."""
+
+    def resume(self, execution_id: str) -> SteeredView:
+        """Let a paused execution go on."""
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
+from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
@@ -25,6 +26,7 @@ from flowengine.execution.views import (
     ListView,
     ResultsView,
     StartedView,
+    SteeredView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -83,6 +85,14 @@ class StoredExecutions:
     ) -> TriggeredView:
         """Start a pending execution, or run again what failed or was cancelled in one that has ended so."""
         return trigger(self._store, _checked(execution_id), Brought(inputs or {}, labels or {}))
+
+    def pause(self, execution_id: str) -> SteeredView:
+        """Let nothing new begin in an execution that runs."""
+        return pause(self._store, _checked(execution_id))
+
+    def resume(self, execution_id: str) -> SteeredView:
+        """Let a paused execution go on."""
+        return resume(self._store, _checked(execution_id))
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""

@@ -11,7 +11,14 @@ from typing import TypeAlias
 import msgspec
 
 from flowengine.execution.events import Event
-from flowengine.execution.messages import Callback, RunNode, StartExecution, StopExecution, Timer
+from flowengine.execution.messages import (
+    Callback,
+    ResumeExecution,
+    RunNode,
+    StartExecution,
+    StopExecution,
+    Timer,
+)
 from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
 from flowengine.execution.status import ExecutionStatus
 
@@ -159,6 +166,12 @@ class MarkStop(msgspec.Struct, frozen=True):
     stop: Stop
 
 
+class ChangeStatus(msgspec.Struct, frozen=True):
+    """An execution that has begun and not ended is paused, or goes on."""
+
+    status: ExecutionStatus
+
+
 class EnterStage(msgspec.Struct, frozen=True):
     """The nodes of one stage have ended, and another stage begins: set the numbers and counters to its nodes.
 
@@ -178,7 +191,7 @@ class EnterStage(msgspec.Struct, frozen=True):
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the orchestrator."""
 
-    message: StartExecution | StopExecution | Callback
+    message: StartExecution | StopExecution | ResumeExecution | Callback
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -214,6 +227,7 @@ Change: TypeAlias = (
     | ArmTimer
     | DropTimer
     | MarkStop
+    | ChangeStatus
     | EnterStage
     | Send
     | Happened

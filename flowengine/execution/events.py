@@ -24,6 +24,8 @@ EventKind: TypeAlias = Literal[
     "node_skipped",
     "node_waiting",
     "node_cancelled",
+    "execution_paused",
+    "execution_resumed",
     "execution_stopping",
     "stage_started",
     "execution_finished",

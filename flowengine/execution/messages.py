@@ -32,6 +32,14 @@ class StopExecution(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class ResumeExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution goes on after a pause: dispatch what is ready, arm the timers of what waits."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -136,7 +144,7 @@ Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
-Payload: TypeAlias = StartExecution | StopExecution | RunNode | Callback | Timer
+Payload: TypeAlias = StartExecution | StopExecution | ResumeExecution | RunNode | Callback | Timer
 
 
 class MessageKind(msgspec.Struct, frozen=True):
@@ -151,6 +159,7 @@ class MessageKind(msgspec.Struct, frozen=True):
 MESSAGES: Final = (
     MessageKind(StartExecution, "start_execution", ORCHESTRATOR_QUEUE, "the API, when it triggers"),
     MessageKind(StopExecution, "stop_execution", ORCHESTRATOR_QUEUE, "what marks an execution as stopping"),
+    MessageKind(ResumeExecution, "resume_execution", ORCHESTRATOR_QUEUE, "the API, when it goes on"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -179,7 +188,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case RunNode() | Callback() | NextTry() | StopExecution():
+        case RunNode() | Callback() | NextTry() | StopExecution() | ResumeExecution():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return FORMAT

@@ -91,13 +91,27 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
     }
 )
 
-ExecutionStep: TypeAlias = Literal["trigger", "stop", "cancel", "complete", "fail", "end_cancelled"]
+ExecutionStep: TypeAlias = Literal[
+    "trigger", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
+]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
     {
         "pending": {"trigger": "running", "end_cancelled": "cancelled"},
-        "running": {"complete": "completed", "fail": "failed", "stop": "running", "cancel": "cancelling"},
-        "paused": {"stop": "running", "cancel": "cancelling"},
+        "running": {
+            "complete": "completed",
+            "fail": "failed",
+            "stop": "running",
+            "cancel": "cancelling",
+            "pause": "paused",
+        },
+        "paused": {
+            "complete": "completed",
+            "fail": "failed",
+            "stop": "running",
+            "cancel": "cancelling",
+            "resume": "running",
+        },
         # Hooks run in it: these may be stopped, and leave the verdict as it was.
         "cancelling": {
             "end_cancelled": "cancelled",

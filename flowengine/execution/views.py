@@ -70,6 +70,14 @@ class CancelledView(msgspec.Struct, frozen=True, kw_only=True):
     run: int
 
 
+class SteeredView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a pause or a resume: the status that it leads to."""
+
+    execution_id: str
+    status: ExecutionStatus
+    run: int
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 

@@ -13,7 +13,15 @@ from flowengine.broker.streams.wire import UndecodablePayloadError, decode
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
-from flowengine.execution.messages import Callback, Deadline, NextTry, StartExecution, StopExecution, Timer
+from flowengine.execution.messages import (
+    Callback,
+    Deadline,
+    NextTry,
+    ResumeExecution,
+    StartExecution,
+    StopExecution,
+    Timer,
+)
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
@@ -35,7 +43,7 @@ def is_small_callback(payload: bytes) -> bool:
 
 
 def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
-    """Declare `start_execution`, `stop_execution`, `node_finished` and `timer_fired` on the broker."""
+    """Declare the orchestrator's actors on the broker: those of its messages."""
 
     def start_execution(payloads: Sequence[bytes]) -> None:
         held: list[Held[StartExecution]] = broker.held()
@@ -63,9 +71,16 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.stop(held[0])
 
+    def resume_execution(payloads: Sequence[bytes]) -> None:
+        held: list[Held[ResumeExecution]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.resume(held[0])
+
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
         stop_execution,
+        resume_execution,
         node_finished,
         timer_fired,
     )

@@ -40,6 +40,7 @@ POLICIES = {
     "node_finished": ActorPolicy(join=JOINED_CALLBACKS, is_quick=is_small_callback),
     "timer_fired": ActorPolicy(),
     "stop_execution": ActorPolicy(),
+    "resume_execution": ActorPolicy(),
 }
 
 

@@ -13,6 +13,7 @@ from flowengine.execution.changes import (
     ArmTimer,
     Begin,
     Change,
+    ChangeStatus,
     CountDown,
     Create,
     Dispatch,
@@ -146,6 +147,8 @@ class ChangeEncoder:
                     self._disarm(timer)
                 case MarkStop(status=status, stop=stop):
                     self._mark_stop(execution, status, stop)
+                case ChangeStatus(status=status):
+                    self.commands.append(("HSET", self._keys.control(execution), "status", status))
                 case EnterStage():
                     self._enter_stage(execution, change)
                 case Create():

@@ -26,6 +26,7 @@ from flowengine.execution.views import (
     NodeView,
     ResultsView,
     StartedView,
+    SteeredView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -118,6 +119,21 @@ class FakeExecutions:
             found.labels = {**found.labels, **(labels or {})}
             found.status, found.run = "running", found.run + 1
         return TriggeredView(execution_id=execution_id, status="running", run=found.run)
+
+    def pause(self, execution_id: str) -> SteeredView:
+        return self._steer(execution_id, "paused")
+
+    def resume(self, execution_id: str) -> SteeredView:
+        return self._steer(execution_id, "running")
+
+    def _steer(self, execution_id: str, status: ExecutionStatus) -> SteeredView:
+        self._enter()
+        with self._lock:
+            found = self._find(execution_id)
+            if found.status not in ("running", "paused"):
+                raise WrongStateError(f"the execution is {found.status}")
+            found.status = status
+        return SteeredView(execution_id=execution_id, status=status, run=found.run)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -50,6 +50,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.StartedView: "StartedExecution",
     views.TriggeredView: "TriggeredExecution",
     views.CancelledView: "CancelledExecution",
+    views.SteeredView: "SteeredExecution",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",

@@ -323,7 +323,9 @@ class Look:
         self._bytes_left = descent.bytes_left
         tally: list[Change] = [descent.tally] if descent.unfinished else []
         marked = () if stop is None else mark(control, run, stop)
-        return Decided(run, plan, descent, [*self._openings(follows), *descent.changes, *tally, *marked])
+        # What is paused tells of its start when something is decided.
+        openings = self._openings(follows) if descent.changes else []
+        return Decided(run, plan, descent, [*openings, *descent.changes, *tally, *marked])
 
     def _grounds(self, plan: Plan, run: Run, dispatches: bool) -> Grounds:
         records = self._lookup(run.execution)

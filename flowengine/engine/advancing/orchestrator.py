@@ -17,6 +17,7 @@ from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
+from flowengine.engine.advancing.resume_step import ResumeStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
@@ -26,6 +27,7 @@ from flowengine.execution.messages import (
     Deadline,
     HooksTimeout,
     NextTry,
+    ResumeExecution,
     RunTimeout,
     StartExecution,
     StopExecution,
@@ -65,6 +67,7 @@ class Orchestrator:
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
+        self._resumes = ResumeStep(store, self._follow_up)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -257,7 +260,24 @@ class Orchestrator:
                 raise
             self._give_up(held, "execution.stop_failed_for_good")
 
-    def _give_up(self, held: Held[StartExecution] | Held[StopExecution] | Held[Timer], event: str) -> None:
+    # -- resume_execution
+
+    def resume(self, held: Held[ResumeExecution]) -> None:
+        """An execution goes on after a pause."""
+        try:
+            self._resumes.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.resume_failed_for_good")
+
+    def _give_up(
+        self,
+        held: Held[StartExecution] | Held[StopExecution] | Held[ResumeExecution] | Held[Timer],
+        event: str,
+    ) -> None:
         """Let go of a message that has failed often enough.
 
         What it was to do is left to the sweep. If the message stayed in the queue for ever, it would keep

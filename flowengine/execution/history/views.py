@@ -104,7 +104,9 @@ def event_view(place: Place, event: Event) -> EventView:
         case "execution_finished":
             status = detail or UNSET
         case (
-            "node_reset"
+            "execution_paused"
+            | "execution_resumed"
+            | "node_reset"
             | "node_queued"
             | "node_started"
             | "node_returned"

@@ -35,6 +35,9 @@ SAID: Final = ("logs", "logged", "live")
 """What nodes say is written beside the transactions. It expires by itself, long after a run's end."""
 SAID_FOR_S: Final = 86_400
 ENDED: Final = ("completed", "failed", "cancelled")
+BESIDES: Final = ("execution_stopping", "execution_paused", "execution_resumed", "stage_started")
+"""What may happen between the start of a run and its end."""
+OPEN: Final = ("running", "paused", "cancelling")
 OTHERWISE: Final = 1_000_000
 """What a parent that ended without completing adds to a join's counter."""
 COUNTED_RESULT_BYTES: Final = 4096
@@ -221,7 +224,7 @@ def check(
     ]
     if stored.status in ENDED and settled:
         breaches += _leftovers(client, stored, streams)
-    elif stored.status in ("running", "cancelling"):
+    elif stored.status in OPEN and stored.status != "paused":
         breaches += _stuck(client, stored, streams)
     assert not breaches, f"execution {execution} ({stored.status}):\n  " + "\n  ".join(breaches)
     return stored
@@ -306,7 +309,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
         if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
-    if all(stored.status not in ("running", "cancelling") for stored in checked):
+    if all(stored.status not in OPEN for stored in checked):
         check_drained(client)
     return checked
 
@@ -471,7 +474,8 @@ def _first_run(stored: Stored) -> int:
 
 
 def _runs(stored: Stored) -> Iterable[str]:
-    if not stored.events and stored.control["run"] == "1" and stored.status in ("running", "cancelling"):
+    told = [event for event in stored.events if event.kind not in BESIDES]
+    if not told and stored.control["run"] == "1" and stored.status in OPEN:
         # Its events begin with its first dispatch.
         return
     if not stored.events and stored.control["run"] == "0":
@@ -483,7 +487,7 @@ def _runs(stored: Stored) -> Iterable[str]:
     if started != [str(number) for number in range(before + 1, run + 1)]:
         yield f"run {run}, started: {started}"
     ends = [detail for kind, detail in marks if kind == "execution_finished"]
-    kinds = [kind for kind, _ in marks if kind not in ("execution_stopping", "stage_started")]
+    kinds = [kind for kind, _ in marks if kind not in BESIDES]
     if stored.closing is not None and ("stage_started", stored.stage) not in marks:
         yield f"in '{stored.stage}', but no event tells of it: {marks}"
     if kinds != (["execution_started", "execution_finished"] * run)[: len(kinds)]:
@@ -494,7 +498,7 @@ def _runs(stored: Stored) -> Iterable[str]:
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status in ("running", "cancelling"):
+    if stored.status in OPEN:
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0 and name not in SAID]
         mortal += [name for name in SAID if -1 < stored.ttls.get(name, -1) < SAID_FOR_S]
         if mortal:
@@ -539,7 +543,7 @@ def _lists(client: Client, stored: Stored) -> Iterable[str]:
     """
     statuses = ("pending", "running", *ENDED)
     lists = {each for each in statuses if client.zscore(f"fe:list:{each}", stored.id) is not None}
-    right = {"running" if stored.status == "cancelling" else stored.status}
+    right = {"running" if stored.status in OPEN else stored.status}
     if lists != right and (stored.listed is not None or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
     missing = {each for each in _entries(stored) if client.zscore("fe:list:by", each) is None}
@@ -569,7 +573,7 @@ def _index(client: Client, stored: Stored) -> Iterable[str]:
         for status in ("pending", "running", *ENDED)
         if client.zscore(f"fe:index:{status}", stored.id) is not None
     ]
-    if listed != ["running" if stored.status == "cancelling" else stored.status]:
+    if listed != ["running" if stored.status in OPEN else stored.status]:
         yield f"listed as {listed}, is {stored.status}"
 
 

@@ -376,6 +376,8 @@ class OrchestratorProcess(Process):
             self.engine.start(held[0])
         elif actor == "stop_execution":
             self.engine.stop(held[0])
+        elif actor == "resume_execution":
+            self.engine.resume(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:

@@ -62,6 +62,8 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/workflows/x1/logs"): "read",
         ("POST", "/workflow/trigger/x1"): "author",
         ("POST", "/workflows/x1/cancel"): "operate",
+        ("POST", "/workflows/x1/pause"): "operate",
+        ("POST", "/workflows/x1/resume"): "operate",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/me"): "read",

@@ -93,6 +93,10 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
     ("cancelled", "trigger"): "running",
     ("running", "stop"): "running",
     ("paused", "stop"): "running",
+    ("running", "pause"): "paused",
+    ("paused", "resume"): "running",
+    ("paused", "complete"): "completed",
+    ("paused", "fail"): "failed",
     ("running", "cancel"): "cancelling",
     ("paused", "cancel"): "cancelling",
     ("cancelling", "end_cancelled"): "cancelled",
@@ -103,6 +107,8 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
 }
 ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
     "trigger",
+    "pause",
+    "resume",
     "stop",
     "cancel",
     "complete",
@@ -122,7 +128,7 @@ LETS_DECIDE: Final = {"running", "paused"}
 SKIP_REASONS: Final = ("when", "upstream_skipped", "trigger_rule", "ended_early", "operator")
 
 UNREACHED_NODES: Final[set[str]] = set()
-UNREACHED_EXECUTIONS: Final = {"paused"}
+UNREACHED_EXECUTIONS: Final = set[str]()
 """Nothing leads there yet."""
 
 

@@ -1,0 +1,66 @@
+"""Pause an execution, and let it go on: one transaction each, however many nodes there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from flowengine.engine.ports import CommandStore
+from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
+from flowengine.execution.changes import Change
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.rules import pausing
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.views import SteeredView
+
+TRIES: Final = 50
+
+
+def pause(store: CommandStore, execution: str) -> SteeredView:
+    """From now on nothing new is dispatched. One that is paused already stays so.
+
+    Raises ExecutionNotFoundError, WrongStateError (it does not run), StoreUnavailableError.
+    """
+    return _steer(store, execution, "paused", lambda record, now: pausing.pause(record.control, now))
+
+
+def resume(store: CommandStore, execution: str) -> SteeredView:
+    """Let it go on. One that runs already is left as it is.
+
+    Raises ExecutionNotFoundError, WrongStateError (it neither runs nor is paused), StoreUnavailableError.
+    """
+
+    def changes(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
+        run = Run(execution, record.run, record.correlation_id)
+        return pausing.resume(record.control, run, now)
+
+    return _steer(store, execution, "running", changes)
+
+
+def _steer(
+    store: CommandStore,
+    execution: str,
+    leads_to: ExecutionStatus,
+    decide: Callable[[ExecutionRecord, int], tuple[Change, ...]],
+) -> SteeredView:
+    for _ in range(TRIES):
+        unit = store.begin_command(execution)
+        record = unit.record
+        if record is None:
+            unit.abandon()
+            raise ExecutionNotFoundError.of(execution)
+        if not pausing.may_be_held(record.control):
+            unit.abandon()
+            state = "being stopped" if record.stop is not None and record.finished_at == 0 else record.status
+            raise WrongStateError(
+                f"execution '{execution}' is {state}; only what runs can be paused, and only what is paused "
+                "goes on"
+            )
+        changes = decide(record, unit.now)
+        if not changes:
+            unit.abandon()
+            return SteeredView(execution_id=execution, status=record.status, run=record.run)
+        if unit.commit({execution: changes}) is not None:
+            return SteeredView(execution_id=execution, status=leads_to, run=record.run)
+    raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")

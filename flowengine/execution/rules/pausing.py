@@ -1,0 +1,50 @@
+"""How an execution is held, and goes on: its status, and what is looked at when it does.
+
+While it is paused nothing is put in flight. What ends is written down, and what follows without a task is
+decided. So a pending node that is ready stays pending, and the timer of a waiting one fires in vain.
+"""
+
+from __future__ import annotations
+
+from flowengine.execution.changes import ArmTimer, Change, ChangeStatus, Happened, Send
+from flowengine.execution.events import Event
+from flowengine.execution.messages import ResumeExecution
+from flowengine.execution.records import Control
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.failing import next_try_timer
+from flowengine.execution.rules.readiness import Records
+from flowengine.execution.status import execution_after
+from flowengine.workflow.plan import Plan
+
+
+def pause(control: Control, now: int) -> tuple[Change, ...]:
+    """Hold an execution that runs and is not being stopped; nothing, if it is held already."""
+    if control.status == "paused":
+        return ()
+    return (
+        ChangeStatus(execution_after(control.status, "pause")),
+        Happened(Event("execution_paused", now)),
+    )
+
+
+def resume(control: Control, run: Run, now: int) -> tuple[Change, ...]:
+    """Let it go on; nothing, if it does already. The message lets an orchestrator look at all that is
+    ready."""
+    if control.status != "paused":
+        return ()
+    return (
+        ChangeStatus(execution_after(control.status, "resume")),
+        Happened(Event("execution_resumed", now)),
+        Send(ResumeExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
+    )
+
+
+def may_be_held(control: Control) -> bool:
+    """Whether it runs or is held, and is not being stopped."""
+    return control.status in ("running", "paused") and control.stop is None
+
+
+def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:
+    """The timers of the nodes that wait for another try: those that were due meanwhile have fired in vain."""
+    waiting = [(name, record) for name in names if (record := records(name)).status == "waiting"]
+    return [ArmTimer(next_try_timer(execution, name, record), record.until or 0) for name, record in waiting]
