@@ -6,6 +6,7 @@ execution's id then, and empty for the common queues.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from flowengine.stored_format import FORMAT
@@ -37,6 +38,7 @@ def owned(name: str, owner: str) -> str:
     return f"{name}@{owner}" if owner else name
 
 
+@lru_cache(maxsize=4096)
 def stream_key(queue: str, partition: str = "", owner: str = "") -> str:
     """The stream that holds a queue's messages."""
     return f"{partition_prefix(partition)}q:{owned(queue, owner)}"

@@ -180,17 +180,31 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
-        case RunNode(
-            when=None, sees=(), unseen=(), tries_once=False, retry_when=None, output_schema=None, given=()
-        ):
-            return CORE_FORMAT
+        case RunNode() as task:
+            return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
         case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None)):
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case RunNode() | Callback() | NextTry() | StopExecution() | ResumeExecution():
+        case Callback() | NextTry() | StopExecution() | ResumeExecution():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return FORMAT
         case _ as never:
             assert_never(never)
+
+
+def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
+    """What the format of the core cannot say of a task."""
+    return (
+        task.when,
+        task.sees,
+        task.unseen,
+        task.tries_once,
+        task.retry_when,
+        task.output_schema,
+        task.given,
+    )
+
+
+_NOTHING: Final = (None, (), (), False, None, None, ())

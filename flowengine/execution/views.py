@@ -23,7 +23,7 @@ Moment: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "da
 def moment(milliseconds: int) -> Moment:
     """Milliseconds since the epoch as a text."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest:03d}Z"
 
 
 def moment_or_none(milliseconds: int | None) -> Moment | None:

@@ -1,6 +1,7 @@
 """What the engine asks of a node's work, whatever its kind. Each question ends in `assert_never`.
 
-Beside this module, only `rules.dispatching` looks into the work: it makes the message that starts it.
+Beside this module, only `rules.dispatching` looks into the work: it makes the message that starts it. How
+much that takes is in the plan (`weights`).
 """
 
 from __future__ import annotations
@@ -51,14 +52,5 @@ def primary_of(node: PlanNode) -> str | None:
     match node.work:
         case Task(primary=primary):
             return primary
-        case _ as never:
-            assert_never(never)
-
-
-def weight_of(node: PlanNode) -> int:
-    """About how many bytes its dispatch takes."""
-    match node.work:
-        case Task(config=config):
-            return len(config)
         case _ as never:
             assert_never(never)

@@ -77,12 +77,14 @@ class Lifetimes(Protocol):
 class ChangeEncoder:
     """The commands of one transaction's changes, of several executions in one partition.
 
-    `armed` is the time at which the first of the timers armed here is due; None where none is.
+    `armed` is the time at which the first of the timers armed here is due; None where none is. `nodes` are
+    those whose records are written.
     """
 
     def __init__(self, names: keys.Keys, post: Post, lifetimes: Lifetimes) -> None:
         self.commands = Commands()
         self.armed: int | None = None
+        self.nodes: set[NodeKey] = set()
         self._keys = names
         self._post = post
         self._lifetimes = lifetimes
@@ -119,28 +121,29 @@ class ChangeEncoder:
         first_failed: str | None = None
         for change in changes:
             match change:
+                # What comes most often comes first: a struct is slow to say that it is no instance.
+                case Happened(event=event):
+                    events.append(event)
+                case Dispatch():
+                    self._dispatch(execution, change)
                 case Write():
                     self._write(execution, change)
                     if first_failed is None and is_failure(change.record):
                         first_failed = change.node
-                case Dispatch():
-                    self._dispatch(execution, change)
-                case Happened(event=event):
-                    events.append(event)
+                case Tally():
+                    tally["unfinished"] += change.unfinished
+                    tally["failed"] += change.failed
+                    tally["bytes"] += change.bytes
                 case CountDown(node=node, completed=completed):
                     steps[node] = steps.get(node, 0) + step_of_counter(completed=completed)
+                case ForgetStart(node=node, run=run, dispatch=dispatch):
+                    forgotten.append(keys.start_field(node, dispatch))
+                    self._dropped.append(keys.timer_member(execution, run, node, dispatch))
                 case SetCounter(node=node, value=value):
                     self.commands.append(("HSET", self._keys.deps(execution), node, value))
                 case SetCounts(unfinished=unfinished, failed=failed):
                     key = self._keys.counts(execution)
                     self.commands.append(("HSET", key, "unfinished", unfinished, "failed", failed))
-                case Tally():
-                    tally["unfinished"] += change.unfinished
-                    tally["failed"] += change.failed
-                    tally["bytes"] += change.bytes
-                case ForgetStart(node=node, run=run, dispatch=dispatch):
-                    forgotten.append(keys.start_field(node, dispatch))
-                    self._dropped.append(keys.timer_member(execution, run, node, dispatch))
                 case ArmTimer(timer=timer, due=due):
                     self._arm(timer, due)
                 case DropTimer(timer=timer):
@@ -186,13 +189,14 @@ class ChangeEncoder:
         match change:
             case Finish():
                 self._finish(execution, change)
-            case Begin(touched=touched):
-                self._persist(execution, touched)
+            case Begin():
+                self._persist(execution, change)
             case Send(message=message):
                 self._post(self.commands, "orchestrator", message, self._keys.partition)
 
     def _write(self, execution: str, change: Write) -> None:
         key = self._keys.node(execution, change.node)
+        self.nodes.add((execution, change.node))
         state = encode_record(change.record)
         if change.anew:
             self.commands.append(("HDEL", key, keys.RESULT))
@@ -211,6 +215,7 @@ class ChangeEncoder:
 
     def _dispatch(self, execution: str, change: Dispatch) -> None:
         key = self._keys.node(execution, change.task.node)
+        self.nodes.add((execution, change.task.node))
         self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
         self._post(self.commands, change.queue, change.task, self._keys.partition)
 
@@ -330,10 +335,14 @@ class ChangeEncoder:
             ("ZADD", self._keys.listing(list_of(status)), 0, execution),
         ]
 
-    def _persist(self, execution: str, touched: Sequence[str]) -> None:
-        """Take the expiry off every key that has one."""
-        names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]
-        names += [self._keys.node(execution, node) for node in touched]
+    def _persist(self, execution: str, change: Begin) -> None:
+        """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
+        names = [self._keys.control(execution), *self._keys.beside(execution)]
+        if change.was == "pending":
+            names += [self._keys.plan(execution), self._keys.inputs(execution)]
+        else:
+            names += self._keys.own(execution)
+            names += [self._keys.node(execution, node) for node in change.touched]
         self.commands += [("PERSIST", name) for name in names]
 
     def _finish(self, execution: str, change: Finish) -> None:

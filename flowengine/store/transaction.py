@@ -4,10 +4,11 @@ nothing."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
-from flowengine.execution.changes import ArmTimer, Change, Dispatch, ForgetStart, Write
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
@@ -17,7 +18,7 @@ from flowengine.store.codec import (
     parse_control,
     parse_counts,
 )
-from flowengine.store.connection.sessions import Session, WatchedReads
+from flowengine.store.connection.sessions import Command, Session, WatchedReads
 from flowengine.store.encode_changes import ChangeEncoder
 
 
@@ -25,58 +26,52 @@ class Found:
     """What a reading's replies say."""
 
     def __init__(self, reading: Reading, replies: Sequence[Any]) -> None:
-        after_nodes = len(reading.nodes)
-        after_controls = after_nodes + len(reading.controls)
+        left = iter(replies)
         self.nodes: dict[NodeKey, NodeRecord] = {
-            key: decode_record(state)
-            for key, state in zip(reading.nodes, replies[:after_nodes], strict=True)
-            if state
+            key: decode_record(state) for key, state in zip(reading.nodes, left, strict=False) if state
         }
         self.controls: dict[str, Control] = {
             execution: control
-            for execution, values in zip(reading.controls, replies[after_nodes:after_controls], strict=True)
+            for execution, values in zip(reading.controls, left, strict=False)
             if (control := parse_control(values)) is not None
         }
-        after_counts = after_controls + len(reading.counts)
-        self.counts: dict[str, Counts] = {
-            execution: parse_counts(values)
-            for execution, values in zip(reading.counts, replies[after_controls:after_counts], strict=True)
-        }
-        after_unwatched = after_counts + len(reading.unwatched)
+        self.counts: dict[str, Counts] = {}
+        self.begun: frozenset[tuple[str, str, int]] = frozenset()
+        if reading.counts:
+            self.counts = {
+                execution: parse_counts(values)
+                for execution, values in zip(reading.counts, left, strict=False)
+            }
         if reading.unwatched:
             self.nodes |= {
                 key: decode_record(state)
-                for key, state in zip(reading.unwatched, replies[after_counts:after_unwatched], strict=True)
+                for key, state in zip(reading.unwatched, left, strict=False)
                 if state
             }
-        self.begun = frozenset(
-            [start for start, found in zip(reading.starts, replies[after_unwatched:], strict=True) if found]
-            if reading.starts
-            else ()
-        )
+        if reading.starts:
+            self.begun = frozenset(
+                [start for start, found in zip(reading.starts, left, strict=False) if found]
+            )
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     """What is sent for a reading: the names to WATCH, and the reads whose replies `Found` takes."""
     nodes = [names.node(execution, node) for execution, node in reading.nodes]
     controls = [names.control(execution) for execution in reading.controls]
-    return WatchedReads(
-        (*nodes, *controls),
-        (
-            *[("HGET", name, keys.STATE) for name in nodes],
-            *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
-            *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
-            *[("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched],
-            *[
-                ("HGET", names.started(execution), keys.start_field(node, dispatch))
-                for execution, node, dispatch in reading.starts
-            ],
-        ),
-        reading,
-    )
+    reads: list[Command] = [("HGET", name, keys.STATE) for name in nodes]
+    reads += [("HMGET", name, *CONTROL_FIELDS) for name in controls]
+    if reading.counts:
+        reads += [("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts]
+    if reading.unwatched:
+        reads += [("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched]
+    if reading.starts:
+        reads += [
+            ("HGET", names.started(execution), keys.start_field(node, dispatch))
+            for execution, node, dispatch in reading.starts
+        ]
+    return WatchedReads((*nodes, *controls), tuple(reads), reading)
 
 
-_WRITE_A_NODE: Final = (Write, Dispatch)
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
 
 
@@ -134,9 +129,9 @@ class RedisUnit:
         None: something that was WATCHed has changed meanwhile, and nothing was written.
         Raises StoreUnavailableError.
         """
-        self._refuse_unwatched(changes)
         encoder = self._encoder()
         commands = encoder.encode(changes)
+        self._refuse_unwatched(changes, encoder.nodes)
         if acknowledge is not None:
             acknowledge(commands)
         reads = None if ahead is None else commands_of(self._keys, ahead)
@@ -147,17 +142,15 @@ class RedisUnit:
             self._armed(encoder.armed)
         return encoder.committed(replies)
 
-    def _refuse_unwatched(self, changes: Mapping[str, Sequence[Change]]) -> None:
+    def _refuse_unwatched(
+        self, changes: Mapping[str, Sequence[Change]], written: AbstractSet[NodeKey]
+    ) -> None:
         """Refuse to write what was not WATCHed: a defect that tests would seldom meet."""
-        for execution, listed in changes.items():
-            controlled = execution in self._watched_controls
-            for change in listed:
-                if isinstance(change, _WRITE_A_NODE):
-                    node = change.node if isinstance(change, Write) else change.task.node
-                    if (execution, node) not in self._watched:
-                        raise UnwatchedError(f"'{node}' of '{execution}' is written and was not WATCHed")
-                if not controlled and not isinstance(change, _NEED_NO_CONTROL):
-                    raise UnwatchedError(f"'{execution}' is changed and its control was not WATCHed")
+        for execution, node in written - self._watched:
+            raise UnwatchedError(f"'{node}' of '{execution}' is written and was not WATCHed")
+        for execution in changes.keys() - self._watched_controls:
+            if not all(isinstance(change, _NEED_NO_CONTROL) for change in changes[execution]):
+                raise UnwatchedError(f"'{execution}' is changed and its control was not WATCHed")
 
     def abandon(self) -> None:
         """Write nothing."""

@@ -13,7 +13,7 @@ import msgspec
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input, Var
-from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy
+from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy, TriggerRule
 from flowengine.workflow.stages import MAIN_ONLY, Stage, Stages
 
 
@@ -75,6 +75,22 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         return self.policies.get(position, PLAIN)
 
     @cached_property
+    def trigger_rules(self) -> tuple[TriggerRule, ...]:
+        """For each node, the rule by which it runs."""
+        rules: list[TriggerRule] = ["all_success"] * len(self.nodes)
+        for position, policy in self.policies.items():
+            rules[position] = policy.trigger_rule
+        return tuple(rules)
+
+    @cached_property
+    def weights(self) -> tuple[int, ...]:
+        """For each node, about how many bytes its dispatch takes, with the schema of its output."""
+        weights = [_size_of(node.work) for node in self.nodes]
+        for position, policy in self.policies.items():
+            weights[position] += len(policy.output_schema or "")
+        return tuple(weights)
+
+    @cached_property
     def index(self) -> dict[str, int]:
         """Node id -> index."""
         return {node.id: position for position, node in enumerate(self.nodes)}
@@ -86,19 +102,24 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         for position, node in enumerate(self.nodes):
             for parent in node.parents:
                 children[parent].append(position)
-        return tuple(tuple(found) for found in children)
+        return tuple([tuple(found) for found in children])
+
+    @cached_property
+    def joins(self) -> frozenset[int]:
+        """The nodes that wait for several."""
+        return frozenset([position for position, node in enumerate(self.nodes) if node.is_join])
 
     @cached_property
     def joins_below(self) -> tuple[tuple[int, ...], ...]:
         """For each node, its children that are joins."""
-        return tuple(tuple(child for child in found if self.nodes[child].is_join) for found in self.children)
+        joins = self.joins
+        return tuple([tuple([child for child in found if child in joins]) for found in self.children])
 
     @cached_property
     def only_children(self) -> tuple[tuple[int, ...], ...]:
         """For each node, the children that depend on it alone."""
-        return tuple(
-            tuple(child for child in found if not self.nodes[child].is_join) for found in self.children
-        )
+        joins = self.joins
+        return tuple([tuple([child for child in found if child not in joins]) for found in self.children])
 
     @cached_property
     def settles(self) -> tuple[bool, ...]:
@@ -108,9 +129,9 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         but `all_success`, through such as fail with it.
         """
         found = [False] * len(self.nodes)
-        for position in reversed(self.parents_first):
+        for position in reversed(self.parents_first) if self.policies else ():
             found[position] = any(
-                self.policy(child).trigger_rule != "all_success" or found[child]
+                self.trigger_rules[child] != "all_success" or found[child]
                 for child in self.children[position]
             )
         return tuple(found)
@@ -120,8 +141,8 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """For each node, whether it may be dispatched while an ancestor has not ended: one with a
         `one_success` at or above it."""
         found = [False] * len(self.nodes)
-        for position in self.parents_first:
-            early = self.policy(position).trigger_rule == "one_success"
+        for position in self.parents_first if "one_success" in self.trigger_rules else ():
+            early = self.trigger_rules[position] == "one_success"
             found[position] = early or any(found[parent] for parent in self.nodes[position].parents)
         return tuple(found)
 
@@ -172,6 +193,14 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def names(self, stage: Stage) -> list[str]:
         """The ids of a stage's nodes."""
         return [self.nodes[position].id for position in self.positions(stage)]
+
+
+def _size_of(work: Work) -> int:
+    match work:
+        case Task(config=config):
+            return len(config)
+        case _ as never:
+            assert_never(never)
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):

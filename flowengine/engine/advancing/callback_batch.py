@@ -13,18 +13,17 @@ import structlog
 from msgspec.structs import replace
 
 from flowengine.engine.advancing.follow_up import Follow, following
-from flowengine.engine.advancing.reads import ReadNames
+from flowengine.engine.advancing.reads import names_read
 from flowengine.engine.held import Held
 from flowengine.engine.ports import NodeKey, Reading, Unit
 from flowengine.execution.changes import Change, Dispatch, MarkStop, Write
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
-from flowengine.execution.reports import ByDeadline, Cancelled, Failed, Skipped, delivery_of
+from flowengine.execution.reports import ByDeadline, Completed, Failed, Skipped, delivery_of
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start
 from flowengine.execution.rules.readiness import Records
-from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
@@ -42,6 +41,8 @@ class CallbackBatch:
         self.changes: dict[str, list[Change]] = defaultdict(list)
         self.runs: dict[str, Run] = {}
         self.ended: list[Run] = []
+        self.stale = 0
+        """How many workers' outcomes were too late."""
         self.settled: list[Held[Callback]] = []
         """What is dealt with to the end by the first transaction."""
         self.unsettled: list[Held[Callback]] = []
@@ -55,7 +56,7 @@ class CallbackBatch:
         self._sizes = sizes
         self._bytes_left = sizes.transaction_bytes
         self._records: dict[NodeKey, NodeRecord] = dict(unit.nodes)
-        self._read: set[NodeKey] = set(reading.nodes)
+        self._read = names_read(reading.nodes)
         self._later: dict[str, list[int]] = defaultdict(list)
         self._counts: dict[str, Counts] = dict(unit.counts)
         self._controls: dict[str, Control] = dict(unit.controls)
@@ -73,6 +74,8 @@ class CallbackBatch:
             return
         decision = self._decide(plan, control, callback)
         self._verdicts.append((callback, decision.verdict))
+        if decision.verdict == "stale" and not isinstance(callback.by, ByDeadline):
+            self.stale += 1
         self.changes[execution] += decision.changes
         self._remember(plan, execution, decision)
         if decision.verdict == "accepted" and self._concludes(plan, callback):
@@ -96,13 +99,13 @@ class CallbackBatch:
                 self._unit.now,
                 self._sizes,
                 self._bytes_left,
-                ReadNames(execution, self._read),
+                self._read[execution],
             )
             if not decision.unread:
                 return decision
             fresh = [(execution, name) for name in decision.unread[:most]]
             self._unit.extend(fresh)
-            self._read.update(fresh)
+            self._read[execution].update(decision.unread[:most])
             for key in fresh:
                 if key in self._unit.nodes:
                     self._records.setdefault(key, self._unit.nodes[key])
@@ -140,14 +143,6 @@ class CallbackBatch:
         done = decision.continues and not decision.joins and not decision.later
         (self.settled if done else self.unsettled).append(held)
 
-    @property
-    def stale(self) -> int:
-        """How many workers' outcomes were too late."""
-        return sum(
-            verdict == "stale" and not isinstance(callback.by, ByDeadline)
-            for callback, verdict in self._verdicts
-        )
-
     def log(self) -> None:
         """Tell what became of each callback, once it is true."""
         for callback, verdict in self._verdicts:
@@ -167,22 +162,23 @@ class CallbackBatch:
         return found
 
     def _lookup(self, execution: str) -> Records:
+        read, records = self._read[execution], self._records
+
         def lookup(name: str) -> NodeRecord:
-            key = (execution, name)
-            if key not in self._read:
+            if name not in read:
                 raise UnreadError(f"'{name}' of '{execution}' is decided on and was not read")
-            return self._records.get(key, UNTOUCHED)
+            return records.get((execution, name), UNTOUCHED)
 
         return lookup
 
     def _remember(self, plan: Plan, execution: str, decision: Decision) -> None:
-        for change in decision.changes:
-            if isinstance(change, Write):
-                self._records[execution, change.node] = change.record
-            elif isinstance(change, Dispatch):
+        for change in decision.changes:  # `isinstance` takes its time to say no, of a struct
+            if type(change) is Dispatch:
                 self._records[execution, change.task.node] = change.record
-                self._bytes_left -= weight_of(plan.nodes[plan.index[change.task.node]])
-            elif isinstance(change, MarkStop):
+                self._bytes_left -= plan.weights[plan.index[change.task.node]]
+            elif type(change) is Write:
+                self._records[execution, change.node] = change.record
+            elif type(change) is MarkStop:
                 # What is decided after it in this transaction goes by it.
                 marked = replace(self._controls[execution], status=change.status, stop=change.stop)
                 self._controls[execution] = marked
@@ -201,7 +197,9 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         "attempt": callback.attempt,
         "correlation_id": callback.correlation_id,
     }
-    if verdict != "accepted" and isinstance(callback.by, ByDeadline):
+    if verdict == "accepted" and isinstance(callback.outcome, Completed):
+        log.debug("node.completed", **fields)
+    elif verdict != "accepted" and isinstance(callback.by, ByDeadline):
         log.info("timer.ignored", **fields)
     elif verdict == "stale":
         log.warning("callback.stale", delivery=delivery_of(callback.by), **fields)
@@ -211,7 +209,5 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
     elif isinstance(callback.outcome, Skipped):
         log.info("node.skipped", reason="when", **fields)
-    elif isinstance(callback.outcome, Cancelled):
-        log.info("node.cancelled", **fields)
     else:
-        log.debug("node.completed", **fields)
+        log.info("node.cancelled", **fields)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from flowengine.engine.advancing.reads import ReadNames, expected
+from flowengine.engine.advancing.reads import expected, names_read
 from flowengine.engine.ports import Acknowledge, Committed, DecisionStore, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change, EnterStage, Finish, Happened
@@ -25,7 +25,6 @@ from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
 from flowengine.execution.rules.readiness import Records, ends_of, may_be_decided
 from flowengine.execution.rules.stopping import mark, stop_below
 from flowengine.execution.status import may
-from flowengine.execution.work import weight_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
 from flowengine.workflow.plan import Plan
 
@@ -120,7 +119,7 @@ class FollowUp:
         groups: list[list[Follow]] = []
         nodes_left, bytes_left = 0, 0
         for part in parts:
-            size = sum(weight_of(part.plan.nodes[position]) for position in part.positions)
+            size = sum([part.plan.weights[position] for position in part.positions])
             if not groups or len(part.positions) > nodes_left or size > bytes_left:
                 groups.append([])
                 nodes_left, bytes_left = self._sizes.chunk_nodes, self._sizes.transaction_bytes
@@ -259,7 +258,7 @@ class Look:
 
     def __init__(self, unit: Unit, reading: Reading, follows: Sequence[Follow], sizes: Sizes) -> None:
         self._unit = unit
-        self._read = {*reading.nodes, *reading.unwatched}
+        self._read = names_read((*reading.nodes, *reading.unwatched))
         self._sizes = sizes
         self._bytes_left = sizes.transaction_bytes
         by_execution: dict[str, list[Follow]] = defaultdict(list)
@@ -292,11 +291,11 @@ class Look:
         follows, ending = [], []
         for decided in self._decided:
             run, plan, descent = decided.run, decided.plan, decided.descent
-            names = [plan.nodes[join].id for join in descent.joins]
-            counters = {name: committed.counters.get((run.execution, name)) for name in names}
-            more = following(run, plan, counters, tuple(descent.later))
-            if more is not None:
-                follows.append(more)
+            if descent.joins or descent.later:
+                names = [plan.nodes[join].id for join in descent.joins]
+                counters = {name: committed.counters.get((run.execution, name)) for name in names}
+                more = following(run, plan, counters, tuple(descent.later))
+                follows += [] if more is None else [more]
             if committed.unfinished.get(run.execution, 1) <= 0:
                 ending.append(run)
         return Step(tuple(follows), tuple(ending), acknowledged)
@@ -316,9 +315,9 @@ class Look:
                     break
                 dispatches = False
                 continue
-            wanted = [(run.execution, plan.nodes[unread].id) for unread in descent.unread]
-            self._unit.extend(wanted[:most])
-            self._read.update(wanted[:most])
+            wanted = [plan.nodes[unread].id for unread in descent.unread][:most]
+            self._unit.extend([(run.execution, name) for name in wanted])
+            self._read[run.execution].update(wanted)
             most *= BELOW_GROWS
         self._bytes_left = descent.bytes_left
         tally: list[Change] = [descent.tally] if descent.unfinished else []
@@ -329,7 +328,7 @@ class Look:
 
     def _grounds(self, plan: Plan, run: Run, dispatches: bool) -> Grounds:
         records = self._lookup(run.execution)
-        read = ReadNames(run.execution, self._read)
+        read = self._read[run.execution]
         return Grounds(plan, run, records, read, self._unit.now, self._sizes, self._bytes_left, dispatches)
 
     def _try(self, follows: Sequence[Follow], grounds: Grounds) -> Descent:

@@ -143,6 +143,9 @@ class Orchestrator:
         A conflict, or any error but an unreachable store, takes a batch again one by one, so that
         one bad callback cannot hold up the others.
         """
+        if len(held) == 1:
+            self._apply_alone(held[0])
+            return
         joined = [each for each in held if isinstance(each.payload.outcome, Completed)]
         alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]
         if not self._apply_joined(joined):
@@ -187,7 +190,7 @@ class Orchestrator:
             for each in held:
                 batch.take(each)
             settled = HeldTogether(batch.settled)
-            acknowledge = settled.acknowledge if settled else None
+            acknowledge = settled.acknowledge if batch.settled else None
             ahead = expected(plans, batch.changes, self._sizes)
             committed = unit.commit(batch.changes, acknowledge, ahead)
             if committed is not None:
@@ -202,9 +205,9 @@ class Orchestrator:
 
     def _follow(self, batch: CallbackBatch, committed: Committed) -> None:
         """Dispatch what became ready, end what has ended, acknowledge the rest."""
-        unsettled = HeldTogether(batch.unsettled)
-        if not unsettled:
+        if not batch.unsettled:
             return
+        unsettled = HeldTogether(batch.unsettled)
         unknown = [key for key in batch.joins if key not in committed.counters]
         counters = {**committed.counters, **self._store.counters(unknown)}
         over = {execution for execution, left in committed.unfinished.items() if left <= 0}

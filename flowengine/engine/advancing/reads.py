@@ -6,11 +6,12 @@ before it.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from flowengine.engine.ports import AdvancingStore, NodeKey, Reading
 from flowengine.execution.changes import Change, Dispatch
-from flowengine.execution.messages import Callback
+from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Completed
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.finishing import children_with_it
@@ -19,15 +20,12 @@ from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
 
 
-class ReadNames(Container[object]):
-    """The nodes of one execution that a transaction has read."""
-
-    def __init__(self, execution: str, read: Container[NodeKey]) -> None:
-        self._execution = execution
-        self._read = read
-
-    def __contains__(self, name: object) -> bool:
-        return (self._execution, name) in self._read
+def names_read(nodes: Iterable[NodeKey]) -> dict[str, set[str]]:
+    """The nodes that are read, by their execution."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for execution, name in nodes:
+        names[execution].add(name)
+    return names
 
 
 def undecided(store: AdvancingStore, execution: str, plan: Plan, stage: Stage) -> tuple[int, ...]:
@@ -65,7 +63,8 @@ def reading_of(plans: Mapping[str, Plan | None], callbacks: Sequence[Callback], 
 
 def reading_of_completion(plan: Plan, execution: str, position: int, sizes: Sizes) -> Reading:
     """The same, of one node's completion alone."""
-    nodes = tuple(_nodes_read(plan, execution, position, sizes, completed=True))
+    with_it = children_with_it(plan, position, sizes, sizes.transaction_bytes)
+    nodes = tuple([(execution, plan.nodes[found].id) for found in (position, *with_it)])
     return Reading(nodes, (execution,), () if plan.children[position] else (execution,))
 
 
@@ -78,17 +77,14 @@ def expected(
     plans: Mapping[str, Plan | None], changes: Mapping[str, Sequence[Change]], sizes: Sizes
 ) -> Reading | None:
     """What the completion of the one node that is dispatched will have read; None if it is not one."""
-    dispatched = [
-        (execution, change.task.node)
-        for execution, listed in changes.items()
-        for change in listed
-        if isinstance(change, Dispatch)
-    ]
-    if len(dispatched) != 1:
+    only: RunNode | None = None
+    for listed in changes.values():
+        for change in listed:
+            if type(change) is Dispatch:
+                if only is not None:
+                    return None
+                only = change.task
+    plan = None if only is None else plans[only.execution]
+    if only is None or plan is None:
         return None
-    ((execution, node),) = dispatched
-    plan = plans[execution]
-    position = None if plan is None else plan.index.get(node)
-    if plan is None or position is None:
-        return None
-    return reading_of_completion(plan, execution, position, sizes)
+    return reading_of_completion(plan, only.execution, plan.index[only.node], sizes)

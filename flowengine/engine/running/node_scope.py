@@ -32,8 +32,8 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
         moment=task.moment or start.now,
         seed=idempotency_key(task),
     )
-    late = _object(start.given.late)
-    if VARS not in task.given or not late:
+    late = _object(start.given.late) if VARS in task.given else None
+    if not late:
         return scope
     # Imported where there are such vars: few workers see any.
     from flowengine.workflow.inputs.beginning import make_vars, read_vars_of

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from flowengine import jsonvalue
 from flowengine.engine.held import Held
-from flowengine.engine.ports import Acknowledge, Invoker, Redactor, RunningStore, Start
+from flowengine.engine.ports import Acknowledge, Given, Invoker, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment, node_context
@@ -226,7 +226,7 @@ class Runner:
             scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
             if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
                 return Skipped()
-            config = self._render(task, scope, handler.no_secrets_in, secret_reads(start.given))
+            config = self._render(task, scope, handler.no_secrets_in, start.given)
             context = node_context(task, delivery, deadline, self._environment, hand)
             with heard_by(None if hand is None else hand.output):
                 output = self._invoker.invoke(handler, config, context)
@@ -263,11 +263,10 @@ class Runner:
             )
         return handler
 
-    def _render(
-        self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str], secret: Container[tuple[str, str]]
-    ) -> JsonValue:
+    def _render(self, task: RunNode, scope: Scope, no_secrets_in: Sequence[str], given: Given) -> JsonValue:
         config = jsonvalue.decode(bytes(task.config))
-        self._refuse_secrets(config, no_secrets_in, secret)
+        if no_secrets_in:
+            self._refuse_secrets(config, no_secrets_in, secret_reads(given))
         return render(config, scope, max_chars=self._limits.max_rendered_chars)
 
     def _refuse_secrets(

@@ -17,12 +17,11 @@ from msgspec.structs import replace
 from flowengine.execution.changes import Change, CountDown, Happened, Tally, Write
 from flowengine.execution.error_codes import UPSTREAM_FAILED
 from flowengine.execution.events import Event
-from flowengine.execution.records import NodeError, NodeRecord, carried_on
+from flowengine.execution.records import UNTOUCHED, NodeError, NodeRecord, carried_on
 from flowengine.execution.rules.dispatching import Run, Sizes, dispatch, fits, not_ended, readable
 from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.trigger_rules import Ends, Ruling, ruling, ruling_after_completions
 from flowengine.execution.status import SkipReason, after, may
-from flowengine.execution.work import weight_of
 from flowengine.workflow.plan import Plan
 
 
@@ -98,14 +97,18 @@ class Descent:
             if not ends.left:
                 self._settle(position, record)
         elif may(record.status, "dispatch"):
-            found = ruling(self._plan.policy(position).trigger_rule, ends)
+            found = ruling(self._plan.trigger_rules[position], ends)
             if found is not None:
                 self._decide(position, found, ends)
 
     def look_after_completions(self, position: int) -> None:
         """The same of a node whose dependencies have all completed."""
         parents = len(self._plan.nodes[position].parents)
-        self.look(position, Ends(completed=parents))
+        if ruling_after_completions(self._plan.trigger_rules[position], parents) == "run":
+            self._named.add(position)
+            self._startable[position] = None
+        else:
+            self.look(position, Ends(completed=parents))
 
     def finish(self) -> None:
         """Go down to where nothing more follows, and put in flight what may be."""
@@ -134,7 +137,7 @@ class Descent:
         failed = record.status == "failed" and not record.tolerated
         if failed:
             for child in self._plan.children[position]:
-                if self._plan.policy(child).trigger_rule == "all_success":
+                if self._plan.trigger_rules[child] == "all_success":
                     self._fail_at_once(child, cause, record)
         if record.unsettled:
             return
@@ -144,15 +147,11 @@ class Descent:
             if not (failed and self._has_failed_for_good(child)):
                 self.joins[child] = None
         for child in self._plan.only_children[position]:
-            self._look_at_only_child(child, completed=completed)
-
-    def _look_at_only_child(self, child: int, *, completed: bool) -> None:
-        rule = self._plan.policy(child).trigger_rule
-        if completed and ruling_after_completions(rule, 1) == "run":
-            # Not read where there are too many of them: looked at later then.
-            self._startable[child] = None
-            return
-        self._look(child, ends_of(self._plan, self._by_name, child))
+            if completed and ruling_after_completions(self._plan.trigger_rules[child], 1) == "run":
+                # Not read where there are too many of them: looked at later then.
+                self._startable[child] = None
+            else:
+                self._look(child, ends_of(self._plan, self._by_name, child))
 
     def _fail_at_once(self, child: int, cause: int, parent: NodeRecord) -> None:
         record = self._record(child)
@@ -173,7 +172,7 @@ class Descent:
         if found == "run":
             self._startable[position] = None
         elif found == "skip":
-            rule = self._plan.policy(position).trigger_rule
+            rule = self._plan.trigger_rules[position]
             self._skip(position, "upstream_skipped" if rule == "all_success" else "trigger_rule")
         else:
             unsettled = ends.left > 0 and self._plan.settles[position]
@@ -197,25 +196,22 @@ class Descent:
                 self._begin(position, record)
 
     def _begin(self, position: int, record: NodeRecord) -> None:
+        plan, grounds = self._plan, self._grounds
         if record.when is False:
             self._skip(position, "when")
-        elif self._grounds.dispatches:
-            self._dispatch(position, record)
-
-    def _dispatch(self, position: int, record: NodeRecord) -> None:
-        plan, grounds = self._plan, self._grounds
+            return
+        if not grounds.dispatches:
+            return
         unseen = not_ended(plan, position, self._by_name) if plan.begins_early[position] else ()
         self.changes += dispatch(plan, position, record, grounds.run, grounds.now, unseen)
-        self._bytes_left -= weight_of(plan.nodes[position])
+        self._bytes_left -= plan.weights[position]
         self.continues = True
 
     def _is_ready_to_start(self, position: int) -> bool:
         """Whether all is read that a dispatch goes by."""
-        if not self._is_read(position):
-            return False
-        return not self._plan.begins_early[position] or all(
-            map(self._is_read, readable(self._plan, position))
-        )
+        if not self._plan.begins_early[position]:
+            return self._is_read(position)
+        return all(map(self._is_read, (position, *readable(self._plan, position))))
 
     def _skip(self, position: int, reason: SkipReason) -> None:
         before = self._record(position)
@@ -276,7 +272,7 @@ class Descent:
         record = self._written.get(position) or self._record_if_read(position)
         if record is None:
             self.unread[position] = None
-            return NodeRecord()
+            return UNTOUCHED
         return record
 
     def _by_name(self, name: str) -> NodeRecord:
@@ -284,7 +280,7 @@ class Descent:
 
     def _record_if_read(self, position: int) -> NodeRecord | None:
         name = self._plan.nodes[position].id
-        return self._grounds.records(name) if self._is_read(position) else None
+        return self._grounds.records(name) if name in self._grounds.read else None
 
     def _is_read(self, position: int) -> bool:
         return position in self._written or self._plan.nodes[position].id in self._grounds.read

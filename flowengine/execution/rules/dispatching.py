@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
@@ -13,8 +14,9 @@ from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import NodeStep, after, is_final
-from flowengine.execution.work import primary_of, reads_of, weight_of
+from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.plan import Plan, Task
+from flowengine.workflow.policy import PLAIN, Policy
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -81,7 +83,8 @@ def _send(
     unseen: tuple[int, ...],
 ) -> tuple[Change, ...]:
     node = plan.nodes[position]
-    retries = plan.policy(position).retry is not None
+    policy = plan.policy(position)
+    retries = policy.retry is not None
     queued = NodeRecord(
         status=after(record.status, step),
         attempt=attempt,
@@ -98,32 +101,36 @@ def _send(
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:
         case Task() as task:
-            message = _task(plan, position, task, queued, run)
+            message = _task(plan, node.id, task, policy, queued, run)
             return (Dispatch(queued, message, task.queue), Happened(event))
         case _ as never:
             assert_never(never)
 
 
-def _task(plan: Plan, position: int, task: Task, queued: NodeRecord, run: Run) -> RunNode:
-    policy = plan.policy(position)
-    seen = [read for read in task.reads if read not in queued.unseen]
-    return RunNode(
+def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord, run: Run) -> RunNode:
+    nodes, unseen = plan.nodes, queued.unseen
+    core = RunNode(
         execution=run.execution,
         run=queued.run,
-        node=plan.nodes[position].id,
+        node=name,
         dispatch=queued.dispatch,
         attempt=queued.attempt,
         handler=task.handler,
         config=task.config,
-        reads=tuple([Read(plan.nodes[read].id, primary_of(plan.nodes[read])) for read in seen]),
+        reads=tuple([Read(nodes[at].id, primary_of(nodes[at])) for at in task.reads if at not in unseen]),
         timeout_ms=task.timeout_ms,
         correlation_id=run.correlation_id,
-        when=policy.when if queued.tried <= 1 and queued.when is None else None,
-        tries_once=policy.retry is not None,
         answered=queued.answered,
         moment=first_sent(queued) or 0,
-        sees=tuple([plan.nodes[read].id for read in policy.sees if read not in queued.unseen]),
-        unseen=tuple([plan.nodes[read].id for read in queued.unseen]),
+    )
+    if policy is PLAIN and not unseen:
+        return core
+    return replace(
+        core,
+        when=policy.when if queued.tried <= 1 and queued.when is None else None,
+        tries_once=policy.retry is not None,
+        sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
+        unseen=tuple([nodes[at].id for at in unseen]),
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
         given=policy.given,
@@ -134,14 +141,8 @@ def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) 
     """Whether nodes can be dispatched together in a transaction that may still send `bytes_left` bytes."""
     if len(positions) > sizes.chunk_nodes:
         return False
-    size = sum([_weight(plan, position) for position in positions])
+    size = sum([plan.weights[position] for position in positions])
     return size <= min(sizes.chunk_bytes, bytes_left)
-
-
-def _weight(plan: Plan, position: int) -> int:
-    """About how many bytes the dispatch of a node takes."""
-    schema = plan.policy(position).output_schema
-    return weight_of(plan.nodes[position]) + (0 if schema is None else len(schema))
 
 
 def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int, ...]]:
@@ -150,7 +151,7 @@ def chunks(plan: Plan, positions: Iterable[int], sizes: Sizes) -> list[tuple[int
     group: list[int] = []
     size = 0
     for position in positions:
-        weight = _weight(plan, position)
+        weight = plan.weights[position]
         if group and (len(group) >= sizes.chunk_nodes or size + weight > sizes.chunk_bytes):
             groups.append(tuple(group))
             group, size = [], 0

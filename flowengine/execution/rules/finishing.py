@@ -96,7 +96,7 @@ def finish(
         return Decision("stale", forget)
     run = Run(callback.execution, callback.run, callback.correlation_id)
     grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, control.lets_dispatch)
-    report = _Report(position, callback, record, control, grounds)
+    report = _Report(position, callback, record, control, grounds, forget)
     match callback.outcome:
         case Completed(result=result):
             return _complete(report, result)
@@ -111,13 +111,15 @@ def finish(
 
 
 class _Report(msgspec.Struct, frozen=True):
-    """A report that counts: the node in flight that it tells of, and what decisions go by."""
+    """A report that counts: the node in flight that it tells of, and what decisions go by. `forget`: what
+    takes back its worker's start."""
 
     position: int
     callback: Callback
     before: NodeRecord
     control: Control
     grounds: Grounds
+    forget: tuple[Change, ...]
 
 
 def forget_start(callback: Callback) -> tuple[Change, ...]:
@@ -180,7 +182,7 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
     timer = next_try_timer(callback.execution, callback.node, record)
     changes = (
         Write(callback.node, record, kept=attempt_of(record)),
-        *forget_start(callback),
+        *report.forget,
         ArmTimer(timer, pause.until),
         _happened(report, record, "node_waiting", code),
     )
@@ -202,7 +204,7 @@ def _send_again(report: _Report) -> Decision:
     """Its worker has stopped for a mark that is not there: the server has lost it."""
     grounds = report.grounds
     if not grounds.dispatches:
-        return Decision("stale", forget_start(report.callback))
+        return Decision("stale", report.forget)
     changes = dispatch_again(grounds.plan, report.position, report.before, grounds.run, grounds.now)
     return Decision("accepted", changes, continues=True)
 
@@ -219,7 +221,7 @@ def _decided(report: _Report, written: Write, kind: EventKind, detail: str | Non
     marked = () if stop is None else mark(report.control, grounds.run, stop)
     tally = Tally(own.unfinished + descent.unfinished, own.failed + descent.failed, own.bytes)
     happened = _happened(report, written.record, kind, detail)
-    changes = (written, *forget_start(report.callback), happened, tally, *descent.changes, *marked)
+    changes = (written, *report.forget, happened, tally, *descent.changes, *marked)
     plan = grounds.plan
     return Decision(
         "accepted",

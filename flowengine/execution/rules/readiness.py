@@ -99,7 +99,7 @@ def is_due(counter: int | None) -> bool:
 def may_be_decided(plan: Plan, position: int, counter: int | None) -> bool:
     """Whether a join whose counter has just moved to this must be looked at: all its parents have ended, or
     one that has completed is enough."""
-    return is_due(counter) or plan.policy(position).trigger_rule == "one_success"
+    return is_due(counter) or plan.trigger_rules[position] == "one_success"
 
 
 def decidable(plan: Plan, records: Records, stage: Stage = "main") -> tuple[int, ...]:
@@ -114,5 +114,5 @@ def decidable(plan: Plan, records: Records, stage: Stage = "main") -> tuple[int,
 def _is_decidable(plan: Plan, records: Records, position: int) -> bool:
     record = records(plan.nodes[position].id)
     if may(record.status, "dispatch"):
-        return ruling(plan.policy(position).trigger_rule, ends_of(plan, records, position)) is not None
+        return ruling(plan.trigger_rules[position], ends_of(plan, records, position)) is not None
     return record.unsettled and ends_of(plan, records, position).left == 0

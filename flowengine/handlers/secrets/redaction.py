@@ -18,6 +18,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -47,6 +48,9 @@ _URL_SAFE: Final = {"+": "-", "/": "_"}
 _TEXT_OR_NUMBER: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+')
 _IS_KEY: Final = re.compile(r"\s*:")
 _ESCAPED_CHARACTER: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+
+_HIDING_NOTHING: Final = contextlib.nullcontext()
 
 
 class Secrets:
@@ -84,15 +88,15 @@ class Secrets:
         self._keep_out(value)
         return value
 
-    @contextlib.contextmanager
-    def hiding(self, values: Sequence[str]) -> Iterator[None]:
+    def hiding(self, values: Sequence[str]) -> AbstractContextManager[None]:
         """While the block runs, and for the next LINGERING such blocks, these texts are replaced too.
 
         They are secrets of one execution, of which there may be any number: they cannot all be kept.
         """
-        if not values:
-            yield
-            return
+        return self._hiding(values) if values else _HIDING_NOTHING
+
+    @contextlib.contextmanager
+    def _hiding(self, values: Sequence[str]) -> Iterator[None]:
         with self._lock:
             self._passing.extend(values)
             self._keep_out_passing()

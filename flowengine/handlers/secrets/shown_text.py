@@ -9,10 +9,12 @@ The redactor is the one of the call that runs: the invoker sets it, as it sets t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Final, TypeAlias
+
+from flowengine.handlers.context_value import ContextValue
 
 Redactor: TypeAlias = Callable[[str], str]
 
@@ -22,14 +24,9 @@ MASK: Final = "***"
 _redactor: ContextVar[Redactor | None] = ContextVar("flowengine_redactor", default=None)
 
 
-@contextmanager
-def redacting(redactor: Redactor | None) -> Iterator[None]:
+def redacting(redactor: Redactor | None) -> AbstractContextManager[None]:
     """Within the block, texts of this context are redacted by `redactor`. None: they stay as they are."""
-    token = _redactor.set(redactor)
-    try:
-        yield
-    finally:
-        _redactor.reset(token)
+    return ContextValue(_redactor, redactor)
 
 
 def redacted(text: str) -> str:

@@ -119,8 +119,8 @@ DESCENT: Final = (
     ),
     _descent(
         "what forbids dispatching holds back what could run",
-        "        elif self._grounds.dispatches:\n",
-        "        else:\n",
+        "        if not grounds.dispatches:\n            return\n",
+        "",
     ),
     _descent(
         "the cascade stops at nodes that are not pending",
@@ -144,7 +144,7 @@ DESCENT: Final = (
     ),
     _descent(
         "a failure goes at once to all_success nodes only",
-        'if self._plan.policy(child).trigger_rule == "all_success":\n                    self._fail_at_once',
+        'if self._plan.trigger_rules[child] == "all_success":\n                    self._fail_at_once',
         "if True:\n                    self._fail_at_once",
     ),
     _descent(
@@ -378,8 +378,8 @@ TRIES: Final = (
     ),
     _dispatching(
         "a task reads nothing that it cannot see",
-        "seen = [read for read in task.reads if read not in queued.unseen]",
-        "seen = list(task.reads)",
+        "for at in task.reads if at not in unseen]",
+        "for at in task.reads]",
     ),
     _dispatching(
         "a handler does not try again what the engine does",
@@ -444,11 +444,8 @@ FORMATS: Final = (
     Mutant(
         "a task that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case RunNode(\n"
-        "            when=None, sees=(), unseen=(), tries_once=False, "
-        "retry_when=None, output_schema=None, given=()\n"
-        "        ):\n",
-        "        case RunNode():\n",
+        "CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT",
+        "CORE_FORMAT",
         MESSAGES,
     ),
     Mutant(

@@ -81,7 +81,7 @@ FINISHING: Final = (
     ),
     _finishing(
         "an accepted report takes back its worker's start and timer",
-        "changes = (written, *forget_start(report.callback), happened, tally,",
+        "changes = (written, *report.forget, happened, tally,",
         "changes = (written, happened, tally,",
     ),
     _finishing(

@@ -119,14 +119,20 @@ MUTANTS: Final = (
     Mutant(
         "a retry takes the expiry off nodes",
         _in("encode_changes"),
-        "        names += [self._keys.node(execution, node) for node in touched]\n",
+        "            names += [self._keys.node(execution, node) for node in change.touched]\n",
         "",
     ),
     Mutant(
         "a trigger takes the expiry off the execution",
         _in("encode_changes"),
-        "names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]",
-        "names = [self._keys.control(execution)]",
+        "            names += self._keys.own(execution)\n",
+        "            names += []\n",
+    ),
+    Mutant(
+        "a first trigger takes the expiry off the plan and the inputs",
+        _in("encode_changes"),
+        "            names += [self._keys.plan(execution), self._keys.inputs(execution)]\n",
+        "            names += []\n",
     ),
     Mutant(
         "a trigger clears what workers began before",
@@ -151,22 +157,22 @@ MUTANTS: Final = (
     Mutant(
         "a decision WATCHes control",
         _in("transaction"),
-        "        (*nodes, *controls),\n",
-        "        (*nodes,),\n",
+        "WatchedReads((*nodes, *controls), ",
+        "WatchedReads((*nodes,), ",
         tests=(*TRANSACTION, *ENGINE),
     ),
     Mutant(
         "nothing is written of an execution whose control was not WATCHed",
         _in("transaction"),
-        "                if not controlled and not isinstance(change, _NEED_NO_CONTROL):\n",
-        "                if False:\n",
+        "            if not all(isinstance(change, _NEED_NO_CONTROL) for change in changes[execution]):\n",
+        "            if False:\n",
         tests=TRANSACTION,
     ),
     Mutant(
         "no node is written that was not WATCHed",
         _in("transaction"),
-        "                    if (execution, node) not in self._watched:\n",
-        "                    if False:\n",
+        "for execution, node in written - self._watched:",
+        "for execution, node in ():",
         tests=TRANSACTION,
     ),
     Mutant(

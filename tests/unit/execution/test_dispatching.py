@@ -20,7 +20,6 @@ from flowengine.execution.rules.dispatching import (
     try_again,
 )
 from flowengine.execution.status import IllegalStepError, StoredNodeStatus
-from flowengine.execution.work import weight_of
 from tests.support.rigs.harness import diamond, plan_of
 from tests.unit.execution.rule_cases import NOW, events, of_kind, sent
 
@@ -112,7 +111,7 @@ def test_only_a_queued_node_can_be_dispatched_again(status: StoredNodeStatus) ->
 def test_dispatches_are_grouped_by_number_and_by_size() -> None:
     """In order, none left out, none twice."""
     plan = plan_of({f"n{number}": () for number in range(7)}, padding=100)
-    one = weight_of(plan.nodes[0])
+    one = plan.weights[0]
     assert chunks(plan, range(7), Sizes(chunk_nodes=3)) == [(0, 1, 2), (3, 4, 5), (6,)]
     assert chunks(plan, range(7), Sizes(chunk_nodes=3, chunk_bytes=2 * one)) == [
         (0, 1),
@@ -127,7 +126,7 @@ def test_dispatches_are_grouped_by_number_and_by_size() -> None:
 def test_nodes_fit_by_their_number_their_size_and_the_room_left() -> None:
     """To the last byte of each."""
     plan = plan_of({f"n{number}": () for number in range(3)}, padding=100)
-    one = weight_of(plan.nodes[0])
+    one = plan.weights[0]
     assert fits(plan, (0, 1, 2), Sizes(chunk_nodes=3, chunk_bytes=3 * one), 3 * one)
     assert not fits(plan, (0, 1, 2), Sizes(chunk_nodes=2, chunk_bytes=3 * one), 3 * one)
     assert not fits(plan, (0, 1, 2), Sizes(chunk_nodes=3, chunk_bytes=3 * one - 1), 3 * one)

@@ -8,21 +8,17 @@ Needs no HTTP library, so that a worker that makes no call does not load one.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from flowengine.handlers.context_value import ContextValue
 
 _deadline: ContextVar[float | None] = ContextVar("flowengine_deadline", default=None)
 
 
-@contextmanager
-def until(deadline: float) -> Iterator[None]:
+def until(deadline: float) -> AbstractContextManager[None]:
     """Within the block, network calls of this context end by `deadline` (on `time.monotonic`)."""
-    token = _deadline.set(deadline)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
+    return ContextValue(_deadline, deadline)
 
 
 def bounded(timeout: float | None) -> float | None:
