@@ -58,6 +58,12 @@ class BadCursorError(FlowEngineError):
     code = "invalid_parameter"
 
 
+class DocumentNotFoundError(FlowEngineError):
+    """No document is kept of an execution."""
+
+    code = "document_not_found"
+
+
 class WrongStateError(FlowEngineError):
     """The execution is in a state that does not allow what was asked."""
 

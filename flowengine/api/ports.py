@@ -30,6 +30,7 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posted_document import PostedDocument
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 Labels: TypeAlias = "Mapping[str, str] | None"
@@ -73,15 +74,27 @@ class Executions(Protocol):
         """The service that runs them."""
 
     def create(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> CreatedView:
-        """Store a new pending execution, with the inputs that are known already.
+        """Store a new pending execution, with the inputs that are known already, and its document, packed.
 
         Raises InputsInvalidError, TooManyExecutionsError, StoreFullError.
         """
 
     def start(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already.
 
@@ -110,6 +123,9 @@ class Executions(Protocol):
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""
+
+    def document(self, execution_id: str) -> PostedDocument:
+        """The document as it was posted. Raises DocumentNotFoundError."""
 
     def results(self, execution_id: str) -> ResultsView:
         """The outputs and errors of the nodes that have ended."""

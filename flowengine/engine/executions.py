@@ -31,6 +31,7 @@ from flowengine.execution.views import (
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posted_document import PostedDocument
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 """What a caller gives an execution, by name."""
@@ -69,16 +70,28 @@ class StoredExecutions:
         return self._operations
 
     def create(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> CreatedView:
         """Store a new pending execution, which expires by itself if it is never triggered."""
-        return create(self._store, _new(plan, correlation_id, inputs, labels))
+        return create(self._store, _new(plan, correlation_id, inputs, labels, document))
 
     def start(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already."""
-        return create_and_start(self._store, _new(plan, correlation_id, inputs, labels))
+        return create_and_start(self._store, _new(plan, correlation_id, inputs, labels, document))
 
     def trigger(
         self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
@@ -106,6 +119,10 @@ class StoredExecutions:
         """The state of the execution and of all its nodes."""
         return queries.status(self._store, _checked(execution_id))
 
+    def document(self, execution_id: str) -> PostedDocument:
+        """The document as it was posted."""
+        return queries.document(self._store, _checked(execution_id))
+
     def results(self, execution_id: str) -> ResultsView:
         """Outputs of the completed nodes, errors of the failed."""
         return queries.results(self._store, _checked(execution_id))
@@ -130,8 +147,10 @@ class StoredExecutions:
         return self._health()
 
 
-def _new(plan: Plan, correlation_id: str, inputs: Inputs, labels: Labels) -> New:
-    return New(plan=plan, correlation_id=correlation_id, inputs=inputs or {}, labels=labels or {})
+def _new(plan: Plan, correlation_id: str, inputs: Inputs, labels: Labels, document: bytes | None) -> New:
+    return New(
+        plan=plan, correlation_id=correlation_id, inputs=inputs or {}, labels=labels or {}, document=document
+    )
 
 
 def _checked(execution_id: str) -> str:

@@ -304,6 +304,9 @@ class QueryStore(Protocol):
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 
+    def document(self, execution: str) -> tuple[bytes | None, bool]:
+        """The document as it is stored, if it is, and whether the execution is there."""
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from flowengine.engine.ports import NodeState, QueryStore
-from flowengine.errors import ExecutionNotFoundError
+from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -33,6 +33,7 @@ from flowengine.execution.views import (
 from flowengine.execution.work import handler_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.posted_document import PostedDocument, unpack
 from flowengine.workflow.stages import HOOKS
 
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
@@ -83,6 +84,18 @@ def results(store: QueryStore, execution: str) -> ResultsView:
         outputs=outputs,
         hooks=hooks if plan.stages.has_hooks else msgspec.UNSET,
     )
+
+
+def document(store: QueryStore, execution: str) -> PostedDocument:
+    """The document as it was posted. Raises ExecutionNotFoundError, DocumentNotFoundError."""
+    stored, is_there = store.document(execution)
+    if not is_there:
+        raise ExecutionNotFoundError.of(execution)
+    if stored is None:
+        raise DocumentNotFoundError(
+            f"execution '{execution}' was accepted by an earlier version, which kept no documents"
+        )
+    return unpack(stored)
 
 
 def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:

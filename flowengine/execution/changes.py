@@ -44,7 +44,7 @@ class Create(msgspec.Struct, frozen=True):
     """Store a new pending execution, which expires by itself if it is never triggered.
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
-    which it is found.
+    which it is found; `document`: as it was posted, compressed.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Create(msgspec.Struct, frozen=True):
     at: int
     inputs: StoredInputs | None = None
     labels: Mapping[str, str] = {}
+    document: bytes | None = None
 
 
 class Relabel(msgspec.Struct, frozen=True):

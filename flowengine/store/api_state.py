@@ -148,6 +148,15 @@ class RedisApiState:
             found.append(NodeState(record, begun.get(keys.start_field(node, record.dispatch))))
         return found, inputs
 
+    def document(self, execution: str) -> tuple[bytes | None, bool]:
+        """The document as it is stored, and whether the execution is there."""
+        self.ensure_fit()
+        names = self._state.keys
+        document, there = self._state.sessions.retrying_read(
+            [("GET", names.document(execution)), ("EXISTS", names.control(execution))]
+        )
+        return document, bool(there)
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
         names = self._state.keys

@@ -279,6 +279,9 @@ class ChangeEncoder:
             ("ZADD", self._keys.index("pending"), change.at, execution),
             ("ZADD", self._keys.listing("pending"), 0, execution),
         ]
+        if change.document is not None:
+            name = self._keys.document(execution)
+            self.commands.append(("SET", name, change.document, "EXAT", gone + CONTROL_LEAD_S))
         listed = Listed(change.name, change.correlation_id, change.labels)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:

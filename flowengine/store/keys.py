@@ -17,6 +17,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
 | fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
+| fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
 | fe:list:STATUS | zset | execution ids, all scores 0: newest last (`listing_entries`) |
 | fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
@@ -168,6 +169,7 @@ class Keys:
             self.inputs,
             self.lines,
             self.logged,
+            self.document,
         )
         return [name(execution) for name in names]
 
@@ -178,6 +180,10 @@ class Keys:
     def listed(self, execution: str) -> str:
         """String: what an execution is found by."""
         return f"{self._executions}{execution}:listed"
+
+    def document(self, execution: str) -> str:
+        """String: the document as it was posted."""
+        return f"{self._executions}{execution}:document"
 
     def beside(self, execution: str) -> list[str]:
         """Keys of an execution that persist with its own and expire at other times."""

@@ -18,6 +18,7 @@ from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknow
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.labels import FIELD as LABELS
 from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
+from flowengine.workflow.posted_document import JSON, YAML, PostedDocument, from_envelope
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.validation import Checked, Form, Text, check_document, read_text
 
@@ -34,12 +35,14 @@ class Posted(msgspec.Struct, frozen=True):
     """A workflow as it was posted, and what is given to its execution.
 
     `labels`: those of the document and of the caller. `starts`: whether it shall begin at once.
+    `document`: that of a right one, in its form.
     """
 
     checked: Checked
     inputs: JsonObject = {}
     labels: Labels = {}
     starts: bool = False
+    document: PostedDocument | None = None
 
 
 class PostedTrigger(msgspec.Struct, frozen=True):
@@ -58,9 +61,16 @@ def check_posted(body: bytes, form: Form, registry: Registry, limits: Limits) ->
         return Posted(Checked(None, (text,), malformed=True))
     document = text.value
     if isinstance(document, dict) and WORKFLOW in document:
-        return _check_envelope(text, document, registry, limits)
+        posted = _check_envelope(text, document, registry, limits)
+        if posted.checked.problems:
+            return posted
+        taken = from_envelope(body, document[WORKFLOW], is_json=form == "json")
+        return msgspec.structs.replace(posted, document=taken)
     checked = check_document(document, registry, limits)
-    return Posted(checked if checked.malformed else text.placed(checked), labels=checked.labels)
+    if checked.malformed:
+        return Posted(checked)
+    taken = PostedDocument(body, JSON if form == "json" else YAML)
+    return Posted(text.placed(checked), labels=checked.labels, document=taken)
 
 
 def _check_envelope(text: Text, envelope: JsonObject, registry: Registry, limits: Limits) -> Posted:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError, WrongStateError
+from flowengine.errors import (
+    DocumentNotFoundError,
+    ExecutionNotFoundError,
+    NodeNotFoundError,
+    WrongStateError,
+)
 from flowengine.execution.history.places import Place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.listing import Wanted
@@ -33,6 +38,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
+from flowengine.workflow.posted_document import PostedDocument, unpack
 from tests.support.fake_operations import FakeOperations
 
 Inputs = Mapping[str, JsonValue] | None
@@ -45,6 +51,7 @@ class _Stored:
         self, plan: Plan, correlation_id: str, inputs: dict[str, JsonValue], labels: dict[str, str]
     ) -> None:
         self.labels = labels
+        self.document: bytes | None = None
         self.inputs = inputs
         self.plan = plan
         self.correlation_id = correlation_id
@@ -75,13 +82,20 @@ class FakeExecutions:
         return FakeOperations(self._enter)
 
     def create(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> CreatedView:
         self._enter()
         given = check_given(plan.inputs, inputs or {})
         with self._lock:
             execution_id = f"x{len(self.stored) + 1}"
             self.stored[execution_id] = _Stored(plan, correlation_id, given, dict(labels or {}))
+            self.stored[execution_id].document = document
         return CreatedView(
             execution_id=execution_id,
             name=plan.name,
@@ -91,11 +105,19 @@ class FakeExecutions:
         )
 
     def start(
-        self, plan: Plan, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        plan: Plan,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        document: bytes | None = None,
     ) -> StartedView:
         self._enter()
         begin(plan, inputs or {}, Occasion({}, 0))
-        made = self.create(plan, correlation_id=correlation_id, inputs=inputs, labels=labels)
+        made = self.create(
+            plan, correlation_id=correlation_id, inputs=inputs, labels=labels, document=document
+        )
         self.trigger(made.execution_id, correlation_id=correlation_id)
         return StartedView(
             execution_id=made.execution_id,
@@ -176,6 +198,13 @@ class FakeExecutions:
             ),
             nodes=nodes,
         )
+
+    def document(self, execution_id: str) -> PostedDocument:
+        self._enter()
+        found = self._find(execution_id).document
+        if found is None:
+            raise DocumentNotFoundError("no document is kept")
+        return unpack(found)
 
     def results(self, execution_id: str) -> ResultsView:
         self._enter()

@@ -80,6 +80,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "no dead letter has the id 'worker:1764385584000-0'; it was retried or deleted, or newer ones have "
         "taken its place",
     ),
+    "document_not_found": ProblemKind(
+        404,
+        "No document is kept of this execution",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' was accepted by an earlier version, which kept no documents",
+    ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."
     ),

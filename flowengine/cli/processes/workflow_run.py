@@ -28,7 +28,7 @@ from flowengine.cli.processes.workflow_run_services import (
     WorkflowRunServices,
 )
 from flowengine.cli.tool_settings import chosen_server, read_settings
-from flowengine.cli.workflow_files import check_file, problem_line, read_file
+from flowengine.cli.workflow_files import check_file, is_json, problem_line, read_file
 from flowengine.errors import CannotRunError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.status import is_over
 from flowengine.plaintext import plain_text
@@ -211,10 +211,17 @@ class _Run:
         return True
 
     def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
+        from flowengine.workflow.posted_document import JSON, YAML, PostedDocument, pack
+
         correlation_id = uuid.uuid4().hex
+        form = JSON if is_json(self._path, self._body) else YAML
         services.check()
         created = executions.create(
-            plan, correlation_id=correlation_id, inputs=self._inputs, labels=self._labels
+            plan,
+            correlation_id=correlation_id,
+            inputs=self._inputs,
+            labels=self._labels,
+            document=pack(PostedDocument(self._body, form)),
         )
         self._execution = created.execution_id
         if not self._is_private:

@@ -20,12 +20,14 @@ from flowengine.workflow.plan import Plan, encode_plan
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution is made of. `inputs`: those that are known already. `labels`: all of them."""
+    """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
+    `document`: what its plan was compiled from, packed."""
 
     plan: Plan
     correlation_id: str
     inputs: Mapping[str, JsonValue] = {}
     labels: Mapping[str, str] = {}
+    document: bytes | None = None
 
 
 def create(store: CommandStore, new: New) -> CreatedView:
@@ -35,7 +37,7 @@ def create(store: CommandStore, new: New) -> CreatedView:
     """
     given = _given(new.plan, new.inputs) if new.inputs else None
     encoded = encode_plan(new.plan)
-    with store.letting_in(_size(encoded, given)):
+    with store.letting_in(_size(new, encoded, given)):
         now = store.now()
         execution = id_of_new(store, now)
         store.write({execution: [_made(new, encoded, now, given)]})
@@ -73,7 +75,7 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
     )
     stores = bool(new.inputs)
     given = beginning(execution, plan, record, new.inputs, now, stores=stores) or Given()
-    with store.letting_in(_size(encoded, given.inputs)):
+    with store.letting_in(_size(new, encoded, given.inputs)):
         made = _made(new, encoded, now, None)
         store.write({execution: [made, *first_run(execution, plan, record, token, now, given)]})
     store.keep_plan(execution, encoded, plan)
@@ -89,11 +91,11 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
 
 def _made(new: New, encoded: bytes, now: int, given: StoredInputs | None) -> Create:
     total = len(new.plan.main)
-    return Create(new.plan.name, encoded, total, new.correlation_id, now, given, new.labels)
+    return Create(new.plan.name, encoded, total, new.correlation_id, now, given, new.labels, new.document)
 
 
-def _size(encoded: bytes, given: StoredInputs | None) -> int:
-    return len(encoded) + (0 if given is None else given.size)
+def _size(new: New, encoded: bytes, given: StoredInputs | None) -> int:
+    return len(encoded) + len(new.document or b"") + (0 if given is None else given.size)
 
 
 def id_of_new(store: CommandStore, now: int) -> str:

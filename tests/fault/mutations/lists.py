@@ -62,6 +62,13 @@ MUTANTS: Final = (
         ENTRIES,
     ),
     Mutant(
+        "a document begins and expires with its execution",
+        "flowengine/store/keys.py",
+        "            self.document,\n",
+        "",
+        ("tests/unit/engine/test_execution_labels.py",),
+    ),
+    Mutant(
         "what has expired never shows",
         "flowengine/engine/listing.py",
         "            if record is not None and wanted.includes(execution, record)\n",

@@ -47,7 +47,7 @@ PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|node:.+)"): b"hash",
-    re.compile(rb"fe:x:[^:]+:(plan|listed)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",

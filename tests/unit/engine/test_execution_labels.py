@@ -1,6 +1,8 @@
-"""Labels of executions, and executions that begin as they are stored, over fakeredis."""
+"""Labels and documents of executions, and one that begins as it is stored, over fakeredis."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager
 
 import msgspec
 import pytest
@@ -8,7 +10,7 @@ from fakeredis import FakeRedis
 
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
-from flowengine.errors import WrongStateError
+from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError, WrongStateError
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -19,6 +21,7 @@ from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.labels import MAX_LABELS
 from flowengine.workflow.plan import Plan
+from flowengine.workflow.posted_document import PostedDocument, pack
 from tests.support.documents import accepted, node, workflow
 
 NAMES = keys.of()
@@ -141,3 +144,39 @@ def test_a_start_that_cannot_begin_stores_nothing(
     with pytest.raises(wrong):
         store.start(plan_with(**fields), correlation_id="c")
     assert not redis.keys("fe:x:*")
+
+
+def test_a_document_is_kept_with_its_execution_compressed(redis: FakeRedis, store: StoredExecutions) -> None:
+    """It begins and expires with the rest."""
+    text = b"name: One\n" * 100
+    packed = pack(PostedDocument(text, "application/yaml"))
+    assert len(packed) < len(text) / 5
+    execution = store.create(PLAN, correlation_id="c", document=packed).execution_id
+    key = NAMES.document(execution)
+    assert redis.ttl(key) == redis.ttl(NAMES.plan(execution)) > 0
+    assert store.document(execution) == PostedDocument(text, "application/yaml")
+    store.trigger(execution, correlation_id="c")
+    assert redis.ttl(key) == -1
+    redis.delete(key)
+    with pytest.raises(DocumentNotFoundError):
+        store.document(execution)
+    with pytest.raises(ExecutionNotFoundError):
+        store.document("0" * 27)
+
+
+def test_a_document_counts_as_stored_bytes(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow that does not fit with it is refused."""
+    state = RedisState(redis, post, Settings())
+    api_state = RedisApiState(state)
+    sizes: list[int] = []
+    letting_in = api_state.letting_in
+
+    def noting(size: int) -> AbstractContextManager[None]:
+        sizes.append(size)
+        return letting_in(size)
+
+    monkeypatch.setattr(api_state, "letting_in", noting)
+    store = StoredExecutions(api_state, lambda: HealthView(status="ok", checks={}))
+    for document in (None, b"x" * 1000):
+        store.create(PLAN, correlation_id="c", document=document)
+    assert sizes[1] - sizes[0] == 1000

@@ -105,6 +105,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
                     correlation_id=correlation_id,
                     inputs=workflow.inputs,
                     labels=workflow.labels,
+                    document=workflow.document,
                 )
             )
         view = msgspec.structs.replace(view, warnings=workflow.warnings or msgspec.UNSET)

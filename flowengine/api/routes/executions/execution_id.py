@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -15,6 +15,8 @@ from flowengine.api.openapi.operation import Link, Parameter
 from flowengine.api.openapi.schemas import reference
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.errors import ExecutionNotFoundError
+
+T = TypeVar("T")
 
 EXECUTION_ID_PARAMETER: Final = Parameter(
     component="ExecutionId",
@@ -37,7 +39,17 @@ async def call_about(
     call: Callable[[Callable[[], bytes]], Awaitable[bytes]],
     work: Callable[[], msgspec.Struct],
 ) -> bytes:
-    """The view that `work` makes, as JSON, made in a thread by `call`. Its log lines name the execution.
+    """The view that `work` makes, as JSON, made in a thread by `call`. Raises as `read_about`."""
+    return await read_about(request, execution_id, call, lambda: msgspec.json.encode(work()))
+
+
+async def read_about(
+    request: Request[Any, Any, Any],
+    execution_id: str,
+    call: Callable[[Callable[[], T]], Awaitable[T]],
+    work: Callable[[], T],
+) -> T:
+    """What `work` gives, made in a thread by `call`. Its log lines name the execution.
 
     Raises ExecutionNotFoundError, without a call, for what cannot be an id.
     """
@@ -45,4 +57,4 @@ async def call_about(
         raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
     request.scope["state"][EXECUTION_ID] = execution_id
     with structlog.contextvars.bound_contextvars(execution_id=execution_id):
-        return await call(lambda: msgspec.json.encode(work()))
+        return await call(work)

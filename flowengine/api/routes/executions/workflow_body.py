@@ -18,6 +18,7 @@ from flowengine.settings import Limits
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted import PostedCancel, PostedTrigger, check_posted
+from flowengine.workflow.posted_document import pack
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.validation import Form
 
@@ -62,7 +63,7 @@ WORKFLOW_BODY: Final = RequestBody(
 class Accepted(msgspec.Struct, frozen=True):
     """A workflow that is right, what may go wrong with it, and what its execution is given.
 
-    `starts`: its body says that it shall begin at once.
+    `starts`: its body says that it shall begin at once. `document`: in its form, packed.
     """
 
     plan: Plan
@@ -70,6 +71,7 @@ class Accepted(msgspec.Struct, frozen=True):
     inputs: JsonObject
     labels: Labels
     starts: bool
+    document: bytes | None
 
 
 async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
@@ -86,7 +88,8 @@ def _accepted(body: Body, backend: Backend) -> Accepted:
     posted = check_posted(body.data, body.form, backend.registry, backend.limits)
     checked = posted.checked
     if checked.plan is not None and not checked.problems:
-        return Accepted(checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts)
+        document = None if posted.document is None else pack(posted.document)
+        return Accepted(checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts, document)
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
 
 
