@@ -12,7 +12,7 @@ from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
-from flowengine.store.access.audit_log import add_note
+from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
@@ -120,8 +120,7 @@ class RedisApiState:
         commands = self._state.encoder().encode(changes)
         note = add_note(commands, self._state.keys, next(iter(changes)))
         self._state.sessions.here().write(commands)
-        if note is not None:
-            note.written = True
+        was_written(note)
 
     # -- queries
 
@@ -228,8 +227,7 @@ class AdmittingUnit:
             self._admission.has_stored(self._let_in)
         if replies is None:
             return None
-        if note is not None:
-            note.written = True
+        was_written(note)
         return encoder.committed(replies)
 
     def abandon(self) -> None:

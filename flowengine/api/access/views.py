@@ -78,9 +78,9 @@ class SettingsView(msgspec.Struct, frozen=True, kw_only=True):
 class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody has done.
 
-    `action`: the operation, by its id in this document. `target`: the execution or the key that it was
-    about. `key` is null where the API had no keys. `address`: where the request came from. It is null for the
-    command line, which has no correlation id either.
+    `action`: the operation, by its id in this document. `target`: the execution, the key or the dead letter
+    that it was about. `key` is null where the API had no keys. `address`: where the request came from. It is
+    null for the command line, which has no correlation id either.
     """
 
     at: Moment

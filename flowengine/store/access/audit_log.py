@@ -32,13 +32,19 @@ _decoder: Final = msgspec.json.Decoder(AuditEntry)
 def add_note(commands: Commands, names: Keys, target: str | None = None) -> Note | None:
     """Let the transaction of these commands tell who acts, and of what; returns what it tells.
 
-    The caller marks it as written once the transaction is.
+    The caller says `was_written` once the transaction is.
     """
     note = unwritten_note()
     if note is not None:
         commands.may_fail = (*commands.may_fail, len(commands))
         commands.append(_entry_of(note, names, target))
     return note
+
+
+def was_written(note: Note | None) -> None:
+    """What was told need not be told again by what follows."""
+    if note is not None:
+        note.written = True
 
 
 def note_now(sessions: Sessions, names: Keys, target: str | None = None) -> None:

@@ -17,7 +17,8 @@ from flowengine.errors import BadCursorError, ConflictError, DeadLetterNotFoundE
 from flowengine.execution.messages import Payload
 from flowengine.execution.operation_views import DeadReason
 from flowengine.queues import dead_letter_key
-from flowengine.store.connection.sessions import Command
+from flowengine.store.access.audit_log import add_note, note_now, was_written
+from flowengine.store.connection.sessions import Commands
 from flowengine.store.keys import MOVED_KEPT_S
 from flowengine.store.state import RedisState
 
@@ -79,7 +80,10 @@ class DeadLetters:
     def remove(self, letter: str) -> bool:
         """Remove a letter; returns whether it was there."""
         key, entry = self._known(letter)
-        return bool(self._state.sessions.retrying_write([("XDEL", key, entry)])[0])
+        removed = bool(self._state.sessions.retrying_write([("XDEL", key, entry)])[0])
+        if removed:
+            note_now(self._state.sessions, self._state.keys, letter)
+        return removed
 
     def removal(self, letter: Letter) -> Acknowledge:
         """What removes it in a transaction of the caller's."""
@@ -103,12 +107,16 @@ class DeadLetters:
             if not found:
                 session.unwatch()
                 raise DeadLetterNotFoundError.of(letter.id)
-            moves: list[Command] = [
-                ("XADD", names.stream(letter.queue), "*", *letter.fields),
-                ("XDEL", key, entry),
-                ("SET", names.moved(letter.queue), self._state.now(), "EX", MOVED_KEPT_S),
-            ]
+            moves = Commands(
+                [
+                    ("XADD", names.stream(letter.queue), "*", *letter.fields),
+                    ("XDEL", key, entry),
+                    ("SET", names.moved(letter.queue), self._state.now(), "EX", MOVED_KEPT_S),
+                ]
+            )
+            note = add_note(moves, names, letter.id)
             if session.transact(moves, session.epoch) is not None:
+                was_written(note)
                 return
         raise ConflictError(f"the dead letters of '{letter.queue}' keep changing; try again")
 

@@ -89,5 +89,23 @@ def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> Non
     for service in ("worker", "orchestrator"):
         stack.only(service).terminate()
         assert stack.only(service).wait() == 0
+    use_keys(stack)
     assert stack.valkey.denied() - DONE_WITHOUT == set()
     assert stack.client.get("/health").json()["checks"]["redis"] == "ok"
+
+
+def use_keys(stack: Stack) -> None:
+    """Make a key as the API's user, sign in with it, look at keys and the audit, and revoke it."""
+    url = url_of(stack.valkey, "api")
+    made = stack.launch("key", [FLOWENGINE, "key", "new", "ci"], REDIS_URL=url)
+    assert made.wait() == 0
+    key = next(line for line in made.lines if line.startswith("key:")).split()[1]
+    signed_in = stack.client.post("/session", json={"key": key})
+    assert signed_in.status_code == 201, signed_in.text
+    headers = {"Authorization": f"Bearer {key}"}
+    for path in ("/me", "/keys", "/audit", "/settings"):
+        assert stack.client.get(path, headers=headers).status_code == 200
+    assert stack.client.get("/me").json()["key"] == "ci", "by the cookie"
+    assert stack.client.delete("/session").json() == {"ended": True}
+    assert stack.client.delete("/keys/ci", headers=headers).status_code == 200
+    assert stack.client.get("/me", headers=headers).status_code == 401

@@ -73,7 +73,7 @@ MUTANTS: Final = (
     Mutant(
         "a command that changes in steps is told of once",
         "flowengine/store/api_state.py",
-        "        if note is not None:\n            note.written = True\n        return encoder",
+        "        was_written(note)\n        return encoder",
         "        return encoder",
         AUDIT,
     ),

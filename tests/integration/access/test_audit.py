@@ -13,6 +13,7 @@ from flowengine.access.records import Actor
 from flowengine.api.access.api_keys import new_key
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import WrongStateError
+from flowengine.queues import dead_letter_key
 from flowengine.settings import Settings
 from flowengine.store.access.audit_log import KEPT
 from flowengine.store.access.redis_access import RedisAccess
@@ -77,6 +78,20 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     assert (newest["address"], newest["correlation_id"], newest["outcome"]) == ("127.0.0.1", "c-1", "done")
     times = [item["at"] for item in answer["items"]]
     assert times == sorted(times, reverse=True)
+
+
+def test_dead_letters_that_are_retried_or_deleted_are_told_of(
+    api: ServedApi, access: RedisAccess, redis_client: redis.Redis
+) -> None:
+    """Under their ids; one that is not there is not told of."""
+    fields = ("x", "y", "reason", "undecodable", "entry", "0-1", "deliveries", "1")
+    buried = [redis_client.execute_command("XADD", dead_letter_key("worker"), "*", *fields) for _ in "ab"]
+    one, two = (f"worker:{entry.decode()}" for entry in buried)
+    retried = api.client.post(f"/dead-letters/{one}/retry", headers=AS_OPS)
+    assert retried.json()["done"] == "sent", retried.text
+    assert api.client.delete(f"/dead-letters/{two}", headers=AS_OPS).status_code == 200
+    assert api.client.delete(f"/dead-letters/{two}", headers=AS_OPS).status_code == 404
+    assert told(access) == [("retry_dead_letter", one), ("delete_dead_letter", two)]
 
 
 def test_api_without_keys_tells_where_a_change_came_from(

@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 
 from flowengine.access.roles import ROLES, Role, allows
 from flowengine.api.access.api_keys import new_key
+from flowengine.api.access.cross_site import SAFE_METHODS
 from flowengine.api.access.key_guard import NEEDS_NO_KEY, NEEDS_ROLE, role_of
 from flowengine.api.app import create_app
 from flowengine.settings import Settings
@@ -79,6 +80,21 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/audit"): "admin",
     }
     assert {route: needed[route] for route in wanted} == wanted
+
+
+def test_routes_that_change_something_are_those_that_the_audit_tells_of() -> None:
+    """`test_audit.py` and `test_page_sessions.py` show each: a new one belongs there, and here."""
+    changing = {(method, path) for method, path, _ in routes() if method not in SAFE_METHODS}
+    assert changing == {
+        ("POST", "/workflow"),
+        ("POST", "/workflow/trigger/x1"),
+        ("POST", "/workflows/x1/cancel"),
+        ("POST", "/dead-letters/x1/retry"),
+        ("DELETE", "/dead-letters/x1"),
+        ("DELETE", "/keys/x1"),
+        ("POST", "/session"),
+        ("DELETE", "/session"),
+    }
 
 
 @pytest.mark.proves("role-missing")
