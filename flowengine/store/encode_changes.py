@@ -31,6 +31,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
+from flowengine.execution.history.live import KEPT_CHANGES, StatusChange, encode_change
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
@@ -173,6 +174,11 @@ class ChangeEncoder:
         for change in last:
             self._add_last(execution, change)
 
+    def _changed(self, execution: str, status: ExecutionStatus, at: int, run: int | None) -> None:
+        """Tell those who watch all executions."""
+        data = encode_change(StatusChange(execution, status, at, run))
+        self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))
+
     def _tell(self, execution: str, events: Sequence[Event]) -> None:
         key = self._keys.events(execution)
         entry = ("*", DECIDED, encode_events(events))
@@ -184,7 +190,7 @@ class ChangeEncoder:
             case Finish():
                 self._finish(execution, change)
             case Begin(touched=touched):
-                self._persist(execution, touched)
+                self._persist(execution, touched, anew=change.run > 1)
             case Send(message=message):
                 self._post(self.commands, "orchestrator", message, self._keys.partition)
 
@@ -217,6 +223,8 @@ class ChangeEncoder:
             ("ZADD", self._keys.stopping, stop.at, execution),
             ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
         ]
+        if status == "cancelling" and not stop.told:
+            self._changed(execution, status, stop.at, None)
 
     def _enter_stage(self, execution: str, change: EnterStage) -> None:
         control, counts = self._keys.control(execution), self._keys.counts(execution)
@@ -271,6 +279,7 @@ class ChangeEncoder:
             ("ZADD", self._keys.index("pending"), change.at, execution),
             ("ZADD", self._keys.listing("pending"), 0, execution),
         ]
+        self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
@@ -316,6 +325,7 @@ class ChangeEncoder:
             *self._relisted(execution, change.was, change.status),
             ("DEL", *stale),
         ]
+        self._changed(execution, change.status, change.at, change.run)
         if change.inputs is not None:
             self._give(execution, change.inputs)
         if change.counters:
@@ -327,10 +337,11 @@ class ChangeEncoder:
             ("ZADD", self._keys.listing(list_of(status)), 0, execution),
         ]
 
-    def _persist(self, execution: str, touched: Sequence[str]) -> None:
-        """Take the expiry off every key that has one."""
+    def _persist(self, execution: str, touched: Sequence[str], *, anew: bool) -> None:
+        """Take the expiry off every key that has one. `anew`: there was a run before, whose nodes spoke."""
         names = [self._keys.control(execution), *self._keys.beside(execution), *self._keys.own(execution)]
         names += [self._keys.node(execution, node) for node in touched]
+        names += self._keys.said(execution) if anew else []
         self.commands += [("PERSIST", name) for name in names]
 
     def _finish(self, execution: str, change: Finish) -> None:
@@ -341,6 +352,7 @@ class ChangeEncoder:
             *self._relisted(execution, change.index, change.status),
             *self._expiries(execution, change.at),
         ]
+        self._changed(execution, change.status, change.at, change.run)
         plan = self._lifetimes.plan(execution)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
@@ -353,7 +365,7 @@ class ChangeEncoder:
         """Commands that let every key of an ended execution expire, control before the rest."""
         plan = self._lifetimes.plan(execution)
         at = ended_at // 1000 + self._lifetimes.retention_s
-        names = self._keys.own(execution)
+        names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
         later = at + CONTROL_LEAD_S

@@ -61,8 +61,8 @@ MUTANTS: Final = (
     Mutant(
         "inputs expire with the execution",
         "flowengine/store/keys.py",
-        "            self.inputs,\n",
-        "",
+        "names = (self.counts, self.plan, self.deps, self.started, self.events, self.inputs)",
+        "names = (self.counts, self.plan, self.deps, self.started, self.events)",
         STORED,
     ),
     Mutant(
