@@ -27,11 +27,13 @@ from flowengine.api.ports import Access, Executions
 from flowengine.api.routes.all_routes import ROUTES
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.service.documentation_pages import documentation_routes
+from flowengine.api.watching.live_reader import LiveReader
+from flowengine.engine.ports import Cursor, Seen
 from flowengine.plugin import Registry
 from flowengine.settings import Settings
 
 
-def create_app(executions: Executions, registry: Registry, settings: Settings, access: Access) -> Litestar:
+def create_app(executions: Executions, registry: Registry, settings: Settings, access: Access) -> Application:
     """The API over a store and the handlers that workflows may name. Starts nothing."""
     calls = BlockingCalls(store_timeout_s=settings.api_timeout_s)
     keys = CurrentKeys(
@@ -41,6 +43,11 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         always_asks=needs_keys(settings, settings.api_host, insecure=settings.insecure),
     )
     sessions = PageSessions(access, keys, calls)
+
+    async def look(cursors: Sequence[Cursor]) -> Sequence[Seen]:
+        return await calls.store(lambda: executions.look(cursors))
+
+    live = LiveReader(look)
     backend = Backend(
         executions=executions,
         access=access,
@@ -51,6 +58,7 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         limits=settings.limits,
         calls=calls,
         request_budget=request_budget(settings.limits),
+        live=live,
     )
     routes = [make(backend) for make in ROUTES]
     documentation = documentation_routes(
@@ -58,10 +66,10 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     )
     guard = key_guard(keys, sessions)
     is_served = served_hosts_only(settings, lambda: keys.asks_now)
-    return _Application([*routes, *documentation], guard, is_served, settings, calls)
+    return Application([*routes, *documentation], guard, is_served, settings, calls, live)
 
 
-class _Application(Litestar):
+class Application(Litestar):
     """Litestar inside our middleware: its own would see requests to known routes only."""
 
     def __init__(
@@ -71,7 +79,10 @@ class _Application(Litestar):
         is_served: Callable[[str], bool],
         settings: Settings,
         calls: BlockingCalls,
+        live: LiveReader,
     ) -> None:
+        self.live = live
+        """What reads for those who watch: the server ends their streams before it waits for connections."""
         self._outer = OuterMiddleware(is_served, response_budget(settings.limits))
         super().__init__(
             routes,

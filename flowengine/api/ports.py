@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
-from flowengine.execution.history.places import Place
+from flowengine.engine.ports import Cursor, Seen
+from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.listing import Wanted
 from flowengine.execution.operation_views import (
@@ -140,6 +141,13 @@ class Executions(Protocol):
 
         Raises NodeNotFoundError.
         """
+
+    def look(self, cursors: Sequence[Cursor]) -> Sequence[Seen]:
+        """What has happened behind each place, in executions that are watched. Raises nothing but
+        StoreUnavailableError: `Seen` tells whether one is there."""
+
+    def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
+        """Whether events behind a place have been dropped before anybody could read them from there."""
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

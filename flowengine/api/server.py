@@ -19,9 +19,9 @@ from typing import Final
 
 import structlog
 import uvicorn
-from litestar import Litestar
 
 from flowengine.api.access.host_rules import check_binding
+from flowengine.api.app import Application
 from flowengine.api.edge.connections import Connections
 from flowengine.errors import CannotRunError
 from flowengine.settings import Settings
@@ -40,7 +40,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(
-    app: Litestar,
+    app: Application,
     settings: Settings,
     *,
     host: str | None = None,
@@ -61,7 +61,7 @@ class Server:
 
     def __init__(
         self,
-        app: Litestar,
+        app: Application,
         settings: Settings,
         *,
         host: str | None = None,
@@ -94,7 +94,7 @@ class Server:
         self._uvicorn.handle_exit(signal.SIGTERM, None)
 
 
-def _config(app: Litestar, connections: Connections) -> uvicorn.Config:
+def _config(app: Application, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=connections.protocol,  # type: ignore[arg-type]  # uvicorn only calls it, so that a function will do
@@ -130,14 +130,19 @@ class _Uvicorn(uvicorn.Server):
 
     _wake: Callable[[], object] | None = None
 
-    def __init__(self, app: Litestar, connections: Connections) -> None:
+    def __init__(self, app: Application, connections: Connections) -> None:
         super().__init__(_config(app, connections))
         self._connections = connections
+        self._end_streams = app.live.close
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
             listener.listen(_BACKLOG)  # asyncio has set it to _ACCEPTED_AT_ONCE
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         self._connections.close_overdue(asyncio.get_running_loop().time())

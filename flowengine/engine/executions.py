@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine import history, queries
@@ -13,9 +13,9 @@ from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
-from flowengine.engine.ports import CommandStore, HistoryStore, QueryStore
+from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QueryStore, Seen, WatchingStore
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.history.places import Place
+from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
@@ -42,7 +42,7 @@ Labels: TypeAlias = "Mapping[str, str] | None"
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
-class ApiStore(CommandStore, QueryStore, HistoryStore, Protocol):
+class ApiStore(CommandStore, QueryStore, HistoryStore, WatchingStore, Protocol):
     """State as the API needs it."""
 
     @property
@@ -141,6 +141,14 @@ class StoredExecutions:
         return history.lines(
             self._store, _checked(execution_id), node=node, attempt=attempt, after=after, limit=limit
         )
+
+    def look(self, cursors: Sequence[Cursor]) -> Sequence[Seen]:
+        """What has happened behind each place."""
+        return self._store.look(cursors)
+
+    def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
+        """Whether events behind a place have been dropped."""
+        return history.is_cut_behind(self._store, _checked(execution_id), after)
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes, and how the queues are."""

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from flowengine.engine.ports import HistoryStore, StoredEntry
 from flowengine.errors import ExecutionNotFoundError, NodeNotFoundError
 from flowengine.execution.events import Event, decode_events
-from flowengine.execution.history.places import LAST, Place, place_in
+from flowengine.execution.history.places import LAST, START, LivePlace, Place, live_place_in, place_in
 from flowengine.execution.history.spoken import Line, Lines, decode_lines
 from flowengine.execution.history.views import EventPage, LinePage, event_view, line_view
 from flowengine.nearest_name import nearest_name
@@ -33,6 +33,14 @@ def events(store: HistoryStore, execution: str, *, after: Place, limit: int) -> 
         next_cursor=None if cursor is None else str(cursor),
         cut=store.events_are_cut(execution) or UNSET,
     )
+
+
+def is_cut_behind(store: HistoryStore, execution: str, after: LivePlace) -> bool:
+    """Whether events behind a place have been dropped: the oldest that is left is behind it."""
+    if not store.events_are_cut(execution):
+        return False
+    oldest = store.event_entries(execution, START)[:1]
+    return bool(oldest) and live_place_in(oldest[0].entry, 0, 0) > after
 
 
 def lines(

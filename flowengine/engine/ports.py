@@ -14,7 +14,8 @@ import msgspec
 
 from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
-from flowengine.execution.history.places import Place
+from flowengine.execution.history.live import Message
+from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import Callback, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
@@ -333,6 +334,39 @@ class HistoryStore(Protocol):
 
     def lines_are_cut(self, execution: str, node: str | None) -> bool:
         """Whether lines of a node, or of any, have been dropped."""
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """What somebody watches: an execution, or with an empty name the status changes of all.
+
+    `after`: what is behind this place is wanted. `lines`: those of its nodes as well. `asks`: whether it has
+    ended is asked.
+    """
+
+    execution: str
+    after: LivePlace
+    lines: bool = False
+    asks: bool = True
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What has happened behind a place, all of it up to `after`.
+
+    `more`: there is more, at once. `ended`: nothing will follow. `is_there`: whether the execution exists.
+    """
+
+    messages: Sequence[Message]
+    after: LivePlace
+    more: bool
+    ended: bool
+    is_there: bool
+
+
+class WatchingStore(Protocol):
+    """What happens, as it is stored."""
+
+    def look(self, cursors: Sequence[Cursor]) -> list[Seen]:
+        """What has happened behind each place."""
 
 
 class Invoker(Protocol):

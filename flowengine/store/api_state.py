@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flowengine.engine.ports import Acknowledge, Committed, NodeState, StoredEntry
+from flowengine.engine.ports import Acknowledge, Committed, Cursor, NodeState, Seen, StoredEntry
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
@@ -16,6 +16,7 @@ from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import decode_record, parse_begun, parse_execution
 from flowengine.store.connection.sessions import Session
+from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
@@ -44,6 +45,7 @@ class RedisApiState:
         self._check = check or FormatCheck(state)
         self._history = RedisHistory(state)
         self._listing = RedisListing(state)
+        self._live = LiveReads(state)
 
     def ensure_fit(self) -> None:
         """Refuse to work on a server that is not fit for it, or on state of another version.
@@ -173,6 +175,10 @@ class RedisApiState:
     def events_are_cut(self, execution: str) -> bool:
         """Whether older events have been dropped."""
         return self._history.events_are_cut(execution)
+
+    def look(self, cursors: Sequence[Cursor]) -> list[Seen]:
+        """What has happened behind each place."""
+        return self._live.look(cursors)
 
     def line_entries(self, execution: str, begin: Place) -> list[StoredEntry]:
         """The next entries of the nodes' lines, from the one of this place on."""

@@ -32,6 +32,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
+from flowengine.execution.history.live import KEPT_CHANGES, StatusChange, encode_change
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
@@ -179,6 +180,11 @@ class ChangeEncoder:
         for change in last:
             self._add_last(execution, change)
 
+    def _changed(self, execution: str, status: ExecutionStatus, at: int, run: int | None) -> None:
+        """Tell those who watch all executions."""
+        data = encode_change(StatusChange(execution, status, at, run))
+        self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))
+
     def _tell(self, execution: str, events: Sequence[Event]) -> None:
         key = self._keys.events(execution)
         entry = ("*", DECIDED, encode_events(events))
@@ -225,6 +231,8 @@ class ChangeEncoder:
             ("ZADD", self._keys.stopping, stop.at, execution),
             ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
         ]
+        if status == "cancelling" and not stop.told:
+            self._changed(execution, status, stop.at, None)
 
     def _enter_stage(self, execution: str, change: EnterStage) -> None:
         control, counts = self._keys.control(execution), self._keys.counts(execution)
@@ -282,6 +290,7 @@ class ChangeEncoder:
         if change.document is not None:
             name = self._keys.document(execution)
             self.commands.append(("SET", name, change.document, "EXAT", gone + CONTROL_LEAD_S))
+        self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
@@ -327,6 +336,7 @@ class ChangeEncoder:
             *self._relisted(execution, change.was, change.status),
             ("DEL", *stale),
         ]
+        self._changed(execution, change.status, change.at, change.run)
         if change.inputs is not None:
             self._give(execution, change.inputs)
         if change.counters:
@@ -342,9 +352,10 @@ class ChangeEncoder:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
         names = [self._keys.control(execution), *self._keys.beside(execution)]
         if change.was == "pending":
-            names += [self._keys.plan(execution), self._keys.inputs(execution)]
+            of_new = (self._keys.plan, self._keys.inputs, self._keys.document)
+            names += [name(execution) for name in of_new]
         else:
-            names += self._keys.own(execution)
+            names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
         self.commands += [("PERSIST", name) for name in names]
 
@@ -356,6 +367,7 @@ class ChangeEncoder:
             *self._relisted(execution, change.index, change.status),
             *self._expiries(execution, change.at),
         ]
+        self._changed(execution, change.status, change.at, change.run)
         plan = self._lifetimes.plan(execution)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
@@ -368,7 +380,7 @@ class ChangeEncoder:
         """Commands that let every key of an ended execution expire, control before the rest."""
         plan = self._lifetimes.plan(execution)
         at = ended_at // 1000 + self._lifetimes.retention_s
-        names = self._keys.own(execution)
+        names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
         later = at + CONTROL_LEAD_S

@@ -23,6 +23,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
+| fe:changes | stream | status changes of all executions, as JSON (`c`) |
 | fe:sweep | string | present while no sweep is due |
 | fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
 | fe:janitor:QUEUE | string | present while nobody looks for the queue's consumers that are gone |
@@ -95,6 +96,7 @@ class Keys:
         "_executions",
         "_prefix",
         "audit",
+        "changes",
         "odd_timers",
         "own_queues",
         "owner",
@@ -111,6 +113,7 @@ class Keys:
         self.sweep = f"{self._prefix}{owned('sweep', owner)}"
         self.odd_timers = f"{self._prefix}timers:odd"
         self.own_queues = own_queues_key(partition)
+        self.changes = f"{self._prefix}changes"
         self.stopping = f"{self._prefix}stopping"
         self.audit = f"{self._prefix}audit"
 
@@ -158,8 +161,13 @@ class Keys:
         """Stream: progress and text of nodes."""
         return f"{self._executions}{execution}:live"
 
+    def said(self, execution: str) -> list[str]:
+        """The keys that hold the lines of its nodes: they expire with its own."""
+        return [self.lines(execution), self.logged(execution)]
+
     def own(self, execution: str) -> list[str]:
-        """The keys of an execution that expire and persist together: not its control, `live` and nodes."""
+        """The keys of an execution that expire and persist together: all but its control, its nodes and what
+        these say."""
         names = (
             self.counts,
             self.plan,
@@ -167,8 +175,6 @@ class Keys:
             self.started,
             self.events,
             self.inputs,
-            self.lines,
-            self.logged,
             self.document,
         )
         return [name(execution) for name in names]

@@ -96,6 +96,17 @@ async def speak_async(config: Nothing, context: Context) -> dict[str, bool]:
     return {"result": True}
 
 
+@handler("test_speak_slowly")
+async def speak_slowly(config: Seconds, context: Context) -> dict[str, bool]:
+    """Says ten things in so many seconds."""
+    for number in range(10):
+        context.progress(number + 1, 10)
+        context.emit("word ")
+        context.logger.info("speak.logged", number=number)
+        await asyncio.sleep(config.seconds / 10)
+    return {"result": True}
+
+
 @handler("test_deep")
 def deep(config: Size, context: Context) -> dict[str, object]:
     """Returns lists in lists, `size` deep."""

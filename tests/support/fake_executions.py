@@ -6,17 +6,19 @@ An execution that was triggered stays `running` until a test says how it ended.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
     DocumentNotFoundError,
     ExecutionNotFoundError,
     NodeNotFoundError,
     WrongStateError,
 )
-from flowengine.execution.history.places import Place, parse_place
+from flowengine.execution.history.live import Message
+from flowengine.execution.history.places import LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.listing import Wanted
 from flowengine.execution.records import NodeError
@@ -61,6 +63,7 @@ class _Stored:
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
         self.events: list[EventView] = []
+        self.is_cut = False
         self.lines: list[LineView] = []
 
 
@@ -232,6 +235,31 @@ class FakeExecutions:
         left = [line for line in left if (parse_place(line.id) or after) > after]
         items = tuple(left[:limit])
         return LinePage(items=items, next_cursor=items[-1].id if len(left) > limit else None)
+
+    def look(self, cursors: Sequence[Cursor]) -> Sequence[Seen]:
+        self._enter()
+        return [self._seen(cursor) for cursor in cursors]
+
+    def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
+        return self._find(execution_id).is_cut
+
+    def _seen(self, cursor: Cursor) -> Seen:
+        found = self.stored.get(cursor.execution)
+        if found is None:
+            return Seen((), cursor.after, more=False, ended=bool(cursor.execution), is_there=False)
+        places = [(parse_live_place(event.id), event) for event in found.events]
+        told = [
+            Message(place, "event", msgspec.json.encode(event))
+            for place, event in places
+            if place is not None and place > cursor.after
+        ]
+        return Seen(
+            told,
+            max([cursor.after, *(message.place for message in told)]),
+            more=False,
+            ended=found.status in ("completed", "failed", "cancelled"),
+            is_there=True,
+        )
 
     def health(self) -> HealthView:
         self.before()

@@ -27,6 +27,9 @@ Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 EXECUTION_ID: Final = "execution_id"
 """In the state of a request: the id of the execution that it is about, for the log line."""
 
+IS_HEAD: Final = "is_head"
+"""In the state of a request: whether only the head of the response is wanted."""
+
 _QUIET_ROUTES: Final = frozenset({"/health"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _UNMATCHED: Final = "unmatched"
@@ -50,6 +53,7 @@ class OuterMiddleware:
         correlation_id = choose_correlation_id(scope["headers"])
         inside: Any = {**scope, "state": with_correlation_id(scope.get("state", {}), correlation_id)}
         is_head = scope["method"] == "HEAD"
+        inside["state"][IS_HEAD] = is_head
         if is_head:
             inside["method"] = "GET"
         started = time.perf_counter()

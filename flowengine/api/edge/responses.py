@@ -64,7 +64,8 @@ class OutgoingResponse:
         elif message["type"] == "http.response.body":
             body = message["body"] if self._has_body else b""
             try:
-                self._share.take(len(body))
+                # A part of a stream has gone before the next one comes: it is never held.
+                self._share.take(0 if message["more_body"] else len(body))
             except RefusalError as refusal:
                 if self._start is None:
                     raise

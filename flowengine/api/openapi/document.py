@@ -176,10 +176,12 @@ def _example_path(route: HTTPRouteHandler, operation: Operation) -> str:
 def _response(response: ViewResponse | TextResponse) -> JsonObject:
     headers: JsonObject = {correlation_id.HEADER: {"$ref": "#/components/headers/CorrelationId"}}
     if isinstance(response, TextResponse):
-        text: JsonObject = {"schema": {"type": "string"}, "example": response.example}
-        content: JsonObject = {response.media_type: text}
-        return {"description": response.description, "headers": headers, "content": content}
+        return {"description": response.description, "headers": headers, "content": _text(response)}
     return _view_response(response, headers)
+
+
+def _text(response: TextResponse) -> JsonObject:
+    return {response.media_type: {"schema": {"type": "string"}, "example": response.example}}
 
 
 def _view_response(response: ViewResponse, headers: JsonObject) -> JsonObject:
@@ -192,7 +194,10 @@ def _view_response(response: ViewResponse, headers: JsonObject) -> JsonObject:
     made: JsonObject = {
         "description": response.description,
         "headers": headers,
-        "content": {"application/json": content},
+        "content": {
+            "application/json": content,
+            **({} if response.stream is None else _text(response.stream)),
+        },
     }
     if response.links:
         made["links"] = {link.operation: {"$ref": _link_ref(link.operation)} for link in response.links}

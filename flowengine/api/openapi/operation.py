@@ -59,13 +59,17 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class ViewResponse(msgspec.Struct, frozen=True):
-    """A response that carries a view as JSON. `examples`: name -> what the API answers, word for word."""
+    """A response that carries a view as JSON. `examples`: name -> what the API answers, word for word.
+
+    `stream`: what comes in its place where a stream is asked for.
+    """
 
     description: str
     view: type[msgspec.Struct]
     examples: Mapping[str, msgspec.Struct]
     links: tuple[Link, ...] = ()
     has_location: bool = False
+    stream: TextResponse | None = None
 
 
 class TextResponse(msgspec.Struct, frozen=True):

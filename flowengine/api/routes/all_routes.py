@@ -19,7 +19,7 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
-from flowengine.api.routes.history import list_events, list_lines
+from flowengine.api.routes.history import list_events, list_lines, watch_changes
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_workers
 from flowengine.api.routes.service import show_health
 
@@ -36,6 +36,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_document.route,
     show_results.route,
     list_events.route,
+    watch_changes.route,
     list_lines.route_of_execution,
     list_lines.route_of_node,
     dead_letters.list_route,

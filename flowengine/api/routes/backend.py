@@ -9,12 +9,14 @@ from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.ports import Access, Executions
+from flowengine.api.watching.live_reader import LiveReader
 from flowengine.plugin import Registry
 from flowengine.settings import Limits, Settings
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
-    """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies."""
+    """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies. `live`:
+    what reads for those who watch."""
 
     executions: Executions
     access: Access
@@ -25,3 +27,4 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     calls: BlockingCalls
     request_budget: MemoryBudget
+    live: LiveReader

@@ -116,6 +116,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("XDEL", _DEAD, "0-1"),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("ZLEXCOUNT", _NAMES.list_by, "-", "+"),
+        ("XREAD", "COUNT", 1, "STREAMS", _EVENTS, "0"),
     ),
     "orchestrator": (
         *_BY_ALL,

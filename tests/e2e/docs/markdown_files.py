@@ -101,6 +101,12 @@ def agrees(shown: object, real: object) -> bool:
             and shown.keys() == real.keys()
             and all(agrees(value, real[name]) for name, value in shown.items())
         )
+    if isinstance(shown, list):
+        return (
+            isinstance(real, list)
+            and len(shown) == len(real)
+            and all(agrees(*pair) for pair in zip(shown, real, strict=True))
+        )
     if isinstance(shown, str) and shown.endswith("..."):
         return shown == "..." or isinstance(real, str)
     return shown == real

@@ -41,13 +41,17 @@ RUN_BY = {
     'echo \'{"name": "ada"}\' > user.json': STORY,
     "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
     "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@sortedset +@stream +@string "
-    "+@transaction +del +exists +expireat +persist +ping +select +time +info '+client|id' "
-    "'+client|unblock'": RIGHTS,
+    "+@transaction +del +exists +expire +expireat +expiretime +persist +ping +select +time +info "
+    "'+client|id' '+client|unblock'": RIGHTS,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
     "redis-cli INFO persistence": BACKUP,
     "cp -r appendonlydir backup": BACKUP,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 100": BACKUP,
     "redis-cli CONFIG SET appendonly yes": "test_snapshot_can_be_restored",
+    "curl -sN -m 5 -H 'Accept: text/event-stream' "
+    "'http://127.0.0.1:8000/workflows/1a20.../events?logs=true'": (
+        "test_curl_commands_of_the_api_answer_as_shown"
+    ),
 }
 """Every command, and the test that runs it; each `curl -s` is run by a test that takes all of its page's."""
 

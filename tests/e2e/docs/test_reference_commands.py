@@ -40,17 +40,22 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @needs_curl
 def test_curl_commands_of_the_api_answer_as_shown(dev_url: str, shell: Shell) -> None:
-    """Create, trigger, status, results: with the fields that the page shows or names."""
+    """From create to events and lines: with the fields that the page shows or names."""
     execution, answers = "", list[Any]()
     for command in TOPICS["api"].commands:
         command = command.replace("http://127.0.0.1:8000", dev_url).replace("1a20...", execution)
-        answers.append(json.loads(shell(command).stdout))
+        printed = shell(command).stdout
+        if "text/event-stream" in command:
+            assert "event: event\ndata: " in printed
+            assert printed.count("execution_finished") == 1
+            continue
+        answers.append(json.loads(printed))
         execution = execution or answers[0]["execution_id"]
         if "/trigger/" in command:
             finished(dev_url, execution)
-    created, triggered, status, results = answers
-    shown = zip(TOPICS["api"].answers, (created, triggered, results), strict=True)
-    assert [agrees(*pair) for pair in shown] == [True] * 3
+    created, triggered, status, results, events, lines = answers
+    shown = zip(TOPICS["api"].answers, (created, triggered, results, events, lines), strict=True)
+    assert [agrees(*pair) for pair in shown] == [True] * 5
     told = [code for code in TOPICS["api"].inline if re.fullmatch("[a-z_]+", code)]
     assert [name for name in (*status, *status["nodes"][0]) if name not in told] == []
 

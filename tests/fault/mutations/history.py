@@ -8,6 +8,8 @@ from tests.fault.mutations.mutant import Mutant
 
 EVENTS: Final = ("tests/integration/engine/test_engine_history.py",)
 LINES: Final = ("tests/integration/engine/test_engine_lines.py",)
+LIVE: Final = ("tests/integration/engine/test_engine_live.py",)
+READER: Final = ("tests/unit/api/test_live_reader.py",)
 OUTPUTS: Final = ("tests/unit/engine/test_outputs.py",)
 NODE_OUTPUT: Final = ("tests/unit/project/test_node_output.py",)
 WRITER: Final = "flowengine/store/history/output_writer.py"
@@ -89,5 +91,61 @@ MUTANTS: Final = (
         "            if self._closed:\n                return\n            self._lines.append(line)\n",
         "            self._lines.append(line)\n",
         tests=NODE_OUTPUT,
+    ),
+    Mutant(
+        "what is as young as the clock is held back",
+        "flowengine/execution/history/live.py",
+        "min([*ends, end_of(now - 1)])",
+        "min([*ends, end_of(now)])",
+        tests=LIVE,
+    ),
+    Mutant(
+        "nothing is told of a stream beyond what was read of another",
+        "flowengine/execution/history/live.py",
+        "                if message.place > end:\n",
+        "                if message.place > end_of(now - 1):\n",
+        tests=LIVE,
+    ),
+    Mutant(
+        "what was told is not told again",
+        "flowengine/execution/history/live.py",
+        "                elif message.place > after:\n",
+        "                else:\n",
+        tests=LIVE,
+    ),
+    Mutant(
+        "a stream ends when all is told",
+        "flowengine/store/history/live_reads.py",
+        "ended=over and not told.more and not told.held",
+        "ended=over",
+        tests=LIVE,
+    ),
+    Mutant(
+        "a watcher joins where the common reader is not ahead",
+        "flowengine/api/watching/live_reader.py",
+        "        elif channel.after > watcher.after:\n            return False\n",
+        "",
+        tests=READER,
+    ),
+    Mutant(
+        "a watcher that is behind is given nothing",
+        "flowengine/api/watching/live_reader.py",
+        "        if self._size > MOST_WAITING_BYTES:\n",
+        "        if False:\n",
+        tests=READER,
+    ),
+    Mutant(
+        "a watcher that was behind goes on from its place",
+        "flowengine/api/watching/live_reader.py",
+        "                watcher.after = told[-1].place\n",
+        "                pass\n",
+        tests=READER,
+    ),
+    Mutant(
+        "a cancel is told once",
+        "flowengine/store/encode_changes.py",
+        'if status == "cancelling" and not stop.told:',
+        'if status == "cancelling":',
+        tests=LIVE,
     ),
 )

@@ -61,8 +61,8 @@ MUTANTS: Final = (
     Mutant(
         "inputs expire with the execution",
         "flowengine/store/keys.py",
-        "            self.inputs,\n",
-        "",
+        "            self.inputs,\n            self.document,",
+        "            self.document,",
         STORED,
     ),
     Mutant(

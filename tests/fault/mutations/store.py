@@ -125,13 +125,13 @@ MUTANTS: Final = (
     Mutant(
         "a trigger takes the expiry off the execution",
         _in("encode_changes"),
-        "            names += self._keys.own(execution)\n",
+        "            names += [*self._keys.own(execution), *self._keys.said(execution)]\n",
         "            names += []\n",
     ),
     Mutant(
         "a first trigger takes the expiry off the plan and the inputs",
         _in("encode_changes"),
-        "            names += [self._keys.plan(execution), self._keys.inputs(execution)]\n",
+        "            names += [name(execution) for name in of_new]\n",
         "            names += []\n",
     ),
     Mutant(

@@ -89,6 +89,8 @@ def test_what_was_flushed_outlives_its_worker(harness: Harness) -> None:
         say(f"delivery {context.delivery}")
         if context.delivery == 1:
             flush(harness)
+            for name in ("logs", "logged"):
+                assert harness.client.ttl(f"fe:x:{context.execution_id}:{name}") > 86_400
             say("lost")
             harness.workers[0].line.dead = True
 

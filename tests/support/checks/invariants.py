@@ -60,6 +60,7 @@ _TYPES: Final = {
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
+    re.compile(rb"fe:changes"): b"stream",
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
     re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",

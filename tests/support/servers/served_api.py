@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -60,7 +60,15 @@ def _more(connection: socket.socket) -> bytes:
 class ServedApi:
     """A running API: its store, a client, its port for raw connections, and its keys in memory."""
 
-    def __init__(self, port: int, client: httpx.Client, store: FakeExecutions, access: FakeAccess) -> None:
+    def __init__(
+        self,
+        port: int,
+        client: httpx.Client,
+        store: FakeExecutions,
+        access: FakeAccess,
+        stop: Callable[[], None],
+    ) -> None:
+        self.stop = stop
         self.port = port
         self.client = client
         self.store = store
@@ -96,7 +104,7 @@ def served_api(
     host, port = server.address
     try:
         with httpx.Client(base_url=f"http://{host}:{port}", timeout=15, trust_env=False) as client:
-            yield ServedApi(port, client, store, fake)
+            yield ServedApi(port, client, store, fake, server.stop)
     finally:
         server.stop()
         thread.join(10)

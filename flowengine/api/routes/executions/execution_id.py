@@ -33,6 +33,13 @@ TO_RESULTS: Final = Link("show_results", "Its outputs and errors", _SAME_EXECUTI
 _POSSIBLE: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+def check_id(request: Request[Any, Any, Any], execution_id: str) -> None:
+    """Let the request's log line name the execution. Raises ExecutionNotFoundError for what cannot be one."""
+    if not _POSSIBLE.fullmatch(execution_id):
+        raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
+    request.scope["state"][EXECUTION_ID] = execution_id
+
+
 async def call_about(
     request: Request[Any, Any, Any],
     execution_id: str,
@@ -53,8 +60,6 @@ async def read_about(
 
     Raises ExecutionNotFoundError, without a call, for what cannot be an id.
     """
-    if not _POSSIBLE.fullmatch(execution_id):
-        raise ExecutionNotFoundError("no execution can have this id; ids come from POST /workflow")
-    request.scope["state"][EXECUTION_ID] = execution_id
+    check_id(request, execution_id)
     with structlog.contextvars.bound_contextvars(execution_id=execution_id):
         return await call(work)

@@ -7,16 +7,26 @@ from typing import Any, Final
 from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, limit_of, place_of
+from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, flag_of, limit_of, place_of
 from flowengine.api.edge.responses import json_response
-from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
+from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, TextResponse, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
-from flowengine.execution.history.places import START, Place
+from flowengine.api.routes.executions.execution_id import (
+    EXECUTION_ID_PARAMETER,
+    TO_STATUS,
+    call_about,
+    check_id,
+)
+from flowengine.api.watching.event_stream import event_stream, place_reached, wants_stream
+from flowengine.api.watching.live_reader import Watcher
+from flowengine.engine.ports import Cursor, Seen
+from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.history.places import LIVE_START, START, Place
 from flowengine.execution.history.views import EventPage, EventView
 
 _FIRST: Final = EventView(id="1767323046680-0.0", at=example.moment(1), kind="execution_started", run=1)
@@ -35,12 +45,34 @@ FROM_PARAMETER: Final = Parameter(
     description="The `id` of the first event wanted.",
     schema={"type": "string", "maxLength": 100},
 )
+LOGS_PARAMETER: Final = Parameter(
+    component="Logs",
+    name="logs",
+    location="query",
+    description="In a stream: whether the lines that nodes log and print are sent as well.",
+    schema={"type": "boolean"},
+)
+STREAM: Final = TextResponse(
+    "Events",
+    "text/event-stream",
+    f'id: {_FIRST.id}\nevent: event\ndata: {{"id":"{_FIRST.id}","at":"{_FIRST.at}",'
+    '"kind":"execution_started","run":1}\n\n',
+)
 LIST_EVENTS: Final = Operation(
     summary="What has happened in an execution",
     description="Events come in their order, from the first one, or from where `from` or `cursor` says. Of "
-    "an execution with very many events the oldest are dropped: then `cut` is true.",
-    parameters=(EXECUTION_ID_PARAMETER, LIMIT_PARAMETER, CURSOR_PARAMETER, FROM_PARAMETER),
-    responses={200: ViewResponse("Events", EventPage, {"begun": PAGE}, links=(TO_STATUS,))},
+    "an execution with very many events the oldest are dropped: then `cut` is true. With `Accept: "
+    "text/event-stream` they are sent as they happen, behind `Last-Event-ID`, with progress (`progress`), "
+    "text that nodes send on (`text`) and, with `logs=true`, lines (`line`); the stream ends with the "
+    "execution.",
+    parameters=(
+        EXECUTION_ID_PARAMETER,
+        LIMIT_PARAMETER,
+        CURSOR_PARAMETER,
+        FROM_PARAMETER,
+        LOGS_PARAMETER,
+    ),
+    responses={200: ViewResponse("Events", EventPage, {"begun": PAGE}, links=(TO_STATUS,), stream=STREAM)},
     refusals=("execution_not_found", "unknown_parameter", "invalid_parameter"),
 )
 
@@ -49,7 +81,11 @@ def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
     @get("/workflows/{execution_id:str}/events", opt={OPERATION: LIST_EVENTS, NEEDS_ROLE: "read"})
-    async def list_events(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
+    async def list_events(
+        request: Request[Any, Any, Any], execution_id: FromPath[str]
+    ) -> Response[bytes] | Stream:
+        if wants_stream(request):
+            return await _watch(backend, request, execution_id)
         limit, after = limit_of(request), after_of(request)
         data = await call_about(
             request,
@@ -60,6 +96,26 @@ def route(backend: Backend) -> HTTPRouteHandler:
         return json_response(data)
 
     return list_events
+
+
+async def _watch(
+    backend: Backend, request: Request[Any, Any, Any], execution_id: str
+) -> Response[bytes] | Stream:
+    """What has happened and what happens, as server-sent events. Raises ExecutionNotFoundError."""
+    check_id(request, execution_id)
+    reached, lines = place_reached(request), flag_of(request, "logs")
+    after = LIVE_START if reached is None else reached
+    cursor = Cursor(execution_id, after, lines=lines)
+
+    def begin() -> tuple[Seen, bool]:
+        (seen,) = backend.executions.look([cursor])
+        if not seen.is_there:
+            raise ExecutionNotFoundError.of(execution_id)
+        return seen, backend.executions.events_are_cut(execution_id, after)
+
+    first, cut = await backend.calls.store(begin)
+    watcher = Watcher(execution_id, after, lines=lines)
+    return event_stream(request, backend.live, watcher, first, cut=cut)
 
 
 def after_of(request: Request[Any, Any, Any]) -> Place:
