@@ -11,8 +11,8 @@ from flowengine.execution.changes import ArmTimer, Change, Dispatch, ForgetStart
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
-    CONTROL_FIELDS,
     COUNTS_FIELDS,
+    DECISION_FIELDS,
     decode_record,
     parse_control,
     parse_counts,
@@ -64,7 +64,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
         (*nodes, *controls),
         (
             *[("HGET", name, keys.STATE) for name in nodes],
-            *[("HMGET", name, *CONTROL_FIELDS) for name in controls],
+            *[("HMGET", name, *DECISION_FIELDS) for name in controls],
             *[("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts],
             *[("HGET", names.node(execution, node), keys.STATE) for execution, node in reading.unwatched],
             *[
