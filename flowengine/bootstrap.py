@@ -29,6 +29,7 @@ from flowengine.store.operations.dead_letters import DeadLetters
 from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
+from flowengine.store.operations.stats import Stats
 from flowengine.store.server_checks.start_check import StartCheck
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             raise SettingsError(f"REDIS_URL: {error}") from error
     letters, load = DeadLetters(state, queues, payload_of), Queues(state, queues)
     operations = StoredOperations(
-        api_state, letters, load, Processes(state, queues), RedisGauges(state, load)
+        api_state, letters, load, Processes(state, queues), RedisGauges(state, load), Stats(state)
     )
     return StoredExecutions(api_state, Health(state, queues), operations)
 

@@ -15,6 +15,7 @@ from flowengine.execution.operation_views import (
     DeletedLetterView,
     QueuesView,
     RetriedLetterView,
+    StatsView,
     WorkersView,
 )
 from flowengine.execution.views import (
@@ -58,6 +59,9 @@ class Operations(Protocol):
 
     def workers(self) -> WorkersView:
         """The live processes that serve queues."""
+
+    def stats(self) -> StatsView:
+        """How executions have ended in the last day."""
 
     def gauges(self) -> tuple[Reading, ...]:
         """What metrics tell of Redis. Never raises."""

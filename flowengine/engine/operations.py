@@ -16,6 +16,7 @@ from flowengine.execution.operation_views import (
     DeletedLetterView,
     QueuesView,
     RetriedLetterView,
+    StatsView,
     WorkersView,
 )
 from flowengine.execution.views import moment
@@ -32,12 +33,14 @@ class StoredOperations:
         queues: Callable[[], QueuesView],
         workers: Callable[[], WorkersView],
         gauges: ReadGauges,
+        stats: Callable[[], StatsView],
     ) -> None:
         self._store = store
         self._letters = letters
         self.queues = queues
         self.workers = workers
         self.gauges = gauges
+        self.stats = stats
 
     def dead_letters(self, limit: int, cursor: str | None) -> DeadLettersView:
         """A page of dead letters, the newest first."""

@@ -204,7 +204,8 @@ class Happened(msgspec.Struct, frozen=True):
 class Finish(msgspec.Struct, frozen=True):
     """The execution has ended: write its status, move it from the index that it is in, let every key expire.
 
-    `run`: the one that ends. `stopped`: it bears the mark of a stop.
+    `run`: the one that ends. `stopped`: it bears the mark of a stop. `took_ms`: how long the run took; None
+    where it had never begun.
     """
 
     status: ExecutionStatus
@@ -212,6 +213,7 @@ class Finish(msgspec.Struct, frozen=True):
     run: int
     stopped: bool = False
     index: ExecutionStatus = "running"
+    took_ms: int | None = None
 
 
 Change: TypeAlias = (

@@ -114,3 +114,54 @@ class WorkersView(msgspec.Struct, frozen=True, kw_only=True):
 
     items: tuple[WorkerView, ...]
     next_cursor: None = None
+
+
+class DefinitionStatsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How executions of the workflow of this name have ended in the last day."""
+
+    name: str
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class HourStatsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How executions have ended in one hour."""
+
+    begins_at: Moment
+    completed: int
+    failed: int
+    cancelled: int
+
+
+class DurationsView(msgspec.Struct, frozen=True, kw_only=True):
+    """What half, 95 % and 99 % of the executions took at most, in seconds: upper bounds of classes,
+    of which two double the length."""
+
+    p50_s: float
+    p95_s: float
+    p99_s: float
+
+
+class SpanStatsView(msgspec.Struct, frozen=True, kw_only=True):
+    """How executions have ended since this time, and how many a minute. `durations` is null where none has
+    run."""
+
+    since: Moment
+    completed: int
+    failed: int
+    cancelled: int
+    per_minute: float
+    durations: DurationsView | None
+
+
+class StatsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Statistics. `executions`: how many are kept, by status. `definitions`: those of which most executions
+    have ended in the last day. `hours`: the last 24, this one included, the oldest first."""
+
+    at: Moment
+    executions: dict[str, int]
+    definitions: tuple[DefinitionStatsView, ...]
+    hours: tuple[HourStatsView, ...]
+    last_hour: SpanStatsView
+    last_day: SpanStatsView

@@ -189,13 +189,15 @@ class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
 class Control(msgspec.Struct, frozen=True):
     """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it.
 
-    `closing` is None while the main nodes run.
+    `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
+    epoch; None where nobody has asked.
     """
 
     status: ExecutionStatus
     run: int
     stop: Stop | None = None
     closing: Closing | None = None
+    started_at: int | None = None
 
     @property
     def stage(self) -> Stage:

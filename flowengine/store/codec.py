@@ -26,7 +26,10 @@ _closing_decoder = msgspec.json.Decoder(Closing)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
-"""What decisions read of `fe:x:ID:control`."""
+"""What says of `fe:x:ID:control` whether something may be done."""
+
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at")
+"""What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
     *CONTROL_FIELDS,
@@ -54,12 +57,16 @@ def decode_record(data: bytes | None) -> NodeRecord:
 
 
 def parse_control(values: Sequence[bytes | None]) -> Control | None:
-    """The reply of an HMGET of CONTROL_FIELDS; None when there is no such execution."""
-    status, run, stop, closing = values
+    """The reply of an HMGET of CONTROL_FIELDS or DECISION_FIELDS; None when there is no such execution."""
+    status, run, stop, closing, *more = values
     if status is None:
         return None
     return Control(
-        cast(ExecutionStatus, status.decode()), int(run or 0), _parse_stop(stop), _parse_closing(closing)
+        cast(ExecutionStatus, status.decode()),
+        int(run or 0),
+        _parse_stop(stop),
+        _parse_closing(closing),
+        int(more[0]) if more and more[0] else None,
     )
 
 

@@ -42,6 +42,7 @@ from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.decisions_counted import count_decided
 from flowengine.store.listing_entries import Listed, encode_listed, list_of
+from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000
@@ -72,6 +73,8 @@ class Lifetimes(Protocol):
 
     @property
     def retention_s(self) -> int: ...
+    @property
+    def ended(self) -> EndedCounts: ...
     def plan(self, execution: str) -> Plan | None: ...
 
 
@@ -369,6 +372,7 @@ class ChangeEncoder:
         ]
         self._changed(execution, change.status, change.at, change.run)
         plan = self._lifetimes.plan(execution)
+        self.commands += self._lifetimes.ended.commands(self._keys, change, "" if plan is None else plan.name)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
         if plan is not None and plan.stages.has_hooks:

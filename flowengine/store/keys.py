@@ -28,6 +28,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
 | fe:janitor:QUEUE | string | present while nobody looks for the queue's consumers that are gone |
 | fe:process:CONSUMER | string | what a live process says of itself; lapses with its leases |
+| fe:ended:HOUR | hash | how many executions ended then, by status, length and name; lives two days |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
@@ -207,6 +208,10 @@ class Keys:
     def timers(self, kind: str) -> str:
         """Sorted set: the timers of one kind."""
         return f"{self._prefix}timers:{owned(kind, self.owner)}"
+
+    def ended(self, hour: int) -> str:
+        """Hash: how many executions ended in this hour since the epoch, and how."""
+        return f"{self._prefix}ended:{hour}"
 
     def stream(self, queue: str) -> str:
         """Stream: the messages of a queue, or the tasks of a line beside one."""

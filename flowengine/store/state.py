@@ -20,6 +20,7 @@ from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun,
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.encode_changes import ChangeEncoder, Post
+from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
 from flowengine.store.task_states import task_state
 from flowengine.store.transaction import Found, RedisUnit, commands_of
@@ -48,6 +49,7 @@ class RedisState:
         self.settings = settings
         self.keys = keys.of(partition, owner)
         self.plans = PlanCache()
+        self.ended = EndedCounts()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
         self.post = post
         self.on_armed: Callable[[int], None] = lambda due: None

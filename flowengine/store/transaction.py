@@ -12,8 +12,8 @@ from flowengine.execution.changes import ArmTimer, Change, ForgetStart
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
-    CONTROL_FIELDS,
     COUNTS_FIELDS,
+    DECISION_FIELDS,
     decode_record,
     parse_control,
     parse_counts,
@@ -59,7 +59,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     nodes = [names.node(execution, node) for execution, node in reading.nodes]
     controls = [names.control(execution) for execution in reading.controls]
     reads: list[Command] = [("HGET", name, keys.STATE) for name in nodes]
-    reads += [("HMGET", name, *CONTROL_FIELDS) for name in controls]
+    reads += [("HMGET", name, *DECISION_FIELDS) for name in controls]
     if reading.counts:
         reads += [("HMGET", names.counts(execution), *COUNTS_FIELDS) for execution in reading.counts]
     if reading.unwatched:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flowengine.api.routes.operations import dead_letters, show_queues, show_workers
+from flowengine.api.routes.operations import dead_letters, show_queues, show_stats, show_workers
 from flowengine.errors import BadCursorError, DeadLetterNotFoundError
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
     QueuesView,
     RetriedLetterView,
+    StatsView,
     WorkersView,
 )
 from flowengine.observability.metrics import gauges
@@ -42,6 +43,10 @@ class FakeOperations:
     def workers(self) -> WorkersView:
         self._enter()
         return show_workers.WORKERS
+
+    def stats(self) -> StatsView:
+        self._enter()
+        return show_stats.STATS
 
     def gauges(self) -> tuple[Reading, ...]:
         return (Reading(gauges.EXECUTIONS, {("running",): 3}), Reading(gauges.UP, {(): 1}))

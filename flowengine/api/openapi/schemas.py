@@ -83,6 +83,11 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     operation_views.HandlerLineView: "HandlerLine",
     operation_views.WorkersView: "Workers",
     operation_views.WorkerView: "Worker",
+    operation_views.StatsView: "Statistics",
+    operation_views.DefinitionStatsView: "DefinitionStatistics",
+    operation_views.HourStatsView: "HourStatistics",
+    operation_views.SpanStatsView: "SpanStatistics",
+    operation_views.DurationsView: "Durations",
     ProblemDocument: "Problem",
     Problem: "DocumentProblem",
 }

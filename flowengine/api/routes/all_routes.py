@@ -20,7 +20,7 @@ from flowengine.api.routes.executions import (
     trigger_execution,
 )
 from flowengine.api.routes.history import list_events, list_lines, watch_changes
-from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_workers
+from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
@@ -45,6 +45,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_queues.route,
     show_workers.route,
     show_metrics.route,
+    show_stats.route,
     show_health.route,
     show_me.route,
     session.start_route,

@@ -39,8 +39,9 @@ def conclude(
     stage = next_stage(plan, control, verdict)
     if stage is not None:
         return enter(plan, run, control, stage, verdict, now, records)
+    took = None if control.started_at is None else max(0, now - control.started_at)
     return (
-        Finish(verdict, now, control.run, stopped=control.stop is not None),
+        Finish(verdict, now, control.run, stopped=control.stop is not None, took_ms=took),
         Happened(Event("execution_finished", now, detail=verdict)),
     )
 

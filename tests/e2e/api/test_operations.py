@@ -33,6 +33,18 @@ def test_queues_are_listed_with_who_serves_them(stack: Stack) -> None:
     }
 
 
+def test_statistics_count_what_has_ended(stack: Stack) -> None:
+    """One execution more, in this hour, under its name."""
+    before = stack.client.get("/stats").json()
+    stack.run({**workflow(node("one", "set", value=1)), "name": "counted once"})
+    after = stack.client.get("/stats").json()
+    assert after["last_day"]["completed"] == before["last_day"]["completed"] + 1
+    assert after["last_day"]["durations"]["p50_s"] > 0
+    assert len(after["hours"]) == 24
+    (mine,) = [found for found in after["definitions"] if found["name"] == "counted once"]
+    assert (mine["completed"], mine["failed"], mine["cancelled"]) == (1, 0, 0)
+
+
 def test_every_process_serves_what_it_has_counted(stack: Stack) -> None:
     """The API on its own port, the others on ports of their own; a node is in all three."""
     stack.run(workflow(node("one", "set", value=1)))

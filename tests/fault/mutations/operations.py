@@ -9,7 +9,24 @@ from tests.fault.mutations.mutant import Mutant
 LETTERS: Final = ("tests/integration/engine/test_dead_letters.py",)
 STORED: Final = "flowengine/store/operations/dead_letters.py"
 
+STATS: Final = ("tests/integration/engine/test_stats.py",)
+METRICS: Final = ("tests/integration/engine/test_metrics.py",)
+
 MUTANTS: Final = (
+    Mutant(
+        "an end is counted in the transaction that makes it",
+        "flowengine/store/encode_changes.py",
+        "self.commands += self._lifetimes.ended.commands(",
+        "self._lifetimes.ended.commands(",
+        STATS,
+    ),
+    Mutant(
+        "what is decided is counted once it is written",
+        "flowengine/store/encode_changes.py",
+        "            self._told.append((execution, events))\n",
+        "            count_decided([(execution, events)], self._lifetimes.plan)\n",
+        METRICS,
+    ),
     Mutant(
         "a dead letter goes in the transaction that triggers its execution",
         "flowengine/store/api_state.py",

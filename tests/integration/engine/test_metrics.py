@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
+import pstats
+
 import pytest
 
 from flowengine.broker.streams.wire import post
@@ -17,6 +20,9 @@ from flowengine.store.state import RedisState
 from tests.support.checks.reference_model import Says
 from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 from tests.support.servers.valkey import free_port
+
+NODES_RUN = 30
+MOST_CALLS = 25
 
 
 class Since:
@@ -114,3 +120,18 @@ def test_gauges_tell_that_redis_is_away() -> None:
     (reading,) = RedisGauges(state, Queues(state, (WORKER_QUEUE,)))()
     assert (reading.gauge.name, reading.values) == ("flowengine_redis_up", {(): 0})
     client.close()
+
+
+def test_counting_takes_few_calls_for_a_node(harness: Harness) -> None:
+    """Of all that a hop calls: a counter that looks something up, or asks Redis, would show here."""
+    graph = {f"n{at}": (f"n{at - 1}",) if at else () for at in range(NODES_RUN)}
+    harness.begin(plan_of(graph))
+    profile = cProfile.Profile()
+    profile.runcall(harness.drain)
+    calls = {"ours": 0, "all": 0}
+    for (file, _, _), (_, number, *_) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]  # as pstats documents it
+        calls["all"] += number
+        if "observability/metrics" in file or "decisions_counted" in file:
+            calls["ours"] += number
+    assert NODES_RUN <= calls["ours"] <= MOST_CALLS * NODES_RUN
+    assert calls["ours"] < calls["all"] / 50

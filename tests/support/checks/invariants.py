@@ -62,10 +62,11 @@ _TYPES: Final = {
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
     re.compile(rb"fe:changes"): b"stream",
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
+    re.compile(rb"fe:ended:\d+"): b"hash",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
     re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
 }
-_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:).*")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",

@@ -48,6 +48,7 @@ from flowengine.store.operations.dead_letters import DeadLetters
 from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
+from flowengine.store.operations.stats import Stats
 from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
@@ -422,7 +423,7 @@ class ApiProcess(Process):
         letters = DeadLetters(self.state, QUEUES, payload_of)
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
-        operations = StoredOperations(store, letters, queues, processes, gauges)
+        operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
         self.executions = StoredExecutions(store, lambda: health, operations)
 
 

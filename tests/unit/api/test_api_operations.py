@@ -23,7 +23,13 @@ def test_lists_are_answered_whole(api: ServedApi, path: str) -> None:
     assert len(answer.json()["items"]) == 2
 
 
-@pytest.mark.parametrize("path", ["/queues", "/workers"])
+def test_statistics_are_one_object(api: ServedApi) -> None:
+    """They are no list."""
+    answer = api.client.get("/stats")
+    assert (answer.status_code, answer.json()["executions"]["running"]) == (200, 3)
+
+
+@pytest.mark.parametrize("path", ["/queues", "/workers", "/stats"])
 def test_an_unknown_parameter_is_refused(api: ServedApi, path: str) -> None:
     """A filter that is silently dropped would show what was not asked for."""
     answer = api.client.get(path, params={"queue": "worker"})

@@ -72,6 +72,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("DELETE", "/keys/x1"): "admin",
         ("GET", "/settings"): "admin",
         ("GET", "/metrics"): "read",
+        ("GET", "/stats"): "read",
         ("GET", "/dead-letters"): "admin",
         ("GET", "/queues"): "read",
         ("GET", "/workers"): "read",
