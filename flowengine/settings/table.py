@@ -250,13 +250,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 
-# Read by compose.yaml, not by a process; no mistake when they stand in a shared .env.
+# Read by compose.yaml, or by those who ask a stack, not by its processes: no mistake where they stand.
 READ_ELSEWHERE = frozenset(
     {
         "FLOWENGINE_WORKER_PROCESSES",
         "FLOWENGINE_REDIS_MAXMEMORY",
         "FLOWENGINE_REDIS_MEMORY",
         "FLOWENGINE_PYTHON_IMAGE",
+        "FLOWENGINE_URL",
+        "FLOWENGINE_KEY",
     }
 )
 

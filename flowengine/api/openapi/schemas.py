@@ -11,12 +11,11 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from flowengine.api.access import views as access_views
 from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
-from flowengine.execution import operation_views, views
+from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue

@@ -37,3 +37,10 @@ def test_the_api_loads_no_dramatiq() -> None:
     modules = "flowengine.bootstrap, flowengine.api.app, flowengine.api.server"
     result = run("-c", f"import sys, {modules}; print('dramatiq' in sys.modules)")
     assert (result.returncode, result.stdout) == (0, "False\n"), result.stderr
+
+
+def test_the_client_loads_none_of_the_services_libraries() -> None:
+    """A program that only asks a stack has neither its web framework nor its queues in memory."""
+    unwanted = ("litestar", "dramatiq", "redis", "uvicorn", "jinja2")
+    result = run("-c", f"import sys, flowengine.client; print([m for m in {unwanted!r} if m in sys.modules])")
+    assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr

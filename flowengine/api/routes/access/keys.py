@@ -10,13 +10,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.access.views import KeysView, KeyView, RevokedKeyView, key_view
 from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.execution.access_views import KeysView, KeyView, RevokedKeyView, key_view
 
 UNKNOWN_OUTCOME: Final = "The key may be revoked, or may still be. GET /keys tells."
 _MAX_SHOWN_CHARS: Final = 64

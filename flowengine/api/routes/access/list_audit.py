@@ -10,12 +10,12 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.access.views import AuditEntryView, AuditView, audit_entry_view
 from flowengine.api.edge.paging import PAGING, page_asked, refuse_cursor
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.execution.access_views import AuditEntryView, AuditView, audit_entry_view
 
 _PLACE: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
 

@@ -13,13 +13,13 @@ from flowengine.access.records import ApiKey
 from flowengine.api.access.api_keys import digest_of
 from flowengine.api.access.key_guard import KEY_ID, NEEDS_NO_KEY, actor_of, not_let_in
 from flowengine.api.access.page_sessions import LASTS_S, session_cookie, token_of
-from flowengine.api.access.views import EndedSessionView, SessionView
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, BodyExample, Operation, RequestBody, ViewResponse
 from flowengine.api.openapi.schemas import SIGN_IN
 from flowengine.api.routes.access.sign_in_body import read_sign_in
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.execution.access_views import EndedSessionView, SessionView
 from flowengine.execution.views import moment
 
 SIGN_IN_BODY: Final = RequestBody(

@@ -1,4 +1,4 @@
-"""What the API answers about who may use it."""
+"""What the API answers about who may use it. Pure data."""
 
 from __future__ import annotations
 

@@ -1,0 +1,76 @@
+"""One call of the API as a value: what is sent, and what its answer is. Sends nothing."""
+
+from __future__ import annotations
+
+from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from flowengine.client.errors import BadAnswerError, Refusal, RefusedError
+
+Answer = TypeVar("Answer", covariant=True)
+Item = TypeVar("Item", covariant=True)
+Query: TypeAlias = tuple[tuple[str, str], ...]
+
+JSON: Final = "application/json"
+_PROBLEM: Final = "application/problem+json"
+_MAX_SHOWN_CHARS: Final = 200
+
+
+class Page(Protocol[Item]):
+    """A page of a list."""
+
+    @property
+    def items(self) -> tuple[Item, ...]: ...
+    @property
+    def next_cursor(self) -> str | None: ...
+
+
+class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
+    """A request. `answer` is the struct of its answer, which comes with a status below 300 or in `also`."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    answer: type[Answer]
+    query: Query = ()
+    body: bytes | None = None
+    media_type: str = JSON
+    also: tuple[int, ...] = ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Its own headers."""
+        accepted = {"Accept": f"{JSON}, {_PROBLEM}"}
+        return accepted if self.body is None else {**accepted, "Content-Type": self.media_type}
+
+    def after(self, cursor: str) -> Call[Answer]:
+        """The same, of the page that this cursor leads to."""
+        others = tuple(pair for pair in self.query if pair[0] != "cursor")
+        return msgspec.structs.replace(self, query=(*others, ("cursor", cursor)))
+
+    def read(self, status: int, media_type: str, body: bytes) -> Answer:
+        """The answer. Raises RefusedError, BadAnswerError."""
+        if status < 300 or status in self.also:
+            return self._answer(body)
+        if media_type.partition(";")[0].strip().lower() == _PROBLEM:
+            raise RefusedError(_decoded(Refusal, body, self.path))
+        raise BadAnswerError(
+            f"{self.method} {self.path} was answered {status} by what is no FlowEngine: "
+            f"{body[:_MAX_SHOWN_CHARS].decode('utf-8', 'replace')!r}; is the address right?"
+        )
+
+    def _answer(self, body: bytes) -> Answer:
+        return _decoded(self.answer, body, self.path)
+
+
+_Decoded = TypeVar("_Decoded")
+
+
+def _decoded(kind: type[_Decoded], body: bytes, path: str) -> _Decoded:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise BadAnswerError(
+            f"the answer to {path} is not as expected ({error}): the address is that of another service, or "
+            "the stack has another version than this client"
+        ) from error

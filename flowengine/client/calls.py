@@ -1,0 +1,236 @@
+"""Every call of the API that the client knows, each told once: for `Client` and `AsyncClient` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, TypeAlias
+from urllib.parse import quote
+
+import msgspec
+
+from flowengine.client.call import Call, Query
+from flowengine.client.workflow_text import posted
+from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
+from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.operation_views import (
+    DeadLettersView,
+    DeletedLetterView,
+    QueuesView,
+    RetriedLetterView,
+    WorkersView,
+)
+from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.views import (
+    CancelledView,
+    CreatedView,
+    ExecutionView,
+    HealthView,
+    ListView,
+    ResultsView,
+    StartedView,
+    TriggeredView,
+)
+from flowengine.jsonvalue import JsonValue
+
+Inputs: TypeAlias = Mapping[str, JsonValue]
+Labels: TypeAlias = Mapping[str, str]
+Workflow: TypeAlias = str | bytes | Mapping[str, JsonValue]
+
+PAGE: Final = 50
+LONG_PAGE: Final = 500
+
+
+def create(
+    workflow: Workflow, *, inputs: Inputs | None = None, labels: Labels | None = None
+) -> Call[CreatedView]:
+    """Store a pending execution of a workflow: its text, YAML or JSON, or the document itself."""
+    body, media_type = posted(workflow, inputs=inputs, labels=labels)
+    return Call(method="POST", path="/workflow", answer=CreatedView, body=body, media_type=media_type)
+
+
+def start(
+    workflow: Workflow, *, inputs: Inputs | None = None, labels: Labels | None = None
+) -> Call[StartedView]:
+    """Store an execution of a workflow and start it, in one step."""
+    body, media_type = posted(workflow, inputs=inputs, labels=labels)
+    return Call(
+        method="POST",
+        path="/workflow",
+        answer=StartedView,
+        query=(("trigger", "true"),),
+        body=body,
+        media_type=media_type,
+    )
+
+
+def trigger(
+    execution_id: str, *, inputs: Inputs | None = None, labels: Labels | None = None
+) -> Call[TriggeredView]:
+    """Start a pending execution, or run again what has failed or was cancelled in one."""
+    given = {name: value for name, value in (("inputs", inputs), ("labels", labels)) if value}
+    return Call(
+        method="POST",
+        path=f"/workflow/trigger/{_part(execution_id)}",
+        answer=TriggeredView,
+        body=msgspec.json.encode(given) if given else None,
+    )
+
+
+def status(execution_id: str) -> Call[ExecutionView]:
+    """An execution and all of its nodes."""
+    return Call(method="GET", path=_execution(execution_id), answer=ExecutionView)
+
+
+def results(execution_id: str) -> Call[ResultsView]:
+    """The outputs and errors of an execution's nodes. `msgspec.json.decode` reads an output."""
+    return Call(method="GET", path=f"{_execution(execution_id)}/results", answer=ResultsView)
+
+
+def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledView]:
+    """Cancel an execution."""
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/cancel",
+        answer=CancelledView,
+        body=None if reason is None else msgspec.json.encode({"reason": reason}),
+    )
+
+
+def list_page(
+    *,
+    status: Sequence[ExecutionStatus] = (),
+    name: str | None = None,
+    labels: Labels | None = None,
+    correlation_id: str | None = None,
+    created_after: datetime | None = None,
+    created_before: datetime | None = None,
+    begins_with: str | None = None,
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Call[ListView]:
+    """Executions, newest first: those that all of this is true of. Times need their zone.
+
+    `begins_with`: how the id or the name begins. A page may be short or empty, and still lead to a next one.
+    """
+    query = (
+        *(("status", each) for each in status),
+        *(("label", f"{label}:{value}") for label, value in (labels or {}).items()),
+        *_given(
+            name=name,
+            correlation_id=correlation_id,
+            created_after=_time(created_after),
+            created_before=_time(created_before),
+            q=begins_with,
+        ),
+        *_paging(limit, cursor),
+    )
+    return Call(method="GET", path="/workflows", answer=ListView, query=query)
+
+
+def events_page(execution_id: str, *, limit: int = LONG_PAGE, cursor: str | None = None) -> Call[EventPage]:
+    """What has happened in an execution. `cursor` may be the id of an event: the page begins behind it."""
+    path = f"{_execution(execution_id)}/events"
+    return Call(method="GET", path=path, answer=EventPage, query=_paging(limit, cursor))
+
+
+def logs_page(
+    execution_id: str,
+    *,
+    node: str | None = None,
+    attempt: int | None = None,
+    limit: int = LONG_PAGE,
+    cursor: str | None = None,
+) -> Call[LinePage]:
+    """What the nodes of an execution, or one of them, have logged and printed. `cursor` as for events.
+
+    Raises ValueError for an attempt without a node.
+    """
+    if attempt is not None and node is None:
+        raise ValueError("an attempt is one of a node: name the node as well")
+    path = _execution(execution_id) + ("/logs" if node is None else f"/nodes/{_part(node)}/logs")
+    query = (*_given(attempt=None if attempt is None else str(attempt)), *_paging(limit, cursor))
+    return Call(method="GET", path=path, answer=LinePage, query=query)
+
+
+def dead_letters_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[DeadLettersView]:
+    """Messages that were set aside, the newest first."""
+    return Call(method="GET", path="/dead-letters", answer=DeadLettersView, query=_paging(limit, cursor))
+
+
+def retry_dead_letter(letter_id: str) -> Call[RetriedLetterView]:
+    """Trigger the execution of a dead letter again, or send its message again."""
+    return Call(method="POST", path=f"/dead-letters/{_part(letter_id)}/retry", answer=RetriedLetterView)
+
+
+def delete_dead_letter(letter_id: str) -> Call[DeletedLetterView]:
+    """Delete a dead letter."""
+    return Call(method="DELETE", path=f"/dead-letters/{_part(letter_id)}", answer=DeletedLetterView)
+
+
+def queues() -> Call[QueuesView]:
+    """Every queue of the stack."""
+    return Call(method="GET", path="/queues", answer=QueuesView)
+
+
+def workers() -> Call[WorkersView]:
+    """The live processes of orchestrators and workers."""
+    return Call(method="GET", path="/workers", answer=WorkersView)
+
+
+def health() -> Call[HealthView]:
+    """How the stack is. One that is `down` is an answer too."""
+    return Call(method="GET", path="/health", answer=HealthView, also=(503,))
+
+
+def me() -> Call[MeView]:
+    """Whose key this is, and its role."""
+    return Call(method="GET", path="/me", answer=MeView)
+
+
+def keys() -> Call[KeysView]:
+    """The keys of the API, without the keys themselves."""
+    return Call(method="GET", path="/keys", answer=KeysView)
+
+
+def revoke_key(key_id: str) -> Call[RevokedKeyView]:
+    """Revoke a key that is kept in Redis."""
+    return Call(method="DELETE", path=f"/keys/{_part(key_id)}", answer=RevokedKeyView)
+
+
+def audit_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[AuditView]:
+    """Who has done what, the newest first."""
+    return Call(method="GET", path="/audit", answer=AuditView, query=_paging(limit, cursor))
+
+
+def settings() -> Call[SettingsView]:
+    """The settings of the API process that answers, without secrets."""
+    return Call(method="GET", path="/settings", answer=SettingsView)
+
+
+def _execution(execution_id: str) -> str:
+    return f"/workflows/{_part(execution_id)}"
+
+
+def _part(text: str) -> str:
+    """One part of a path. Raises ValueError for what no id can be: it would lead to another path."""
+    if text in ("", ".", ".."):
+        raise ValueError(f"{text!r} is no id")
+    return quote(text, safe="")
+
+
+def _paging(limit: int, cursor: str | None) -> Query:
+    return (("limit", str(limit)), *_given(cursor=cursor))
+
+
+def _given(**values: str | None) -> Query:
+    return tuple((name, value) for name, value in values.items() if value is not None)
+
+
+def _time(moment: datetime | None) -> str | None:
+    """As the API reads it. Raises ValueError for a time without its zone."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} has no time zone: datetime.now(UTC) has one, for example")
+    return moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,48 @@
+"""How both clients reach a stack, and what they say where they do not."""
+
+from __future__ import annotations
+
+from typing import Final, TypedDict, TypeVar
+
+import httpx
+
+from flowengine import __version__
+from flowengine.client.address import Address
+from flowengine.client.call import Call
+from flowengine.client.errors import UnreachableError
+
+CONNECT_S: Final = 5.0
+
+Answer = TypeVar("Answer")
+
+
+class Options(TypedDict):
+    """What an HTTP client is made with."""
+
+    base_url: str
+    headers: dict[str, str]
+    timeout: httpx.Timeout
+    trust_env: bool
+    follow_redirects: bool
+
+
+def options(address: Address, timeout_s: float) -> Options:
+    """The environment's proxies are for other machines only. A redirect would carry the key elsewhere."""
+    return Options(
+        base_url=address.url,
+        headers={"User-Agent": f"flowengine/{__version__}", **address.headers},
+        timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+        trust_env=not address.is_local,
+        follow_redirects=False,
+    )
+
+
+def unreachable(address: Address, call: Call[Answer], error: httpx.HTTPError) -> UnreachableError:
+    """What is raised where a call has got no answer."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return UnreachableError(address.nobody_there)
+    reason = str(error) or type(error).__name__
+    done = (
+        "" if call.method == "GET" else " It may have been done, or may still be: look before you repeat it."
+    )
+    return UnreachableError(f"{address.url} has not answered {call.method} {call.path}: {reason}.{done}")

@@ -1,0 +1,250 @@
+"""`flowengine.client`: what it sends, what it returns, what it raises. Both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import httpx
+import msgspec
+import pytest
+
+from flowengine.client import (
+    AsyncClient,
+    BadAnswerError,
+    Client,
+    NotEndedError,
+    RefusedError,
+    UnreachableError,
+    calls,
+)
+from flowengine.client.address import address
+from flowengine.client.methods import Iteration, Method, Methods
+from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
+from flowengine.errors import SettingsError
+from tests.unit.client.answers import URL, Stack, client_of, execution, problem
+
+CREATED = {
+    "execution_id": "a" * 27,
+    "name": "report",
+    "status": "pending",
+    "created_at": "2026-03-01T08:00:00.000Z",
+    "correlation_id": "c",
+}
+STARTED = {**CREATED, "status": "running", "run": 1}
+DOCUMENT = "name: report\nnodes: []\n"
+
+
+def page(*names: str, cursor: str | None = None) -> Mapping[str, object]:
+    """A page of events of these nodes."""
+    items = [
+        {"id": f"1-{place}.0", "at": "2026-03-01T08:00:00.000Z", "kind": "node_queued", "node": name}
+        for place, name in enumerate(names)
+    ]
+    return {"items": items, "next_cursor": cursor}
+
+
+def test_text_is_sent_as_it_is() -> None:
+    """So the API's problems name the lines of the file."""
+    stack = Stack(CREATED, status=201)
+    with client_of(stack) as client:
+        assert client.create(DOCUMENT).execution_id == "a" * 27
+        client.create('{"name": "report"}')
+    assert [each.content.decode() for each in stack.requests] == [DOCUMENT, '{"name": "report"}']
+    assert [each.headers["content-type"] for each in stack.requests] == [
+        "application/yaml",
+        "application/json",
+    ]
+
+
+def test_inputs_and_labels_come_in_the_envelope() -> None:
+    """Whether the workflow is text or an object."""
+    stack = Stack(STARTED, status=202)
+    document = {"name": "report", "nodes": list[object]()}
+    with client_of(stack) as client:
+        for workflow in (DOCUMENT, msgspec.json.encode(document)):
+            assert client.start(workflow, inputs={"day": 1}, labels={"a": "b"}).run == 1
+    assert [stack.body(place) for place in range(2)] == 2 * [
+        {"workflow": document, "inputs": {"day": 1}, "labels": {"a": "b"}}
+    ]
+    assert stack.asked == ["POST /workflow?trigger=true"] * 2
+
+
+def test_text_that_cannot_be_read_is_refused_before_it_is_sent() -> None:
+    """Where it would have to stand in the envelope."""
+    with client_of(Stack(CREATED)) as client, pytest.raises(RefusedError, match="cannot be read") as raised:
+        client.start("name: [", inputs={"day": 1})
+    assert (raised.value.code, raised.value.problems[0].line) == ("malformed_document", 2)
+
+
+def test_list_asks_for_what_is_wanted_and_follows_the_pages() -> None:
+    """Each filter is a parameter; a page that is empty may have a next one."""
+    empty = {"items": [], "next_cursor": "next one"}
+    stack = Stack(empty, {"items": [], "next_cursor": None})
+    with client_of(stack) as client:
+        found = client.list(
+            status=("failed", "cancelled"),
+            labels={"team": "data & more"},
+            created_after=datetime(2026, 3, 1, 8, tzinfo=UTC),
+            begins_with="rep",
+            limit=7,
+        )
+        assert list(found) == []
+    first = (
+        "GET /workflows?status=failed&status=cancelled&label=team%3Adata%20%26%20more"
+        "&created_after=2026-03-01T08%3A00%3A00.000%2B00%3A00&q=rep&limit=7"
+    )
+    assert [each.replace("+", "%20") for each in stack.asked] == [first, f"{first}&cursor=next%20one"]
+
+
+def test_events_of_all_pages_come_one_after_the_other() -> None:
+    """With both clients."""
+
+    async def awaited() -> list[object]:
+        transport = httpx.MockTransport(Stack(page("a", "b", cursor="1-1.0"), page("c")))
+        async with AsyncClient(URL, transport=transport) as client:
+            return [event.node async for event in client.events("x")]
+
+    with client_of(Stack(page("a", "b", cursor="1-1.0"), page("c"))) as client:
+        assert [event.node for event in client.events("x")] == ["a", "b", "c"]
+    assert asyncio.run(awaited()) == ["a", "b", "c"]
+
+
+def test_ids_cannot_lead_to_another_path() -> None:
+    """What is no id is refused, and a slash is no part of the path."""
+    stack = Stack({"id": "x"})
+    with client_of(stack) as client:
+        client.delete_dead_letter("../keys/ops")
+        for no_id in ("", ".", ".."):
+            with pytest.raises(ValueError, match="is no id"):
+                client.delete_dead_letter(no_id)
+    assert stack.asked == ["DELETE /dead-letters/..%2Fkeys%2Fops"]
+
+
+def test_refusal_carries_the_problem_document() -> None:
+    """Code, detail, status and problems."""
+    problems = [
+        {"code": "unknown_handler", "pointer": "/nodes/0/handler", "message": "no handler", "line": 3}
+    ]
+    refused = problem(422, "invalid_workflow", "The document has problems.", problems=problems)
+    with client_of(Stack(refused)) as client, pytest.raises(RefusedError, match="has problems") as raised:
+        client.create(DOCUMENT)
+    error = raised.value
+    assert (error.status, error.code, error.problems[0].line) == (422, "invalid_workflow", 3)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (httpx.ConnectError("refused"), f"no FlowEngine at {URL}: start one with `flowengine dev` or set"),
+        (httpx.ReadTimeout("timed out"), "has not answered POST /workflow: timed out. It may have been done"),
+    ],
+    ids=["nobody", "no answer"],
+)
+def test_stack_that_does_not_answer_is_named(failure: Exception, told: str) -> None:
+    """With what to do."""
+    with client_of(Stack(failure)) as client, pytest.raises(UnreachableError, match=told):
+        client.create(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(404, html="<p>nothing here</p>"), httpx.Response(200, html="<p>hello</p>")],
+    ids=["error", "page"],
+)
+def test_other_service_is_told_from_a_stack(answer: httpx.Response) -> None:
+    """The address is wrong then."""
+    with client_of(Stack(answer)) as client, pytest.raises(BadAnswerError, match="address"):
+        client.status("x")
+
+
+def test_stack_that_is_down_is_an_answer() -> None:
+    """Of `health` alone."""
+    down = httpx.Response(503, content=b'{"status": "down", "checks": {"redis": "no answer"}}')
+    with client_of(Stack(down)) as client:
+        assert client.health().checks == {"redis": "no answer"}
+
+
+def test_waiting_ends_with_the_execution() -> None:
+    """A stack that does not answer for a moment is asked again. Each status is shown."""
+    lost = httpx.ConnectError("refused")
+    stack = Stack(execution(), lost, execution("completed"))
+    statuses: list[str] = []
+    with client_of(stack) as client:
+        ended = client.wait_until_ended("x", seen=lambda view: statuses.append(view.status))
+    assert (ended.status, statuses) == ("completed", ["running", "completed"])
+
+
+def test_waiting_is_awaited_as_well() -> None:
+    """By the other client, which gives up in the same way."""
+
+    async def wait() -> None:
+        async with AsyncClient(URL, transport=httpx.MockTransport(Stack(execution()))) as client:
+            await client.wait_until_ended("x", timeout_s=0)
+
+    with pytest.raises(NotEndedError, match="has not ended, and goes on"):
+        asyncio.run(wait())
+
+
+def test_pauses_grow_and_are_bounded() -> None:
+    """Up to two seconds, and never past the time to wait."""
+    patience = Patience("x", timeout_s=None, now=0.0)
+    pauses = [patience.after_answer(0.0) for _ in range(20)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_S
+    assert Patience("x", timeout_s=0.01, now=0.0).after_answer(0.0) == 0.01
+
+
+def test_outage_ends_the_waiting() -> None:
+    """Half a minute after the last answer."""
+    patience, error = Patience("x", timeout_s=None, now=0.0), UnreachableError("gone")
+    patience.after_answer(10.0)
+    assert patience.after_outage(error, 10.0 + OUTAGE_S) > 0
+    with pytest.raises(UnreachableError):
+        patience.after_outage(error, 10.1 + OUTAGE_S)
+
+
+def test_address_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given to the client goes before. The key is sent with each request."""
+    monkeypatch.setenv("FLOWENGINE_URL", "https://flows.example/engine/")
+    monkeypatch.setenv("FLOWENGINE_KEY", "fe_key\n")
+    stack = Stack({"key": "ops", "role": "read"})
+    with Client(transport=httpx.MockTransport(stack)) as client:
+        assert client.me().role == "read"
+    assert str(stack.requests[0].url) == "https://flows.example/engine/me"
+    assert stack.requests[0].headers["authorization"] == "Bearer fe_key"
+    assert (address("http://[::1]:9/", None).url, address(None, None, {}).key) == ("http://[::1]:9", None)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("stack:8000", None),
+        ("ftp://stack", None),
+        ("http://ops:secret@stack", None),
+        ("http://stack:port", None),
+        ("http://stack/?key=secret", None),
+        ("http://stack", "fe_\r\nHost: other"),
+    ],
+)
+def test_address_that_cannot_be_is_refused(url: str, key: str | None) -> None:
+    """Without repeating what may be a secret."""
+    with pytest.raises(SettingsError) as raised:
+        Client(url, key=key)
+    assert "secret" not in str(raised.value)
+
+
+def test_every_call_is_a_method_with_its_signature() -> None:
+    """Each description has its method, and `help` shows its parameters."""
+    told = {
+        name
+        for name, value in vars(calls).items()
+        if inspect.isfunction(value) and value.__module__ == calls.__name__ and not name.startswith("_")
+    }
+    methods = {name for name, value in vars(Methods).items() if isinstance(value, Method | Iteration)}
+    assert told <= methods
+    with client_of(Stack({})) as client:
+        assert str(inspect.signature(client.cancel)).startswith("(execution_id: 'str', *, reason:")
+        assert client.cancel.__doc__ == calls.cancel.__doc__
