@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -85,7 +85,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     @cached_property
     def weights(self) -> tuple[int, ...]:
         """For each node, about how many bytes its dispatch takes, with the schema of its output."""
-        weights = [_size_of(node.work) for node in self.nodes]
+        weights = [len(node.work.config) for node in self.nodes]
         for position, policy in self.policies.items():
             weights[position] += len(policy.output_schema or "")
         return tuple(weights)
@@ -107,7 +107,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     @cached_property
     def joins(self) -> frozenset[int]:
         """The nodes that wait for several."""
-        return frozenset([position for position, node in enumerate(self.nodes) if node.is_join])
+        return frozenset([position for position, node in enumerate(self.nodes) if len(node.parents) > 1])
 
     @cached_property
     def joins_below(self) -> tuple[tuple[int, ...], ...]:
@@ -193,14 +193,6 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     def names(self, stage: Stage) -> list[str]:
         """The ids of a stage's nodes."""
         return [self.nodes[position].id for position in self.positions(stage)]
-
-
-def _size_of(work: Work) -> int:
-    match work:
-        case Task(config=config):
-            return len(config)
-        case _ as never:
-            assert_never(never)
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):

@@ -138,7 +138,8 @@ class CallbackBatch:
             plan = self._plans[execution]
             if plan is not None and (plan.policies or plan.stages.count):
                 self.rechecked[execution] = plan
-        self.joins |= dict.fromkeys((execution, name) for name in decision.joins)
+        for name in decision.joins:
+            self.joins[execution, name] = None
         self._later[execution] += decision.later
         done = decision.continues and not decision.joins and not decision.later
         (self.settled if done else self.unsettled).append(held)

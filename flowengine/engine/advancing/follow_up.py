@@ -98,11 +98,7 @@ class FollowUp:
     ) -> Step:
         """One look at all that is to be looked at; the last transaction acknowledges if nothing is left
         then."""
-        parts = [
-            msgspec.structs.replace(follow, positions=chunk, opening=None if number else follow.opening)
-            for follow in follows
-            for number, chunk in enumerate(chunks(follow.plan, follow.positions, self._sizes))
-        ]
+        parts = [part for follow in follows for part in _parts(follow, self._sizes)]
         *groups, last = self._grouped(parts) or [[]]
         left = [self._transact(group, (), None) for group in groups]
         more = any(step.follows or step.ending for step in left)
@@ -208,17 +204,27 @@ class FollowUp:
                     )
 
 
+def _parts(follow: Follow, sizes: Sizes) -> list[Follow]:
+    """What one transaction may do of it, each. The first part tells of the execution's start."""
+    groups = chunks(follow.plan, follow.positions, sizes)
+    if len(groups) <= 1:
+        return [follow for _ in groups]
+    first, *others = [msgspec.structs.replace(follow, positions=group) for group in groups]
+    return [first, *(msgspec.structs.replace(other, opening=None) for other in others)]
+
+
 def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     nodes: dict[NodeKey, None] = {}
     parents: dict[NodeKey, None] = {}
     for follow in follows:
         execution, plan = follow.run.execution, follow.plan
-        nodes |= dict.fromkeys([(execution, plan.nodes[position].id) for position in follow.positions])
         for position in follow.positions:
+            nodes[execution, plan.nodes[position].id] = None
             seen = () if position in follow.completed else plan.nodes[position].parents
             if plan.begins_early[position]:
                 seen = (*seen, *readable(plan, position))
-            parents |= dict.fromkeys([(execution, plan.nodes[read].id) for read in seen])
+            for read in seen:
+                parents[execution, plan.nodes[read].id] = None
     ends = tuple([run.execution for run in ending])
     controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
     unwatched = tuple([key for key in parents if key not in nodes])

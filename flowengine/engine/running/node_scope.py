@@ -23,10 +23,10 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     Raises TemplateError: one of these cannot be made.
     """
     scope = Scope(
-        outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()},
-        primaries={read.node: read.primary for read in task.reads},
+        outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {},
+        primaries={read.node: read.primary for read in task.reads} if task.reads else {},
         secrets=secrets,
-        fates={node: _fate(record) for node, record in start.fates.items()},
+        fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
         unseen=task.unseen,
         given=_given(task, start.given) if task.given else {},
         moment=task.moment or start.now,

@@ -115,8 +115,9 @@ class Descent:
         while self._ended or self._startable:
             while self._ended:
                 self._below(*self._ended.popleft())
-            startable, self._startable = self._startable, {}
-            self._start(startable)
+            if self._startable:
+                startable, self._startable = self._startable, {}
+                self._start(startable)
 
     @property
     def bytes_left(self) -> int:

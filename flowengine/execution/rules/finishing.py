@@ -226,11 +226,11 @@ def _decided(report: _Report, written: Write, kind: EventKind, detail: str | Non
     return Decision(
         "accepted",
         changes,
-        joins=tuple([plan.nodes[join].id for join in descent.joins]),
+        joins=tuple([plan.nodes[join].id for join in descent.joins]) if descent.joins else (),
         later=tuple(descent.later),
         continues=descent.continues,
         tally=tally,
-        unread=tuple([plan.nodes[unread].id for unread in descent.unread]),
+        unread=tuple([plan.nodes[unread].id for unread in descent.unread]) if descent.unread else (),
     )
 
 
