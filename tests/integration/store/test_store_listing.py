@@ -128,6 +128,7 @@ def test_the_sweep_takes_away_all_entries_of_what_has_expired(
 ) -> None:
     """In steps of a few, and nothing of what is there, whatever its age."""
     monkeypatch.setattr(expired_entries, "AT_ONCE", 2)
+    monkeypatch.setattr(expired_entries, "WALKED", 1)
     stays = labelled(harness, team="data")
     harness.client.zadd("fe:index:pending", {stays: 1})
     for _ in range(7):
