@@ -22,6 +22,7 @@ from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.access.page_sessions import PageSessions
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.problem_documents import RefusalError
+from flowengine.errors import StoreUnavailableError
 
 NEEDS_NO_KEY: Final = "needs_no_key"
 """In the `opt` of a route that is open to everyone."""
@@ -89,6 +90,18 @@ def role_of(route: BaseRouteHandler) -> Role:
     """The role that a route needs, if it is not open."""
     role: Role = route.opt.get(NEEDS_ROLE, _WITHOUT_ROLE)
     return role
+
+
+async def is_still_let_in(
+    keys: CurrentKeys, sessions: PageSessions, connection: Connection, route: BaseRouteHandler
+) -> bool:
+    """Whether a request that was let in would be let in now; True if nobody knows. For answers that last."""
+    try:
+        return allows((await _caller(keys, sessions, connection)).role, role_of(route))
+    except RefusalError:
+        return False
+    except StoreUnavailableError:
+        return True
 
 
 def not_let_in(detail: str | None = None, *, was_sent: bool) -> RefusalError:

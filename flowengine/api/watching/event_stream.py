@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
 from litestar import Request, Response
 from litestar.response import Stream
 
+from flowengine.api.access.key_guard import is_still_let_in
 from flowengine.api.edge.outer_middleware import IS_HEAD
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.watching.live_reader import LiveReader, Watcher
+from flowengine.api.routes.backend import Backend
+from flowengine.api.watching.live_reader import Watcher
 from flowengine.engine.ports import Seen
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, parse_live_place
 
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE_S: Final = 15.0
+CHECKED_EACH_S: Final = 4.0
+"""So often it is asked whether the caller is still let in: a revoked key ends its streams within 15 s."""
 LAST_EVENT_ID: Final = "last-event-id"
 CUT: Final = b"event: cut\ndata: {}\n\n"
 _KEEP_ALIVE: Final = b": nothing new\n\n"
@@ -44,7 +49,7 @@ def place_reached(request: Request[Any, Any, Any]) -> LivePlace | None:
 
 def event_stream(
     request: Request[Any, Any, Any],
-    reader: LiveReader,
+    backend: Backend,
     watcher: Watcher,
     first: Seen,
     *,
@@ -52,21 +57,36 @@ def event_stream(
 ) -> Response[bytes] | Stream:
     """The response: what lies behind the watcher's place, then what happens. `cut`: some of it is gone.
 
-    Raises RefusalError when too many watch.
+    It ends when its caller's key or session does. Raises RefusalError when too many watch.
     """
     if request.scope["state"].get(IS_HEAD):
         return Response(b"", media_type=MEDIA_TYPE, headers=_HEADERS)
-    if reader.is_full:
+    if backend.live.is_full:
         raise RefusalError("too_busy", "Too many streams of events are open at once; try again.")
-    parts = _parts(reader, watcher, first, cut=cut)
+
+    def is_let_in() -> Awaitable[bool]:
+        return is_still_let_in(backend.keys, backend.sessions, request, request.route_handler)
+
+    told = backend.live.messages(watcher, first, CHECKED_EACH_S)
+    parts = _parts(told, is_let_in, cut=cut)
     return Stream(parts, media_type=MEDIA_TYPE, headers=_HEADERS)
 
 
-async def _parts(reader: LiveReader, watcher: Watcher, first: Seen, *, cut: bool) -> AsyncGenerator[bytes]:
+async def _parts(
+    messages: AsyncGenerator[list[Message]], is_let_in: Callable[[], Awaitable[bool]], *, cut: bool
+) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n\n" + (CUT if cut else b"")
-    async with contextlib.aclosing(reader.messages(watcher, first, KEEP_ALIVE_S)) as told:
-        async for messages in told:
-            yield b"".join(map(_written, messages)) or _KEEP_ALIVE
+    clock = asyncio.get_running_loop().time
+    checked = written = clock()
+    async with contextlib.aclosing(messages) as told:
+        async for some in told:
+            if clock() - checked >= CHECKED_EACH_S:
+                if not await is_let_in():
+                    return
+                checked = clock()
+            if some or clock() - written >= KEEP_ALIVE_S - CHECKED_EACH_S / 2:
+                yield b"".join(map(_written, some)) or _KEEP_ALIVE
+                written = clock()
 
 
 def _written(message: Message) -> bytes:

@@ -11,6 +11,7 @@ KEYS: Final = ("tests/unit/api/test_api_stored_keys.py",)
 STORED: Final = ("tests/integration/access/test_stored_keys.py",)
 AUDIT: Final = ("tests/integration/access/test_audit.py",)
 PAGES: Final = ("tests/integration/access/test_page_sessions.py",)
+STREAMS: Final = ("tests/unit/api/test_api_watching.py",)
 TABLE: Final = ("tests/unit/access/test_roles.py",)
 
 MUTANTS: Final = (
@@ -111,5 +112,12 @@ MUTANTS: Final = (
         "        self._known.pop(digest, None)\n        if await",
         "        if await",
         PAGES,
+    ),
+    Mutant(
+        "a revoked key ends its streams",
+        "flowengine/api/watching/event_stream.py",
+        "                if not await is_let_in():\n                    return\n",
+        "",
+        STREAMS,
     ),
 )

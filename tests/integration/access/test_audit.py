@@ -54,7 +54,8 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     created = api.client.post("/workflow", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]
     api.client.post(f"/workflow/trigger/{created}", headers=AS_OPS)
     run("key", "new", "ci")
-    api.client.post(f"/workflows/{created}/cancel", headers=AS_OPS)
+    for step in ("pause", "resume", "cancel"):
+        assert api.client.post(f"/workflows/{created}/{step}", headers=AS_OPS).status_code == 202
     api.client.delete("/keys/ci", headers=AS_OPS)
     api.client.get(f"/workflows/{created}", headers=AS_OPS)
     assert api.client.post(f"/workflows/{created}/cancel", headers=AS_READER).status_code == 403
@@ -69,10 +70,12 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
         ("create_execution", created, "ops"),
         ("trigger_execution", created, "ops"),
         ("make_key", "ci", None),
+        ("pause_execution", created, "ops"),
+        ("resume_execution", created, "ops"),
         ("cancel_execution", created, "ops"),
         ("revoke_key", "ci", "ops"),
     ]
-    by_tool = answer["items"][2]
+    (by_tool,) = [item for item in answer["items"] if item["key"] is None]
     assert (by_tool["address"], "correlation_id" in by_tool) == (None, False)
     newest = answer["items"][0]
     assert (newest["address"], newest["correlation_id"], newest["outcome"]) == ("127.0.0.1", "c-1", "done")

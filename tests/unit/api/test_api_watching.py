@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
+from flowengine.api.access import current_keys
+from flowengine.api.access.api_keys import key_of_entry, new_key
+from flowengine.api.watching import event_stream
 from flowengine.execution.events import Event
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.views import event_view
@@ -114,3 +119,29 @@ def test_open_streams_end_with_their_server() -> None:
             assert next(lines) == "retry: 1000"
             api.stop()
             assert [line for line in lines if line.startswith("id")][-1] == f"id: {PLACES[-1]}"
+
+
+@pytest.mark.proves("key-revoked")
+def test_revoked_key_ends_its_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told of nothing that happens afterwards; another key's stream goes on."""
+    monkeypatch.setattr(event_stream, "CHECKED_EACH_S", 0.05)
+    monkeypatch.setattr(current_keys, "REFRESHED_AFTER_S", 0.05)
+    with served_api() as api, contextlib.ExitStack() as opened:
+        path = stored(api, ended=False)
+        execution = api.store.stored[path.split("/")[2]]
+        streams = {}
+        for key_id in ("gone", "kept"):
+            secret, entry = new_key(key_id, "read")
+            api.access.add(replace(key_of_entry(entry), kept_in="redis"))
+            headers = {**STREAM, "Authorization": f"Bearer {secret}"}
+            answer = opened.enter_context(api.client.stream("GET", path, headers=headers))
+            assert answer.status_code == 200
+            streams[key_id] = answer.iter_text()
+            while str(PLACES[-1]) not in next(streams[key_id]):
+                pass
+        del api.access.stored["gone"]
+        assert "event:" not in "".join(streams["gone"])
+        later = Place(2000, 0, 0)
+        execution.events.append(event_view(later, Event("node_queued", 2000, "a", 1, 1)))
+        while str(later) not in next(streams["kept"]):
+            pass

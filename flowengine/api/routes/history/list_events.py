@@ -115,7 +115,7 @@ async def _watch(
 
     first, cut = await backend.calls.store(begin)
     watcher = Watcher(execution_id, after, lines=lines)
-    return event_stream(request, backend.live, watcher, first, cut=cut)
+    return event_stream(request, backend, watcher, first, cut=cut)
 
 
 def after_of(request: Request[Any, Any, Any]) -> Place:

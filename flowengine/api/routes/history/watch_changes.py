@@ -44,6 +44,6 @@ def route(backend: Backend) -> HTTPRouteHandler:
         cursor = Cursor("", NOW if reached is None else reached, asks=False)
         (first,) = await backend.calls.store(lambda: backend.executions.look([cursor]))
         watcher = Watcher("", first.after if reached is None else reached, lines=False)
-        return event_stream(request, backend.live, watcher, first)
+        return event_stream(request, backend, watcher, first)
 
     return watch_changes
