@@ -327,7 +327,7 @@ def test_audit_costs_no_round_trip(harness: Harness, monkeypatch: pytest.MonkeyP
         with acting(Note(action="trigger", actor=Actor(key="ops"))):
             executions.trigger(execution, correlation_id="test")
     assert found.round_trips == 4
-    assert found.commands["xadd"] == 3, "two entries, and the message of the trigger"
+    assert found.commands["xadd"] == 5, "two entries, two changes of status, and the message of the trigger"
 
 
 LIVE_NODE = Counter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -73,6 +73,13 @@ class ServedApi:
         self.client = client
         self.store = store
         self.access = access
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """An answer, whole; of a stream, which may have no end, its head."""
+        with self.client.stream(method, path, headers=headers) as answer:
+            if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+                answer.read()
+            return answer
 
     def send_raw(self, data: bytes) -> bytes:
         """What the server answers to these bytes, until it closes the connection (ask it to)."""
