@@ -66,6 +66,40 @@ def test_a_handler_that_does_not_stop_is_not_waited_for(stack: Stack) -> None:
     assert stack.run(workflow(add("sum", 1, 1))).results == {"sum": {"result": 2}}
 
 
+def test_a_paused_execution_goes_on_when_it_is_told(stack: Stack) -> None:
+    """What runs ends; what follows waits for the resume."""
+    execution = stack.start(
+        workflow(node("slow", "test_wait", seconds=1), add("after", 1, 1, after=["slow"]))
+    )
+    wait_until(stack.node_is(execution, "slow", "running"), within_s=30, what="its start")
+    assert stack.steer(execution, "pause")["status"] == "paused"
+    wait_until(stack.node_is(execution, "slow", "completed"), within_s=30, what="its end")
+    held = stack.status(execution)
+    assert (held["status"], held["nodes"][1]["status"]) == ("paused", "pending")
+    assert stack.steer(execution, "resume")["status"] == "running"
+    assert stack.ended(execution, within_s=20).status["status"] == "completed"
+
+
+def test_a_cancelled_execution_cleans_up(stack: Stack) -> None:
+    """Its `finally` runs after what ran has stopped, and reads how it has ended."""
+    document = {
+        **workflow(node("slow", "test_wait", seconds=LONG_S)),
+        "finally": [
+            {
+                "id": "tidy",
+                "handler": "set",
+                "config": {"value": "{{ execution.status }} {{ statuses.slow }}"},
+            }
+        ],
+    }
+    execution = stack.start(document)
+    wait_until(stack.node_is(execution, "slow", "running"), within_s=30, what="its start")
+    stack.cancel(execution)
+    assert stack.ended(execution, within_s=20).status["status"] == "cancelled"
+    results = stack.client.get(f"/workflows/{execution}/results").json()
+    assert results["hooks"]["results"] == {"tidy": {"result": "cancelled cancelled"}}
+
+
 def test_the_time_of_an_execution_is_limited(stack: Stack) -> None:
     """It is stopped and has failed."""
     document = {**workflow(node("slow", "test_wait", seconds=LONG_S)), "timeout_seconds": 1}

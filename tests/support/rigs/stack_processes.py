@@ -236,7 +236,11 @@ class Stack:
 
     def cancel(self, execution: str) -> dict[str, Any]:
         """Cancel it; it must not have ended."""
-        response = self.client.post(f"/workflows/{execution}/cancel")
+        return self.steer(execution, "cancel")
+
+    def steer(self, execution: str, how: str) -> dict[str, Any]:
+        """Cancel, pause or resume it, which must be possible."""
+        response = self.client.post(f"/workflows/{execution}/{how}")
         assert response.status_code == 202, response.text
         return dict(response.json())
 
