@@ -8,6 +8,7 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.openapi.operation import OPERATION, Operation, TextResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.execution_id import (
@@ -37,7 +38,7 @@ SHOW_DOCUMENT: Final = Operation(
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
 
-    @get("/workflows/{execution_id:str}/document", opt={OPERATION: SHOW_DOCUMENT})
+    @get("/workflows/{execution_id:str}/document", opt={OPERATION: SHOW_DOCUMENT, NEEDS_ROLE: "read"})
     async def show_document(request: Request[Any, Any, Any], execution_id: FromPath[str]) -> Response[bytes]:
         found = await read_about(
             request,
