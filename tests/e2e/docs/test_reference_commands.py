@@ -75,6 +75,8 @@ def test_inputs_are_given_on_the_command_line(shell: Shell) -> None:
         "title": "Report of 2026-03-01: over 60",
         "made_by": "Report with parameters, run 1",
         "shops": ["bergen"],
+        "customer": "all of them",
+        "team": "sales",
     }
 
 

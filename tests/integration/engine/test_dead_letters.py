@@ -208,7 +208,7 @@ def test_an_execution_that_has_expired_is_said_to_be_gone(
 ) -> None:
     """The letter can be deleted."""
     execution = killed(harness)
-    harness.client.delete(*harness.client.scan_iter(f"fe:x:{execution}:*"))
+    harness.client.delete(*harness.client.scan_iter(f"fe:x:{execution}:*"), "fe:list:by")
     (letter,) = letters(operations)
     with pytest.raises(ExecutionNotFoundError):
         operations.retry_dead_letter(letter.id)
