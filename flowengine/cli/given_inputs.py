@@ -1,4 +1,4 @@
-"""What `flowengine run` gives an execution: `--input NAME=VALUE`, `--inputs FILE`, `--label NAME=VALUE`."""
+"""What `run` and `submit` give an execution: `--input NAME=VALUE`, `--inputs FILE`, `--label NAME=VALUE`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class GivenInputs(msgspec.Struct, frozen=True):
         Raises InputsInvalidError, VarsInvalidError, CannotRunError.
         """
         found = merged(labels, _labels(self.labels))
-        values = {} if self.file is None else _read_file(self.file, limits)
+        values = {} if self.file is None else read_inputs(self.file, limits)
         for pair in self.pairs:
-            name, value = _split(pair, "input")
-            values[name] = _parsed(name, value, plan.inputs)
+            name, value = split_pair(pair, "input")
+            values[name] = value_of(value, _schema_of(name, plan.inputs))
         # Times and ids that defaults may read are not known yet: what they give is checked when it starts.
         now = int(time.time() * 1000)
         execution: dict[str, JsonValue] = {**_ANY_EXECUTION, "name": plan.name, "labels": {**found}}
@@ -69,14 +69,15 @@ _ANY_EXECUTION: dict[str, JsonValue] = {
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
     report = Report()
-    found: JsonValue = dict(_split(pair, "label") for pair in pairs)
+    found: JsonValue = dict(split_pair(pair, "label") for pair in pairs)
     labels = read_labels({FIELD: found}, report)
     if report:
         raise InputsInvalidError(report.problems())
     return labels
 
 
-def _split(pair: str, what: Literal["input", "label"]) -> tuple[str, str]:
+def split_pair(pair: str, what: Literal["input", "label"]) -> tuple[str, str]:
+    """The name and the value of such a pair. Raises InputsInvalidError."""
     name, sign, value = pair.partition("=")
     if not name or not sign:
         message = f"{quoted(pair)} is no {what}: write --{what} NAME=VALUE"
@@ -84,12 +85,13 @@ def _split(pair: str, what: Literal["input", "label"]) -> tuple[str, str]:
     return name, value
 
 
-def _parsed(name: str, text: str, declared: Mapping[str, Input] | None) -> JsonValue:
-    """The value that a text means for an input: by its type, where the workflow says one."""
-    kinds = None
-    if declared is not None and name in declared:
-        schema = decode(bytes(declared[name].schema))
-        kinds = kinds_of(schema, schema) if isinstance(schema, bool | dict) else None
+def _schema_of(name: str, declared: Mapping[str, Input] | None) -> JsonValue:
+    return None if declared is None or name not in declared else decode(bytes(declared[name].schema))
+
+
+def value_of(text: str, schema: JsonValue) -> JsonValue:
+    """The value that a text means for an input with this schema: by its type, where that is known."""
+    kinds = kinds_of(schema, schema) if isinstance(schema, bool | dict) else None
     if kinds == frozenset({"string"}):
         return text
     try:
@@ -110,7 +112,8 @@ def _is_one_of(value: JsonValue, kinds: frozenset[str]) -> bool:
     return ("array" if isinstance(value, list) else "object") in kinds
 
 
-def _read_file(path: Path, limits: Limits) -> dict[str, JsonValue]:
+def read_inputs(path: Path, limits: Limits) -> dict[str, JsonValue]:
+    """The inputs in a file, JSON or YAML. Raises CannotRunError."""
     body = read_file(path, limits)
     text = read_text(body, "json" if is_json(path, body) else "yaml", limits)
     if isinstance(text, Problem):

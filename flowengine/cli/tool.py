@@ -15,6 +15,7 @@ import traceback
 import click
 
 from flowengine import __version__
+from flowengine.cli.commands.completion import completion
 from flowengine.cli.commands.dev import dev
 from flowengine.cli.commands.handlers_and_schema import handlers, schema
 from flowengine.cli.commands.help import show_help
@@ -22,7 +23,9 @@ from flowengine.cli.commands.key import key
 from flowengine.cli.commands.run import run
 from flowengine.cli.commands.services import api, orchestrator, worker
 from flowengine.cli.commands.validate import validate
-from flowengine.cli.output.streams import styles_wanted, write_any_character
+from flowengine.cli.output.error_line import show_error
+from flowengine.cli.output.streams import write_any_character
+from flowengine.cli.stack.all_commands import STACK_COMMANDS
 from flowengine.errors import FlowEngineError
 from flowengine.plaintext import plain_text
 
@@ -41,9 +44,7 @@ class CouldNotRun(click.ClickException):
 
     def show(self, file: object = None) -> None:
         """Print the message alone; a traceback would hide it."""
-        message = plain_text(self.message, keep_lines=True)
-        label = click.style("error:", fg="red", bold=True) if styles_wanted() else "error:"
-        click.echo(f"{label} {message}", err=True)
+        show_error(self.message)
 
 
 class ReaderGone(click.ClickException):
@@ -91,7 +92,20 @@ def tool(ctx: click.Context) -> None:
         _warn_of_unknown_settings()
 
 
-for _command in (run, dev, validate, api, orchestrator, worker, handlers, schema, key, show_help):
+for _command in (
+    run,
+    dev,
+    validate,
+    *STACK_COMMANDS,
+    api,
+    orchestrator,
+    worker,
+    handlers,
+    schema,
+    key,
+    completion,
+    show_help,
+):
     tool.add_command(_command)
 
 

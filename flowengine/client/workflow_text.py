@@ -22,13 +22,30 @@ def posted(
 ) -> tuple[bytes, str]:
     """The body of a request, and its media type. Text without inputs and labels goes as it is, so that the
     API's problems name its lines. Raises RefusedError for text that cannot be read."""
-    given = {name: value for name, value in (("inputs", inputs), ("labels", labels)) if value}
+    given: dict[str, Mapping[str, JsonValue]] = {}
+    if inputs:
+        given["inputs"] = inputs
+    if labels:
+        given["labels"] = dict[str, JsonValue](labels)
     if isinstance(workflow, str | bytes):
         text = workflow.encode() if isinstance(workflow, str) else workflow
         if not given:
             return text, JSON if _is_json(text) else YAML
-        return msgspec.json.encode({"workflow": _document(text), **given}), JSON
-    return msgspec.json.encode({"workflow": workflow, **given} if given else workflow), JSON
+        return _envelope(_document(text), given), JSON
+    return _envelope(workflow, given) if given else msgspec.json.encode(workflow), JSON
+
+
+def _envelope(
+    workflow: JsonValue | Mapping[str, JsonValue], given: Mapping[str, Mapping[str, JsonValue]]
+) -> bytes:
+    """The workflow with what is given. Of one that has an envelope already, the names there stay too."""
+    if not isinstance(workflow, Mapping) or "workflow" not in workflow:
+        return msgspec.json.encode({"workflow": workflow, **given})
+    envelope = dict(workflow)
+    for field, values in given.items():
+        before = envelope.get(field)
+        envelope[field] = {**(before if isinstance(before, dict) else {}), **values}
+    return msgspec.json.encode(envelope)
 
 
 def _is_json(text: bytes) -> bool:

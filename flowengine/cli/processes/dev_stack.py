@@ -24,6 +24,9 @@ from flowengine.supervision.supervisor import Service, Supervisor
 
 HOST = "127.0.0.1"
 GRACE_S = 3.0
+USUAL_PORT = 8000
+"""Where the tool looks for a stack if nothing says otherwise."""
+
 COLOURS = {"api": "cyan", "orchestrator": "magenta", "worker": "green"}
 
 
@@ -94,9 +97,11 @@ def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
         "API": url,
         "docs": f"{url}/docs",
         "server": server,
-        "try": f"curl -s {url}/workflow -H 'Content-Type: application/yaml' "
-        "--data-binary @workflows/linear_dag.yaml",
+        "try": "flowengine submit workflows/linear_dag.yaml --follow",
+        "see": "flowengine list, then show ID, logs ID, cancel ID",
     }
+    if port != USUAL_PORT:
+        rows["first"] = f"export FLOWENGINE_URL={url}"
     lines = [f"  {name:<8}{text}" for name, text in rows.items()]
     return "\n".join([f"FlowEngine {__version__} is up. Ctrl-C stops everything.", *lines])
 

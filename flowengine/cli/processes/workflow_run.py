@@ -123,7 +123,10 @@ class _Run:
         if self._is_private:
             return f"{done}the execution ended with its server, nothing of it is kept"
         state = "goes on with the services of" if self._is_triggered else "was not started, but is kept on"
-        return f"{done}execution {self._execution} {state} the server that REDIS_URL names"
+        return (
+            f"{done}execution {self._execution} {state} the server that REDIS_URL names; "
+            f"see: flowengine show {self._execution}"
+        )
 
     def until_its_end(self, settings: Settings, interrupts: Interrupts) -> int:
         """Check the file, start its execution, watch it and print its outcome; returns the exit code."""

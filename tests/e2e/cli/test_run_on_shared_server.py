@@ -143,7 +143,8 @@ def test_an_interrupted_run_is_finished_by_others_at_once(shared: Stack, tmp_pat
     assert own_queues(shared) == {}
     [said] = [line for line in command.lines if line.startswith("interrupted: ")]
     assert said.endswith(
-        f"execution {execution} goes on with the services of the server that REDIS_URL names"
+        f"execution {execution} goes on with the services of the server that REDIS_URL names; "
+        f"see: flowengine show {execution}"
     )
     (tmp_path / "gate").touch()
     ended = shared.ended(execution)

@@ -17,6 +17,7 @@ STORY = "test_workflow_is_written_checked_run_served_triggered_and_retried"
 SERVICES = "test_three_services_run_as_they_are_started"
 BACKUP = "test_backup_made_while_everything_runs_can_be_restored"
 RIGHTS = "test_user_with_the_rights_of_the_page_runs_the_services"
+DAY = "test_day_on_call_can_be_walked"
 RUN_BY = {
     "flowengine run workflows/linear_dag.yaml": "test_first_command_runs_a_workflow_to_its_end",
     "flowengine run greeting.yaml": STORY,
@@ -35,6 +36,17 @@ RUN_BY = {
     "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
     "flowengine orchestrator --processes 1": SERVICES,
     "flowengine worker --processes 2 --threads 16": SERVICES,
+    "flowengine list --status failed --since 24h": DAY,
+    "flowengine list --status running": DAY,
+    "flowengine show ID": DAY,
+    "flowengine logs ID NODE": DAY,
+    "flowengine events ID": DAY,
+    'flowengine cancel ID --reason "no end in sight"': DAY,
+    "flowengine trigger ID --follow": DAY,
+    "flowengine dead-letters": DAY,
+    "flowengine dead-letters retry LETTER": DAY,
+    "flowengine queues": DAY,
+    "flowengine workers": DAY,
     "flowengine worker --queues gpu": "test_worker_serves_the_queue_of_ones_own_handler",
     "FLOWENGINE_HANDLERS=my_handlers flowengine dev": "test_handler_works",
     "FLOWENGINE_HANDLERS= flowengine validate .": "test_nothing_of_an_untrusted_folder_is_imported",
@@ -62,7 +74,7 @@ NOT_RUN = re.compile(
 """What makes the environment that the tests run in, needs containers, or is the tests."""
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
-NAME = re.compile(r"(flowengine|just)( [a-z]+)?( new| list| revoke)?( [A-Z]+)?( ?\.\.\.)?")
+NAME = re.compile(r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete)?( [A-Z]+)?( ?\.\.\.)?")
 """A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
 
 

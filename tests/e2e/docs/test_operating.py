@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,15 +15,20 @@ import httpx
 import pytest
 import yaml
 
-from tests.e2e.docs.conftest import WAIT_S, finished
+from tests.e2e.docs.conftest import WAIT_S, Shell, finished
 from tests.e2e.docs.markdown_files import TOPICS, installed
 from tests.support.rigs.stack_processes import ROOT, Process, clean_environment
 from tests.support.servers.valkey import Valkey, free_port
 from tests.support.waiting import wait_until
 
 PAGE = TOPICS["operating"]
-SERVICES = [command for command in PAGE.commands if command.startswith("flowengine ")]
+SERVING = ("flowengine api ", "flowengine orchestrator ", "flowengine worker ")
+SERVICES = [command for command in PAGE.commands if command.startswith(SERVING)]
 (RIGHTS,) = [command for command in PAGE.commands if command.startswith("redis-cli ACL ")]
+FAILS = """name: fails
+nodes:
+  - {id: a, handler: assert, config: {that: "{{ 1 > 2 }}"}}
+"""
 BACKUP = [
     command for command in PAGE.commands if command.startswith(("redis-cli ", "cp ")) and command != RIGHTS
 ]
@@ -58,6 +64,33 @@ def run_to_its_end(url: str, execution: str) -> dict[str, Any]:
     """The results of an execution that is triggered now."""
     assert httpx.post(f"{url}/workflow/trigger/{execution}", trust_env=False).status_code == 202
     return finished(url, execution)
+
+
+def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> None:
+    """Each command of the section, in its order, on an execution that has failed."""
+    section = PAGE.text.partition("## A day on call")[2].partition("\n## ")[0]
+    found, shown, logs, events, cancel, trigger, letters, retry, queues, workers = re.findall(
+        r"^\$ (.+)$", section, re.MULTILINE
+    )
+    (clone / "fails.yaml").write_text(FAILS)
+    execution = shell("flowengine submit fails.yaml", FLOWENGINE_URL=dev_url).stdout.strip()
+    finished(dev_url, execution)
+
+    def walk(command: str, told: str, code: int = 0) -> None:
+        done = shell(command.replace("ID", execution[:20]).replace("NODE", "a"), FLOWENGINE_URL=dev_url)
+        assert (done.returncode, told in done.stdout + done.stderr) == (code, True), done
+
+    walk(found, f"{execution}\tfailed\tfails")
+    walk("flowengine list --status running", "")
+    walk(shown, "assertion_failed")
+    walk(logs, "")
+    walk(events, "execution_finished failed")
+    walk(cancel, "there is nothing to cancel", 3)
+    walk(trigger, "failed: fails, 1 node", 1)
+    walk(letters, "no dead letters")
+    walk(retry, "no dead letter has the id 'LETTER'", 3)
+    walk(queues, "orchestrator")
+    walk(workers, "worker")
 
 
 def test_three_services_run_as_they_are_started(clone: Path) -> None:

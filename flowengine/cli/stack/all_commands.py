@@ -1,0 +1,29 @@
+"""The commands that ask a stack, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from flowengine.cli.stack.dead_letters import dead_letters
+from flowengine.cli.stack.history import events, logs
+from flowengine.cli.stack.listing import list_executions
+from flowengine.cli.stack.service import queues, workers
+from flowengine.cli.stack.showing import results, show
+from flowengine.cli.stack.starting import submit, trigger
+from flowengine.cli.stack.stopping import cancel
+
+STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
+    submit,
+    trigger,
+    list_executions,
+    show,
+    results,
+    logs,
+    events,
+    cancel,
+    dead_letters,
+    queues,
+    workers,
+)

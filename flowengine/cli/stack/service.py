@@ -1,0 +1,70 @@
+"""`flowengine queues` and `flowengine workers`: the stack itself."""
+
+from __future__ import annotations
+
+import click
+
+from flowengine.cli.stack.options import json_option
+from flowengine.cli.stack.reaching import stack
+
+
+@click.command()
+@json_option
+def queues(as_json: bool) -> None:
+    """List the queues of a stack: what waits in them, and who serves them."""
+    from flowengine.cli.output.tables import print_json_line, print_rows
+
+    with stack(as_json=as_json) as client:
+        found = client.queues().items
+    if as_json:
+        for queue in found:
+            print_json_line(queue)
+        return
+    print_rows(
+        ("queue", "length", "in flight", "oldest", "consumers", "dead letters", "handlers nobody knows"),
+        [
+            (
+                queue.queue,
+                str(queue.length),
+                str(queue.in_flight),
+                "" if queue.oldest_age_s is None else f"{queue.oldest_age_s:.1f} s",
+                str(queue.consumers),
+                str(queue.dead_letters),
+                ", ".join(f"{line.handler} ({line.length})" for line in queue.handlers if not line.known),
+            )
+            for queue in found
+        ],
+        nothing="There are no queues.",
+    )
+
+
+@click.command()
+@json_option
+def workers(as_json: bool) -> None:
+    """List the live processes of orchestrators and workers."""
+    from flowengine.cli.output.tables import print_json_line, print_rows, shown_time
+
+    with stack(as_json=as_json) as client:
+        found = client.workers().items
+    if as_json:
+        for worker in found:
+            print_json_line(worker)
+        return
+    print_rows(
+        ("id", "service", "host", "pid", "version", "queues", "busy", "started", "seen"),
+        [
+            (
+                worker.id,
+                f"{worker.service} (stopping)" if worker.stopping else worker.service,
+                worker.host,
+                str(worker.pid),
+                worker.version,
+                ", ".join(worker.queues),
+                f"{worker.busy}/{worker.threads}",
+                shown_time(worker.started_at),
+                shown_time(worker.seen_at),
+            )
+            for worker in found
+        ],
+        nothing="No orchestrator and no worker is alive.",
+    )

@@ -1,0 +1,114 @@
+"""`flowengine show` and `flowengine results`: one execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowengine.cli.stack.options import execution_argument, json_option
+from flowengine.cli.stack.reaching import stack
+from flowengine.plaintext import plain_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowengine.client import Client
+    from flowengine.execution.views import ExecutionView, NodeView
+
+
+@click.command()
+@execution_argument
+@json_option
+def show(execution: str, as_json: bool) -> None:
+    """Show an execution and its nodes: what they do, and why one has failed."""
+    from flowengine.cli.output.progress import shown_nodes
+    from flowengine.cli.output.tables import print_json_line, print_rows
+    from flowengine.cli.stack.ids import whole_id
+
+    with stack(as_json=as_json) as client:
+        view = client.status(whole_id(client, execution))
+    if as_json:
+        print_json_line(view)
+        return
+    for name, told in _told(view):
+        click.echo(f"{name:<9} {plain_text(told)}")
+    click.echo()
+    print_rows(
+        ("node", "status", "handler", "attempt", "took", "why"),
+        [_row(node) for node in shown_nodes(view)],
+        nothing="It has no nodes.",
+    )
+
+
+@click.command()
+@execution_argument
+@json_option
+def results(execution: str, as_json: bool) -> None:
+    """Print the results of an execution: outputs of its nodes, and errors."""
+    from flowengine.cli.stack.ids import whole_id
+
+    with stack(as_json=as_json) as client:
+        print_outcome(client, whole_id(client, execution), as_json=as_json)
+
+
+def print_outcome(
+    client: Client, execution: str, *, as_json: bool, view: ExecutionView | None = None
+) -> None:
+    """Print the results of an execution, as `flowengine run` does."""
+    from flowengine.cli.output.tables import print_json_line
+
+    found = client.results(execution)
+    if as_json:
+        print_json_line(found)
+        return
+    from flowengine.cli.output.console import OutputConsole
+    from flowengine.cli.output.results import print_results
+
+    print_results(OutputConsole(), client.status(execution) if view is None else view, found)
+
+
+def _told(view: ExecutionView) -> Iterator[tuple[str, str]]:
+    import msgspec
+
+    yield "id", view.execution_id
+    yield "name", view.name
+    yield "status", view.status if view.run < 2 else f"{view.status}, run {view.run}"
+    if not isinstance(view.error, msgspec.UnsetType):
+        node = "" if view.error.node is None else f" (node {view.error.node})"
+        yield "error", f"{view.error.code}: {view.error.message}{node}"
+    if view.labels:
+        yield "labels", ", ".join(f"{name}={value}" for name, value in view.labels.items())
+    if not isinstance(view.inputs, msgspec.UnsetType):
+        yield "inputs", msgspec.json.encode(view.inputs).decode()
+    yield "created", view.created_at
+    if view.started_at is not None:
+        yield "started", view.started_at
+    if view.finished_at is not None:
+        yield "finished", view.finished_at
+
+
+def _row(node: NodeView) -> tuple[str, ...]:
+    from flowengine.cli.output.progress import elapsed
+
+    return (
+        node.id,
+        node.status,
+        node.handler,
+        str(node.attempt or ""),
+        elapsed(node.started_at, node.finished_at),
+        _why(node),
+    )
+
+
+def _why(node: NodeView) -> str:
+    from flowengine.cli.output.progress import WHY_SKIPPED
+
+    if node.skipped:
+        return WHY_SKIPPED[node.skipped]
+    parts = [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    if node.tolerated:
+        parts.append("tolerated")
+    if node.waiting_for and node.waiting_for.until is not None:
+        parts.append(f"next try at {node.waiting_for.until}")
+    return "; ".join(parts)

@@ -1,0 +1,148 @@
+"""The commands that ask a stack, on the real API over a store in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
+
+from flowengine.api.access.api_keys import key_of_entry, new_key
+from flowengine.api.routes.operations.dead_letters import LETTER
+from flowengine.cli.stack.ids import SHORTEST, short_ids
+from flowengine.cli.tool import tool
+from tests.support.servers.served_api import ServedApi, served_api
+from tests.support.servers.valkey import free_port
+
+DOCUMENT = "name: echoes\nnodes:\n  - {id: a, handler: echo}\n"
+UNKNOWN = "name: echoes\nnodes:\n  - id: a\n    handler: ecko\n"
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedApi]:
+    """An API that the commands find by FLOWENGINE_URL."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FLOWENGINE_KEY", raising=False)
+    with capture_logs(), served_api() as served:  # it logs to the standard output of this process
+        monkeypatch.setenv("FLOWENGINE_URL", f"http://127.0.0.1:{served.port}")
+        yield served
+
+
+def run(*arguments: str, code: int = 0) -> Result:
+    """The command in this process, its two outputs apart; it must end with this exit code."""
+    result = CliRunner().invoke(tool, arguments)
+    assert result.exit_code == code, result.output
+    return result
+
+
+def submitted(text: str = DOCUMENT) -> str:
+    """The id of an execution of this document."""
+    Path("file.yaml").write_text(text)
+    return run("submit", "file.yaml").stdout.strip()
+
+
+def test_submit_prints_the_id_alone(api: ServedApi) -> None:
+    """A script takes it from there; the execution runs."""
+    execution = submitted()
+    assert api.store.status(execution).status == "running"
+
+
+@pytest.mark.parametrize("more", [(), ("--label", "team=data")], ids=["as it is", "in an envelope"])
+def test_refused_workflow_names_the_lines_of_its_file(api: ServedApi, more: tuple[str, ...]) -> None:
+    """Whatever it was sent in. Exit code 2."""
+    Path("bad.yaml").write_text(UNKNOWN)
+    told = run("submit", "bad.yaml", *more, code=2).stderr
+    assert "bad.yaml:4:14: unknown_handler: no handler called 'ecko'; did you mean 'echo'?" in told
+
+
+def test_file_that_cannot_be_read_is_not_sent(api: ServedApi) -> None:
+    """Its line is told, as JSON where that is asked for."""
+    Path("bad.yaml").write_text("name: [\n")
+    result = run("submit", "bad.yaml", "--json", code=2)
+    assert "bad.yaml:2:1: " in result.stderr
+    assert json.loads(result.stdout)["code"] == "malformed_document"
+
+
+def test_short_ids_tell_apart() -> None:
+    """Whatever they have in common."""
+    ids = [f"{'0' * place}{'1' * (27 - place)}" for place in range(27)]
+    shown = short_ids(ids)
+    assert len(set(shown.values())) == len(ids)
+    assert all(whole.startswith(short) and len(short) >= SHORTEST for whole, short in shown.items())
+
+
+def test_refusals_say_why(api: ServedApi) -> None:
+    """With exit code 3."""
+    told = json.loads(run("trigger", "f" * 27, "--json", code=3).stdout)
+    assert told["code"] == "execution_not_found"
+    assert "no execution has the id" in run("cancel", "f" * 27, code=3).stderr
+
+
+def test_dead_letters_are_listed_retried_and_deleted(api: ServedApi) -> None:
+    """One that is gone is refused."""
+    assert run("dead-letters").stdout.startswith(f"{LETTER}\texhausted\t")
+    assert json.loads(run("dead-letters", "--json").stdout.splitlines()[0])["id"] == LETTER
+    assert run("dead-letters", "retry", LETTER).stdout.startswith("sent: ")
+    assert run("dead-letters", "delete", LETTER).stdout == f"deleted: {LETTER}\n"
+    assert "no dead letter has the id" in run("dead-letters", "retry", "nix", code=3).stderr
+
+
+def test_queues_and_workers_are_listed(api: ServedApi) -> None:
+    """As lines, and as JSON."""
+    assert run("queues").stdout.startswith("orchestrator\t")
+    assert {json.loads(line)["queue"] for line in run("queues", "--json").stdout.splitlines()} >= {"worker"}
+    named = [line.split("\t")[1] for line in run("workers").stdout.splitlines()]
+    assert named == [json.loads(line)["service"] for line in run("workers", "--json").stdout.splitlines()]
+
+
+def test_missing_key_is_said_with_what_to_do(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one whose role does not suffice."""
+    secret, entry = new_key("viewer", "read")
+    api.access.add(key_of_entry(entry))
+    assert "Set FLOWENGINE_KEY to a key of this stack" in run("list", code=3).stderr
+    monkeypatch.setenv("FLOWENGINE_KEY", secret)
+    run("list")
+    assert "role" in run("dead-letters", code=3).stderr
+
+
+def test_no_stack_is_said_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its address. --json says it as JSON, and a shell that completes says nothing."""
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("FLOWENGINE_URL", url)
+    said = f"no FlowEngine at {url}: start one with `flowengine dev` or set FLOWENGINE_URL"
+    assert run("list", code=3).stderr == f"error: {said}\n"
+    assert json.loads(run("queues", "--json", code=3).stdout) == {"code": "unreachable", "detail": said}
+    completed = CliRunner().invoke(tool, prog_name="flowengine", env=_completing("flowengine show "))
+    assert (completed.stdout.strip(), completed.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(shell: str) -> None:
+    """It calls the tool back."""
+    assert f"_FLOWENGINE_COMPLETE={shell}_complete" in run("completion", shell).stdout
+
+
+def test_wrong_options_are_refused_before_anything_is_asked() -> None:
+    """Exit code 2."""
+    assert "say 30m, 24h or 7d" in run("list", "--since", "yesterday", code=2).stderr
+    assert "write --label NAME=VALUE" in run("list", "--label", "team", code=2).stderr
+    assert "name the node as well" in run("logs", "a", "--attempt", "1", code=2).stderr
+
+
+def test_settings_of_the_client_are_no_unknown_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The services do not warn of them."""
+    monkeypatch.setenv("FLOWENGINE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("FLOWENGINE_KEY", "fe_x")
+    assert "warning" not in run("list", code=3).stderr
+
+
+def _completing(words: str) -> dict[str, str]:
+    """What a shell tells the tool when somebody presses the tabulator key."""
+    return {
+        "_FLOWENGINE_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
