@@ -143,7 +143,7 @@ def test_results_hold_outputs_and_errors(stack: Stack) -> None:
         {"id": "bad", "handler": "compute", "config": {"operation": "divide", "a": 1, "b": 0}},
     )
     ended = stack.run(document)
-    assert set(ended.outcome) == {"execution_id", "status", "results", "errors"}
+    assert set(ended.outcome) == {"execution_id", "status", "results", "errors", "outputs"}
     assert ended.outcome["status"] == "failed"
     assert ended.results == {"good": {"result": 3}}
     assert set(ended.errors) == {"bad"}
