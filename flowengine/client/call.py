@@ -27,7 +27,10 @@ class Page(Protocol[Item]):
 
 
 class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
-    """A request. `answer` is the struct of its answer, which comes with a status below 300 or in `also`."""
+    """A request. `answer` is the struct of its answer, which comes with a status below 300 or in `also`.
+
+    An `answer` of `str` is text in no form that the client reads.
+    """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -60,6 +63,8 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
         )
 
     def _answer(self, body: bytes) -> Answer:
+        if self.answer is str:
+            return _decoded(self.answer, msgspec.json.encode(body.decode("utf-8", "replace")), self.path)
         return _decoded(self.answer, body, self.path)
 
 

@@ -18,6 +18,7 @@ from flowengine.execution.operation_views import (
     DeletedLetterView,
     QueuesView,
     RetriedLetterView,
+    StatsView,
     WorkersView,
 )
 from flowengine.execution.status import ExecutionStatus
@@ -29,6 +30,7 @@ from flowengine.execution.views import (
     ListView,
     ResultsView,
     StartedView,
+    SteeredView,
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
@@ -95,6 +97,21 @@ def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledVie
         answer=CancelledView,
         body=None if reason is None else msgspec.json.encode({"reason": reason}),
     )
+
+
+def pause(execution_id: str) -> Call[SteeredView]:
+    """Pause an execution: what runs ends, and nothing is started."""
+    return Call(method="POST", path=f"{_execution(execution_id)}/pause", answer=SteeredView)
+
+
+def resume(execution_id: str) -> Call[SteeredView]:
+    """Let a paused execution go on."""
+    return Call(method="POST", path=f"{_execution(execution_id)}/resume", answer=SteeredView)
+
+
+def document(execution_id: str) -> Call[str]:
+    """The document of an execution as it was posted: its text, YAML or JSON."""
+    return Call(method="GET", path=f"{_execution(execution_id)}/document", answer=str)
 
 
 def list_page(
@@ -176,6 +193,11 @@ def queues() -> Call[QueuesView]:
 def workers() -> Call[WorkersView]:
     """The live processes of orchestrators and workers."""
     return Call(method="GET", path="/workers", answer=WorkersView)
+
+
+def stats() -> Call[StatsView]:
+    """How executions have ended lately."""
+    return Call(method="GET", path="/stats", answer=StatsView)
 
 
 def health() -> Call[HealthView]:

@@ -12,7 +12,7 @@ from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.service import queues, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
-from flowengine.cli.stack.stopping import cancel
+from flowengine.cli.stack.stopping import cancel, pause, resume
 
 STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     submit,
@@ -23,6 +23,8 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     logs,
     events,
     cancel,
+    pause,
+    resume,
     dead_letters,
     queues,
     workers,

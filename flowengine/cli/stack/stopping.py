@@ -1,4 +1,4 @@
-"""`flowengine cancel`."""
+"""`flowengine cancel`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,38 @@ def cancel(execution: str, reason: str | None, as_json: bool) -> None:
 
     with stack(as_json=as_json) as client:
         view = client.cancel(whole_id(client, execution), reason=reason)
+    if as_json:
+        print_json_line(view)
+    else:
+        click.echo(f"{view.status}: {view.execution_id}")
+
+
+@click.command()
+@execution_argument
+@json_option
+def pause(execution: str, as_json: bool) -> None:
+    """Pause an execution: what runs ends, and nothing is started until it is resumed."""
+    from flowengine.cli.output.tables import print_json_line
+    from flowengine.cli.stack.ids import whole_id
+
+    with stack(as_json=as_json) as client:
+        view = client.pause(whole_id(client, execution))
+    if as_json:
+        print_json_line(view)
+    else:
+        click.echo(f"{view.status}: {view.execution_id}")
+
+
+@click.command()
+@execution_argument
+@json_option
+def resume(execution: str, as_json: bool) -> None:
+    """Let a paused execution go on."""
+    from flowengine.cli.output.tables import print_json_line
+    from flowengine.cli.stack.ids import whole_id
+
+    with stack(as_json=as_json) as client:
+        view = client.resume(whole_id(client, execution))
     if as_json:
         print_json_line(view)
     else:

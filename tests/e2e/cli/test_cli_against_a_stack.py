@@ -103,13 +103,17 @@ def test_lines_and_events_are_followed_to_the_end() -> None:
     assert "did you mean 'speaks'?" in run("logs", execution, "speak", code=3).stderr
 
 
-def test_runaway_is_cancelled(stack: Stack) -> None:
+def test_runaway_is_paused_and_cancelled(stack: Stack) -> None:
     """The reason is its error. What has ended cannot be cancelled."""
     execution = submitted(workflow(node("waits", "test_wait", seconds=60)))
     wait_until(stack.node_is(execution, "waits", "running"), within_s=20, what="the node's start")
+    assert run("pause", execution).stdout == f"paused: {execution}\n"
+    assert run("resume", execution).stdout == f"running: {execution}\n"
     assert run("cancel", execution, "--reason", "no end").stdout == f"cancelling: {execution}\n"
     with Client(stack.url) as client:
         assert client.wait_until_ended(execution, timeout_s=20).status == "cancelled"
+        assert json.loads(client.document(execution))["name"] == "under test"
+        assert sum(client.stats().executions.values()) > 0
     assert "cancelled: no end" in run("show", execution).stdout
     assert "there is nothing to cancel" in run("cancel", execution, code=3).stderr
 

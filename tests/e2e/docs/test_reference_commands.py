@@ -211,6 +211,8 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "logs",
             "events",
             "cancel",
+            "pause",
+            "resume",
             "dead-letters",
             "queues",
             "workers",
