@@ -62,7 +62,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),
         error=_error(plan, record, states),
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
-        hooks_failed=any(_has_failed(states[hook].record) for hook in hooks) if hooks else msgspec.UNSET,
+        hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
     )
 
@@ -112,7 +112,7 @@ def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> N
 class _Primary(msgspec.Struct, frozen=True):
     """The output of a node that gives the execution's outputs."""
 
-    result: dict[str, msgspec.Raw]
+    result: dict[str, msgspec.Raw] | None
 
 
 _decode_primary = msgspec.json.Decoder(_Primary).decode
@@ -126,11 +126,16 @@ def _outputs(
     if source is None:
         return None
     ((_, result),) = store.node_results(execution, [source])
-    return None if result is None else _decode_primary(result).result
+    return None if result is None else _decode_primary(result).result or {}
 
 
-def _has_failed(record: NodeRecord) -> bool:
-    return record.status == "failed" and not record.tolerated
+def _hooks_failed(execution: ExecutionRecord, hooks: Sequence[NodeRecord]) -> bool | msgspec.UnsetType:
+    """Whether a hook has failed, or their time was over."""
+    if not hooks:
+        return msgspec.UNSET
+    if execution.stop is not None and execution.stop.cause == "hooks_timeout":
+        return True
+    return any(hook.status == "failed" and not hook.tolerated for hook in hooks)
 
 
 def _error(

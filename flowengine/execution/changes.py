@@ -171,6 +171,8 @@ class ChangeStatus(msgspec.Struct, frozen=True):
     """An execution that has begun and not ended is paused, or goes on."""
 
     status: ExecutionStatus
+    at: int
+    run: int
 
 
 class EnterStage(msgspec.Struct, frozen=True):

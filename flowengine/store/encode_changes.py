@@ -154,8 +154,9 @@ class ChangeEncoder:
                     self._disarm(timer)
                 case MarkStop(status=status, stop=stop):
                     self._mark_stop(execution, status, stop)
-                case ChangeStatus(status=status):
+                case ChangeStatus(status=status, at=at, run=run):
                     self.commands.append(("HSET", self._keys.control(execution), "status", status))
+                    self._changed(execution, status, at, run)
                 case EnterStage():
                     self._enter_stage(execution, change)
                 case Create():

@@ -37,6 +37,10 @@ def print_results(console: Console, view: ExecutionView, results: ResultsView) -
     if errors:
         console.print()
     tolerated = {node.id for node in shown_nodes(view) if node.tolerated}
+    own = None if isinstance(view.error, msgspec.UnsetType) else view.error
+    if own is not None and own.node is None and view.status == "failed":
+        line = Text.assemble("\n", (view.name, "bold red"), plain_text(f"  {own.code}: {own.message}"))
+        console.print(line, soft_wrap=True)
     for name, error in errors.items():
         _print_error(console, name, error, is_tolerated=name in tolerated)
     if not isinstance(view.outputs, msgspec.UnsetType):

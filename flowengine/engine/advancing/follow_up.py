@@ -132,33 +132,43 @@ class FollowUp:
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             look = Look(unit, reading, follows, self._sizes)
-            changes = look.changes(self._conclusions(unit, plans, ending, look))
+            later = self._to_conclude_later(plans, ending, look)
+            now = [run for run in ending if run not in later]
+            changes = look.changes(self._conclusions(unit, plans, now))
             if not changes:
                 unit.abandon()
                 return Step()
             entered = _entered(plans, changes, ending)
-            carried = None if look.goes_on or entered else acknowledge
+            carried = None if look.goes_on or entered or later else acknowledge
             committed = unit.commit(changes, carried, expected(plans, changes, self._sizes))
             if committed is not None:
                 self.note_ended(changes, ending)
                 step = look.step(committed, acknowledged=carried is not None)
-                return msgspec.structs.replace(step, follows=(*step.follows, *entered))
+                ends = tuple(dict.fromkeys((*step.ending, *later)))
+                return msgspec.structs.replace(step, follows=(*step.follows, *entered), ending=ends)
         nodes = [follow.plan.nodes[at].id for follow in follows for at in follow.positions]
         raise ConflictError(f"nodes {nodes[:3]} keep changing")
 
-    def _conclusions(
-        self, unit: Unit, plans: Mapping[str, Plan], ending: Sequence[Run], look: Look
-    ) -> dict[str, tuple[Change, ...]]:
-        """How those end that may, or what follows their last nodes.
+    def _to_conclude_later(
+        self, plans: Mapping[str, Plan], ending: Sequence[Run], look: Look
+    ) -> tuple[Run, ...]:
+        """Those whose next stage may begin, and in which this transaction decides about a node as well: a
+        stage sets the numbers, so it begins in the transaction after it."""
+        found = []
+        for run in ending:
+            plan = plans.get(run.execution)
+            if plan is not None and plan.stages.count and look.decides_on(run.execution):
+                found.append(run)
+        return tuple(found)
 
-        A stage sets the numbers, so it does not begin where a node is decided on as well.
-        """
+    def _conclusions(
+        self, unit: Unit, plans: Mapping[str, Plan], ending: Sequence[Run]
+    ) -> dict[str, tuple[Change, ...]]:
+        """How those end that may, or what follows their last nodes."""
         found: dict[str, tuple[Change, ...]] = {}
         for run in ending:
             plan, control = plans.get(run.execution), unit.controls.get(run.execution)
-            if plan is None or (plan.stages.count and look.decides_on(run.execution)):
-                continue
-            if control is not None and control.run == run.run:
+            if plan is not None and control is not None and control.run == run.run:
                 records = self._stored(plan, run.execution)
                 counts = unit.counts[run.execution]
                 found[run.execution] = conclude(plan, run, control, counts, unit.now, records)

@@ -83,6 +83,9 @@ def _object(data: bytes | None) -> dict[str, JsonValue]:
 def _fate(record: NodeRecord) -> Fate:
     """What became of a node, as templates see it."""
     error = record.error
+    if record.status == "pending":
+        # A hook of failures that an execution which has not failed does not come to.
+        return Fate("skipped")
     if record.status != "failed" or error is None:
         return Fate(record.status)
     return Fate(record.status, shown_error(error))

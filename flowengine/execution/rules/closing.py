@@ -117,7 +117,8 @@ def error_of(
         )
     output = _own_error(records(OUTPUTS_NODE)) if plan.stages.outputs else None
     if output is not None:
-        return ExecutionError(OUTPUT_FAILED.code, f"the outputs cannot be computed: {output.message}")
+        said = output.message.replace("/config/value", "/outputs")
+        return ExecutionError(OUTPUT_FAILED.code, f"the outputs cannot be computed: {said}")
     names = plan.names("main") if ended_by is None or ended_by.node is None else [ended_by.node]
     own = [(name, error) for name in names if (error := _own_error(records(name))) is not None]
     if not own:

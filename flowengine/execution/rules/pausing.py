@@ -22,7 +22,7 @@ def pause(control: Control, now: int) -> tuple[Change, ...]:
     if control.status == "paused":
         return ()
     return (
-        ChangeStatus(execution_after(control.status, "pause")),
+        ChangeStatus(execution_after(control.status, "pause"), now, control.run),
         Happened(Event("execution_paused", now)),
     )
 
@@ -33,7 +33,7 @@ def resume(control: Control, run: Run, now: int) -> tuple[Change, ...]:
     if control.status != "paused":
         return ()
     return (
-        ChangeStatus(execution_after(control.status, "resume")),
+        ChangeStatus(execution_after(control.status, "resume"), now, control.run),
         Happened(Event("execution_resumed", now)),
         Send(ResumeExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
     )

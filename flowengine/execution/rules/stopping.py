@@ -56,7 +56,9 @@ def mark(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
             said = replace(known, cause="end", verdict=stop.verdict, node=stop.node)
             return (MarkStop(control.status, said),)
         return ()
-    status = execution_after(control.status, STEPS[stop.cause])
+    # What its own nodes do ends no pause: what hooks follow wait for the resume.
+    held = control.status == "paused" and stop.cause in ("end", "node_failure")
+    status = control.status if held else execution_after(control.status, STEPS[stop.cause])
     return (
         MarkStop(status, stop),
         Send(StopExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),

@@ -54,7 +54,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
     match work:
         case TaskDraft():
             compiled = task.compile_task(node, work, document)
-            gives_outputs = work.handler == END and not ends_without_outputs(work)
+            gives_outputs = work.handler == END and (work.config or {}).get("outputs") is not None
         case OutputsDraft():
             compiled, gives_outputs = outputs.compile_outputs(node, work, document), False
         case _:
@@ -80,7 +80,10 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
 
 def ends_without_outputs(work: DraftWork | None) -> bool:
     """Whether it is an `end` after which the document's outputs are computed."""
-    return isinstance(work, TaskDraft) and work.handler == END and (work.config or {}).get("outputs") is None
+    if not isinstance(work, TaskDraft) or work.handler != END:
+        return False
+    config = work.config or {}
+    return config.get("outputs") is None and config.get("status") != "failed"
 
 
 def declared_output(

@@ -95,8 +95,14 @@ WHAT_IS_CUT: Final = (
     _in(
         "who begins a stage acknowledges nothing yet",
         "engine/advancing/follow_up",
-        "carried = None if look.goes_on or entered else acknowledge",
-        "carried = None if look.goes_on else acknowledge",
+        "carried = None if look.goes_on or entered or later else acknowledge",
+        "carried = None if look.goes_on or later else acknowledge",
+    ),
+    _in(
+        "what is decided beside the end of a stage keeps it from nothing",
+        "engine/advancing/follow_up",
+        "ends = tuple(dict.fromkeys((*step.ending, *later)))",
+        "ends = step.ending",
     ),
     _in(
         "a callback that comes again looks at the stage that has begun",

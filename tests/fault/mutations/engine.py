@@ -74,8 +74,8 @@ MUTANTS: Final = (
     Mutant(
         "an earlier run ends nothing",
         _in("advancing/follow_up"),
-        "            if control is not None and control.run == run.run:\n                records",
-        "            if control is not None:\n                records",
+        "if plan is not None and control is not None and control.run == run.run:",
+        "if plan is not None and control is not None:",
         tests=FOLLOW_UP,
     ),
     Mutant(

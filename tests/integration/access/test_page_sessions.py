@@ -165,7 +165,11 @@ def test_wrong_cookies_and_both_credentials(api: ServedApi) -> None:
         assert_problem(api.client.get("/me", headers={"Cookie": sent}), 401, "unauthorized")
 
 
-@pytest.mark.parametrize("secret", ["", "fe_wrong", f"{OPS}x", digest_of(OPS), "x" * 3000, "é"])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "fe_wrong", f"{OPS}x", digest_of(OPS), "x" * 3000, "é"],
+    ids=["none", "wrong", "longer", "digest", "long", "letter"],
+)
 def test_wrong_key_signs_nobody_in(api: ServedApi, redis_client: redis.Redis, secret: str) -> None:
     """401 without a cookie; nothing is kept, and the key is not repeated."""
     answer = sign_in(api, secret)

@@ -15,7 +15,7 @@ from flowengine.execution.views import ExecutionView
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.policy import ExecutionPolicy
+from flowengine.workflow.policy import ExecutionPolicy, Policy
 from flowengine.workflow.stages import OUTPUTS_NODE, Stages
 from tests.support.checks.invariants import check
 from tests.support.checks.reference_model import Says
@@ -538,3 +538,43 @@ def test_every_key_of_hooks_expires_and_is_kept_again(harness: Harness) -> None:
     assert all(harness.client.ttl(key) > 0 for key in keys)
     harness.trigger(execution)
     assert all(harness.client.ttl(key) == -1 for key in harness.client.keys(f"fe:x:{execution}:*"))
+
+
+def test_a_stage_begins_though_the_last_look_has_settled_a_node(harness: Harness) -> None:
+    """The transaction that finds the end writes a record and no number: the stage begins in the next one."""
+    graph = {"a": (), "b": (), "x": (), "c": ("a", "b"), "d": ("c", "x"), "z": ()}
+    execution = harness.begin(hooked(graph, Stages(finally_=1), {"d": Says(rule="one_success")}))
+    harness.start_executions()
+    harness.script = failing_in(1, "a")
+    for node in ("a", "x", "d", "b"):
+        harness.run_tasks(node)
+        for callback in harness.callbacks():
+            assert harness.deliver(harness.orchestrators[0], callback)
+    assert harness.statuses(execution)["z"] == "queued"
+    harness.drain()
+    assert view_of(harness, execution).status == "failed"
+
+
+def test_hooks_whose_time_is_over_have_failed(harness: Harness) -> None:
+    """Nobody else tells that they were cut."""
+    execution = harness.begin(hooked())
+    harness.start_executions()
+    for node in ("a", "b"):
+        harness.run_tasks(node)
+        assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.end_hooks()
+    harness.drain()
+    view = view_of(harness, execution)
+    assert (view.status, view.hooks_failed) == ("completed", True)
+
+
+def test_finally_sees_hooks_that_were_not_to_run_as_skipped(harness: Harness) -> None:
+    """As the API shows them."""
+    plan = hooked({"a": (), "f": (), "z": ()}, Stages(on_failure=1, finally_=1))
+    sees = msgspec.structs.replace(
+        plan, policies={2: Policy(when="{{ statuses.f == 'skipped' }}", sees=(1,))}
+    )
+    execution = harness.begin(sees)
+    harness.drain()
+    assert view_of(harness, execution).status == "completed"
+    assert harness.statuses(execution)["z"] == "completed"

@@ -288,3 +288,23 @@ def test_a_resume_of_another_run_changes_nothing(harness: Harness) -> None:
     harness.drain()
     assert status_of(harness, execution) == "completed"
     assert isinstance(harness.api.executions.status(execution).error, msgspec.UnsetType)
+
+
+@pytest.mark.proves("pause-stopped")
+def test_what_its_own_nodes_do_ends_no_pause(harness: Harness) -> None:
+    """A failure that stops the others leaves it paused: its hooks wait for the resume."""
+    graph = {"a": (), "b": (), "c": ("b",), "z": ()}
+    overall = ExecutionPolicy(stops_on_failure=True)
+    execution = harness.begin(plan_of(graph, stages=Stages(finally_=1), overall=overall))
+    harness.start_executions()
+    harness.script = failing_in(1, "a")
+    harness.run_tasks("a")
+    pause(harness, execution)
+    assert harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.drain()
+    assert status_of(harness, execution) == "paused"
+    assert harness.statuses(execution)["z"] == "pending"
+    resume(harness, execution)
+    harness.drain()
+    assert status_of(harness, execution) == "failed"
+    assert harness.statuses(execution)["z"] == "completed"
