@@ -44,7 +44,7 @@ def lint(folder: Path, tool: tuple[str, str], *options: str) -> str:
         pytest.skip(f"{package} cannot be fetched here")
     argv = [*start, "lint", *options]
     return subprocess.run(
-        argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60
+        argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=200
     ).stdout
 
 

@@ -47,8 +47,8 @@ MUTANTS: Final = (
     _in(
         "a resume lets an orchestrator look at all nodes",
         "execution/rules/pausing",
-        '    return (\n        ChangeStatus(execution_after(control.status, "resume")),',
-        '    return (\n        ChangeStatus(execution_after(control.status, "resume")),\n    )[:1] or (',
+        "        Send(ResumeExecution(",
+        "        *() and Send(ResumeExecution(",
     ),
     _in(
         "a try that was due during a pause comes after it",
