@@ -182,7 +182,9 @@ def format_of(payload: Payload) -> int:
     match payload:
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
-        case Callback(outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None)):
+        case Callback(
+            outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)
+        ):
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT

@@ -22,13 +22,14 @@ class Failed(msgspec.Struct, frozen=True, tag="failed", tag_field="outcome", omi
 
     `permanent`: another try would fail the same way, as the handler says. `retry_after_ms`: how long the
     service asks to wait before another try. `again`: what the node's `retry.when` gives, or why it gives
-    nothing; None: nobody has asked it.
+    nothing; None: nobody has asked it. `outputs`: those of an `end` that says failed.
     """
 
     error: NodeError
     permanent: bool = False
     retry_after_ms: int | None = None
     again: bool | NodeError | None = None
+    outputs: dict[str, msgspec.Raw] | None = None
 
 
 class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="outcome"):

@@ -64,6 +64,14 @@ class HandlerError(Exception):
         self.calls = calls
 
 
+class EndedError(HandlerError):
+    """An `end` that says failed. `outputs`: what the execution gives though it has failed, if anything."""
+
+    def __init__(self, message: str, outputs: dict[str, Any] | None) -> None:
+        super().__init__("ended", message, permanent=True)
+        self.outputs = outputs
+
+
 class HandlerTimeoutError(HandlerError):
     """The node's `timeout_seconds` ran out."""
 

@@ -42,6 +42,7 @@ from flowengine.plugin import (
     ModelCall,
     Registry,
 )
+from flowengine.plugin.errors import EndedError
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 
@@ -236,6 +237,8 @@ class Runner:
             if task.output_schema is not None:
                 refuse_misfits(task.output_schema.encode(), result, handler.primary)
             return Completed(msgspec.Raw(result))
+        except EndedError as error:
+            return self._ended(task, error, start)
         except HandlerError as error:
             if not task.tries_once:  # nobody asks, and an older orchestrator would not understand it
                 return Failed(self._error(error))
@@ -246,6 +249,16 @@ class Runner:
             log.error("node.crashed", exc_info=True)
             text = f"{type(error).__name__}: {error}"
             return Failed(self._error(HandlerError(codes.INTERNAL_ERROR.code, text)))
+
+    def _ended(self, task: RunNode, ended: EndedError, start: Start) -> Failed:
+        """The outcome of an `end` that says failed."""
+        if ended.outputs is None:
+            return Failed(self._error(ended))
+        try:
+            data = self._checked(task, ended.outputs, start.storable_bytes)
+        except HandlerError as error:
+            return Failed(self._error(error))
+        return Failed(self._error(ended), outputs=msgspec.json.decode(data, type=dict[str, msgspec.Raw]))
 
     def _handler(self, task: RunNode, start: Start) -> Handler:
         if start.oversized:

@@ -172,7 +172,10 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
     tally = Tally(unfinished=-1, failed=0 if tolerated else 1)
-    return _decided(report, Write(callback.node, record), "node_failed", error.code, tally)
+    result = None
+    if failed.outputs is not None and policy.gives_outputs:
+        result = msgspec.Raw(msgspec.json.encode({"result": failed.outputs}))
+    return _decided(report, Write(callback.node, record, result), "node_failed", error.code, tally)
 
 
 def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:

@@ -113,7 +113,8 @@ def retry_failed(
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
         if position in reset or position not in plan.main:
-            writes.append(_reset(node.id, before, run))
+            gives = plan.policy(position).gives_outputs
+            writes.append(_reset(node.id, before, run, gives_outputs=gives))
             freed += before.counted
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
@@ -143,7 +144,7 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
     return [ArmTimer(RunTimeout(execution=execution, run=run), now + limit_ms)] if limit_ms else []
 
 
-def _reset(node: str, before: NodeRecord, run: int) -> Write:
+def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False) -> Write:
     """The node becomes pending in this run: its numbers and its attempts stay, a result goes.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
@@ -157,7 +158,7 @@ def _reset(node: str, before: NodeRecord, run: int) -> Write:
         moment=None if completed else before.moment,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
-    return Write(node, pending, anew=completed, kept=kept)
+    return Write(node, pending, anew=completed or gives_outputs, kept=kept)
 
 
 def resets(plan: Plan, records: Records) -> frozenset[int]:

@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from flowengine.execution.error_codes import ENDED
 from flowengine.plugin.context import Context
-from flowengine.plugin.errors import HandlerError
+from flowengine.plugin.errors import EndedError
 from flowengine.plugin.registry import handler
 
 
@@ -35,8 +34,8 @@ class EndResult(msgspec.Struct, frozen=True):
 def end(config: EndConfig, context: Context) -> EndResult:
     """Stops the execution: what is pending is skipped, what runs is told to stop.
 
-    Raises HandlerError `ended` where `status` is failed.
+    Raises EndedError where `status` is failed.
     """
     if config.status == "failed":
-        raise HandlerError(ENDED.code, config.message or "ended as failed by an `end`", permanent=True)
+        raise EndedError(config.message or "ended as failed by an `end`", config.outputs)
     return EndResult(config.outputs, config.message)

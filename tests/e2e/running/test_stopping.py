@@ -123,6 +123,10 @@ def test_an_end_is_the_verdict(stack: Stack) -> None:
     ended = stack.run(document)
     assert (ended.status["status"], ended.node("slow")["status"]) == ("completed", "cancelled")
     assert ended.results == {"done": {"result": {"a": 1}, "message": ""}}
+    assert ended.outcome["outputs"] == {"a": 1}
+    failed = stack.run(workflow(node("bad", "end", status="failed", message="enough", outputs={"a": 2})))
+    assert (failed.status["status"], failed.status["error"]["message"]) == ("failed", "enough")
+    assert (failed.outcome["outputs"], failed.results) == ({"a": 2}, {})
 
 
 @pytest.mark.proves("stop-and-trigger")

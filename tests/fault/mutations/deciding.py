@@ -421,7 +421,7 @@ RESETS: Final = (
     ),
     _starting(
         "the result of what is reset goes",
-        "return Write(node, pending, anew=completed, kept=kept)",
+        "return Write(node, pending, anew=completed or gives_outputs, kept=kept)",
         "return Write(node, pending, kept=kept)",
     ),
 )
@@ -451,9 +451,8 @@ FORMATS: Final = (
     Mutant(
         "a report that uses something new is no message of format 2",
         "flowengine/execution/messages.py",
-        "        case Callback(outcome=Completed() | "
-        "Failed(permanent=False, retry_after_ms=None, again=None)):\n",
-        "        case Callback():\n",
+        "Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)\n",
+        "Failed()\n",
         MESSAGES,
     ),
 )

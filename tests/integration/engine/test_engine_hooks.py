@@ -13,6 +13,7 @@ from flowengine.execution.error_codes import ENDED
 from flowengine.execution.records import ExecutionError
 from flowengine.execution.views import ExecutionView
 from flowengine.plugin import Context, HandlerError
+from flowengine.plugin.errors import EndedError
 from flowengine.queues import GROUP
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy, Policy
@@ -578,3 +579,24 @@ def test_finally_sees_hooks_that_were_not_to_run_as_skipped(harness: Harness) ->
     harness.drain()
     assert view_of(harness, execution).status == "completed"
     assert harness.statuses(execution)["z"] == "completed"
+
+
+def test_an_end_that_says_failed_may_give_outputs(harness: Harness) -> None:
+    """They are shown though the execution has failed, and go when it is triggered again."""
+    plan = plan_of({"a": ()}, ends=["a"])
+    gives = msgspec.structs.replace(plan.policy(0), gives_outputs=True)
+    execution = harness.begin(msgspec.structs.replace(plan, policies={0: gives}))
+
+    def end(context: Context) -> None:
+        if context.run == 1:
+            raise EndedError("enough", {"left": 3})
+
+    harness.script = end
+    harness.drain()
+    view, results = view_of(harness, execution), harness.api.executions.results(execution)
+    assert view.status == "failed"
+    assert results.outputs == view.outputs == {"left": msgspec.Raw(b"3")}
+    assert (set(results.results), set(results.errors)) == (set(), {"a"})
+    harness.trigger(execution)
+    assert harness.api.executions.results(execution).outputs is None
+    check(harness.client, execution)

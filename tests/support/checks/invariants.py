@@ -406,7 +406,8 @@ def _records(stored: Stored) -> Iterable[str]:
         yield from _decision(stored, node.id, parents)
         if record.status == "failed" and record.error is None:
             yield f"{node.id} failed for no reason"
-        if (node.id in stored.results) != (record.status == "completed"):
+        gives = record.status == "failed" and stored.plan.policy(stored.plan.index[node.id]).gives_outputs
+        if (node.id in stored.results) != (record.status == "completed") and not gives:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
         if record.status in ("queued", "completed") and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
