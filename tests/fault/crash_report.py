@@ -61,20 +61,17 @@ STOPPED_STAGES: Final = Stages(finally_=1)
 HOOKED: Final[Graph] = {
     "start": (),
     "failing": ("start",),
-    "below": ("failing",),
     OUTPUTS_NODE: (),
     "tell": (),
-    "told": ("tell",),
-    "first": (),
+    "soft": (),
     "dying": (),
-    "both": ("first", "dying"),
-    "soft": ("both",),
+    "both": ("soft", "dying"),
 }
-HOOKED_STAGES: Final = Stages(outputs=1, on_failure=2, finally_=4)
+HOOKED_STAGES: Final = Stages(outputs=1, on_failure=1, finally_=3)
 HOOKS_OF: Final[Mapping[str, Sequence[str]]] = {
     "outputs": (OUTPUTS_NODE,),
-    "on_failure": ("tell", "told"),
-    "finally": ("first", "dying", "both", "soft"),
+    "on_failure": ("tell",),
+    "finally": ("soft", "dying", "both"),
 }
 STOPPED_SAYS: Final[Mapping[str, Says]] = {"waits": Says(tries=2)}
 RUNS: Final = "runs"
