@@ -142,7 +142,9 @@ def test_the_example_workflows_are_valid(document: dict[str, Any]) -> None:
         as_yaml = yaml.safe_dump(example["value"], sort_keys=False).encode()
         posted = check_posted(as_json, "json", load_registry(()), Limits())
         assert posted.checked.plan is not None
-        assert posted == check_posted(as_yaml, "yaml", load_registry(()), Limits())
+        also = check_posted(as_yaml, "yaml", load_registry(()), Limits())
+        # Each keeps the text that was posted.
+        assert msgspec.structs.replace(posted, document=None) == msgspec.structs.replace(also, document=None)
         check_given(posted.checked.plan.inputs, posted.inputs)
 
 
