@@ -1,6 +1,6 @@
 """Labels: names with values by which people find executions (LANGUAGE section 1).
 
-A document has some, and whoever starts an execution may add others. Pure.
+A document has some, and a caller who starts an execution may add others. Pure.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ REFRESHED_AFTER_S: Final = 3.0
 OLDEST_S: Final = 10.0
 """Older ones are not used: a key that was revoked, perhaps elsewhere, is let in no longer than that."""
 AGAIN_AFTER_S: Final = 0.25
-"""For unknown keys Redis is asked at most so often, whoever sends them and however many."""
+"""For unknown keys Redis is asked at most so often, however many there are."""
 USE_NOTED_EACH_MS: Final = 60_000
 
 ReadKeys = Callable[[Mapping[str, int]], FoundKeys]
