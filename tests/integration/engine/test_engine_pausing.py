@@ -201,6 +201,8 @@ def test_what_does_not_run_is_not_paused(harness: Harness) -> None:
     pending = harness.create(plan_of(CHAIN))
     stopped = harness.begin(plan_of(CHAIN))
     harness.cancel(stopped)
+    with pytest.raises(WrongStateError, match="being stopped"):
+        pause(harness, stopped)
     ended = harness.begin(plan_of({"a": ()}))
     harness.drain()
     for execution in (pending, stopped, ended):
