@@ -314,7 +314,7 @@ class ExecutionBook(RuleBasedStateMachine):
     def expire_deadline(
         self, timer: Deadline, entry: Entry, crash: Crash, process: OrchestratorProcess
     ) -> None:
-        """It fails its node if whoever began it still has it."""
+        """It fails its node if the worker that began it still has it."""
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
             self.move(lambda: self.model.report(timer.node, timer.dispatch, "failed", asked=False))
@@ -422,7 +422,7 @@ class ExecutionBook(RuleBasedStateMachine):
         return record.dispatch != about.dispatch or record.status not in ("pending", "queued")
 
     def has_hung(self, timer: Deadline) -> bool:
-        """Whether whoever began an attempt an hour ago still has it."""
+        """Whether the worker that began an attempt an hour ago still has it."""
         begun = self.harness.begun(self.execution, timer.node, timer.dispatch)
         at = begun.place.partition("/")[0]
         counts = [task.deliveries for task in self.harness.tasks() if task.id.decode() == at]

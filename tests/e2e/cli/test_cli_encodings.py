@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("settings", ENCODINGS)
-def test_result_that_cannot_be_shown_is_spelt_out(folder: Path, settings: dict[str, str]) -> None:
+def test_result_that_cannot_be_shown_is_spelled_out(folder: Path, settings: dict[str, str]) -> None:
     """Exit code 0, and no word of a defect. JSON stays JSON of the same value."""
     plain = flowengine(folder, "run", "arrow.yaml", **settings)
     assert plain.returncode == 0, plain.stderr

@@ -23,7 +23,7 @@ from tests.support.rigs.broker_rig import PATIENT, QUEUE, Rig, release_nothing
 from tests.support.waiting import wait_until
 
 THREADS = 4
-"""More than one: a message that comes alone does not do so for want of threads."""
+"""More than one: a message that comes alone does not do so because threads are missing."""
 
 AHEAD = msgspec.structs.replace(PATIENT, ahead_s=10.0)
 """Messages are fetched ahead, on a machine of any speed."""

@@ -157,7 +157,7 @@ def test_a_repetition_in_the_middle_of_settling_disturbs_nothing(
 def test_the_end_is_not_missed_when_two_orchestrators_settle_at_once(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """The one whose transaction leaves nothing unfinished ends the execution, whoever is quicker."""
+    """The one whose transaction leaves nothing unfinished ends the execution, quick or slow."""
     execution = begun(harness, {"a": (), "b": ()})
     harness.run_tasks()
     a, b = harness.callback_of("a"), harness.callback_of("b")

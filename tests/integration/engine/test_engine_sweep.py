@@ -296,7 +296,7 @@ def test_an_execution_with_an_odd_time_in_the_index_is_looked_at_as_well(harness
 
 
 def test_of_several_processes_one_sweeps(harness: Harness) -> None:
-    """Whoever asks first in a period."""
+    """The first process that asks in a period."""
     other = harness.second_orchestrator()
     assert [process.state.sweep_due(60) for process in (harness.orchestrators[0], other, other)] == [
         True,

@@ -172,7 +172,7 @@ def test_a_redirect_of_that_service_is_held_to_the_rules(runs: Runs, server: Mod
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "0.0.0.0"])
 def test_an_address_that_is_always_refused_is_refused_to_the_operator_too(host: str) -> None:
-    """Cloud metadata is no model, whoever names it."""
+    """Cloud metadata is no model: nobody may name it as one."""
     with running("any") as runs, pytest.raises(Exception, match="not allowed"):
         runs.run("llm_service", ASK, environment={"LLM_BASE_URL": f"http://{host}/v1"})
 

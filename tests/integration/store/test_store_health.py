@@ -83,7 +83,7 @@ def test_a_handler_that_nodes_wait_for_and_nobody_knows_is_named(valkey: Valkey)
 
 
 def test_handlers_with_odd_names_are_shown_plainly(valkey: Valkey) -> None:
-    """What a terminal would obey is spelt out, and what is no text is no error."""
+    """What a terminal would obey is spelled out, and what is no text is no error."""
     names = keys.of()
     with valkey.connect() as client, asking(valkey.url) as health:
         client.xadd(names.stream(handler_line("worker", "\x1b[2J")), {"a": "run_node"})

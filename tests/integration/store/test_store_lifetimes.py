@@ -47,7 +47,7 @@ def test_no_key_of_a_running_execution_expires_at_any_step(
 def test_every_key_of_an_ended_execution_expires_control_first(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """So that whoever finds control finds the rest."""
+    """So that a reader who finds control finds the rest."""
     execution = harness.begin(plan_of(diamond()))
     harness.drain()
     left = lifetimes(harness, execution)

@@ -233,7 +233,7 @@ def check(
 
 
 def queues_of(client: Client) -> list[bytes]:
-    """The streams of all queues, whoever made them."""
+    """The streams of all queues, no matter who made them."""
     found = client.scan_iter("fe:q:*", count=2000)
     return sorted(key for key in found if not key.endswith((DEAD, LATER)))
 

@@ -644,11 +644,11 @@ class Harness:
         return Begun(0, 0, "") if value is None else parse_begun(value)
 
     def lapse(self, entry: Entry) -> None:
-        """As if whoever was given this entry last had died a while ago."""
+        """As if the process that was given this entry last had died a while ago."""
         self._mark(entry, idle_ms=int(self.settings.lease_s * 1000))
 
     def still_holding(self, entry: Entry) -> None:
-        """As if whoever was given this entry last still had it, and renewed its lease."""
+        """As if the process that was given this entry last still had it, and renewed its lease."""
         self._mark(entry, idle_ms=0)
 
     def _mark(self, entry: Entry, *, idle_ms: int) -> None:

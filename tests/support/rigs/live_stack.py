@@ -1,7 +1,7 @@
 """A whole stack under real Dramatiq Workers in threads, each process of which can be struck or killed.
 
 Processes are put together by the product's own code; only their connections are the tests', so that a
-Gate may stop any of them at any command. Whoever dies is replaced, as by a supervisor. Nothing here
+Gate may stop any of them at any command. A process that dies is replaced, as by a supervisor. Nothing here
 hands messages back: a dead process's messages come back when their leases lapse.
 """
 

@@ -99,7 +99,7 @@ def test_a_body_has_a_time_of_its_own(serve: Serve) -> None:
 @pytest.mark.proves("idle-connections")
 @pytest.mark.parametrize("begun", [b"", HALF, HALF_BODY], ids=["none", "head", "body"])
 def test_above_the_limit_the_one_that_waited_longest_goes(serve: Serve, begun: bytes) -> None:
-    """Whoever has a whole request is answered at once, however many wait with half a one."""
+    """A caller with a whole request is answered at once, however many wait with half a one."""
     connections = Connections(20)
     api = serve(connections)
     with contextlib.ExitStack() as stack:

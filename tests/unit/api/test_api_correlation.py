@@ -56,7 +56,7 @@ def test_two_ids_are_replaced_by_one() -> None:
 def test_every_response_carries_the_requests_id_once(
     api: ServedApi, method: str, path: str, status: int
 ) -> None:
-    """Whoever answers, router, guard or handler."""
+    """The router, a guard or the handler may answer."""
     answer = api.client.request(method, path, headers={"X-Correlation-ID": "mine"})
     assert (answer.status_code, answer.headers.get_list("x-correlation-id")) == (status, ["mine"])
 

@@ -170,7 +170,7 @@ def test_a_withdrawn_delivery_frees_its_thread() -> None:
 
 
 def test_stop_ends_every_wait() -> None:
-    """Whoever waits to fetch is told that nothing may be fetched."""
+    """A thread that waits to fetch is told that nothing may be fetched."""
     held_messages = warmed(1)
     fetch(held_messages, 1)
     waiting = Waiting(held_messages, 2)

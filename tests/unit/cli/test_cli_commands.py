@@ -270,7 +270,7 @@ def test_problems_name_what_a_document_says_without_acting_on_the_terminal(tmp_p
 
 
 def test_handlers_are_listed_without_acting_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A summary comes from whoever wrote the handler."""
+    """A summary comes from the author of the handler."""
     monkeypatch.setattr("flowengine.cli.commands.handlers_and_schema._registry", lambda: [_hostile_handler()])
     for arguments in (("handlers",), ("handlers", "--json")):
         shown = run(*arguments).output

@@ -56,7 +56,7 @@ def test_link_that_leaves_the_folder_is_skipped_with_a_word(folder: Path) -> Non
 
 
 def test_folder_behind_a_link_is_looked_at_when_it_is_named(folder: Path) -> None:
-    """Whoever names it means it; so with a file."""
+    """A person who names it means it; so with a file."""
     other = folder.parent / "other"
     other.mkdir()
     (other / "good.yaml").write_text(GOOD)

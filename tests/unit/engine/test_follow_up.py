@@ -117,7 +117,7 @@ def test_nothing_is_dispatched_unless_the_execution_runs(rig: Rig, status: Execu
 
 @pytest.mark.parametrize("run", [1, 3])
 def test_nothing_is_dispatched_in_the_name_of_another_run(rig: Rig, run: int) -> None:
-    """Whoever began the run that is on dispatches its nodes."""
+    """The process that began the run that is on dispatches its nodes."""
     rig.redis.hset(NAMES.control("x"), "run", run)
     rig.follow(FOLLOW)
     assert (rig.tasks, rig.acknowledged) == (0, 1)
@@ -161,7 +161,7 @@ def test_what_keeps_changing_is_left_to_the_message_that_comes_again(rig: Rig) -
 
 
 def test_a_large_step_is_acknowledged_with_its_last_part() -> None:
-    """Whoever dies in the middle is given the message again."""
+    """A process that dies in the middle is given the message again."""
     rig = Rig(Sizes(chunk_nodes=1))
     acknowledged: list[tuple[int, int]] = []
     rig.state.disturb = lambda: acknowledged.append((rig.tasks, rig.acknowledged))

@@ -224,7 +224,7 @@ def test_outcomes_that_could_not_be_reported_stay_unsettled() -> None:
 
 
 def test_an_outcome_whose_report_failed_goes_with_the_next() -> None:
-    """Whoever tried first has put it back; it is neither lost nor reported twice."""
+    """The one that tried first has put it back; it is neither lost nor reported twice."""
     rig, go_on = Rig("ab"), threading.Event()
     rig.script.acts["b"] = lambda: go_on.wait(10)
     thread = threading.Thread(target=rig.run)

@@ -114,7 +114,7 @@ def test_patience_ends() -> None:
 
 
 def test_outcome_whose_report_failed_may_be_reported_again() -> None:
-    """By the runner or by the watchdog, whoever comes first; then by nobody else."""
+    """By the runner or by the watchdog, the one that comes first; then by nobody else."""
     store, receipt = Outage(failures=1), Settled()
     runner = runner_over(store)
     hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt, 3), Start(True, {}, None, 5))

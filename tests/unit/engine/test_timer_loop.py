@@ -89,7 +89,7 @@ def defect() -> float | None:
 
 
 def test_deadlines_are_held_for_a_lease_after_the_start() -> None:
-    """Whoever holds what is overdue may have been cut off too. No other kind waits."""
+    """The holder of what is overdue may have been cut off too. No other kind waits."""
     timers = Timers()
     timers.script = [timers.after(11.9, nothing), timers.after(0.2, nothing)]
     timers.loop(hold_s=12.0).run()
@@ -111,7 +111,7 @@ def test_deadlines_are_held_again_after_an_outage() -> None:
 
 
 def test_a_defect_holds_nothing() -> None:
-    """The store was there: whoever holds a task had every chance to report it."""
+    """The store was there: the holder of a task had every chance to report it."""
     timers = Timers()
     timers.script = [timers.after(13.0, nothing), defect]
     timers.loop(hold_s=12.0).run()

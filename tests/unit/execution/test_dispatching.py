@@ -28,7 +28,7 @@ RUN = Run("x", 4, "c")
 
 
 def test_a_dispatch_is_the_next_attempt_in_the_run_of_the_record() -> None:
-    """Not in the run of whoever dispatches: it may have been held up since an earlier one."""
+    """Not in the run of the process that dispatches: it may have been held up since an earlier one."""
     (one,) = sent(dispatch(PLAN, 3, NodeRecord(attempt=2, dispatch=6, run=5), RUN, NOW))
     assert (one.task.node, one.task.attempt, one.task.dispatch, one.task.run) == ("d", 3, 7, 5)
     assert one.record == NodeRecord(status="queued", attempt=3, dispatch=7, queued_at=NOW, run=5)

@@ -66,7 +66,7 @@ def test_a_failure_leaves_what_does_not_depend_on_it() -> None:
 
 @pytest.mark.parametrize("status", ["queued", "waiting", "completed", "failed", "skipped", "cancelled"])
 def test_a_failure_stops_at_what_is_not_pending(status: StoredNodeStatus) -> None:
-    """Whoever has ended that node has marked what is below it, and has counted it."""
+    """The process that ended that node has marked what is below it, and has counted it."""
     decision = failing(CHAIN, "a", being(a="queued", b=status))
     assert failed_nodes(decision.changes) == {"a": None}
     assert of_kind(decision.changes, Tally) == [Tally(unfinished=-1, failed=1)]

@@ -177,7 +177,7 @@ def test_who_reports_in_place_of_a_worker_takes_its_start_back(by: Reporter) -> 
 
 
 def test_a_repetition_changes_nothing_but_looks_at_the_joins_again() -> None:
-    """Whoever applied it may have died before it could dispatch them."""
+    """The process that applied it may have died before it could dispatch them."""
     records = being(a="completed", b="completed", c="completed")
     decision = finish(plan_of(diamond()), RUNNING, records, callback("b"), NOW)
     assert (decision.verdict, decision.again, decision.joins) == ("repeated", True, ("d",))

@@ -166,7 +166,7 @@ def test_every_payload_has_one_row() -> None:
 
 
 def test_every_row_says_who_sends_it() -> None:
-    """In words, for whoever reads the table."""
+    """In words, for readers of the table."""
     assert all(kind.sender for kind in MESSAGES)
 
 

@@ -78,7 +78,7 @@ def test_the_first_run_sends_one_start() -> None:
 
 
 def test_the_opening_tells_the_run_and_its_trigger() -> None:
-    """Whoever dispatches the first node appends it."""
+    """The process that dispatches the first node appends it."""
     assert opening(1, 5) == Event("execution_started", 5, detail="1")
 
 

@@ -50,7 +50,7 @@ def test_times_sort_as_texts() -> None:
 
 
 def test_a_time_is_read_back_to_the_millisecond() -> None:
-    """By whoever knows RFC 3339."""
+    """By every reader of RFC 3339."""
     for milliseconds in (0, 1, 999, SECOND, SECOND + 1, SECOND + 999):
         read = datetime.fromisoformat(moment(milliseconds))
         assert read == datetime.fromtimestamp(milliseconds // 1000, UTC).replace(

@@ -260,7 +260,7 @@ def unreadable(config: Unreadable, context: Context) -> object:
 
 
 class Awaits:
-    """A result that whoever looks at it regrets."""
+    """A result that raises when it is looked at."""
 
     def __getattribute__(self, name: str) -> object:
         raise SystemExit(3)

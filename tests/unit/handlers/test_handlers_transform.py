@@ -100,7 +100,7 @@ def test_a_replacement_that_would_explode_is_refused_before_it_is_made() -> None
     assert caught.value.code == "result_too_large"
 
 
-def test_a_misspelt_parameter_is_refused() -> None:
+def test_a_misspelled_parameter_is_refused() -> None:
     """An unknown key is an error, not a parameter that does nothing."""
     with pytest.raises(HandlerError, match="unknown field `seperator`"):
         transformed("split", "a,b", seperator=",")

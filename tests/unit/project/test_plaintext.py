@@ -1,4 +1,4 @@
-"""Text on its way to a terminal: nothing in it acts, whoever wrote it."""
+"""Text on its way to a terminal: nothing in it acts, no matter who wrote it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowengine.plaintext import plain_text
 HOSTILE = "\x1b]0;pwned\x07\x1b[31m\x1b[2J\x9b2J\u202egnp.exe\x7f"
 
 
-def test_what_acts_is_spelt_out_and_the_rest_left_alone() -> None:
+def test_what_acts_is_spelled_out_and_the_rest_left_alone() -> None:
     """Escape sequences, C1 and bidi controls are shown; letters of all scripts are untouched."""
     assert plain_text("Grüße, 世界, שלום 🎉 \\x1b") == "Grüße, 世界, שלום 🎉 \\x1b"
     assert plain_text("\x1b[2J\t\x7f\x9b\u202e\u2028\ud800") == (

@@ -111,7 +111,7 @@ def test_a_process_hides_its_secrets_in_what_it_prints(capfd: pytest.CaptureFixt
     assert (found.out, found.err) == ("it is ***\n", "it is ***\n")
 
 
-def test_a_copy_of_the_process_can_print_whoever_held_the_stream() -> None:
+def test_a_copy_of_the_process_can_print_though_another_thread_held_the_stream() -> None:
     """A thread that was printing is not there any more; what it had begun is the parent's."""
     script = (
         "import os, sys\n"

@@ -126,7 +126,7 @@ def test_right_values_of_every_kind_are_taken() -> None:
     )
 
 
-def test_a_misspelt_name_is_kept_with_its_nearest_neighbour() -> None:
+def test_a_misspelled_name_is_kept_with_its_nearest_neighbour() -> None:
     """Unknown FLOWENGINE_ names are collected for a warning, secrets are not."""
     environ = {
         "FLOWENGINE_LOGLEVEL": "debug",

@@ -166,7 +166,7 @@ def standing(fates: Sequence[Fate], left: NodeRecord) -> Records:
 
 @pytest.mark.parametrize("rule", TABLE)
 def test_a_node_can_be_decided_exactly_when_the_table_says_something(rule: TriggerRule) -> None:
-    """By what is stored, so that whoever looks later finds it; pending, queued and waiting are all open."""
+    """By what is stored, so that a later look finds it; pending, queued and waiting are all open."""
     for fates in combinations(*ENDED, *OPEN, "cancelled"):
         plan = joined(rule, len(fates))
         position = plan.index["j"]

@@ -68,7 +68,7 @@ def test_a_timer_that_is_due_becomes_a_message(redis: FakeRedis, timers: RedisTi
 
 
 def test_a_timer_that_is_not_due_waits(redis: FakeRedis, timers: RedisTimers) -> None:
-    """Whoever asks is told for how long."""
+    """The caller is told for how long."""
     arm(redis, timers, "x|1|a|1", in_ms=-5)
     arm(redis, timers, "x|1|b|1", in_ms=HOUR_MS)
     left_s = timers.fire_due()
@@ -118,7 +118,7 @@ def test_a_member_that_nobody_can_read_is_set_aside_alone(
 
 
 def test_what_is_set_aside_is_bounded(redis: FakeRedis, timers: RedisTimers) -> None:
-    """The newest are kept, for whoever wants to know what they were."""
+    """The newest are kept, for people who want to know what they were."""
     for number in range(ODD_KEPT):
         redis.zadd(NAMES.odd_timers, {f"before {number}": number})
     arm(redis, timers, b"odd", in_ms=-5)

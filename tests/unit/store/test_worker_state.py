@@ -137,7 +137,7 @@ def test_each_start_gets_the_replies_that_are_its_own(redis: FakeRedis, workers:
 
 
 def test_a_start_is_noted_before_the_record_is_read(workers: RedisWorkerState) -> None:
-    """Of a worker that begins and of whoever stops the node, one at least sees the other."""
+    """Of a worker that begins and of the process that stops the node, one at least sees the other."""
     sent: list[Command] = []
     read = workers._sessions.retrying_read
 

@@ -20,7 +20,7 @@ def test_layers_follow_the_longest_path() -> None:
 
 
 def test_successors_are_the_other_direction() -> None:
-    """Whoever names a node as parent."""
+    """The nodes that name a node as parent."""
     assert DIAMOND.successors == ((1, 2), (3,), (3,), (), ())
 
 
