@@ -43,13 +43,14 @@ def query_flag(request: Request[Any, Any, Any], name: str) -> bool:
     return _FLAGS[given]
 
 
-def query_number(request: Request[Any, Any, Any], name: str, *, default: int, most: int) -> int:
-    """A number from 1 to `most`. Raises RefusalError."""
+def query_number(request: Request[Any, Any, Any], name: str, *, most: int) -> int | None:
+    """A whole number from 1 to `most`; None where it is not given. Raises RefusalError."""
     given = query_text(request, name)
     if given is None:
-        return default
+        return None
     if not (given.isascii() and given.isdecimal() and len(given) < 10 and 1 <= int(given) <= most):
-        raise refuse_value(name, given, f"is a number from 1 to {most}")
+        wanted = f"must be a whole number from 1 to {most}; it is {quoted(given)}"
+        raise RefusalError("invalid_parameter", f"The query parameter {name!r} {wanted}.")
     return int(given)
 
 

@@ -10,7 +10,8 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.paging import PAGING, page_asked, refuse_cursor
+from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
+from flowengine.api.edge.query_parameters import query_text, refuse_value
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -46,7 +47,7 @@ LIST_AUDIT: Final = Operation(
     description="What has changed something, the newest first: what was created, triggered, cancelled, "
     "revoked. Some 10,000 entries are kept. An entry is written with its change. What was refused is in the "
     "log only.",
-    parameters=PAGING,
+    parameters=(LIMIT, CURSOR),
     responses={200: ViewResponse("A page of the audit", AuditView, {"audit": LISTED})},
     refusals=("unknown_parameter", "invalid_parameter"),
     tag="access",
@@ -58,10 +59,9 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @get("/audit", opt={OPERATION: LIST_AUDIT, NEEDS_ROLE: "admin"})
     async def list_audit(request: Request[Any, Any, Any]) -> Response[bytes]:
-        asked = page_asked(request)
-        before = _place(asked.cursor)
-        found = await backend.calls.store(lambda: backend.access.audit(asked.limit + 1, before))
-        shown = found[: asked.limit]
+        limit, before = limit_of(request), _place(query_text(request, "cursor"))
+        found = await backend.calls.store(lambda: backend.access.audit(limit + 1, before))
+        shown = found[:limit]
         view = AuditView(
             items=tuple(map(audit_entry_view, shown)),
             next_cursor=shown[-1].place if len(found) > len(shown) else None,
@@ -73,5 +73,5 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
 def _place(cursor: str | None) -> str | None:
     if cursor is not None and not _PLACE.fullmatch(cursor):
-        raise refuse_cursor(cursor)
+        raise refuse_value("cursor", cursor, "is the next_cursor of a page before")
     return cursor

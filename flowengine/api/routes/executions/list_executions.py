@@ -10,10 +10,10 @@ from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import (
     query_moment,
-    query_number,
     query_text,
     query_texts,
     refuse_value,
@@ -30,8 +30,6 @@ from flowengine.nearest_name import nearest_name
 from flowengine.workflow.labels import MAX_LABELS
 from flowengine.workflow.problems import did_you_mean, quoted
 
-DEFAULT_LIMIT: Final = 50
-MOST: Final = 500
 MAX_CHARS: Final = 200
 """Of a text to look for."""
 
@@ -70,14 +68,8 @@ PARAMETERS: Final = (
     _moment("CreatedAfter", "created_after", "Created at this time or later."),
     _moment("CreatedBefore", "created_before", "Created before this time."),
     _text("BeginsWith", "q", "The beginning of its id, or of its name."),
-    Parameter(
-        component="Limit",
-        name="limit",
-        location="query",
-        description=f"So many at most; {DEFAULT_LIMIT} unless it says otherwise.",
-        schema={"type": "integer", "minimum": 1, "maximum": MOST},
-    ),
-    _text("Cursor", "cursor", "`next_cursor` of the page before, with the same other parameters."),
+    LIMIT,
+    CURSOR,
 )
 _LISTED: Final = SummaryView(
     execution_id=example.ID,
@@ -110,7 +102,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     @get("/workflows", opt={OPERATION: LIST_EXECUTIONS, NEEDS_ROLE: "read"})
     async def list_executions(request: Request[Any, Any, Any]) -> Response[bytes]:
         wanted = read_wanted(request)
-        limit = query_number(request, "limit", default=DEFAULT_LIMIT, most=MOST)
+        limit = limit_of(request)
         cursor = query_text(request, "cursor") or ""
         if cursor and not _CURSOR.fullmatch(cursor):
             raise refuse_value("cursor", cursor, "is the `next_cursor` of a page")

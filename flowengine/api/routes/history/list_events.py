@@ -10,8 +10,9 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, flag_of, limit_of, place_of
+from flowengine.api.edge.query_parameters import query_flag
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, TextResponse, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -22,6 +23,7 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
     check_id,
 )
+from flowengine.api.routes.history.place_parameter import place_of
 from flowengine.api.watching.event_stream import event_stream, place_reached, wants_stream
 from flowengine.api.watching.live_reader import Watcher
 from flowengine.engine.ports import Cursor, Seen
@@ -67,8 +69,8 @@ LIST_EVENTS: Final = Operation(
     "execution.",
     parameters=(
         EXECUTION_ID_PARAMETER,
-        LIMIT_PARAMETER,
-        CURSOR_PARAMETER,
+        LIMIT,
+        CURSOR,
         FROM_PARAMETER,
         LOGS_PARAMETER,
     ),
@@ -103,7 +105,7 @@ async def _watch(
 ) -> Response[bytes] | Stream:
     """What has happened and what happens, as server-sent events. Raises ExecutionNotFoundError."""
     check_id(request, execution_id)
-    reached, lines = place_reached(request), flag_of(request, "logs")
+    reached, lines = place_reached(request), query_flag(request, "logs")
     after = LIVE_START if reached is None else reached
     cursor = Cursor(execution_id, after, lines=lines)
 

@@ -9,18 +9,14 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.query_values import (
-    CURSOR_PARAMETER,
-    LIMIT_PARAMETER,
-    limit_of,
-    number_of,
-    place_of,
-)
+from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
+from flowengine.api.edge.query_parameters import query_number
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
+from flowengine.api.routes.history.place_parameter import place_of
 from flowengine.execution.history.places import START
 from flowengine.execution.history.views import LinePage, LineView
 
@@ -69,7 +65,7 @@ _ABOUT: Final = (
 LIST_LINES: Final = Operation(
     summary="What all nodes have logged and printed",
     description=_ABOUT,
-    parameters=(EXECUTION_ID_PARAMETER, LIMIT_PARAMETER, CURSOR_PARAMETER),
+    parameters=(EXECUTION_ID_PARAMETER, LIMIT, CURSOR),
     responses={200: ViewResponse("Lines", LinePage, {"lines": PAGE}, links=(TO_STATUS,))},
     refusals=("execution_not_found", "unknown_parameter", "invalid_parameter"),
 )
@@ -79,8 +75,8 @@ LIST_NODE_LINES: Final = Operation(
     parameters=(
         EXECUTION_ID_PARAMETER,
         NODE_PARAMETER,
-        LIMIT_PARAMETER,
-        CURSOR_PARAMETER,
+        LIMIT,
+        CURSOR,
         ATTEMPT_PARAMETER,
     ),
     responses={200: ViewResponse("Lines", LinePage, {"lines": PAGE}, links=(TO_STATUS,))},
@@ -117,7 +113,7 @@ async def _answer(
     backend: Backend, request: Request[Any, Any, Any], execution_id: str, node: str | None
 ) -> Response[bytes]:
     limit, after = limit_of(request), place_of(request, "cursor") or START
-    attempt = number_of(request, "attempt", least=1, most=_MOST_ATTEMPTS)
+    attempt = query_number(request, "attempt", most=_MOST_ATTEMPTS)
     data = await call_about(
         request,
         execution_id,

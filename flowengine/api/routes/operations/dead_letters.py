@@ -11,8 +11,8 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.blocking_calls import outcome_unknown
+from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.query_parameters import query_text
-from flowengine.api.edge.query_values import CURSOR_PARAMETER, LIMIT_PARAMETER, limit_of
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -63,7 +63,7 @@ LIST_DEAD_LETTERS: Final = Operation(
     description="Messages that were set aside because they killed each process that took them, or because "
     "nobody can read them. The newest first, of all queues; each queue keeps the newest 1000. A page that "
     "would be large is shorter than `limit`.",
-    parameters=(LIMIT_PARAMETER, CURSOR_PARAMETER),
+    parameters=(LIMIT, CURSOR),
     responses={
         200: ViewResponse(
             "A page of dead letters",
