@@ -113,6 +113,9 @@ def run_process(
     StartCheck(state, "orchestrator").wait(stop)
     if not owner:
         serve_metrics(settings, "orchestrator", broker)
+    if stop.is_set():  # told while it started: it takes no work only to hand it back
+        broker.close()
+        return 0
     worker = start_worker(broker, threads=threads)
     stop.wait()
     if broker.stop(worker, within_s=settings.grace_s):

@@ -167,6 +167,10 @@ def run_process(
     parts.check.wait(stop)
     if not owner:
         serve_metrics(settings, "worker", parts.broker)
+    if stop.is_set():  # told while it started: it takes no work only to hand it back
+        parts.broker.close()
+        parts.invoker.close()
+        return 0
     worker = start_worker(parts.broker, threads=threads, queues=queues)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.

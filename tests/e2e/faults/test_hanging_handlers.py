@@ -160,7 +160,7 @@ def test_what_is_killed_while_a_process_drains_loses_nothing(own_service: HttpSe
             worker.wait()
             stack.start_service("worker")
         starts = 1 if victim == "its successor" else 2
-        wait_until(lambda: own_service.count("/innocent") == starts, within_s=30, what="the node's start")
+        wait_until(lambda: own_service.count("/innocent") >= starts, within_s=30, what="the node's start")
         other = stack.run(workflow(add("sum", 1, 1)))
         assert other.results == {"sum": {"result": 2}}
         release.set()
@@ -168,4 +168,6 @@ def test_what_is_killed_while_a_process_drains_loses_nothing(own_service: HttpSe
         assert ended.results["after"] == {"result": 201}
         assert ended.errors["hangs"]["code"] == "timeout"
         assert ended.errors["hangs"]["attempts"] == 1
-        assert own_service.count("/innocent") == starts
+        # An orphan may take the node over before it sees that it is one, and hand it back.
+        at_most = 3 if victim == "their supervisor" else starts
+        assert starts <= own_service.count("/innocent") <= at_most
