@@ -1,7 +1,7 @@
 """The API's HTTP server: uvicorn, in this process, which finishes what runs before it stops.
 
-uvicorn with h11 takes less memory than granian. h11 bounds a request's headers (64 KiB), which uvicorn's
-httptools protocol does not. The figures are in DESIGN.md.
+uvicorn takes less memory than granian. It reads HTTP with httptools, which costs less than h11; the bound on
+a request's head that h11 brings is ours (`edge/http_protocol.py`). The figures are in DESIGN.md.
 """
 
 from __future__ import annotations

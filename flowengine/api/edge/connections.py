@@ -1,6 +1,6 @@
 """Connections: how many there may be, and how long one may wait for its caller.
 
-uvicorn and h11 bound the size of a request's head. They bound neither the time in which it arrives, nor the
+`HttpProtocol` bounds the size of a request's head. It bounds neither the time in which it arrives, nor the
 time for which a response lies unread, nor the number of connections. Without such limits a few hundred
 half-open connections use up the process's file descriptors, and nobody is answered, not even /health.
 """
@@ -13,7 +13,8 @@ import sys
 from typing import Any, Final
 
 import structlog
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from flowengine.api.edge.http_protocol import HttpProtocol
 
 MAX_CONNECTIONS: Final = 1000
 RESERVED_FILES: Final = 128
@@ -95,7 +96,7 @@ class Connections:
             log.warning("http.connections_full", limit=self.limit)
 
 
-class Connection(H11Protocol):
+class Connection(HttpProtocol):
     """uvicorn's protocol, which also knows since when it has been the caller's turn."""
 
     def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
