@@ -14,6 +14,8 @@ from flowengine.layout.coordinates import Middles
 from flowengine.layout.spacing import spaced
 
 PORT_GAP: Final = 16
+_SNAP: Final = 24
+_STRAIGHT_WEIGHT: Final = 100.0
 _INSET: Final = 12
 """How far from a card's corner an edge may touch it."""
 
@@ -68,7 +70,18 @@ def _touching(
         line = _common(reach, _reach(placed, bottoms[0]) if alone else range(below[0], below[0] + 1))
         if line is not None:
             above = below = (line,)
+    elif len(bottoms) > 1:
+        above = (_snapped(placed, tops[0], above[0], below),)
+    elif len(tops) > 1 and ports.is_alone(bottoms[0]):
+        below = (_snapped(placed, bottoms[0], below[0], above),)
     return Bus(tops, bottoms, above, below, min(*above, *below), max(*above, *below))
+
+
+def _snapped(placed: Middles, vertex: int, port: int, others: Sequence[int]) -> int:
+    """Where an edge touches a card: straight below or above another end, if one is nearly so."""
+    nearest = min(others, key=lambda other: (abs(other - port), other))
+    is_near = abs(nearest - port) <= _SNAP and nearest in _reach(placed, vertex)
+    return nearest if is_near else port
 
 
 def _reach(placed: Middles, vertex: int) -> range:
@@ -121,12 +134,13 @@ class _Ports:
         }
         order = sorted(numbers, key=coming.__getitem__)
         gap = min(PORT_GAP, (len(reach) - 1) // (len(order) - 1))
-        wanted = [
-            coming[number]
-            if len(ends[number][0]) == len(ends[number][1]) == 1 and round(coming[number]) in reach
-            else middle + gap * (place - (len(order) - 1) / 2)
-            for place, number in enumerate(order)
-        ]
-        found = spaced(wanted, [1.0] * len(order), [gap] * (len(order) - 1))
-        for number, place in zip(order, found, strict=True):
-            self._at[number, bottom] = min(max(round(place), reach.start), reach.stop - 1)
+        wanted: list[float] = []
+        weights: list[float] = []
+        for place, number in enumerate(order):
+            tops, bottoms = ends[number]
+            is_straight = len(tops) == len(bottoms) == 1 and round(coming[number]) in reach
+            wanted.append(coming[number] if is_straight else middle + gap * (place - (len(order) - 1) / 2))
+            weights.append(_STRAIGHT_WEIGHT if is_straight else 1.0)
+        found = spaced(wanted, weights, [gap] * (len(order) - 1))
+        for number, port in zip(order, found, strict=True):
+            self._at[number, bottom] = min(max(round(port), reach.start), reach.stop - 1)

@@ -19,7 +19,7 @@ from flowengine.layout.spacing import spaced
 
 SWEEPS: Final = 3
 """Down and up again; fewer where nothing moves any more."""
-TURN_WEIGHT: Final = 8.0
+TURN_WEIGHT: Final = 4.0
 _IDLE_WEIGHT: Final = 0.01
 _UNBOUNDED: Final = 1 << 60
 CARD_GAP: Final = 16

@@ -26,7 +26,7 @@ _LARGER_BY: Final = 1.5
 """How much larger a drawing to the right must be shown, to be preferred."""
 _LINE_GAP: Final = 22
 _NAME_GAP: Final = 16
-_CARDS_GAP: Final = 22
+_CARDS_GAP: Final = 24
 _LANES_APART: Final = 48
 
 

@@ -17,14 +17,18 @@ from flowengine.layout.formats.words import cut, name_of, second_line
 
 MARGIN: Final = 20
 _CORNER: Final = 6
+_BAR_INSET: Final = 12
+_PART_GAP: Final = 1
+_MOST_PARTS: Final = 48
 _CHAR_WIDTH: Final = 5.6
 """About what a character of a condition takes."""
 _STYLE: Final = """\
-svg{--canvas:#f4f6f8;--card:#fff;--line:#858f9c;--edge:#8390a0;--text:#171c23;--quiet:#4d5764;--mark:#4b3fc0;
+svg{--canvas:#f4f6f8;--card:#fff;--line:#858f9c;--edge:#8390a0;--text:#171c23;--quiet:#4d5764;--mark:#4b3fc0;--bar:#c3cbd4;
 font-family:-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",system-ui,sans-serif}
 @media (prefers-color-scheme:dark){svg{--canvas:#0e1115;--card:#161a20;--line:#68727f;--edge:#66727f;
---text:#e6eaf0;--quiet:#a9b3c0;--mark:#a79fff}}
+--text:#e6eaf0;--quiet:#a9b3c0;--mark:#a79fff;--bar:#39424e}}
 .canvas{fill:var(--canvas)}.edge{fill:none;stroke:var(--edge);stroke-width:1.25}
+.bar{fill:var(--bar)}
 .card,.behind{fill:var(--card);stroke:var(--line);stroke-opacity:.7}
 .id{font-size:12.5px;font-weight:500;fill:var(--text)}.sub{font-size:11px;fill:var(--quiet)}
 .when{font-size:11px;fill:var(--mark)}
@@ -76,9 +80,7 @@ def _edge(edge: Edge) -> str:
 
 def _card(card: Card) -> str:
     whole = [card.id] if card.members is msgspec.UNSET else list(card.members)
-    behind = ""
-    if card.members is not msgspec.UNSET:
-        behind = f'<path class="behind" d="M6 0v-3.5q0-2 2-2h{card.width - 16}q2 0 2 2V0"/>'
+    behind, bar = _stack(card)
     said = [", ".join(whole), card.handler]
     if card.condition is not msgspec.UNSET:
         said.append(card.condition.whole)
@@ -86,8 +88,25 @@ def _card(card: Card) -> str:
         f'<g transform="translate({card.x} {card.y})"><title>{_text(chr(10).join(said))}</title>{behind}'
         f'<rect class="card" width="{card.width}" height="{card.height}" rx="6"/>'
         f'<text class="id" x="12" y="17">{_text(cut(name_of(card)))}</text>'
-        f'<text class="sub" x="12" y="31">{_text(cut(second_line(card)))}</text></g>{_condition(card)}\n'
+        f'<text class="sub" x="12" y="31">{_text(cut(second_line(card)))}</text>{bar}</g>{_condition(card)}\n'
     )
+
+
+def _stack(card: Card) -> tuple[str, str]:
+    """The edge of a second card behind a stack, and a bar with a part for each of its nodes."""
+    if card.members is msgspec.UNSET:
+        return "", ""
+    behind = f'<path class="behind" d="M6 0v-3.5q0-2 2-2h{card.width - 16}q2 0 2 2V0"/>'
+    width = card.width - 2 * _BAR_INSET
+    parts = min(len(card.members), _MOST_PARTS)
+    step = (width + _PART_GAP) / parts
+    pieces = "".join(
+        [
+            f"M{_BAR_INSET + step * part:.4g} 40h{step - _PART_GAP:.4g}v5h{_PART_GAP - step:.4g}z"
+            for part in range(parts)
+        ]
+    )
+    return behind, f'<path class="bar" d="{pieces}"/>'
 
 
 def _condition(card: Card) -> str:
