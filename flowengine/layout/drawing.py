@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,8 @@ from flowengine.workflow.stages import Stage
 
 Direction: TypeAlias = Literal["down", "right"]
 Point: TypeAlias = tuple[int, int]
+PlainPoint: TypeAlias = Annotated[tuple[int, ...], msgspec.Meta(min_length=2, max_length=2)]
+"""The same, with a schema that makers of clients understand."""
 
 CARD_WIDTH: Final = 168
 CARD_HEIGHT: Final = 40
@@ -51,7 +53,7 @@ class Edge(msgspec.Struct, frozen=True):
 
     source: str
     target: str
-    points: tuple[Point, ...]
+    points: tuple[PlainPoint, ...]
 
 
 class Lane(msgspec.Struct, frozen=True):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from flowengine.layout.coordinates import CARD_GAP
 from flowengine.layout.drawing import CARD_WIDTH, Card, Direction, Drawing, Edge, Lane
-from flowengine.layout.folding import Figures, figures_of
+from flowengine.layout.folding import Figures, condition_of, figures_of
 from flowengine.layout.layering import layers_of
 from flowengine.layout.stage_drawing import (
     StageDrawing,
@@ -44,6 +46,16 @@ def draw(plan: Plan) -> Drawing:
         if plan.positions(stage)
     ]
     return _together(direction, main, hooks)
+
+
+def content_of(plan: Plan) -> bytes:
+    """All that the drawing of a plan depends on: of two plans that have this in common it is the same."""
+    nodes = [
+        (node.id, node.work.handler, node.parents, condition_of(plan.policy(position)))
+        for position, node in enumerate(plan.nodes)
+    ]
+    stages = plan.stages
+    return msgspec.json.encode((nodes, stages.outputs, stages.on_failure, stages.finally_))
 
 
 def direction_of(figures: Figures) -> Direction:

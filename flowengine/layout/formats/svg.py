@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from flowengine.layout.drawing import Card, Drawing, Edge, Lane, Point
+from flowengine.layout.drawing import Card, Drawing, Edge, Lane, PlainPoint
 from flowengine.layout.formats.words import cut, name_of, second_line
 
 MARGIN: Final = 20
@@ -55,7 +55,7 @@ def svg(drawing: Drawing, name: str) -> str:
     )
 
 
-def rounded_path(points: Sequence[Point]) -> str:
+def rounded_path(points: Sequence[PlainPoint]) -> str:
     """A line along these points as the data of a path, its corners rounded."""
     first, last = points[0], points[-1]
     parts = [f"M{first[0]} {first[1]}"]
@@ -66,7 +66,7 @@ def rounded_path(points: Sequence[Point]) -> str:
     return f"{''.join(parts)}L{last[0]} {last[1]}"
 
 
-def _towards(corner: Point, other: Point) -> tuple[float, float]:
+def _towards(corner: PlainPoint, other: PlainPoint) -> tuple[float, float]:
     """Where the rounding of a corner begins: at most half of the way."""
     across, along = other[0] - corner[0], other[1] - corner[1]
     length = max(abs(across), abs(along))

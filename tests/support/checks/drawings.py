@@ -6,7 +6,7 @@ from itertools import combinations, pairwise
 
 import msgspec
 
-from flowengine.layout.drawing import Card, Drawing, Edge
+from flowengine.layout.drawing import Card, Drawing, Edge, PlainPoint
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import HOOKS
 
@@ -101,9 +101,7 @@ def check_lines_apart(drawing: Drawing) -> None:
                 assert not _on_each_other(first, second), f"{one} and {other} cannot be told apart"
 
 
-def _on_each_other(
-    first: tuple[tuple[int, int], tuple[int, int]], second: tuple[tuple[int, int], tuple[int, int]]
-) -> bool:
+def _on_each_other(first: tuple[PlainPoint, PlainPoint], second: tuple[PlainPoint, PlainPoint]) -> bool:
     for axis in (0, 1):
         ends = [{point[axis] for point in line} for line in (first, second)]
         if ends[0] == ends[1] and len(ends[0]) == 1:
