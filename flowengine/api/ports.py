@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
+from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
@@ -131,6 +132,9 @@ class Executions(Protocol):
 
     def document(self, execution_id: str) -> PostedDocument:
         """The document as it was posted. Raises DocumentNotFoundError."""
+
+    def graph(self, execution_id: str) -> DrawnGraph:
+        """The picture of its workflow: where nodes and edges stand."""
 
     def results(self, execution_id: str) -> ResultsView:
         """The outputs and errors of the nodes that have ended."""

@@ -85,6 +85,17 @@ def check_file(path: Path, body: bytes, registry: Registry, limits: Limits) -> C
     return check(body, form, registry, limits, has_secret=has_secret)
 
 
+def read_and_check(path: Path, registry: Registry, limits: Limits) -> Checked:
+    """The file's plan, or its problems; that it cannot be read is one of them."""
+    from flowengine.workflow import Checked
+    from flowengine.workflow.problems import Problem
+
+    try:
+        return check_file(path, read_file(path, limits), registry, limits)
+    except CannotRunError as error:
+        return Checked(None, (Problem(code="unreadable", pointer="", message=str(error)),))
+
+
 def problem_line(path: Path, problem: Problem) -> str:
     """`file:line:column: code: message`, as editors read it: one line, whatever the document says."""
     name = "<stdin>" if path == STDIN else path

@@ -34,6 +34,7 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
+from flowengine.layout.drawing import Drawing
 
 Inputs: TypeAlias = Mapping[str, JsonValue]
 Labels: TypeAlias = Mapping[str, str]
@@ -112,6 +113,11 @@ def resume(execution_id: str) -> Call[SteeredView]:
 def document(execution_id: str) -> Call[str]:
     """The document of an execution as it was posted: its text, YAML or JSON."""
     return Call(method="GET", path=f"{_execution(execution_id)}/document", answer=str)
+
+
+def graph(execution_id: str) -> Call[Drawing]:
+    """Where the nodes and edges of an execution's workflow stand in a picture."""
+    return Call(method="GET", path=f"{_execution(execution_id)}/graph", answer=Drawing)
 
 
 def list_page(

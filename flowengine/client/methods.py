@@ -116,6 +116,7 @@ class Methods:
     pause = Method(calls.pause)
     resume = Method(calls.resume)
     document = Method(calls.document)
+    graph = Method(calls.graph)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)
     events = Iteration(calls.events_page)

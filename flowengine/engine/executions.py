@@ -11,6 +11,7 @@ from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
+from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QueryStore, Seen, WatchingStore
@@ -61,6 +62,7 @@ class StoredExecutions:
         self._store = store
         self._health = health
         self._operations = operations
+        self._drawn = DrawnGraphs()
 
     @property
     def operations(self) -> StoredOperations:
@@ -122,6 +124,10 @@ class StoredExecutions:
     def document(self, execution_id: str) -> PostedDocument:
         """The document as it was posted."""
         return queries.document(self._store, _checked(execution_id))
+
+    def graph(self, execution_id: str) -> DrawnGraph:
+        """The picture of its workflow."""
+        return queries.graph(self._store, _checked(execution_id), self._drawn)
 
     def results(self, execution_id: str) -> ResultsView:
         """Outputs of the completed nodes, errors of the failed."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
@@ -96,6 +97,12 @@ def document(store: QueryStore, execution: str) -> PostedDocument:
             f"execution '{execution}' was accepted by an earlier version, which kept no documents"
         )
     return unpack(stored)
+
+
+def graph(store: QueryStore, execution: str, drawn: DrawnGraphs) -> DrawnGraph:
+    """The picture of its workflow. Raises ExecutionNotFoundError."""
+    _, plan = _known(store, execution)
+    return drawn.of(plan)
 
 
 def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:

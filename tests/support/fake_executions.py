@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
     DocumentNotFoundError,
@@ -77,6 +78,7 @@ class FakeExecutions:
         self.broken: Exception | None = None
         self.before: Callable[[], object] = lambda: None
         self.stored: dict[str, _Stored] = {}
+        self._drawn = DrawnGraphs()
         self.asked: tuple[Wanted, int, str] | None = None
         self._lock = threading.Lock()
 
@@ -208,6 +210,10 @@ class FakeExecutions:
         if found is None:
             raise DocumentNotFoundError("no document is kept")
         return unpack(found)
+
+    def graph(self, execution_id: str) -> DrawnGraph:
+        self._enter()
+        return self._drawn.of(self._find(execution_id).plan)
 
     def results(self, execution_id: str) -> ResultsView:
         self._enter()

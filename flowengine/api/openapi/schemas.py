@@ -19,6 +19,7 @@ from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
+from flowengine.layout import drawing
 from flowengine.plugin import Registry
 from flowengine.workflow.posted import MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
@@ -59,6 +60,11 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.NodeResultsView: "NodeResults",
     views.WaitingForView: "WaitingFor",
     views.ResultsView: "Results",
+    drawing.Drawing: "Graph",
+    drawing.Card: "GraphCard",
+    drawing.Edge: "GraphEdge",
+    drawing.Lane: "GraphLane",
+    drawing.Condition: "GraphCondition",
     views.HealthView: "Health",
     views.QueueView: "Queue",
     access_views.KeyView: "Key",

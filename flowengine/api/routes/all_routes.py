@@ -16,6 +16,7 @@ from flowengine.api.routes.executions import (
     pause_execution,
     show_document,
     show_execution,
+    show_graph,
     show_results,
     trigger_execution,
 )
@@ -34,6 +35,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     list_executions.route,
     show_execution.route,
     show_document.route,
+    show_graph.route,
     show_results.route,
     list_events.route,
     watch_changes.route,

@@ -10,13 +10,10 @@ import click
 
 from flowengine.cli.output.json_output import print_json
 from flowengine.cli.tool_settings import read_document_settings
-from flowengine.cli.workflow_files import WorkflowPath, check_file, find_files, problem_line, read_file
-from flowengine.errors import CannotRunError
+from flowengine.cli.workflow_files import WorkflowPath, find_files, problem_line, read_and_check
 from flowengine.plaintext import plain_text
 
 if TYPE_CHECKING:
-    from flowengine.plugin import Registry
-    from flowengine.settings import Limits
     from flowengine.workflow import Checked
 
 INVALID = 2
@@ -48,21 +45,12 @@ def _check_all(paths: Sequence[Path]) -> Findings:
 
     settings = read_document_settings()
     registry = load_registry(settings.handlers)
-    return [(path, _check(path, registry, settings.limits)) for path in find_files(paths, _say_skipped)]
+    files = find_files(paths, _say_skipped)
+    return [(path, read_and_check(path, registry, settings.limits)) for path in files]
 
 
 def _say_skipped(link: Path) -> None:
     click.echo(plain_text(f"skipped {link}: it is a link that leads out of the folder"), err=True)
-
-
-def _check(path: Path, registry: Registry, limits: Limits) -> Checked:
-    from flowengine.workflow import Checked
-    from flowengine.workflow.problems import Problem
-
-    try:
-        return check_file(path, read_file(path, limits), registry, limits)
-    except CannotRunError as error:
-        return Checked(None, (Problem(code="unreadable", pointer="", message=str(error)),))
 
 
 def _print_lines(findings: Findings) -> None:

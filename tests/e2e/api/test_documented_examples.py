@@ -15,6 +15,7 @@ from flowengine.api.routes.executions import (
     create_execution,
     list_executions,
     show_execution,
+    show_graph,
     show_results,
     trigger_execution,
 )
@@ -141,6 +142,7 @@ def test_examples_of_an_execution_that_completes(
     wanted = {"status": "completed", "label": "team:customers"}
     assert asked.told(example_stack.client.get("/workflows", params=wanted)) == shown(list_executions.PAGE)
     assert asked.get("/results") == shown(show_results.COMPLETED)
+    assert asked.get("/graph") == shown(show_graph.DRAWN)
     assert placeless(asked.get("/events?limit=3")) == placeless(shown(list_events.PAGE))
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import jsonschema
@@ -84,6 +85,14 @@ def test_folder_of_workflows_is_valid(shell: Shell) -> None:
     """The command that the page on documents names."""
     done = shell("flowengine validate workflows/")
     assert done.returncode == 0, done.stdout
+
+
+def test_workflow_is_drawn(clone: Path, shell: Shell) -> None:
+    """As an SVG file, as the page on commands shows."""
+    (command,) = [code for code in TOPICS["commands"].commands if code.startswith("flowengine graph")]
+    done = shell(command)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert ElementTree.parse(clone / "branches.svg").getroot().tag.endswith("svg")
 
 
 def test_schema_for_editors_holds_every_handler(clone: Path, shell: Shell) -> None:
@@ -203,6 +212,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "run",
             "dev",
             "validate",
+            "graph",
             "submit",
             "trigger",
             "list",

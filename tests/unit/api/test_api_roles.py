@@ -68,6 +68,8 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflows/x1/resume"): "operate",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
+        ("GET", "/workflows/x1/document"): "read",
+        ("GET", "/workflows/x1/graph"): "read",
         ("GET", "/me"): "read",
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",

@@ -61,8 +61,8 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
-        "run", "dev", "validate", "submit", "trigger", "list", "show", "results", "logs", "events", "cancel",
-        "pause", "resume",
+        "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
+        "cancel", "pause", "resume",
         "dead-letters", "queues", "workers", "api", "orchestrator", "worker", "handlers", "schema", "key",
         "completion", "help",
     ]  # fmt: skip

@@ -24,6 +24,7 @@ from flowengine.client.address import address
 from flowengine.client.methods import Iteration, Method, Methods
 from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
 from flowengine.errors import SettingsError
+from flowengine.layout.drawing import Drawing
 from tests.unit.client.answers import URL, Stack, client_of, execution, problem
 
 CREATED = {
@@ -110,6 +111,22 @@ def test_events_of_all_pages_come_one_after_the_other() -> None:
     with client_of(Stack(page("a", "b", cursor="1-1.0"), page("c"))) as client:
         assert [event.node for event in client.events("x")] == ["a", "b", "c"]
     assert asyncio.run(awaited()) == ["a", "b", "c"]
+
+
+def test_graph_of_an_execution_is_read() -> None:
+    """With both clients: a drawing, as the layout makes it."""
+
+    async def awaited() -> Drawing:
+        async with AsyncClient(URL, transport=httpx.MockTransport(Stack(drawing))) as client:
+            return await client.graph("x")
+
+    card = {"id": "a", "handler": "set", "stage": "main", "x": 0, "y": 0, "width": 168, "height": 40}
+    drawing = {"direction": "down", "width": 168, "height": 40, "cards": [card], "edges": []}
+    stack = Stack(drawing)
+    with client_of(stack) as client:
+        assert client.graph("x").cards[0].id == "a"
+    assert stack.asked == ["GET /workflows/x/graph"]
+    assert asyncio.run(awaited()).direction == "down"
 
 
 def test_ids_cannot_lead_to_another_path() -> None:

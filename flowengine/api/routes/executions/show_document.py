@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.edge.entity_tags import tagged_response
 from flowengine.api.openapi.operation import OPERATION, Operation, TextResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.execution_id import (
@@ -46,16 +47,6 @@ def route(backend: Backend) -> HTTPRouteHandler:
             backend.calls.results,
             lambda: backend.executions.document(execution_id),
         )
-        tag = f'"{found.tag}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if is_known(request.headers.getall("if-none-match", []), tag):
-            return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
-        return Response(found.text, headers=headers, media_type=found.media_type)
+        return tagged_response(request, found.text, found.tag, found.media_type)
 
     return show_document
-
-
-def is_known(sent: list[str], tag: str) -> bool:
-    """Whether an If-None-Match says that the caller has what this tag names (RFC 9110, 13.1.2)."""
-    tags = [each.strip() for value in sent for each in value.split(",")]
-    return any(each.removeprefix("W/") in (tag, "*") for each in tags)

@@ -1,0 +1,82 @@
+"""Which nodes are drawn as one: equal siblings, from eight on (`[fetch_1, ..., fetch_16]`).
+
+Equal are those of one handler that depend on the same nodes, that the same nodes depend on, and that run
+under the same condition. They are looked for once, so that stacks of stacks never come about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from flowengine.workflow.graph import Graph
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.policy import Policy
+from flowengine.workflow.stages import Stage
+
+FOLDS_FROM: Final = 8
+_OPENING, _CLOSING = "{{", "}}"
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """What is drawn as one card: the positions of its nodes, and the condition that they run under."""
+
+    positions: tuple[int, ...]
+    condition: str
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether it stands for several nodes."""
+        return len(self.positions) > 1
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """The figures of a stage, in the document's order, and which depends on which."""
+
+    all: tuple[Figure, ...]
+    graph: Graph
+
+
+def figures_of(plan: Plan, stage: Stage) -> Figures:
+    """A stage's nodes as figures."""
+    figures = _folded(plan, plan.positions(stage))
+    at = {position: number for number, figure in enumerate(figures) for position in figure.positions}
+    parents = [
+        tuple(sorted({at[parent] for parent in plan.nodes[figure.positions[0]].parents}))
+        for figure in figures
+    ]
+    return Figures(tuple(figures), Graph(tuple(parents)))
+
+
+def _folded(plan: Plan, positions: Sequence[int]) -> list[Figure]:
+    equal: dict[tuple[str, frozenset[int], tuple[int, ...], str], list[int]] = {}
+    for position in positions:
+        node = plan.nodes[position]
+        condition = condition_of(plan.policy(position))
+        key = (node.work.handler, frozenset(node.parents), plan.children[position], condition)
+        equal.setdefault(key, []).append(position)
+    figures: list[Figure] = []
+    for (_, _, _, condition), found in equal.items():
+        if len(found) >= FOLDS_FROM:
+            figures.append(Figure(tuple(found), condition))
+        else:
+            figures.extend(Figure((position,), condition) for position in found)
+    return sorted(figures, key=lambda figure: figure.positions[0])
+
+
+def condition_of(policy: Policy) -> str:
+    """When a node runs, in words; empty where it runs after its dependencies have completed."""
+    said: list[str] = [] if policy.trigger_rule == "all_success" else [policy.trigger_rule]
+    if policy.when is not None:
+        said.append(f"when {_bare(policy.when)}")
+    return ", ".join(said)
+
+
+def _bare(template: str) -> str:
+    """The expression of a template that is one expression, else the template."""
+    text = template.strip()
+    inside = text[len(_OPENING) : -len(_CLOSING)]
+    is_one = text.startswith(_OPENING) and text.endswith(_CLOSING) and _OPENING not in inside
+    return inside.strip() if is_one else text
