@@ -21,6 +21,7 @@ from flowengine.execution.operation_views import (
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -122,6 +123,10 @@ class Executions(Protocol):
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""
+
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        """Delete one that has ended or was never triggered. `force`: another is cancelled first, and deleted
+        once it has ended. Raises WrongStateError."""
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         """Those that are wanted, newest first, after the one that the cursor names."""

@@ -25,6 +25,7 @@ from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -97,6 +98,12 @@ def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledVie
         answer=CancelledView,
         body=None if reason is None else msgspec.json.encode({"reason": reason}),
     )
+
+
+def delete(execution_id: str, *, force: bool = False) -> Call[DeletedView]:
+    """Delete an execution. `force`: one that has not ended is cancelled first."""
+    query = (("force", "true"),) if force else ()
+    return Call(method="DELETE", path=_execution(execution_id), answer=DeletedView, query=query)
 
 
 def pause(execution_id: str) -> Call[SteeredView]:

@@ -115,6 +115,7 @@ class Methods:
     cancel = Method(calls.cancel)
     pause = Method(calls.pause)
     resume = Method(calls.resume)
+    delete = Method(calls.delete)
     document = Method(calls.document)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from flowengine.engine import history, queries
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
+from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.listing import ListingStore, page
@@ -21,6 +22,7 @@ from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -106,6 +108,10 @@ class StoredExecutions:
     def resume(self, execution_id: str) -> SteeredView:
         """Let a paused execution go on."""
         return resume(self._store, _checked(execution_id))
+
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        """Delete an execution that has ended or was never triggered. `force`: another is cancelled first."""
+        return delete(self._store, _checked(execution_id), force=force)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""

@@ -16,6 +16,7 @@ from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
     Deadline,
+    DeleteExecution,
     NextTry,
     ResumeExecution,
     StartExecution,
@@ -77,10 +78,17 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.resume(held[0])
 
+    def delete_execution(payloads: Sequence[bytes]) -> None:
+        held: list[Held[DeleteExecution]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.delete(held[0])
+
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
         stop_execution,
         resume_execution,
+        delete_execution,
         node_finished,
         timer_fired,
     )

@@ -41,6 +41,7 @@ POLICIES = {
     "timer_fired": ActorPolicy(),
     "stop_execution": ActorPolicy(),
     "resume_execution": ActorPolicy(),
+    "delete_execution": ActorPolicy(),
 }
 
 

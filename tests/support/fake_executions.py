@@ -27,6 +27,7 @@ from flowengine.execution.views import (
     CancelledView,
     CountsView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -168,6 +169,19 @@ class FakeExecutions:
                 raise WrongStateError(f"the execution is {found.status}")
             found.status, found.reason = "cancelling" if found.run else "cancelled", reason
         return CancelledView(execution_id=execution_id, status=found.status, run=found.run)
+
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        self._enter()
+        with self._lock:
+            found = self._find(execution_id)
+            deleted = found.status in ("pending", "failed", "completed", "cancelled")
+            if not deleted and not force:
+                raise WrongStateError(f"the execution is {found.status}")
+            if deleted:
+                del self.stored[execution_id]
+            else:
+                found.status = "cancelling"
+        return DeletedView(execution_id=execution_id, deleted=deleted)
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         self._enter()

@@ -50,6 +50,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.TriggeredView: "TriggeredExecution",
     views.CancelledView: "CancelledExecution",
     views.SteeredView: "SteeredExecution",
+    views.DeletedView: "DeletedExecution",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",

@@ -12,6 +12,7 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import (
     cancel_execution,
     create_execution,
+    delete_execution,
     list_executions,
     pause_execution,
     show_document,
@@ -31,6 +32,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     cancel_execution.route,
     pause_execution.pause_route,
     pause_execution.resume_route,
+    delete_execution.route,
     list_executions.route,
     show_execution.route,
     show_document.route,

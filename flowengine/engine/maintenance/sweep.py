@@ -16,6 +16,7 @@ import structlog
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
@@ -51,7 +52,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, Protocol):
+class SweepStore(AdvancingStore, UnfinishedStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -108,6 +109,7 @@ class Sweep:
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
+        self._deletes = UnfinishedDeletes(store)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -121,6 +123,7 @@ class Sweep:
         before = self.repaired
         started = self._store.running_executions()
         marks = self._store.last_moves(list(started))
+        now = self._store.now()
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
         stuck = sorted(
             execution
@@ -132,6 +135,10 @@ class Sweep:
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
+        for execution in self._deletes.finish(
+            min(now, now if oldest is None else oldest) - self._clock_margin_ms
+        ):
+            self._found(execution, "unfinished_delete", 1)
         self._store.prune()
         return self.repaired - before
 

@@ -154,6 +154,27 @@ class RedisSweepState(RedisState):
         names = (self.keys.index("running"), self.keys.listing("running"))
         self.sessions.retrying_read([("ZREM", name, execution) for name in names])
 
+    def deleting(self, skip: int, most: int) -> list[tuple[str, int]]:
+        """Executions that are doomed or deleted and since when, in milliseconds, the oldest first.
+
+        An owner sees to its own execution alone, which nobody deletes while it runs.
+        """
+        if self.keys.owner:
+            return []
+        read = ("ZRANGE", self.keys.deleting, skip, skip + most - 1, "WITHSCORES")
+        (found,) = self.sessions.retrying_read_each([read])
+        if isinstance(found, redis.ResponseError):
+            self._pass_over(self.keys.deleting, found)
+            return []
+        rows = [(member, float(at)) for member, at in zip(found[::2], found[1::2], strict=True)]
+        odd = [member for member, at in rows if not self._is_listed(member, at)]
+        if odd:
+            self.sessions.retrying_write([("ZREM", self.keys.deleting, *odd)])
+        return [(member.decode(), int(at)) for member, at in rows if self._is_listed(member, at)]
+
+    def _is_listed(self, member: bytes, at: float) -> bool:
+        return is_execution_id(member, self.keys.partition) and math.isfinite(at)
+
     def prune(self) -> int:
         """Remove executions whose keys have expired from all indexes: an owner does not do it."""
         if self.keys.owner:

@@ -213,6 +213,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "cancel",
             "pause",
             "resume",
+            "delete",
             "dead-letters",
             "queues",
             "workers",

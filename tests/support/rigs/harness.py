@@ -303,7 +303,7 @@ class HookedState(RedisSweepState):
 
 
 class HookedApiState(RedisApiState):
-    """The same between a trigger's reads and its writes."""
+    """The same between the reads and the writes of a command."""
 
     def __init__(self, state: HookedState) -> None:
         super().__init__(state)
@@ -312,6 +312,12 @@ class HookedApiState(RedisApiState):
     def begin_admitting(self, execution: str) -> AdmittingUnit:
         """As ever, and then what the test wants."""
         unit = super().begin_admitting(execution)
+        self._hooked.call_hook()
+        return unit
+
+    def begin_command(self, execution: str) -> AdmittingUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin_command(execution)
         self._hooked.call_hook()
         return unit
 
@@ -379,6 +385,8 @@ class OrchestratorProcess(Process):
             self.engine.stop(held[0])
         elif actor == "resume_execution":
             self.engine.resume(held[0])
+        elif actor == "delete_execution":
+            self.engine.delete(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -501,6 +509,10 @@ class Harness:
     def cancel(self, execution: str, reason: str | None = None) -> str:
         """Cancel it; returns the status."""
         return self.api.executions.cancel(execution, reason=reason).status
+
+    def delete(self, execution: str, *, force: bool = False) -> bool:
+        """Delete it; returns whether it is gone already."""
+        return self.api.executions.delete(execution, force=force).deleted
 
     def begin(self, plan: Plan) -> str:
         """A running execution, whose start message waits."""

@@ -66,6 +66,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflows/x1/cancel"): "operate",
         ("POST", "/workflows/x1/pause"): "operate",
         ("POST", "/workflows/x1/resume"): "operate",
+        ("DELETE", "/workflows/x1"): "operate",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/me"): "read",
