@@ -116,6 +116,8 @@ class Methods:
     pause = Method(calls.pause)
     resume = Method(calls.resume)
     delete = Method(calls.delete)
+    start_bulk = Method(calls.start_bulk)
+    bulk = Method(calls.bulk)
     document = Method(calls.document)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)

@@ -48,6 +48,15 @@ class DeleteExecution(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class RunBulk(msgspec.Struct, frozen=True, kw_only=True):
+    """One action on many executions goes on with its next batch. `step` counts its
+    messages."""
+
+    bulk: str
+    step: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -153,7 +162,7 @@ Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
 kind that it does not know."""
 
 Payload: TypeAlias = (
-    StartExecution | StopExecution | ResumeExecution | DeleteExecution | RunNode | Callback | Timer
+    StartExecution | StopExecution | ResumeExecution | DeleteExecution | RunBulk | RunNode | Callback | Timer
 )
 
 
@@ -173,6 +182,7 @@ MESSAGES: Final = (
     MessageKind(
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
+    MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -203,7 +213,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | StopExecution() | ResumeExecution() | DeleteExecution():
             return FORMAT
-        case RunTimeout() | StopOverdue() | HooksTimeout():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk():
             return FORMAT
         case _ as never:
             assert_never(never)

@@ -12,11 +12,13 @@ import msgspec
 
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
+    BulkNotFoundError,
     DocumentNotFoundError,
     ExecutionNotFoundError,
     NodeNotFoundError,
     WrongStateError,
 )
+from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
@@ -78,6 +80,7 @@ class FakeExecutions:
         self.broken: Exception | None = None
         self.before: Callable[[], object] = lambda: None
         self.stored: dict[str, _Stored] = {}
+        self.bulks: dict[str, Bulk] = {}
         self.asked: tuple[Wanted, int, str] | None = None
         self._lock = threading.Lock()
 
@@ -182,6 +185,19 @@ class FakeExecutions:
             else:
                 found.status = "cancelling"
         return DeletedView(execution_id=execution_id, deleted=deleted)
+
+    def start_bulk(self, bulk: Bulk) -> BulkView:
+        self._enter()
+        bulk_id = f"y{len(self.bulks) + 1}"
+        self.bulks[bulk_id] = msgspec.structs.replace(bulk, created_at=1)
+        return bulk_view(bulk_id, self.bulks[bulk_id], Progress(1, ""))
+
+    def bulk(self, bulk_id: str) -> BulkView:
+        self._enter()
+        if bulk_id not in self.bulks:
+            raise BulkNotFoundError.of(bulk_id)
+        count = len(self.bulks[bulk_id].ids)
+        return bulk_view(bulk_id, self.bulks[bulk_id], Progress(2, "", count, count, {}, 2))
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         self._enter()

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.bulk import bulk_routes
 from flowengine.api.routes.executions import (
     cancel_execution,
     create_execution,
@@ -33,6 +34,8 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     pause_execution.pause_route,
     pause_execution.resume_route,
     delete_execution.route,
+    bulk_routes.start_route,
+    bulk_routes.show_route,
     list_executions.route,
     show_execution.route,
     show_document.route,

@@ -82,6 +82,9 @@ class SweepStore(AdvancingStore, UnfinishedStore, Protocol):
     def now(self) -> int:
         """Redis's time in milliseconds."""
 
+    def send_bulks_again(self, before: int) -> list[str]:
+        """Send the messages again of bulks that have not moved since this time; returns which."""
+
     def prune(self) -> int:
         """Remove what has expired from the indexes; returns how many."""
 
@@ -135,12 +138,18 @@ class Sweep:
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
-        for execution in self._deletes.finish(
-            min(now, now if oldest is None else oldest) - self._clock_margin_ms
-        ):
-            self._found(execution, "unfinished_delete", 1)
+        self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self._store.prune()
         return self.repaired - before
+
+    def _go_on(self, before: int) -> None:
+        """Go on with what has stood still since this time, and has no message in the queue."""
+        for execution in self._deletes.finish(before):
+            self._found(execution, "unfinished_delete", 1)
+        for bulk in self._store.send_bulks_again(before):
+            self.repaired += 1
+            counted.REPAIRS.add("lost_bulk")
+            log.error("sweep.repaired", bulk_id=bulk, what="lost_bulk", count=1)
 
     def _next_of(self, stuck: Sequence[str]) -> list[str]:
         """Those to look at now: the ones after those that were looked at last."""

@@ -12,6 +12,7 @@ import structlog
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
@@ -174,6 +175,10 @@ class RedisSweepState(RedisState):
 
     def _is_listed(self, member: bytes, at: float) -> bool:
         return is_execution_id(member, self.keys.partition) and math.isfinite(at)
+
+    def send_bulks_again(self, before: int) -> list[str]:
+        """Send the messages again of bulks that have not moved since this time: an owner does not do it."""
+        return [] if self.keys.owner else RedisBulks(self).send_again(before)
 
     def prune(self) -> int:
         """Remove executions whose keys have expired from all indexes: an owner does not do it."""

@@ -1,4 +1,4 @@
-"""Rules of deleting an execution: when it may be, what is gone at once, what follows its end."""
+"""Rules of deleting executions, and of one action on many of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,53 @@ def _in(rule: str, path: str, old: str, new: str) -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, DELETING)
 
 
+def _bulk(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, ("tests/integration/engine/test_engine_bulk.py",))
+
+
 MUTANTS: Final = (
+    _bulk(
+        "a step of a bulk is dealt with once",
+        "engine/advancing/bulk_step",
+        "or found[1].step != message.step:",
+        "or False:",
+    ),
+    _bulk(
+        "of two processes with one batch of a bulk one goes on",
+        "store/bulks",
+        "        if found != [str(step).encode(), reached.encode()]:\n",
+        "        if False:\n",
+    ),
+    _bulk(
+        "what a filter does not mean any more is left alone",
+        "engine/advancing/bulk_step",
+        "if wanted is not None and (unit.record is None or not wanted.includes(execution, unit.record)):",
+        "if False:",
+    ),
+    _bulk(
+        "a filter means what was created before",
+        "engine/commands/bulk",
+        "    return replace(wanted, created_before=before)",
+        "    return wanted",
+    ),
+    _bulk(
+        "what is done counts in the same transaction",
+        "store/bulks",
+        "        commands += counting(self._key, counted)\n",
+        "",
+    ),
+    _bulk(
+        "a dry run counts as the commands refuse",
+        "execution/bulk",
+        "return not is_over(record.status)",
+        "return True",
+    ),
+    _bulk(
+        "one that cannot be dealt with holds up no other",
+        "engine/advancing/bulk_step",
+        "            if not passes_over:\n",
+        "            if True:\n",
+    ),
     _in(
         "what has not ended is not deleted",
         "execution/rules/deleting",

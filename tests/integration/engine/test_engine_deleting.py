@@ -7,10 +7,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes
 from flowengine.engine.ports import Cursor
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.history.places import NOW, START
 from flowengine.execution.listing import Wanted
+from flowengine.execution.rules.deleting import deletion
+from flowengine.execution.rules.dispatching import Run
 from flowengine.plugin import Context
 from flowengine.queues import GROUP
 from flowengine.workflow.policy import ExecutionPolicy
@@ -376,6 +379,29 @@ def test_the_sweep_leaves_a_delete_alone_whose_message_waits(harness: Harness) -
         assert swept(harness) == 0
     assert kept(harness, waits) != []
     assert harness.api.executions.status(doomed).status == "cancelling"
+
+
+def test_the_sweep_leaves_alone_what_has_just_ended(harness: Harness) -> None:
+    """It was doomed long ago; its message is on its way."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.start_executions()
+    harness.delete(execution, force=True)
+    harness.client.zadd("fe:deleting", {execution: 1})
+    while not deletions(harness):
+        turn(harness)
+    finish = UnfinishedDeletes(harness.orchestrators[0].state).finish
+    finished_at = int(harness.client.hget(harness.keys.control(execution), "finished_at"))
+    assert finish(finished_at) == []
+    assert finish(finished_at + 1) == [execution]
+
+
+def test_a_message_for_what_goes_on_deletes_nothing(harness: Harness) -> None:
+    """There should be none."""
+    execution = harness.begin(plan_of(CHAIN))
+    state = harness.orchestrators[0].state
+    state.write({execution: [deletion(Run(execution, 1, "test"))]})
+    harness.drain()
+    assert harness.api.executions.status(execution).status == "completed"
 
 
 def test_what_nobody_can_read_among_those_to_be_deleted_is_taken_out(harness: Harness) -> None:

@@ -57,7 +57,8 @@ _TYPES: Final = {
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:stopping"): b"zset",
-    re.compile(rb"fe:deleting"): b"zset",
+    re.compile(rb"fe:(deleting|bulks)"): b"zset",
+    re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -67,7 +68,7 @@ _TYPES: Final = {
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
     re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
 }
-_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:).*")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",

@@ -20,6 +20,7 @@ import structlog
 
 from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
+from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
@@ -40,6 +41,7 @@ from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, RedisApiState
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
@@ -370,6 +372,7 @@ class OrchestratorProcess(Process):
         lease_s, sizes = self.harness.settings.lease_s, self.harness.sizes
         stop_s = self.harness.settings.stop_s
         self.engine = Orchestrator(self.state, lease_s=lease_s, stop_s=stop_s, sizes=sizes)
+        self.bulks = BulkStep(RedisBulks(self.state), at_once=self.harness.bulk_at_once)
         self.sweep = Sweep(
             self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS, stop_s=stop_s, lease_s=lease_s
         )
@@ -385,6 +388,8 @@ class OrchestratorProcess(Process):
             self.engine.stop(held[0])
         elif actor == "resume_execution":
             self.engine.resume(held[0])
+        elif actor == "run_bulk":
+            self.bulks.fire(held[0])
         elif actor == "delete_execution":
             self.engine.delete(held[0])
         elif actor == "timer_fired":
@@ -432,7 +437,7 @@ class ApiProcess(Process):
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
         operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
-        self.executions = StoredExecutions(store, lambda: health, operations)
+        self.executions = StoredExecutions(store, lambda: health, operations, RedisBulks(self.state))
 
 
 class Harness:
@@ -454,6 +459,7 @@ class Harness:
     ) -> None:
         self.speed: type[HandlerSpeed] = HandlerSpeed
         self.sizes = sizes
+        self.bulk_at_once = 3
         self.keys = keys.of(partition, owner)
         base = settings or Settings(lease_s=60.0)
         self.settings = msgspec.structs.replace(base, redis_url=url)

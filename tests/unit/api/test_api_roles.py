@@ -67,6 +67,8 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflows/x1/pause"): "operate",
         ("POST", "/workflows/x1/resume"): "operate",
         ("DELETE", "/workflows/x1"): "operate",
+        ("POST", "/workflows/bulk"): "operate",
+        ("GET", "/workflows/bulk/x1"): "read",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/me"): "read",
