@@ -24,6 +24,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 import pytest
 
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
+from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
@@ -279,8 +280,8 @@ class Stopped(Reference):
 
 
 class Deleted(Stopped):
-    """One pass over an execution that is deleted while a worker runs one of its nodes, and over one that was
-    never triggered: of neither a key is left, and what its workers had in hand brings none back."""
+    """One pass over an execution that is deleted while a worker runs one of its nodes, over one that was
+    never triggered, and over two that go at once: of none a key is left, and the two are counted once."""
 
     def __init__(self, url: str, gate: Gate) -> None:
         super().__init__(url, gate, by="cancelled")
@@ -295,13 +296,21 @@ class Deleted(Stopped):
 
     def _judge(self) -> None:
         """Both go, and nothing of them is left once the messages are dealt with."""
-        never = self.harness.create(plan_of(STOPPED))
+        never, *many = [self.harness.create(plan_of({"a": ()})) for _ in range(3)]
         self._stand(self._gate)
         self._delete(never)
+        bulk = Bulk(action="delete", created_at=0, correlation_id="test", ids=tuple(many))
+        bulk_id = self._api(lambda: self.harness.api.executions.start_bulk(bulk)).bulk_id
         self._to_the_end()
         self._stand(Gate())
-        for execution in (self.execution, never):
+        for execution in (self.execution, never, *many):
             assert not list(self.harness.client.scan_iter(f"fe:x:{execution}:*"))
+        view = self.harness.api.executions.bulk(bulk_id)
+        assert view.status == "finished"
+        # One that began though its caller heard nothing of it has done part of it.
+        others = {member.decode().split(":")[2] for member in self.harness.client.scan_iter("fe:bulk:*")}
+        done = [self.harness.api.executions.bulk(each).done for each in others]
+        assert (view.seen, sum(done)) == (len(many), len(many))
         check_everything(self.harness.client)
 
     def _once_more(self) -> None:
