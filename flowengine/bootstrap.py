@@ -21,6 +21,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.settings import Settings, environment, load_settings
 from flowengine.store.access.redis_access import RedisAccess
 from flowengine.store.api_state import RedisApiState
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
@@ -120,7 +121,8 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
     operations = StoredOperations(
         api_state, letters, load, Processes(state, queues), RedisGauges(state, load), Stats(state)
     )
-    return StoredExecutions(api_state, Health(state, queues), operations)
+    bulks = RedisBulks(state, api_state.ensure_fit)
+    return StoredExecutions(api_state, Health(state, queues), operations, bulks)
 
 
 def build_access(settings: Settings) -> RedisAccess:

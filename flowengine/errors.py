@@ -52,6 +52,17 @@ class DeadLetterNotFoundError(FlowEngineError):
         )
 
 
+class BulkNotFoundError(FlowEngineError):
+    """No bulk has this id: there never was one, or it has expired."""
+
+    code = "bulk_not_found"
+
+    @classmethod
+    def of(cls, bulk_id: str) -> BulkNotFoundError:
+        """The error for an id that somebody asked for."""
+        return cls(f"no bulk has the id {bulk_id[:100]!r}; there never was one, or it has expired")
+
+
 class BadCursorError(FlowEngineError):
     """The cursor is none that a page has given."""
 

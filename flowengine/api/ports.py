@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
+from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.listing import Wanted
@@ -22,6 +23,7 @@ from flowengine.execution.operation_views import (
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -123,6 +125,16 @@ class Executions(Protocol):
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""
+
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        """Delete one that has ended or was never triggered. `force`: another is cancelled first, and deleted
+        once it has ended. Raises WrongStateError."""
+
+    def start_bulk(self, bulk: Bulk) -> BulkView:
+        """Begin with one action on many executions, in the background."""
+
+    def bulk(self, bulk_id: str) -> BulkView:
+        """How far one is. Raises BulkNotFoundError."""
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         """Those that are wanted, newest first, after the one that the cursor names."""

@@ -12,6 +12,7 @@ import msgspec
 from flowengine.client.call import Call, Query
 from flowengine.client.workflow_text import posted
 from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
+from flowengine.execution.bulk import BulkAction, BulkView
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.operation_views import (
     DeadLettersView,
@@ -25,6 +26,7 @@ from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -98,6 +100,36 @@ def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledVie
         answer=CancelledView,
         body=None if reason is None else msgspec.json.encode({"reason": reason}),
     )
+
+
+def delete(execution_id: str, *, force: bool = False) -> Call[DeletedView]:
+    """Delete an execution. `force`: one that has not ended is cancelled first."""
+    query = (("force", "true"),) if force else ()
+    return Call(method="DELETE", path=_execution(execution_id), answer=DeletedView, query=query)
+
+
+def start_bulk(
+    action: BulkAction,
+    *,
+    ids: Sequence[str] | None = None,
+    where: Mapping[str, JsonValue] | None = None,
+    dry_run: bool = False,
+    reason: str | None = None,
+    force: bool = False,
+) -> Call[BulkView]:
+    """Act on many executions: on those of these ids, or `where` the fields of a filter hold.
+
+    `reason` is that of a cancel; with `force` a delete cancels first.
+    """
+    asked = {"action": action, "ids": ids, "filter": where, "dry_run": dry_run, "reason": reason}
+    given = {name: value for name, value in asked.items() if value is not None}
+    body = msgspec.json.encode({**given, "force": True} if force else given)
+    return Call(method="POST", path="/workflows/bulk", answer=BulkView, body=body)
+
+
+def bulk(bulk_id: str) -> Call[BulkView]:
+    """How far an action on many executions is."""
+    return Call(method="GET", path=f"/workflows/bulk/{_part(bulk_id)}", answer=BulkView)
 
 
 def pause(execution_id: str) -> Call[SteeredView]:

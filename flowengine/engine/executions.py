@@ -7,21 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine import history, queries
+from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, create, create_and_start
+from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QueryStore, Seen, WatchingStore
-from flowengine.errors import ExecutionNotFoundError
+from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
+from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -57,12 +61,17 @@ class StoredExecutions:
     """
 
     def __init__(
-        self, store: ApiStore, health: Callable[[], HealthView], operations: StoredOperations | None = None
+        self,
+        store: ApiStore,
+        health: Callable[[], HealthView],
+        operations: StoredOperations | None = None,
+        bulks: BulkCommands | None = None,
     ) -> None:
         self._store = store
         self._health = health
         self._operations = operations
         self._drawn = DrawnGraphs()
+        self._bulks = bulks
 
     @property
     def operations(self) -> StoredOperations:
@@ -70,6 +79,13 @@ class StoredExecutions:
         if self._operations is None:
             raise TypeError("these executions were made without the service that runs them")
         return self._operations
+
+    @property
+    def bulks(self) -> BulkCommands:
+        """Actions on many. Raises TypeError where it was made without."""
+        if self._bulks is None:
+            raise TypeError("these executions were made without actions on many of them")
+        return self._bulks
 
     def create(
         self,
@@ -109,9 +125,23 @@ class StoredExecutions:
         """Let a paused execution go on."""
         return resume(self._store, _checked(execution_id))
 
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        """Delete an execution that has ended or was never triggered. `force`: another is cancelled first."""
+        return delete(self._store, _checked(execution_id), force=force)
+
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""
         return cancel(self._store, _checked(execution_id), reason=reason)
+
+    def start_bulk(self, bulk: Bulk) -> BulkView:
+        """Begin with one action on many executions."""
+        return start_bulk(self.bulks, bulk)
+
+    def bulk(self, bulk_id: str) -> BulkView:
+        """How far one is."""
+        if not _ID.match(bulk_id):
+            raise BulkNotFoundError.of(bulk_id)
+        return show_bulk(self.bulks, bulk_id)
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         """Those that are wanted, newest first."""

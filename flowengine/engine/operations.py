@@ -9,7 +9,7 @@ from msgspec import UNSET
 from flowengine.engine.commands.retry_letter import given_up, retry_letter
 from flowengine.engine.ports import CommandStore, Letter, LetterStore
 from flowengine.errors import DeadLetterNotFoundError
-from flowengine.execution.messages import Callback, RunNode, kind_of
+from flowengine.execution.messages import Callback, RunBulk, RunNode, kind_of
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeadLetterView,
@@ -68,8 +68,8 @@ def _letter_view(letter: Letter) -> DeadLetterView:
         buried_at=moment(letter.buried_at),
         retry="send" if given_up(letter) is None else "trigger",
         actor=UNSET if payload is None else kind_of(payload).actor,
-        execution_id=UNSET if payload is None else payload.execution,
-        run=UNSET if payload is None else payload.run,
+        execution_id=UNSET if payload is None or isinstance(payload, RunBulk) else payload.execution,
+        run=UNSET if payload is None or isinstance(payload, RunBulk) else payload.run,
         node=payload.node if isinstance(payload, RunNode | Callback) else UNSET,
         handler=payload.handler if isinstance(payload, RunNode) else UNSET,
     )

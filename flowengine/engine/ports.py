@@ -115,7 +115,15 @@ class DecisionStore(Protocol):
     def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
 
 
-class AdvancingStore(DecisionStore, Protocol):
+class DeletingStore(DecisionStore, Protocol):
+    """State as the deletion of executions needs it."""
+
+    def remove_rest(self, execution: str, acknowledge: Acknowledge | None) -> None:
+        """Remove all keys of an execution whose control is gone, in bounded steps; acknowledge in the last
+        one."""
+
+
+class AdvancingStore(DeletingStore, Protocol):
     """State as the orchestrator's messages need it."""
 
     def plans_and_executions(
@@ -235,6 +243,12 @@ class CommandUnit(Protocol):
     def now(self) -> int: ...
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
     def abandon(self) -> None: ...
+
+
+class SteeringStore(Protocol):
+    """State as commands need it that steer one execution."""
+
+    def begin_command(self, execution: str) -> CommandUnit: ...
 
 
 class CommandStore(Protocol):

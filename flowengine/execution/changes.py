@@ -13,6 +13,7 @@ import msgspec
 from flowengine.execution.events import Event
 from flowengine.execution.messages import (
     Callback,
+    DeleteExecution,
     ResumeExecution,
     RunNode,
     StartExecution,
@@ -194,7 +195,7 @@ class EnterStage(msgspec.Struct, frozen=True):
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the orchestrator."""
 
-    message: StartExecution | StopExecution | ResumeExecution | Callback
+    message: StartExecution | StopExecution | ResumeExecution | DeleteExecution | Callback
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -218,6 +219,23 @@ class Finish(msgspec.Struct, frozen=True):
     took_ms: int | None = None
 
 
+class Doom(msgspec.Struct, frozen=True):
+    """The execution is deleted once it has ended, whatever comes."""
+
+    at: int
+
+
+class Remove(msgspec.Struct, frozen=True):
+    """The execution is there no more, for nobody: its control goes, and its places in lists.
+
+    What else is stored of it goes in later steps. `run`: its last one.
+    """
+
+    status: ExecutionStatus
+    at: int
+    run: int
+
+
 Change: TypeAlias = (
     Create
     | Relabel
@@ -237,4 +255,6 @@ Change: TypeAlias = (
     | Send
     | Happened
     | Finish
+    | Doom
+    | Remove
 )

@@ -40,6 +40,23 @@ class ResumeExecution(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class DeleteExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution that has ended is to be deleted, or is deleted already and has left keys behind."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
+class RunBulk(msgspec.Struct, frozen=True, kw_only=True):
+    """One action on many executions goes on with its next batch. `step` counts its
+    messages."""
+
+    bulk: str
+    step: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -144,7 +161,9 @@ Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
-Payload: TypeAlias = StartExecution | StopExecution | ResumeExecution | RunNode | Callback | Timer
+Payload: TypeAlias = (
+    StartExecution | StopExecution | ResumeExecution | DeleteExecution | RunBulk | RunNode | Callback | Timer
+)
 
 
 class MessageKind(msgspec.Struct, frozen=True):
@@ -160,6 +179,10 @@ MESSAGES: Final = (
     MessageKind(StartExecution, "start_execution", ORCHESTRATOR_QUEUE, "the API, when it triggers"),
     MessageKind(StopExecution, "stop_execution", ORCHESTRATOR_QUEUE, "what marks an execution as stopping"),
     MessageKind(ResumeExecution, "resume_execution", ORCHESTRATOR_QUEUE, "the API, when it goes on"),
+    MessageKind(
+        DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
+    ),
+    MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -188,9 +211,9 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case Callback() | NextTry() | StopExecution() | ResumeExecution():
+        case Callback() | NextTry() | StopExecution() | ResumeExecution() | DeleteExecution():
             return FORMAT
-        case RunTimeout() | StopOverdue() | HooksTimeout():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk():
             return FORMAT
         case _ as never:
             assert_never(never)

@@ -190,7 +190,7 @@ class Control(msgspec.Struct, frozen=True):
     """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it.
 
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
-    epoch; None where nobody has asked.
+    epoch; None where nobody has asked. `doomed`: it is deleted once it has ended.
     """
 
     status: ExecutionStatus
@@ -198,6 +198,7 @@ class Control(msgspec.Struct, frozen=True):
     stop: Stop | None = None
     closing: Closing | None = None
     started_at: int | None = None
+    doomed: bool = False
 
     @property
     def stage(self) -> Stage:
@@ -235,7 +236,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     """All that is stored of an execution itself. Times are 0 where unknown.
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
-    tell its own from another's.
+    tell its own from another's. `doomed`: it is deleted once it has ended.
     """
 
     status: ExecutionStatus
@@ -250,11 +251,12 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     stop: Stop | None = None
     closing: Closing | None = None
     labels: Mapping[str, str] = {}
+    doomed: bool = False
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
-        return Control(self.status, self.run, self.stop, self.closing)
+        return Control(self.status, self.run, self.stop, self.closing, doomed=self.doomed)
 
     @property
     def stage(self) -> Stage:

@@ -108,6 +108,13 @@ def counts_of(statuses: Iterable[NodeStatus]) -> CountsView:
     )
 
 
+class DeletedView(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution is deleted, or will be once it has ended. `deleted`: it is gone already."""
+
+    execution_id: str
+    deleted: bool
+
+
 class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many main nodes there are, how many have not ended, and how many have failed, tolerated failures
     aside."""

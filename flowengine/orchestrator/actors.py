@@ -10,14 +10,17 @@ from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
+from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.held import Held
 from flowengine.errors import ConflictError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
     Deadline,
+    DeleteExecution,
     NextTry,
     ResumeExecution,
+    RunBulk,
     StartExecution,
     StopExecution,
     Timer,
@@ -42,7 +45,7 @@ def is_small_callback(payload: bytes) -> bool:
     return len(payload) <= SMALL_CALLBACK_BYTES
 
 
-def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
+def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> None:
     """Declare the orchestrator's actors on the broker: those of its messages."""
 
     def start_execution(payloads: Sequence[bytes]) -> None:
@@ -77,10 +80,24 @@ def declare(broker: StreamsBroker, engine: Orchestrator) -> None:
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             engine.resume(held[0])
 
+    def delete_execution(payloads: Sequence[bytes]) -> None:
+        held: list[Held[DeleteExecution]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.delete(held[0])
+
+    def run_bulk(payloads: Sequence[bytes]) -> None:
+        held: list[Held[RunBulk]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(bulk_id=message.bulk, correlation_id=message.correlation_id):
+            bulks.fire(held[0])
+
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
         stop_execution,
         resume_execution,
+        delete_execution,
+        run_bulk,
         node_finished,
         timer_fired,
     )

@@ -20,6 +20,7 @@ from flowengine.bootstrap import (
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.sweep import SweepLoop
@@ -28,6 +29,7 @@ from flowengine.heuristics import JOINED_CALLBACKS, JOINED_STARTS
 from flowengine.observability import configure_logs
 from flowengine.orchestrator.actors import declare, is_small_callback, is_small_start
 from flowengine.settings import Settings
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
@@ -41,6 +43,8 @@ POLICIES = {
     "timer_fired": ActorPolicy(),
     "stop_execution": ActorPolicy(),
     "resume_execution": ActorPolicy(),
+    "delete_execution": ActorPolicy(),
+    "run_bulk": ActorPolicy(),
 }
 
 
@@ -78,7 +82,8 @@ def build(settings: Settings, timing: Timing = TIMING, *, owner: str = "") -> St
 
 def _build(settings: Settings, state: RedisSweepState, timing: Timing = TIMING) -> StreamsBroker:
     broker = build_broker(settings, POLICIES, timing, owner=state.keys.owner, service="orchestrator")
-    declare(broker, Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s))
+    engine = Orchestrator(state, lease_s=settings.lease_s, stop_s=settings.stop_s)
+    declare(broker, engine, BulkStep(RedisBulks(state)))
     broker.add_middleware(Loops(state, settings))
     return broker
 

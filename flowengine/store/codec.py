@@ -28,7 +28,7 @@ _labels_decoder = msgspec.json.Decoder(dict[str, str])
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at")
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed")
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -41,6 +41,7 @@ EXECUTION_FIELDS: Final = (
     "name",
     "token",
     "labels",
+    "doomed",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -67,6 +68,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         _parse_stop(stop),
         _parse_closing(closing),
         int(more[0]) if more and more[0] else None,
+        bool(more) and more[1] is not None,
     )
 
 
@@ -105,6 +107,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         stop=_parse_stop(stop),
         closing=_parse_closing(closing),
         labels={} if labels is None else _labels_decoder.decode(labels),
+        doomed=values[12] is not None,
     )
 
 

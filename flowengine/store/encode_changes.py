@@ -17,6 +17,7 @@ from flowengine.execution.changes import (
     CountDown,
     Create,
     Dispatch,
+    Doom,
     DropTimer,
     EnterStage,
     Finish,
@@ -24,6 +25,7 @@ from flowengine.execution.changes import (
     Happened,
     MarkStop,
     Relabel,
+    Remove,
     Send,
     SetCounter,
     SetCounts,
@@ -32,7 +34,7 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
-from flowengine.execution.history.live import KEPT_CHANGES, StatusChange, encode_change
+from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
@@ -43,6 +45,7 @@ from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.decisions_counted import count_decided
 from flowengine.store.listing_entries import Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
+from flowengine.store.removal import removing
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000
@@ -159,6 +162,12 @@ class ChangeEncoder:
                     self._changed(execution, status, at, run)
                 case EnterStage():
                     self._enter_stage(execution, change)
+                case Doom(at=at):
+                    self.commands.append(("HSET", self._keys.control(execution), keys.DOOMED, 1))
+                    self.commands.append(("ZADD", self._keys.deleting, at, execution))
+                case Remove():
+                    self.commands += removing(self._keys, execution, change)
+                    self._changed(execution, "deleted", change.at, change.run)
                 case Create():
                     self._create(execution, change)
                 case Relabel():
@@ -184,7 +193,7 @@ class ChangeEncoder:
         for change in last:
             self._add_last(execution, change)
 
-    def _changed(self, execution: str, status: ExecutionStatus, at: int, run: int | None) -> None:
+    def _changed(self, execution: str, status: ChangedTo, at: int, run: int | None) -> None:
         """Tell those who watch all executions."""
         data = encode_change(StatusChange(execution, status, at, run))
         self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))

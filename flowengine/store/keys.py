@@ -30,6 +30,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:process:CONSUMER | string | what a live process says of itself; lapses with its leases |
 | fe:ended:HOUR | hash | how many executions ended then, by status, length and name; lives two days |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
+| fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
+| fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
+| fe:bulks | zset | those that are not finished, by when they last moved |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
@@ -75,6 +78,7 @@ LABELS: Final = "labels"
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
+DOOMED: Final = "doomed"
 MAIN_FAILED: Final = "main_failed"
 
 FORMAT: Final = "fe:format"
@@ -97,7 +101,9 @@ class Keys:
         "_executions",
         "_prefix",
         "audit",
+        "bulks",
         "changes",
+        "deleting",
         "odd_timers",
         "own_queues",
         "owner",
@@ -116,7 +122,9 @@ class Keys:
         self.own_queues = own_queues_key(partition)
         self.changes = f"{self._prefix}changes"
         self.stopping = f"{self._prefix}stopping"
+        self.deleting = f"{self._prefix}deleting"
         self.audit = f"{self._prefix}audit"
+        self.bulks = f"{self._prefix}bulks"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -212,6 +220,10 @@ class Keys:
     def ended(self, hour: int) -> str:
         """Hash: how many executions ended in this hour since the epoch, and how."""
         return f"{self._prefix}ended:{hour}"
+
+    def bulk(self, bulk_id: str) -> str:
+        """Hash: one action on many executions."""
+        return f"{self._prefix}bulk:{bulk_id}"
 
     def stream(self, queue: str) -> str:
         """Stream: the messages of a queue, or the tasks of a line beside one."""

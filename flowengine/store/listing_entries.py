@@ -54,6 +54,15 @@ encode_listed = msgspec.json.Encoder().encode
 decode_listed = msgspec.json.Decoder(Listed).decode
 
 
+def stored_entries(execution: str, listed: object) -> list[str]:
+    """What an execution was found by, as the value of its `listed` says; of one of which nobody knows, the
+    sweep's walk finds it."""
+    try:
+        return decode_listed(listed).entries(execution) if isinstance(listed, bytes) else []
+    except msgspec.MsgspecError:
+        return []
+
+
 def list_of(status: ExecutionStatus) -> ExecutionStatus:
     """The status whose list has the executions of this one."""
     return status if status in LISTS else "running"

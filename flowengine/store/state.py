@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import redis
+import structlog
 
 from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
 from flowengine.execution.changes import Change
@@ -20,11 +21,15 @@ from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun,
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.encode_changes import ChangeEncoder, Post
+from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
+from flowengine.store.removal import rest_of
 from flowengine.store.task_states import task_state
 from flowengine.store.transaction import Found, RedisUnit, commands_of
-from flowengine.workflow.plan import Plan
+from flowengine.workflow.plan import Plan, UnknownFormatError
+
+log = structlog.stdlib.get_logger()
 
 
 class RedisState:
@@ -125,6 +130,26 @@ class RedisState:
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
         self.sessions.here().write(self.encoder().encode(changes))
+
+    def remove_rest(self, execution: str, acknowledge: Acknowledge | None) -> None:
+        """Remove all keys of an execution whose control is gone, in bounded steps; acknowledge in the last
+        one."""
+        (listed,) = self.sessions.retrying_read_each([("GET", self.keys.listed(execution))])
+        entries = stored_entries(execution, listed)
+        *before, last = rest_of(self.keys, execution, self._readable_plan(execution), entries)
+        for commands in before:
+            self.sessions.retrying_write(commands)
+        final = Commands(last)
+        if acknowledge is not None:
+            acknowledge(final)
+        self.sessions.here().write(final)
+
+    def _readable_plan(self, execution: str) -> Plan | None:
+        try:
+            return self.plan(execution)
+        except (UnknownFormatError, redis.ResponseError) as error:
+            log.warning("execution.nodes_left_to_expire", execution_id=execution, error=str(error)[:100])
+            return None
 
     # -- reads
 

@@ -136,14 +136,15 @@ def read_cancel(body: bytes, form: Form, limits: Limits) -> PostedCancel:
     if isinstance(text.value, dict):
         refuse_unknown_fields(text.value, CANCEL_FIELDS, "", report)
         reason = text.value.get("reason")
-        _check_reason(reason, report)
+        check_reason(reason, report)
     else:
         message = f"the body of a cancel is an object with 'reason', this is {type_name(text.value)}"
         report.add("wrong_type", "", message)
     return PostedCancel(reason if isinstance(reason, str) else None, text.located(report.problems()))
 
 
-def _check_reason(reason: JsonValue, report: Report) -> None:
+def check_reason(reason: JsonValue, report: Report) -> None:
+    """Report what is wrong with the reason of a cancel."""
     if reason is None:
         return
     if not isinstance(reason, str):

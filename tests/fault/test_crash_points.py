@@ -4,8 +4,8 @@ The reference workflow has a diamond with a join, a branch that fails in the fir
 in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
-`end`, while nodes run, wait and are queued. A fifth one has outputs and hooks of both kinds. Wherever it is
-struck, each ends, with the right results, and every invariant holds.
+`end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
+kinds. Wherever it is struck, each ends, with the right results, and every invariant holds.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -23,12 +23,12 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
-from flowengine.errors import FlowEngineError, StoreUnavailableError, WrongStateError
+from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
+from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
 from flowengine.plugin import Context, HandlerError
-from flowengine.settings import Settings
-from flowengine.store import keys
 from flowengine.workflow.plan import Plan
+from tests.fault.crash_overdue import Overdue
 from tests.fault.crash_report import (
     COUNTED_PASSES,
     DYING,
@@ -54,7 +54,6 @@ from tests.fault.crash_report import (
 )
 from tests.support.checks.invariants import check, check_everything
 from tests.support.checks.reference_model import (
-    Graph,
     Model,
     expected_values,
     final_statuses,
@@ -65,7 +64,7 @@ from tests.support.rigs.harness import Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended"]
+Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended", "deleted"]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
     "ended": frozenset({"orchestrator", "worker"}),
@@ -247,6 +246,10 @@ class Stopped(Reference):
         self._to_the_end()
         self._stand(Gate())
         self._judge()
+        self._once_more()
+
+    def _once_more(self) -> None:
+        harness = self.harness
         harness.trigger(self.execution)
         harness.drain()
         assert harness.api.executions.status(self.execution).status == "completed"
@@ -276,66 +279,44 @@ class Stopped(Reference):
         check_everything(self.harness.client)
 
 
-HANGS: Final = "hangs"
-OVERDUE: Final[Graph] = {HANGS: (), "beside": (), "below": (HANGS, "beside"), "apart": ("beside",)}
-LONG_LEASE_S: Final = 60.0
-TURNS_AT_MOST: Final = 6
-
-
-class Overdue:
-    """One pass over a node that hangs past its deadline, over an orchestrator that a gate stops somewhere."""
+class Deleted(Stopped):
+    """One pass over an execution that is deleted while a worker runs one of its nodes, over one that was
+    never triggered, and over two that go at once: of none a key is left, and the two are counted once."""
 
     def __init__(self, url: str, gate: Gate) -> None:
-        self.gate = gate
-        # So long a lease that the worker which hangs keeps its task.
-        self.harness = Harness(url, settings=Settings(lease_s=LONG_LEASE_S))
-        self.harness.script = self._script
+        super().__init__(url, gate, by="cancelled")
 
-    def _script(self, context: Context) -> None:
-        if context.node_id == HANGS and context.run == 1:
-            self.harness.workers[0].line.dead = True
+    def _cancel(self) -> None:
+        self._delete(self.execution, force=True)
 
-    def run(self) -> None:
-        """The deadline passes and the node fails; the second run puts it right."""
-        harness = self.harness
-        execution = harness.begin(plan_of(OVERDUE))
-        harness.start_executions()
-        task = harness.task_of(HANGS)
-        assert not harness.deliver(harness.workers[0], task)
-        harness.still_holding(task)
-        harness.run_tasks("beside")
-        harness.deliver(harness.orchestrators[0], *harness.callbacks())
-        harness.run_tasks("apart")
-        harness.deliver(harness.orchestrators[0], *harness.callbacks())
-        harness.make_overdue(execution, HANGS, 1)
-        self._through_the_gate()
-        view = harness.api.executions.status(execution)
-        assert {n.id: n.status for n in view.nodes} == final_statuses(OVERDUE, {HANGS}.__contains__)
-        assert harness.api.executions.results(execution).errors[HANGS].code == "timeout"
-        harness.drain()
-        check_everything(harness.client)
-        harness.trigger(execution)
-        harness.drain()
-        assert harness.results(execution) == expected_values(OVERDUE)
-        check_everything(harness.client)
+    def _delete(self, execution: str, *, force: bool = False) -> None:
+        # A client that asks again may learn that it was heard.
+        with contextlib.suppress(ExecutionNotFoundError):
+            self._api(lambda: self.harness.delete(execution, force=force))
 
-    def _through_the_gate(self) -> None:
-        """The timer loop turns, and messages are dealt with, until the timer has had its effect."""
-        harness = self.harness
-        harness.gate = harness.orchestrators[0].line.gate = self.gate
-        for _ in range(TURNS_AT_MOST):
-            process = harness.orchestrators[0]
-            try:
-                process.timers.fire_due()
-            except FlowEngineError:
-                pass
-            except ProcessDied:
-                process.reborn()
-            for entry in harness.waiting("orchestrator"):
-                harness.deliver(process, entry)
-            if not harness.waiting("orchestrator") and not harness.client.exists(keys.of().deadlines):
-                break
-        harness.gate = harness.orchestrators[0].line.gate = Gate()
+    def _judge(self) -> None:
+        """Both go, and nothing of them is left once the messages are dealt with."""
+        never, *many = [self.harness.create(plan_of({"a": ()})) for _ in range(3)]
+        self._stand(self._gate)
+        self._delete(never)
+        bulk = Bulk(action="delete", created_at=0, correlation_id="test", ids=tuple(many))
+        bulk_id = self._api(lambda: self.harness.api.executions.start_bulk(bulk)).bulk_id
+        self._to_the_end()
+        self._stand(Gate())
+        for execution in (self.execution, never, *many):
+            assert not list(self.harness.client.scan_iter(f"fe:x:{execution}:*"))
+        view = self.harness.api.executions.bulk(bulk_id)
+        assert view.status == "finished"
+        # One that began though its caller heard nothing of it has done part of it.
+        others = {member.decode().split(":")[2] for member in self.harness.client.scan_iter("fe:bulk:*")}
+        done = [self.harness.api.executions.bulk(each).done for each in others]
+        assert (view.seen, sum(done)) == (len(many), len(many))
+        check_everything(self.harness.client)
+
+    def _once_more(self) -> None:
+        with contextlib.suppress(ExecutionNotFoundError):
+            self.harness.trigger(self.execution)
+            raise AssertionError("it was triggered though it is deleted")
 
 
 def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
@@ -348,6 +329,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Ruled(url, gate)
         case "hooked":
             passing = Hooked(url, gate)
+        case "deleted":
+            passing = Deleted(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:

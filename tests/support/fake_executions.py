@@ -13,11 +13,13 @@ import msgspec
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
+    BulkNotFoundError,
     DocumentNotFoundError,
     ExecutionNotFoundError,
     NodeNotFoundError,
     WrongStateError,
 )
+from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
@@ -28,6 +30,7 @@ from flowengine.execution.views import (
     CancelledView,
     CountsView,
     CreatedView,
+    DeletedView,
     ExecutionView,
     HealthView,
     ListView,
@@ -79,6 +82,7 @@ class FakeExecutions:
         self.before: Callable[[], object] = lambda: None
         self.stored: dict[str, _Stored] = {}
         self._drawn = DrawnGraphs()
+        self.bulks: dict[str, Bulk] = {}
         self.asked: tuple[Wanted, int, str] | None = None
         self._lock = threading.Lock()
 
@@ -170,6 +174,32 @@ class FakeExecutions:
                 raise WrongStateError(f"the execution is {found.status}")
             found.status, found.reason = "cancelling" if found.run else "cancelled", reason
         return CancelledView(execution_id=execution_id, status=found.status, run=found.run)
+
+    def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
+        self._enter()
+        with self._lock:
+            found = self._find(execution_id)
+            deleted = found.status in ("pending", "failed", "completed", "cancelled")
+            if not deleted and not force:
+                raise WrongStateError(f"the execution is {found.status}")
+            if deleted:
+                del self.stored[execution_id]
+            else:
+                found.status = "cancelling"
+        return DeletedView(execution_id=execution_id, deleted=deleted)
+
+    def start_bulk(self, bulk: Bulk) -> BulkView:
+        self._enter()
+        bulk_id = f"y{len(self.bulks) + 1}"
+        self.bulks[bulk_id] = msgspec.structs.replace(bulk, created_at=1)
+        return bulk_view(bulk_id, self.bulks[bulk_id], Progress(1, ""))
+
+    def bulk(self, bulk_id: str) -> BulkView:
+        self._enter()
+        if bulk_id not in self.bulks:
+            raise BulkNotFoundError.of(bulk_id)
+        count = len(self.bulks[bulk_id].ids)
+        return bulk_view(bulk_id, self.bulks[bulk_id], Progress(2, "", count, count, {}, 2))
 
     def list(self, wanted: Wanted, *, limit: int, cursor: str = "") -> ListView:
         self._enter()

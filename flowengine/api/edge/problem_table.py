@@ -74,6 +74,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "node_not_found": ProblemKind(
         404, "No such node", "the execution has no node 'fetch_dat'; did you mean 'fetch_data'?"
     ),
+    "bulk_not_found": ProblemKind(
+        404,
+        "No such bulk",
+        "no bulk has the id '19b7ca98f2ef2c4d1b3a9e87f61'; there never was one, or it has expired",
+    ),
     "dead_letter_not_found": ProblemKind(
         404,
         "No such dead letter",

@@ -13,9 +13,11 @@ import msgspec
 
 from flowengine.api.edge import correlation_id
 from flowengine.api.edge.problem_documents import ProblemDocument
+from flowengine.api.openapi.bulk_schema import bulk_schema
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
+from flowengine.execution.bulk import BulkView
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.jsonvalue import JsonValue
@@ -39,6 +41,9 @@ LABELS: Final = "GivenLabels"
 TRIGGER: Final = "Trigger"
 """The name of the schema of what comes with a trigger."""
 
+BULK: Final = "BulkRequest"
+"""The name of the schema of an action on many executions."""
+
 CANCEL: Final = "Cancel"
 """The name of the schema of what comes with a cancel."""
 
@@ -51,6 +56,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.TriggeredView: "TriggeredExecution",
     views.CancelledView: "CancelledExecution",
     views.SteeredView: "SteeredExecution",
+    views.DeletedView: "DeletedExecution",
+    BulkView: "Bulk",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
@@ -151,6 +158,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         LABELS: labels_schema(),
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
+        BULK: bulk_schema(reference),
         INPUTS: {
             "type": "object",
             "additionalProperties": True,

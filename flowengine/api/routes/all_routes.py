@@ -9,9 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.bulk import bulk_routes
 from flowengine.api.routes.executions import (
     cancel_execution,
     create_execution,
+    delete_execution,
     list_executions,
     pause_execution,
     show_document,
@@ -32,6 +34,9 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     cancel_execution.route,
     pause_execution.pause_route,
     pause_execution.resume_route,
+    delete_execution.route,
+    bulk_routes.start_route,
+    bulk_routes.show_route,
     list_executions.route,
     show_execution.route,
     show_document.route,

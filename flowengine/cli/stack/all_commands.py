@@ -12,7 +12,7 @@ from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.service import queues, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
-from flowengine.cli.stack.stopping import cancel, pause, resume
+from flowengine.cli.stack.stopping import cancel, delete, pause, resume
 
 STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     submit,
@@ -25,6 +25,7 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     cancel,
     pause,
     resume,
+    delete,
     dead_letters,
     queues,
     workers,

@@ -14,6 +14,7 @@ import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
 from flowengine.engine.advancing.deadline import DeadlineStep
+from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
@@ -25,6 +26,7 @@ from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableEr
 from flowengine.execution.messages import (
     Callback,
     Deadline,
+    DeleteExecution,
     HooksTimeout,
     NextTry,
     ResumeExecution,
@@ -68,6 +70,7 @@ class Orchestrator:
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
         self._resumes = ResumeStep(store, self._follow_up)
+        self._deletes = DeleteStep(store)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -276,9 +279,26 @@ class Orchestrator:
                 raise
             self._give_up(held, "execution.resume_failed_for_good")
 
+    # -- delete_execution
+
+    def delete(self, held: Held[DeleteExecution]) -> None:
+        """An execution is deleted: remove what is left of it."""
+        try:
+            self._deletes.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.delete_failed_for_good")
+
     def _give_up(
         self,
-        held: Held[StartExecution] | Held[StopExecution] | Held[ResumeExecution] | Held[Timer],
+        held: Held[StartExecution]
+        | Held[StopExecution]
+        | Held[ResumeExecution]
+        | Held[DeleteExecution]
+        | Held[Timer],
         event: str,
     ) -> None:
         """Let go of a message that has failed often enough.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from flowengine.engine.ports import CommandStore
+from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, Stop
@@ -19,7 +19,7 @@ from flowengine.execution.views import CancelledView
 TRIES: Final = 50
 
 
-def cancel(store: CommandStore, execution: str, *, reason: str | None = None) -> CancelledView:
+def cancel(store: SteeringStore, execution: str, *, reason: str | None = None) -> CancelledView:
     """Cancel it. One that is being stopped already goes on being so, for the first cause.
 
     Raises ExecutionNotFoundError, WrongStateError (it has ended), StoreUnavailableError.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from flowengine.engine.ports import CommandStore
+from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord
@@ -17,7 +17,7 @@ from flowengine.execution.views import SteeredView
 TRIES: Final = 50
 
 
-def pause(store: CommandStore, execution: str) -> SteeredView:
+def pause(store: SteeringStore, execution: str) -> SteeredView:
     """From now on nothing new is dispatched. One that is paused already stays so.
 
     Raises ExecutionNotFoundError, WrongStateError (it does not run), StoreUnavailableError.
@@ -25,7 +25,7 @@ def pause(store: CommandStore, execution: str) -> SteeredView:
     return _steer(store, execution, "paused", lambda record, now: pausing.pause(record.control, now))
 
 
-def resume(store: CommandStore, execution: str) -> SteeredView:
+def resume(store: SteeringStore, execution: str) -> SteeredView:
     """Let it go on. One that runs already is left as it is.
 
     Raises ExecutionNotFoundError, WrongStateError (it neither runs nor is paused), StoreUnavailableError.
@@ -39,7 +39,7 @@ def resume(store: CommandStore, execution: str) -> SteeredView:
 
 
 def _steer(
-    store: CommandStore,
+    store: SteeringStore,
     execution: str,
     leads_to: ExecutionStatus,
     decide: Callable[[ExecutionRecord, int], tuple[Change, ...]],

@@ -96,6 +96,8 @@ def _try(
                 f"execution '{execution}' is {record.status}; only one that is pending, failed or cancelled "
                 "can be triggered"
             )
+        if record.doomed:
+            raise WrongStateError(f"execution '{execution}' is being deleted; post its workflow again")
         given = _beginning(unit, execution, plan, record, brought)
         unit.admit(0 if given is None or given.inputs is None else given.inputs.size)
     except BaseException:

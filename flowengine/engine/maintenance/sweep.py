@@ -16,6 +16,7 @@ import structlog
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
@@ -51,7 +52,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, Protocol):
+class SweepStore(AdvancingStore, UnfinishedStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -81,6 +82,9 @@ class SweepStore(AdvancingStore, Protocol):
     def now(self) -> int:
         """Redis's time in milliseconds."""
 
+    def send_bulks_again(self, before: int) -> list[str]:
+        """Send the messages again of bulks that have not moved since this time; returns which."""
+
     def prune(self) -> int:
         """Remove what has expired from the indexes; returns how many."""
 
@@ -108,6 +112,7 @@ class Sweep:
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
+        self._deletes = UnfinishedDeletes(store)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -121,6 +126,7 @@ class Sweep:
         before = self.repaired
         started = self._store.running_executions()
         marks = self._store.last_moves(list(started))
+        now = self._store.now()
         (oldest,) = self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]).values()
         stuck = sorted(
             execution
@@ -132,8 +138,18 @@ class Sweep:
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
+        self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self._store.prune()
         return self.repaired - before
+
+    def _go_on(self, before: int) -> None:
+        """Go on with what has stood still since this time, and has no message in the queue."""
+        for execution in self._deletes.finish(before):
+            self._found(execution, "unfinished_delete", 1)
+        for bulk in self._store.send_bulks_again(before):
+            self.repaired += 1
+            counted.REPAIRS.add("lost_bulk")
+            log.error("sweep.repaired", bulk_id=bulk, what="lost_bulk", count=1)
 
     def _next_of(self, stuck: Sequence[str]) -> list[str]:
         """Those to look at now: the ones after those that were looked at last."""

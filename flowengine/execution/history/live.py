@@ -55,21 +55,25 @@ class TextView(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool | UnsetType = UNSET
 
 
+ChangedTo: TypeAlias = ExecutionStatus | Literal["deleted"]
+"""What those who watch all executions are told: a status, or that an execution is there no more."""
+
+
 class StatusChange(msgspec.Struct, frozen=True, array_like=True):
-    """The status of an execution has changed, as it is stored."""
+    """The status of an execution has changed, or it was deleted, as it is stored."""
 
     execution: str
-    status: ExecutionStatus
+    status: ChangedTo
     at: int
     run: int | None = None
 
 
 class ChangeView(msgspec.Struct, frozen=True, kw_only=True):
-    """The status of an execution has changed."""
+    """The status of an execution has changed, or it was deleted."""
 
     at: Moment
     execution_id: str
-    status: ExecutionStatus
+    status: ChangedTo
     run: int | UnsetType = UNSET
 
 

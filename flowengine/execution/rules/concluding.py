@@ -6,6 +6,7 @@ from flowengine.execution.changes import Change, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.closing import enter, next_stage
+from flowengine.execution.rules.deleting import deletion
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
@@ -43,6 +44,7 @@ def conclude(
     return (
         Finish(verdict, now, control.run, stopped=control.stop is not None, took_ms=took),
         Happened(Event("execution_finished", now, detail=verdict)),
+        *([deletion(run)] if control.doomed else []),
     )
 
 

@@ -40,8 +40,8 @@ def resume(control: Control, run: Run, now: int) -> tuple[Change, ...]:
 
 
 def may_be_held(control: Control) -> bool:
-    """Whether it runs or is held, and is not being stopped."""
-    return control.status in ("running", "paused") and control.stop is None
+    """Whether it runs or is held, and is neither being stopped nor to be deleted."""
+    return control.status in ("running", "paused") and control.stop is None and not control.doomed
 
 
 def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:

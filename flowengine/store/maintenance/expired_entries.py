@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
 import redis
 
 from flowengine.execution.status import ExecutionStatus
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id
-from flowengine.store.listing_entries import LISTS, decode_listed, id_in
+from flowengine.store.listing_entries import LISTS, id_in, stored_entries
 from flowengine.store.state import RedisState
 
 AT_ONCE: Final = 200
@@ -73,7 +72,7 @@ class ExpiredEntries:
             )
             commands += [("ZREM", self._keys.listing(each), *ids) for each in LISTS]
             entries = [
-                entry for each, data in zip(ids, listed, strict=True) for entry in _entries(each, data)
+                entry for each, data in zip(ids, listed, strict=True) for entry in stored_entries(each, data)
             ]
             if entries:
                 commands.append(("ZREM", self._keys.list_by, *entries))
@@ -109,11 +108,3 @@ class ExpiredEntries:
             self._pass_over(key, reply)
             return []
         return list(reply)
-
-
-def _entries(execution: str, listed: Any) -> list[str]:
-    """What an execution was found by; of one of which nobody knows, the walk finds it."""
-    try:
-        return decode_listed(listed).entries(execution) if isinstance(listed, bytes) else []
-    except msgspec.MsgspecError:
-        return []

@@ -12,6 +12,7 @@ import structlog
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
@@ -153,6 +154,31 @@ class RedisSweepState(RedisState):
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
         names = (self.keys.index("running"), self.keys.listing("running"))
         self.sessions.retrying_read([("ZREM", name, execution) for name in names])
+
+    def deleting(self, skip: int, most: int) -> list[tuple[str, int]]:
+        """Executions that are doomed or deleted and since when, in milliseconds, the oldest first.
+
+        An owner sees to its own execution alone, which nobody deletes while it runs.
+        """
+        if self.keys.owner:
+            return []
+        read = ("ZRANGE", self.keys.deleting, skip, skip + most - 1, "WITHSCORES")
+        (found,) = self.sessions.retrying_read_each([read])
+        if isinstance(found, redis.ResponseError):
+            self._pass_over(self.keys.deleting, found)
+            return []
+        rows = [(member, float(at)) for member, at in zip(found[::2], found[1::2], strict=True)]
+        odd = [member for member, at in rows if not self._is_listed(member, at)]
+        if odd:
+            self.sessions.retrying_write([("ZREM", self.keys.deleting, *odd)])
+        return [(member.decode(), int(at)) for member, at in rows if self._is_listed(member, at)]
+
+    def _is_listed(self, member: bytes, at: float) -> bool:
+        return is_execution_id(member, self.keys.partition) and math.isfinite(at)
+
+    def send_bulks_again(self, before: int) -> list[str]:
+        """Send the messages again of bulks that have not moved since this time: an owner does not do it."""
+        return [] if self.keys.owner else RedisBulks(self).send_again(before)
 
     def prune(self) -> int:
         """Remove executions whose keys have expired from all indexes: an owner does not do it."""

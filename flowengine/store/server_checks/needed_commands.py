@@ -132,6 +132,8 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("ZSCORE", _NAMES.deadlines, ""),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
+        ("DEL", _CONTROL),
+        ("UNLINK", _NODE),
     ),
     "worker": (
         *_BY_ALL,

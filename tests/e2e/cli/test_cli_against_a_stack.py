@@ -114,8 +114,27 @@ def test_runaway_is_paused_and_cancelled(stack: Stack) -> None:
         assert client.wait_until_ended(execution, timeout_s=20).status == "cancelled"
         assert json.loads(client.document(execution))["name"] == "under test"
         assert sum(client.stats().executions.values()) > 0
+        again = client.start_bulk("cancel", ids=[execution], dry_run=True).bulk_id
+        wait_until(lambda: client.bulk(again).status == "finished", within_s=20, what="the bulk's end")
+        assert client.bulk(again).refused == {"cancelled": 1}
     assert "cancelled: no end" in run("show", execution).stdout
     assert "there is nothing to cancel" in run("cancel", execution, code=3).stderr
+
+
+def test_what_runs_is_deleted_by_force(stack: Stack) -> None:
+    """It is cancelled, and not found once it has ended."""
+    execution = submitted(workflow(node("waits", "test_wait", seconds=60)))
+    wait_until(stack.node_is(execution, "waits", "running"), within_s=20, what="the node's start")
+    assert "cancel it first" in run("delete", execution, "--yes", code=3).stderr
+    told = run("delete", execution, "--yes", "--force").stdout
+    assert told == f"deleted once it has ended: {execution}\n"
+
+    def is_gone() -> bool:
+        with Client(stack.url) as client:
+            return all(item.execution_id != execution for item in client.list(begins_with=execution))
+
+    wait_until(is_gone, within_s=20, what="the delete")
+    assert "no execution has the id" in run("show", execution, code=3).stderr
 
 
 def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

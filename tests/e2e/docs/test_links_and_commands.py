@@ -44,6 +44,7 @@ RUN_BY = {
     "flowengine events ID": DAY,
     'flowengine cancel ID --reason "no end in sight"': DAY,
     "flowengine trigger ID --follow": DAY,
+    "flowengine delete ID --yes": DAY,
     "flowengine dead-letters": DAY,
     "flowengine dead-letters retry LETTER": DAY,
     "flowengine queues": DAY,
@@ -54,7 +55,7 @@ RUN_BY = {
     'echo \'{"name": "ada"}\' > user.json': STORY,
     "python3 -m http.server 9000 --bind 127.0.0.1 &": STORY,
     "redis-cli ACL SETUSER flowengine on '>PASSWORD' '~fe:*' +@hash +@sortedset +@stream +@string "
-    "+@transaction +del +exists +expire +expireat +expiretime +persist +ping +select +time +info "
+    "+@transaction +del +unlink +exists +expire +expireat +expiretime +persist +ping +select +time +info "
     "'+client|id' '+client|unblock'": RIGHTS,
     "redis-cli CONFIG SET auto-aof-rewrite-percentage 0": BACKUP,
     "redis-cli INFO persistence": BACKUP,

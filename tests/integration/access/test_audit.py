@@ -56,6 +56,9 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     run("key", "new", "ci")
     for step in ("pause", "resume", "cancel"):
         assert api.client.post(f"/workflows/{created}/{step}", headers=AS_OPS).status_code == 202
+    unwanted = api.client.post("/workflow", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]
+    assert api.client.delete(f"/workflows/{unwanted}", headers=AS_OPS).status_code == 200
+    assert api.client.delete(f"/workflows/{unwanted}", headers=AS_OPS).status_code == 404
     api.client.delete("/keys/ci", headers=AS_OPS)
     api.client.get(f"/workflows/{created}", headers=AS_OPS)
     assert api.client.post(f"/workflows/{created}/cancel", headers=AS_READER).status_code == 403
@@ -73,6 +76,8 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
         ("pause_execution", created, "ops"),
         ("resume_execution", created, "ops"),
         ("cancel_execution", created, "ops"),
+        ("create_execution", unwanted, "ops"),
+        ("delete_execution", unwanted, "ops"),
         ("revoke_key", "ci", "ops"),
     ]
     (by_tool,) = [item for item in answer["items"] if item["key"] is None]

@@ -57,6 +57,8 @@ _TYPES: Final = {
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:stopping"): b"zset",
+    re.compile(rb"fe:(deleting|bulks)"): b"zset",
+    re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -66,7 +68,7 @@ _TYPES: Final = {
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
     re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
 }
-_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:).*")
+_PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
@@ -311,6 +313,9 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
         if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
+    doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}
+    deleting = {member.decode() for member in client.zrange("fe:deleting", 0, -1)}
+    assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
     if all(stored.status not in OPEN for stored in checked):
         check_drained(client)
     return checked

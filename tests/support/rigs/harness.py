@@ -20,6 +20,7 @@ import structlog
 
 from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
+from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
@@ -40,6 +41,7 @@ from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, RedisApiState
+from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
@@ -303,7 +305,7 @@ class HookedState(RedisSweepState):
 
 
 class HookedApiState(RedisApiState):
-    """The same between a trigger's reads and its writes."""
+    """The same between the reads and the writes of a command."""
 
     def __init__(self, state: HookedState) -> None:
         super().__init__(state)
@@ -312,6 +314,12 @@ class HookedApiState(RedisApiState):
     def begin_admitting(self, execution: str) -> AdmittingUnit:
         """As ever, and then what the test wants."""
         unit = super().begin_admitting(execution)
+        self._hooked.call_hook()
+        return unit
+
+    def begin_command(self, execution: str) -> AdmittingUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin_command(execution)
         self._hooked.call_hook()
         return unit
 
@@ -364,6 +372,7 @@ class OrchestratorProcess(Process):
         lease_s, sizes = self.harness.settings.lease_s, self.harness.sizes
         stop_s = self.harness.settings.stop_s
         self.engine = Orchestrator(self.state, lease_s=lease_s, stop_s=stop_s, sizes=sizes)
+        self.bulks = BulkStep(RedisBulks(self.state), at_once=self.harness.bulk_at_once)
         self.sweep = Sweep(
             self.state, sizes=sizes, clock_margin_ms=CLOCK_MARGIN_MS, stop_s=stop_s, lease_s=lease_s
         )
@@ -379,6 +388,10 @@ class OrchestratorProcess(Process):
             self.engine.stop(held[0])
         elif actor == "resume_execution":
             self.engine.resume(held[0])
+        elif actor == "run_bulk":
+            self.bulks.fire(held[0])
+        elif actor == "delete_execution":
+            self.engine.delete(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -424,7 +437,7 @@ class ApiProcess(Process):
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
         operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
-        self.executions = StoredExecutions(store, lambda: health, operations)
+        self.executions = StoredExecutions(store, lambda: health, operations, RedisBulks(self.state))
 
 
 class Harness:
@@ -446,6 +459,7 @@ class Harness:
     ) -> None:
         self.speed: type[HandlerSpeed] = HandlerSpeed
         self.sizes = sizes
+        self.bulk_at_once = 3
         self.keys = keys.of(partition, owner)
         base = settings or Settings(lease_s=60.0)
         self.settings = msgspec.structs.replace(base, redis_url=url)
@@ -501,6 +515,10 @@ class Harness:
     def cancel(self, execution: str, reason: str | None = None) -> str:
         """Cancel it; returns the status."""
         return self.api.executions.cancel(execution, reason=reason).status
+
+    def delete(self, execution: str, *, force: bool = False) -> bool:
+        """Delete it; returns whether it is gone already."""
+        return self.api.executions.delete(execution, force=force).deleted
 
     def begin(self, plan: Plan) -> str:
         """A running execution, whose start message waits."""

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
+from flowengine.cli.stack import stopping
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.tool import tool
 from tests.support.servers.served_api import ServedApi, served_api
@@ -88,6 +89,23 @@ def test_dead_letters_are_listed_retried_and_deleted(api: ServedApi) -> None:
     assert run("dead-letters", "retry", LETTER).stdout.startswith("sent: ")
     assert run("dead-letters", "delete", LETTER).stdout == f"deleted: {LETTER}\n"
     assert "no dead letter has the id" in run("dead-letters", "retry", "nix", code=3).stderr
+
+
+def test_delete_asks(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, with what it is; elsewhere it wants --yes. A no deletes nothing."""
+    execution = "1a" * 13 + "0"
+    api.store.stored[execution] = api.store.stored.pop(submitted())
+    assert "say --yes" in run("delete", execution, code=2).stderr
+    monkeypatch.setattr(stopping, "can_ask", lambda: True)
+    declined = CliRunner().invoke(tool, ("delete", execution), input="n\n")
+    assert (declined.exit_code, "nothing was deleted" in declined.stderr) == (3, True)
+    assert f"Delete {execution} (echoes, running)?" in declined.stderr
+    assert "is running" in run("delete", execution, "--yes", code=3).stderr
+    assert run("delete", execution, "--yes", "--force").stdout == f"deleted once it has ended: {execution}\n"
+    api.store.stored[execution].status = "cancelled"
+    agreed = CliRunner().invoke(tool, ("delete", execution), input="y\n")
+    assert (agreed.exit_code, agreed.stdout) == (0, f"deleted: {execution}\n")
+    assert execution not in api.store.stored
 
 
 def test_queues_and_workers_are_listed(api: ServedApi) -> None:

@@ -10,6 +10,7 @@ import pytest
 from flowengine.bootstrap import build_broker
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
+from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
@@ -17,11 +18,13 @@ from flowengine.execution.messages import (
     MESSAGES,
     Callback,
     Deadline,
+    DeleteExecution,
     HooksTimeout,
     NextTry,
     Payload,
     Read,
     ResumeExecution,
+    RunBulk,
     RunNode,
     RunTimeout,
     StartExecution,
@@ -116,6 +119,8 @@ NEWER: Final[dict[str, Payload]] = {
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
     "cancelled": callback(ByDelivery(2, 5), Cancelled()),
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),
+    "bulk": RunBulk(bulk="y", step=2, correlation_id="c"),
+    "delete": DeleteExecution(execution="x", run=2, correlation_id="c"),
     "resume": ResumeExecution(execution="x", run=2, correlation_id="c"),
     "run timeout": RunTimeout(execution="x", run=2),
     "stop overdue": StopOverdue(execution="x", run=2),
@@ -148,7 +153,7 @@ def declared() -> dict[str, str]:
 
 
 def _declare_orchestrator(broker: StreamsBroker) -> None:
-    orchestrator_actors.declare(broker, cast(Orchestrator, None))
+    orchestrator_actors.declare(broker, cast(Orchestrator, None), cast(BulkStep, None))
 
 
 def _declare_worker(broker: StreamsBroker) -> None:

@@ -1,0 +1,234 @@
+"""One action on many executions, a batch a message: it is done to each in a transaction of its own.
+
+That transaction also says how far the whole is, and WATCHes that. So each execution is counted once, wherever
+a process dies, and of two processes that go on with the same batch one is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol, assert_never
+
+import msgspec
+import structlog
+
+from flowengine.engine.commands.cancel import cancel
+from flowengine.engine.commands.delete import delete
+from flowengine.engine.commands.pause import pause, resume
+from flowengine.engine.held import Held
+from flowengine.engine.ports import Acknowledge, Candidates, CommandUnit, Committed
+from flowengine.errors import ExecutionNotFoundError, FlowEngineError, WrongStateError
+from flowengine.execution.bulk import FAILED, NOT_FOUND, Bulk, Progress, refusal, state_of
+from flowengine.execution.changes import Change
+from flowengine.execution.listing import Wanted
+from flowengine.execution.messages import RunBulk
+from flowengine.execution.records import ExecutionRecord
+
+log = structlog.stdlib.get_logger()
+
+AT_ONCE: Final = 100
+"""So many executions does one message look at."""
+LAST_DELIVERY: Final = 5
+"""At this delivery an execution that raises each time is passed over."""
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What is to be added to the numbers, and where the walk stands then."""
+
+    reached: str
+    seen: int = 0
+    done: int = 0
+    refused: Mapping[str, int] = {}
+
+
+class CountingUnit(CommandUnit, Protocol):
+    """A unit over one execution that also says how far the whole is."""
+
+    def commit_counted(self, changes: Mapping[str, Sequence[Change]], counted: Counted) -> Committed | None:
+        """Write everything in one transaction."""
+
+
+class BulkStore(Protocol):
+    """State as this needs it. Every method may raise StoreUnavailableError."""
+
+    def read(self, bulk_id: str) -> tuple[Bulk, Progress] | None: ...
+    def candidates(self, wanted: Wanted, before: str) -> Candidates: ...
+    def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
+    def begin(self, bulk_id: str, step: int, reached: str, execution: str) -> CountingUnit:
+        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more."""
+
+    def advance(
+        self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
+    ) -> None:
+        """End a step that stands there: acknowledge its message, and send the next or finish.
+
+        Raises ConflictError."""
+
+    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """Executions to deal with, each with where the walk stands after it, and where it does after all."""
+
+    executions: Sequence[tuple[str, str]]
+    reached: str
+    is_last: bool
+
+
+class _NotWantedError(Exception):
+    """An execution is not any more what the filter asks for."""
+
+
+class BulkStep:
+    """Carries out the messages of bulks. `at_once`: executions a message."""
+
+    def __init__(self, store: BulkStore, at_once: int = AT_ONCE) -> None:
+        self._store = store
+        self._at_once = at_once
+
+    def fire(self, held: Held[RunBulk]) -> None:
+        """Deal with one batch. One that was dealt with is let go of. Raises ConflictError,
+        StoreUnavailableError."""
+        message = held.payload
+        found = self._store.read(message.bulk)
+        if found is None or found[1].finished_at or found[1].step != message.step:
+            self._store.acknowledge(held.acknowledge)
+            held.confirm()
+            return
+        bulk, progress = found
+        batch = self._batch(bulk, progress.reached)
+        walk = _Walk(self._store, message, bulk, progress.reached)
+        if bulk.dry_run:
+            walk.look([execution for execution, _ in batch.executions])
+        else:
+            for execution, reached in batch.executions:
+                walk.deal_with(execution, reached, passes_over=held.delivery >= LAST_DELIVERY)
+        walk.end(batch, held.acknowledge)
+        held.confirm()
+        if batch.is_last:
+            log.info("bulk.finished", bulk_id=message.bulk, action=bulk.action, dry_run=bulk.dry_run)
+
+    def _batch(self, bulk: Bulk, reached: str) -> _Batch:
+        if bulk.wanted is None:
+            first = int(reached or 0)
+            some = bulk.ids[first : first + self._at_once]
+            places = [(execution, str(first + place)) for place, execution in enumerate(some, 1)]
+            return _Batch(places, str(first + len(some)), first + len(some) >= len(bulk.ids))
+        found = self._store.candidates(bulk.wanted, reached)("", self._at_once)
+        records = self._store.records(found.executions) if found.executions else []
+        wanted = [
+            (execution, execution)
+            for execution, record in zip(found.executions, records, strict=True)
+            if record is not None and bulk.wanted.includes(execution, record)
+        ]
+        return _Batch(wanted, found.executions[-1] if found.executions else reached, found.is_last)
+
+
+class _Walk:
+    """One batch. Implements `flowengine.engine.ports.SteeringStore`: what a command commits through it says
+    how far the walk is."""
+
+    def __init__(self, store: BulkStore, message: RunBulk, bulk: Bulk, stored: str) -> None:
+        self._store = store
+        self._message = message
+        self._bulk = bulk
+        self._stored = stored
+        """Where the walk stands as it is stored."""
+        self._left = Counted(stored)
+        """What is not stored yet."""
+        self._record: ExecutionRecord | None = None
+
+    def begin_command(self, execution: str) -> CommandUnit:
+        """WATCH and read one execution that is still wanted. Raises ConflictError."""
+        message = self._message
+        unit = self._store.begin(message.bulk, message.step, self._stored, execution)
+        self._record, wanted = unit.record, self._bulk.wanted
+        if wanted is not None and (unit.record is None or not wanted.includes(execution, unit.record)):
+            unit.abandon()
+            raise _NotWantedError
+        return _Counting(unit, self)
+
+    def with_done(self) -> Counted:
+        """What is to be stored if the command under way is carried out."""
+        left = self._left
+        return Counted(left.reached, left.seen + 1, left.done + 1, left.refused)
+
+    def is_stored(self) -> None:
+        """That has been stored."""
+        self._stored = self._left.reached
+        self._left = Counted(self._stored)
+
+    def look(self, executions: Sequence[str]) -> None:
+        """Count what would be done."""
+        for record in self._store.records(executions) if executions else []:
+            self._count(refusal(self._bulk, record))
+
+    def deal_with(self, execution: str, reached: str, *, passes_over: bool) -> None:
+        """Do what was asked to one execution, and count it. Raises ConflictError, StoreUnavailableError."""
+        self._left = msgspec.structs.replace(self._left, reached=reached)
+        try:
+            self._act(execution)
+        except _NotWantedError:
+            return
+        except ExecutionNotFoundError:
+            self._count(NOT_FOUND)
+        except WrongStateError:
+            self._count(state_of(self._record))
+        except FlowEngineError:
+            raise
+        except Exception:
+            if not passes_over:
+                raise
+            log.error("bulk.passed_over", execution_id=execution, action=self._bulk.action, exc_info=True)
+            self._count(FAILED)
+        else:
+            if self._stored != reached:
+                self._count(None)  # it was so already
+
+    def _act(self, execution: str) -> None:
+        bulk = self._bulk
+        match bulk.action:
+            case "cancel":
+                cancel(self, execution, reason=bulk.reason)
+            case "pause":
+                pause(self, execution)
+            case "resume":
+                resume(self, execution)
+            case "delete":
+                delete(self, execution, force=bulk.force)
+            case _ as never:
+                assert_never(never)
+
+    def _count(self, refused: str | None) -> None:
+        left = self._left
+        if refused is None:
+            self._left = Counted(left.reached, left.seen + 1, left.done + 1, left.refused)
+        else:
+            counts = {**left.refused, refused: left.refused.get(refused, 0) + 1}
+            self._left = Counted(left.reached, left.seen + 1, left.done, counts)
+
+    def end(self, batch: _Batch, acknowledge: Acknowledge) -> None:
+        """Store what is left, and go on with the next batch, if there is one. Raises ConflictError."""
+        counted = msgspec.structs.replace(self._left, reached=batch.reached)
+        self._store.advance(self._message, self._stored, counted, acknowledge, goes_on=not batch.is_last)
+
+
+class _Counting:
+    """Implements `flowengine.engine.ports.CommandUnit`."""
+
+    def __init__(self, unit: CountingUnit, walk: _Walk) -> None:
+        self.record = unit.record
+        self.now = unit.now
+        self._unit = unit
+        self._walk = walk
+
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
+        """Write everything in one transaction, and how far the walk is."""
+        committed = self._unit.commit_counted(changes, self._walk.with_done())
+        if committed is not None:
+            self._walk.is_stored()
+        return committed
+
+    def abandon(self) -> None:
+        """Write nothing."""
+        self._unit.abandon()

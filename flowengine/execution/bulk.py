@@ -1,0 +1,110 @@
+"""One action on many executions: what was asked, how far it is, and why executions are left out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, assert_never
+
+import msgspec
+
+from flowengine.execution.listing import Wanted
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.rules.deleting import may_be_deleted
+from flowengine.execution.rules.pausing import may_be_held
+from flowengine.execution.status import is_over
+from flowengine.execution.views import Moment, moment, moment_or_none
+
+BulkAction: TypeAlias = Literal["cancel", "pause", "resume", "delete"]
+MAX_IDS: Final = 1000
+
+NOT_FOUND: Final = "not_found"
+STOPPING: Final = "stopping"
+FAILED: Final = "error"
+"""Why an execution is left out, where its status does not say it: there is none, it is being stopped, it
+could not be dealt with."""
+
+
+class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was asked: of the executions of these ids, or of those that are wanted.
+
+    `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `force`: a delete cancels
+    first. `created_at` in milliseconds since the epoch.
+    """
+
+    action: BulkAction
+    created_at: int
+    correlation_id: str
+    ids: tuple[str, ...] = ()
+    wanted: Wanted | None = None
+    dry_run: bool = False
+    reason: str | None = None
+    force: bool = False
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far it is. `step`: the number of the message that goes on with it. `reached`: the last execution
+    that was looked at, or of ids how many were."""
+
+    step: int
+    reached: str
+    seen: int = 0
+    done: int = 0
+    refused: Mapping[str, int] = {}
+    finished_at: int = 0
+
+
+class BulkView(msgspec.Struct, frozen=True, kw_only=True):
+    """One action on many executions. `seen`: how many were looked at that it is about. `done`: to how many it
+    was done; of a dry run, to how many it would be. `refused`: to how many not, by the status that they have,
+    or `not_found`, `stopping`, `error`."""
+
+    bulk_id: str
+    action: BulkAction
+    dry_run: bool
+    status: Literal["running", "finished"]
+    seen: int
+    done: int
+    refused: dict[str, int]
+    created_at: Moment
+    finished_at: Moment | None
+
+
+def bulk_view(bulk_id: str, bulk: Bulk, progress: Progress) -> BulkView:
+    """What callers see of it."""
+    return BulkView(
+        bulk_id=bulk_id,
+        action=bulk.action,
+        dry_run=bulk.dry_run,
+        status="finished" if progress.finished_at else "running",
+        seen=progress.seen,
+        done=progress.done,
+        refused=dict(progress.refused),
+        created_at=moment(bulk.created_at),
+        finished_at=moment_or_none(progress.finished_at),
+    )
+
+
+def refusal(bulk: Bulk, record: ExecutionRecord | None) -> str | None:
+    """Why nothing would be done to an execution; None: it would be."""
+    if record is None:
+        return NOT_FOUND
+    return None if _may_be_done(bulk, record) else state_of(record)
+
+
+def _may_be_done(bulk: Bulk, record: ExecutionRecord) -> bool:
+    match bulk.action:
+        case "cancel":
+            return not is_over(record.status)
+        case "pause" | "resume":
+            return may_be_held(record.control)
+        case "delete":
+            return may_be_deleted(record.status) or bulk.force or record.doomed
+        case _ as never:
+            assert_never(never)
+
+
+def state_of(record: ExecutionRecord | None) -> str:
+    """The word for why something was not done."""
+    if record is None:
+        return NOT_FOUND
+    return STOPPING if record.stop is not None and record.status in ("running", "paused") else record.status

@@ -1,0 +1,197 @@
+"""Bulks in Redis: what was asked and how far it is, in one hash, WATCHed by all that goes on with it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from flowengine.engine.advancing.bulk_step import Counted
+from flowengine.engine.commands.create import new_id
+from flowengine.engine.ports import Acknowledge, Candidates, Committed
+from flowengine.errors import ConflictError
+from flowengine.execution.bulk import Bulk, Progress
+from flowengine.execution.changes import Change
+from flowengine.execution.listing import Wanted
+from flowengine.execution.messages import RunBulk
+from flowengine.execution.records import ExecutionRecord
+from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.store.access.audit_log import add_note, was_written
+from flowengine.store.codec import parse_execution
+from flowengine.store.connection.sessions import Command, Commands, Session
+from flowengine.store.listing import RedisListing
+from flowengine.store.state import RedisState
+
+AGAIN_AT_MOST: Final = 100
+"""So many messages are sent again in one sweep."""
+
+_REFUSED: Final = "r:"
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Bulk).decode
+
+
+def _fit() -> None:
+    """The server has been looked at."""
+
+
+class RedisBulks:
+    """Implements `flowengine.engine.advancing.bulk_step.BulkStore` and
+    `flowengine.engine.commands.bulk.BulkCommands`. `ensure_fit`: what has to pass before the first use."""
+
+    def __init__(self, state: RedisState, ensure_fit: Callable[[], None] = _fit) -> None:
+        self._state = state
+        self._keys = state.keys
+        self._listing = RedisListing(state)
+        self._ensure_fit = ensure_fit
+
+    def now(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
+        self._ensure_fit()
+        return self._state.now()
+
+    def create(self, bulk: Bulk) -> str:
+        """Store it and send its first message; returns its id."""
+        bulk_id = new_id(bulk.created_at, secrets.token_hex(8), self._keys.partition)
+        key = self._keys.bulk(bulk_id)
+        commands = Commands([("HSET", key, "asked", _encode(bulk), "step", 1, "reached", "")])
+        self._go_on(commands, RunBulk(bulk=bulk_id, step=1, correlation_id=bulk.correlation_id))
+        commands.append(("EXPIREAT", key, self._expires_at()))
+        note = add_note(commands, self._keys, bulk_id)
+        self._state.sessions.here().write(commands)
+        was_written(note)
+        return bulk_id
+
+    def read(self, bulk_id: str) -> tuple[Bulk, Progress] | None:
+        """What was asked and how far it is."""
+        self._ensure_fit()
+        (reply,) = self._state.sessions.retrying_read([("HGETALL", self._keys.bulk(bulk_id))])
+        return _parse(reply)
+
+    def candidates(self, wanted: Wanted, before: str) -> Candidates:
+        """Executions that may be wanted, newest first, whose ids are less than `before`; empty: all."""
+        return self._listing.candidates(wanted, before)
+
+    def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """The executions' own records; None for one that is not there."""
+        return self._listing.records(executions)
+
+    def begin(self, bulk_id: str, step: int, reached: str, execution: str) -> RedisCountingUnit:
+        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more."""
+        names = [self._keys.control(execution), self._keys.bulk(bulk_id)]
+        stands = ("HMGET", self._keys.bulk(bulk_id), "step", "reached")
+        reads: list[Command] = [("TIME",), self._state.execution_read(execution), stands]
+        time, record, found = self._state.sessions.retrying_watch(names, reads)
+        self._refuse_overtaken(bulk_id, step, reached, found)
+        now = self._state.clock.seen(time)
+        return RedisCountingUnit(self._state, bulk_id, parse_execution(record), now)
+
+    def advance(
+        self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
+    ) -> None:
+        """End a step that stands there: acknowledge its message, and send the next or finish.
+
+        Raises ConflictError."""
+        key = self._keys.bulk(message.bulk)
+        (found,) = self._state.sessions.retrying_watch([key], [("HMGET", key, "step", "reached")])
+        self._refuse_overtaken(message.bulk, message.step, before, found)
+        session = self._state.sessions.here()
+        commands = Commands([*counting(key, counted), ("EXPIREAT", key, self._expires_at())])
+        if goes_on:
+            following = msgspec.structs.replace(message, step=message.step + 1)
+            commands.append(("HSET", key, "step", following.step))
+            self._go_on(commands, following)
+        else:
+            commands.append(("HSET", key, "finished_at", self._state.now()))
+            commands.append(("ZREM", self._keys.bulks, message.bulk))
+        acknowledge(commands)
+        if session.transact(commands, session.epoch) is None:
+            raise ConflictError(f"bulk '{message.bulk}' was gone on with meanwhile")
+
+    def acknowledge(self, acknowledge: Acknowledge) -> None:
+        """Acknowledge a message that needs nothing else."""
+        self._state.acknowledge(acknowledge)
+
+    def send_again(self, before: int) -> list[str]:
+        """Send the messages again of those that have not moved since this time, in milliseconds; returns
+        which."""
+        stuck = ("ZRANGE", self._keys.bulks, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, AGAIN_AT_MOST)
+        (found,) = self._state.sessions.retrying_read([stuck])
+        return [bulk_id for member in found if self._send_again(bulk_id := member.decode(errors="replace"))]
+
+    def _send_again(self, bulk_id: str) -> bool:
+        key = self._keys.bulk(bulk_id)
+        (reply,) = self._state.sessions.retrying_watch([key], [("HGETALL", key)])
+        session, found = self._state.sessions.here(), _parse(reply)
+        commands = Commands()
+        if found is None:
+            commands.append(("ZREM", self._keys.bulks, bulk_id))
+        else:
+            bulk, progress = found
+            message = RunBulk(bulk=bulk_id, step=progress.step, correlation_id=bulk.correlation_id)
+            self._go_on(commands, message)
+        return session.transact(commands, session.epoch) is not None and found is not None
+
+    def _go_on(self, commands: Commands, message: RunBulk) -> None:
+        commands.append(("ZADD", self._keys.bulks, self._state.now(), message.bulk))
+        self._state.post(commands, ORCHESTRATOR_QUEUE, message, self._keys.partition)
+
+    def _refuse_overtaken(self, bulk_id: str, step: int, reached: str, found: list[bytes | None]) -> None:
+        if found != [str(step).encode(), reached.encode()]:
+            self._state.sessions.here().unwatch()
+            raise ConflictError(f"bulk '{bulk_id}' is gone on with elsewhere")
+
+    def _expires_at(self) -> int:
+        return self._state.now() // 1000 + self._state.retention_s
+
+
+class RedisCountingUnit:
+    """Implements `flowengine.engine.advancing.bulk_step.CountingUnit`."""
+
+    def __init__(self, state: RedisState, bulk_id: str, record: ExecutionRecord | None, now: int) -> None:
+        self.record = record
+        self.now = now
+        self._state = state
+        self._key = state.keys.bulk(bulk_id)
+        self._session: Session = state.sessions.here()
+        self._epoch = self._session.epoch
+
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
+        """Without a number: nothing here does so."""
+        raise AssertionError("what a bulk does is counted")
+
+    def commit_counted(self, changes: Mapping[str, Sequence[Change]], counted: Counted) -> Committed | None:
+        """Write everything in one transaction; None if the execution, or the bulk, has changed meanwhile."""
+        encoder = self._state.encoder()
+        commands = encoder.encode(changes)
+        commands += counting(self._key, counted)
+        replies = self._session.transact(commands, self._epoch)
+        return None if replies is None else encoder.committed(replies)
+
+    def abandon(self) -> None:
+        """Write nothing."""
+        self._session.unwatch()
+
+
+def counting(key: str, counted: Counted) -> list[Command]:
+    """What adds to the numbers, and says where the walk stands."""
+    added = {"seen": counted.seen, "done": counted.done}
+    added |= {f"{_REFUSED}{reason}": count for reason, count in counted.refused.items()}
+    return [
+        *(("HINCRBY", key, field, by) for field, by in added.items() if by),
+        ("HSET", key, "reached", counted.reached),
+    ]
+
+
+def _parse(reply: list[bytes] | dict[bytes, bytes]) -> tuple[Bulk, Progress] | None:
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    fields: dict[str, Any] = {name.decode(): value for name, value in pairs}
+    if "asked" not in fields:
+        return None
+    refused = {
+        name.removeprefix(_REFUSED): int(value) for name, value in fields.items() if name.startswith(_REFUSED)
+    }
+    numbers = {name: int(fields.get(name, 0)) for name in ("seen", "done", "finished_at")}
+    reached = fields["reached"].decode()
+    return _decode(fields["asked"]), Progress(int(fields["step"]), reached, refused=refused, **numbers)

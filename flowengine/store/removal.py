@@ -1,0 +1,50 @@
+"""What takes an execution away: the transaction after which it is gone for everybody, and its keys in steps.
+
+Pure. Everything that it names may be gone already: each step can be done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from flowengine.execution.changes import Remove
+from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue
+from flowengine.store import keys
+from flowengine.store.connection.sessions import Command
+from flowengine.store.listing_entries import list_of
+from flowengine.workflow.plan import Plan
+
+AT_ONCE: Final = 100
+"""So many keys go in one step."""
+
+
+def removing(names: keys.Keys, execution: str, change: Remove) -> list[Command]:
+    """Let it be gone for all who ask, and be remembered until its last key is gone."""
+    timers = (RunTimeout, StopOverdue, HooksTimeout)
+    armed = [timer(execution=execution, run=change.run) for timer in timers]
+    return [
+        ("DEL", names.control(execution)),
+        ("ZREM", names.index(list_of(change.status)), execution),
+        ("ZREM", names.listing(list_of(change.status)), execution),
+        *(("ZREM", names.timers(keys.timer_kind(timer)), keys.member_of(timer)) for timer in armed),
+        ("ZREM", names.stopping, execution),
+        ("ZADD", names.deleting, change.at, execution),
+    ]
+
+
+def rest_of(
+    names: keys.Keys, execution: str, plan: Plan | None, entries: Sequence[str]
+) -> Iterator[list[Command]]:
+    """What else is stored of it, in steps; the plan, which says what its nodes are, in the last one.
+
+    `entries`: what it was found by. Without a plan nobody knows its nodes: they expire.
+    """
+    nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
+    own = [*names.own(execution), *names.said(execution), *names.beside(execution)]
+    last = names.plan(execution)
+    gone = [*nodes, *[name for name in own if name != last]]
+    for first in range(0, len(gone), AT_ONCE):
+        yield [("UNLINK", *gone[first : first + AT_ONCE])]
+    found_by: list[Command] = [("ZREM", names.list_by, *entries)] if entries else []
+    yield [*found_by, ("UNLINK", last), ("ZREM", names.deleting, execution)]

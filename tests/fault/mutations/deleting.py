@@ -1,0 +1,129 @@
+"""Rules of deleting executions, and of one action on many of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.fault.mutations.mutant import Mutant
+
+DELETING: Final = ("tests/integration/engine/test_engine_deleting.py",)
+
+
+def _in(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, DELETING)
+
+
+def _bulk(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, ("tests/integration/engine/test_engine_bulk.py",))
+
+
+MUTANTS: Final = (
+    _bulk(
+        "a step of a bulk is dealt with once",
+        "engine/advancing/bulk_step",
+        "or found[1].step != message.step:",
+        "or False:",
+    ),
+    _bulk(
+        "of two processes with one batch of a bulk one goes on",
+        "store/bulks",
+        "        if found != [str(step).encode(), reached.encode()]:\n",
+        "        if False:\n",
+    ),
+    _bulk(
+        "what a filter does not mean any more is left alone",
+        "engine/advancing/bulk_step",
+        "if wanted is not None and (unit.record is None or not wanted.includes(execution, unit.record)):",
+        "if False:",
+    ),
+    _bulk(
+        "a filter means what was created before",
+        "engine/commands/bulk",
+        "    return replace(wanted, created_before=before)",
+        "    return wanted",
+    ),
+    _bulk(
+        "what is done counts in the same transaction",
+        "store/bulks",
+        "        commands += counting(self._key, counted)\n",
+        "",
+    ),
+    _bulk(
+        "a dry run counts as the commands refuse",
+        "execution/bulk",
+        "return not is_over(record.status)",
+        "return True",
+    ),
+    _bulk(
+        "one that cannot be dealt with holds up no other",
+        "engine/advancing/bulk_step",
+        "            if not passes_over:\n",
+        "            if True:\n",
+    ),
+    _in(
+        "what has not ended is not deleted",
+        "execution/rules/deleting",
+        'return status == "pending" or is_over(status)',
+        "return True",
+    ),
+    _in(
+        "what is doomed is deleted once it has ended",
+        "execution/rules/concluding",
+        "*([deletion(run)] if control.doomed else []),",
+        "",
+    ),
+    _in(
+        "what is doomed is read by what ends it",
+        "store/codec",
+        "bool(more) and more[1] is not None,",
+        "False,",
+    ),
+    _in(
+        "a doomed execution is not triggered",
+        "engine/commands/trigger",
+        "        if record.doomed:\n",
+        "        if False:\n",
+    ),
+    _in(
+        "a doomed execution that is paused and stopped goes on",
+        "execution/rules/deleting",
+        "*(stopped or resume(control, run, stop.at))",
+        "*stopped",
+    ),
+    _in(
+        "a message for what goes on deletes nothing",
+        "engine/advancing/delete_step",
+        "if not control.doomed or not may_be_deleted(control.status):",
+        "if False:",
+    ),
+    _in(
+        "what is deleted is remembered until its last key is gone",
+        "store/removal",
+        '        ("ZADD", names.deleting, change.at, execution),\n',
+        "",
+    ),
+    _in(
+        "what is deleted is in no list",
+        "store/removal",
+        '        ("ZREM", names.listing(list_of(change.status)), execution),\n',
+        "",
+    ),
+    _in(
+        "the entries of what is deleted go",
+        "store/removal",
+        "if entries else []",
+        "if False else []",
+    ),
+    _in(
+        "the sweep leaves alone what a message may still do",
+        "engine/maintenance/unfinished_deletes",
+        "if at < before and",
+        "if",
+    ),
+    _in(
+        "the sweep leaves alone what has just ended",
+        "engine/maintenance/unfinished_deletes",
+        "if record is not None and (not is_over(record.status) or record.finished_at >= before):",
+        "if record is not None and not is_over(record.status):",
+    ),
+)
