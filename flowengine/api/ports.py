@@ -11,6 +11,7 @@ from flowengine.engine.ports import Cursor, Seen
 from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
 from flowengine.execution.operation_views import (
     DeadLettersView,
@@ -36,6 +37,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted_document import PostedDocument
+from flowengine.workflow.problems import Problem
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 Labels: TypeAlias = "Mapping[str, str] | None"
@@ -89,10 +91,13 @@ class Executions(Protocol):
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: tuple[Problem, ...] = (),
+        request: IdempotentRequest | None = None,
     ) -> CreatedView:
         """Store a new pending execution, with the inputs that are known already, and its document, packed.
 
-        Raises InputsInvalidError, TooManyExecutionsError, StoreFullError.
+        Raises AlreadyAnsweredError and IdempotencyConflictError for an idempotent `request`,
+        InputsInvalidError, TooManyExecutionsError, StoreFullError.
         """
 
     def start(
@@ -103,18 +108,32 @@ class Executions(Protocol):
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: tuple[Problem, ...] = (),
+        request: IdempotentRequest | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already.
 
-        Raises InputsInvalidError, VarsInvalidError, TooManyExecutionsError, StoreFullError.
+        Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
+        TooManyExecutionsError, StoreFullError.
         """
 
+    def answered_before(self, request: IdempotentRequest) -> None:
+        """Raises AlreadyAnsweredError where a request has created an execution, IdempotencyConflictError
+        where another one with its key has."""
+
     def trigger(
-        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        execution_id: str,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        request: IdempotentRequest | None = None,
     ) -> TriggeredView:
         """Start it, or retry what failed. `inputs` and `labels` are the first trigger's.
 
-        Raises InputsInvalidError, WrongStateError, TooManyExecutionsError, StoreFullError.
+        Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, WrongStateError,
+        TooManyExecutionsError, StoreFullError.
         """
 
     def pause(self, execution_id: str) -> SteeredView:

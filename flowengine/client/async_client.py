@@ -11,7 +11,7 @@ import httpx
 
 from flowengine.client.address import address
 from flowengine.client.call import Call
-from flowengine.client.connection import options, unreachable
+from flowengine.client.connection import is_to_be_repeated, options, unreachable
 from flowengine.client.errors import UnreachableError
 from flowengine.client.methods import Awaited, Methods
 from flowengine.client.waiting import Patience
@@ -48,12 +48,20 @@ class AsyncClient(Methods, Awaited):
     async def send(self, call: Call[Answer]) -> Answer:
         """Send a call and return its answer. Raises RefusedError, UnreachableError, BadAnswerError."""
         try:
-            answered = await self._http.request(
-                call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
-            )
+            answered = await self._request(call)
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise unreachable(self.address, call, error) from error
+            if not is_to_be_repeated(call, error):
+                raise unreachable(self.address, call, error) from error
+            try:
+                answered = await self._request(call)
+            except (httpx.TransportError, httpx.DecodingError):
+                raise unreachable(self.address, call, error) from error
         return call.read(answered.status_code, answered.headers.get("content-type", ""), answered.content)
+
+    async def _request(self, call: Call[Answer]) -> httpx.Response:
+        return await self._http.request(
+            call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
+        )
 
     async def wait_until_ended(
         self,

@@ -29,7 +29,8 @@ class Page(Protocol[Item]):
 class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     """A request. `answer` is the struct of its answer, which comes with a status below 300 or in `also`.
 
-    An `answer` of `str` is text in no form that the client reads.
+    An `answer` of `str` is text in no form that the client reads. With an `idempotency_key` it is done once,
+    however often it is sent.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -39,12 +40,17 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     body: bytes | None = None
     media_type: str = JSON
     also: tuple[int, ...] = ()
+    idempotency_key: str | None = None
 
     @property
     def headers(self) -> dict[str, str]:
         """Its own headers."""
-        accepted = {"Accept": f"{JSON}, {_PROBLEM}"}
-        return accepted if self.body is None else {**accepted, "Content-Type": self.media_type}
+        headers = {"Accept": f"{JSON}, {_PROBLEM}"}
+        if self.body is not None:
+            headers["Content-Type"] = self.media_type
+        if self.idempotency_key is not None:
+            headers["Idempotency-Key"] = self.idempotency_key
+        return headers
 
     def after(self, cursor: str) -> Call[Answer]:
         """The same, of the page that this cursor leads to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
@@ -47,17 +48,36 @@ LONG_PAGE: Final = 500
 
 
 def create(
-    workflow: Workflow, *, inputs: Inputs | None = None, labels: Labels | None = None
+    workflow: Workflow,
+    *,
+    inputs: Inputs | None = None,
+    labels: Labels | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[CreatedView]:
-    """Store a pending execution of a workflow: its text, YAML or JSON, or the document itself."""
+    """Store a pending execution of a workflow: its text, YAML or JSON, or the document itself.
+
+    It is sent again where the connection breaks, and done once. With an `idempotency_key` of your own so is a
+    call that you repeat.
+    """
     body, media_type = posted(workflow, inputs=inputs, labels=labels)
-    return Call(method="POST", path="/workflow", answer=CreatedView, body=body, media_type=media_type)
+    return Call(
+        method="POST",
+        path="/workflow",
+        answer=CreatedView,
+        body=body,
+        media_type=media_type,
+        idempotency_key=idempotency_key or _new_key(),
+    )
 
 
 def start(
-    workflow: Workflow, *, inputs: Inputs | None = None, labels: Labels | None = None
+    workflow: Workflow,
+    *,
+    inputs: Inputs | None = None,
+    labels: Labels | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[StartedView]:
-    """Store an execution of a workflow and start it, in one step."""
+    """Store an execution of a workflow and start it, in one step. `idempotency_key` as for `create`."""
     body, media_type = posted(workflow, inputs=inputs, labels=labels)
     return Call(
         method="POST",
@@ -66,19 +86,28 @@ def start(
         query=(("trigger", "true"),),
         body=body,
         media_type=media_type,
+        idempotency_key=idempotency_key or _new_key(),
     )
 
 
 def trigger(
-    execution_id: str, *, inputs: Inputs | None = None, labels: Labels | None = None
+    execution_id: str,
+    *,
+    inputs: Inputs | None = None,
+    labels: Labels | None = None,
+    idempotency_key: str | None = None,
 ) -> Call[TriggeredView]:
-    """Start a pending execution, or run again what has failed or was cancelled in one."""
+    """Start a pending execution, or run again what has failed or was cancelled in one.
+
+    `idempotency_key` as for `create`.
+    """
     given = {name: value for name, value in (("inputs", inputs), ("labels", labels)) if value}
     return Call(
         method="POST",
         path=f"/workflow/trigger/{_part(execution_id)}",
         answer=TriggeredView,
         body=msgspec.json.encode(given) if given else None,
+        idempotency_key=idempotency_key or _new_key(),
     )
 
 
@@ -266,6 +295,10 @@ def audit_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[AuditVie
 def settings() -> Call[SettingsView]:
     """The settings of the API process that answers, without secrets."""
     return Call(method="GET", path="/settings", answer=SettingsView)
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)
 
 
 def _execution(execution_id: str) -> str:

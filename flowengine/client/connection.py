@@ -42,7 +42,22 @@ def unreachable(address: Address, call: Call[Answer], error: httpx.HTTPError) ->
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return UnreachableError(address.nobody_there)
     reason = str(error) or type(error).__name__
-    done = (
-        "" if call.method == "GET" else " It may have been done, or may still be: look before you repeat it."
+    return UnreachableError(
+        f"{address.url} has not answered {call.method} {call.path}: {reason}.{_done(call)}"
     )
-    return UnreachableError(f"{address.url} has not answered {call.method} {call.path}: {reason}.{done}")
+
+
+def is_to_be_repeated(call: Call[Answer], error: httpx.HTTPError) -> bool:
+    """Whether a call is sent once more after this error: the connection broke, and it would be done once."""
+    broke = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+    return call.idempotency_key is not None and broke and not isinstance(error, httpx.ConnectError)
+
+
+def _done(call: Call[Answer]) -> str:
+    """What is known of a call without an answer."""
+    if call.method == "GET":
+        return ""
+    done = " It may have been done, or may still be"
+    if call.idempotency_key is None:
+        return f"{done}: look before you repeat it."
+    return f"{done}. Repeated with idempotency_key={call.idempotency_key!r} it is done once."

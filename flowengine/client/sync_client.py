@@ -10,7 +10,7 @@ import httpx
 
 from flowengine.client.address import address
 from flowengine.client.call import Call
-from flowengine.client.connection import options, unreachable
+from flowengine.client.connection import is_to_be_repeated, options, unreachable
 from flowengine.client.errors import UnreachableError
 from flowengine.client.methods import Answering, Methods
 from flowengine.client.waiting import Patience
@@ -53,12 +53,20 @@ class Client(Methods, Answering):
     def send(self, call: Call[Answer]) -> Answer:
         """Send a call and return its answer. Raises RefusedError, UnreachableError, BadAnswerError."""
         try:
-            answered = self._http.request(
-                call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
-            )
+            answered = self._request(call)
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise unreachable(self.address, call, error) from error
+            if not is_to_be_repeated(call, error):
+                raise unreachable(self.address, call, error) from error
+            try:
+                answered = self._request(call)
+            except (httpx.TransportError, httpx.DecodingError):
+                raise unreachable(self.address, call, error) from error
         return call.read(answered.status_code, answered.headers.get("content-type", ""), answered.content)
+
+    def _request(self, call: Call[Answer]) -> httpx.Response:
+        return self._http.request(
+            call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
+        )
 
     def wait_until_ended(
         self,

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
+from msgspec.structs import replace
+
 from flowengine.engine import history, queries
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
-from flowengine.engine.commands.create import New, create, create_and_start
+from flowengine.engine.commands.create import New, answered_before, create, create_and_start
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.trigger import Brought, trigger
@@ -21,6 +23,7 @@ from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
 from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
 from flowengine.execution.views import (
     CancelledView,
@@ -37,12 +40,16 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted_document import PostedDocument
+from flowengine.workflow.problems import Problem
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"
 """What a caller gives an execution, by name."""
 
 Labels: TypeAlias = "Mapping[str, str] | None"
 """The names and values by which it is found."""
+
+Warnings: TypeAlias = "tuple[Problem, ...]"
+"""What may go wrong with a workflow."""
 
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
@@ -95,9 +102,12 @@ class StoredExecutions:
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: Warnings = (),
+        request: IdempotentRequest | None = None,
     ) -> CreatedView:
         """Store a new pending execution, which expires by itself if it is never triggered."""
-        return create(self._store, _new(plan, correlation_id, inputs, labels, document))
+        new = _new(plan, correlation_id, inputs, labels, document)
+        return create(self._store, replace(new, warnings=warnings, request=request))
 
     def start(
         self,
@@ -107,15 +117,29 @@ class StoredExecutions:
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: Warnings = (),
+        request: IdempotentRequest | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already."""
-        return create_and_start(self._store, _new(plan, correlation_id, inputs, labels, document))
+        new = _new(plan, correlation_id, inputs, labels, document)
+        return create_and_start(self._store, replace(new, warnings=warnings, request=request))
+
+    def answered_before(self, request: IdempotentRequest) -> None:
+        """Raises AlreadyAnsweredError where a request has created an execution, IdempotencyConflictError
+        where another one with its key has."""
+        answered_before(self._store, request)
 
     def trigger(
-        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        execution_id: str,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        request: IdempotentRequest | None = None,
     ) -> TriggeredView:
         """Start a pending execution, or run again what failed or was cancelled in one that has ended so."""
-        return trigger(self._store, _checked(execution_id), Brought(inputs or {}, labels or {}))
+        return trigger(self._store, _checked(execution_id), Brought(inputs or {}, labels or {}, request))
 
     def pause(self, execution_id: str) -> SteeredView:
         """Let nothing new begin in an execution that runs."""

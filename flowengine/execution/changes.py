@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from flowengine.execution.events import Event
+from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
@@ -45,7 +46,7 @@ class Create(msgspec.Struct, frozen=True):
     """Store a new pending execution, which expires by itself if it is never triggered.
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
-    which it is found; `document`: as it was posted, compressed.
+    which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Create(msgspec.Struct, frozen=True):
     inputs: StoredInputs | None = None
     labels: Mapping[str, str] = {}
     document: bytes | None = None
+    kept: KeptCreation | None = None
 
 
 class Relabel(msgspec.Struct, frozen=True):
@@ -88,6 +90,13 @@ class Begin(msgspec.Struct, frozen=True):
     inputs: StoredInputs | None = None
     was_stopped: bool = False
     was_closing: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Keep that a request with this key has begun a run, as long as the execution is kept."""
+
+    key: str
+    kept: KeptTrigger
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -240,6 +249,7 @@ Change: TypeAlias = (
     Create
     | Relabel
     | Begin
+    | Answer
     | Write
     | Dispatch
     | CountDown

@@ -10,11 +10,18 @@ from flowengine.engine.ports import Acknowledge, Committed, Cursor, NodeState, S
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
+from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
-from flowengine.store.codec import decode_record, parse_begun, parse_execution
+from flowengine.store.codec import (
+    decode_record,
+    parse_begun,
+    parse_execution,
+    parse_kept_creation,
+    parse_kept_trigger,
+)
 from flowengine.store.connection.sessions import Session
 from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.stream_pages import RedisHistory
@@ -96,17 +103,39 @@ class RedisApiState:
         self.ensure_fit()
         return self._admission.letting_in(size)
 
-    def begin_admitting(self, execution: str) -> AdmittingUnit:
-        """WATCH and read one execution, and ask whether work may come in: one round trip."""
+    def begin_creating(self, request: IdempotentRequest) -> CreatingUnit:
+        """WATCH and read what is kept of a request, and read the execution that it has created."""
+        self.ensure_fit()
+        name = self._state.keys.once(request.key)
+        time, found = self._state.sessions.retrying_watch([name], [("TIME",), ("GET", name)])
+        now, kept = self._state.clock.seen(time), parse_kept_creation(found)
+        unit = CreatingUnit(self._state, self._admission, None, None, now, None)
+        if kept is not None and (record := self._state.read_execution(kept.execution)) is not None:
+            unit.before = kept, record
+        return unit
+
+    def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> AdmittingUnit:
+        """WATCH and read one execution, what is kept there of this request, and ask whether work may come in:
+        one round trip."""
         self.ensure_fit()
         names = self._state.keys
         asked = self._admission.ask(starting=True)
+        control = names.control(execution)
         inputs = ("HGET", names.inputs(execution), keys.VALUES)
-        reads = [("TIME",), self._state.execution_read(execution), inputs, *asked.commands]
-        replies = self._state.sessions.retrying_watch([names.control(execution)], reads)
-        now = self._state.clock.seen(replies[0])
-        record = parse_execution(replies[1])
-        return AdmittingUnit(self._state, self._admission, record, replies[2], now, (asked, replies[3:]))
+        kept = [] if request is None else [("HGET", control, keys.once_field(request.key))]
+        reads = [("TIME",), self._state.execution_read(execution), inputs, *asked.commands, *kept]
+        time, record, values, *replies = self._state.sessions.retrying_watch([control], reads)
+        unit = AdmittingUnit(
+            self._state,
+            self._admission,
+            parse_execution(record),
+            values,
+            self._state.clock.seen(time),
+            (asked, replies[: len(asked.commands)]),
+        )
+        if kept:
+            unit.kept = parse_kept_trigger(replies[-1])
+        return unit
 
     def begin_command(self, execution: str) -> AdmittingUnit:
         """WATCH and read one execution."""
@@ -190,7 +219,9 @@ class RedisApiState:
 
 
 class AdmittingUnit:
-    """Implements `flowengine.engine.ports.Admitting`."""
+    """Implements `flowengine.engine.ports.Admitting` and `CommandUnit`."""
+
+    kept: KeptTrigger | None = None
 
     def __init__(
         self,
@@ -239,6 +270,12 @@ class AdmittingUnit:
     def abandon(self) -> None:
         """Write nothing."""
         self._session.unwatch()
+
+
+class CreatingUnit(AdmittingUnit):
+    """Implements `flowengine.engine.ports.Creating`."""
+
+    before: tuple[KeptCreation, ExecutionRecord] | None = None
 
 
 def _begun_at(reply: list[bytes] | dict[bytes, bytes]) -> dict[str, int]:

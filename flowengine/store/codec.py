@@ -8,6 +8,7 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
+from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.records import (
     UNTOUCHED,
     Closing,
@@ -23,6 +24,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
 _stop_decoder = msgspec.json.Decoder(Stop)
 _closing_decoder = msgspec.json.Decoder(Closing)
+_creation_decoder = msgspec.json.Decoder(KeptCreation)
+_trigger_decoder = msgspec.json.Decoder(KeptTrigger)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
@@ -109,6 +112,16 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         labels={} if labels is None else _labels_decoder.decode(labels),
         doomed=values[12] is not None,
     )
+
+
+def parse_kept_creation(value: bytes | None) -> KeptCreation | None:
+    """What is kept of a request that has created an execution."""
+    return None if value is None else _creation_decoder.decode(value)
+
+
+def parse_kept_trigger(value: bytes | None) -> KeptTrigger | None:
+    """What is kept of a request that has begun a run."""
+    return None if value is None else _trigger_decoder.decode(value)
 
 
 def format_begun(begun: Begun) -> str:

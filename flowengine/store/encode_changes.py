@@ -10,6 +10,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
+    Answer,
     ArmTimer,
     Begin,
     Change,
@@ -172,6 +173,9 @@ class ChangeEncoder:
                     self._create(execution, change)
                 case Relabel():
                     self._relabel(execution, change)
+                case Answer(key=key, kept=kept):
+                    field = keys.once_field(key)
+                    self.commands.append(("HSET", self._keys.control(execution), field, _encode(kept)))
                 case Begin():
                     self._begin(execution, change)
                     last.append(change)
@@ -300,6 +304,9 @@ class ChangeEncoder:
             ("ZADD", self._keys.index("pending"), change.at, execution),
             ("ZADD", self._keys.listing("pending"), 0, execution),
         ]
+        if change.kept is not None:
+            _, once = self._keys.with_control(execution)
+            self.commands.append(("SET", once, _encode(change.kept), "EXAT", gone))
         if change.document is not None:
             name = self._keys.document(execution)
             self.commands.append(("SET", name, change.document, "EXAT", gone + CONTROL_LEAD_S))
@@ -363,7 +370,7 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
-        names = [self._keys.control(execution), *self._keys.beside(execution)]
+        names = [*self._keys.with_control(execution), *self._keys.beside(execution)]
         if change.was == "pending":
             of_new = (self._keys.plan, self._keys.inputs, self._keys.document)
             names += [name(execution) for name in of_new]
@@ -399,7 +406,7 @@ class ChangeEncoder:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
         later = at + CONTROL_LEAD_S
         return [
-            ("EXPIREAT", self._keys.control(execution), at),
+            *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),
             ("EXPIREAT", self._keys.live(execution), min(ended_at // 1000 + LIVE_S, later)),
             ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
             *(("EXPIREAT", name, later) for name in names),

@@ -5,7 +5,8 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 
 | key | type | holds |
 | --- | --- | --- |
-| fe:x:ID:control | hash | the execution: status, run, stop, closing, times, name; no end of a node moves it |
+| fe:x:ID:control | hash | the execution: status, run, stop, closing, times, name, `once:KEY` (of triggers) |
+| fe:once:PART | string | the execution whose id has this random part was created by a request with a key |
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
@@ -55,6 +56,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
+from flowengine.execution.idempotency import PART_CHARS, names_request
 from flowengine.execution.messages import Deadline, HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
@@ -92,6 +94,7 @@ ID_CHARS: Final = 27
 """The length of an execution's id in the partition without a name; more is the partition's name."""
 
 _ID: Final = re.compile(rb"[0-9a-f]{%d}" % ID_CHARS)
+_PART: Final = slice(ID_CHARS - PART_CHARS, ID_CHARS)
 
 
 class Keys:
@@ -129,6 +132,17 @@ class Keys:
     def control(self, execution: str) -> str:
         """Hash: the execution."""
         return f"{self._executions}{execution}:control"
+
+    def once(self, part: str) -> str:
+        """String: what is kept of the request that has created an execution with this part in its id."""
+        return f"{self._prefix}once:{part}"
+
+    def with_control(self, execution: str) -> list[str]:
+        """Control, and what persists, expires and goes with it, in one transaction: without control it says
+        nothing, and another execution may have taken its name."""
+        part = execution[_PART]
+        control = self.control(execution)
+        return [control, self.once(part)] if names_request(part) else [control]
 
     def counts(self, execution: str) -> str:
         """Hash: the execution's numbers."""
@@ -292,6 +306,11 @@ def weight_field(node: str) -> str:
 def cut_field(node: str) -> str:
     """The field of `logged` that says how many of a node's lines were dropped."""
     return f"c:{node}"
+
+
+def once_field(key: str) -> str:
+    """The field of control that keeps a trigger whose request had this key."""
+    return f"once:{key}"
 
 
 def try_field(attempt: int) -> str:

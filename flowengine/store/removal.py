@@ -24,7 +24,7 @@ def removing(names: keys.Keys, execution: str, change: Remove) -> list[Command]:
     timers = (RunTimeout, StopOverdue, HooksTimeout)
     armed = [timer(execution=execution, run=change.run) for timer in timers]
     return [
-        ("DEL", names.control(execution)),
+        ("DEL", *names.with_control(execution)),
         ("ZREM", names.index(list_of(change.status)), execution),
         ("ZREM", names.listing(list_of(change.status)), execution),
         *(("ZREM", names.timers(keys.timer_kind(timer)), keys.member_of(timer)) for timer in armed),

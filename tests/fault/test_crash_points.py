@@ -5,7 +5,8 @@ in the second, and a node whose worker dies the first time; it is run once noted
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
-kinds. Wherever it is struck, each ends, with the right results, and every invariant holds.
+kinds. Wherever it is struck, each ends, with the right results, and every invariant holds. The client repeats
+what it gets no answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -26,6 +27,7 @@ import pytest
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
+from flowengine.execution.idempotency import AlreadyAnsweredError, IdempotentRequest, idempotent_request
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from tests.fault.crash_overdue import Overdue
@@ -75,6 +77,11 @@ LANES = 2
 EVERY = int(os.environ.get("FLOWENGINE_CRASH_POINTS_EVERY", "1"))
 
 
+def asked(key: str) -> IdempotentRequest:
+    """A request of the client of these scenes."""
+    return idempotent_request((), key, ())
+
+
 class Reference:
     """One pass of the reference workflow over a stack that a gate stops somewhere.
 
@@ -88,6 +95,7 @@ class Reference:
             self.harness.be_quick()
         self.harness.script = self._script
         self._killed = False
+        self._triggers = 0
 
     def _script(self, context: Context) -> None:
         if context.node_id == FAILING and context.run == 1:
@@ -98,7 +106,7 @@ class Reference:
 
     def run(self) -> None:
         """Both runs, then everything that must hold."""
-        execution = self._api(lambda: self.harness.create(plan_of(GRAPH, reading=not self.quick)))
+        execution = self._api(lambda: self._create(plan_of(GRAPH, reading=not self.quick)))
         self._trigger(execution)
         self._to_the_end()
         view = self._api(lambda: self.harness.api.executions.status(execution))
@@ -109,13 +117,27 @@ class Reference:
         self._to_the_end()
         expected = dict.fromkeys(GRAPH, 1) if self.quick else expected_values(GRAPH)
         assert self._api(lambda: self.harness.results(execution)) == expected
-        assert self._api(lambda: self.harness.api.executions.status(execution)).status == "completed"
-        check_everything(self.harness.client)
+        view = self._api(lambda: self.harness.api.executions.status(execution))
+        assert (view.status, view.run) == ("completed", 2)
+        assert [stored.id for stored in check_everything(self.harness.client)] == [execution]
+
+    def _create(self, plan: Plan) -> str:
+        try:
+            made = self.harness.api.executions.create(plan, correlation_id="c", request=asked("create"))
+        except AlreadyAnsweredError as before:
+            return before.view.execution_id
+        return made.execution_id
 
     def _trigger(self, execution: str) -> None:
-        # A client that got no answer asks again; then it may learn that the first was heard.
-        with contextlib.suppress(WrongStateError):
-            self._api(lambda: self.harness.trigger(execution))
+        """A client that got no answer asks again, with the same key."""
+        self._triggers += 1
+        request = asked(f"trigger {self._triggers}")
+
+        def ask() -> None:
+            with contextlib.suppress(AlreadyAnsweredError):
+                self.harness.api.executions.trigger(execution, correlation_id="c", request=request)
+
+        self._api(ask)
 
     def _api(self, ask: Callable[[], T]) -> T:
         for _ in range(2):

@@ -23,6 +23,11 @@ from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
+from flowengine.execution.idempotency import (
+    AlreadyAnsweredError,
+    IdempotencyConflictError,
+    IdempotentRequest,
+)
 from flowengine.execution.listing import Wanted
 from flowengine.execution.records import NodeError
 from flowengine.execution.status import ExecutionStatus
@@ -45,6 +50,7 @@ from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posted_document import PostedDocument, unpack
+from flowengine.workflow.problems import Problem
 from tests.support.fake_operations import FakeOperations
 
 Inputs = Mapping[str, JsonValue] | None
@@ -84,6 +90,7 @@ class FakeExecutions:
         self._drawn = DrawnGraphs()
         self.bulks: dict[str, Bulk] = {}
         self.asked: tuple[Wanted, int, str] | None = None
+        self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -98,6 +105,8 @@ class FakeExecutions:
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: tuple[Problem, ...] = (),
+        request: IdempotentRequest | None = None,
     ) -> CreatedView:
         self._enter()
         given = check_given(plan.inputs, inputs or {})
@@ -105,13 +114,16 @@ class FakeExecutions:
             execution_id = f"x{len(self.stored) + 1}"
             self.stored[execution_id] = _Stored(plan, correlation_id, given, dict(labels or {}))
             self.stored[execution_id].document = document
-        return CreatedView(
+        view = CreatedView(
             execution_id=execution_id,
             name=plan.name,
             status="pending",
             created_at=NOW,
             correlation_id=correlation_id,
+            warnings=warnings or msgspec.UNSET,
         )
+        self._keep(request, view)
+        return view
 
     def start(
         self,
@@ -121,6 +133,8 @@ class FakeExecutions:
         inputs: Inputs = None,
         labels: Labels = None,
         document: bytes | None = None,
+        warnings: tuple[Problem, ...] = (),
+        request: IdempotentRequest | None = None,
     ) -> StartedView:
         self._enter()
         begin(plan, inputs or {}, Occasion({}, 0))
@@ -128,19 +142,45 @@ class FakeExecutions:
             plan, correlation_id=correlation_id, inputs=inputs, labels=labels, document=document
         )
         self.trigger(made.execution_id, correlation_id=correlation_id)
-        return StartedView(
+        view = StartedView(
             execution_id=made.execution_id,
             name=plan.name,
             status="running",
             run=1,
             created_at=NOW,
             correlation_id=correlation_id,
+            warnings=warnings or msgspec.UNSET,
         )
+        self._keep(request, view)
+        return view
+
+    def answered_before(self, request: IdempotentRequest) -> None:
+        self._enter()
+        if request.key not in self.answers:
+            return
+        content, view = self.answers[request.key]
+        if content != request.content:
+            raise IdempotencyConflictError
+        raise AlreadyAnsweredError(view)
+
+    def _keep(
+        self, request: IdempotentRequest | None, view: CreatedView | StartedView | TriggeredView
+    ) -> None:
+        if request is not None:
+            self.answers[request.key] = request.content, view
 
     def trigger(
-        self, execution_id: str, *, correlation_id: str, inputs: Inputs = None, labels: Labels = None
+        self,
+        execution_id: str,
+        *,
+        correlation_id: str,
+        inputs: Inputs = None,
+        labels: Labels = None,
+        request: IdempotentRequest | None = None,
     ) -> TriggeredView:
         self._enter()
+        if request is not None:
+            self.answered_before(request)
         with self._lock:
             found = self._find(execution_id)
             if found.status in ("running", "completed"):
@@ -149,7 +189,9 @@ class FakeExecutions:
             found.inputs = begin(found.plan, {**found.inputs, **(inputs or {})}, occasion).inputs
             found.labels = {**found.labels, **(labels or {})}
             found.status, found.run = "running", found.run + 1
-        return TriggeredView(execution_id=execution_id, status="running", run=found.run)
+        view = TriggeredView(execution_id=execution_id, status="running", run=found.run)
+        self._keep(request, view)
+        return view
 
     def pause(self, execution_id: str) -> SteeredView:
         return self._steer(execution_id, "paused")

@@ -33,8 +33,8 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "not_supported": ProblemKind(
         400,
         "The request asks for something that is not done here",
-        "The header Idempotency-Key is not supported: send none. A node of FlowEngine leaves it out with "
-        "`headers: {Idempotency-Key: null}`.",
+        "The header Idempotency-Key is not supported here: send none. A node of FlowEngine leaves it out "
+        "with `headers: {Idempotency-Key: null}`.",
     ),
     "malformed_document": ProblemKind(
         400,
@@ -99,6 +99,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The execution's state does not allow this",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
         "can be triggered",
+    ),
+    "idempotency_conflict": ProblemKind(
+        409,
+        "The Idempotency-Key came with another request before",
+        "this Idempotency-Key came with another body, media type or query before: a new request needs a new "
+        "key",
     ),
     "key_in_settings": ProblemKind(
         409,

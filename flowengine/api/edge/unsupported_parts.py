@@ -17,7 +17,7 @@ from flowengine.api.edge.query_parameters import refuse_unknown
 from flowengine.api.edge.request_bodies import ARRIVAL_S, refuse_late
 from flowengine.api.openapi.operation import OPERATION, Operation
 
-_KEY: Final = "idempotency-key"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 
 async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
@@ -29,10 +29,15 @@ async def refuse_unsupported(request: Request[Any, Any, Any]) -> None:
         refuse_unknown(request, [item.name for item in operation.parameters if item.location == "query"])
     if request.method in SAFE_METHODS:
         return
-    if _KEY in request.headers:
+    if IDEMPOTENCY_KEY in request.headers and not _protects(operation):
         raise RefusalError("not_supported")
     if operation.body is None and await _has_body(request):
         raise RefusalError("not_supported", "This route takes no body: send none.")
+
+
+def _protects(operation: Operation) -> bool:
+    """Whether a repetition of the request is recognised by its key."""
+    return any(item.name == IDEMPOTENCY_KEY for item in operation.parameters)
 
 
 async def _has_body(request: Request[Any, Any, Any]) -> bool:

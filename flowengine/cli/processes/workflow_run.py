@@ -8,7 +8,6 @@ Nothing is created or triggered after the user has asked to end, or after the ti
 from __future__ import annotations
 
 import contextlib
-import secrets
 import time
 import uuid
 from pathlib import Path
@@ -279,9 +278,9 @@ class _Run:
 def _new_execution_id() -> str:
     """An id by this machine's clock: the processes must know it before any of them has asked the server."""
     import_without_rich("structlog", "httpx")
-    from flowengine.engine.commands.create import new_id
+    from flowengine.engine.commands.create import new_id, random_part
 
-    return new_id(int(time.time() * 1000), secrets.token_hex(8), "")
+    return new_id(int(time.time() * 1000), random_part(), "")
 
 
 class _StatusReader:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("file", type=WorkflowPath())
 @given_options
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="Start it once, however often this is run with the same key and workflow.",
+)
 @waiting_options
 @json_option
 @click.pass_context
@@ -33,6 +38,7 @@ def submit(
     given: tuple[str, ...],
     inputs_file: Path | None,
     labels: tuple[str, ...],
+    idempotency_key: str | None,
     wait: bool,
     follow: bool,
     as_json: bool,
@@ -48,7 +54,7 @@ def submit(
     with stack(as_json=as_json) as client:
         source = WorkflowSource(file, body)
         inputs, named = _given(given, inputs_file, labels, source.schemas)
-        started = source.start(client, inputs, named)
+        started = source.start(client, inputs, named, idempotency_key)
         for warning in started.warnings or ():
             _say_problem(file, warning)
         _tell_started(started, quiet=as_json, waits=wait or follow)

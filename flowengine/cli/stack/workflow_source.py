@@ -43,11 +43,15 @@ class WorkflowSource:
         return declared if isinstance(declared, dict) else {}
 
     def start(
-        self, client: Client, inputs: Mapping[str, JsonValue], labels: Mapping[str, str]
+        self,
+        client: Client,
+        inputs: Mapping[str, JsonValue],
+        labels: Mapping[str, str],
+        idempotency_key: str | None,
     ) -> StartedView:
         """Start it. Raises InvalidInputError with the lines of what is wrong."""
         try:
-            return client.start(self._body, inputs=inputs, labels=labels)
+            return client.start(self._body, inputs=inputs, labels=labels, idempotency_key=idempotency_key)
         except RefusedError as error:
             if error.code != "invalid_workflow":
                 raise

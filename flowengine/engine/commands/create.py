@@ -1,97 +1,206 @@
-"""Accept a workflow: store it as a pending execution, or as one that begins at once."""
+"""Accept a workflow: store it as a pending execution, or as one that begins at once.
+
+What is kept of an idempotent request is written in the same transaction, which WATCHes it: of two that come
+at once, one creates, and the other finds what it has been answered.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.engine.ports import CommandStore
-from flowengine.execution.changes import Create, StoredInputs
+from flowengine.engine.ports import CommandStore, Creating
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.changes import Change, Create, StoredInputs
 from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.idempotency import (
+    AlreadyAnsweredError,
+    IdempotentRequest,
+    KeptCreation,
+    part_of_no_request,
+    refuse_other,
+)
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given, first_run
 from flowengine.execution.views import CreatedView, StartedView, moment
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.workflow.inputs.declared import secret_names
 from flowengine.workflow.plan import Plan, encode_plan
+from flowengine.workflow.problems import Problem
+
+TRIES: Final = 50
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
-    `document`: what its plan was compiled from, packed."""
+    `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
+    idempotent one that creates it, if it is one."""
 
     plan: Plan
     correlation_id: str
     inputs: Mapping[str, JsonValue] = {}
     labels: Mapping[str, str] = {}
     document: bytes | None = None
+    warnings: tuple[Problem, ...] = ()
+    request: IdempotentRequest | None = None
+
+
+class _Stored(NamedTuple):
+    execution: str
+    at: int
+
+
+_Make: TypeAlias = Callable[[_Stored], tuple[Sequence[Change], int]]
+"""What creates an execution with this id at this time, and about how many bytes it takes."""
 
 
 def create(store: CommandStore, new: New) -> CreatedView:
     """Store a new pending execution, which expires by itself if it is never triggered.
 
-    Raises InputsInvalidError, TooManyExecutionsError, StoreFullError, StoreUnavailableError.
+    Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, TooManyExecutionsError,
+    StoreFullError, StoreUnavailableError.
     """
     given = _given(new.plan, new.inputs) if new.inputs else None
     encoded = encode_plan(new.plan)
-    with store.letting_in(_size(new, encoded, given)):
-        now = store.now()
-        execution = id_of_new(store, now)
-        store.write({execution: [_made(new, encoded, now, given)]})
-    store.keep_plan(execution, encoded, new.plan)
-    return CreatedView(
-        execution_id=execution,
-        name=new.plan.name,
-        status="pending",
-        created_at=moment(now),
-        correlation_id=new.correlation_id,
-    )
+    size = _size(new, encoded, given)
+    stored = _store(store, new, lambda stored: ([_made(new, encoded, stored, given, starts=False)], size))
+    store.keep_plan(stored.execution, encoded, new.plan)
+    return _created(stored.execution, new.plan.name, stored.at, new.correlation_id, new.warnings)
 
 
 def create_and_start(store: CommandStore, new: New) -> StartedView:
     """Store a new execution that has begun already: one transaction.
 
-    Raises InputsInvalidError, VarsInvalidError, TooManyExecutionsError, StoreFullError,
-    StoreUnavailableError: then it may have been stored and begun.
+    Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
+    TooManyExecutionsError, StoreFullError, StoreUnavailableError: then it may have been stored and begun.
     """
     plan, token = new.plan, secrets.token_hex(8)
     encoded = encode_plan(plan)
+
+    def make(stored: _Stored) -> tuple[Sequence[Change], int]:
+        execution, now = stored
+        record = _record_before(new, now)
+        given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
+        made = _made(new, encoded, stored, None, starts=True)
+        begun = first_run(execution, plan, record, token, now, given)
+        return [made, *begun], _size(new, encoded, given.inputs)
+
+    stored = _store(store, new, make)
+    store.keep_plan(stored.execution, encoded, plan)
+    return _started(stored.execution, plan.name, stored.at, new.correlation_id, new.warnings)
+
+
+def answered_before(store: CommandStore, request: IdempotentRequest) -> None:
+    """Raises AlreadyAnsweredError for a request that has created an execution, IdempotencyConflictError where
+    another one with its key has."""
+    unit = store.begin_creating(request)
+    unit.abandon()
+    _refuse_answered(unit, request)
+
+
+def _store(store: CommandStore, new: New, make: _Make) -> _Stored:
+    """Carry out what creates an execution."""
+    if new.request is not None:
+        return _store_once(store, new.request, make)
     now = store.now()
-    execution = id_of_new(store, now)
-    record = ExecutionRecord(
+    stored = _Stored(id_of_new(store, now), now)
+    changes, size = make(stored)
+    with store.letting_in(size):
+        store.write({stored.execution: changes})
+    return stored
+
+
+def _store_once(store: CommandStore, request: IdempotentRequest, make: _Make) -> _Stored:
+    for _ in range(TRIES):
+        unit = store.begin_creating(request)
+        with ExitStack() as admitted:
+            try:
+                _refuse_answered(unit, request)
+                stored = _Stored(new_id(unit.now, request.key, store.partition), unit.now)
+                changes, size = make(stored)
+                admitted.enter_context(store.letting_in(size))
+            except BaseException:
+                unit.abandon()
+                raise
+            if unit.commit({stored.execution: changes}) is not None:
+                return stored
+    raise StoreUnavailableError("others keep sending requests with this Idempotency-Key; try again")
+
+
+def _refuse_answered(unit: Creating, request: IdempotentRequest) -> None:
+    if unit.before is None:
+        return
+    kept, record = unit.before
+    refuse_other(kept, request)
+    view = _started if kept.starts else _created
+    raise AlreadyAnsweredError(
+        view(kept.execution, record.name, record.created_at, record.correlation_id, kept.warnings)
+    )
+
+
+def _created(
+    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
+) -> CreatedView:
+    return CreatedView(
+        execution_id=execution,
+        name=name,
+        status="pending",
+        created_at=moment(at),
+        correlation_id=correlation_id,
+        warnings=warnings or msgspec.UNSET,
+    )
+
+
+def _started(
+    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
+) -> StartedView:
+    return StartedView(
+        execution_id=execution,
+        name=name,
+        status="running",
+        run=1,
+        created_at=moment(at),
+        correlation_id=correlation_id,
+        warnings=warnings or msgspec.UNSET,
+    )
+
+
+def _record_before(new: New, now: int) -> ExecutionRecord:
+    """What is stored of an execution that begins as it is created, before it begins."""
+    return ExecutionRecord(
         status="pending",
         run=0,
-        total=len(plan.main),
+        total=len(new.plan.main),
         created_at=now,
         started_at=0,
         finished_at=0,
         correlation_id=new.correlation_id,
-        name=plan.name,
+        name=new.plan.name,
         token="",
         labels=new.labels,
     )
-    stores = bool(new.inputs)
-    given = beginning(execution, plan, record, new.inputs, now, stores=stores) or Given()
-    with store.letting_in(_size(new, encoded, given.inputs)):
-        made = _made(new, encoded, now, None)
-        store.write({execution: [made, *first_run(execution, plan, record, token, now, given)]})
-    store.keep_plan(execution, encoded, plan)
-    return StartedView(
-        execution_id=execution,
-        name=plan.name,
-        status="running",
-        run=1,
-        created_at=moment(now),
-        correlation_id=new.correlation_id,
+
+
+def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None, *, starts: bool) -> Create:
+    kept = None
+    if new.request is not None:
+        kept = KeptCreation(new.request.content, stored.execution, starts, new.warnings)
+    return Create(
+        new.plan.name,
+        encoded,
+        len(new.plan.main),
+        new.correlation_id,
+        stored.at,
+        given,
+        new.labels,
+        new.document,
+        kept,
     )
-
-
-def _made(new: New, encoded: bytes, now: int, given: StoredInputs | None) -> Create:
-    total = len(new.plan.main)
-    return Create(new.plan.name, encoded, total, new.correlation_id, now, given, new.labels, new.document)
 
 
 def _size(new: New, encoded: bytes, given: StoredInputs | None) -> int:
@@ -100,7 +209,7 @@ def _size(new: New, encoded: bytes, given: StoredInputs | None) -> int:
 
 def id_of_new(store: CommandStore, now: int) -> str:
     """The id of an execution that is made now."""
-    return store.owner or new_id(now, secrets.token_hex(8), store.partition)
+    return store.owner or new_id(now, random_part(), store.partition)
 
 
 def beginning(
@@ -146,6 +255,11 @@ def stored_inputs(
         vars=encode(made) if made else b"",
         late=encode(late) if made is not None and late else b"",
     )
+
+
+def random_part() -> str:
+    """The random part of the id of an execution that no idempotent request creates."""
+    return part_of_no_request(secrets.randbits(64))
 
 
 def new_id(now: int, random: str, partition: str) -> str:

@@ -20,7 +20,13 @@ from flowengine.errors import (
     StoreUnavailableError,
     WrongStateError,
 )
-from flowengine.execution.changes import Change
+from flowengine.execution.changes import Answer, Change
+from flowengine.execution.idempotency import (
+    AlreadyAnsweredError,
+    IdempotentRequest,
+    KeptTrigger,
+    refuse_other,
+)
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given, first_run, retry_failed
 from flowengine.execution.status import execution_may
@@ -34,11 +40,12 @@ TRIES: Final = 50
 class Brought(msgspec.Struct, frozen=True):
     """What comes with a trigger: it takes the place of what the execution was created with, name by name.
 
-    Only the first trigger may bring something.
+    Only the first trigger may bring something. `request`: the idempotent one that triggers, if it is one.
     """
 
     inputs: Mapping[str, JsonValue] = {}
     labels: Mapping[str, str] = {}
+    request: IdempotentRequest | None = None
 
 
 NOTHING_BROUGHT: Final = Brought()
@@ -63,8 +70,9 @@ def trigger(
 ) -> TriggeredView:
     """The run that begins. With `repeated`, only if the last run is that one.
 
-    Raises InputsInvalidError, VarsInvalidError, ExecutionNotFoundError, WrongStateError, NewerRunError,
-    TooManyExecutionsError, StoreFullError, StoreUnavailableError.
+    Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
+    ExecutionNotFoundError, WrongStateError, NewerRunError, TooManyExecutionsError, StoreFullError,
+    StoreUnavailableError.
     """
     token = secrets.token_hex(8)
     for _ in range(TRIES):
@@ -75,7 +83,7 @@ def trigger(
             if run is None:
                 raise
         if run is not None:
-            return TriggeredView(execution_id=execution, status="running", run=run)
+            return _triggered(execution, run)
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
@@ -84,11 +92,14 @@ def _try(
 ) -> int | None:
     """The new run; None when someone else changed the execution meanwhile."""
     plan = store.plan(execution)
-    unit = store.begin_admitting(execution)
+    unit = store.begin_admitting(execution, brought.request)
     try:
         record = unit.record
         if record is None or plan is None:
             raise ExecutionNotFoundError.of(execution)
+        if brought.request is not None and unit.kept is not None:
+            refuse_other(unit.kept, brought.request)
+            raise AlreadyAnsweredError(_triggered(execution, unit.kept.run))
         if repeated is not None and record.run > repeated.run:
             raise NewerRunError(f"execution '{execution}' is in run {record.run}, which is a newer one")
         if not execution_may(record.status, "trigger"):
@@ -104,8 +115,14 @@ def _try(
         unit.abandon()
         raise
     changes = _changes(store, execution, plan, record, token, unit.now, given)
+    if brought.request is not None:
+        changes.append(Answer(brought.request.key, KeptTrigger(brought.request.content, record.run + 1)))
     committed = unit.commit({execution: changes}, None if repeated is None else repeated.acknowledge)
     return record.run + 1 if committed is not None else None
+
+
+def _triggered(execution: str, run: int) -> TriggeredView:
+    return TriggeredView(execution_id=execution, status="running", run=run)
 
 
 def _beginning(

@@ -95,6 +95,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("ZREMRANGEBYRANK", _NAMES.stopping, 0, 0),
         ("SET", keys.HEALTH, "", "EX", 60),
         ("SET", _NAMES.plan(_ID), "", "EXAT", 1),
+        ("SET", _NAMES.once(""), "", "EXAT", 1),
         ("DEL", _STARTED),
         ("EXPIREAT", _CONTROL, 1),
         ("HGETALL", _STARTED),

@@ -175,8 +175,9 @@ REFUSALS: list[tuple[str, str, Ask]] = [
     ("/workflow", "body_too_large",
      lambda client: client.post(
          "/workflow", content=b" " * (Settings().limits.max_yaml_bytes + 1), headers=YAML)),
-    ("/workflow", "not_supported",
-     lambda client: client.post("/workflow", content=b"{}", headers={**JSON, "Idempotency-Key": "1"})),
+    ("/workflows/{execution_id}/cancel", "not_supported",
+     lambda client: client.post(
+         f"/workflows/{example.ID}/cancel", content=b"{}", headers={**JSON, "Idempotency-Key": "1"})),
     ("/workflow", "unknown_parameter",
      lambda client: client.post("/workflow?wait=30", content=b"{}", headers=JSON)),
     ("/workflow/trigger/{execution_id}", "execution_not_found",

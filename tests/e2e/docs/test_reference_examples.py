@@ -87,7 +87,7 @@ def test_a_handlers_lines_are_kept(dev_url: str) -> None:
 
 
 def test_workflow_starts_another_one_on_a_flowengine(dev_url: str) -> None:
-    """The API refuses a key that it would not honour; the example sends none."""
+    """By one node, whose idempotency key the API knows."""
     (example,) = TOPICS["handlers"].blocks("yaml")
     text = example.replace("http://flowengine.example:8000", dev_url)
     headers = {"Content-Type": "application/yaml"}
@@ -96,13 +96,13 @@ def test_workflow_starts_another_one_on_a_flowengine(dev_url: str) -> None:
     assert httpx.post(f"{dev_url}/workflow/trigger/{created}", trust_env=False).status_code == 202
     started = finished(dev_url, created)
     assert started["errors"] == {}
-    other = started["results"]["create"]["data"]["execution_id"]
+    other = started["results"]["start"]["data"]["execution_id"]
     assert finished(dev_url, other)["results"] == {"add": {"result": 3}}
 
 
-def test_key_that_is_sent_all_the_same_is_refused_with_what_to_do(dev_url: str) -> None:
+def test_key_that_would_not_be_honoured_is_refused_with_what_to_do(dev_url: str) -> None:
     """In the node's error."""
-    config = {"url": f"{dev_url}/workflow", "method": "POST", "body": {}}
+    config = {"url": f"{dev_url}/workflows/{'0' * 27}/cancel", "method": "POST"}
     document = {"name": "x", "nodes": [{"id": "a", "handler": "http_request", "config": config}]}
     answer = httpx.post(f"{dev_url}/workflow", json=document, trust_env=False)
     created = answer.json()["execution_id"]

@@ -46,16 +46,16 @@ MUTANTS: Final = (
     Mutant(
         "a start that cannot begin stores nothing",
         "flowengine/engine/commands/create.py",
-        "    stores = bool(new.inputs)\n",
-        "    stores = bool(new.inputs)\n    store.write({execution: [_made(new, encoded, now, None)]})\n",
+        "        record = _record_before(new, now)\n",
+        "        record = _record_before(new, now)\n"
+        "        store.write({execution: [_made(new, encoded, stored, None, starts=True)]})\n",
         LABELS,
     ),
     Mutant(
         "a workflow that starts as it is posted is one transaction",
         "flowengine/engine/commands/create.py",
-        "        store.write({execution: [made, *first_run(execution, plan, record, token, now, given)]})\n",
-        "        store.write({execution: [made]})\n"
-        "        store.write({execution: first_run(execution, plan, record, token, now, given)})\n",
+        "        store.write({stored.execution: changes})\n",
+        "        for change in changes:\n            store.write({stored.execution: [change]})\n",
         ("tests/integration/store/test_store_triggers.py",),
     ),
     Mutant(

@@ -43,8 +43,8 @@ MUTANTS: Final = (
     Mutant(
         "what an execution is found by stays while it runs",
         ENCODER,
-        "names = [self._keys.control(execution), *self._keys.beside(execution)]",
-        "names = [self._keys.control(execution), self._keys.live(execution)]",
+        "names = [*self._keys.with_control(execution), *self._keys.beside(execution)]",
+        "names = [*self._keys.with_control(execution), self._keys.live(execution)]",
         ("tests/integration/store/test_store_lifetimes.py",),
     ),
     Mutant(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -48,6 +48,7 @@ PAYLOADS: Final = (b"p2", b"p3")
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
+    re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
@@ -316,9 +317,20 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}
     deleting = {member.decode() for member in client.zrange("fe:deleting", 0, -1)}
     assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
+    _check_kept_requests(client, known)
     if all(stored.status not in OPEN for stored in checked):
         check_drained(client)
     return checked
+
+
+def _check_kept_requests(client: Client, known: Collection[str]) -> None:
+    """Assert that what is kept of a request is kept as long as the execution that it has created."""
+    for name in client.scan_iter("fe:once:*", count=2000):
+        execution = msgspec.json.decode(client.get(name))[1]
+        assert execution in known, f"{name!r} is of '{execution}', which is not there"
+        assert execution[11:27] == name.decode().removeprefix("fe:once:")
+        lifetimes = {client.expiretime(key) for key in (name, f"fe:x:{execution}:control")}
+        assert len(lifetimes) == 1, f"{name!r} and the control of '{execution}' end at {lifetimes}"
 
 
 def _numbers(stored: Stored) -> Iterable[str]:

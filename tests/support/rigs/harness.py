@@ -32,6 +32,7 @@ from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import FlowEngineError
+from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.views import HealthView
@@ -40,7 +41,7 @@ from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.api_state import AdmittingUnit, RedisApiState
+from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
@@ -311,9 +312,15 @@ class HookedApiState(RedisApiState):
         super().__init__(state)
         self._hooked = state
 
-    def begin_admitting(self, execution: str) -> AdmittingUnit:
+    def begin_creating(self, request: IdempotentRequest) -> CreatingUnit:
         """As ever, and then what the test wants."""
-        unit = super().begin_admitting(execution)
+        unit = super().begin_creating(request)
+        self._hooked.call_hook()
+        return unit
+
+    def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> AdmittingUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin_admitting(execution, request)
         self._hooked.call_hook()
         return unit
 

@@ -51,6 +51,14 @@ def test_submit_prints_the_id_alone(api: ServedApi) -> None:
     assert api.store.status(execution).status == "running"
 
 
+def test_submit_with_a_key_starts_once(api: ServedApi) -> None:
+    """However often it is run; without one, each time."""
+    Path("file.yaml").write_text(DOCUMENT)
+    ids = [run("submit", "file.yaml", "--idempotency-key", "day-1").stdout for _ in range(2)]
+    assert ids[0] == ids[1] != run("submit", "file.yaml").stdout
+    assert len(api.store.stored) == 2
+
+
 @pytest.mark.parametrize("more", [(), ("--label", "team=data")], ids=["as it is", "in an envelope"])
 def test_refused_workflow_names_the_lines_of_its_file(api: ServedApi, more: tuple[str, ...]) -> None:
     """Whatever it was sent in. Exit code 2."""

@@ -265,3 +265,50 @@ def test_every_call_is_a_method_with_its_signature() -> None:
     with client_of(Stack({})) as client:
         assert str(inspect.signature(client.cancel)).startswith("(execution_id: 'str', *, reason:")
         assert client.cancel.__doc__ == calls.cancel.__doc__
+
+
+@pytest.mark.parametrize("broken", [httpx.ReadError("reset"), httpx.RemoteProtocolError("closed")])
+def test_start_whose_connection_breaks_is_sent_again(broken: Exception) -> None:
+    """Once, with the same key, so that it is done once; with both clients."""
+
+    async def awaited(stack: Stack) -> str:
+        async with AsyncClient(URL, transport=httpx.MockTransport(stack)) as client:
+            return (await client.start(DOCUMENT)).execution_id
+
+    stacks = [Stack(broken, STARTED, status=202) for _ in range(2)]
+    with client_of(stacks[0]) as client:
+        assert client.start(DOCUMENT).execution_id == "a" * 27
+    assert asyncio.run(awaited(stacks[1])) == "a" * 27
+    for stack in stacks:
+        first, again = stack.requests
+        assert first.headers["idempotency-key"] == again.headers["idempotency-key"]
+        assert first.content == again.content
+    stack = Stack(broken)
+    with (
+        client_of(stack) as client,
+        pytest.raises(UnreachableError, match="idempotency_key='mine' it is don"),
+    ):
+        client.trigger("x", idempotency_key="mine")
+    assert [each.headers["idempotency-key"] for each in stack.requests] == ["mine"] * 2
+
+
+def test_what_has_no_key_or_was_never_heard_is_not_sent_again() -> None:
+    """A cancel is told of as unknown; where nobody listens, that is said at once."""
+    reset, nobody = Stack(httpx.ReadError("reset")), Stack(httpx.ConnectError("refused"))
+    with client_of(reset) as client, pytest.raises(UnreachableError, match="look before you repeat it"):
+        client.cancel("x")
+    with client_of(nobody) as client, pytest.raises(UnreachableError, match="no FlowEngine at"):
+        client.start(DOCUMENT)
+    assert (len(reset.requests), len(nobody.requests)) == (1, 1)
+
+
+def test_each_call_has_a_key_of_its_own() -> None:
+    """A workflow may be started twice on purpose."""
+    stack = Stack(STARTED, status=202)
+    with client_of(stack) as client:
+        client.start(DOCUMENT)
+        client.start(DOCUMENT)
+        client.create(DOCUMENT, idempotency_key="mine")
+    keys = [each.headers["idempotency-key"] for each in stack.requests]
+    assert len(set(keys)) == 3
+    assert keys[-1] == "mine"

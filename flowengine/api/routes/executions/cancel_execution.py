@@ -76,7 +76,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def cancel_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        posted = await read_posted(request, backend, "invalid_body", read_cancel)
+        posted, _ = await read_posted(request, backend, "invalid_body", read_cancel)
         reason = None if posted is None else posted.reason
         path = f"/workflows/{execution_id}"
         with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):

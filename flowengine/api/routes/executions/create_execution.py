@@ -18,7 +18,14 @@ from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, Vi
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import TO_RESULTS, TO_STATUS, TO_TRIGGER
-from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, read_workflow
+from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, Accepted, read_workflow
+from flowengine.api.routes.starting.idempotent_requests import (
+    IDEMPOTENCY_KEY_PARAMETER,
+    REFUSALS,
+    SEND_IT_AGAIN,
+    replayed,
+)
+from flowengine.execution.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import CreatedView, StartedView
 
 UNKNOWN_OUTCOME: Final = (
@@ -54,7 +61,7 @@ CREATE_EXECUTION: Final = Operation(
     description="Validates the document, reports all its problems at once, and stores a pending execution. "
     "`warnings` are what may go wrong with a document that is accepted. Inputs may be posted with it; others "
     "may come with the trigger. With `trigger` it starts at once, in the same transaction.",
-    parameters=(TRIGGER_PARAMETER,),
+    parameters=(TRIGGER_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
     body=WORKFLOW_BODY,
     responses={
         201: ViewResponse(
@@ -73,7 +80,6 @@ CREATE_EXECUTION: Final = Operation(
         ),
     },
     refusals=(
-        "not_supported",
         "malformed_document",
         "request_timeout",
         "body_too_large",
@@ -82,8 +88,8 @@ CREATE_EXECUTION: Final = Operation(
         "inputs_invalid",
         "vars_invalid",
         "unknown_parameter",
-        "invalid_parameter",
         "too_many_executions",
+        *REFUSALS,
     ),
 )
 
@@ -94,23 +100,34 @@ def route(backend: Backend) -> HTTPRouteHandler:
     @post("/workflow", opt={OPERATION: CREATE_EXECUTION, NEEDS_ROLE: "author"})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = query_flag(request, TRIGGER_PARAMETER.name)
-        workflow = await read_workflow(request, backend)
-        correlation_id = correlation_id_of(request.scope)
-        starts = asked or workflow.starts
-        make = backend.executions.start if starts else backend.executions.create
-        with outcome_unknown(MAY_HAVE_STARTED if starts else UNKNOWN_OUTCOME):
-            view: CreatedView | StartedView = await backend.calls.store(
-                lambda: make(
-                    workflow.plan,
-                    correlation_id=correlation_id,
-                    inputs=workflow.inputs,
-                    labels=workflow.labels,
-                    document=workflow.document,
-                )
-            )
-        view = msgspec.structs.replace(view, warnings=workflow.warnings or msgspec.UNSET)
+        try:
+            workflow = await read_workflow(request, backend)
+            starts = asked or workflow.starts
+            view = await _make(request, backend, workflow, starts=starts)
+        except AlreadyAnsweredError as before:
+            return replayed(request, before)
         request.scope["state"][EXECUTION_ID] = view.execution_id
         location = {"Location": f"/workflows/{view.execution_id}"}
         return json_response(msgspec.json.encode(view), 202 if starts else 201, location)
 
     return create_execution
+
+
+async def _make(
+    request: Request[Any, Any, Any], backend: Backend, workflow: Accepted, *, starts: bool
+) -> CreatedView | StartedView:
+    correlation_id = correlation_id_of(request.scope)
+    make = backend.executions.start if starts else backend.executions.create
+    advice = MAY_HAVE_STARTED if starts else UNKNOWN_OUTCOME
+    with outcome_unknown(advice if workflow.request is None else SEND_IT_AGAIN):
+        return await backend.calls.store(
+            lambda: make(
+                workflow.plan,
+                correlation_id=correlation_id,
+                inputs=workflow.inputs,
+                labels=workflow.labels,
+                document=workflow.document,
+                warnings=workflow.warnings,
+                request=workflow.request,
+            )
+        )

@@ -30,6 +30,15 @@ from flowengine.api.routes.executions.execution_id import (
     call_about,
 )
 from flowengine.api.routes.executions.workflow_body import read_posted
+from flowengine.api.routes.starting.idempotent_requests import (
+    IDEMPOTENCY_KEY_PARAMETER,
+    REFUSALS,
+    SEND_IT_AGAIN,
+    idempotency_key,
+    identified,
+    replayed,
+)
+from flowengine.execution.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import TriggeredView
 from flowengine.workflow.posted import read_trigger
 
@@ -53,7 +62,7 @@ TRIGGER_EXECUTION: Final = Operation(
     description="Starts a pending execution; of a failed or cancelled one what failed or was cancelled runs "
     "again, and what is below it. Of two at once exactly one starts it. The first trigger may bring inputs "
     "and labels: they take the place of those that were posted with the workflow, name by name.",
-    parameters=(EXECUTION_ID_PARAMETER,),
+    parameters=(EXECUTION_ID_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
     body=TRIGGER_BODY,
     responses={
         202: ViewResponse(
@@ -65,7 +74,6 @@ TRIGGER_EXECUTION: Final = Operation(
         )
     },
     refusals=(
-        "not_supported",
         "malformed_document",
         "execution_not_found",
         "request_timeout",
@@ -76,6 +84,7 @@ TRIGGER_EXECUTION: Final = Operation(
         "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
+        *REFUSALS,
     ),
 )
 
@@ -88,19 +97,26 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        posted = await read_posted(request, backend, "inputs_invalid", read_trigger)
+        key = idempotency_key(request)
+        posted, body = await read_posted(request, backend, "inputs_invalid", read_trigger)
         inputs, labels = ({}, {}) if posted is None else (posted.inputs, posted.labels)
         correlation_id = correlation_id_of(request.scope)
         path = f"/workflows/{execution_id}"
-        with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
-            data = await call_about(
-                request,
+
+        def trigger() -> TriggeredView:
+            return executions.trigger(
                 execution_id,
-                backend.calls.store,
-                lambda: executions.trigger(
-                    execution_id, correlation_id=correlation_id, inputs=inputs, labels=labels
-                ),
+                correlation_id=correlation_id,
+                inputs=inputs,
+                labels=labels,
+                request=None if key is None else identified(request, key, body),
             )
+
+        try:
+            with outcome_unknown(UNKNOWN_OUTCOME.format(path=path) if key is None else SEND_IT_AGAIN):
+                data = await call_about(request, execution_id, backend.calls.store, trigger)
+        except AlreadyAnsweredError as before:
+            return replayed(request, before)
         return json_response(data, 202, {"Location": path})
 
     return trigger_execution

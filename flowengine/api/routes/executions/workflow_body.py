@@ -14,6 +14,8 @@ from flowengine.api.openapi.operation import BodyExample, JsonObject, RequestBod
 from flowengine.api.openapi.schemas import POSTED
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
+from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.settings import Limits
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
@@ -63,7 +65,8 @@ WORKFLOW_BODY: Final = RequestBody(
 class Accepted(msgspec.Struct, frozen=True):
     """A workflow that is right, what may go wrong with it, and what its execution is given.
 
-    `starts`: its body says that it shall begin at once. `document`: in its form, packed.
+    `starts`: its body says that it shall begin at once. `document`: in its form, packed. `request`: as it is
+    told from others, if it has an Idempotency-Key.
     """
 
     plan: Plan
@@ -72,24 +75,40 @@ class Accepted(msgspec.Struct, frozen=True):
     labels: Labels
     starts: bool
     document: bytes | None
+    request: IdempotentRequest | None
 
 
 async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
     """The workflow in the request's body.
 
-    Raises RefusalError as `read_document`, and with every problem of the document.
+    Raises RefusalError as `read_document`, and with every problem of the document; AlreadyAnsweredError and
+    IdempotencyConflictError before the document is looked at.
     """
+    key = idempotency_key(request)
     with backend.request_budget.share() as share:
         body = await read_document(request, backend.limits, share)
-        return await backend.calls.check(lambda: _accepted(body, backend))
+        sent = None
+        if key is not None:
+            sent = await backend.calls.store(lambda: _not_answered(request, key, body, backend))
+        return await backend.calls.check(lambda: _accepted(body, backend, sent))
 
 
-def _accepted(body: Body, backend: Backend) -> Accepted:
+def _not_answered(
+    request: Request[Any, Any, Any], key: str, body: Body, backend: Backend
+) -> IdempotentRequest:
+    found = identified(request, key, body.data)
+    backend.executions.answered_before(found)
+    return found
+
+
+def _accepted(body: Body, backend: Backend, sent: IdempotentRequest | None) -> Accepted:
     posted = check_posted(body.data, body.form, backend.registry, backend.limits)
     checked = posted.checked
     if checked.plan is not None and not checked.problems:
         document = None if posted.document is None else pack(posted.document)
-        return Accepted(checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts, document)
+        return Accepted(
+            checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts, document, sent
+        )
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
 
 
@@ -98,20 +117,20 @@ async def read_posted(
     backend: Backend,
     kind: str,
     read: Callable[[bytes, Form, Limits], PostedT],
-) -> PostedT | None:
-    """What `read` makes of the request's body; None where there is none.
+) -> tuple[PostedT | None, bytes]:
+    """What `read` makes of the request's body, and the body; None where there is none.
 
     Raises RefusalError as `read_optional`, and of this kind with every problem.
     """
     with backend.request_budget.share() as share:
         body = await read_optional(request, backend.limits, share)
         if body is None:
-            return None
+            return None, b""
         data, form = body.data, body.form
         posted = await backend.calls.check(lambda: read(data, form, backend.limits))
     if posted.problems:
         raise refused(kind, posted.problems, malformed=posted.malformed)
-    return posted
+    return posted, data
 
 
 def refused(kind: str, problems: tuple[Problem, ...], *, malformed: bool) -> RefusalError:

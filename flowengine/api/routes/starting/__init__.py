@@ -1,0 +1,1 @@
+"""What several routes that start executions have in common."""
