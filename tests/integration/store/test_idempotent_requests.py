@@ -74,6 +74,20 @@ def test_a_creation_is_repeated_as_it_was_answered(
 
 
 @pytest.mark.proves("request-repeated")
+def test_what_is_kept_of_a_request_is_deleted_with_what_it_created(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """The same request creates another execution then: there is nothing to answer it with."""
+    executions = harness.api.executions
+    first = executions.create(PLAN, correlation_id="c", request=asked()).execution_id
+    assert harness.delete(first)
+    second = executions.create(PLAN, correlation_id="c", request=asked()).execution_id
+    assert second != first
+    harness.drain()
+    assert [stored.id for stored in check_invariants()] == [second]
+
+
+@pytest.mark.proves("request-repeated")
 def test_a_trigger_is_repeated_as_it_was_answered(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
