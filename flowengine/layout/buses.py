@@ -107,7 +107,10 @@ class _Ports:
                 self._coming.setdefault(bottom, []).append(number)
         self._at: dict[tuple[int, int], int] = {}
         for bottom, numbers in self._coming.items():
-            self._spread(placed, ends, bottom, numbers)
+            if len(numbers) == 1 or bottom >= placed.graph.cards:
+                self._at.update({(number, bottom): placed.middles[bottom] for number in numbers})
+            else:
+                self._spread(placed, ends, bottom, numbers)
 
     def of(self, number: int, bottom: int) -> int:
         """Where this bus touches it."""
@@ -125,9 +128,6 @@ class _Ports:
         numbers: Sequence[int],
     ) -> None:
         middle, reach = placed.middles[bottom], _reach(placed, bottom)
-        if len(numbers) == 1 or len(reach) == 1:
-            self._at.update({(number, bottom): middle for number in numbers})
-            return
         coming = {
             number: sum([placed.middles[top] for top in ends[number][0]]) / len(ends[number][0])
             for number in numbers

@@ -17,7 +17,7 @@ import msgspec
 from flowengine.layout.layering import Layered
 from flowengine.layout.spacing import spaced
 
-SWEEPS: Final = 3
+SWEEPS: Final = 2
 """Down and up again; fewer where nothing moves any more."""
 TURN_WEIGHT: Final = 4.0
 _IDLE_WEIGHT: Final = 0.01

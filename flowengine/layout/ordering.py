@@ -14,7 +14,8 @@ from typing import Final
 
 from flowengine.layout.layering import Layered
 
-SWEEPS: Final = 6
+SWEEPS: Final = 3
+"""Down and up again."""
 SWAPS_UP_TO: Final = 200
 """The most cards of a graph whose neighbours are swapped."""
 SWAP_ROUNDS: Final = 4
@@ -24,13 +25,14 @@ def ordered_rows(graph: Layered) -> list[list[int]]:
     """The layers of a graph in their order."""
     rows = _depth_first(graph)
     best, fewest = rows, crossings(graph, rows)
-    for sweep in range(SWEEPS):
-        if not fewest:
-            break
-        rows, before = _swept(graph, rows, down=sweep % 2 == 0), rows
-        found = fewest if rows == before else crossings(graph, rows)
+    for _ in range(SWEEPS if fewest else 0):
+        before = rows
+        rows = _swept(graph, _swept(graph, rows, down=True), down=False)
+        found = crossings(graph, rows)
         if found < fewest:
             best, fewest = rows, found
+        if rows == before or not found:
+            break
     return _swapped(graph, best) if fewest and graph.cards <= SWAPS_UP_TO else best
 
 
@@ -39,7 +41,7 @@ def crossings(graph: Layered, rows: Sequence[Sequence[int]]) -> int:
     total = 0
     for upper, lower in pairwise(rows):
         at = {vertex: place for place, vertex in enumerate(lower)}
-        total += _inversions([sorted([at[each] for each in graph.below[vertex]]) for vertex in upper])
+        total += _inversions([sorted(map(at.__getitem__, graph.below[vertex])) for vertex in upper])
     return total
 
 

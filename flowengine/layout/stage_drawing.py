@@ -50,7 +50,7 @@ def draw_stage(plan: Plan, stage: Stage, figures: Figures, direction: Direction)
         _card(plan, stage, figure, _corner(figure, box, direction))
         for figure, box in zip(figures.all, laid_out.boxes, strict=True)
     ]
-    lines = [[_turned(point, direction) for point in line] for line in laid_out.lines]
+    lines = laid_out.lines if direction == "down" else [_turned(line) for line in laid_out.lines]
     return _from_corner(boxes, graph, lines)
 
 
@@ -76,9 +76,8 @@ def _corner(figure: Figure, box: Box, direction: Direction) -> Point:
     return box.along, box.across + (box.size - height_of(figure)) // 2
 
 
-def _turned(point: Point, direction: Direction) -> Point:
-    across, along = point
-    return (across, along) if direction == "down" else (along, across)
+def _turned(line: Sequence[Point]) -> Sequence[Point]:
+    return [(along, across) for across, along in line]
 
 
 def _card(plan: Plan, stage: Stage, figure: Figure, corner: Point) -> Card:
@@ -108,10 +107,10 @@ def _condition(figure: Figure, corner: Point) -> Condition:
 def _from_corner(cards: Sequence[Card], graph: Layered, lines: Sequence[Sequence[Point]]) -> StageDrawing:
     """Everything moved so that nothing lies left of or above the corner."""
     tops = [card.y if card.condition is msgspec.UNSET else card.y - CONDITION_HEIGHT for card in cards]
-    left = min([*[card.x for card in cards], *[x for line in lines for x, _ in line]])
-    top = min([*tops, *[y for line in lines for _, y in line]])
-    right = max([*[card.x + card.width for card in cards], *[x for line in lines for x, _ in line]])
-    bottom = max([*[card.y + card.height for card in cards], *[y for line in lines for _, y in line]])
+    xs, ys = [x for line in lines for x, _ in line], [y for line in lines for _, y in line]
+    left, top = min([card.x for card in cards] + xs), min(tops + ys)
+    right = max([card.x + card.width for card in cards] + xs)
+    bottom = max([card.y + card.height for card in cards] + ys)
     edges = [
         Edge(cards[path.source].id, cards[path.target].id, tuple([(x - left, y - top) for x, y in line]))
         for path, line in zip(graph.paths, lines, strict=True)

@@ -6,6 +6,7 @@ more than any crossing.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -44,7 +45,7 @@ def _compared(buses: Sequence[Bus]) -> list[int]:
         for other in range(place + 1, len(buses)):
             right = buses[other]
             if left.first <= right.last + _NEAR and right.first <= left.last + _NEAR:
-                more = _cost(left, right) - _cost(right, left)
+                more = _excess(left, right)
                 excess[place][other], excess[other][place] = more, -more
     order = sorted(
         range(len(buses)), key=lambda number: (sum(excess[number].values()), _leads_to(buses[number]))
@@ -88,9 +89,26 @@ def _leads_to(bus: Bus) -> int:
     return -middle if sum(bus.below) * len(bus.above) > sum(bus.above) * len(bus.below) else middle
 
 
-def _cost(upper: Bus, lower: Bus) -> int:
-    """The crossings of two buses of which the first has its track above that of the second."""
-    cost = sum([lower.first <= x <= lower.last for x in upper.below])
-    cost += sum([upper.first <= x <= upper.last for x in lower.above])
-    near = sum([abs(x - other) < _NEAR for x in upper.below for other in lower.above])
-    return cost + _COVERED * near
+def _excess(upper: Bus, lower: Bus) -> int:
+    """How much more lines cross with the track of the first above that of the second than the other way."""
+    more = 0
+    for x in upper.below:
+        more += lower.first <= x <= lower.last
+    for x in lower.above:
+        more += upper.first <= x <= upper.last
+    for x in lower.below:
+        more -= upper.first <= x <= upper.last
+    for x in upper.above:
+        more -= lower.first <= x <= lower.last
+    return more + _COVERED * (_near(upper.below, lower.above) - _near(lower.below, upper.above))
+
+
+def _near(ends: Sequence[int], begins: Sequence[int]) -> int:
+    """How many of the ones would lie on one of the others, which come from left to right."""
+    if len(begins) == 1:
+        return sum([abs(x - begins[0]) < _NEAR for x in ends])
+    found = 0
+    for x in ends:
+        at = bisect_right(begins, x - _NEAR)
+        found += at < len(begins) and begins[at] < x + _NEAR
+    return found
