@@ -11,7 +11,7 @@ import httpx
 
 from flowengine.client.address import address
 from flowengine.client.call import Call
-from flowengine.client.connection import is_to_be_repeated, options, unreachable
+from flowengine.client.connection import is_to_be_repeated, options, time_limits, unreachable
 from flowengine.client.errors import UnreachableError
 from flowengine.client.methods import Awaited, Methods
 from flowengine.client.waiting import Patience
@@ -33,6 +33,7 @@ class AsyncClient(Methods, Awaited):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.address = address(url, key)
+        self._timeout_s = timeout_s
         self._http = httpx.AsyncClient(**options(self.address, timeout_s), transport=transport)
 
     async def __aenter__(self) -> Self:
@@ -60,7 +61,12 @@ class AsyncClient(Methods, Awaited):
 
     async def _request(self, call: Call[Answer]) -> httpx.Response:
         return await self._http.request(
-            call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
+            call.method,
+            call.path,
+            params=list(call.query),
+            content=call.body,
+            headers=call.headers,
+            timeout=time_limits(self._timeout_s, call.waits_s),
         )
 
     async def wait_until_ended(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -30,7 +31,8 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     """A request. `answer` is the struct of its answer, which comes with a status below 300 or in `also`.
 
     An `answer` of `str` is text in no form that the client reads. With an `idempotency_key` it is done once,
-    however often it is sent.
+    however often it is sent. `answers_at`: where another status has another answer. `waits_s`: so much longer
+    its answer may take.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -41,6 +43,8 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     media_type: str = JSON
     also: tuple[int, ...] = ()
     idempotency_key: str | None = None
+    answers_at: Mapping[int, type[Answer]] = {}
+    waits_s: float = 0.0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -60,7 +64,7 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     def read(self, status: int, media_type: str, body: bytes) -> Answer:
         """The answer. Raises RefusedError, BadAnswerError."""
         if status < 300 or status in self.also:
-            return self._answer(body)
+            return self._answer(body, self.answers_at.get(status, self.answer))
         if media_type.partition(";")[0].strip().lower() == _PROBLEM:
             raise RefusedError(_decoded(Refusal, body, self.path))
         raise BadAnswerError(
@@ -68,10 +72,10 @@ class Call(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
             f"{body[:_MAX_SHOWN_CHARS].decode('utf-8', 'replace')!r}; is the address right?"
         )
 
-    def _answer(self, body: bytes) -> Answer:
-        if self.answer is str:
-            return _decoded(self.answer, msgspec.json.encode(body.decode("utf-8", "replace")), self.path)
-        return _decoded(self.answer, body, self.path)
+    def _answer(self, body: bytes, kind: type[Answer]) -> Answer:
+        if kind is str:
+            return _decoded(kind, msgspec.json.encode(body.decode("utf-8", "replace")), self.path)
+        return _decoded(kind, body, self.path)
 
 
 _Decoded = TypeVar("_Decoded")

@@ -90,6 +90,30 @@ def start(
     )
 
 
+def run(
+    workflow: Workflow,
+    *,
+    inputs: Inputs | None = None,
+    labels: Labels | None = None,
+    wait_s: int = 30,
+    idempotency_key: str | None = None,
+) -> Call[ResultsView | StartedView]:
+    """Start a workflow as `start` does, and wait for its end for `wait_s` seconds (1 to 60): its results, or
+    what `start` answers if it has not ended by then."""
+    started = start(workflow, inputs=inputs, labels=labels, idempotency_key=idempotency_key)
+    return Call(
+        method=started.method,
+        path=started.path,
+        answer=StartedView,
+        query=(*started.query, ("wait", str(wait_s))),
+        body=started.body,
+        media_type=started.media_type,
+        idempotency_key=started.idempotency_key,
+        answers_at={200: ResultsView},
+        waits_s=wait_s,
+    )
+
+
 def trigger(
     execution_id: str,
     *,

@@ -31,10 +31,15 @@ def options(address: Address, timeout_s: float) -> Options:
     return Options(
         base_url=address.url,
         headers={"User-Agent": f"flowengine/{__version__}", **address.headers},
-        timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+        timeout=time_limits(timeout_s),
         trust_env=not address.is_local,
         follow_redirects=False,
     )
+
+
+def time_limits(timeout_s: float, waits_s: float = 0.0) -> httpx.Timeout:
+    """How long an answer may take that is held for so long."""
+    return httpx.Timeout(timeout_s + waits_s, connect=min(CONNECT_S, timeout_s))
 
 
 def unreachable(address: Address, call: Call[Answer], error: httpx.HTTPError) -> UnreachableError:

@@ -109,6 +109,7 @@ class Methods:
 
     create = Method(calls.create)
     start = Method(calls.start)
+    run = Method(calls.run)
     trigger = Method(calls.trigger)
     status = Method(calls.status)
     results = Method(calls.results)

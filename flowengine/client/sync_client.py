@@ -10,7 +10,7 @@ import httpx
 
 from flowengine.client.address import address
 from flowengine.client.call import Call
-from flowengine.client.connection import is_to_be_repeated, options, unreachable
+from flowengine.client.connection import is_to_be_repeated, options, time_limits, unreachable
 from flowengine.client.errors import UnreachableError
 from flowengine.client.methods import Answering, Methods
 from flowengine.client.waiting import Patience
@@ -38,6 +38,7 @@ class Client(Methods, Answering):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.address = address(url, key)
+        self._timeout_s = timeout_s
         self._http = httpx.Client(**options(self.address, timeout_s), transport=transport)
 
     def __enter__(self) -> Self:
@@ -65,7 +66,12 @@ class Client(Methods, Answering):
 
     def _request(self, call: Call[Answer]) -> httpx.Response:
         return self._http.request(
-            call.method, call.path, params=list(call.query), content=call.body, headers=call.headers
+            call.method,
+            call.path,
+            params=list(call.query),
+            content=call.body,
+            headers=call.headers,
+            timeout=time_limits(self._timeout_s, call.waits_s),
         )
 
     def wait_until_ended(

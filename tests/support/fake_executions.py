@@ -21,7 +21,8 @@ from flowengine.errors import (
 )
 from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.history.live import Message
-from flowengine.execution.history.places import LivePlace, Place, parse_live_place, parse_place
+from flowengine.execution.history.places import LIVE_START, LivePlace, Place, parse_live_place, parse_place
+from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.idempotency import (
     AlreadyAnsweredError,
@@ -326,6 +327,9 @@ class FakeExecutions:
         if found is None:
             return Seen((), cursor.after, more=False, ended=bool(cursor.execution), is_there=False)
         places = [(parse_live_place(event.id), event) for event in found.events]
+        if cursor.after == FROM_NOW_ON:
+            after = max([LIVE_START, *(place for place, _ in places if place is not None)])
+            cursor = msgspec.structs.replace(cursor, after=after)
         told = [
             Message(place, "event", msgspec.json.encode(event))
             for place, event in places

@@ -174,7 +174,7 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     "unknown_parameter": ProblemKind(
         422,
         "The query has an unknown parameter",
-        "There is no query parameter 'wait' here. Known are: trigger.",
+        "There is no query parameter 'wiat' here; did you mean 'wait'? Known are: trigger, wait.",
     ),
     "invalid_parameter": ProblemKind(
         422,

@@ -98,6 +98,11 @@ class LiveReader:
         self._closed = False
 
     @property
+    def count(self) -> int:
+        """How many watch."""
+        return self._count
+
+    @property
     def is_full(self) -> bool:
         """Whether nobody more may watch."""
         return self._count >= self._most or self._closed

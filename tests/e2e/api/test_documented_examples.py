@@ -179,7 +179,7 @@ REFUSALS: list[tuple[str, str, Ask]] = [
      lambda client: client.post(
          f"/workflows/{example.ID}/cancel", content=b"{}", headers={**JSON, "Idempotency-Key": "1"})),
     ("/workflow", "unknown_parameter",
-     lambda client: client.post("/workflow?wait=30", content=b"{}", headers=JSON)),
+     lambda client: client.post("/workflow?wiat=30", content=b"{}", headers=JSON)),
     ("/workflow/trigger/{execution_id}", "execution_not_found",
      lambda client: client.post(f"/workflow/trigger/{example.ID}")),
     ("/dead-letters/{letter_id}/retry", "dead_letter_not_found",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import httpx
+import pytest
 import redis
 
 from tests.e2e.documents import add, node, same, workflow
@@ -136,3 +137,28 @@ def test_a_workflow_that_starts_as_it_is_posted_runs_and_reads_its_labels(stack:
     assert ended.status["labels"] == {"team": "data", "customer": "7"}
     kept = stack.client.get(f"/workflows/{answer.json()['execution_id']}/document")
     assert (kept.json(), kept.headers["content-type"]) == (document, "application/json")
+
+
+@pytest.mark.proves("request-repeated")
+def test_a_start_that_is_repeated_and_waited_for_gives_the_results_of_one_execution(stack: Stack) -> None:
+    """Its answer is held until it has ended; the repetition is answered alike."""
+    document = workflow({"id": "said", "handler": "set", "config": {"value": 1}})
+
+    def ask() -> httpx.Response:
+        return stack.client.post(
+            "/workflow?trigger=true&wait=30", json=document, headers={"Idempotency-Key": "start-and-wait"}
+        )
+
+    first, again = ask(), ask()
+    assert (first.status_code, first.json()["results"]) == (200, {"said": {"result": 1}})
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+def test_a_trigger_that_is_waited_for_gives_the_results(stack: Stack) -> None:
+    """Of what fails too; one that takes longer is answered as ever."""
+    failing = workflow({"id": "a", "handler": "assert", "config": {"that": False, "message": "on purpose"}})
+    execution = stack.client.post("/workflow", json=failing).json()["execution_id"]
+    answer = stack.client.post(f"/workflow/trigger/{execution}?wait=30")
+    assert (answer.status_code, answer.json()["status"]) == (200, "failed")
+    assert answer.json()["errors"]["a"]["message"].endswith("on purpose")

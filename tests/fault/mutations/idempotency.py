@@ -1,4 +1,4 @@
-"""Rules of idempotent requests: done once, answered alike, known as long as the execution."""
+"""Rules of starts over HTTP: a repeated one is done once and answered alike; what ends a wait for the end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from tests.fault.mutations.mutant import Mutant
 
 REPEATED: Final = ("tests/integration/store/test_idempotent_requests.py",)
 OVER_HTTP: Final = ("tests/unit/api/test_api_idempotency.py",)
+WAITS: Final = ("tests/unit/api/test_api_wait.py",)
 
 
 def _in(rule: str, path: str, old: str, new: str, tests: tuple[str, ...] = REPEATED) -> Mutant:
@@ -70,5 +71,19 @@ MUTANTS: Final = (
         "    backend.executions.answered_before(found)\n",
         "",
         OVER_HTTP,
+    ),
+    _in(
+        "a caller who leaves ends its wait",
+        "api/routes/starting/waiting_for_the_end",
+        "asyncio.wait((ending, leaving), ",
+        "asyncio.wait((ending,), ",
+        WAITS,
+    ),
+    _in(
+        "a start is answered though its end cannot be waited for",
+        "api/routes/starting/waiting_for_the_end",
+        "        if isinstance(error, RefusalError):\n            raise\n",
+        "        raise\n",
+        WAITS,
     ),
 )

@@ -15,6 +15,7 @@ from flowengine.api.app import create_app
 from flowengine.api.edge.connections import Connections
 from flowengine.api.ports import Access, Executions
 from flowengine.api.server import Server
+from flowengine.api.watching.live_reader import LiveReader
 from flowengine.plugin import Context, Registry, handler
 from flowengine.settings import Settings
 from tests.support.fake_access import FakeAccess
@@ -58,7 +59,8 @@ def _more(connection: socket.socket) -> bytes:
 
 
 class ServedApi:
-    """A running API: its store, a client, its port for raw connections, and its keys in memory."""
+    """A running API: its store, a client, its port for raw connections, its keys in memory, and its reader
+    for those who watch."""
 
     def __init__(
         self,
@@ -66,9 +68,9 @@ class ServedApi:
         client: httpx.Client,
         store: FakeExecutions,
         access: FakeAccess,
-        stop: Callable[[], None],
+        server: tuple[Callable[[], None], LiveReader],
     ) -> None:
-        self.stop = stop
+        self.stop, self.live = server
         self.port = port
         self.client = client
         self.store = store
@@ -111,7 +113,7 @@ def served_api(
     host, port = server.address
     try:
         with httpx.Client(base_url=f"http://{host}:{port}", timeout=15, trust_env=False) as client:
-            yield ServedApi(port, client, store, fake, server.stop)
+            yield ServedApi(port, client, store, fake, (server.stop, app.live))
     finally:
         server.stop()
         thread.join(10)

@@ -24,6 +24,7 @@ from flowengine.client.address import address
 from flowengine.client.methods import Iteration, Method, Methods
 from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
 from flowengine.errors import SettingsError
+from flowengine.execution.views import ResultsView, StartedView
 from flowengine.layout.drawing import Drawing
 from tests.unit.client.answers import URL, Stack, client_of, execution, problem
 
@@ -312,3 +313,16 @@ def test_each_call_has_a_key_of_its_own() -> None:
     keys = [each.headers["idempotency-key"] for each in stack.requests]
     assert len(set(keys)) == 3
     assert keys[-1] == "mine"
+
+
+def test_run_gives_the_results_or_what_has_started() -> None:
+    """By the status of the answer, which may take longer by the time that is waited."""
+    results = {"execution_id": "a" * 27, "status": "completed", "results": {"a": {"result": 1}}, "errors": {}}
+    stack = Stack(httpx.Response(202, content=msgspec.json.encode(STARTED)), results)
+    with client_of(stack) as client:
+        assert isinstance(client.run(DOCUMENT, wait_s=5), StartedView)
+        ended = client.run(DOCUMENT)
+    assert isinstance(ended, ResultsView)
+    assert ended.status == "completed"
+    assert stack.asked == [f"POST /workflow?trigger=true&wait={wait_s}" for wait_s in (5, 30)]
+    assert [each.extensions["timeout"]["read"] for each in stack.requests] == [35.0, 60.0]

@@ -25,6 +25,13 @@ from flowengine.api.routes.starting.idempotent_requests import (
     SEND_IT_AGAIN,
     replayed,
 )
+from flowengine.api.routes.starting.waiting_for_the_end import (
+    ENDED,
+    WAIT_PARAMETER,
+    held,
+    refuse_wait,
+    seconds_to_wait,
+)
 from flowengine.execution.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import CreatedView, StartedView
 
@@ -61,9 +68,10 @@ CREATE_EXECUTION: Final = Operation(
     description="Validates the document, reports all its problems at once, and stores a pending execution. "
     "`warnings` are what may go wrong with a document that is accepted. Inputs may be posted with it; others "
     "may come with the trigger. With `trigger` it starts at once, in the same transaction.",
-    parameters=(TRIGGER_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
+    parameters=(TRIGGER_PARAMETER, WAIT_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
     body=WORKFLOW_BODY,
     responses={
+        200: ENDED,
         201: ViewResponse(
             "Stored, not yet started",
             CreatedView,
@@ -100,15 +108,19 @@ def route(backend: Backend) -> HTTPRouteHandler:
     @post("/workflow", opt={OPERATION: CREATE_EXECUTION, NEEDS_ROLE: "author"})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
         asked = query_flag(request, TRIGGER_PARAMETER.name)
+        seconds = seconds_to_wait(request)
         try:
             workflow = await read_workflow(request, backend)
             starts = asked or workflow.starts
+            if seconds is not None and not starts:
+                raise refuse_wait()
             view = await _make(request, backend, workflow, starts=starts)
         except AlreadyAnsweredError as before:
-            return replayed(request, before)
+            return await held(request, backend, before.view.execution_id, replayed(request, before), seconds)
         request.scope["state"][EXECUTION_ID] = view.execution_id
         location = {"Location": f"/workflows/{view.execution_id}"}
-        return json_response(msgspec.json.encode(view), 202 if starts else 201, location)
+        answer = json_response(msgspec.json.encode(view), 202 if starts else 201, location)
+        return await held(request, backend, view.execution_id, answer, seconds)
 
     return create_execution
 

@@ -38,6 +38,12 @@ from flowengine.api.routes.starting.idempotent_requests import (
     identified,
     replayed,
 )
+from flowengine.api.routes.starting.waiting_for_the_end import (
+    ENDED,
+    WAIT_PARAMETER,
+    held,
+    seconds_to_wait,
+)
 from flowengine.execution.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import TriggeredView
 from flowengine.workflow.posted import read_trigger
@@ -62,16 +68,17 @@ TRIGGER_EXECUTION: Final = Operation(
     description="Starts a pending execution; of a failed or cancelled one what failed or was cancelled runs "
     "again, and what is below it. Of two at once exactly one starts it. The first trigger may bring inputs "
     "and labels: they take the place of those that were posted with the workflow, name by name.",
-    parameters=(EXECUTION_ID_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
+    parameters=(EXECUTION_ID_PARAMETER, WAIT_PARAMETER, IDEMPOTENCY_KEY_PARAMETER),
     body=TRIGGER_BODY,
     responses={
+        200: ENDED,
         202: ViewResponse(
             "Started",
             TriggeredView,
             {"started": TRIGGERED},
             links=(TO_STATUS, TO_RESULTS),
             has_location=True,
-        )
+        ),
     },
     refusals=(
         "malformed_document",
@@ -97,7 +104,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        key = idempotency_key(request)
+        key, seconds = idempotency_key(request), seconds_to_wait(request)
         posted, body = await read_posted(request, backend, "inputs_invalid", read_trigger)
         inputs, labels = ({}, {}) if posted is None else (posted.inputs, posted.labels)
         correlation_id = correlation_id_of(request.scope)
@@ -116,7 +123,9 @@ def route(backend: Backend) -> HTTPRouteHandler:
             with outcome_unknown(UNKNOWN_OUTCOME.format(path=path) if key is None else SEND_IT_AGAIN):
                 data = await call_about(request, execution_id, backend.calls.store, trigger)
         except AlreadyAnsweredError as before:
-            return replayed(request, before)
-        return json_response(data, 202, {"Location": path})
+            answer = replayed(request, before)
+        else:
+            answer = json_response(data, 202, {"Location": path})
+        return await held(request, backend, execution_id, answer, seconds)
 
     return trigger_execution
