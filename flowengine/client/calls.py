@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -30,6 +30,8 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    RerunPreviewView,
+    RerunView,
     ResultsView,
     StartedView,
     SteeredView,
@@ -38,6 +40,7 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 
+RerunMode: TypeAlias = Literal["failed", "from", "all"]
 Inputs: TypeAlias = Mapping[str, JsonValue]
 Labels: TypeAlias = Mapping[str, str]
 Workflow: TypeAlias = str | bytes | Mapping[str, JsonValue]
@@ -140,6 +143,62 @@ def pause(execution_id: str) -> Call[SteeredView]:
 def resume(execution_id: str) -> Call[SteeredView]:
     """Let a paused execution go on."""
     return Call(method="POST", path=f"{_execution(execution_id)}/resume", answer=SteeredView)
+
+
+def rerun(
+    execution_id: str,
+    *,
+    mode: RerunMode | None = None,
+    start_from: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    run: int | None = None,
+) -> Call[RerunView]:
+    """Run an ended execution again: what has failed, `from` these nodes, or `all`; always with what is below.
+
+    `skip`: nodes that are skipped in this run. `run`: it is refused (`overtaken`) of any later run than this.
+    """
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/rerun",
+        answer=RerunView,
+        body=_rerun(mode, start_from, skip, run),
+    )
+
+
+def preview_rerun(
+    execution_id: str,
+    *,
+    mode: RerunMode | None = None,
+    start_from: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    run: int | None = None,
+) -> Call[RerunPreviewView]:
+    """What such a rerun would do; it changes nothing."""
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/rerun",
+        answer=RerunPreviewView,
+        body=_rerun(mode, start_from, skip, run, preview=True),
+    )
+
+
+def _rerun(
+    mode: RerunMode | None,
+    start_from: Sequence[str],
+    skip: Sequence[str],
+    run: int | None,
+    *,
+    preview: bool = False,
+) -> bytes | None:
+    asked = {
+        "mode": mode,
+        "from": list(start_from),
+        "skip": list(skip),
+        "expect": None if run is None else {"run": run},
+        "preview": preview,
+    }
+    given = {name: value for name, value in asked.items() if value}
+    return msgspec.json.encode(given) if given else None
 
 
 def document(execution_id: str) -> Call[str]:

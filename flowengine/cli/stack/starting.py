@@ -53,7 +53,7 @@ def submit(
             _say_problem(file, warning)
         _tell_started(started, quiet=as_json, waits=wait or follow)
         if wait or follow:
-            ctx.exit(_until_ended(client, started.execution_id, follow=follow, as_json=as_json))
+            ctx.exit(until_ended(client, started.execution_id, follow=follow, as_json=as_json))
     if as_json:
         from flowengine.cli.output.tables import print_json_line
 
@@ -86,7 +86,7 @@ def trigger(
         inputs, named = _given(given, inputs_file, labels, {})
         done = client.trigger(whole_id(client, execution), inputs=inputs, labels=named)
         if wait or follow:
-            ctx.exit(_until_ended(client, done.execution_id, follow=follow, as_json=as_json))
+            ctx.exit(until_ended(client, done.execution_id, follow=follow, as_json=as_json))
     if as_json:
         from flowengine.cli.output.tables import print_json_line
 
@@ -125,7 +125,7 @@ def _tell_started(started: StartedView, *, quiet: bool, waits: bool) -> None:
         click.echo(f"next: flowengine show {execution}, or logs -f, results, cancel", err=True)
 
 
-def _until_ended(client: Client, execution: str, *, follow: bool, as_json: bool) -> int:
+def until_ended(client: Client, execution: str, *, follow: bool, as_json: bool) -> int:
     """Print the results once it has ended; returns the exit code."""
     from flowengine.cli.output.console import OutputConsole
     from flowengine.cli.output.progress import Silence, choose_progress

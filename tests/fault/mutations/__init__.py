@@ -19,6 +19,7 @@ from tests.fault.mutations import (
     pausing,
     processes,
     queues,
+    rerunning,
     stopping,
     store,
 )
@@ -37,6 +38,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *closing.MUTANTS,
     *pausing.MUTANTS,
     *deleting.MUTANTS,
+    *rerunning.MUTANTS,
     *processes.MUTANTS,
     *access.MUTANTS,
     *history.MUTANTS,
