@@ -151,17 +151,19 @@ def rerun(
     mode: RerunMode | None = None,
     start_from: Sequence[str] = (),
     skip: Sequence[str] = (),
+    inputs: Inputs | None = None,
     run: int | None = None,
 ) -> Call[RerunView]:
     """Run an ended execution again: what has failed, `from` these nodes, or `all`; always with what is below.
 
-    `skip`: nodes that are skipped in this run. `run`: it is refused (`overtaken`) of any later run than this.
+    `skip`: nodes that are skipped in this run. `inputs`: those that get other values. `run`: it is refused
+    (`overtaken`) of any later run than this.
     """
     return Call(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunView,
-        body=_rerun(mode, start_from, skip, run),
+        body=_rerun(mode, start_from, skip, inputs, run),
     )
 
 
@@ -171,6 +173,7 @@ def preview_rerun(
     mode: RerunMode | None = None,
     start_from: Sequence[str] = (),
     skip: Sequence[str] = (),
+    inputs: Inputs | None = None,
     run: int | None = None,
 ) -> Call[RerunPreviewView]:
     """What such a rerun would do; it changes nothing."""
@@ -178,7 +181,7 @@ def preview_rerun(
         method="POST",
         path=f"{_execution(execution_id)}/rerun",
         answer=RerunPreviewView,
-        body=_rerun(mode, start_from, skip, run, preview=True),
+        body=_rerun(mode, start_from, skip, inputs, run, preview=True),
     )
 
 
@@ -186,6 +189,7 @@ def _rerun(
     mode: RerunMode | None,
     start_from: Sequence[str],
     skip: Sequence[str],
+    inputs: Inputs | None,
     run: int | None,
     *,
     preview: bool = False,
@@ -194,6 +198,7 @@ def _rerun(
         "mode": mode,
         "from": list(start_from),
         "skip": list(skip),
+        "inputs": inputs,
         "expect": None if run is None else {"run": run},
         "preview": preview,
     }

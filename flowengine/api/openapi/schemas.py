@@ -181,6 +181,7 @@ def _rerun() -> JsonObject:
         "mode": {"type": "string", "enum": list(MODES)},
         "from": {**node_ids, "description": "The nodes that the mode `from` begins with."},
         "skip": {**node_ids, "description": "Nodes that are skipped in this run."},
+        "inputs": reference(INPUTS),
         "version": {"type": "string", "enum": [ORIGINAL]},
         "as": {"type": "string", "enum": [SAME]},
         "preview": {"type": "boolean", "description": "Tell what it would do, and change nothing."},

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--from", "start_from", multiple=True, metavar="NODE", help="A node to begin with.")
 @click.option("--all", "everything", is_flag=True, help="Begin everything again.")
 @click.option("--skip", multiple=True, metavar="NODE", help="A node that is skipped in this run.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Another input: text, or JSON.")
 @click.option("--preview", is_flag=True, help="Tell what it would do, and change nothing.")
 @waiting_options
 @json_option
@@ -31,6 +32,7 @@ def rerun(
     start_from: tuple[str, ...],
     everything: bool,
     skip: tuple[str, ...],
+    given: tuple[str, ...],
     preview: bool,
     wait: bool,
     follow: bool,
@@ -41,7 +43,7 @@ def rerun(
     With --wait or --follow the exit code says how it ended, as that of `flowengine run`.
     """
     from flowengine.cli.stack.ids import whole_id
-    from flowengine.cli.stack.starting import until_ended
+    from flowengine.cli.stack.starting import given_values, until_ended
 
     if everything and start_from:
         raise click.UsageError("--all begins everything again: leave out --from")
@@ -50,9 +52,10 @@ def rerun(
     mode: RerunMode | None = "all" if everything else "from" if start_from else None
     shown: RerunPreviewView | RerunView
     with stack(as_json=as_json) as client:
+        inputs, _ = given_values(given, None, (), {})
         whole = whole_id(client, execution)
         ask = client.preview_rerun if preview else client.rerun
-        shown = ask(whole, mode=mode, start_from=start_from, skip=skip)
+        shown = ask(whole, mode=mode, start_from=start_from, skip=skip, inputs=inputs)
         if wait or follow:
             ctx.exit(until_ended(client, whole, follow=follow, as_json=as_json))
     if as_json:

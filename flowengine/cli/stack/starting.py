@@ -47,7 +47,7 @@ def submit(
     body = read_file(file, Limits())
     with stack(as_json=as_json) as client:
         source = WorkflowSource(file, body)
-        inputs, named = _given(given, inputs_file, labels, source.schemas)
+        inputs, named = given_values(given, inputs_file, labels, source.schemas)
         started = source.start(client, inputs, named)
         for warning in started.warnings or ():
             _say_problem(file, warning)
@@ -83,7 +83,7 @@ def trigger(
     from flowengine.cli.stack.ids import whole_id
 
     with stack(as_json=as_json) as client:
-        inputs, named = _given(given, inputs_file, labels, {})
+        inputs, named = given_values(given, inputs_file, labels, {})
         done = client.trigger(whole_id(client, execution), inputs=inputs, labels=named)
         if wait or follow:
             ctx.exit(until_ended(client, done.execution_id, follow=follow, as_json=as_json))
@@ -95,7 +95,7 @@ def trigger(
         click.echo(f"{done.status}, run {done.run}: {done.execution_id}")
 
 
-def _given(
+def given_values(
     pairs: tuple[str, ...],
     inputs_file: Path | None,
     labels: tuple[str, ...],

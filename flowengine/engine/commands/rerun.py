@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.create import stored_inputs
 from flowengine.engine.ports import Admitting, CommandStore
 from flowengine.errors import (
     ExecutionNotFoundError,
@@ -22,26 +24,33 @@ from flowengine.errors import (
     StoreUnavailableError,
     WrongStateError,
 )
-from flowengine.execution.changes import Change
+from flowengine.execution.changes import Change, StoredInputs
 from flowengine.execution.events import Event
+from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
 from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.status import execution_may
 from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
+from flowengine.jsonvalue import JsonValue, decode
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.stages import HOOKS
+
+if TYPE_CHECKING:
+    from flowengine.workflow.inputs.changing import Changed
 
 TRIES: Final = 50
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
-    """What a caller asks for. `run`: only of an execution whose last run is this one."""
+    """What a caller asks for. `run`: only of an execution whose last run is this one. `inputs`: those that
+    get other values; `wanted` does not name their readers."""
 
     wanted: Wanted = Wanted()
     run: int | None = None
+    inputs: Mapping[str, JsonValue] = {}
 
 
 class RerunInvalidError(FlowEngineError):
@@ -71,12 +80,13 @@ def _said(problems: tuple[Problem, ...]) -> str:
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """An ended execution, and what a rerun does with it."""
+    """An ended execution, and what a rerun does with it. `given`: what it is given from now on."""
 
     plan: Plan
     record: ExecutionRecord
     stored: dict[str, NodeRecord]
     rerun: Rerun
+    given: StoredInputs | None
 
     @property
     def reset(self) -> tuple[str, ...]:
@@ -102,7 +112,7 @@ def preview(store: CommandStore, execution: str, asked: RerunAsked) -> RerunPrev
     """What such a rerun would do now. Raises as `rerun`, except for what is not possible: that it lists."""
     plan = store.plan(execution)
     for _ in range(TRIES):
-        found = _look(store, execution, plan, store.read_execution(execution), asked)
+        found = _look(store, execution, plan, store.read_execution(execution), asked, store.now())
         if store.read_execution(execution) == found.record:
             return RerunPreviewView(
                 execution_id=execution,
@@ -123,22 +133,22 @@ def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
     """Begin the run, if everything that is asked for can be done.
 
     Raises ExecutionNotFoundError, WrongStateError (it has not ended, or was never triggered),
-    RerunOvertakenError, RerunInvalidError, RerunNotPossibleError, TooManyExecutionsError, StoreFullError,
-    StoreUnavailableError.
+    RerunOvertakenError, RerunInvalidError, RerunNotPossibleError, InputsInvalidError, VarsInvalidError,
+    TooManyExecutionsError, StoreFullError, StoreUnavailableError.
     """
     token = secrets.token_hex(8)
     plan = store.plan(execution)
     for _ in range(TRIES):
         unit = store.begin_admitting(execution)
         try:
-            found = _look(store, execution, plan, unit.record, asked)
+            found = _look(store, execution, plan, unit.record, asked, unit.now)
             _refuse_impossible(found.rerun, asked.wanted)
-            unit.admit()
+            unit.admit(0 if found.given is None else found.given.size)
         except BaseException:
             unit.abandon()
             raise
         told = Event("execution_rerun", unit.now, detail=_told(asked.wanted))
-        again = Again("rerun", token, found.rerun, told)
+        again = Again("rerun", token, found.rerun, told, found.given)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
         if _commit(store, unit, execution, changes, token):
             return RerunView(
@@ -166,7 +176,12 @@ def _commit(
 
 
 def _look(
-    store: CommandStore, execution: str, plan: Plan | None, record: ExecutionRecord | None, asked: RerunAsked
+    store: CommandStore,
+    execution: str,
+    plan: Plan | None,
+    record: ExecutionRecord | None,
+    asked: RerunAsked,
+    now: int,
 ) -> _Found:
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
@@ -185,13 +200,37 @@ def _look(
         raise WrongStateError(f"execution '{execution}' was never triggered: trigger it")
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
-    rerun = rerun_of(plan, records_of(stored), asked.wanted)
-    if record.status == "completed" and asked.wanted == RETRY and not _has_failed_hooks(plan, stored):
+    wanted, given = asked.wanted, None
+    if asked.inputs:
+        changed = _change(store, execution, plan, record, asked.inputs, now)
+        wanted = replace(wanted, readers=changed.readers)
+        given = stored_inputs(plan, changed.inputs, changed.vars)
+    rerun = rerun_of(plan, records_of(stored), wanted)
+    if record.status == "completed" and wanted == RETRY and not _has_failed_hooks(plan, stored):
         raise WrongStateError(
             f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
             "with, or run all again"
         )
-    return _Found(plan, record, stored, rerun)
+    return _Found(plan, record, stored, rerun, given)
+
+
+def _change(
+    store: CommandStore,
+    execution: str,
+    plan: Plan,
+    record: ExecutionRecord,
+    patch: Mapping[str, JsonValue],
+    now: int,
+) -> Changed:
+    """What other inputs change. Those so far are read without WATCH: only a run that begins changes them."""
+    # Imported where there are inputs: an orchestrator never renders a template.
+    from flowengine.workflow.inputs.changing import change
+    from flowengine.workflow.inputs.values import Occasion
+
+    inputs, made = [{} if data is None else decode(data) for data in store.read_given(execution)]
+    fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
+    before = inputs if isinstance(inputs, dict) else {}
+    return change(plan, before, made if isinstance(made, dict) else {}, patch, Occasion(fields, now))
 
 
 def _has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:

@@ -30,11 +30,12 @@ Hindrance: TypeAlias = Literal["unknown_node", "hook", "also_skipped", "does_not
 
 class Wanted(msgspec.Struct, frozen=True):
     """What is asked for. `start_from`: the nodes that the mode `from` begins with. `skip`: nodes that are
-    skipped in this run."""
+    skipped in this run. `readers`: nodes that read what the execution is given otherwise from now on."""
 
     mode: RerunMode = "failed"
     start_from: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 _PENDING: Final = NodeRecord()
@@ -75,12 +76,12 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
 
     What was stopped, and each `end`, begins again in every mode: nothing has been decided there. In the mode
     `failed` a tolerated failure stays, and so does a completed `one_success` while one of the dependencies
-    that completed stays (LANGUAGE section 4). Below the nodes that are named, or skipped, everything else
-    begins again.
+    that completed stays (LANGUAGE section 4). Below the nodes that are named, everything begins again, and so
+    it does in a run with other inputs, which begins each node again that reads them.
     """
     hindered = [*_hindered_names(plan, wanted)]
     first = _positions(plan, wanted.start_from) if wanted.mode == "from" else frozenset()
-    skipped = _positions(plan, wanted.skip)
+    skipped, readers = _positions(plan, wanted.skip), _positions(plan, wanted.readers)
     touched: set[int] = set()
     for position in plan.parents_first:
         if position not in plan.main:
@@ -91,6 +92,7 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
             wanted.mode == "all"
             or position in first
             or position in skipped
+            or position in readers
             or _was_undecided(plan, position, record)
             or (wanted.mode == "failed" and is_failure(record))
             or (not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted))
@@ -115,7 +117,7 @@ def _was_undecided(plan: Plan, position: int, record: NodeRecord) -> bool:
 
 def _stays(plan: Plan, records: Records, position: int, touched: Container[int], wanted: Wanted) -> bool:
     """Whether the one completed dependency that a completed `one_success` needs is not repeated."""
-    if wanted.mode != "failed" or plan.policy(position).trigger_rule != "one_success":
+    if wanted.mode != "failed" or wanted.readers or plan.policy(position).trigger_rule != "one_success":
         return False
     return counts_as_success(records(plan.nodes[position].id).status) and any(
         parent not in touched and counts_as_success(records(plan.nodes[parent].id).status)

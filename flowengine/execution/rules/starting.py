@@ -103,12 +103,14 @@ def retry_failed(
 
 
 class Again(msgspec.Struct, frozen=True):
-    """How an ended execution begins again. `told`: what the events tell of it, besides that it begins."""
+    """How an ended execution begins again. `told`: what the events tell of it, besides that it begins.
+    `inputs`: what it is given from now on; None: as before."""
 
     step: ExecutionStep
     token: str
     rerun: Rerun
     told: Event | None = None
+    inputs: StoredInputs | None = None
 
 
 def begin_again(
@@ -157,6 +159,7 @@ def begin_again(
         counters=_counters(plan, records, rerun.touched),
         touched=tuple(stored),
         events_anew=anew,
+        inputs=again.inputs,
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
     )

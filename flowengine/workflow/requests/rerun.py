@@ -16,8 +16,8 @@ from flowengine.workflow.validation import Form, read_text
 
 Mode: TypeAlias = Literal["failed", "from", "all"]
 
-FIELDS: Final = ("mode", "from", "skip", "version", "as", "preview", "expect")
-FUTURE_FIELDS: Final = ("items", "inputs")
+FIELDS: Final = ("mode", "from", "skip", "inputs", "version", "as", "preview", "expect")
+FUTURE_FIELDS: Final = ("items",)
 MODES: Final[tuple[Mode, ...]] = ("failed", "from", "all")
 MAX_NODES: Final = 1000
 ORIGINAL: Final = "original"
@@ -25,13 +25,15 @@ SAME: Final = "same"
 
 
 class PostedRerun(msgspec.Struct, frozen=True):
-    """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in."""
+    """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in.
+    `inputs`: those that get other values."""
 
     mode: Mode = "failed"
     start_from: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     preview: bool = False
     run: int | None = None
+    inputs: JsonObject = {}
     problems: tuple[Problem, ...] = ()
     malformed: bool = False
 
@@ -55,12 +57,13 @@ def _read(body: JsonObject, report: Report) -> PostedRerun:
     _refuse_others(body, report)
     start_from, skip = _names(body, "from", report), _names(body, "skip", report)
     mode = _mode(body, start_from, report)
-    if mode == "from" and not (start_from or skip) and not report:
+    inputs = _inputs(body, report)
+    if mode == "from" and not (start_from or skip or inputs) and not report:
         report.add("missing_field", "/from", "the mode 'from' needs the nodes to begin with, in 'from'")
     if mode != "from" and start_from:
         message = f"'from' belongs to the mode 'from', and the mode is '{mode}': take one of them out"
         report.add("out_of_range", "/from", message)
-    return PostedRerun(mode, start_from, skip, _preview(body, report), _expected_run(body, report))
+    return PostedRerun(mode, start_from, skip, _preview(body, report), _expected_run(body, report), inputs)
 
 
 def _mode(body: JsonObject, start_from: tuple[str, ...], report: Report) -> Mode:
@@ -99,6 +102,14 @@ def _names(body: JsonObject, field: str, report: Report) -> tuple[str, ...]:
             pointer = pointer_to(f"/{field}", place)
             report.add("wrong_type", pointer, f"a node's id must be text, it is {type_name(name)}")
     return tuple(dict.fromkeys([name for name in value if isinstance(name, str)]))
+
+
+def _inputs(body: JsonObject, report: Report) -> JsonObject:
+    value = body.get("inputs")
+    if value is None or isinstance(value, dict):
+        return value or {}
+    report.add("wrong_type", "/inputs", f"'inputs' must be an object, it is {type_name(value)}")
+    return {}
 
 
 def _preview(body: JsonObject, report: Report) -> bool:

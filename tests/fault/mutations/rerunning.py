@@ -35,14 +35,24 @@ MUTANTS: Final = (
         "",
     ),
     _rule(
+        "what reads a changed input begins again",
+        "            or position in readers\n",
+        "",
+    ),
+    _rule(
+        "with other inputs a one_success below begins again",
+        'wanted.mode != "failed" or wanted.readers or plan.policy',
+        'wanted.mode != "failed" or plan.policy',
+    ),
+    _rule(
         "a rerun from a node leaves failures beside it",
         '(wanted.mode == "failed" and is_failure(record))',
         "is_failure(record)",
     ),
     _rule(
         "a rerun from a node begins a one_success below it again",
-        'wanted.mode != "failed" or plan.policy',
-        "plan.policy",
+        'wanted.mode != "failed" or wanted.readers or plan.policy',
+        "wanted.readers or plan.policy",
     ),
     _rule(
         "what failed at once and was not settled begins again in every mode",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from flowengine.access.acting import Note, acting
@@ -14,11 +15,15 @@ from flowengine.errors import RerunOvertakenError, StoreUnavailableError, WrongS
 from flowengine.execution.history.places import START
 from flowengine.execution.rules.rerunning import Wanted
 from flowengine.execution.views import RerunView
+from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP
+from flowengine.settings import Limits
+from flowengine.workflow import check_document
+from flowengine.workflow.inputs.values import InputsInvalidError
 from tests.support.checks.invariants import CheckEverything
 from tests.support.checks.reference_model import Graph
 from tests.support.faults import WAYS, Gate, ProcessDied, Way
-from tests.support.rigs.harness import ApiProcess, Harness, failing_in, plan_of
+from tests.support.rigs.harness import ApiProcess, Harness, failing_in, plan_of, registry
 
 GRAPH: Graph = {"a": (), "b": ("a",), "c": ("b",), "other": (), "join": ("c", "other")}
 FROM_B = RerunAsked(Wanted("from", ("b",)))
@@ -251,3 +256,51 @@ def test_what_is_below_a_skipped_node_waits_for_what_is_above(
     skipped = dict.fromkeys("stu", "skipped")
     assert harness.statuses(execution) == {"a": "completed", "b": "completed", **skipped}
     assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+READING: JsonValue = {
+    "name": "reading",
+    "inputs": {"day": {"type": "integer"}, "size": {"type": "integer", "default": 5}},
+    "vars": {"base": "{{ inputs.day }}"},
+    "nodes": [
+        {"id": "a", "handler": "sum", "config": {"inputs": ["{{ vars.base }}"]}},
+        {"id": "b", "handler": "sum", "config": {"inputs": ["{{ inputs.size }}"]}},
+        {"id": "c", "handler": "sum", "config": {"inputs": ["{{ a.result }}"]}, "dependencies": ["a"]},
+    ],
+}
+
+
+@pytest.mark.proves("rerun-inputs")
+def test_other_inputs_run_again_what_reads_them(harness: Harness, check_invariants: CheckEverything) -> None:
+    """And are those of the execution from then on."""
+    checked = check_document(READING, registry(), Limits())
+    assert checked.plan is not None, checked.problems
+    executions = harness.api.executions
+    execution = executions.start(checked.plan, correlation_id="c", inputs={"day": 10}).execution_id
+    harness.drain()
+    asked = RerunAsked(inputs={"day": 20})
+    preview = executions.preview_rerun(execution, asked)
+    begun = rerun(harness, execution, asked)
+    assert (begun.reset, begun.reused) == (preview.reset, preview.reused) == (("a", "c"), ("b",))
+    harness.drain()
+    assert harness.results(execution) == {"a": 21, "b": 6, "c": 22}
+    shown = executions.status(execution).inputs
+    assert shown != msgspec.UNSET
+    assert msgspec.json.encode(shown) == b'{"day":20,"size":5}'
+    assert [stored.status for stored in check_invariants()] == ["completed"]
+
+
+@pytest.mark.proves("rerun-inputs")
+def test_inputs_that_do_not_fit_begin_nothing(harness: Harness) -> None:
+    """Neither a rerun nor its preview."""
+    checked = check_document(READING, registry(), Limits())
+    assert checked.plan is not None
+    executions = harness.api.executions
+    execution = executions.start(checked.plan, correlation_id="c", inputs={"day": 10}).execution_id
+    harness.drain()
+    for ask in (executions.rerun, executions.preview_rerun):
+        with pytest.raises(InputsInvalidError):
+            ask(execution, RerunAsked(Wanted("all"), inputs={"day": "x"}))
+    with pytest.raises(WrongStateError, match="nothing in it has failed"):
+        rerun(harness, execution, RerunAsked(inputs={"day": 10}))
+    assert executions.status(execution).run == 1

@@ -66,6 +66,8 @@ def test_a_preview_changes_nothing(api: ServedApi, ended: str) -> None:
         ({"mode": "from", "skip": ["b"]}, RerunAsked(Wanted("from", skip=("b",)))),
         ({"mode": "all", "version": "original", "as": "same"}, RerunAsked(Wanted("all"))),
         ({"expect": {"run": 1, "version": None}}, RerunAsked(run=1)),
+        ({"inputs": {"day": 1}}, RerunAsked(inputs={"day": 1})),
+        ({"mode": "from", "inputs": {"day": 1}}, RerunAsked(Wanted("from"), inputs={"day": 1})),
     ],
 )
 def test_what_is_asked_for_reaches_the_engine(
@@ -100,6 +102,7 @@ def test_a_rerun_that_came_too_late_is_refused(api: ServedApi, ended: str) -> No
         ({"from": "a"}, "wrong_type", "/from", "a list of node ids"),
         ({"from": ["a", 5]}, "wrong_type", "/from/1", "must be text"),
         ({"skip": ["a"] * 1001}, "out_of_range", "/skip", "at most 1000"),
+        ({"inputs": ["day"]}, "wrong_type", "/inputs", "an object"),
         ({"preview": "yes"}, "wrong_type", "/preview", "true or false"),
         ({"expect": 1}, "wrong_type", "/expect", "an object"),
         ({"expect": {"runs": 1}}, "unknown_field", "/expect/runs", "did you mean 'run'"),

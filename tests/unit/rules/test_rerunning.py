@@ -87,6 +87,12 @@ def test_from_begins_a_one_success_below_it_again() -> None:
     assert "join" in reset(Wanted("from", ("c",)), ALL_COMPLETED, join="one_success")
 
 
+def test_what_reads_a_changed_input_begins_again_in_every_mode() -> None:
+    """With all that is below it, a `one_success` that had another success too."""
+    wanted = Wanted(readers=("c",))
+    assert reset(wanted, ALL_COMPLETED, join="one_success") == {"c", "join"}
+
+
 def test_a_skipped_node_does_not_run_and_all_below_is_decided_anew() -> None:
     """In the mode `failed` too, where nothing else begins again."""
     found = of(Wanted(skip=("b",)), ALL_COMPLETED)

@@ -59,6 +59,7 @@ RERUN_BODY: Final = RequestBody(
             "What has failed, without one node", {"mode": "failed", "skip": ["analyze_with_llm"]}
         ),
         "preview": BodyExample("What a rerun of everything would do", {"mode": "all", "preview": True}),
+        "inputs": BodyExample("With another input", {"inputs": {"day": "2026-03-02"}}),
         "expect": BodyExample("Only if nobody was faster", {"mode": "all", "expect": {"run": 1}}),
     },
     required=False,
@@ -68,7 +69,8 @@ RERUN_EXECUTION: Final = Operation(
     description="Begins the next run of an execution that has ended. `mode` says what begins again: "
     "`failed`, what has failed or was cancelled; `from`, the nodes that are named in `from`; `all`, "
     "everything; always with all that is below, then the outputs and the hooks. Nodes in `skip` are skipped "
-    "in this run. The other nodes keep their results. `preview` answers (200) what that would do, and "
+    "in this run. `inputs` get other values, and each node that reads "
+    "them begins again. The other nodes keep their results. `preview` answers (200) what that would do, and "
     "changes nothing. With `expect` the rerun is refused (409 `overtaken`) if the execution is not in this "
     "run any more. Of two reruns at once exactly one begins.",
     parameters=(EXECUTION_ID_PARAMETER,),
@@ -90,6 +92,8 @@ RERUN_EXECUTION: Final = Operation(
         "body_too_large",
         "unsupported_media_type",
         "invalid_body",
+        "inputs_invalid",
+        "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
     ),
@@ -105,7 +109,7 @@ def route(backend: Backend) -> HTTPRouteHandler:
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
         posted = await read_posted(request, backend, "invalid_body", read_rerun) or PostedRerun()
-        asked = RerunAsked(Wanted(posted.mode, posted.start_from, posted.skip), posted.run)
+        asked = RerunAsked(Wanted(posted.mode, posted.start_from, posted.skip), posted.run, posted.inputs)
         store = backend.calls.store
         if posted.preview:
             data = await call_about(
