@@ -81,6 +81,12 @@ class WrongStateError(FlowEngineError):
     code = "wrong_state"
 
 
+class RerunOvertakenError(WrongStateError):
+    """The execution is not any more as a rerun expects it to be."""
+
+    code = "overtaken"
+
+
 class TooManyExecutionsError(FlowEngineError):
     """The limit on executions that have not ended is reached; try again later."""
 

@@ -47,3 +47,9 @@ def unwritten_note() -> Note | None:
     """What is still to be told; None where nobody acts that the audit knows, or it has been told."""
     note = _NOTE.get()
     return None if note is None or note.written else note
+
+
+def acting_key() -> str | None:
+    """The id of the key of who acts; None where nobody acts that the audit knows, or without a key."""
+    note = _NOTE.get()
+    return None if note is None else note.actor.key

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.execution.bulk import Bulk, BulkView
@@ -28,6 +29,8 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    RerunPreviewView,
+    RerunView,
     ResultsView,
     StartedView,
     SteeredView,
@@ -135,6 +138,16 @@ class Executions(Protocol):
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, WrongStateError,
         TooManyExecutionsError, StoreFullError.
         """
+
+    def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
+        """Run an ended execution again.
+
+        Raises WrongStateError, RerunOvertakenError, RerunInvalidError, RerunNotPossibleError,
+        TooManyExecutionsError, StoreFullError.
+        """
+
+    def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
+        """What that would do. Raises WrongStateError, RerunOvertakenError."""
 
     def pause(self, execution_id: str) -> SteeredView:
         """Let nothing new begin in an execution that runs."""

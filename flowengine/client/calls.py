@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -31,6 +31,8 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    RerunPreviewView,
+    RerunView,
     ResultsView,
     StartedView,
     SteeredView,
@@ -39,6 +41,7 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 
+RerunMode: TypeAlias = Literal["failed", "from", "all"]
 Inputs: TypeAlias = Mapping[str, JsonValue]
 Labels: TypeAlias = Mapping[str, str]
 Workflow: TypeAlias = str | bytes | Mapping[str, JsonValue]
@@ -193,6 +196,67 @@ def pause(execution_id: str) -> Call[SteeredView]:
 def resume(execution_id: str) -> Call[SteeredView]:
     """Let a paused execution go on."""
     return Call(method="POST", path=f"{_execution(execution_id)}/resume", answer=SteeredView)
+
+
+def rerun(
+    execution_id: str,
+    *,
+    mode: RerunMode | None = None,
+    start_from: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    inputs: Inputs | None = None,
+    run: int | None = None,
+) -> Call[RerunView]:
+    """Run an ended execution again: what has failed, `from` these nodes, or `all`; always with what is below.
+
+    `skip`: nodes that are skipped in this run. `inputs`: those that get other values. `run`: it is refused
+    (`overtaken`) of any later run than this.
+    """
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/rerun",
+        answer=RerunView,
+        body=_rerun(mode, start_from, skip, inputs, run),
+    )
+
+
+def preview_rerun(
+    execution_id: str,
+    *,
+    mode: RerunMode | None = None,
+    start_from: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    inputs: Inputs | None = None,
+    run: int | None = None,
+) -> Call[RerunPreviewView]:
+    """What such a rerun would do; it changes nothing."""
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/rerun",
+        answer=RerunPreviewView,
+        body=_rerun(mode, start_from, skip, inputs, run, preview=True),
+    )
+
+
+def _rerun(
+    mode: RerunMode | None,
+    start_from: Sequence[str],
+    skip: Sequence[str],
+    inputs: Inputs | None,
+    run: int | None,
+    *,
+    preview: bool = False,
+) -> bytes | None:
+    asked = {
+        "mode": mode,
+        "from": list(start_from),
+        "skip": list(skip),
+        "inputs": inputs,
+        "expect": None if run is None else {"run": run},
+        "preview": preview,
+    }
+    given = {name: value for name, value in asked.items() if value}
+    return msgspec.json.encode(given) if given else None
 
 
 def document(execution_id: str) -> Call[str]:

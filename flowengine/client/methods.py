@@ -119,6 +119,8 @@ class Methods:
     delete = Method(calls.delete)
     start_bulk = Method(calls.start_bulk)
     bulk = Method(calls.bulk)
+    rerun = Method(calls.rerun)
+    preview_rerun = Method(calls.preview_rerun)
     document = Method(calls.document)
     graph = Method(calls.graph)
     list = Iteration(calls.list_page)

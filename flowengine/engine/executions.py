@@ -14,6 +14,7 @@ from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
+from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
@@ -32,6 +33,8 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    RerunPreviewView,
+    RerunView,
     ResultsView,
     StartedView,
     SteeredView,
@@ -140,6 +143,14 @@ class StoredExecutions:
     ) -> TriggeredView:
         """Start a pending execution, or run again what failed or was cancelled in one that has ended so."""
         return trigger(self._store, _checked(execution_id), Brought(inputs or {}, labels or {}, request))
+
+    def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
+        """Run an ended execution again, from where the caller wants it."""
+        return rerun(self._store, _checked(execution_id), asked)
+
+    def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
+        """What that would do."""
+        return preview(self._store, _checked(execution_id), asked)
 
     def pause(self, execution_id: str) -> SteeredView:
         """Let nothing new begin in an execution that runs."""

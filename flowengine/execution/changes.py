@@ -73,7 +73,8 @@ class Begin(msgspec.Struct, frozen=True):
     """A run begins: write it into the execution's own record, and set its numbers and counters anew.
 
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
-    `events_anew` drops the events of all runs before. `inputs`: what the execution is given; None: as before.
+    `failures`: the nodes that have failed and stay so. `events_anew` drops the events of all runs before.
+    `inputs`: what the execution is given; None: as before.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes.
     """
@@ -86,6 +87,7 @@ class Begin(msgspec.Struct, frozen=True):
     unfinished: int
     counters: Mapping[str, int]
     touched: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     events_anew: bool = False
     inputs: StoredInputs | None = None
     was_stopped: bool = False

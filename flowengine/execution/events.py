@@ -15,6 +15,7 @@ from flowengine.execution.status import StoredNodeStatus
 
 EventKind: TypeAlias = Literal[
     "execution_started",
+    "execution_rerun",
     "node_reset",
     "node_queued",
     "node_started",
@@ -35,8 +36,9 @@ EventKind: TypeAlias = Literal[
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
-    `detail`: the run of an `execution_started`, the error's code of a `node_failed` or `node_waiting`, the
-    reason of a `node_skipped`, the cause of an `execution_stopping`, the name of a stage, the status of an
+    `detail`: the run of an `execution_started`, the mode of an `execution_rerun` and after a space who has
+    asked for it, the error's code of a `node_failed` or `node_waiting`, the reason of a `node_skipped`, the
+    cause of an `execution_stopping`, the name of a stage, the status of an
     `execution_finished`.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.

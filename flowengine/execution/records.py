@@ -82,7 +82,8 @@ class NodeRecord(
     trigger that made the node pending: a dispatch, however late, is part of that run.
 
     `tolerated`: it failed, and its `on_error` says that the execution goes on. `skipped` says why it was
-    skipped. `unsettled`: it failed at once by a node upstream, and others that it depends on have not ended.
+    skipped. `unsettled`: it failed at once by a node upstream, or an operator skips it, and others that it
+    depends on have not ended.
     `when`: what its `when` gives where that was known at the trigger. `unseen`: the indexes of the nodes that
     it reads and that had not ended when it was dispatched. `counted`: the bytes of its result that count
     towards the execution's limit. Of a node that is tried again, `tried` counts its tries since it was reset,

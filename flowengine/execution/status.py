@@ -86,13 +86,13 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         "waiting": {"try_again": "queued", "cancel": "cancelled"},
         "completed": {"reset": "pending"},
         "failed": {"settle": "failed", "reset": "pending"},
-        "skipped": {"reset": "pending"},
+        "skipped": {"settle": "skipped", "reset": "pending"},
         "cancelled": {"reset": "pending"},
     }
 )
 
 ExecutionStep: TypeAlias = Literal[
-    "trigger", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
+    "trigger", "rerun", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
 ]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
@@ -119,9 +119,9 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
             "fail": "failed",
             "stop": "cancelling",
         },
-        "completed": {},
-        "failed": {"trigger": "running"},
-        "cancelled": {"trigger": "running"},
+        "completed": {"rerun": "running"},
+        "failed": {"trigger": "running", "rerun": "running"},
+        "cancelled": {"trigger": "running", "rerun": "running"},
     }
 )
 

@@ -78,6 +78,43 @@ class SteeredView(msgspec.Struct, frozen=True, kw_only=True):
     run: int
 
 
+class NotPossibleView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a rerun cannot do: for which node, and why. `field`: of the request."""
+
+    node: str
+    field: Literal["from", "skip"]
+    code: str
+    message: str
+
+
+class RerunPreviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rerun would do, by the run that has ended, `run`. Nodes in the document's order.
+
+    `reset`: the nodes that begin again, hooks included; `reused`: those that stay as they are; `skipped`:
+    those that the run skips; `not_possible`: what keeps it from being done. `version`: of the definition;
+    null for a posted document.
+    """
+
+    execution_id: str
+    run: int
+    version: int | None
+    reset: tuple[str, ...]
+    reused: tuple[str, ...]
+    skipped: tuple[str, ...]
+    not_possible: tuple[NotPossibleView, ...]
+
+
+class RerunView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a rerun: the run that begins, and what it does with each node, as its preview lists it."""
+
+    execution_id: str
+    status: ExecutionStatus
+    run: int
+    reset: tuple[str, ...]
+    reused: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 

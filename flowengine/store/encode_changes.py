@@ -350,7 +350,7 @@ class ChangeEncoder:
         self.commands += [
             ("HSET", self._keys.control(execution), *_flat(fields)),
             *_forgetting(self._keys, execution, change),
-            ("HSET", counts, "unfinished", change.unfinished, "failed", 0),
+            ("HSET", counts, *_numbers(change)),
             ("ZREM", self._keys.index(change.was), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
             *self._relisted(execution, change.was, change.status),
@@ -423,6 +423,11 @@ def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command
     if change.was_closing:
         commands.append(("HDEL", names.inputs(execution), keys.OUTCOME))
     return commands
+
+
+def _numbers(change: Begin) -> list[object]:
+    numbers: list[object] = ["unfinished", change.unfinished, "failed", len(change.failures)]
+    return numbers if not change.failures else [*numbers, keys.FIRST_FAILED, change.failures[0]]
 
 
 def _flat(fields: Mapping[str, object]) -> list[object]:

@@ -45,6 +45,14 @@ SAYS: Final[Mapping[str, Says]] = {
     "soft": Says(tolerates=True),
     "dying": Says(tries=3),
 }
+RERUN: Final[Graph] = {
+    "a": (),
+    "b": (),
+    "kept": (),
+    "left_out": ("a", "b"),
+    "below": ("left_out",),
+    "join": ("left_out", "kept"),
+}
 STOPPED: Final[Graph] = {
     "done": (),
     "runs": (),

@@ -5,8 +5,9 @@ in the second, and a node whose worker dies the first time; it is run once noted
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
-kinds. Wherever it is struck, each ends, with the right results, and every invariant holds. The client repeats
-what it gets no answer to, with the same idempotency key: what it asks for is done once.
+kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. Wherever
+it is struck, each ends, with the right results, and every invariant holds. The client repeats what it gets no
+answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -24,10 +25,12 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
 from flowengine.execution.idempotency import AlreadyAnsweredError, IdempotentRequest, idempotent_request
+from flowengine.execution.rules.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from tests.fault.crash_overdue import Overdue
@@ -39,6 +42,7 @@ from tests.fault.crash_report import (
     HOOKED,
     HOOKED_STAGES,
     HOOKS_OF,
+    RERUN,
     RULED,
     RUNS,
     SAYS,
@@ -66,7 +70,9 @@ from tests.support.rigs.harness import Harness, plan_of, silence
 from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
-Scene: TypeAlias = Literal["noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended", "deleted"]
+Scene: TypeAlias = Literal[
+    "noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended", "deleted", "rerun"
+]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
     "ended": frozenset({"orchestrator", "worker"}),
@@ -158,6 +164,11 @@ class Reference:
             self._loops()
             self.harness.drain()
         assert self.harness.orchestrators[0].sweep.repaired == 0
+
+    def _stand(self, gate: Gate) -> None:
+        self.harness.gate = gate
+        for process in (self.harness.api, *self.harness.orchestrators, *self.harness.workers):
+            process.line.gate = gate
 
     def _loops(self) -> None:
         """A turn of the timer loop and of the sweep, which survive what strikes them."""
@@ -282,11 +293,6 @@ class Stopped(Reference):
     def _plan(self, ends: Sequence[str]) -> Plan:
         return plan_of(STOPPED, says=STOPPED_SAYS, ends=ends, stages=STOPPED_STAGES)
 
-    def _stand(self, gate: Gate) -> None:
-        self.harness.gate = gate
-        for process in (self.harness.api, *self.harness.orchestrators, *self.harness.workers):
-            process.line.gate = gate
-
     def _judge(self) -> None:
         """How the first run has ended. What runs is stopped, unless its worker did not hear of it in time."""
         early = "skipped" if self._by == "ended" else "cancelled"
@@ -299,6 +305,33 @@ class Stopped(Reference):
         status = self.harness.api.executions.status(self.execution).status
         assert status == ("failed" if self._by == "ended" else "cancelled")
         check_everything(self.harness.client)
+
+
+class Rerun(Reference):
+    """One pass over another run of a completed execution, in which one node is skipped. The gate stands from
+    the rerun on. No node says when it runs: what is skipped by hand is all that makes it special."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, Gate())
+        self._gate = gate
+
+    def run(self) -> None:
+        """The first run completes; then what is below the skipped node is skipped with it."""
+        harness = self.harness
+        execution = harness.begin(plan_of(RERUN))
+        harness.drain()
+        self._stand(self._gate)
+        asked = RerunAsked(Wanted("from", ("a", "b"), ("left_out",)))
+        # A client that asks again may learn that it was heard.
+        with contextlib.suppress(WrongStateError):
+            self._api(lambda: harness.api.executions.rerun(execution, asked))
+        self._to_the_end()
+        self._stand(Gate())
+        view = harness.api.executions.status(execution)
+        assert (view.run, view.status) == (2, "completed")
+        skipped = dict.fromkeys(("left_out", "below", "join"), "skipped")
+        assert harness.statuses(execution) == {**dict.fromkeys(RERUN, "completed"), **skipped}
+        check_everything(harness.client)
 
 
 class Deleted(Stopped):
@@ -353,6 +386,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Hooked(url, gate)
         case "deleted":
             passing = Deleted(url, gate)
+        case "rerun":
+            passing = Rerun(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -386,7 +421,7 @@ def count_commands(url: str, scene: Scene) -> int:
     return gate.count
 
 
-@pytest.mark.proves("crash-at-any-command", "skip-cascade-crash")
+@pytest.mark.proves("crash-at-any-command", "skip-cascade-crash", "rerun-crash")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", get_args(Scene))

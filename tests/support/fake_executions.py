@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
@@ -17,6 +18,7 @@ from flowengine.errors import (
     DocumentNotFoundError,
     ExecutionNotFoundError,
     NodeNotFoundError,
+    RerunOvertakenError,
     WrongStateError,
 )
 from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
@@ -41,6 +43,8 @@ from flowengine.execution.views import (
     HealthView,
     ListView,
     NodeView,
+    RerunPreviewView,
+    RerunView,
     ResultsView,
     StartedView,
     SteeredView,
@@ -81,7 +85,8 @@ class _Stored:
 class FakeExecutions:
     """Set `broken` to make every call raise it, `before` to run something (a wait, say) in every call.
 
-    `asked`: what a list was last asked for; it shows nothing.
+    `asked`: what a list was last asked for; it shows nothing. `reruns`: what reruns and previews were
+    asked for.
     """
 
     def __init__(self) -> None:
@@ -92,6 +97,7 @@ class FakeExecutions:
         self.bulks: dict[str, Bulk] = {}
         self.asked: tuple[Wanted, int, str] | None = None
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
+        self.reruns: list[RerunAsked] = []
         self._lock = threading.Lock()
 
     @property
@@ -208,6 +214,39 @@ class FakeExecutions:
                 raise WrongStateError(f"the execution is {found.status}")
             found.status = status
         return SteeredView(execution_id=execution_id, status=status, run=found.run)
+
+    def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
+        self._enter()
+        with self._lock:
+            found = self._ended(execution_id, asked)
+            found.status, found.run = "running", found.run + 1
+        shown = self._rerun(found, asked)
+        return RerunView(execution_id=execution_id, status="running", run=found.run, **shown)
+
+    def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
+        self._enter()
+        found = self._ended(execution_id, asked)
+        shown = self._rerun(found, asked)
+        return RerunPreviewView(
+            execution_id=execution_id, run=found.run, version=None, not_possible=(), **shown
+        )
+
+    def _ended(self, execution_id: str, asked: RerunAsked) -> _Stored:
+        found = self._find(execution_id)
+        self.reruns.append(asked)
+        if found.status not in ("failed", "completed", "cancelled"):
+            raise WrongStateError(f"the execution is {found.status}")
+        if asked.run not in (None, found.run):
+            raise RerunOvertakenError(f"the execution is in run {found.run}")
+        return found
+
+    @staticmethod
+    def _rerun(found: _Stored, asked: RerunAsked) -> dict[str, tuple[str, ...]]:
+        return {
+            "reset": tuple(node.id for node in found.plan.nodes if node.id not in asked.wanted.skip),
+            "reused": (),
+            "skipped": asked.wanted.skip,
+        }
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -15,6 +15,7 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import FlowEngineError, TooManyExecutionsError
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
@@ -73,7 +74,7 @@ def refusal_for(error: Exception) -> RefusalError:
         return error
     if isinstance(error, TooManyExecutionsError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
-    if isinstance(error, InputsInvalidError | VarsInvalidError):
+    if isinstance(error, InputsInvalidError | VarsInvalidError | RerunInvalidError | RerunNotPossibleError):
         return RefusalError(error.code, str(error), problems=error.problems)
     if isinstance(error, FlowEngineError) and error.code in PROBLEM_KINDS:
         return RefusalError(error.code, str(error))

@@ -106,6 +106,25 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "this Idempotency-Key came with another body, media type or query before: a new request needs a new "
         "key",
     ),
+    "overtaken": ProblemKind(
+        409,
+        "The execution has gone on meanwhile",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' is in run 3, and run 2 was expected: look at it again",
+    ),
+    "rerun_not_possible": ProblemKind(
+        409,
+        "The rerun cannot do what is asked",
+        "1 problem: see `problems`. The first: 'join' would fail again by what stays above it ('a' "
+        "completed, 'b' failed): begin further up",
+        problems=(
+            Problem(
+                code="does_not_run",
+                pointer="/from/0",
+                message="'join' would fail again by what stays above it ('a' completed, 'b' failed): begin "
+                "further up",
+            ),
+        ),
+    ),
     "key_in_settings": ProblemKind(
         409,
         "The key is in the settings",

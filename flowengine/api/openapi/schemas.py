@@ -25,6 +25,7 @@ from flowengine.layout import drawing
 from flowengine.plugin import Registry
 from flowengine.workflow.posted import MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.requests.rerun import MAX_NODES, MODES, ORIGINAL, SAME
 from flowengine.workflow.schema import labels_schema
 
 WORKFLOW: Final = "Workflow"
@@ -47,6 +48,9 @@ BULK: Final = "BulkRequest"
 CANCEL: Final = "Cancel"
 """The name of the schema of what comes with a cancel."""
 
+RERUN: Final = "Rerun"
+"""The name of the schema of what comes with a rerun."""
+
 SIGN_IN: Final = "SignIn"
 """The name of the schema of what a page signs in with."""
 
@@ -58,6 +62,9 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.SteeredView: "SteeredExecution",
     views.DeletedView: "DeletedExecution",
     BulkView: "Bulk",
+    views.RerunView: "RerunExecution",
+    views.RerunPreviewView: "RerunPreview",
+    views.NotPossibleView: "NotPossible",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
@@ -159,12 +166,31 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         BULK: bulk_schema(reference),
+        RERUN: _rerun(),
         INPUTS: {
             "type": "object",
             "additionalProperties": True,
             "description": "What the execution is given, by the names of the workflow's inputs.",
         },
     }
+
+
+def _rerun() -> JsonObject:
+    node_ids: JsonObject = {"type": "array", "maxItems": MAX_NODES, "items": {"type": "string"}}
+    fields: JsonObject = {
+        "mode": {"type": "string", "enum": list(MODES)},
+        "from": {**node_ids, "description": "The nodes that the mode `from` begins with."},
+        "skip": {**node_ids, "description": "Nodes that are skipped in this run."},
+        "inputs": reference(INPUTS),
+        "version": {"type": "string", "enum": [ORIGINAL]},
+        "as": {"type": "string", "enum": [SAME]},
+        "preview": {"type": "boolean", "description": "Tell what it would do, and change nothing."},
+        "expect": {
+            **_object_of(run={"type": "integer"}, version={"type": "null"}),
+            "description": "The run that it is meant for, as a preview has told it.",
+        },
+    }
+    return {"type": "object", "additionalProperties": False, "properties": fields}
 
 
 def _object_of(**fields: JsonValue) -> JsonObject:

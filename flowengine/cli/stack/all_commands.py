@@ -9,6 +9,7 @@ import click
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
+from flowengine.cli.stack.rerunning import rerun
 from flowengine.cli.stack.service import queues, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
@@ -26,6 +27,7 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     pause,
     resume,
     delete,
+    rerun,
     dead_letters,
     queues,
     workers,

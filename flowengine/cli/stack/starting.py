@@ -53,13 +53,13 @@ def submit(
     body = read_file(file, Limits())
     with stack(as_json=as_json) as client:
         source = WorkflowSource(file, body)
-        inputs, named = _given(given, inputs_file, labels, source.schemas)
+        inputs, named = given_values(given, inputs_file, labels, source.schemas)
         started = source.start(client, inputs, named, idempotency_key)
         for warning in started.warnings or ():
             _say_problem(file, warning)
         _tell_started(started, quiet=as_json, waits=wait or follow)
         if wait or follow:
-            ctx.exit(_until_ended(client, started.execution_id, follow=follow, as_json=as_json))
+            ctx.exit(until_ended(client, started.execution_id, follow=follow, as_json=as_json))
     if as_json:
         from flowengine.cli.output.tables import print_json_line
 
@@ -89,10 +89,10 @@ def trigger(
     from flowengine.cli.stack.ids import whole_id
 
     with stack(as_json=as_json) as client:
-        inputs, named = _given(given, inputs_file, labels, {})
+        inputs, named = given_values(given, inputs_file, labels, {})
         done = client.trigger(whole_id(client, execution), inputs=inputs, labels=named)
         if wait or follow:
-            ctx.exit(_until_ended(client, done.execution_id, follow=follow, as_json=as_json))
+            ctx.exit(until_ended(client, done.execution_id, follow=follow, as_json=as_json))
     if as_json:
         from flowengine.cli.output.tables import print_json_line
 
@@ -101,7 +101,7 @@ def trigger(
         click.echo(f"{done.status}, run {done.run}: {done.execution_id}")
 
 
-def _given(
+def given_values(
     pairs: tuple[str, ...],
     inputs_file: Path | None,
     labels: tuple[str, ...],
@@ -131,7 +131,7 @@ def _tell_started(started: StartedView, *, quiet: bool, waits: bool) -> None:
         click.echo(f"next: flowengine show {execution}, or logs -f, results, cancel", err=True)
 
 
-def _until_ended(client: Client, execution: str, *, follow: bool, as_json: bool) -> int:
+def until_ended(client: Client, execution: str, *, follow: bool, as_json: bool) -> int:
     """Print the results once it has ended; returns the exit code."""
     from flowengine.cli.output.console import OutputConsole
     from flowengine.cli.output.progress import Silence, choose_progress

@@ -136,7 +136,8 @@ class CallbackBatch:
         if decision.again:
             self.repeated.add(execution)
             plan = self._plans[execution]
-            if plan is not None and (plan.policies or plan.stages.count):
+            # In a later run something may have been skipped by hand, or have failed before.
+            if plan is not None and (plan.policies or plan.stages.count or callback.run > 1):
                 self.rechecked[execution] = plan
         for name in decision.joins:
             self.joins[execution, name] = None

@@ -20,7 +20,7 @@ from flowengine.execution.changes import Change, EnterStage, Finish, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.concluding import conclude
-from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
+from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run, Sizes, chunks, readable
 from flowengine.execution.rules.readiness import Records, ends_of, may_be_decided
 from flowengine.execution.rules.stopping import mark, stop_below
@@ -61,7 +61,10 @@ def following(
     if not positions:
         return None
     completed = {position for position, counter in due.items() if counter == 0}
-    return Follow(run, plan, positions, completed if plan.policies else EVERYTHING)
+    if not plan.policies:
+        # Without other rules only what depends on completions is put off.
+        completed.update(later)
+    return Follow(run, plan, positions, completed)
 
 
 class Step(msgspec.Struct, frozen=True):

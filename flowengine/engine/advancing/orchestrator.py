@@ -116,7 +116,8 @@ class Orchestrator:
             if not positions:
                 ending.append(run)  # what was cancelled had completed to its last node
             else:
-                completed = () if plan.policies else EVERYTHING
+                # What begins again may be below what has failed or is skipped.
+                completed = () if plan.policies or run.run > 1 else EVERYTHING
                 follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
         self._follow_up.carry_out(follows, together.acknowledge, ending)

@@ -16,7 +16,8 @@ from flowengine.execution.views import Moment, moment
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened. `id` is its place: events of one execution follow one another by it.
 
-    `node` and `attempt` are there where it happened to a node. `run`: which begins. `code`: of the error.
+    `node` and `attempt` are there where it happened to a node. `run`: which begins. `mode` and `by`: of a
+    rerun, and the key of who has asked for it, where keys are in use. `code`: of the error.
     `reason`: why a node is skipped, or why the execution is being stopped. `stage`: which begins. `status`:
     how it ended.
     """
@@ -27,6 +28,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     node: str | UnsetType = UNSET
     attempt: int | UnsetType = UNSET
     run: int | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
@@ -91,10 +94,15 @@ def event_view(place: Place, event: Event) -> EventView:
     reason: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
+    mode: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
     detail = event.detail
     match event.kind:
         case "execution_started":
             run = int(detail or 1)
+        case "execution_rerun":
+            said, _, asked = (detail or "").partition(" ")
+            mode, by = said or UNSET, asked or UNSET
         case "node_failed" | "node_waiting":
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
@@ -123,6 +131,8 @@ def event_view(place: Place, event: Event) -> EventView:
         node=UNSET if event.node is None else event.node,
         attempt=UNSET if event.node is None else event.attempt,
         run=run,
+        mode=mode,
+        by=by,
         code=code,
         reason=reason,
         stage=stage,

@@ -195,6 +195,8 @@ class Descent:
             record = self._record(position)
             if may(record.status, "dispatch"):
                 self._begin(position, record)
+            elif record.unsettled:
+                self._settle(position, record)
 
     def _begin(self, position: int, record: NodeRecord) -> None:
         plan, grounds = self._plan, self._grounds
@@ -249,7 +251,8 @@ class Descent:
         self._ended.append((position, cause))
 
     def _settle(self, position: int, before: NodeRecord) -> None:
-        """All that a node depends on has ended that failed at once: its end counts from now on."""
+        """All that a node depends on has ended that failed at once, or that the run skips: from now on its
+        end counts."""
         after(before.status, "settle")
         record = replace(before, unsettled=False)
         self.changes.append(Write(self._plan.nodes[position].id, record))

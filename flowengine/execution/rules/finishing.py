@@ -88,7 +88,7 @@ def finish(
         return Decision("stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
-        if plan.policies or not counts_as_success(record.status):
+        if plan.policies or callback.run > 1 or not counts_as_success(record.status):
             return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)

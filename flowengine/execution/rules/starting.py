@@ -1,8 +1,8 @@
-"""How an execution begins: created, triggered, triggered again."""
+"""How a run of an execution begins: the first one, and one of what an ended execution leaves to do again."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -21,9 +21,10 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import Event
 from flowengine.execution.messages import RunTimeout, StartExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on
-from flowengine.execution.rules.readiness import Records, counter_of, records_of
-from flowengine.execution.status import after, counts_as_success, execution_after
+from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on, is_failure
+from flowengine.execution.rules.readiness import counter_of, records_of
+from flowengine.execution.rules.rerunning import Rerun, rerun_of, skipped_by_operator
+from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after
 from flowengine.workflow.plan import Plan
 
 EVENTS_ANEW_EVERY: Final = 10
@@ -96,46 +97,92 @@ def retry_failed(
     token: str,
     now: int,
 ) -> list[Change]:
-    """A trigger of a failed execution: what `resets` names becomes pending, attempts kept, the rest stays.
+    """A trigger of an ended execution: what has failed or was stopped begins again, the rest stays."""
+    again = Again("trigger", token, rerun_of(plan, records_of(stored)))
+    return begin_again(execution, plan, record, stored, again, now)
+
+
+class Again(msgspec.Struct, frozen=True):
+    """How an ended execution begins again. `told`: what the events tell of it, besides that it begins.
+    `inputs`: what it is given from now on; None: as before."""
+
+    step: ExecutionStep
+    token: str
+    rerun: Rerun
+    told: Event | None = None
+    inputs: StoredInputs | None = None
+
+
+def begin_again(
+    execution: str,
+    plan: Plan,
+    record: ExecutionRecord,
+    stored: Mapping[str, NodeRecord],
+    again: Again,
+    now: int,
+) -> list[Change]:
+    """Another run of an ended execution: what it resets becomes pending, attempts kept, the rest stays.
 
     The outputs and all hooks become pending as well: they come again once the main nodes have ended.
 
     Where the events begin anew, they tell of what has ended before, so that they still fold to the stored
     state.
     """
-    run = record.run + 1
+    run, rerun = record.run + 1, again.rerun
+    reset = rerun.reset
     anew = begins_events_anew(run)
-    records = dict(stored)
     happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run)))]
-    writes: list[Write] = []
+    happened += [] if again.told is None else [Happened(again.told)]
+    writes: dict[int, Write] = {}
     freed = 0
-    reset = resets(plan, records_of(stored))
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
-        if position in reset or position not in plan.main:
+        if position in rerun.touched or position not in plan.main:
             gives = plan.policy(position).gives_outputs
-            writes.append(_reset(node.id, before, run, gives_outputs=gives))
+            writes[position] = _reset(node.id, before, run, gives_outputs=gives)
             freed += before.counted
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
-    records |= {write.node: write.record for write in writes}
+    happened += _skip(plan, rerun, stored, writes, now)
+    records = {**stored, **{write.node: write.record for write in writes.values()}}
+    lookup = records_of(records)
+    failures = [plan.nodes[at].id for at in rerun.reused(plan) if is_failure(lookup(plan.nodes[at].id))]
     begin = Begin(
         was=record.status,
-        status=execution_after(record.status, "trigger"),
+        status=execution_after(record.status, again.step),
         run=run,
-        token=token,
+        token=again.token,
         at=now,
         unfinished=len(reset),
-        counters=_counters(plan, records, reset),
+        failures=tuple(failures),
+        counters=_counters(plan, records, rerun.touched),
         touched=tuple(stored),
         events_anew=anew,
+        inputs=again.inputs,
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
-    return [begin, *writes, *freeing, *happened, *timer, _start(execution, record, run)]
+    return [begin, *writes.values(), *freeing, *happened, *timer, _start(execution, record, run)]
+
+
+def _skip(
+    plan: Plan, rerun: Rerun, stored: Mapping[str, NodeRecord], writes: dict[int, Write], now: int
+) -> list[Change]:
+    """Let the nodes that this run skips be skipped, above first: whether one counts as ended goes by those
+    above."""
+    records = {**stored, **{write.node: write.record for write in writes.values()}}
+    happened: list[Change] = []
+    for position in [position for position in plan.parents_first if position in rerun.skipped]:
+        write = writes[position]
+        record = skipped_by_operator(plan, position, write.record, records_of(records), now)
+        writes[position] = replace(write, record=record)
+        records[write.node] = record
+        event = Event("node_skipped", now, write.node, record.attempt, record.dispatch, "operator")
+        happened.append(Happened(event))
+    return happened
 
 
 def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]:
@@ -161,44 +208,6 @@ def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = Fal
     return Write(node, pending, anew=completed or gives_outputs, kept=kept)
 
 
-def resets(plan: Plan, records: Records) -> frozenset[int]:
-    """The main nodes that a trigger of an ended execution makes pending again (LANGUAGE section 4).
-
-    These are the failed and the cancelled ones, those skipped because the execution had ended early, each
-    `end`, and everything below. A tolerated failure stays, and so does a completed `one_success` while one of
-    the dependencies that completed stays.
-    """
-    found: set[int] = set()
-    for position in plan.parents_first:
-        if position not in plan.main:
-            continue
-        record = records(plan.nodes[position].id)
-        parents = plan.nodes[position].parents
-        if _is_to_repeat(plan, position, record) or (
-            not found.isdisjoint(parents) and not _still_succeeds(plan, records, position, found)
-        ):
-            found.add(position)
-    return frozenset(found)
-
-
-def _is_to_repeat(plan: Plan, position: int, record: NodeRecord) -> bool:
-    if record.status == "failed":
-        return not record.tolerated
-    if plan.policy(position).ends:
-        return True
-    return record.status in ("pending", "cancelled") or record.skipped == "ended_early"
-
-
-def _still_succeeds(plan: Plan, records: Records, position: int, reset: Container[int]) -> bool:
-    """Whether the one completed dependency that a completed `one_success` needs is not repeated."""
-    if plan.policy(position).trigger_rule != "one_success":
-        return False
-    return counts_as_success(records(plan.nodes[position].id).status) and any(
-        parent not in reset and counts_as_success(records(plan.nodes[parent].id).status)
-        for parent in plan.nodes[position].parents
-    )
-
-
 def _ended_before(node: str, record: NodeRecord, now: int) -> Event:
     at = record.finished_at or now
     attempt, dispatch = record.attempt, record.dispatch
@@ -215,7 +224,8 @@ def _ended_before(node: str, record: NodeRecord, now: int) -> Event:
 
 
 def _counters(plan: Plan, records: Mapping[str, NodeRecord], reset: frozenset[int]) -> dict[str, int]:
-    """The counters of the joins that are reset, and of those that stay though a parent's end moves them."""
+    """The counters of the joins that are reset or skipped, and of those that stay though a parent's end moves
+    them."""
     lookup = records_of(records)
     return {
         node.id: counter_of(plan, lookup, position)

@@ -85,11 +85,16 @@ def _vars(plan: Plan, inputs: Values, occasion: Occasion, budget: Budget) -> Val
     except TemplateError as error:
         problem = Problem(code="vars_invalid", pointer=error.pointer, message=error.message)
         raise VarsInvalidError((problem,)) from error
+    refuse_large_vars(made)
+    return made
+
+
+def refuse_large_vars(made: Values) -> None:
+    """Raises VarsInvalidError where all vars together take too much."""
     size = len(encode(made))
     if size > MAX_BYTES:
         message = f"the vars take {size} bytes of JSON, the limit is {MAX_BYTES}"
         raise VarsInvalidError((Problem(code="vars_invalid", pointer="/vars", message=message),))
-    return made
 
 
 def _conditions(plan: Plan, scope: Scope, budget: Budget) -> Iterator[tuple[str, bool]]:

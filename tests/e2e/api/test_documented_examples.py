@@ -14,6 +14,7 @@ import pytest
 from flowengine.api.routes.executions import (
     create_execution,
     list_executions,
+    rerun_execution,
     show_execution,
     show_graph,
     show_results,
@@ -102,6 +103,9 @@ class Asked:
     def trigger(self) -> Any:
         return self.told(self._stack.client.post(f"/workflow/trigger/{self.id}"))
 
+    def rerun(self, body: object) -> Any:
+        return self.told(self._stack.client.post(f"/workflows/{self.id}/rerun", json=body))
+
     def await_node(self, number: int, status: str) -> None:
         wait_until(lambda: self.get()["nodes"][number]["status"] == status, what=status, within_s=30)
 
@@ -145,6 +149,9 @@ def test_examples_of_an_execution_that_completes(
     assert asked.get("/graph") == shown(show_graph.DRAWN)
     assert placeless(asked.get("/events?limit=3")) == placeless(shown(list_events.PAGE))
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
+    assert asked.rerun({"mode": "all", "preview": True}) == shown(rerun_execution.PREVIEWED)
+    assert asked.rerun({"from": ["analyze_with_llm"]}) == shown(rerun_execution.BEGUN)
+    wait_until(lambda: asked.get()["status"] == "completed", what="the end of the rerun")
 
 
 def test_examples_of_an_execution_that_fails(example_stack: Stack, service: HttpServer) -> None:

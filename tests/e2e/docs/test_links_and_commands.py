@@ -45,6 +45,8 @@ RUN_BY = {
     'flowengine cancel ID --reason "no end in sight"': DAY,
     "flowengine trigger ID --follow": DAY,
     "flowengine delete ID --yes": DAY,
+    "flowengine rerun ID --from NODE --preview": DAY,
+    "flowengine rerun ID --from NODE --follow": DAY,
     "flowengine dead-letters": DAY,
     "flowengine dead-letters retry LETTER": DAY,
     "flowengine queues": DAY,

@@ -69,9 +69,8 @@ def run_to_its_end(url: str, execution: str) -> dict[str, Any]:
 def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> None:
     """Each command of the section, in its order, on an execution that has failed."""
     section = PAGE.text.partition("## A day on call")[2].partition("\n## ")[0]
-    found, shown, logs, events, cancel, trigger, delete, letters, retry, queues, workers = re.findall(
-        r"^\$ (.+)$", section, re.MULTILINE
-    )
+    found, shown, logs, events, cancel, *more = re.findall(r"^\$ (.+)$", section, re.MULTILINE)
+    trigger, preview, rerun, delete, letters, retry, queues, workers = more
     (clone / "fails.yaml").write_text(FAILS)
     execution = shell("flowengine submit fails.yaml", FLOWENGINE_URL=dev_url).stdout.strip()
     finished(dev_url, execution)
@@ -87,6 +86,8 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     walk(events, "execution_finished failed")
     walk(cancel, "there is nothing to cancel", 3)
     walk(trigger, "failed: fails, 1 node", 1)
+    walk(preview, "  again: a")
+    walk(rerun, "failed: fails, 1 node", 1)
     walk(delete, f"deleted: {execution}")
     walk(letters, "no dead letters")
     walk(retry, "no dead letter has the id 'LETTER'", 3)

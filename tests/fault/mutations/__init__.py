@@ -20,6 +20,7 @@ from tests.fault.mutations import (
     pausing,
     processes,
     queues,
+    rerunning,
     stopping,
     store,
 )
@@ -39,6 +40,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *closing.MUTANTS,
     *pausing.MUTANTS,
     *deleting.MUTANTS,
+    *rerunning.MUTANTS,
     *processes.MUTANTS,
     *access.MUTANTS,
     *history.MUTANTS,

@@ -107,8 +107,8 @@ WHAT_IS_CUT: Final = (
     _in(
         "a callback that comes again looks at the stage that has begun",
         "engine/advancing/callback_batch",
-        "(plan.policies or plan.stages.count)",
-        "plan.policies",
+        "(plan.policies or plan.stages.count or",
+        "(plan.policies or",
     ),
     _in(
         "the main nodes are followed up, and not concluded at once",
@@ -134,8 +134,8 @@ AGAIN: Final = (
     _in(
         "hooks run again in each run",
         "execution/rules/starting",
-        "if position in reset or position not in plan.main:",
-        "if position in reset:",
+        "if position in rerun.touched or position not in plan.main:",
+        "if position in rerun.touched:",
     ),
     _in(
         "a run begins with its main nodes",

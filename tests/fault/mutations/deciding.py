@@ -41,6 +41,10 @@ def _starting(rule: str, old: str, new: str) -> Mutant:
     return Mutant(rule, "flowengine/execution/rules/starting.py", old, new, RESET_TESTS)
 
 
+def _rerunning(rule: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, "flowengine/execution/rules/rerunning.py", old, new, RESET_TESTS)
+
+
 def _finishing(rule: str, old: str, new: str) -> Mutant:
     return Mutant(rule, "flowengine/execution/rules/finishing.py", old, new, TRIED_TESTS)
 
@@ -332,7 +336,7 @@ TRIES: Final = (
     ),
     _finishing(
         "a repetition in a plan with policies looks at everything again",
-        "if plan.policies or not counts_as_success(record.status):",
+        "if plan.policies or callback.run > 1 or not counts_as_success(record.status):",
         "if not counts_as_success(record.status):",
     ),
     _failing(
@@ -389,25 +393,25 @@ TRIES: Final = (
 )
 
 RESETS: Final = (
-    _starting(
+    _rerunning(
         "a trigger resets all that is below what it resets",
-        "            not found.isdisjoint(parents) and not _still_succeeds(plan, records, position, found)\n",
-        "            False\n",
+        "(not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted))",
+        "False",
     ),
-    _starting(
+    _rerunning(
         "a completed one_success stays while a success of it stays",
-        "not found.isdisjoint(parents) and not _still_succeeds(plan, records, position, found)",
-        "not found.isdisjoint(parents)",
+        "not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted)",
+        "not touched.isdisjoint(parents)",
     ),
-    _starting(
+    _rerunning(
         "a one_success stays only if a success of it stays",
-        "        parent not in reset and counts_as_success(",
+        "        parent not in touched and counts_as_success(",
         "        counts_as_success(",
     ),
-    _starting(
+    _rerunning(
         "a tolerated failure stays",
-        "        return not record.tolerated\n",
-        "        return True\n",
+        'wanted.mode == "failed" and is_failure(record)',
+        'wanted.mode == "failed" and record.status == "failed"',
     ),
     _starting(
         "a join that stays keeps a counter if a parent of it is reset",

@@ -281,7 +281,7 @@ STARTING: Final = (
     ),
     _starting(
         "a retry leaves alone what it does not reset",
-        "        if position in reset or position not in plan.main:\n",
+        "        if position in rerun.touched or position not in plan.main:\n",
         "        if True:\n",
     ),
     _starting(

@@ -24,8 +24,8 @@ def _finishing(rule: str, old: str, new: str) -> Mutant:
     return _in(rule, "execution/rules/finishing", old, new)
 
 
-def _starting(rule: str, old: str, new: str) -> Mutant:
-    return _in(rule, "execution/rules/starting", old, new)
+def _rerunning(rule: str, old: str, new: str) -> Mutant:
+    return _in(rule, "execution/rules/rerunning", old, new)
 
 
 def _step(rule: str, old: str, new: str) -> Mutant:
@@ -285,20 +285,20 @@ VERDICTS: Final = (
         "                ending.append(run)  # what was cancelled had completed to its last node\n",
         "                pass\n",
     ),
-    _starting(
+    _rerunning(
         "a trigger resets what was cancelled",
         'record.status in ("pending", "cancelled") or',
         'record.status == "pending" or',
     ),
-    _starting(
+    _rerunning(
         "a trigger resets what an `end` skipped",
         ' or record.skipped == "ended_early"',
         "",
     ),
-    _starting(
+    _rerunning(
         "a trigger resets each `end`",
-        "    if plan.policy(position).ends:\n        return True\n",
-        "",
+        "if plan.policy(position).ends or record.unsettled:",
+        "if record.unsettled:",
     ),
 )
 

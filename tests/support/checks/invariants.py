@@ -35,7 +35,13 @@ SAID: Final = ("logs", "logged", "live")
 """What nodes say is written beside the transactions. It expires by itself, long after a run's end."""
 SAID_FOR_S: Final = 86_400
 ENDED: Final = ("completed", "failed", "cancelled")
-BESIDES: Final = ("execution_stopping", "execution_paused", "execution_resumed", "stage_started")
+BESIDES: Final = (
+    "execution_stopping",
+    "execution_paused",
+    "execution_resumed",
+    "stage_started",
+    "execution_rerun",
+)
 """What may happen between the start of a run and its end."""
 OPEN: Final = ("running", "paused", "cancelling")
 OTHERWISE: Final = 1_000_000
@@ -155,6 +161,8 @@ class Stored(msgspec.Struct):
         record = self.record(node)
         if record.status == "failed":
             return "tolerated" if record.tolerated else "failing" if record.unsettled else "failed"
+        if record.unsettled:
+            return "left"
         return record.status if record.status in ("completed", "skipped", "cancelled") else "left"
 
 
@@ -445,6 +453,8 @@ def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str
         right = record.status == "failed" and not record.tolerated and found == "fail"
     elif record.status == "cancelled" or record.skipped == "ended_early":
         right = stored.was_stopped(node)
+    elif record.skipped == "operator":
+        right = True
     elif record.status == "skipped" and record.skipped != "when":
         right = found == "skip"
     else:

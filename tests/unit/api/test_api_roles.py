@@ -69,6 +69,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("DELETE", "/workflows/x1"): "operate",
         ("POST", "/workflows/bulk"): "operate",
         ("GET", "/workflows/bulk/x1"): "read",
+        ("POST", "/workflows/x1/rerun"): "operate",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/workflows/x1/document"): "read",

@@ -15,6 +15,8 @@ from flowengine.api.routes.operations.dead_letters import LETTER
 from flowengine.cli.stack import stopping
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.tool import tool
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.rules.rerunning import Wanted
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.servers.valkey import free_port
 
@@ -88,6 +90,21 @@ def test_refusals_say_why(api: ServedApi) -> None:
     told = json.loads(run("trigger", "f" * 27, "--json", code=3).stdout)
     assert told["code"] == "execution_not_found"
     assert "no execution has the id" in run("cancel", "f" * 27, code=3).stderr
+
+
+def test_ended_execution_is_run_again(api: ServedApi) -> None:
+    """What it does is told, and by a preview what it would do."""
+    execution = "f" * 27
+    api.store.stored[execution] = api.store.stored.pop(submitted())
+    assert "running" in run("rerun", execution, code=3).stderr
+    api.store.stored[execution].status = "completed"
+    told = run("rerun", execution, "--all", "--preview").stdout
+    assert told == f"after run 1 of {execution} this would begin:\n  again: a\n"
+    told = run("rerun", execution, "--from", "a", "--skip", "b", "--set", "day=5").stdout
+    assert told == f"running, run 2: {execution}\n  again: a\n  skipped: b\n"
+    assert api.store.reruns[-1] == RerunAsked(Wanted("from", ("a",), ("b",)), inputs={"day": 5})
+    assert "leave out --from" in run("rerun", execution, "--all", "--from", "a", code=2).stderr
+    assert "could be waited for" in run("rerun", execution, "--preview", "--wait", code=2).stderr
 
 
 def test_dead_letters_are_listed_retried_and_deleted(api: ServedApi) -> None:

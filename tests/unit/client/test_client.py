@@ -101,6 +101,19 @@ def test_list_asks_for_what_is_wanted_and_follows_the_pages() -> None:
     assert [each.replace("+", "%20") for each in stack.asked] == [first, f"{first}&cursor=next%20one"]
 
 
+def test_reruns_say_what_they_are_asked_for() -> None:
+    """And nothing else."""
+    answer = {"execution_id": "x", "status": "running", "run": 2, "reset": ["a"], "reused": [], "skipped": []}
+    assert Client.rerun("x").body is None
+    asked = Client.rerun("x", start_from=["a"], skip=["b"], inputs={"day": 1}, run=1)
+    assert asked.body == b'{"from":["a"],"skip":["b"],"inputs":{"day":1},"expect":{"run":1}}'
+    assert Client.preview_rerun("x", mode="all").body == b'{"mode":"all","preview":true}'
+    stack = Stack(answer)
+    with client_of(stack) as client:
+        assert client.rerun("x").reset == ("a",)
+    assert stack.asked == ["POST /workflows/x/rerun"]
+
+
 def test_events_of_all_pages_come_one_after_the_other() -> None:
     """With both clients."""
 

@@ -69,6 +69,7 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("completed", "reset"): "pending",
     ("failed", "settle"): "failed",
     ("failed", "reset"): "pending",
+    ("skipped", "settle"): "skipped",
     ("skipped", "reset"): "pending",
 }
 ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
@@ -91,6 +92,9 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
     ("running", "fail"): "failed",
     ("failed", "trigger"): "running",
     ("cancelled", "trigger"): "running",
+    ("completed", "rerun"): "running",
+    ("failed", "rerun"): "running",
+    ("cancelled", "rerun"): "running",
     ("running", "stop"): "running",
     ("paused", "stop"): "running",
     ("running", "pause"): "paused",
@@ -107,6 +111,7 @@ EXECUTION_STEPS: Final[dict[tuple[ExecutionStatus, ExecutionStep], ExecutionStat
 }
 ALL_EXECUTION_STEPS: Final[tuple[ExecutionStep, ...]] = (
     "trigger",
+    "rerun",
     "pause",
     "resume",
     "stop",
@@ -257,7 +262,9 @@ def test_predicates_and_tables_say_the_same() -> None:
         assert (step == "cancel") == (after == "cancelled")
         assert before not in FINAL or after in {before, "pending"}
     for was, taken in EXECUTION_STEPS:
-        assert (was in TAKES_REPORTS) == (taken not in ("trigger", "end_cancelled") or was == "cancelling")
+        assert (was in TAKES_REPORTS) == (
+            taken not in ("trigger", "rerun", "end_cancelled") or was == "cancelling"
+        )
     assert LETS_DISPATCH < LETS_DECIDE < TAKES_REPORTS
     assert not TAKES_REPORTS & OVER
     assert set(EXECUTIONS) == {"pending"} | TAKES_REPORTS | OVER

@@ -10,7 +10,8 @@ from flowengine.execution.events import Event
 from flowengine.execution.records import Attempt, ExecutionRecord, NodeRecord
 from flowengine.execution.reports import Skipped
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.starting import resets, retry_failed
+from flowengine.execution.rules.rerunning import rerun_of
+from flowengine.execution.rules.starting import retry_failed
 from flowengine.workflow.policy import Policy, TriggerRule
 from tests.support.checks.reference_model import Graph
 from tests.support.rigs.harness import plan_of
@@ -28,7 +29,7 @@ def reset_of(graph: Graph, stored: dict[str, NodeRecord], **policies: Policy | T
     """The nodes that begin again."""
     said = {name: each if isinstance(each, Policy) else ruled(each) for name, each in policies.items()}
     plan = with_policies(plan_of(graph), said)
-    return {plan.nodes[position].id for position in resets(plan, records_of(stored))}
+    return {plan.nodes[position].id for position in rerun_of(plan, records_of(stored)).reset}
 
 
 def repeated(world: World) -> set[str]:

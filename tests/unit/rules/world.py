@@ -39,7 +39,8 @@ from flowengine.execution.rules.readiness import (
     records_of,
     step_of_counter,
 )
-from flowengine.execution.rules.starting import first_run, retry_failed
+from flowengine.execution.rules.rerunning import Rerun, Wanted, rerun_of
+from flowengine.execution.rules.starting import Again, begin_again, first_run, retry_failed
 from flowengine.execution.status import ExecutionStatus, is_final, may
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy, TriggerRule
@@ -87,7 +88,20 @@ class World:
 
     def trigger(self) -> None:
         """Begin, or begin again, and dispatch what can be."""
-        record = ExecutionRecord(
+        if self.run:
+            self._begin(retry_failed("x", self.plan, self._execution(), self.records, "t", self.now))
+        else:
+            self._begin(first_run("x", self.plan, self._execution(), "t", self.now))
+
+    def rerun(self, wanted: Wanted) -> Rerun:
+        """Begin again what is wanted, and dispatch what can be."""
+        found = rerun_of(self.plan, records_of(self.records), wanted)
+        again = Again("rerun", "t", found)
+        self._begin(begin_again("x", self.plan, self._execution(), self.records, again, self.now))
+        return found
+
+    def _execution(self) -> ExecutionRecord:
+        return ExecutionRecord(
             status=self.status,
             run=self.run,
             total=len(self.plan.nodes),
@@ -98,10 +112,9 @@ class World:
             name="test",
             token="",
         )
-        if self.run:
-            self._apply(retry_failed("x", self.plan, record, self.records, "t", self.now))
-        else:
-            self._apply(first_run("x", self.plan, record, "t", self.now))
+
+    def _begin(self, changes: Iterable[Change]) -> None:
+        self._apply(changes)
         self._follow(decidable(self.plan, records_of(self.records)))
         self._check()
 
@@ -242,7 +255,7 @@ class World:
             match change:
                 case Begin():
                     self.status, self.run = change.status, change.run
-                    self._counts = Counts(unfinished=change.unfinished)
+                    self._counts = Counts(change.unfinished, len(change.failures))
                     self.counters = dict(change.counters)
                     self.events = [] if change.events_anew else self.events
                 case Write():

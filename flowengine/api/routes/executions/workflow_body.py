@@ -22,9 +22,10 @@ from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted import PostedCancel, PostedTrigger, check_posted
 from flowengine.workflow.posted_document import pack
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form
 
-PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel)
+PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",

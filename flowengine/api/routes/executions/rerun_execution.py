@@ -1,0 +1,127 @@
+"""`POST /workflows/{execution_id}/rerun`: runs an ended execution again, or tells what that would do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+
+from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.edge.blocking_calls import outcome_unknown
+from flowengine.api.edge.request_bodies import JSON_TYPES, YAML_TYPES
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, BodyExample, Operation, RequestBody, ViewResponse
+from flowengine.api.openapi.schemas import RERUN
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.execution_id import (
+    EXECUTION_ID_PARAMETER,
+    TO_RESULTS,
+    TO_STATUS,
+    call_about,
+)
+from flowengine.api.routes.executions.workflow_body import read_posted
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.views import RerunPreviewView, RerunView
+from flowengine.workflow.requests.rerun import PostedRerun, read_rerun
+
+UNKNOWN_OUTCOME: Final = (
+    "The rerun may have begun, or may still. GET {path} tells: it has, once `run` is one more than before. "
+    "Sending it again begins nothing twice: while the execution runs it is answered 409."
+)
+BEGUN: Final = RerunView(
+    execution_id=example.ID,
+    status="running",
+    run=2,
+    reset=("analyze_with_llm",),
+    reused=("fetch_data",),
+    skipped=(),
+)
+PREVIEWED: Final = RerunPreviewView(
+    execution_id=example.ID,
+    run=1,
+    version=None,
+    reset=("fetch_data", "analyze_with_llm"),
+    reused=(),
+    skipped=(),
+    not_possible=(),
+)
+RERUN_BODY: Final = RequestBody(
+    description="What begins again. Without a body: what has failed or was cancelled, and what is below it.",
+    schema=RERUN,
+    media_types=(*JSON_TYPES, YAML_TYPES[0]),
+    examples={
+        "from": BodyExample("From a node, and all below it", {"mode": "from", "from": ["analyze_with_llm"]}),
+        "skip": BodyExample(
+            "What has failed, without one node", {"mode": "failed", "skip": ["analyze_with_llm"]}
+        ),
+        "preview": BodyExample("What a rerun of everything would do", {"mode": "all", "preview": True}),
+        "inputs": BodyExample("With another input", {"inputs": {"day": "2026-03-02"}}),
+        "expect": BodyExample("Only if nobody was faster", {"mode": "all", "expect": {"run": 1}}),
+    },
+    required=False,
+)
+RERUN_EXECUTION: Final = Operation(
+    summary="Run an ended execution again",
+    description="Begins the next run of an execution that has ended. `mode` says what begins again: "
+    "`failed`, what has failed or was cancelled; `from`, the nodes that are named in `from`; `all`, "
+    "everything; always with all that is below, then the outputs and the hooks. Nodes in `skip` are skipped "
+    "in this run. `inputs` get other values, and each node that reads "
+    "them begins again. The other nodes keep their results. `preview` answers (200) what that would do, and "
+    "changes nothing. With `expect` the rerun is refused (409 `overtaken`) if the execution is not in this "
+    "run any more. Of two reruns at once exactly one begins.",
+    parameters=(EXECUTION_ID_PARAMETER,),
+    body=RERUN_BODY,
+    responses={
+        200: ViewResponse("What it would do", RerunPreviewView, {"previewed": PREVIEWED}),
+        202: ViewResponse(
+            "Begun", RerunView, {"begun": BEGUN}, links=(TO_STATUS, TO_RESULTS), has_location=True
+        ),
+    },
+    refusals=(
+        "not_supported",
+        "malformed_document",
+        "execution_not_found",
+        "request_timeout",
+        "wrong_state",
+        "overtaken",
+        "rerun_not_possible",
+        "body_too_large",
+        "unsupported_media_type",
+        "invalid_body",
+        "inputs_invalid",
+        "vars_invalid",
+        "unknown_parameter",
+        "too_many_executions",
+    ),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+    executions = backend.executions
+
+    @post("/workflows/{execution_id:str}/rerun", opt={OPERATION: RERUN_EXECUTION, NEEDS_ROLE: "operate"})
+    async def rerun_execution(
+        request: Request[Any, Any, Any], execution_id: FromPath[str]
+    ) -> Response[bytes]:
+        read, _ = await read_posted(request, backend, "invalid_body", read_rerun)
+        posted = read or PostedRerun()
+        asked = RerunAsked(Wanted(posted.mode, posted.start_from, posted.skip), posted.run, posted.inputs)
+        store = backend.calls.store
+        if posted.preview:
+            data = await call_about(
+                request, execution_id, store, lambda: executions.preview_rerun(execution_id, asked)
+            )
+            return json_response(data)
+        path = f"/workflows/{execution_id}"
+        with outcome_unknown(UNKNOWN_OUTCOME.format(path=path)):
+            data = await call_about(
+                request, execution_id, store, lambda: executions.rerun(execution_id, asked)
+            )
+        return json_response(data, 202, {"Location": path})
+
+    return rerun_execution

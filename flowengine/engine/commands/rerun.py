@@ -1,0 +1,258 @@
+"""Run an ended execution again, from where a caller wants it; or tell what that would do.
+
+One transaction does the whole reset and WATCHes the execution's control, so that of two reruns at once, or of
+a rerun and a trigger, exactly one applies. Its token tells a caller whose connection failed whether it was
+applied.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
+
+from flowengine.access.acting import acting_key
+from flowengine.engine.commands.create import stored_inputs
+from flowengine.engine.ports import Admitting, CommandStore
+from flowengine.errors import (
+    ExecutionNotFoundError,
+    FlowEngineError,
+    RerunOvertakenError,
+    StoreUnavailableError,
+    WrongStateError,
+)
+from flowengine.execution.changes import Change, StoredInputs
+from flowengine.execution.events import Event
+from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
+from flowengine.execution.rules.starting import Again, begin_again
+from flowengine.execution.status import execution_may
+from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
+from flowengine.jsonvalue import JsonValue, decode
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.problems import Problem
+from flowengine.workflow.stages import HOOKS
+
+if TYPE_CHECKING:
+    from flowengine.workflow.inputs.changing import Changed
+
+TRIES: Final = 50
+
+
+class RerunAsked(msgspec.Struct, frozen=True):
+    """What a caller asks for. `run`: only of an execution whose last run is this one. `inputs`: those that
+    get other values; `wanted` does not name their readers."""
+
+    wanted: Wanted = Wanted()
+    run: int | None = None
+    inputs: Mapping[str, JsonValue] = {}
+
+
+class RerunInvalidError(FlowEngineError):
+    """The request names nodes that cannot be named so. `problems`: which, each with its place in it."""
+
+    code = "invalid_body"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__(_said(problems))
+
+
+class RerunNotPossibleError(WrongStateError):
+    """Something that is asked for cannot be done, as the execution is now. `problems`: what, each with its
+    place in the request."""
+
+    code = "rerun_not_possible"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__(_said(problems))
+
+
+def _said(problems: tuple[Problem, ...]) -> str:
+    count = len(problems)
+    return f"{count} problem{'s' if count != 1 else ''}: see `problems`. The first: {problems[0].message}"
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """An ended execution, and what a rerun does with it. `given`: what it is given from now on."""
+
+    plan: Plan
+    record: ExecutionRecord
+    stored: dict[str, NodeRecord]
+    rerun: Rerun
+    given: StoredInputs | None
+
+    @property
+    def reset(self) -> tuple[str, ...]:
+        """The nodes that begin again, in the document's order: main ones and hooks."""
+        hooks = [position for stage in HOOKS for position in self.plan.positions(stage)]
+        return self._names([*sorted(self.rerun.reset), *hooks])
+
+    @property
+    def reused(self) -> tuple[str, ...]:
+        """The nodes that stay as they are."""
+        return self._names(self.rerun.reused(self.plan))
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The nodes that the run skips."""
+        return self._names(sorted(self.rerun.skipped))
+
+    def _names(self, positions: Iterable[int]) -> tuple[str, ...]:
+        return tuple([self.plan.nodes[position].id for position in positions])
+
+
+def preview(store: CommandStore, execution: str, asked: RerunAsked) -> RerunPreviewView:
+    """What such a rerun would do now. Raises as `rerun`, except for what is not possible: that it lists."""
+    plan = store.plan(execution)
+    for _ in range(TRIES):
+        found = _look(store, execution, plan, store.read_execution(execution), asked, store.now())
+        if store.read_execution(execution) == found.record:
+            return RerunPreviewView(
+                execution_id=execution,
+                run=found.record.run,
+                version=None,
+                reset=found.reset,
+                reused=found.reused,
+                skipped=found.skipped,
+                not_possible=tuple(
+                    NotPossibleView(node=each.node, field=each.field, code=each.code, message=each.message)
+                    for each in found.rerun.not_possible
+                ),
+            )
+    raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
+
+
+def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
+    """Begin the run, if everything that is asked for can be done.
+
+    Raises ExecutionNotFoundError, WrongStateError (it has not ended, or was never triggered),
+    RerunOvertakenError, RerunInvalidError, RerunNotPossibleError, InputsInvalidError, VarsInvalidError,
+    TooManyExecutionsError, StoreFullError, StoreUnavailableError.
+    """
+    token = secrets.token_hex(8)
+    plan = store.plan(execution)
+    for _ in range(TRIES):
+        unit = store.begin_admitting(execution)
+        try:
+            found = _look(store, execution, plan, unit.record, asked, unit.now)
+            _refuse_impossible(found.rerun, asked.wanted)
+            unit.admit(0 if found.given is None else found.given.size)
+        except BaseException:
+            unit.abandon()
+            raise
+        told = Event("execution_rerun", unit.now, detail=_told(asked.wanted))
+        again = Again("rerun", token, found.rerun, told, found.given)
+        changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
+        if _commit(store, unit, execution, changes, token):
+            return RerunView(
+                execution_id=execution,
+                status="running",
+                run=found.record.run + 1,
+                reset=found.reset,
+                reused=found.reused,
+                skipped=found.skipped,
+            )
+    raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
+
+
+def _commit(
+    store: CommandStore, unit: Admitting, execution: str, changes: Sequence[Change], token: str
+) -> bool:
+    """Whether the run begins; False when someone else changed the execution meanwhile."""
+    try:
+        return unit.commit({execution: changes}) is not None
+    except StoreUnavailableError:
+        applied = store.read_execution(execution)
+        if applied is None or applied.token != token:
+            raise
+        return True
+
+
+def _look(
+    store: CommandStore,
+    execution: str,
+    plan: Plan | None,
+    record: ExecutionRecord | None,
+    asked: RerunAsked,
+    now: int,
+) -> _Found:
+    if record is None or plan is None:
+        raise ExecutionNotFoundError.of(execution)
+    if asked.run is not None and record.run != asked.run:
+        raise RerunOvertakenError(
+            f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "
+            "again"
+        )
+    if not execution_may(record.status, "rerun"):
+        raise WrongStateError(
+            f"execution '{execution}' is {record.status}; only one that has ended can be run again"
+        )
+    if record.doomed:
+        raise WrongStateError(f"execution '{execution}' is being deleted; post its workflow again")
+    if not record.run:
+        raise WrongStateError(f"execution '{execution}' was never triggered: trigger it")
+    # Read without WATCH: while control says that it has ended, nothing changes a node.
+    stored = store.read_nodes(execution, [node.id for node in plan.nodes])
+    wanted, given = asked.wanted, None
+    if asked.inputs:
+        changed = _change(store, execution, plan, record, asked.inputs, now)
+        wanted = replace(wanted, readers=changed.readers)
+        given = stored_inputs(plan, changed.inputs, changed.vars)
+    rerun = rerun_of(plan, records_of(stored), wanted)
+    if record.status == "completed" and wanted == RETRY and not _has_failed_hooks(plan, stored):
+        raise WrongStateError(
+            f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
+            "with, or run all again"
+        )
+    return _Found(plan, record, stored, rerun, given)
+
+
+def _change(
+    store: CommandStore,
+    execution: str,
+    plan: Plan,
+    record: ExecutionRecord,
+    patch: Mapping[str, JsonValue],
+    now: int,
+) -> Changed:
+    """What other inputs change. Those so far are read without WATCH: only a run that begins changes them."""
+    # Imported where there are inputs: an orchestrator never renders a template.
+    from flowengine.workflow.inputs.changing import change
+    from flowengine.workflow.inputs.values import Occasion
+
+    inputs, made = [{} if data is None else decode(data) for data in store.read_given(execution)]
+    fields = execution_fields(execution, replace(record, started_at=now), record.run + 1)
+    before = inputs if isinstance(inputs, dict) else {}
+    return change(plan, before, made if isinstance(made, dict) else {}, patch, Occasion(fields, now))
+
+
+def _has_failed_hooks(plan: Plan, stored: Mapping[str, NodeRecord]) -> bool:
+    records = records_of(stored)
+    return any(records(name).status == "failed" for stage in HOOKS for name in plan.names(stage))
+
+
+def _refuse_impossible(rerun: Rerun, wanted: Wanted) -> None:
+    found = [(_problem(each, wanted), each.code == "does_not_run") for each in rerun.not_possible]
+    if invalid := [problem for problem, of_now in found if not of_now]:
+        raise RerunInvalidError(tuple(invalid))
+    if found:
+        raise RerunNotPossibleError(tuple([problem for problem, _ in found]))
+
+
+def _problem(hindered: NotPossible, wanted: Wanted) -> Problem:
+    names = wanted.start_from if hindered.field == "from" else wanted.skip
+    pointer = f"/{hindered.field}/{names.index(hindered.node)}"
+    return Problem(code=hindered.code, pointer=pointer, message=hindered.message)
+
+
+def _told(wanted: Wanted) -> str:
+    """What the events tell of a rerun: its mode, and who has asked for it."""
+    key = acting_key()
+    return wanted.mode if key is None else f"{wanted.mode} {key}"

@@ -1,0 +1,99 @@
+"""Other inputs for an execution that has run: what they change, and which nodes read that.
+
+Pure: the time is an argument. One budget bounds all the templates together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, decode, encode
+from flowengine.template import TemplateError, analyse
+from flowengine.template.budget import Budget
+from flowengine.template.reference import EXECUTION, INPUTS, VARS
+from flowengine.workflow.inputs.beginning import MAX_CHARS, VarsInvalidError, make_vars, refuse_large_vars
+from flowengine.workflow.inputs.reading import templates_in
+from flowengine.workflow.inputs.values import Occasion, Values, check_given, scope_of
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.problems import Problem
+
+Read = tuple[str, str]
+"""What a template reads of what is given: `inputs` or `vars`, and a name in it; empty: all of it."""
+
+_WHOLE: Final = ""
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What an execution is given from now on, and the main nodes that read something of it that has
+    changed."""
+
+    inputs: Values
+    vars: Values
+    readers: tuple[str, ...]
+
+
+def change(
+    plan: Plan,
+    before: Mapping[str, JsonValue],
+    made: Mapping[str, JsonValue],
+    patch: Mapping[str, JsonValue],
+    occasion: Occasion,
+) -> Changed:
+    """What follows where some inputs get other values. `before` and `made`: the inputs and vars so far.
+
+    A var that reads what has changed is made anew, and no other: what stays was made of the others. An input
+    that has its value from a default keeps it. Raises InputsInvalidError, VarsInvalidError.
+    """
+    inputs = check_given(plan.inputs, {**before, **patch})
+    names = [
+        name for name, value in patch.items() if name not in before or encode(before[name]) != encode(value)
+    ]
+    changed = {(INPUTS, name) for name in names}
+    variables: Values = {}
+    budget = Budget(MAX_CHARS)
+    for name, one in plan.vars.items():
+        value = decode(bytes(one.value))
+        reads_changed = _reads(_texts([value]), changed)
+        if reads_changed:
+            changed.add((VARS, name))
+        if one.secret:
+            continue  # it is made where it is read
+        if not reads_changed:
+            variables.update({name: made[name]} if name in made else {})
+            continue
+        given = {INPUTS: inputs, EXECUTION: dict(occasion.execution), VARS: variables}
+        try:
+            variables.update(make_vars({name: value}, scope_of(occasion, given), budget))
+        except TemplateError as error:
+            problem = Problem(code="vars_invalid", pointer=error.pointer, message=error.message)
+            raise VarsInvalidError((problem,)) from error
+    refuse_large_vars(variables)
+    return Changed(inputs, variables, tuple(_readers(plan, changed)))
+
+
+def _readers(plan: Plan, changed: Collection[Read]) -> Iterator[str]:
+    for position in plan.main:
+        node, policy = plan.nodes[position], plan.policy(position)
+        conditions = [policy.when, None if policy.retry is None else policy.retry.when]
+        values = [decode(bytes(node.work.config)), *(text for text in conditions if text is not None)]
+        if changed and _reads(_texts(values), changed):
+            yield node.id
+
+
+def _texts(values: Iterable[JsonValue]) -> Iterator[str]:
+    for value in values:
+        for _, text in templates_in(value, ""):
+            yield text
+
+
+def _reads(texts: Iterable[str], changed: Collection[Read]) -> bool:
+    """Whether one of these templates reads something that has changed."""
+    whole = {root for root, _ in changed}
+    return any(
+        read in changed or (read[1] == _WHOLE and read[0] in whole)
+        for text in texts
+        for read in analyse(text).given
+    )

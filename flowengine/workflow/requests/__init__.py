@@ -1,0 +1,1 @@
+"""What comes with requests about executions that are there already."""

@@ -1,0 +1,152 @@
+"""What a caller posts to run an ended execution again: read, and refused with every problem and its place."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.settings import Limits
+from flowengine.template.json_values import type_name
+from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.problem_report import Report
+from flowengine.workflow.problems import Problem, did_you_mean, quoted
+from flowengine.workflow.validation import Form, read_text
+
+Mode: TypeAlias = Literal["failed", "from", "all"]
+
+FIELDS: Final = ("mode", "from", "skip", "inputs", "version", "as", "preview", "expect")
+FUTURE_FIELDS: Final = ("items",)
+MODES: Final[tuple[Mode, ...]] = ("failed", "from", "all")
+MAX_NODES: Final = 1000
+ORIGINAL: Final = "original"
+SAME: Final = "same"
+
+
+class PostedRerun(msgspec.Struct, frozen=True):
+    """What is asked for, or what is wrong with it. `run`: the one that the execution is expected to be in.
+    `inputs`: those that get other values."""
+
+    mode: Mode = "failed"
+    start_from: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    preview: bool = False
+    run: int | None = None
+    inputs: JsonObject = {}
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_rerun(body: bytes, form: Form, limits: Limits) -> PostedRerun:
+    """Read what came with a rerun."""
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return PostedRerun(problems=(text,), malformed=True)
+    if not isinstance(text.value, dict):
+        report = Report()
+        report.add("wrong_type", "", f"the body of a rerun is an object, this is {type_name(text.value)}")
+        return PostedRerun(problems=text.located(report.problems()))
+    report = Report()
+    read = _read(text.value, report)
+    return msgspec.structs.replace(read, problems=text.located(report.problems()))
+
+
+def _read(body: JsonObject, report: Report) -> PostedRerun:
+    refuse_unknown_fields(body, FIELDS, "", report, future=FUTURE_FIELDS)
+    _refuse_others(body, report)
+    start_from, skip = _names(body, "from", report), _names(body, "skip", report)
+    mode = _mode(body, start_from, report)
+    inputs = _inputs(body, report)
+    if mode == "from" and not (start_from or skip or inputs) and not report:
+        report.add("missing_field", "/from", "the mode 'from' needs the nodes to begin with, in 'from'")
+    if mode != "from" and start_from:
+        message = f"'from' belongs to the mode 'from', and the mode is '{mode}': take one of them out"
+        report.add("out_of_range", "/from", message)
+    return PostedRerun(mode, start_from, skip, _preview(body, report), _expected_run(body, report), inputs)
+
+
+def _mode(body: JsonObject, start_from: tuple[str, ...], report: Report) -> Mode:
+    """The mode: by default `from` where nodes are named, else `failed`."""
+    value = body.get("mode")
+    if value is None:
+        return "from" if start_from else "failed"
+    for mode in MODES:
+        if value == mode:
+            return mode
+    if isinstance(value, str):
+        meant = did_you_mean(report.nearest(value, MODES))
+        report.add("out_of_range", "/mode", f"there is no mode {quoted(value)}{meant or '.'} {_known()}")
+    else:
+        report.add("wrong_type", "/mode", f"'mode' must be text, it is {type_name(value)}. {_known()}")
+    return "failed"
+
+
+def _known() -> str:
+    return f"Known modes: {', '.join(MODES)}"
+
+
+def _names(body: JsonObject, field: str, report: Report) -> tuple[str, ...]:
+    value = body.get(field)
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        message = f"'{field}' must be a list of node ids, it is {type_name(value)}"
+        report.add("wrong_type", f"/{field}", message)
+        return ()
+    if len(value) > MAX_NODES:
+        report.add("out_of_range", f"/{field}", f"'{field}' has at most {MAX_NODES} items, not {len(value)}")
+        return ()
+    for place, name in enumerate(value):
+        if not isinstance(name, str):
+            pointer = pointer_to(f"/{field}", place)
+            report.add("wrong_type", pointer, f"a node's id must be text, it is {type_name(name)}")
+    return tuple(dict.fromkeys([name for name in value if isinstance(name, str)]))
+
+
+def _inputs(body: JsonObject, report: Report) -> JsonObject:
+    value = body.get("inputs")
+    if value is None or isinstance(value, dict):
+        return value or {}
+    report.add("wrong_type", "/inputs", f"'inputs' must be an object, it is {type_name(value)}")
+    return {}
+
+
+def _preview(body: JsonObject, report: Report) -> bool:
+    value = body.get("preview")
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    report.add("wrong_type", "/preview", f"'preview' must be true or false, it is {type_name(value)}")
+    return False
+
+
+def _expected_run(body: JsonObject, report: Report) -> int | None:
+    value = body.get("expect")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        report.add("wrong_type", "/expect", f"'expect' must be an object, it is {type_name(value)}")
+        return None
+    refuse_unknown_fields(value, ("run", "version"), "/expect", report)
+    if value.get("version") is not None:
+        message = "no execution has a version of a definition yet: take it out, or say null"
+        report.add("not_supported_yet", "/expect/version", message)
+    run = value.get("run")
+    if run is None or (isinstance(run, int) and not isinstance(run, bool)):
+        return run
+    report.add("wrong_type", "/expect/run", f"'run' must be a whole number, it is {type_name(run)}")
+    return None
+
+
+def _refuse_others(body: JsonObject, report: Report) -> None:
+    """Another version of the definition, or another execution: neither is there yet."""
+    _only(body, "version", ORIGINAL, "a rerun goes by the execution's own document", report)
+    _only(body, "as", SAME, "a rerun is another run of the same execution", report)
+
+
+def _only(body: JsonObject, field: str, known: str, fact: str, report: Report) -> None:
+    value: JsonValue = body.get(field)
+    if value is not None and value != known:
+        shown = quoted(value) if isinstance(value, str) else f"of {type_name(value)}"
+        message = f"in this version {fact}: '{field}' {shown} is not there yet. Known: {known}"
+        report.add("not_supported_yet", f"/{field}", message)

@@ -1,0 +1,127 @@
+"""Reruns over HTTP: what is asked of the engine, what is answered, and which bodies are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.rules.rerunning import Wanted
+from tests.support.servers.served_api import ServedApi, served_api
+
+DOCUMENT: dict[str, Any] = {
+    "name": "One",
+    "nodes": [{"id": "a", "handler": "echo", "config": {"text": "x"}}],
+}
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[ServedApi]:
+    with served_api() as served:
+        yield served
+
+
+@pytest.fixture
+def ended(api: ServedApi) -> str:
+    """An execution that has failed in its first run."""
+    execution = api.client.post("/workflow", json=DOCUMENT).json()["execution_id"]
+    api.client.post(f"/workflow/trigger/{execution}")
+    api.store.stored[execution].status = "failed"
+    return str(execution)
+
+
+def test_a_rerun_begins(api: ServedApi, ended: str) -> None:
+    """202, with where to look, and what it does with each node."""
+    answer = api.client.post(f"/workflows/{ended}/rerun")
+    assert (answer.status_code, answer.headers["location"]) == (202, f"/workflows/{ended}")
+    begun = {"execution_id": ended, "status": "running", "run": 2}
+    assert answer.json() == {**begun, "reset": ["a"], "reused": [], "skipped": []}
+
+
+def test_a_preview_changes_nothing(api: ServedApi, ended: str) -> None:
+    """200 with the same lists, and what a rerun is told to expect."""
+    answer = api.client.post(f"/workflows/{ended}/rerun", json={"mode": "all", "preview": True})
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "execution_id": ended,
+        "run": 1,
+        "version": None,
+        "reset": ["a"],
+        "reused": [],
+        "skipped": [],
+        "not_possible": [],
+    }
+    assert api.store.stored[ended].status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        ({}, RerunAsked()),
+        ({"mode": None, "from": None}, RerunAsked()),
+        ({"mode": "failed", "skip": ["b", "b"]}, RerunAsked(Wanted(skip=("b",)))),
+        ({"from": ["a", "b"]}, RerunAsked(Wanted("from", ("a", "b")))),
+        ({"mode": "from", "skip": ["b"]}, RerunAsked(Wanted("from", skip=("b",)))),
+        ({"mode": "all", "version": "original", "as": "same"}, RerunAsked(Wanted("all"))),
+        ({"expect": {"run": 1, "version": None}}, RerunAsked(run=1)),
+        ({"inputs": {"day": 1}}, RerunAsked(inputs={"day": 1})),
+        ({"mode": "from", "inputs": {"day": 1}}, RerunAsked(Wanted("from"), inputs={"day": 1})),
+    ],
+)
+def test_what_is_asked_for_reaches_the_engine(
+    api: ServedApi, ended: str, body: object, asked: RerunAsked
+) -> None:
+    """With nodes and without a mode, it begins from these."""
+    assert api.client.post(f"/workflows/{ended}/rerun", json=body).status_code == 202
+    assert api.store.reruns[-1] == asked
+
+
+def test_what_runs_is_not_run_again(api: ServedApi, ended: str) -> None:
+    """409: of two at once one begins."""
+    assert api.client.post(f"/workflows/{ended}/rerun").status_code == 202
+    answer = api.client.post(f"/workflows/{ended}/rerun")
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong_state")
+
+
+def test_a_rerun_that_came_too_late_is_refused(api: ServedApi, ended: str) -> None:
+    """With a code of its own: the caller has to look again."""
+    answer = api.client.post(f"/workflows/{ended}/rerun", json={"expect": {"run": 5}})
+    assert (answer.status_code, answer.json()["code"]) == (409, "overtaken")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "pointer", "said"),
+    [
+        ({"form": ["a"]}, "unknown_field", "/form", "did you mean 'from'"),
+        ({"mode": "form"}, "out_of_range", "/mode", "did you mean 'from'"),
+        ({"mode": 5}, "wrong_type", "/mode", "Known modes: failed, from, all"),
+        ({"mode": "from"}, "missing_field", "/from", "the nodes to begin with"),
+        ({"mode": "all", "from": ["a"]}, "out_of_range", "/from", "take one of them out"),
+        ({"from": "a"}, "wrong_type", "/from", "a list of node ids"),
+        ({"from": ["a", 5]}, "wrong_type", "/from/1", "must be text"),
+        ({"skip": ["a"] * 1001}, "out_of_range", "/skip", "at most 1000"),
+        ({"inputs": ["day"]}, "wrong_type", "/inputs", "an object"),
+        ({"preview": "yes"}, "wrong_type", "/preview", "true or false"),
+        ({"expect": 1}, "wrong_type", "/expect", "an object"),
+        ({"expect": {"runs": 1}}, "unknown_field", "/expect/runs", "did you mean 'run'"),
+        ({"expect": {"run": True}}, "wrong_type", "/expect/run", "a whole number"),
+        ({"expect": {"version": 2}}, "not_supported_yet", "/expect/version", "say null"),
+        ({"items": {"a": ["1"]}}, "not_supported_yet", "/items", "does not have yet"),
+        ({"version": "latest"}, "not_supported_yet", "/version", "the execution's own document"),
+        ({"version": 3}, "not_supported_yet", "/version", "Known: original"),
+        ({"as": "new"}, "not_supported_yet", "/as", "another run of the same execution"),
+        ([], "wrong_type", "", "an object"),
+    ],
+)
+def test_a_wrong_body_begins_nothing(
+    api: ServedApi, ended: str, body: object, code: str, pointer: str, said: str
+) -> None:
+    """422 with each problem, its place, and what to do."""
+    answer = api.client.post(f"/workflows/{ended}/rerun", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
+    (problem,) = answer.json()["problems"]
+    assert (problem["code"], problem["pointer"]) == (code, pointer)
+    assert said in problem["message"]
+    assert api.store.stored[ended].status == "failed"
