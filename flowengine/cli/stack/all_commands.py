@@ -10,7 +10,7 @@ from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.rerunning import rerun
-from flowengine.cli.stack.service import queues, workers
+from flowengine.cli.stack.service import queues, stats, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
 from flowengine.cli.stack.stopping import cancel, delete, pause, resume
@@ -31,4 +31,5 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     dead_letters,
     queues,
     workers,
+    stats,
 )

@@ -1,11 +1,16 @@
-"""`flowengine queues` and `flowengine workers`: the stack itself."""
+"""`flowengine queues`, `workers` and `stats`: the stack itself."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from flowengine.cli.stack.options import json_option
 from flowengine.cli.stack.reaching import stack
+
+if TYPE_CHECKING:
+    from flowengine.execution.operation_views import DurationsView, SpanStatsView
 
 
 @click.command()
@@ -68,3 +73,43 @@ def workers(as_json: bool) -> None:
         ],
         nothing="No orchestrator and no worker is alive.",
     )
+
+
+@click.command()
+@json_option
+def stats(as_json: bool) -> None:
+    """Show how many executions are kept, and how those of the last hour and day have ended."""
+    from flowengine.cli.output.tables import print_json_line, print_rows
+
+    with stack(as_json=as_json) as client:
+        found = client.stats()
+    if as_json:
+        print_json_line(found)
+        return
+    kept = [(status, str(count)) for status, count in found.executions.items() if count]
+    print_rows(("status", "kept"), kept, nothing="No execution is kept.")
+    spans = [("last hour", found.last_hour), ("last day", found.last_day)]
+    print_rows(
+        ("", "completed", "failed", "cancelled", "a minute", "half within", "95 %", "99 %"),
+        [(name, *_ended(span)) for name, span in spans],
+        nothing="Nothing has ended.",
+    )
+    print_rows(
+        ("workflow, last day", "completed", "failed", "cancelled"),
+        [
+            (each.name, str(each.completed), str(each.failed), str(each.cancelled))
+            for each in found.definitions
+        ],
+        nothing="None has ended in the last day.",
+    )
+
+
+def _ended(span: SpanStatsView) -> tuple[str, ...]:
+    numbers = (str(span.completed), str(span.failed), str(span.cancelled), f"{span.per_minute:.4g}")
+    return (*numbers, *_lengths(span.durations))
+
+
+def _lengths(durations: DurationsView | None) -> tuple[str, str, str]:
+    if durations is None:
+        return ("", "", "")
+    return (f"{durations.p50_s:.3g} s", f"{durations.p95_s:.3g} s", f"{durations.p99_s:.3g} s")

@@ -159,6 +159,7 @@ def test_stack_is_shown() -> None:
     assert {queue["queue"] for queue in documents("queues")} >= {"orchestrator", "worker"}
     assert {worker["service"] for worker in documents("workers")} == {"orchestrator", "worker"}
     assert run("dead-letters").stderr == "There are no dead letters.\n"
+    assert documents("stats")[0]["last_day"]["completed"] > 0
 
 
 def test_text_of_others_does_not_act_on_the_terminal(stack: Stack) -> None:

@@ -141,6 +141,19 @@ def test_queues_and_workers_are_listed(api: ServedApi) -> None:
     assert named == [json.loads(line)["service"] for line in run("workers", "--json").stdout.splitlines()]
 
 
+def test_statistics_are_shown(api: ServedApi) -> None:
+    """What is kept, how the last hour and day went, and each workflow; as JSON it is what the API answers."""
+    lines = [line.split("\t") for line in run("stats").stdout.splitlines()]
+    found = json.loads(run("stats", "--json").stdout)
+    kept = {status: str(count) for status, count in found["executions"].items() if count}
+    assert dict(lines[: len(kept)]) == kept
+    hour, day, *definitions = lines[len(kept) :]
+    assert (hour[0], hour[1]) == ("last hour", str(found["last_hour"]["completed"]))
+    assert (day[0], day[2]) == ("last day", str(found["last_day"]["failed"]))
+    assert day[5] == f"{found['last_day']['durations']['p50_s']:.3g} s"
+    assert [line[0] for line in definitions] == [each["name"] for each in found["definitions"]]
+
+
 def test_missing_key_is_said_with_what_to_do(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """And one whose role does not suffice."""
     secret, entry = new_key("viewer", "read")
