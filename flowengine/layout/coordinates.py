@@ -121,24 +121,34 @@ def _whole(
 def _straighten(
     graph: Layered, rows: Sequence[Sequence[int]], row_gaps: Sequence[Sequence[int]], middles: list[int]
 ) -> None:
-    """Move runs of vertices that have one neighbour each way onto one line, as far as there is room."""
+    """Move what follows on each other alone onto one line, as far as there is room."""
     room = _Room(rows, row_gaps, len(middles))
+    heirs = _heirs(graph)
+    begun = set(heirs.values())
     for row in rows:
         for vertex in row:
-            if _is_single(graph, vertex):
-                continue
-            run = [vertex]
-            while len(graph.below[run[-1]]) == 1 and len(graph.above[graph.below[run[-1]][0]]) == 1:
-                run.append(graph.below[run[-1]][0])
-            room.line_up(run, middles)
+            if vertex in heirs and vertex not in begun:
+                run = [vertex]
+                while run[-1] in heirs:
+                    run.append(heirs[run[-1]])
+                room.line_up(run, middles)
     for trunk in graph.trunks:
         room.line_up(trunk, middles)
 
 
-def _is_single(graph: Layered, vertex: int) -> bool:
-    """Whether it is the only one below its only neighbour above."""
-    above = graph.above[vertex]
-    return len(above) == 1 and len(graph.below[above[0]]) == 1
+def _heirs(graph: Layered) -> dict[int, int]:
+    """For each vertex the one that alone follows it, and follows nothing else; trunks aside."""
+    heirs = {}
+    for vertex, below in enumerate(graph.below):
+        follows = _cards_of(graph, below)
+        if len(follows) == 1 and _cards_of(graph, graph.above[follows[0]]) == (vertex,):
+            heirs[vertex] = follows[0]
+    return heirs
+
+
+def _cards_of(graph: Layered, vertices: tuple[int, ...]) -> tuple[int, ...]:
+    """Those that are cards; of a lone one, itself."""
+    return vertices if len(vertices) == 1 else tuple([vertex for vertex in vertices if vertex < graph.cards])
 
 
 class _Room:
@@ -153,17 +163,17 @@ class _Room:
                 self._left[right] = (left, gap)
 
     def line_up(self, run: Sequence[int], middles: list[int]) -> None:
-        """Put them on one line if there is one that all can reach."""
-        if len(run) < 2:
-            return
-        least = max([self._least(vertex, middles) for vertex in run])
-        most = min([self._most(vertex, middles) for vertex in run])
-        if least > most:
-            return
-        middle = sorted([middles[vertex] for vertex in run])[len(run) // 2]
-        line = min(max(middle, least), most)
+        """Put them on one line, or on a few if there is none that all can reach."""
+        part: list[int] = []
+        least, most = -_UNBOUNDED, _UNBOUNDED
         for vertex in run:
-            middles[vertex] = line
+            left, right = self._least(vertex, middles), self._most(vertex, middles)
+            if max(least, left) > min(most, right):
+                _put_on_line(part, least, most, middles)
+                part, least, most = [], -_UNBOUNDED, _UNBOUNDED
+            part.append(vertex)
+            least, most = max(least, left), min(most, right)
+        _put_on_line(part, least, most, middles)
 
     def _least(self, vertex: int, middles: Sequence[int]) -> int:
         found = self._left[vertex]
@@ -172,3 +182,9 @@ class _Room:
     def _most(self, vertex: int, middles: Sequence[int]) -> int:
         found = self._right[vertex]
         return _UNBOUNDED if found is None else middles[found[0]] - found[1]
+
+
+def _put_on_line(part: Sequence[int], least: int, most: int, middles: list[int]) -> None:
+    middle = sorted([middles[vertex] for vertex in part])[len(part) // 2]
+    for vertex in part:
+        middles[vertex] = min(max(middle, least), most)

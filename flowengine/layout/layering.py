@@ -91,12 +91,13 @@ def _links(graph: Graph) -> list[Link]:
 
 def _thinned(graph: Graph) -> tuple[Graph, list[int]]:
     """The graph with no more edges than can be drawn: at first without those that other edges imply."""
-    layers = layers_of(graph)
-    if _fits(graph, layers):
-        return graph, layers
+    if _count(graph) <= MOST_EDGES:
+        layers = layers_of(graph)
+        if _turns(graph, layers) <= MOST_TURNS:
+            return graph, layers
     graph = _without(graph, _implied(graph))
     layers = layers_of(graph)
-    if _fits(graph, layers):
+    if _count(graph) <= MOST_EDGES and _turns(graph, layers) <= MOST_TURNS:
         return graph, layers
     dropped, turns, edges = [], MOST_TURNS, MOST_EDGES
     for source, target in sorted(_links(graph), key=lambda link: layers[link[1]] - layers[link[0]]):
@@ -105,10 +106,6 @@ def _thinned(graph: Graph) -> tuple[Graph, list[int]]:
         if min(turns, edges) < 0:
             dropped.append((source, target))
     return _without(graph, dropped), layers
-
-
-def _fits(graph: Graph, layers: Sequence[int]) -> bool:
-    return _count(graph) <= MOST_EDGES and _turns(graph, layers) <= MOST_TURNS
 
 
 def _implied(graph: Graph) -> list[Link]:

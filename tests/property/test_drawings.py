@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,3 +88,20 @@ def test_places_keep_their_distances_and_miss_little(points: list[tuple[float, f
         free_right = number == len(gaps) or gaps[number] > distances[number] + 1e-6
         assert not (place > want + 1e-6 and free_left)
         assert not (place < want - 1e-6 and free_right)
+
+
+ANY_TEXT = st.text(max_size=60) | st.text(alphabet="<>&\"'#;]|%-{}\n\r\t\x00\u202e\u2028…", max_size=40)
+
+
+@given(ANY_TEXT, ANY_TEXT)
+def test_no_text_is_taken_for_a_part_of_a_picture(handler: str, words: str) -> None:
+    """SVG stays well-formed, with the same elements whatever texts say; each line of Mermaid stays one."""
+    plan = plan_of([[], [0]], handler=lambda _: handler, policies={1: Policy(when=words)})
+    drawing = draw(plan)
+    root = ElementTree.fromstring(svg(drawing, words).encode())
+    found = [element.tag.rpartition("}")[2] for element in root.iter()]
+    card = ["g", "title", "rect", "text", "text"]
+    assert found == ["svg", "title", "style", "rect", "path", *card, *card, "rect", "text", "title"]
+    lines = mermaid(drawing, words).splitlines()
+    assert [len(line.split('"')) for line in lines] == [1, 1, 3, 3, 3]
+    assert all(line.isascii() or line.isprintable() for line in lines)

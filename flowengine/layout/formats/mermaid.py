@@ -19,20 +19,27 @@ _SPECIAL: Final = re.compile("[^A-Za-z0-9_ .,:=()*+/!?×…'-]")
 def mermaid(drawing: Drawing, name: str) -> str:
     """The drawing as Mermaid. `name`: that of the workflow, as a comment of one line."""
     numbers = {card.id: f"n{number}" for number, card in enumerate(drawing.cards)}
+    reached = {edge.target for edge in drawing.edges}
+    cards = {
+        card.id: _card(card, numbers[card.id], says_when=card.id not in reached) for card in drawing.cards
+    }
     lines = [f"%% {_escaped(name)}", f"flowchart {_DIRECTIONS[drawing.direction]}"]
-    lines.extend(_card(card, numbers) for card in drawing.cards if card.stage == "main")
+    lines.extend(cards[card.id] for card in drawing.cards if card.stage == "main")
     for lane in drawing.lanes:
         lines.append(f"  subgraph {lane.stage}_hooks [{lane.stage}]")
-        lines.extend(f"  {_card(card, numbers)}" for card in drawing.cards if card.stage == lane.stage)
+        lines.extend(f"  {cards[card.id]}" for card in drawing.cards if card.stage == lane.stage)
         lines.append("  end")
     lines.extend(_edges(drawing, numbers))
     return "\n".join([*lines, ""])
 
 
-def _card(card: Card, numbers: Mapping[str, str]) -> str:
-    said = f"{_escaped(name_of(card))}<br>{_escaped(second_line(card))}"
+def _card(card: Card, number: str, *, says_when: bool) -> str:
+    """A card; where no edge could say when its node runs, it says that itself."""
+    said = [name_of(card), second_line(card)]
+    if says_when and card.condition is not msgspec.UNSET:
+        said.append(card.condition.text)
     opening, closing = ("[", "]") if card.members is msgspec.UNSET else ("[[", "]]")
-    return f'  {numbers[card.id]}{opening}"{said}"{closing}'
+    return f'  {number}{opening}"{"<br>".join(map(_escaped, said))}"{closing}'
 
 
 def _edges(drawing: Drawing, numbers: Mapping[str, str]) -> Iterable[str]:

@@ -111,6 +111,12 @@ def test_mermaid_draws_the_same_edges() -> None:
     assert '  n0 -->|"when inputs.go"| n1' in mermaid(drawn("{{ inputs.go }}"), "test")
 
 
+def test_mermaid_says_when_a_node_runs_that_no_edge_leads_to() -> None:
+    """In the node itself."""
+    plan = plan_of([[]], policies={0: Policy(when="{{ inputs.go }}")})
+    assert '  n0["n0<br>transform<br>when inputs.go"]' in mermaid(draw(plan), "test").splitlines()
+
+
 def test_edges_bend_at_right_angles() -> None:
     """So that lines that run side by side stay apart."""
     for edge in draw(plan_of([[], [0], [0], [1, 2]], handler=str)).edges:

@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
-from flowengine.layout.drawing import CARD_HEIGHT, STACK_HEIGHT, Card, Drawing
+from flowengine.layout.drawing import CARD_HEIGHT, CARD_WIDTH, STACK_HEIGHT, Card, Drawing
 from flowengine.layout.layering import MOST_EDGES
 from flowengine.layout.plan_drawing import draw
 from flowengine.workflow.plan import Plan
@@ -97,6 +97,13 @@ def test_a_chain_stands_on_one_line() -> None:
     assert drawing.direction == "down"
     assert {each.x for each in drawing.cards} == {0}
     assert all(len(edge.points) == 2 for edge in drawing.edges)
+
+
+def test_a_chain_whose_nodes_all_lead_to_the_last_stands_on_one_line() -> None:
+    """Their long edges share one trunk beside it."""
+    drawing = draw(plan_of([*chain(20), list(range(20))]))
+    assert len({each.x for each in drawing.cards[:20]}) == 1
+    assert drawing.width < 2 * CARD_WIDTH
 
 
 def test_a_long_edge_is_straight_beside_the_nodes_that_it_passes() -> None:
