@@ -24,6 +24,7 @@ from flowengine.execution.operation_views import (
     WorkersView,
 )
 from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.validation_view import ValidationView
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -115,6 +116,14 @@ def run(
         answers_at={200: ResultsView},
         waits_s=wait_s,
     )
+
+
+def validate(
+    workflow: Workflow, *, inputs: Inputs | None = None, labels: Labels | None = None
+) -> Call[ValidationView]:
+    """What `create` would say of a workflow: nothing is stored."""
+    body, media_type = posted(workflow, inputs=inputs, labels=labels)
+    return Call(method="POST", path="/validate", answer=ValidationView, body=body, media_type=media_type)
 
 
 def trigger(

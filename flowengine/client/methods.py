@@ -110,6 +110,7 @@ class Methods:
     create = Method(calls.create)
     start = Method(calls.start)
     run = Method(calls.run)
+    validate = Method(calls.validate)
     trigger = Method(calls.trigger)
     status = Method(calls.status)
     results = Method(calls.results)

@@ -20,6 +20,7 @@ from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.bulk import BulkView
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
+from flowengine.execution.validation_view import ValidationView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
 from flowengine.plugin import Registry
@@ -79,6 +80,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     drawing.Edge: "GraphEdge",
     drawing.Lane: "GraphLane",
     drawing.Condition: "GraphCondition",
+    ValidationView: "Validation",
     views.HealthView: "Health",
     views.QueueView: "Queue",
     access_views.KeyView: "Key",

@@ -26,12 +26,14 @@ from flowengine.api.routes.executions import (
 from flowengine.api.routes.history import list_events, list_lines, watch_changes
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
+from flowengine.api.routes.starting import validate_workflow
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 
 ROUTES: Final[tuple[MakeRoute, ...]] = (
     create_execution.route,
     trigger_execution.route,
+    validate_workflow.route,
     cancel_execution.route,
     pause_execution.pause_route,
     pause_execution.resume_route,

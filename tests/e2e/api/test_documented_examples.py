@@ -24,6 +24,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.history import list_events
 from flowengine.api.routes.operations import dead_letters
 from flowengine.api.routes.service import show_health
+from flowengine.api.routes.starting import validate_workflow
 from flowengine.settings import Settings
 from tests.support.rigs.stack_processes import Stack, running_stack
 from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving
@@ -147,6 +148,8 @@ def test_examples_of_an_execution_that_completes(
     assert asked.told(example_stack.client.get("/workflows", params=wanted)) == shown(list_executions.PAGE)
     assert asked.get("/results") == shown(show_results.COMPLETED)
     assert asked.get("/graph") == shown(show_graph.DRAWN)
+    checked = example_stack.client.post("/validate", json=example.WORKFLOW)
+    assert checked.json() == shown(validate_workflow.VALID)
     assert placeless(asked.get("/events?limit=3")) == placeless(shown(list_events.PAGE))
     assert asked.trigger() == documented(example_stack, "/workflow/trigger/{execution_id}", "wrong_state")
     assert asked.rerun({"mode": "all", "preview": True}) == shown(rerun_execution.PREVIEWED)

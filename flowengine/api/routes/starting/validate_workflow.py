@@ -1,0 +1,86 @@
+"""`POST /validate`: says of a workflow document what `POST /workflow` would, and stores nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from flowengine.api.access.key_guard import NEEDS_ROLE
+from flowengine.api.edge.request_bodies import Body, read_document
+from flowengine.api.edge.responses import json_response
+from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.executions.show_graph import DRAWN
+from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY
+from flowengine.execution.validation_view import ValidationView
+from flowengine.jsonvalue import encode
+from flowengine.layout.plan_drawing import draw
+from flowengine.workflow.inputs.input_schema import input_schema
+from flowengine.workflow.inputs.values import InputsInvalidError, check_given
+from flowengine.workflow.posted import check_posted
+from flowengine.workflow.problems import Problem
+
+VALID: Final = ValidationView(
+    valid=True,
+    problems=(),
+    warnings=(),
+    input_schema={"type": msgspec.Raw(b'"object"')},
+    graph=DRAWN,
+)
+INVALID: Final = ValidationView(
+    valid=False,
+    problems=(
+        Problem(
+            code="unknown_handler",
+            pointer="/nodes/1/handler",
+            message="no handler called 'llm_servce'; did you mean 'llm_service'? See: flowengine handlers",
+            line=7,
+            column=14,
+        ),
+    ),
+    warnings=(),
+)
+VALIDATE_WORKFLOW: Final = Operation(
+    summary="Check a workflow",
+    description="Says whether POST /workflow would take this body, with all its problems and their places. "
+    "Stores nothing. A body that is no well-formed JSON or YAML has problems too, and is no error here. Of a "
+    "right one it tells the JSON Schema of its inputs, and its picture.",
+    body=WORKFLOW_BODY,
+    responses={200: ViewResponse("What was found", ValidationView, {"valid": VALID, "invalid": INVALID})},
+    refusals=("request_timeout", "body_too_large", "unsupported_media_type", "unknown_parameter"),
+)
+
+
+def route(backend: Backend) -> HTTPRouteHandler:
+    """The route, over this backend."""
+
+    @post("/validate", opt={OPERATION: VALIDATE_WORKFLOW, NEEDS_ROLE: "read"})
+    async def validate_workflow(request: Request[Any, Any, Any]) -> Response[bytes]:
+        with backend.request_budget.share() as share:
+            body = await read_document(request, backend.limits, share)
+            data = await backend.calls.check(lambda: msgspec.json.encode(_found(body, backend)))
+        return json_response(data)
+
+    return validate_workflow
+
+
+def _found(body: Body, backend: Backend) -> ValidationView:
+    posted = check_posted(body.data, body.form, backend.registry, backend.limits)
+    checked, plan = posted.checked, posted.checked.plan
+    if plan is None or checked.problems:
+        return ValidationView(valid=False, problems=checked.problems, warnings=checked.warnings)
+    try:
+        check_given(plan.inputs, posted.inputs)
+    except InputsInvalidError as error:
+        return ValidationView(valid=False, problems=error.problems, warnings=checked.warnings)
+    schema = input_schema(plan.inputs).items()
+    return ValidationView(
+        valid=True,
+        problems=(),
+        warnings=checked.warnings,
+        input_schema={name: msgspec.Raw(encode(part)) for name, part in schema},
+        graph=draw(plan),
+    )
