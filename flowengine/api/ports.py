@@ -11,6 +11,7 @@ from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
+from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
@@ -173,6 +174,9 @@ class Executions(Protocol):
 
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""
+
+    def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
+        """Its runs, the newest first. Raises BadCursorError."""
 
     def document(self, execution_id: str) -> PostedDocument:
         """The document as it was posted. Raises DocumentNotFoundError."""

@@ -14,6 +14,7 @@ from flowengine.client.call import Call, Query
 from flowengine.client.workflow_text import posted
 from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
 from flowengine.execution.bulk import BulkAction, BulkView
+from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.operation_views import (
     DeadLettersView,
@@ -313,6 +314,12 @@ def events_page(execution_id: str, *, limit: int = LONG_PAGE, cursor: str | None
     """What has happened in an execution. `cursor` may be the id of an event: the page begins behind it."""
     path = f"{_execution(execution_id)}/events"
     return Call(method="GET", path=path, answer=EventPage, query=_paging(limit, cursor))
+
+
+def runs_page(execution_id: str, *, limit: int = PAGE, cursor: str | None = None) -> Call[RunPage]:
+    """The runs of an execution, the newest first: how each has ended, and why it began."""
+    path = f"{_execution(execution_id)}/runs"
+    return Call(method="GET", path=path, answer=RunPage, query=_paging(limit, cursor))
 
 
 def logs_page(

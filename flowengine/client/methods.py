@@ -104,8 +104,8 @@ class Iteration(Generic[Parameters, Item]):
 
 
 class Methods:
-    """The API's calls. `list`, `events`, `logs`, `dead_letters`, `audit` give all items from `cursor` on, and
-    ask for pages of `limit`; those that end in `_page` give one page."""
+    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `audit` give all items from `cursor`
+    on, and ask for pages of `limit`; those that end in `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -126,6 +126,8 @@ class Methods:
     graph = Method(calls.graph)
     list = Iteration(calls.list_page)
     list_page = Method(calls.list_page)
+    runs = Iteration(calls.runs_page)
+    runs_page = Method(calls.runs_page)
     events = Iteration(calls.events_page)
     events_page = Method(calls.events_page)
     logs = Iteration(calls.logs_page)

@@ -20,9 +20,11 @@ from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QueryStore, Seen, WatchingStore
+from flowengine.engine.run_history import runs
 from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
 from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.history.places import LivePlace, Place
+from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
@@ -185,6 +187,10 @@ class StoredExecutions:
     def status(self, execution_id: str) -> ExecutionView:
         """The state of the execution and of all its nodes."""
         return queries.status(self._store, _checked(execution_id))
+
+    def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
+        """Its runs, the newest first."""
+        return runs(self._store, _checked(execution_id), limit=limit, cursor=cursor)
 
     def document(self, execution_id: str) -> PostedDocument:
         """The document as it was posted."""

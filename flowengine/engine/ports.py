@@ -16,6 +16,7 @@ from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
+from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.messages import Callback, Payload, RunNode
@@ -332,6 +333,13 @@ class NodeState(msgspec.Struct, frozen=True):
     begun_at: int | None = None
 
 
+class StoredRuns(msgspec.Struct, frozen=True):
+    """What is kept of an execution's runs, by their numbers: how they have ended, why they began."""
+
+    ended: Mapping[int, EndedRun]
+    why: Mapping[int, Why]
+
+
 class QueryStore(Protocol):
     """State as the API's queries need it."""
 
@@ -339,6 +347,9 @@ class QueryStore(Protocol):
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
+
+    def runs(self, execution: str) -> StoredRuns:
+        """What is kept of its runs."""
 
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, if it is, and whether the execution is there."""

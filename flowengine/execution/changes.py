@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from flowengine.execution.events import Event
+from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.messages import (
     Callback,
@@ -75,6 +76,7 @@ class Begin(msgspec.Struct, frozen=True):
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
     `failures`: the nodes that have failed and stay so. `events_anew` drops the events of all runs before.
     `inputs`: what the execution is given; None: as before.
+    `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes.
     """
@@ -90,6 +92,8 @@ class Begin(msgspec.Struct, frozen=True):
     failures: tuple[str, ...] = ()
     events_anew: bool = False
     inputs: StoredInputs | None = None
+    ended: EndedRun | None = None
+    why: Why | None = None
     was_stopped: bool = False
     was_closing: bool = False
 

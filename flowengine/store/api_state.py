@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flowengine.engine.ports import Acknowledge, Committed, Cursor, NodeState, Seen, StoredEntry
+from flowengine.engine.ports import Acknowledge, Committed, Cursor, NodeState, Seen, StoredEntry, StoredRuns
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
@@ -183,6 +183,10 @@ class RedisApiState:
             record = decode_record(state)
             found.append(NodeState(record, begun.get(keys.start_field(node, record.dispatch))))
         return found, inputs
+
+    def runs(self, execution: str) -> StoredRuns:
+        """What is kept of its runs."""
+        return self._history.runs(execution)
 
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, and whether the execution is there."""

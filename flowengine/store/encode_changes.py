@@ -36,6 +36,7 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
+from flowengine.execution.history.runs import KEPT_RUNS
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
 from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
@@ -359,6 +360,7 @@ class ChangeEncoder:
         self._changed(execution, change.status, change.at, change.run)
         if change.inputs is not None:
             self._give(execution, change.inputs)
+        self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
 
@@ -376,6 +378,7 @@ class ChangeEncoder:
             names += [name(execution) for name in of_new]
         else:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
+            names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
         self.commands += [("PERSIST", name) for name in names]
 
@@ -385,7 +388,7 @@ class ChangeEncoder:
             ("ZREM", self._keys.index(change.index), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
             *self._relisted(execution, change.index, change.status),
-            *self._expiries(execution, change.at),
+            *self._expiries(execution, change.at, change.run),
         ]
         self._changed(execution, change.status, change.at, change.run)
         plan = self._lifetimes.plan(execution)
@@ -397,13 +400,15 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
-    def _expiries(self, execution: str, ended_at: int) -> list[Command]:
+    def _expiries(self, execution: str, ended_at: int, run: int) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
         plan = self._lifetimes.plan(execution)
         at = ended_at // 1000 + self._lifetimes.retention_s
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+        if run > 1:
+            names.append(self._keys.runs(execution))
         later = at + CONTROL_LEAD_S
         return [
             *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),
@@ -423,6 +428,16 @@ def _forgetting(names: keys.Keys, execution: str, change: Begin) -> list[Command
     if change.was_closing:
         commands.append(("HDEL", names.inputs(execution), keys.OUTCOME))
     return commands
+
+
+def _history(key: str, change: Begin) -> list[Command]:
+    """What is told of the run before, and why this one begins; the oldest run goes."""
+    if change.ended is None or change.why is None:
+        return []
+    kept = [str(change.ended.run), _encode(change.ended), keys.why_field(change.run), _encode(change.why)]
+    oldest = change.run - KEPT_RUNS
+    dropped: list[Command] = [("HDEL", key, str(oldest), keys.why_field(oldest))] if oldest > 0 else []
+    return [("HSET", key, *kept), *dropped]
 
 
 def _numbers(change: Begin) -> list[object]:

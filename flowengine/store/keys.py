@@ -14,6 +14,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
+| fe:x:ID:runs | hash | RUN: how that run has ended; `why:RUN`: why it began; of later runs than the first |
 | fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
 | fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
@@ -189,8 +190,8 @@ class Keys:
         return [self.lines(execution), self.logged(execution)]
 
     def own(self, execution: str) -> list[str]:
-        """The keys of an execution that expire and persist together: all but its control, its nodes and what
-        these say."""
+        """The keys of an execution that expire and persist together: all but its control, its nodes, its runs
+        and what these say."""
         names = (
             self.counts,
             self.plan,
@@ -201,6 +202,10 @@ class Keys:
             self.document,
         )
         return [name(execution) for name in names]
+
+    def runs(self, execution: str) -> str:
+        """Hash: how its runs have ended, and why they began. Absent while it is in its first one."""
+        return f"{self._executions}{execution}:runs"
 
     def index(self, status: ExecutionStatus) -> str:
         """Sorted set: the executions in one status."""
@@ -291,6 +296,11 @@ def parse_own_queue(member: bytes, partition: str) -> tuple[str, str] | None:
         return queue.decode(), owner.decode()
     except UnicodeDecodeError:
         return None
+
+
+def why_field(run: int) -> str:
+    """The field of `runs` that says why a run began."""
+    return f"why:{run}"
 
 
 def start_field(name: str, dispatch: int) -> str:

@@ -41,7 +41,7 @@ def rest_of(
     `entries`: what it was found by. Without a plan nobody knows its nodes: they expire.
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
-    own = [*names.own(execution), *names.said(execution), *names.beside(execution)]
+    own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     last = names.plan(execution)
     gone = [*nodes, *[name for name in own if name != last]]
     for first in range(0, len(gone), AT_ONCE):

@@ -14,6 +14,7 @@ from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import (
+    BadCursorError,
     BulkNotFoundError,
     DocumentNotFoundError,
     ExecutionNotFoundError,
@@ -25,6 +26,7 @@ from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LIVE_START, LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
+from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
 from flowengine.execution.idempotency import (
     AlreadyAnsweredError,
@@ -315,6 +317,13 @@ class FakeExecutions:
             ),
             nodes=nodes,
         )
+
+    def runs(self, execution_id: str, *, limit: int, cursor: str | None = None) -> RunPage:
+        shown = self.status(execution_id)
+        if cursor is not None and not cursor.isdigit():
+            raise BadCursorError(f"{cursor!r} is no cursor")
+        items = (view_of_last(shown, Why()),) if shown.run else ()
+        return RunPage(items=items[:limit], next_cursor=None)
 
     def document(self, execution_id: str) -> PostedDocument:
         self._enter()

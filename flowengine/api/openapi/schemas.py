@@ -18,6 +18,7 @@ from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.bulk import BulkView
+from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import ValidationView
@@ -95,6 +96,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     access_views.SettingsView: "Settings",
     history_views.EventView: "Event",
     history_views.LineView: "Line",
+    runs.RunView: "Run",
+    runs.WhyView: "Why",
     operation_views.DeadLetterView: "DeadLetter",
     operation_views.DeadLettersView: "DeadLetters",
     operation_views.RetriedLetterView: "RetriedDeadLetter",

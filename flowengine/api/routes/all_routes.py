@@ -23,7 +23,7 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
-from flowengine.api.routes.history import list_events, list_lines, watch_changes
+from flowengine.api.routes.history import list_events, list_lines, list_runs, watch_changes
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
@@ -46,6 +46,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_document.route,
     show_graph.route,
     show_results.route,
+    list_runs.route,
     list_events.route,
     watch_changes.route,
     list_lines.route_of_execution,

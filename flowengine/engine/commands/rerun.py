@@ -27,6 +27,7 @@ from flowengine.errors import (
 from flowengine.execution.changes import Change, StoredInputs
 from flowengine.execution.events import Event
 from flowengine.execution.execution_fields import execution_fields
+from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
@@ -147,8 +148,8 @@ def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
         except BaseException:
             unit.abandon()
             raise
-        told = Event("execution_rerun", unit.now, detail=_told(asked.wanted))
-        again = Again("rerun", token, found.rerun, told, found.given)
+        why = Why("rerun", asked.wanted.mode, acting_key())
+        again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
         if _commit(store, unit, execution, changes, token):
             return RerunView(
@@ -252,7 +253,7 @@ def _problem(hindered: NotPossible, wanted: Wanted) -> Problem:
     return Problem(code=hindered.code, pointer=pointer, message=hindered.message)
 
 
-def _told(wanted: Wanted) -> str:
+def _told(why: Why, now: int) -> Event:
     """What the events tell of a rerun: its mode, and who has asked for it."""
-    key = acting_key()
-    return wanted.mode if key is None else f"{wanted.mode} {key}"
+    asked = "" if why.by is None else f" {why.by}"
+    return Event("execution_rerun", now, detail=f"{why.mode}{asked}")

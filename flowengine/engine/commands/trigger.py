@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.access.acting import acting_key
 from flowengine.engine.commands.create import beginning
 from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
 from flowengine.errors import (
@@ -21,6 +22,7 @@ from flowengine.errors import (
     WrongStateError,
 )
 from flowengine.execution.changes import Answer, Change
+from flowengine.execution.history.runs import Why
 from flowengine.execution.idempotency import (
     AlreadyAnsweredError,
     IdempotentRequest,
@@ -166,7 +168,8 @@ def _changes(
         return first_run(execution, plan, record, token, now, given or Given())
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
-    return retry_failed(execution, plan, record, stored, token, now)
+    why = Why("trigger", by=acting_key())
+    return retry_failed(execution, plan, record, stored, token, now, why)
 
 
 def _applied(store: CommandStore, execution: str, token: str) -> int | None:

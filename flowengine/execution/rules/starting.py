@@ -20,11 +20,21 @@ from flowengine.execution.changes import (
     Write,
 )
 from flowengine.execution.events import Event
+from flowengine.execution.history.runs import BY_TRIGGER, MAX_MESSAGE_CHARS, EndedRun, Why
 from flowengine.execution.messages import RunTimeout, StartExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of, carried_on, is_failure
+from flowengine.execution.records import (
+    UNTOUCHED,
+    ExecutionRecord,
+    NodeRecord,
+    attempt_of,
+    carried_on,
+    is_failure,
+)
+from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.readiness import counter_of, records_of
 from flowengine.execution.rules.rerunning import Rerun, rerun_of, skipped_by_operator
-from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after
+from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after, is_final
+from flowengine.execution.views import counts_of
 from flowengine.workflow.plan import Plan
 
 EVENTS_ANEW_EVERY: Final = 10
@@ -96,19 +106,21 @@ def retry_failed(
     stored: Mapping[str, NodeRecord],
     token: str,
     now: int,
+    why: Why = BY_TRIGGER,
 ) -> list[Change]:
     """A trigger of an ended execution: what has failed or was stopped begins again, the rest stays."""
-    again = Again("trigger", token, rerun_of(plan, records_of(stored)))
+    again = Again("trigger", token, rerun_of(plan, records_of(stored)), why)
     return begin_again(execution, plan, record, stored, again, now)
 
 
 class Again(msgspec.Struct, frozen=True):
-    """How an ended execution begins again. `told`: what the events tell of it, besides that it begins.
-    `inputs`: what it is given from now on; None: as before."""
+    """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
+    begins. `inputs`: what it is given from now on; None: as before."""
 
     step: ExecutionStep
     token: str
     rerun: Rerun
+    why: Why = BY_TRIGGER
     told: Event | None = None
     inputs: StoredInputs | None = None
 
@@ -160,12 +172,28 @@ def begin_again(
         touched=tuple(stored),
         events_anew=anew,
         inputs=again.inputs,
+        ended=_ended_run(plan, record, stored),
+        why=again.why,
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
     return [begin, *writes.values(), *freeing, *happened, *timer, _start(execution, record, run)]
+
+
+def _ended_run(plan: Plan, record: ExecutionRecord, stored: Mapping[str, NodeRecord]) -> EndedRun:
+    """The run that an execution has ended, by all of its records."""
+    main = [stored.get(name, UNTOUCHED).status for name in plan.names("main")]
+    error = error_of(plan, record.status, ended_by_of(record.control), records_of(stored))
+    return EndedRun(
+        run=record.run,
+        status=record.status,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        counts=counts_of([status if is_final(status) else "cancelled" for status in main]),
+        error=error and replace(error, message=error.message[:MAX_MESSAGE_CHARS]),
+    )
 
 
 def _skip(

@@ -1,4 +1,7 @@
-"""What is read of an execution's streams, a page at a time. Decides nothing about what is shown."""
+"""What is read of an execution's past: its streams, a page at a time, and its runs.
+
+Decides nothing about what is shown.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,13 @@ from typing import Any, Final
 
 import redis
 
-from flowengine.engine.ports import StoredEntry
+from flowengine.engine.ports import StoredEntry, StoredRuns
 from flowengine.execution.history.places import Place
+from flowengine.execution.history.runs import decode_ended, decode_why
 from flowengine.store import keys
 from flowengine.store.state import RedisState
 
+WHY: Final = keys.why_field(0)[:-1].encode()
 ENTRIES_AT_ONCE: Final = 64
 """An entry may hold the events of a thousand nodes: more of them at once would take too much memory."""
 
@@ -43,6 +48,16 @@ class RedisHistory:
         field = keys.LOGGED_CUT if node is None else keys.cut_field(node)
         (found,) = self._state.sessions.retrying_read([("HGET", self._state.keys.logged(execution), field)])
         return found is not None
+
+    def runs(self, execution: str) -> StoredRuns:
+        """What is kept of its runs."""
+        (reply,) = self._state.sessions.retrying_read([("HGETALL", self._state.keys.runs(execution))])
+        fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+        why = {name[len(WHY) :]: data for name, data in fields.items() if name.startswith(WHY)}
+        return StoredRuns(
+            {int(name): decode_ended(data) for name, data in fields.items() if not name.startswith(WHY)},
+            {int(run): decode_why(data) for run, data in why.items()},
+        )
 
     def _entries(self, key: str, begin: Place) -> list[StoredEntry]:
         command = ("XRANGE", key, begin.entry, "+", "COUNT", ENTRIES_AT_ONCE)

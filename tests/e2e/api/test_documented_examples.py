@@ -21,7 +21,7 @@ from flowengine.api.routes.executions import (
     trigger_execution,
 )
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.api.routes.history import list_events
+from flowengine.api.routes.history import list_events, list_runs
 from flowengine.api.routes.operations import dead_letters
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
@@ -155,6 +155,7 @@ def test_examples_of_an_execution_that_completes(
     assert asked.rerun({"mode": "all", "preview": True}) == shown(rerun_execution.PREVIEWED)
     assert asked.rerun({"from": ["analyze_with_llm"]}) == shown(rerun_execution.BEGUN)
     wait_until(lambda: asked.get()["status"] == "completed", what="the end of the rerun")
+    assert asked.get("/runs") == shown(list_runs.PAGE)
 
 
 def test_examples_of_an_execution_that_fails(example_stack: Stack, service: HttpServer) -> None:

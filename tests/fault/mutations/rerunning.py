@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations.mutant import Mutant
 
 RULES: Final = ("tests/unit/rules/test_rerunning.py",)
+RUNS: Final = ("tests/integration/engine/test_engine_runs.py",)
 RACES: Final = ("tests/integration/engine/test_engine_reruns.py",)
 
 
@@ -18,7 +19,35 @@ def _command(rule: str, old: str, new: str, path: str = "engine/commands/rerun")
     return Mutant(rule, f"flowengine/{path}.py", old, new, RACES)
 
 
+def _history(rule: str, path: str, old: str, new: str) -> Mutant:
+    return Mutant(rule, f"flowengine/{path}.py", old, new, RUNS)
+
+
 MUTANTS: Final = (
+    _history(
+        "the oldest run goes",
+        "store/encode_changes",
+        "oldest = change.run - KEPT_RUNS",
+        "oldest = change.run - KEPT_RUNS - 1",
+    ),
+    _history(
+        "what is told of runs expires with the execution",
+        "store/encode_changes",
+        "        if run > 1:\n            names.append(self._keys.runs(execution))\n",
+        "",
+    ),
+    _history(
+        "what is told of runs stays while the execution runs",
+        "store/encode_changes",
+        "            names += [self._keys.runs(execution)]\n",
+        "",
+    ),
+    _history(
+        "what is told of runs is deleted with the execution",
+        "store/removal",
+        "*names.beside(execution), names.runs(execution)]",
+        "*names.beside(execution)]",
+    ),
     _rule(
         "a rerun begins the nodes that are named again",
         "            or position in first\n",

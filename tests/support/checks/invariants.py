@@ -52,7 +52,7 @@ LATER: Final = b":later"
 PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",

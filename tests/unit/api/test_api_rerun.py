@@ -125,3 +125,18 @@ def test_a_wrong_body_begins_nothing(
     assert (problem["code"], problem["pointer"]) == (code, pointer)
     assert said in problem["message"]
     assert api.store.stored[ended].status == "failed"
+
+
+def test_runs_are_listed(api: ServedApi, ended: str) -> None:
+    """With why each began."""
+    answer = api.client.get(f"/workflows/{ended}/runs?limit=5")
+    assert answer.status_code == 200
+    (run,) = answer.json()["items"]
+    assert (run["run"], run["status"], run["why"]["kind"]) == (1, "failed", "trigger")
+    assert answer.json()["next_cursor"] is None
+
+
+@pytest.mark.parametrize("query", ["cursor=x", "limit=0", "since=1"])
+def test_a_wrong_query_of_runs_is_refused(api: ServedApi, ended: str, query: str) -> None:
+    """As that of every list."""
+    assert api.client.get(f"/workflows/{ended}/runs?{query}").status_code == 422

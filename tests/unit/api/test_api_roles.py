@@ -60,6 +60,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
     wanted: dict[tuple[str, str], Role] = {
         ("POST", "/workflow"): "author",
         ("GET", "/workflows/x1/events"): "read",
+        ("GET", "/workflows/x1/runs"): "read",
         ("GET", "/workflows/x1/logs"): "read",
         ("GET", "/events"): "read",
         ("POST", "/workflow/trigger/x1"): "author",
