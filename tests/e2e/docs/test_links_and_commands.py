@@ -45,6 +45,7 @@ RUN_BY = {
     'flowengine cancel ID --reason "no end in sight"': DAY,
     "flowengine trigger ID --follow": DAY,
     "flowengine delete ID --yes": DAY,
+    "flowengine bulk delete --status failed --before 30d --dry-run": DAY,
     "flowengine dead-letters": DAY,
     "flowengine dead-letters retry LETTER": DAY,
     "flowengine queues": DAY,

@@ -69,7 +69,7 @@ def run_to_its_end(url: str, execution: str) -> dict[str, Any]:
 def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> None:
     """Each command of the section, in its order, on an execution that has failed."""
     section = PAGE.text.partition("## A day on call")[2].partition("\n## ")[0]
-    found, shown, logs, events, cancel, trigger, delete, letters, retry, queues, workers = re.findall(
+    found, shown, logs, events, cancel, trigger, delete, bulk, letters, retry, queues, workers = re.findall(
         r"^\$ (.+)$", section, re.MULTILINE
     )
     (clone / "fails.yaml").write_text(FAILS)
@@ -88,6 +88,7 @@ def test_day_on_call_can_be_walked(dev_url: str, clone: Path, shell: Shell) -> N
     walk(cancel, "there is nothing to cancel", 3)
     walk(trigger, "failed: fails, 1 node", 1)
     walk(delete, f"deleted: {execution}")
+    walk(bulk, "delete: would be done to 0 of 0")
     walk(letters, "no dead letters")
     walk(retry, "no dead letter has the id 'LETTER'", 3)
     walk(queues, "orchestrator")

@@ -227,6 +227,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "pause",
             "resume",
             "delete",
+            "bulk",
             "dead-letters",
             "queues",
             "workers",
