@@ -126,6 +126,7 @@ class ExecutionBook(RuleBasedStateMachine):
         self.past: list[Entry] = []
         self.struck: set[bytes] = set()
         self.stops = False
+        self.deleted = False
 
     def work(self, context: Context) -> None:
         """What a node's handler does: what the rule wants meanwhile, then it succeeds or fails as that

@@ -51,6 +51,7 @@ class ExecutionMachine(StopRules):
         stops=st.booleans(),
         hooked=st.booleans(),
         begun=st.booleans(),
+        deleted=st.booleans(),
         data=st.data(),
     )
     def create(
@@ -61,6 +62,7 @@ class ExecutionMachine(StopRules):
         stops: bool,
         hooked: bool,
         begun: bool,
+        deleted: bool,
         data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
@@ -70,7 +72,7 @@ class ExecutionMachine(StopRules):
         says = data.draw(sayings(whole)) if ruled else None
         ends: set[str] = set()
         overall = ExecutionPolicy()
-        self.stops = stops
+        self.stops, self.deleted = stops, deleted
         if stops:
             ends = data.draw(st.sets(st.sampled_from(list(graph)), max_size=2))
             fails = data.draw(st.booleans())
@@ -240,15 +242,20 @@ class ExecutionMachine(StopRules):
             assert self.may_end_yet(), "nothing is to come that would end the execution"
 
     def teardown(self) -> None:
-        """Let everything that waits happen: the execution ends, and nothing is left."""
+        """Let everything that waits happen: the execution ends, and nothing is left to do. Perhaps it is
+        deleted first, whatever it is about: then nothing is left of it."""
         try:
             if hasattr(self, "execution"):
                 self.outcomes.append("completed")
-                if self.model.execution_status == "pending":
+                if self.deleted:
+                    self.harness.delete(self.execution, force=True)
+                elif self.model.execution_status == "pending":
                     self.trigger()
                 self.harness.drain()
                 assert not self.harness.client.zrange(keys.of().index("running"), 0, -1)
                 check_everything(self.harness.client)
+                left = list(self.harness.client.scan_iter(f"fe:x:{self.execution}:*"))
+                assert not (self.deleted and left), left
         finally:
             self.harness.close()
             self.quiet.__exit__(None, None, None)

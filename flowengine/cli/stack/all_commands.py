@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from flowengine.cli.stack.bulk import bulk
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
@@ -28,6 +29,7 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     resume,
     delete,
     rerun,
+    bulk,
     dead_letters,
     queues,
     workers,

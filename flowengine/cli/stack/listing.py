@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from flowengine.cli.stack.completing import complete_name, complete_status
-from flowengine.cli.stack.options import ago, json_option
+from flowengine.cli.stack.options import ago, json_option, label_pairs
 from flowengine.cli.stack.reaching import stack
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def list_executions(
         items = client.list(
             status=cast("Sequence[ExecutionStatus]", statuses),
             name=name,
-            labels=_labels(labels),
+            labels=label_pairs(labels),
             created_after=since,
             limit=min(limit, 500),
         )
@@ -69,16 +69,6 @@ def list_executions(
         _rows(found),
         nothing="There is no such execution.",
     )
-
-
-def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not name or not sign:
-            raise click.BadParameter(f"{pair!r} is no label: write --label NAME=VALUE")
-        found[name] = value
-    return found
 
 
 def _rows(items: Sequence[SummaryView]) -> list[tuple[str, ...]]:

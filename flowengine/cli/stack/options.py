@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -66,3 +66,14 @@ def ago(ctx: click.Context, param: click.Parameter, value: str | None) -> dateti
     if found is None:
         raise click.BadParameter(f"{value!r} is no such time: say 30m, 24h or 7d")
     return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def label_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """The labels of `--label`, each NAME=VALUE."""
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not name or not sign:
+            raise click.BadParameter(f"{pair!r} is no label: write --label NAME=VALUE")
+        found[name] = value
+    return found

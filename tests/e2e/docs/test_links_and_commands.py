@@ -47,6 +47,7 @@ RUN_BY = {
     "flowengine delete ID --yes": DAY,
     "flowengine rerun ID --from NODE --preview": DAY,
     "flowengine rerun ID --from NODE --follow": DAY,
+    "flowengine bulk delete --status failed --before 30d --dry-run": DAY,
     "flowengine dead-letters": DAY,
     "flowengine dead-letters retry LETTER": DAY,
     "flowengine queues": DAY,

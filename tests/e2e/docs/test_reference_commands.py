@@ -228,6 +228,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "resume",
             "delete",
             "rerun",
+            "bulk",
             "dead-letters",
             "queues",
             "workers",

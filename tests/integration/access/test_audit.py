@@ -59,6 +59,8 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     unwanted = api.client.post("/workflow", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]
     assert api.client.delete(f"/workflows/{unwanted}", headers=AS_OPS).status_code == 200
     assert api.client.delete(f"/workflows/{unwanted}", headers=AS_OPS).status_code == 404
+    many = {"action": "pause", "ids": [unwanted]}
+    bulk = api.client.post("/workflows/bulk", json=many, headers=AS_OPS).json()["bulk_id"]
     api.client.delete("/keys/ci", headers=AS_OPS)
     api.client.get(f"/workflows/{created}", headers=AS_OPS)
     assert api.client.post(f"/workflows/{created}/cancel", headers=AS_READER).status_code == 403
@@ -78,6 +80,7 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
         ("cancel_execution", created, "ops"),
         ("create_execution", unwanted, "ops"),
         ("delete_execution", unwanted, "ops"),
+        ("start_bulk", bulk, "ops"),
         ("revoke_key", "ci", "ops"),
     ]
     (by_tool,) = [item for item in answer["items"] if item["key"] is None]

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
-from flowengine.cli.stack import stopping
+from flowengine.cli.stack import bulk, stopping
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.tool import tool
 from flowengine.engine.commands.rerun import RerunAsked
@@ -131,6 +131,31 @@ def test_delete_asks(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
     agreed = CliRunner().invoke(tool, ("delete", execution), input="y\n")
     assert (agreed.exit_code, agreed.stdout) == (0, f"deleted: {execution}\n")
     assert execution not in api.store.stored
+
+
+def test_bulk_asks_with_what_it_would_do(api: ServedApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal; elsewhere it wants --yes. What was created after the question is left alone."""
+    which = ("--status", "failed", "--label", "team=data", "--before", "7d")
+    assert "say --yes" in run("bulk", "delete", *which, code=2).stderr
+    assert api.store.bulks == {}
+    assert run("bulk", "delete", *which, "--dry-run").stdout == "delete: would be done to 0 of 0\n"
+    monkeypatch.setattr(bulk, "can_ask", lambda: True)
+    declined = CliRunner().invoke(tool, ("bulk", "cancel", "--name", "echoes"), input="n\n")
+    assert (declined.exit_code, "nothing was done" in declined.stderr) == (3, True)
+    agreed = CliRunner().invoke(tool, ("bulk", "cancel", "--name", "echoes"), input="y\n")
+    assert (agreed.exit_code, agreed.stdout) == (0, "cancel: done to 0 of 0\n")
+    *_, dry, done = api.store.bulks.values()
+    assert (dry.dry_run, done.dry_run) == (True, False)
+    assert dry.wanted is not None
+    assert done.wanted is not None
+    assert (dry.wanted.created_before, done.wanted.created_before) == (None, 1)
+    assert json.loads(run("bulk", "pause", "--all", "--yes", "--json").stdout)["status"] == "finished"
+
+
+def test_bulk_wants_to_know_which() -> None:
+    """No option is no answer, and `--all` stands alone."""
+    assert "or --all" in run("bulk", "delete", "--yes", code=2).stderr
+    assert "or --all" in run("bulk", "delete", "--all", "--name", "x", "--yes", code=2).stderr
 
 
 def test_queues_and_workers_are_listed(api: ServedApi) -> None:
