@@ -84,9 +84,14 @@ class _Pull(NamedTuple):
 def _pulls(cards: int, neighbours: Sequence[tuple[int, ...]]) -> list[_Pull]:
     found = []
     for vertex, others in enumerate(neighbours):
-        weights = [TURN_WEIGHT if vertex >= cards <= other else 1.0 for other in others]
-        total = sum(weights)
-        found.append(_Pull(others, tuple([weight / total for weight in weights]), total or _IDLE_WEIGHT))
+        if vertex < cards:
+            total = float(len(others))
+            shares = (1 / total,) * len(others) if others else ()
+        else:
+            weights = [TURN_WEIGHT if cards <= other else 1.0 for other in others]
+            total = sum(weights)
+            shares = tuple([weight / total for weight in weights])
+        found.append(_Pull(others, shares, total or _IDLE_WEIGHT))
     return found
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -71,6 +73,22 @@ def test_a_graph_that_a_caller_has_is_not_sent_again(api: ServedApi) -> None:
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     other = drawn(api, workflow("a", "c"), **{"If-None-Match": tag})
     assert (other.status_code, other.headers["etag"] == tag) == (200, False)
+
+
+def test_who_waits_for_a_graph_holds_up_nobody(api: ServedApi) -> None:
+    """It is made in a thread: the API answers others meanwhile."""
+    made = api.client.post("/workflow", json=workflow("a")).json()
+    freed = threading.Event()
+    api.store.before = lambda: freed.wait(10)
+    with ThreadPoolExecutor(1) as asks:
+        waits = asks.submit(api.client.get, f"/workflows/{made['execution_id']}/graph")
+        try:
+            assert api.client.get("/nothing").status_code == 404
+            assert not waits.done()
+        finally:
+            freed.set()
+            api.store.before = lambda: None
+        assert waits.result().status_code == 200
 
 
 def test_an_unknown_execution_has_no_graph(api: ServedApi) -> None:
