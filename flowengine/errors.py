@@ -87,6 +87,12 @@ class RerunOvertakenError(WrongStateError):
     code = "overtaken"
 
 
+class ResultInvalidError(FlowEngineError):
+    """What an operator gives as a node's result cannot be one."""
+
+    code = "result_invalid"
+
+
 class TooManyExecutionsError(FlowEngineError):
     """The limit on executions that have not ended is reached; try again later."""
 

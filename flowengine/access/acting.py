@@ -17,11 +17,14 @@ from flowengine.access.records import Actor
 
 
 class Note(msgspec.Struct, kw_only=True):
-    """What is to be told of the command under way. `target`: what it is about, where that is no execution."""
+    """What is to be told of the command under way. `target`: what it is about, where that is no execution.
+    `node`: the node of the execution that it is about. `reason`: why, as the caller says."""
 
     action: str
     actor: Actor
     target: str | None = None
+    node: str | None = None
+    reason: str | None = None
     written: bool = False
 
 
@@ -41,6 +44,13 @@ def acting(note: Note) -> Iterator[None]:
         yield
     finally:
         _NOTE.reset(token)
+
+
+def explain(*, node: str | None = None, reason: str | None = None) -> None:
+    """Tell with the command under way what node it is about, and why."""
+    note = _NOTE.get()
+    if note is not None:
+        note.node, note.reason = node, reason
 
 
 def unwritten_note() -> Note | None:

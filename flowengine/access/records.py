@@ -53,7 +53,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 class AuditEntry(msgspec.Struct, frozen=True, array_like=True):
     """What somebody has done, as it is stored. What is added later stands at the end.
 
-    `action`: the operation. `target`: the execution, the key. `outcome`: what came of it.
+    `action`: the operation. `target`: the execution, the key. `outcome`: what came of it. `node`: that of the
+    execution which it is about. `reason`: why, as the caller said.
     """
 
     action: str
@@ -62,6 +63,8 @@ class AuditEntry(msgspec.Struct, frozen=True, array_like=True):
     key: str | None
     address: str | None
     correlation_id: str | None
+    node: str | None = None
+    reason: str | None = None
 
 
 class AuditItem(msgspec.Struct, frozen=True):

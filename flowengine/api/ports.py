@@ -23,6 +23,7 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
+from flowengine.execution.rules.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -30,6 +31,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    OverruledView,
     RerunPreviewView,
     RerunView,
     ResultsView,
@@ -155,6 +157,12 @@ class Executions(Protocol):
 
     def resume(self, execution_id: str) -> SteeredView:
         """Let a paused execution go on."""
+
+    def overrule(self, execution_id: str, node: str, said: Overruling) -> OverruledView:
+        """End a node that has not ended, as an operator says.
+
+        Raises NodeNotFoundError, WrongStateError, ResultInvalidError.
+        """
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""

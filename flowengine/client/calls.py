@@ -33,6 +33,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    OverruledView,
     RerunPreviewView,
     RerunView,
     ResultsView,
@@ -267,6 +268,59 @@ def _rerun(
     }
     given = {name: value for name, value in asked.items() if value}
     return msgspec.json.encode(given) if given else None
+
+
+def skip(
+    execution_id: str,
+    node: str,
+    *,
+    reason: str | None = None,
+    run: int | None = None,
+    attempt: int | None = None,
+) -> Call[OverruledView]:
+    """Skip a node that has not ended. With `run` or `attempt`, only in these."""
+    return _overrule(execution_id, node, "skip", reason=reason, run=run, attempt=attempt)
+
+
+def complete(
+    execution_id: str,
+    node: str,
+    result: JsonValue,
+    *,
+    reason: str | None = None,
+    run: int | None = None,
+    attempt: int | None = None,
+) -> Call[OverruledView]:
+    """Complete a node that has not ended: `result` is its output."""
+    call = _overrule(execution_id, node, "complete", reason=reason, run=run, attempt=attempt)
+    body = {"result": result, **(msgspec.json.decode(call.body) if call.body else {})}
+    return msgspec.structs.replace(call, body=msgspec.json.encode(body))
+
+
+def fail(
+    execution_id: str,
+    node: str,
+    *,
+    code: str | None = None,
+    message: str | None = None,
+    reason: str | None = None,
+    run: int | None = None,
+    attempt: int | None = None,
+) -> Call[OverruledView]:
+    """Fail a node that has not ended, for good."""
+    return _overrule(
+        execution_id, node, "fail", code=code, message=message, reason=reason, run=run, attempt=attempt
+    )
+
+
+def _overrule(execution_id: str, node: str, said: str, **given: JsonValue) -> Call[OverruledView]:
+    body = {name: value for name, value in given.items() if value is not None}
+    return Call(
+        method="POST",
+        path=f"{_execution(execution_id)}/nodes/{_part(node)}/{said}",
+        answer=OverruledView,
+        body=msgspec.json.encode(body) if body else None,
+    )
 
 
 def document(execution_id: str) -> Call[str]:

@@ -13,6 +13,7 @@ from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
 from flowengine.engine.commands.delete import delete
+from flowengine.engine.commands.overrule import overrule_node
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.trigger import Brought, trigger
@@ -28,6 +29,7 @@ from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
+from flowengine.execution.rules.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
@@ -35,6 +37,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    OverruledView,
     RerunPreviewView,
     RerunView,
     ResultsView,
@@ -165,6 +168,10 @@ class StoredExecutions:
     def delete(self, execution_id: str, *, force: bool = False) -> DeletedView:
         """Delete an execution that has ended or was never triggered. `force`: another is cancelled first."""
         return delete(self._store, _checked(execution_id), force=force)
+
+    def overrule(self, execution_id: str, node: str, said: Overruling) -> OverruledView:
+        """End a node that has not ended, as an operator says."""
+        return overrule_node(self._store, _checked(execution_id), node, said)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""

@@ -207,10 +207,12 @@ class RunningStore(Protocol):
 
     def acknowledge(self, acknowledge: Acknowledge) -> None: ...
     def stops_since(self, at: int) -> list[tuple[str, int]]:
-        """The executions that were marked as stopping since, and when, in milliseconds since the epoch."""
+        """The executions that were marked as stopping since, or of which an operator has ended a node, and
+        when, in milliseconds since the epoch."""
 
-    def stopping(self, runs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Which of these executions and runs are being stopped, or are over."""
+    def unwanted(self, tasks: Sequence[RunNode]) -> list[RunNode]:
+        """Those of these tasks whose execution is being stopped, is over or in another run, or whose node has
+        ended by an operator's word."""
 
 
 class Admitting(Protocol):
@@ -269,10 +271,27 @@ class Creating(Protocol):
     def abandon(self) -> None: ...
 
 
+class DecidingUnit(Protocol):
+    """A unit of a command that decides about nodes: as `Unit`, without what only messages need."""
+
+    @property
+    def nodes(self) -> Mapping[NodeKey, NodeRecord]: ...
+    @property
+    def controls(self) -> Mapping[str, Control]: ...
+    @property
+    def counts(self) -> Mapping[str, Counts]: ...
+    @property
+    def now(self) -> int: ...
+    def extend(self, nodes: Sequence[NodeKey]) -> None: ...
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None: ...
+    def abandon(self) -> None: ...
+
+
 class CommandStore(Protocol):
     """State as the API's commands need it, in one partition.
 
     `owner`: the id of the only execution that is created here, because the queues are its own; else empty.
+    `max_execution_result_bytes`: so many bytes of results may be stored of an execution.
     """
 
     @property
@@ -291,6 +310,9 @@ class CommandStore(Protocol):
     def begin_creating(self, request: IdempotentRequest) -> Creating: ...
     def begin_admitting(self, execution: str, request: IdempotentRequest | None = None) -> Admitting: ...
     def begin_command(self, execution: str) -> CommandUnit: ...
+    def begin_deciding(self, reading: Reading) -> DecidingUnit: ...
+    @property
+    def max_execution_result_bytes(self) -> int: ...
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None: ...
 
 

@@ -80,7 +80,8 @@ class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
 
     `action`: the operation, by its id in this document. `target`: the execution, the key or the dead letter
     that it was about. `key` is null where the API had no keys. `address`: where the request came from. It is
-    null for the command line, which has no correlation id either.
+    null for the command line, which has no correlation id either. `node`: that of the execution which it was
+    about. `reason`: why, if that was said.
     """
 
     at: Moment
@@ -90,6 +91,8 @@ class AuditEntryView(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     address: str | None
     correlation_id: str | msgspec.UnsetType = msgspec.UNSET
+    node: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class AuditView(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +113,8 @@ def audit_entry_view(item: AuditItem) -> AuditEntryView:
         key=entry.key,
         address=entry.address,
         correlation_id=entry.correlation_id or msgspec.UNSET,
+        node=entry.node or msgspec.UNSET,
+        reason=entry.reason or msgspec.UNSET,
     )
 
 

@@ -16,6 +16,7 @@ from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
+    NodeOverruled,
     ResumeExecution,
     RunNode,
     StartExecution,
@@ -183,6 +184,18 @@ class MarkStop(msgspec.Struct, frozen=True):
     stop: Stop
 
 
+class AskWorkers(msgspec.Struct, frozen=True):
+    """Workers that run something of the execution are to look whether it is still wanted."""
+
+    at: int
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """Write the status that the execution has, so that others who WATCH control decide anew."""
+
+    status: ExecutionStatus
+
+
 class ChangeStatus(msgspec.Struct, frozen=True):
     """An execution that has begun and not ended is paused, or goes on."""
 
@@ -210,7 +223,7 @@ class EnterStage(msgspec.Struct, frozen=True):
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the orchestrator."""
 
-    message: StartExecution | StopExecution | ResumeExecution | DeleteExecution | Callback
+    message: StartExecution | StopExecution | ResumeExecution | DeleteExecution | NodeOverruled | Callback
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -266,6 +279,8 @@ Change: TypeAlias = (
     | ArmTimer
     | DropTimer
     | MarkStop
+    | AskWorkers
+    | Touch
     | ChangeStatus
     | EnterStage
     | Send

@@ -173,6 +173,7 @@ LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without 
 ASSERTION_FAILED: Final = ErrorCode(
     "assertion_failed", "What an `assert` node's `that` says is not true.", permanent=True
 )
+OPERATOR: Final = ErrorCode("operator", "An operator has failed the node, and named no code.")
 ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as failed.", permanent=True)
 
 # Of an execution as a whole.

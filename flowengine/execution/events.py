@@ -25,6 +25,7 @@ EventKind: TypeAlias = Literal[
     "node_skipped",
     "node_waiting",
     "node_cancelled",
+    "node_overruled",
     "execution_paused",
     "execution_resumed",
     "execution_stopping",
@@ -37,9 +38,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
     `detail`: the run of an `execution_started`, the mode of an `execution_rerun` and after a space who has
-    asked for it, the error's code of a `node_failed` or `node_waiting`, the reason of a `node_skipped`, the
-    cause of an `execution_stopping`, the name of a stage, the status of an
-    `execution_finished`.
+    asked for it, the error's code of a `node_failed` or `node_waiting`, the reason of a `node_skipped`, an
+    `Overruled` as JSON of a `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the
+    status of an `execution_finished`.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.
     """
@@ -58,6 +59,15 @@ BEGUN: Final = "s"
 
 KEPT_ENTRIES: Final = 25_000
 """So many entries of an event stream are kept, the newest. Most hold one event or two."""
+
+
+class Overruled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The detail of a `node_overruled`, as JSON: what was said, the id of the key that said so, and why."""
+
+    said: Literal["skip", "complete", "fail"]
+    by: str | None = None
+    reason: str | None = None
+
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Event])

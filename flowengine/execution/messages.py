@@ -57,6 +57,15 @@ class RunBulk(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class NodeOverruled(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator has ended a node: look at what follows from that."""
+
+    execution: str
+    run: int
+    node: str
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -162,7 +171,15 @@ Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
 kind that it does not know."""
 
 Payload: TypeAlias = (
-    StartExecution | StopExecution | ResumeExecution | DeleteExecution | RunBulk | RunNode | Callback | Timer
+    StartExecution
+    | StopExecution
+    | ResumeExecution
+    | DeleteExecution
+    | NodeOverruled
+    | RunBulk
+    | RunNode
+    | Callback
+    | Timer
 )
 
 
@@ -182,6 +199,7 @@ MESSAGES: Final = (
     MessageKind(
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
+    MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
@@ -211,7 +229,9 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case Callback() | NextTry() | StopExecution() | ResumeExecution() | DeleteExecution():
+        case Callback() | NextTry() | StopExecution() | ResumeExecution():
+            return FORMAT
+        case DeleteExecution() | NodeOverruled():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk():
             return FORMAT

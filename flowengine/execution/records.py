@@ -82,15 +82,15 @@ class NodeRecord(
     trigger that made the node pending: a dispatch, however late, is part of that run.
 
     `tolerated`: it failed, and its `on_error` says that the execution goes on. `skipped` says why it was
-    skipped. `unsettled`: it failed at once by a node upstream, or an operator skips it, and others that it
-    depends on have not ended.
-    `when`: what its `when` gives where that was known at the trigger. `unseen`: the indexes of the nodes that
-    it reads and that had not ended when it was dispatched. `counted`: the bytes of its result that count
-    towards the execution's limit. Of a node that is tried again, `tried` counts its tries since it was reset,
-    and `since` is when the first of them was sent; a waiting one is tried again at `until`. `answered` goes
-    up after a failure that is certain to be the end of what was asked, and when a completed node is reset: it
-    is the number in the idempotency key. `moment` is when a task with this key was first sent, where that was
-    before `queued_at` (see `first_sent`): whatever leaves `answered` as it is keeps it.
+    skipped. `unsettled`: it failed at once by a node upstream, or an operator ended it, and others that it
+    depends on have not ended. `when`: what its `when` gives where that was known at the trigger. `unseen`:
+    the indexes of the nodes that it reads and that had not ended when it was dispatched. `counted`: the bytes
+    of its result that count towards the execution's limit. Of a node that is tried again, `tried` counts its
+    tries since it was reset, and `since` is when the first of them was sent; a waiting one is tried again at
+    `until`. `answered` goes up after a failure that is certain to be the end of what was asked, and when a
+    completed node is reset: it is the number in the idempotency key. `moment` is when a task with this key
+    was first sent, where that was before `queued_at` (see `first_sent`): whatever leaves `answered` as it is
+    keeps it.
     """
 
     status: StoredNodeStatus = "pending"

@@ -63,8 +63,16 @@ NodeStep: TypeAlias = Literal[
     "wait",
     "try_again",
     "cancel",
+    "skip_by_hand",
+    "complete_by_hand",
+    "fail_by_hand",
     "reset",
 ]
+
+_BY_HAND: Final[Mapping[NodeStep, StoredNodeStatus]] = MappingProxyType(
+    {"skip_by_hand": "skipped", "complete_by_hand": "completed", "fail_by_hand": "failed"}
+)
+"""Where an operator's word leads, from each status in which a node has not ended."""
 
 NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]] = MappingProxyType(
     {
@@ -74,6 +82,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "skip": "skipped",
             "cancel": "cancelled",
             "reset": "pending",
+            **_BY_HAND,
         },
         "queued": {
             "dispatch_again": "queued",
@@ -82,9 +91,10 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "skip": "skipped",
             "wait": "waiting",
             "cancel": "cancelled",
+            **_BY_HAND,
         },
-        "waiting": {"try_again": "queued", "cancel": "cancelled"},
-        "completed": {"reset": "pending"},
+        "waiting": {"try_again": "queued", "cancel": "cancelled", **_BY_HAND},
+        "completed": {"settle": "completed", "reset": "pending"},
         "failed": {"settle": "failed", "reset": "pending"},
         "skipped": {"settle": "skipped", "reset": "pending"},
         "cancelled": {"reset": "pending"},

@@ -115,6 +115,16 @@ class RerunView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[str, ...]
 
 
+class OverruledView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to an operator who has ended a node: the status that it has now."""
+
+    execution_id: str
+    node: str
+    status: NodeStatus
+    run: int
+    attempt: int
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 

@@ -19,6 +19,7 @@ from flowengine.execution.messages import (
     Deadline,
     DeleteExecution,
     NextTry,
+    NodeOverruled,
     ResumeExecution,
     RunBulk,
     StartExecution,
@@ -92,12 +93,21 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         with bound_contextvars(bulk_id=message.bulk, correlation_id=message.correlation_id):
             bulks.fire(held[0])
 
+    def node_overruled(payloads: Sequence[bytes]) -> None:
+        held: list[Held[NodeOverruled]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(
+            execution_id=message.execution, node_id=message.node, correlation_id=message.correlation_id
+        ):
+            engine.follow_overruled(held[0])
+
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
         stop_execution,
         resume_execution,
         delete_execution,
         run_bulk,
+        node_overruled,
         node_finished,
         timer_fired,
     )

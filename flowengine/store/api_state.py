@@ -6,12 +6,24 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from flowengine.engine.ports import Acknowledge, Committed, Cursor, NodeState, Seen, StoredEntry, StoredRuns
+from flowengine.access.acting import Note
+from flowengine.engine.held import Sink
+from flowengine.engine.ports import (
+    Acknowledge,
+    Committed,
+    Cursor,
+    NodeKey,
+    NodeState,
+    Reading,
+    Seen,
+    StoredEntry,
+    StoredRuns,
+)
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.history.places import Place
 from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
@@ -22,12 +34,13 @@ from flowengine.store.codec import (
     parse_kept_creation,
     parse_kept_trigger,
 )
-from flowengine.store.connection.sessions import Session
+from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
+from flowengine.store.transaction import RedisUnit
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 
@@ -151,6 +164,16 @@ class RedisApiState:
         time, record = self._state.sessions.retrying_watch([names.control(execution)], reads)
         now = self._state.clock.seen(time)
         return AdmittingUnit(self._state, self._admission, parse_execution(record), None, now, None)
+
+    def begin_deciding(self, reading: Reading) -> AuditedUnit:
+        """WATCH and read nodes and the control of an execution."""
+        self.ensure_fit()
+        return AuditedUnit(self._state.begin(reading), self._state)
+
+    @property
+    def max_execution_result_bytes(self) -> int:
+        """So many bytes of results may be stored of an execution."""
+        return self._state.settings.limits.max_execution_result_bytes
 
     def write(self, changes: Mapping[str, Sequence[Change]]) -> None:
         """Write changes that depend on nothing read before."""
@@ -286,6 +309,56 @@ class CreatingUnit(AdmittingUnit):
     """Implements `flowengine.engine.ports.Creating`."""
 
     before: tuple[KeptCreation, ExecutionRecord] | None = None
+
+
+class AuditedUnit:
+    """Implements `flowengine.engine.ports.DecidingUnit`, of one execution. Its commit tells the audit."""
+
+    def __init__(self, unit: RedisUnit, state: RedisState) -> None:
+        self._unit = unit
+        self._state = state
+
+    @property
+    def nodes(self) -> Mapping[NodeKey, NodeRecord]:
+        """What was read of nodes."""
+        return self._unit.nodes
+
+    @property
+    def controls(self) -> Mapping[str, Control]:
+        """What was read of executions."""
+        return self._unit.controls
+
+    @property
+    def counts(self) -> Mapping[str, Counts]:
+        """Their numbers."""
+        return self._unit.counts
+
+    @property
+    def now(self) -> int:
+        """Redis's time in milliseconds since the epoch."""
+        return self._unit.now
+
+    def extend(self, nodes: Sequence[NodeKey]) -> None:
+        """WATCH and read more nodes."""
+        self._unit.extend(nodes)
+
+    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
+        """Write everything in one transaction; None if something that was read has changed meanwhile."""
+        notes: list[Note | None] = []
+
+        def tell(sink: Sink) -> None:
+            if isinstance(sink, Commands):
+                notes.append(add_note(sink, self._state.keys, next(iter(changes))))
+
+        committed = self._unit.commit(changes, tell)
+        if committed is not None:
+            for note in notes:
+                was_written(note)
+        return committed
+
+    def abandon(self) -> None:
+        """Write nothing."""
+        self._unit.abandon()
 
 
 def _begun_at(reply: list[bytes] | dict[bytes, bytes]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
     Answer,
     ArmTimer,
+    AskWorkers,
     Begin,
     Change,
     ChangeStatus,
@@ -32,6 +33,7 @@ from flowengine.execution.changes import (
     SetCounts,
     StoredInputs,
     Tally,
+    Touch,
     Write,
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
@@ -51,7 +53,8 @@ from flowengine.store.removal import removing
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000
-"""Workers learn by the second of so many executions that are being stopped; of others when a node begins."""
+"""Workers learn by the second of so many executions that are being stopped, or of which a node was
+overruled; of others when a node begins."""
 KEPT_ATTEMPTS = 20
 """So many attempts of a node are kept beside its last one."""
 
@@ -159,6 +162,10 @@ class ChangeEncoder:
                     self._disarm(timer)
                 case MarkStop(status=status, stop=stop):
                     self._mark_stop(execution, status, stop)
+                case AskWorkers(at=at):
+                    self._ask_workers(execution, at)
+                case Touch(status=status):
+                    self.commands.append(("HSET", self._keys.control(execution), "status", status))
                 case ChangeStatus(status=status, at=at, run=run):
                     self.commands.append(("HSET", self._keys.control(execution), "status", status))
                     self._changed(execution, status, at, run)
@@ -244,13 +251,17 @@ class ChangeEncoder:
         self._post(self.commands, change.queue, change.task, self._keys.partition)
 
     def _mark_stop(self, execution: str, status: ExecutionStatus, stop: Stop) -> None:
-        self.commands += [
-            ("HSET", self._keys.control(execution), "status", status, "stop", _encode(stop)),
-            ("ZADD", self._keys.stopping, stop.at, execution),
-            ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
-        ]
+        control = self._keys.control(execution)
+        self.commands.append(("HSET", control, "status", status, "stop", _encode(stop)))
+        self._ask_workers(execution, stop.at)
         if status == "cancelling" and not stop.told:
             self._changed(execution, status, stop.at, None)
+
+    def _ask_workers(self, execution: str, at: int) -> None:
+        self.commands += [
+            ("ZADD", self._keys.stopping, at, execution),
+            ("ZREMRANGEBYRANK", self._keys.stopping, 0, -KEPT_STOPS - 1),
+        ]
 
     def _enter_stage(self, execution: str, change: EnterStage) -> None:
         control, counts = self._keys.control(execution), self._keys.counts(execution)

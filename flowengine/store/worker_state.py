@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -132,24 +132,30 @@ class RedisWorkerState:
         self._state.acknowledge(acknowledge)
 
     def stops_since(self, at: int) -> list[tuple[str, int]]:
-        """The executions that were marked as stopping since, and when, in milliseconds since the epoch."""
+        """The executions that were marked as stopping since, or of which an operator has ended a node, and
+        when, in milliseconds since the epoch."""
         command = ("ZRANGE", self._keys.stopping, at, "+inf", "BYSCORE", "WITHSCORES")
         (found,) = self._sessions.retrying_read([command])
         pairs = zip(found[::2], found[1::2], strict=True)
         return [(member.decode(errors="replace"), int(float(score))) for member, score in pairs]
 
-    def stopping(self, runs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Which of these executions and runs are being stopped, or are over."""
-        asked = list(runs)
+    def unwanted(self, tasks: Sequence[RunNode]) -> list[RunNode]:
+        """Those of these tasks whose execution is being stopped, is over or in another run, or whose node has
+        ended by an operator's word."""
+        executions = list(dict.fromkeys(task.execution for task in tasks))
         replies = self._sessions.retrying_read(
-            [("HMGET", self._keys.control(execution), *CONTROL_FIELDS) for execution, _ in asked]
+            [
+                *(("HMGET", self._keys.control(execution), *CONTROL_FIELDS) for execution in executions),
+                *(("HGET", self._keys.node(task.execution, task.node), keys.STATE) for task in tasks),
+            ]
         )
-        controls = [parse_control(values) for values in replies]
-        return {
-            (execution, run)
-            for (execution, run), control in zip(asked, controls, strict=True)
-            if _is_stopped(control) or (control is not None and control.run != run)
-        }
+        controls = dict(zip(executions, map(parse_control, replies[: len(executions)]), strict=True))
+        records = map(decode_record, replies[len(executions) :])
+        return [
+            task
+            for task, record in zip(tasks, records, strict=True)
+            if _is_stopped(controls[task.execution], task.run) or not is_awaited(record, task.dispatch)
+        ]
 
     def read_results(self, task: RunNode) -> list[bytes | None]:
         """The outputs that a node reads."""
@@ -260,8 +266,11 @@ def _given(task: RunNode, replies: list[Any]) -> Given:
     )
 
 
-def _is_stopped(control: Control | None) -> bool:
-    return control is None or control.stop is not None or not takes_reports(control.status)
+def _is_stopped(control: Control | None, run: int | None = None) -> bool:
+    """Whether nothing of it is to run, or nothing of this run."""
+    if control is None or control.stop is not None or not takes_reports(control.status):
+        return True
+    return run is not None and control.run != run
 
 
 def _field(task: RunNode) -> str:

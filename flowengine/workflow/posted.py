@@ -6,11 +6,14 @@ has its place in the whole text.
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.jsonvalue import JsonValue, pointer_to
+from flowengine.jsonvalue import JsonValue, UnencodableError, encode, pointer_to
 from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
@@ -29,6 +32,19 @@ FUTURE_ENVELOPE_FIELDS: Final = ("priority", "callback_url")
 TRIGGER_FIELDS: Final = ("inputs", LABELS)
 CANCEL_FIELDS: Final = ("reason",)
 MAX_REASON_CHARS: Final = 1000
+MAX_MESSAGE_CHARS: Final = 2000
+CODE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,99}(?![\s\S])"
+"""What a handler of a workflow may have as an error's code."""
+
+Said: TypeAlias = Literal["skip", "complete", "fail"]
+OVERRULE_FIELDS: Final[Mapping[Said, tuple[str, ...]]] = MappingProxyType(
+    {
+        "skip": ("reason", "run", "attempt"),
+        "complete": ("result", "reason", "run", "attempt"),
+        "fail": ("code", "message", "reason", "run", "attempt"),
+    }
+)
+"""What comes with an operator's word about a node."""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -144,17 +160,104 @@ def read_cancel(body: bytes, form: Form, limits: Limits) -> PostedCancel:
 
 
 def check_reason(reason: JsonValue, report: Report) -> None:
-    """Report what is wrong with the reason of a cancel."""
-    if reason is None:
+    """Report what is wrong with the reason of a cancel, or of an operator's word."""
+    _check_text("reason", reason, MAX_REASON_CHARS, report)
+
+
+def _check_text(name: str, value: JsonValue, most: int, report: Report) -> None:
+    if value is None:
         return
-    if not isinstance(reason, str):
-        report.add("wrong_type", "/reason", f"'reason' must be text, it is {type_name(reason)}")
-    elif len(reason) > MAX_REASON_CHARS:
+    if not isinstance(value, str):
+        report.add("wrong_type", f"/{name}", f"'{name}' must be text, it is {type_name(value)}")
+    elif len(value) > most:
+        report.add("out_of_range", f"/{name}", f"'{name}' has at most {most} characters, not {len(value)}")
+
+
+class PostedOverruling(msgspec.Struct, frozen=True):
+    """What came with an operator's word about a node, or what is wrong with it. `result`: as JSON."""
+
+    result: bytes | None = None
+    code: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    run: int | None = None
+    attempt: int | None = None
+    problems: tuple[Problem, ...] = ()
+    malformed: bool = False
+
+
+def read_overruling(said: Said, body: bytes, form: Form, limits: Limits) -> PostedOverruling:
+    """Read what came with an operator's word."""
+    text = read_text(body, form, limits)
+    if isinstance(text, Problem):
+        return PostedOverruling(problems=(text,), malformed=True)
+    report = Report()
+    found = text.value
+    if not isinstance(found, dict):
+        fields = ", ".join(f"'{field}'" for field in OVERRULE_FIELDS[said])
+        report.add("wrong_type", "", f"the body is an object with {fields}, this is {type_name(found)}")
+        return PostedOverruling(problems=text.located(report.problems()))
+    refuse_unknown_fields(found, OVERRULE_FIELDS[said], "", report)
+    result = _result(found, limits, report) if said == "complete" else None
+    code, message, reason = found.get("code"), found.get("message"), found.get("reason")
+    _check_code(code, report)
+    _check_text("message", message, MAX_MESSAGE_CHARS, report)
+    check_reason(reason, report)
+    return PostedOverruling(
+        result,
+        code if isinstance(code, str) else None,
+        message if isinstance(message, str) else None,
+        reason if isinstance(reason, str) else None,
+        _number("run", found, 1, report),
+        _number("attempt", found, 0, report),
+        text.located(report.problems()),
+    )
+
+
+def _result(posted: JsonObject, limits: Limits, report: Report) -> bytes | None:
+    if "result" not in posted:
+        report.add("missing_field", "", "'result' is missing: what the node gives, any JSON value")
+        return None
+    try:
+        data = encode(posted["result"])
+    except UnencodableError as error:
+        report.add("wrong_type", "/result", f"'result' must be a JSON value: {error}")
+        return None
+    if len(data) > limits.max_result_bytes:
         report.add(
             "out_of_range",
-            "/reason",
-            f"'reason' has at most {MAX_REASON_CHARS} characters, not {len(reason)}",
+            "/result",
+            f"'result' has {len(data)} bytes, the limit is {limits.max_result_bytes} "
+            "(FLOWENGINE_MAX_RESULT_BYTES)",
         )
+    return data
+
+
+def _check_code(code: JsonValue, report: Report) -> None:
+    if code is None:
+        return
+    if not isinstance(code, str):
+        report.add("wrong_type", "/code", f"'code' must be text, it is {type_name(code)}")
+    elif code == "upstream_failed":
+        report.add("invalid_value", "/code", "'upstream_failed' is what follows from a failure: name another")
+    elif re.search(CODE_PATTERN, code) is None:
+        report.add(
+            "invalid_value",
+            "/code",
+            "'code' is made of letters, digits and underscores, at most 100, and begins with no digit",
+        )
+
+
+def _number(name: str, posted: JsonObject, least: int, report: Report) -> int | None:
+    value = posted.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        report.add("wrong_type", f"/{name}", f"'{name}' must be a whole number, it is {type_name(value)}")
+        return None
+    if value < least:
+        report.add("out_of_range", f"/{name}", f"'{name}' is at least {least}, not {value}")
+    return value
 
 
 def _inputs(owner: JsonObject, report: Report) -> JsonObject:

@@ -35,6 +35,7 @@ from flowengine.execution.idempotency import (
 )
 from flowengine.execution.listing import Wanted
 from flowengine.execution.records import NodeError
+from flowengine.execution.rules.overruling import STATUS_OF, Overruling
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     CancelledView,
@@ -45,6 +46,7 @@ from flowengine.execution.views import (
     HealthView,
     ListView,
     NodeView,
+    OverruledView,
     RerunPreviewView,
     RerunView,
     ResultsView,
@@ -82,6 +84,7 @@ class _Stored:
         self.events: list[EventView] = []
         self.is_cut = False
         self.lines: list[LineView] = []
+        self.overruled: list[tuple[str, Overruling]] = []
 
 
 class FakeExecutions:
@@ -249,6 +252,17 @@ class FakeExecutions:
             "reused": (),
             "skipped": asked.wanted.skip,
         }
+
+    def overrule(self, execution_id: str, node: str, said: Overruling) -> OverruledView:
+        self._enter()
+        found = self._find(execution_id)
+        if node not in found.plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        if found.status not in ("running", "paused"):
+            raise WrongStateError(f"the execution is {found.status}")
+        found.overruled.append((node, said))
+        status = STATUS_OF[type(said.word)]
+        return OverruledView(execution_id=execution_id, node=node, status=status, run=found.run, attempt=0)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -161,6 +161,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
             ),
         ),
     ),
+    "result_invalid": ProblemKind(
+        422,
+        "The node cannot have this result",
+        "'fetch_data' cannot have this result: the output does not match output_schema: /data: is missing",
+    ),
     "inputs_invalid": ProblemKind(
         422,
         "The inputs do not fit the workflow",

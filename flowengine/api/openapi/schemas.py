@@ -18,6 +18,7 @@ from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.bulk import BulkView
+from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
@@ -25,7 +26,7 @@ from flowengine.execution.validation_view import ValidationView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
 from flowengine.plugin import Registry
-from flowengine.workflow.posted import MAX_REASON_CHARS
+from flowengine.workflow.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import MAX_NODES, MODES, ORIGINAL, SAME
 from flowengine.workflow.schema import labels_schema
@@ -52,6 +53,10 @@ CANCEL: Final = "Cancel"
 
 RERUN: Final = "Rerun"
 """The name of the schema of what comes with a rerun."""
+SKIP: Final = "Skip"
+COMPLETE: Final = "Complete"
+FAIL: Final = "Fail"
+"""The names of the schemas of what comes with an operator's word about a node."""
 
 SIGN_IN: Final = "SignIn"
 """The name of the schema of what a page signs in with."""
@@ -67,6 +72,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunView: "RerunExecution",
     views.RerunPreviewView: "RerunPreview",
     views.NotPossibleView: "NotPossible",
+    views.OverruledView: "OverruledNode",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
@@ -172,6 +178,16 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         BULK: bulk_schema(reference),
         RERUN: _rerun(),
+        SKIP: _object_of(**_OVERRULING),
+        COMPLETE: {
+            **_object_of(result={"description": "What the node gives: any JSON value."}, **_OVERRULING),
+            "required": ["result"],
+        },
+        FAIL: _object_of(
+            code={"type": "string", "pattern": CODE_PATTERN, "default": OPERATOR.code},
+            message={"type": "string", "maxLength": MAX_MESSAGE_CHARS},
+            **_OVERRULING,
+        ),
         INPUTS: {
             "type": "object",
             "additionalProperties": True,
@@ -196,6 +212,13 @@ def _rerun() -> JsonObject:
         },
     }
     return {"type": "object", "additionalProperties": False, "properties": fields}
+
+
+_OVERRULING: Final[JsonObject] = {
+    "reason": {"type": "string", "maxLength": MAX_REASON_CHARS},
+    "run": {"type": "integer", "minimum": 1, "description": "The execution's run that it is meant for."},
+    "attempt": {"type": "integer", "minimum": 0, "description": "The node's attempt that it is meant for."},
+}
 
 
 def _object_of(**fields: JsonValue) -> JsonObject:

@@ -10,6 +10,7 @@ from flowengine.cli.stack.bulk import bulk
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
+from flowengine.cli.stack.overruling import complete, fail, skip
 from flowengine.cli.stack.rerunning import rerun
 from flowengine.cli.stack.service import queues, stats, workers
 from flowengine.cli.stack.showing import results, show
@@ -30,6 +31,9 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     delete,
     rerun,
     bulk,
+    skip,
+    complete,
+    fail,
     dead_letters,
     queues,
     workers,

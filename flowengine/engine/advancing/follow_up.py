@@ -37,7 +37,7 @@ class Follow(msgspec.Struct, frozen=True):
     """Nodes of one execution to look at, by index: what can be decided about them now is.
 
     `completed`: those of them whose dependencies have all completed, as is known. `opening`: the execution's
-    first event, recorded if the first of them has never been attempted.
+    first event, recorded if the first of them has never been attempted, and no main node has ended.
     """
 
     run: Run
@@ -241,7 +241,8 @@ def _reading(follows: Sequence[Follow], ending: Sequence[Run]) -> Reading:
     ends = tuple([run.execution for run in ending])
     controls = dict.fromkeys([follow.run.execution for follow in follows]) | dict.fromkeys(ends)
     unwatched = tuple([key for key in parents if key not in nodes])
-    return Reading(tuple(nodes), tuple(controls), ends, unwatched)
+    opened = [follow.run.execution for follow in follows if follow.opening is not None]
+    return Reading(tuple(nodes), tuple(controls), tuple(dict.fromkeys((*ends, *opened))), unwatched)
 
 
 def _entered(
@@ -364,8 +365,12 @@ class Look:
 
     def _openings(self, follows: Sequence[Follow]) -> list[Change]:
         for follow in follows:
+            if follow.opening is None:
+                continue
             record = self._lookup(follow.run.execution)(follow.plan.nodes[follow.positions[0]].id)
-            if follow.opening is not None and may(record.status, "dispatch") and not record.dispatch:
+            # An operator who ended a node before anything was dispatched has told of the start.
+            untouched = self._unit.counts[follow.run.execution].unfinished == len(follow.plan.main)
+            if untouched and may(record.status, "dispatch") and not record.dispatch:
                 return [Happened(follow.opening)]
         return []
 

@@ -17,6 +17,7 @@ from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.next_try import NextTryStep
+from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.resume_step import ResumeStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
@@ -29,6 +30,7 @@ from flowengine.execution.messages import (
     DeleteExecution,
     HooksTimeout,
     NextTry,
+    NodeOverruled,
     ResumeExecution,
     RunTimeout,
     StartExecution,
@@ -71,6 +73,7 @@ class Orchestrator:
         )
         self._resumes = ResumeStep(store, self._follow_up)
         self._deletes = DeleteStep(store)
+        self._overruled = OverruledStep(store, self._follow_up)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -116,8 +119,9 @@ class Orchestrator:
             if not positions:
                 ending.append(run)  # what was cancelled had completed to its last node
             else:
-                # What begins again may be below what has failed or is skipped.
-                completed = () if plan.policies or run.run > 1 else EVERYTHING
+                # What begins again may be below what is skipped, and an operator may have ended nodes by now.
+                certain = positions is plan.roots and not plan.policies
+                completed = EVERYTHING if certain else ()
                 follows.append(Follow(run, plan, positions, completed, first))
         together = HeldTogether(held)
         self._follow_up.carry_out(follows, together.acknowledge, ending)
@@ -293,12 +297,26 @@ class Orchestrator:
                 raise
             self._give_up(held, "execution.delete_failed_for_good")
 
+    # -- node_overruled
+
+    def follow_overruled(self, held: Held[NodeOverruled]) -> None:
+        """An operator has ended a node."""
+        try:
+            self._overruled.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "node.overruled_failed_for_good")
+
     def _give_up(
         self,
         held: Held[StartExecution]
         | Held[StopExecution]
         | Held[ResumeExecution]
         | Held[DeleteExecution]
+        | Held[NodeOverruled]
         | Held[Timer],
         event: str,
     ) -> None:

@@ -1,4 +1,5 @@
-"""Tells handlers that their execution is being stopped: asks the store once a second which are."""
+"""Tells handlers that nobody waits for them any more: asks the store once a second whose execution is being
+stopped, or of whose nodes an operator has ended one."""
 
 from __future__ import annotations
 
@@ -20,9 +21,10 @@ KEPT: Final = 10_000
 
 
 class StopNotices:
-    """The executions that were marked as stopping lately, looked at once in `every_s` seconds.
+    """The executions that were marked as stopping lately, or of which an operator has ended a node, looked at
+    once in `every_s` seconds.
 
-    Whether it is this run of the execution that is being stopped is asked for those that have tasks in hand.
+    Whether that is about this run, and this node, is asked for those that have tasks in hand.
     """
 
     def __init__(
@@ -57,9 +59,9 @@ class StopNotices:
         ]
         if not asked:
             return
-        stopping = self._store.stopping({(hand.task.execution, hand.task.run) for hand in asked})
+        unwanted = {id(task) for task in self._store.unwanted([hand.task for hand in asked])}
         for hand in asked:
-            if (hand.task.execution, hand.task.run) in stopping:
+            if id(hand.task) in unwanted:
                 log.info("node.stop_requested", node_id=hand.task.node, execution_id=hand.task.execution)
                 hand.cancellation.request()
 

@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from flowengine.execution.events import Event, EventKind
+from flowengine.execution.events import Event, EventKind, Overruled
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.spoken import Field, Line, Lines, Source
 from flowengine.execution.views import Moment, moment
@@ -19,7 +19,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `node` and `attempt` are there where it happened to a node. `run`: which begins. `mode` and `by`: of a
     rerun, and the key of who has asked for it, where keys are in use. `code`: of the error.
     `reason`: why a node is skipped, or why the execution is being stopped. `stage`: which begins. `status`:
-    how it ended.
+    how it ended. `said`: what an operator said of the node: it is skipped, completed or failed; `by` and
+    `reason`: whose key that was, and why, if it was told.
     """
 
     id: str
@@ -34,6 +35,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
+    said: str | UnsetType = UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,9 @@ class LinePage(msgspec.Struct, frozen=True, kw_only=True):
     cut: bool | UnsetType = UNSET
 
 
+_overruled = msgspec.json.Decoder(Overruled).decode
+
+
 def line_view(place: Place, lines: Lines, line: Line) -> LineView:
     """A line as the API shows it."""
     return LineView(
@@ -95,14 +100,15 @@ def event_view(place: Place, event: Event) -> EventView:
     stage: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
     mode: str | UnsetType = UNSET
+    said: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     detail = event.detail
     match event.kind:
         case "execution_started":
             run = int(detail or 1)
         case "execution_rerun":
-            said, _, asked = (detail or "").partition(" ")
-            mode, by = said or UNSET, asked or UNSET
+            how, _, asked = (detail or "").partition(" ")
+            mode, by = how or UNSET, asked or UNSET
         case "node_failed" | "node_waiting":
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
@@ -111,6 +117,10 @@ def event_view(place: Place, event: Event) -> EventView:
             stage = detail or UNSET
         case "execution_finished":
             status = detail or UNSET
+        case "node_overruled":
+            overruled = _overruled(detail or "")
+            said, by = overruled.said, overruled.by or UNSET
+            reason = overruled.reason or UNSET
         case (
             "execution_paused"
             | "execution_resumed"
@@ -137,4 +147,5 @@ def event_view(place: Place, event: Event) -> EventView:
         reason=reason,
         stage=stage,
         status=status,
+        said=said,
     )

@@ -251,8 +251,7 @@ class Descent:
         self._ended.append((position, cause))
 
     def _settle(self, position: int, before: NodeRecord) -> None:
-        """All that a node depends on has ended that failed at once, or that the run skips: from now on its
-        end counts."""
+        """All has ended that a node depends on which had ended before: its end counts from now on."""
         after(before.status, "settle")
         record = replace(before, unsettled=False)
         self.changes.append(Write(self._plan.nodes[position].id, record))

@@ -213,19 +213,24 @@ def _send_again(report: _Report) -> Decision:
 
 
 def _decided(report: _Report, written: Write, kind: EventKind, detail: str | None, own: Tally) -> Decision:
-    """The node's own end, and what follows below it: nothing, if the execution is being stopped, or is from
-    now on."""
-    grounds = report.grounds
-    stop = _stop_by(report, written.record)
-    decides = report.control.lets_decide and stop is None
-    descent = _descent(report, written, grounds) if decides else Descent(grounds)
-    if decides and (stop := stop_below(grounds, descent)) is not None:
-        descent = _descent(report, written, replace(grounds, dispatches=False))
-    marked = () if stop is None else mark(report.control, grounds.run, stop)
-    tally = Tally(own.unfinished + descent.unfinished, own.failed + descent.failed, own.bytes)
-    happened = _happened(report, written.record, kind, detail)
-    changes = (written, *report.forget, happened, tally, *descent.changes, *marked)
+    told = (*report.forget, _happened(report, written.record, kind, detail))
+    return end_of_node(report.position, report.control, report.grounds, written, told, own)
+
+
+def end_of_node(
+    position: int, control: Control, grounds: Grounds, written: Write, told: tuple[Change, ...], own: Tally
+) -> Decision:
+    """The end of one node, which is written and told of, and what follows below it: nothing, if the execution
+    is being stopped, or is from now on. `own`: what the end itself adds to the execution's numbers."""
     plan = grounds.plan
+    stop = _stop_by(plan, position, written.record, grounds.now)
+    decides = control.lets_decide and stop is None
+    descent = _descent(position, written, grounds) if decides else Descent(grounds)
+    if decides and (stop := stop_below(grounds, descent)) is not None:
+        descent = _descent(position, written, replace(grounds, dispatches=False))
+    marked = () if stop is None else mark(control, grounds.run, stop)
+    tally = Tally(own.unfinished + descent.unfinished, own.failed + descent.failed, own.bytes)
+    changes = (written, *told, tally, *descent.changes, *marked)
     return Decision(
         "accepted",
         changes,
@@ -237,9 +242,9 @@ def _decided(report: _Report, written: Write, kind: EventKind, detail: str | Non
     )
 
 
-def _descent(report: _Report, written: Write, grounds: Grounds) -> Descent:
+def _descent(position: int, written: Write, grounds: Grounds) -> Descent:
     descent = Descent(grounds)
-    descent.end(report.position, written.record)
+    descent.end(position, written.record)
     descent.finish()
     return descent
 
@@ -249,13 +254,13 @@ def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str 
     return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
 
 
-def _stop_by(report: _Report, record: NodeRecord) -> Stop | None:
+def _stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:
     """The mark that this end of a node sets: that of an `end`, or of a failure that stops the execution."""
-    plan, node, now = report.grounds.plan, report.callback.node, report.grounds.now
-    if report.position not in plan.main:
+    if position not in plan.main:
         return None
+    node = plan.nodes[position].id
     failed = record.status == "failed" and not record.tolerated
-    if plan.policy(report.position).ends:
+    if plan.policy(position).ends:
         if record.status == "completed":
             return Stop("end", "completed", now, node)
         if record.error is not None and record.error.code == ENDED.code:

@@ -29,7 +29,8 @@ def records_of(stored: Mapping[str, NodeRecord]) -> Records:
 def has_ended(record: NodeRecord) -> bool:
     """Whether a node has ended for the rules of those that depend on it.
 
-    One that failed at once, by a node upstream, has when all that it depends on has ended.
+    One that failed at once, by a node upstream, has when all that it depends on has ended; so has one that an
+    operator ended before that.
     """
     return is_final(record.status) and not record.unsettled
 
@@ -41,6 +42,8 @@ def ends_of(plan: Plan, records: Records, position: int) -> Ends:
         record = records(plan.nodes[parent].id)
         if not has_ended(record):
             left += 1
+            if record.status != "failed":
+                continue
         if record.status == "completed":
             completed += 1
         elif record.status == "failed":

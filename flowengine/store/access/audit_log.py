@@ -72,7 +72,14 @@ def read_audit(sessions: Sessions, names: Keys, limit: int, before: str | None) 
 def _entry_of(note: Note, names: Keys, target: str | None) -> Command:
     actor = note.actor
     told = AuditEntry(
-        note.action, target or note.target, DONE, actor.key, actor.address, actor.correlation_id
+        note.action,
+        target or note.target,
+        DONE,
+        actor.key,
+        actor.address,
+        actor.correlation_id,
+        note.node,
+        note.reason,
     )
     return ("XADD", names.audit, "MAXLEN", "~", KEPT, "*", _FIELD, _encode(told))
 

@@ -137,6 +137,40 @@ def test_what_runs_is_deleted_by_force(stack: Stack) -> None:
     assert "no execution has the id" in run("show", execution, code=3).stderr
 
 
+def test_nodes_that_hang_are_ended_by_hand(stack: Stack) -> None:
+    """One is completed with a result that the next one reads; the others are skipped and failed."""
+    execution = submitted(
+        workflow(
+            node("waits", "test_wait", seconds=60),
+            node("reads", "set", after=["waits"], value="{{ waits.result.n }}"),
+            node("skipped", "test_wait", seconds=60),
+            node("failed", "test_wait", seconds=60),
+        )
+    )
+    wait_until(stack.node_is(execution, "waits", "running"), within_s=20, what="the node's start")
+    answers = [
+        run("complete", execution, "waits", '{"n": 7}', "--reason", "done by hand", "--attempt", "1"),
+        run("skip", execution, "skipped"),
+        run("fail", execution, "failed", "--code", "gone", "--message", "it is gone"),
+    ]
+    assert [answer.stdout.split(":")[0] for answer in answers] == ["completed", "skipped", "failed"]
+    assert "a text stands in quotes" in run("complete", execution, "waits", "seven", code=2).stderr
+    with Client(stack.url) as client:
+        ended = client.wait_until_ended(execution, timeout_s=20)
+        assert ended.status == "failed"
+        found = client.results(execution)
+        assert json.loads(bytes(found.results["reads"]))["result"] == 7
+        assert found.errors["failed"].code == "gone"
+        told = [event for event in client.events(execution) if event.kind == "node_overruled"]
+    assert [(event.said, event.node) for event in told] == [
+        ("complete", "waits"),
+        ("skip", "skipped"),
+        ("fail", "failed"),
+    ]
+    assert told[0].reason == "done by hand"
+    assert "has ended" in run("skip", execution, "waits", code=3).stderr
+
+
 def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no other begins so; else the candidates are listed. A table shows ids that short."""
     first, second = sorted(submitted(workflow(node("a", "test_say"), name="twice")) for _ in range(2))

@@ -74,7 +74,7 @@ WHAT_FOLLOWS: Final = (
     _in(
         "failing hooks do not stop each other",
         "execution/rules/finishing",
-        "    if report.position not in plan.main:\n        return None\n",
+        "    if position not in plan.main:\n        return None\n",
         "",
     ),
     _in(

@@ -81,8 +81,8 @@ FINISHING: Final = (
     ),
     _finishing(
         "an accepted report takes back its worker's start and timer",
-        "changes = (written, *report.forget, happened, tally,",
-        "changes = (written, happened, tally,",
+        "told = (*report.forget, _happened(",
+        "told = (_happened(",
     ),
     _finishing(
         "a late report takes back its worker's start and timer",

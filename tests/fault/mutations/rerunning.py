@@ -132,8 +132,8 @@ MUTANTS: Final = (
     ),
     _command(
         "a later run looks at the nodes above those that it begins with",
-        "completed = () if plan.policies or run.run > 1 else EVERYTHING",
-        "completed = () if plan.policies else EVERYTHING",
+        "certain = positions is plan.roots and not plan.policies",
+        "certain = not plan.policies",
         "engine/advancing/orchestrator",
     ),
     _command(

@@ -101,8 +101,8 @@ THE_MARK: Final = (
 ENDS: Final = (
     _finishing(
         "what sets the mark decides nothing more",
-        "decides = report.control.lets_decide and stop is None",
-        "decides = report.control.lets_decide",
+        "decides = control.lets_decide and stop is None",
+        "decides = control.lets_decide",
     ),
     _in(
         "what follows in one batch goes by the mark that it sets",
@@ -127,7 +127,7 @@ ENDS: Final = (
     ),
     _finishing(
         "nothing is dispatched beside a failure that no worker reports",
-        "        descent = _descent(report, written, replace(grounds, dispatches=False))\n",
+        "        descent = _descent(position, written, replace(grounds, dispatches=False))\n",
         "        pass\n",
     ),
     _in(
@@ -224,8 +224,8 @@ WORKERS: Final = (
     _in(
         "a worker asks for the mark after it has noted its start",
         "store/worker_state",
-        "return control is None or control.stop is not None or not takes_reports(control.status)",
-        "return control is None or not takes_reports(control.status)",
+        "if control is None or control.stop is not None or not takes_reports(control.status):",
+        "if control is None or not takes_reports(control.status):",
     ),
     _in(
         "a quick task of a stopped execution asks before it begins",
@@ -248,7 +248,7 @@ WORKERS: Final = (
     _in(
         "a worker is told of the run that is being stopped only",
         "engine/running/stop_notices",
-        "            if (hand.task.execution, hand.task.run) in stopping:\n",
+        "            if id(hand.task) in unwanted:\n",
         "            if True:\n",
         ("tests/unit/engine/test_stop_notices.py",),
     ),

@@ -91,6 +91,23 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     assert times == sorted(times, reverse=True)
 
 
+def test_a_node_that_an_operator_ends_is_told_of_with_who_and_why(api: ServedApi) -> None:
+    """In the audit and in the execution's events; a refused word is in neither."""
+    created = api.client.post("/workflow?trigger=true", json=DOCUMENT, headers=AS_OPS).json()["execution_id"]
+    node = f"/workflows/{created}/nodes/a"
+    body = {"result": 5, "reason": "it hangs"}
+    assert api.client.post(f"{node}/complete", json={**body, "run": 2}, headers=AS_OPS).status_code == 409
+    assert api.client.post(f"{node}/complete", json=body, headers=AS_OPS).json()["status"] == "completed"
+    assert api.client.post(f"{node}/complete", json=body, headers=AS_OPS).status_code == 409
+    newest, before = api.client.get("/audit", headers=AS_OPS).json()["items"][:2]
+    said = (newest["action"], newest["target"], newest["node"], newest["reason"], newest["key"])
+    assert said == ("complete_node", created, "a", "it hangs", "ops")
+    assert before["action"] == "create_execution"
+    events = api.client.get(f"/workflows/{created}/events", headers=AS_OPS).json()["items"]
+    (event,) = [event for event in events if event["kind"] == "node_overruled"]
+    assert (event["said"], event["by"], event["reason"]) == ("complete", "ops", "it hangs")
+
+
 def test_dead_letters_that_are_retried_or_deleted_are_told_of(
     api: ServedApi, access: RedisAccess, redis_client: redis.Redis
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from flowengine.engine.held import Held
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.error_codes import ENDED
-from flowengine.execution.messages import StopExecution
+from flowengine.execution.messages import RunNode, StopExecution
 from flowengine.execution.records import ExecutionError
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import GROUP
@@ -508,9 +508,13 @@ def test_a_worker_hears_that_its_run_is_over(harness: Harness) -> None:
     """Also where the execution has been triggered again since, and nothing stops that run."""
     execution = harness.begin(plan_of({"a": ()}))
     store = RedisWorkerState(harness.workers[0].state)
-    assert store.stopping({(execution, 1)}) == set()
+    harness.start_executions()
+    first = msgspec.json.decode(harness.task_of("a").payload, type=RunNode)
+    assert store.unwanted([first]) == []
     harness.cancel(execution)
-    assert store.stopping({(execution, 1)}) == {(execution, 1)}
+    assert store.unwanted([first]) == [first]
     harness.drain()
     harness.trigger(execution)
-    assert store.stopping({(execution, 1), (execution, 2)}) == {(execution, 1)}
+    harness.start_executions()
+    second = msgspec.json.decode(harness.task_of("a").payload, type=RunNode)
+    assert store.unwanted([first, second]) == [first]

@@ -84,6 +84,10 @@ _LEGAL: Final = {
     ("queued", "node_queued"): "queued",
     ("pending", "node_failed"): "failed",
     ("pending", "node_skipped"): "skipped",
+    ("pending", "node_completed"): "completed",
+    ("waiting", "node_completed"): "completed",
+    ("waiting", "node_failed"): "failed",
+    ("waiting", "node_skipped"): "skipped",
     ("queued", "node_skipped"): "skipped",
     ("queued", "node_waiting"): "waiting",
     ("waiting", "node_queued"): "queued",
@@ -147,6 +151,14 @@ class Stored(msgspec.Struct):
             return self.is_stopped or (self.stage == "outputs" and self.closing_stop is not None)
         return self.closing_stop is not None
 
+    def was_overruled(self, node: str) -> bool:
+        """Whether an operator has ended the node, in the run that it is in."""
+        kinds = [event.kind for event in self.events if event.node == node]
+        return "node_overruled" in kinds and kinds[::-1].index("node_overruled") < [
+            *kinds[::-1],
+            "node_reset",
+        ].index("node_reset")
+
     @property
     def closing_stop(self) -> Stop | None:
         """The stop that the main nodes were ended by, where others have followed."""
@@ -160,7 +172,9 @@ class Stored(msgspec.Struct):
         """How a node counts for those that depend on it, as `reference_model.verdict` names it."""
         record = self.record(node)
         if record.status == "failed":
-            return "tolerated" if record.tolerated else "failing" if record.unsettled else "failed"
+            if not record.tolerated:
+                return "failing" if record.unsettled else "failed"
+            return "left" if record.unsettled else "tolerated"
         if record.unsettled:
             return "left"
         return record.status if record.status in ("completed", "skipped", "cancelled") else "left"
@@ -434,7 +448,10 @@ def _records(stored: Stored) -> Iterable[str]:
         gives = record.status == "failed" and stored.plan.policy(stored.plan.index[node.id]).gives_outputs
         if (node.id in stored.results) != (record.status == "completed") and not gives:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
-        if record.status in ("queued", "completed") and not 1 <= record.attempt <= record.dispatch:
+        began = record.status == "queued" or (
+            record.status == "completed" and not stored.was_overruled(node.id)
+        )
+        if began and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
         if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
             yield f"{node.id} is {record.status} of run {record.run} in run {run}"
@@ -449,7 +466,9 @@ def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str
     rule = stored.plan.policy(stored.plan.index[node]).trigger_rule
     inherited = record.error is not None and record.error.code == "upstream_failed"
     found = verdict(rule, parents)
-    if inherited:
+    if stored.was_overruled(node):
+        right = record.status in ("completed", "failed", "skipped")
+    elif inherited:
         right = record.status == "failed" and not record.tolerated and found == "fail"
     elif record.status == "cancelled" or record.skipped == "ended_early":
         right = stored.was_stopped(node)
@@ -470,7 +489,7 @@ def _histories(stored: Stored) -> Iterable[str]:
     for event in stored.events:
         if event.kind in ("node_started", "node_returned") and event.node is not None:
             started[event.node].add(event.dispatch)
-        elif event.node is not None:
+        elif event.node is not None and event.kind != "node_overruled":
             paths[event.node].append(event)
     anew = _first_run(stored) > 1
     for node, path in paths.items():

@@ -35,6 +35,7 @@ from flowengine.errors import FlowEngineError
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.rules.dispatching import SIZES, Sizes
+from flowengine.execution.rules.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
@@ -282,7 +283,7 @@ class HeldEntries:
 class HookedState(RedisSweepState):
     """State that lets a test do something between a unit's reads and its writes."""
 
-    between: Callable[[], None] | None = None
+    between: Callable[[], object] | None = None
     skipped: int = 0
 
     @property
@@ -399,6 +400,8 @@ class OrchestratorProcess(Process):
             self.bulks.fire(held[0])
         elif actor == "delete_execution":
             self.engine.delete(held[0])
+        elif actor == "node_overruled":
+            self.engine.follow_overruled(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -526,6 +529,11 @@ class Harness:
     def delete(self, execution: str, *, force: bool = False) -> bool:
         """Delete it; returns whether it is gone already."""
         return self.api.executions.delete(execution, force=force).deleted
+
+    def overrule(self, execution: str, node: str, word: Word, **only: int) -> str:
+        """End a node as an operator; returns its status. `only`: the run or the attempt that is meant."""
+        said = Overruling(word, "by the test", **only)
+        return self.api.executions.overrule(execution, node, said).status
 
     def begin(self, plan: Plan) -> str:
         """A running execution, whose start message waits."""

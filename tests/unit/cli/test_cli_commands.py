@@ -62,7 +62,7 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
         "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
-        "cancel", "pause", "resume", "delete", "rerun", "bulk",
+        "cancel", "pause", "resume", "delete", "rerun", "bulk", "skip", "complete", "fail",
         "dead-letters", "queues", "workers", "stats", "api", "orchestrator", "worker", "handlers", "schema",
         "key", "completion", "help",
     ]  # fmt: skip

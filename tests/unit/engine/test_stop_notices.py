@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -11,6 +11,7 @@ from flowengine.engine.held import Held, Receipt
 from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.stop_notices import MARGIN_MS, StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand
+from flowengine.execution.messages import RunNode
 from tests.unit.engine.tasks import task
 
 
@@ -28,10 +29,10 @@ class Marks:
         self.since.append(at)
         return [(execution, when) for execution, when in self.marked.items() if when >= at]
 
-    def stopping(self, runs: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Those of these that are being stopped."""
-        self.asked.append(set(runs))
-        return self.stopped & set(runs)
+    def unwanted(self, tasks: Sequence[RunNode]) -> list[RunNode]:
+        """Those of these whose execution is being stopped in their run."""
+        self.asked.append({(task.execution, task.run) for task in tasks})
+        return [task for task in tasks if (task.execution, task.run) in self.stopped]
 
 
 def hand(execution: str, run: int = 1) -> TaskInHand:

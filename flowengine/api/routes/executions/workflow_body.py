@@ -19,13 +19,13 @@ from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.settings import Limits
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted import PostedCancel, PostedTrigger, check_posted
+from flowengine.workflow.posted import PostedCancel, PostedOverruling, PostedTrigger, check_posted
 from flowengine.workflow.posted_document import pack
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form
 
-PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun)
+PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",
