@@ -81,6 +81,16 @@ HOOKS_OF: Final[Mapping[str, Sequence[str]]] = {
     "on_failure": ("tell",),
     "finally": ("soft", "dying", "both"),
 }
+STEERED: Final[Graph] = {
+    "held": (),
+    "waits": (),
+    "runs": (),
+    "ahead": ("runs", "held"),
+    "last": ("ahead", "waits"),
+    "gone": ("held",),
+    "below": ("gone",),
+}
+"""Operators end `waits`, which waits, `runs`, which runs, `ahead` before what it depends on, and `gone`."""
 STOPPED_SAYS: Final[Mapping[str, Says]] = {"waits": Says(tries=2)}
 RUNS: Final = "runs"
 WAITS: Final = "waits"

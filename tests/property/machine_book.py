@@ -38,7 +38,10 @@ from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, silence
 
 SMALL_CHUNK = 2
-OPEN = ("running", "cancelling")
+OPEN = ("running", "paused", "cancelling")
+
+LOOKS_AT_ALL = ("start_execution", "stop_execution", "resume_execution", "node_overruled")
+"""Messages after which what is ready is dispatched, and what has ended ends."""
 
 Crash: TypeAlias = tuple[int, Way] | None
 """At which of its commands a process is struck, and how; None: not at all."""
@@ -127,6 +130,7 @@ class ExecutionBook(RuleBasedStateMachine):
         self.struck: set[bytes] = set()
         self.stops = False
         self.deleted = False
+        self.steered = False
 
     def work(self, context: Context) -> None:
         """What a node's handler does: what the rule wants meanwhile, then it succeeds or fails as that
@@ -225,7 +229,12 @@ class ExecutionBook(RuleBasedStateMachine):
     def may_end_yet(self) -> bool:
         """Whether a message waits that ends the execution once nothing is left of it."""
         waiting = self.harness.waiting("orchestrator")
-        return any(e.id in self.struck or e.actor in ("start_execution", "stop_execution") for e in waiting)
+        return any(e.id in self.struck or e.actor in LOOKS_AT_ALL for e in waiting)
+
+    def is_looked_at(self) -> bool:
+        """Whether a message waits that lets an orchestrator look at all nodes of this run."""
+        waiting = self.harness.waiting("orchestrator")
+        return any(e.actor in LOOKS_AT_ALL and self.speaks_of_now(e) for e in waiting)
 
     def all_tasks(self) -> list[Entry]:
         """The tasks that wait, and those of the past."""
@@ -279,6 +288,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 self.end_nodes(entry, crash, process)
             case "timer_fired":
                 self.expire(entry, crash, process)
+            case "resume_execution" | "node_overruled":
+                self.deliver([entry], crash, process)
             case _:
                 self.report([entry], crash, process)
 

@@ -2,11 +2,12 @@
 
 Callbacks come late, twice, out of order and under two orchestrators at once; processes of all services
 die or fail at any command, and what they held comes again when other things have happened; nodes time
-out; executions are cancelled and stopped, by an `end`, by failures and by their timeouts; those that failed
-or were cancelled are triggered again while the past still sends its callbacks. After each step
-every invariant holds and the store says what the model says: where something that was struck is still
-to come again, it may be behind, by what can only follow from that. `FLOWENGINE_FAULT_EXAMPLES` makes it
-run for longer; `FLOWENGINE_FAULT_SHRINK=1` makes it look for the shortest way to a failure.
+out; executions are cancelled and stopped, by an `end`, by failures and by their timeouts; operators pause
+them, let them go on, and end nodes; those that failed or were cancelled are triggered again while the past
+still sends its callbacks. After each step every invariant holds and the store says what the model says: where
+something that was struck is still to come again, it may be behind, by what can only follow from that.
+`FLOWENGINE_FAULT_EXAMPLES` makes it run for longer; `FLOWENGINE_FAULT_SHRINK=1` makes it look for the
+shortest way to a failure.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
 from tests.property.machine_book import Crash, crashes, outcomes, ways
+from tests.property.machine_steering import WORDS
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
 from tests.support.checks.reference_model import LEFT, PLAIN, Graph, Model, Outcome, Says
@@ -38,7 +40,7 @@ PHASES = (Phase.generate, *([Phase.shrink] if "FLOWENGINE_FAULT_SHRINK" in os.en
 STEPS = 40
 TIME_LIMIT_MS = 3_600_000
 
-Besides: TypeAlias = Literal["nothing", "trigger", "cancel"]
+Besides: TypeAlias = Literal["nothing", "trigger", "cancel", "pause", "overrule"]
 
 
 class ExecutionMachine(StopRules):
@@ -52,6 +54,7 @@ class ExecutionMachine(StopRules):
         hooked=st.booleans(),
         begun=st.booleans(),
         deleted=st.booleans(),
+        steered=st.booleans(),
         data=st.data(),
     )
     def create(
@@ -63,6 +66,7 @@ class ExecutionMachine(StopRules):
         hooked: bool,
         begun: bool,
         deleted: bool,
+        steered: bool,
         data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
@@ -72,7 +76,7 @@ class ExecutionMachine(StopRules):
         says = data.draw(sayings(whole)) if ruled else None
         ends: set[str] = set()
         overall = ExecutionPolicy()
-        self.stops, self.deleted = stops, deleted
+        self.stops, self.deleted, self.steered = stops, deleted, steered
         if stops:
             ends = data.draw(st.sets(st.sampled_from(list(graph)), max_size=2))
             fails = data.draw(st.booleans())
@@ -153,7 +157,7 @@ class ExecutionMachine(StopRules):
     @precondition(lambda self: "node_finished" in self.seen.actors)
     @rule(
         data=st.data(),
-        besides=st.sampled_from(["nothing", "trigger", "cancel"]),
+        besides=st.sampled_from(["nothing", "trigger", "cancel", "pause", "overrule"]),
         skipped=st.integers(0, 2),
     )
     def finish_at_once(self, data: st.DataObject, besides: Besides, skipped: int) -> None:
@@ -168,6 +172,10 @@ class ExecutionMachine(StopRules):
                 self.trigger()
             elif besides == "cancel" and self.stops:
                 self.cancel()
+            elif besides == "pause" and self.steered:
+                self.pause()
+            elif besides == "overrule" and self.steered:
+                self.overrule(data, data.draw(st.sampled_from(list(WORDS))))
 
         first.state.between, first.state.skipped = meanwhile, skipped
         # What the model hears first does not matter unless both report on one attempt.
@@ -229,7 +237,8 @@ class ExecutionMachine(StopRules):
             assert self.may_end_yet(), "nothing is to come that would begin what follows"
         if behind:
             assert model.stop is None, f"{behind} are not decided any more"
-            assert self.owed(), f"nothing is to come that would dispatch {behind}"
+            to_come = self.owed() or self.is_looked_at()
+            assert to_come, f"nothing is to come that would dispatch {behind}"
         others = [node for node in model.graph if node not in behind]
         assert {n: stored.record(n).status for n in others} == {n: model.status[n] for n in others}
         assert {n: stored.record(n).attempt for n in others} == {n: model.attempt[n] for n in others}
@@ -252,6 +261,9 @@ class ExecutionMachine(StopRules):
                 elif self.model.execution_status == "pending":
                     self.trigger()
                 self.harness.drain()
+                if not self.deleted and self.status == "paused":
+                    self.harness.api.executions.resume(self.execution)
+                    self.harness.drain()
                 assert not self.harness.client.zrange(keys.of().index("running"), 0, -1)
                 check_everything(self.harness.client)
                 left = list(self.harness.client.scan_iter(f"fe:x:{self.execution}:*"))

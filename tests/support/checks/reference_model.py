@@ -132,6 +132,9 @@ class Model:
         self.tried: dict[str, int] = dict.fromkeys(graph, 0)
         self.tolerated: set[str] = set()
         self.ended_early: set[str] = set()
+        self.ended_ahead: set[str] = set()
+        """Nodes that an operator has ended before they were dispatched."""
+        self.paused = False
 
     def of(self, node: str) -> Says:
         """What a node says."""
@@ -188,6 +191,8 @@ class Model:
     @property
     def status_until_it_ends(self) -> str:
         """What an execution is that was triggered, while something is left of it."""
+        if self.paused:
+            return "paused"
         stops = (self.stop, self.ended_by)
         return "cancelling" if any(s is not None and s.cause == "cancel" for s in stops) else "running"
 
@@ -199,7 +204,7 @@ class Model:
     def trigger(self) -> None:
         """Start, or run again what failed or was stopped, each `end`, and all that is below these."""
         self.run += 1
-        self.started = False
+        self.started = self.paused = False
         self.stop = None
         self.stage, self.fixed, self.ended_by = "main", None, None
         if self.run == 1:
@@ -220,6 +225,7 @@ class Model:
             self.tried[node] = 0
         self.tolerated -= reset
         self.ended_early -= reset
+        self.ended_ahead -= reset
 
     def _is_to_repeat(self, node: str) -> bool:
         if self.status[node] == "failed":
@@ -255,8 +261,30 @@ class Model:
 
     def try_again(self, node: str, attempt: int) -> None:
         """The pause after an attempt is over."""
-        if self.stop is None and self.status[node] == "waiting" and self.attempt[node] == attempt:
+        held = self.stop is not None or self.paused
+        if not held and self.status[node] == "waiting" and self.attempt[node] == attempt:
             self._queue(node)
+
+    def pause(self) -> None:
+        """A caller holds it: nothing is put in flight."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """It goes on with all that is ready."""
+        self.paused = False
+        self.start()
+
+    def overrule(self, node: str, outcome: Outcome) -> None:
+        """An operator ends a node that has not ended: it is not tried again."""
+        if self.status[node] == "pending":
+            self.ended_ahead.add(node)
+        if outcome == "failed":
+            self._fail(node)
+        else:
+            assert outcome in ("completed", "skipped")
+            self.status[node] = outcome
+        self._stop_after(node, outcome)
+        self._decide()
 
     def cancel(self) -> None:
         """A caller stops it. One that was never triggered has ended with that."""
@@ -291,11 +319,13 @@ class Model:
         ):
             return
         if self.stop is None or (cause == "end" and self.stop.cause in ("node_failure", "timeout")):
+            if self.stop is None and cause not in ("end", "node_failure"):
+                self.paused = False
             self.stop = Stop(cause, verdict)
 
     def take_back(self, nodes: Collection[str]) -> None:
-        """These had not been decided when the execution was marked, and are not decided any more."""
-        assert self.stop is not None
+        """These had not been decided when the execution was marked or held, or when an operator came first,
+        and are not decided any more."""
         for node in nodes:
             if self.status[node] == "queued":
                 self.attempt[node] -= 1
@@ -319,6 +349,8 @@ class Model:
     def fate(self, node: str) -> str:
         """How a node counts for those that depend on it."""
         status = self.status[node]
+        if status not in LEFT and node in self.ended_ahead and not self._has_all_above(node):
+            return "failing" if status == "failed" and node not in self.tolerated else "left"
         if status == "failed":
             if node in self.tolerated:
                 return "tolerated"
@@ -327,8 +359,9 @@ class Model:
 
     def _is_settled(self, node: str) -> bool:
         """Whether a node that has failed is one that ran, or all that it depends on has ended."""
-        if self.tried[node]:
-            return True
+        return self.tried[node] > 0 or self._has_all_above(node)
+
+    def _has_all_above(self, node: str) -> bool:
         return all(self.fate(parent) not in ("left", "failing") for parent in self.graph[node])
 
     def _decide(self) -> None:
@@ -341,6 +374,8 @@ class Model:
                 if self.status[node] != "pending" or self.stop is not None:
                     continue
                 found = verdict(self.of(node).rule, [self.fate(parent) for parent in parents])
+                if found == "run" and self.paused:
+                    continue
                 moved |= found is not None
                 if found == "run":
                     self._queue(node)
