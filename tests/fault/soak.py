@@ -1,10 +1,10 @@
 """`python -m tests.fault.soak --seconds 90`: real processes, real faults, and nothing lost.
 
-Clients run executions of many shapes and cancel some of them, while processes are killed and stopped, the
-server is killed and restarted on its append-only file, and connections are cut, stalled and robbed of
-replies. At the end every execution that was accepted has finished, its results are right, every invariant
-holds, nothing is left in queues, pending lists and timers, nothing was logged as an error that should not
-be, and enough has happened to say so. Exit code 1 otherwise.
+Clients run executions of many shapes, cancel and pause some of them, and complete some nodes by hand, while
+processes are killed and stopped, the server is killed and restarted on its append-only file, and connections
+are cut, stalled and robbed of replies. At the end every execution that was accepted has finished, its
+results are right, every invariant holds, nothing is left in queues, pending lists and timers, nothing was
+logged as an error that should not be, and enough has happened to say so. Exit code 1 otherwise.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Report(msgspec.Struct, frozen=True):
     nodes: int
     retriggered: int
     cancelled: int
+    paused: int
+    overruled: int
     unanswered: int
     longest_stall_s: float
     faults: dict[str, int]
@@ -69,6 +71,8 @@ class Report(msgspec.Struct, frozen=True):
         few = [] if self.executions >= least else [f"{self.executions} executions, not {least}"]
         if self.seconds >= WHOLE_S and not self.cancelled:
             few.append("no execution was cancelled")
+        if self.seconds >= WHOLE_S and not (self.paused and self.overruled):
+            few.append("no execution was paused, or no node completed by hand")
         return few + [
             f"no fault of the kind: {' or '.join(kinds)}"
             for kinds in DEMANDED
@@ -81,7 +85,8 @@ class Report(msgspec.Struct, frozen=True):
         lines = [
             f"soak of {self.seconds:.0f} s, seed {self.seed}",
             f"  executions accepted {self.executions}, finished {self.finished}, {verdict}"
-            f" ({self.nodes} nodes, {self.retriggered} triggered again, {self.cancelled} cancelled)",
+            f" ({self.nodes} nodes, {self.retriggered} triggered again, {self.cancelled} cancelled,"
+            f" {self.paused} paused, {self.overruled} nodes completed by hand)",
             f"  faults survived {sum(self.faults.values())}:",
             *(f"    {count:4} {kind}" for kind, count in sorted(self.faults.items())),
             f"  longest stall {self.longest_stall_s:.1f} s (something ran, nothing finished)",
@@ -126,6 +131,8 @@ def soak(seconds: float, seed: int) -> Report:
             nodes=tally.nodes,
             retriggered=tally.retriggered,
             cancelled=tally.cancelled,
+            paused=tally.paused,
+            overruled=tally.overruled,
             unanswered=tally.unanswered,
             longest_stall_s=tally.longest_stall(),
             faults=dict(injector.struck),

@@ -1,6 +1,7 @@
 """The soak's clients: each submits a workflow, triggers it, waits for its end and judges the results.
 
-Some executions are cancelled at a random moment, and triggered again once they have ended.
+Some executions are cancelled at a random moment, and triggered again once they have ended. Some are paused
+and go on, or an operator completes one of their nodes, with what that gives.
 
 A client does what a careful user does: asks again when it got no answer, and takes "already started"
 for an answer when it asked before. What was accepted (201, then 202) must end, and be right.
@@ -26,6 +27,7 @@ REQUEST_S: Final = 10.0
 ENDED: Final = ("completed", "failed", "cancelled")
 CANCELLED_OF_TEN: Final = 2
 CANCELLED_WITHIN_S: Final = 1.0
+STEERED_OF_TEN: Final = 3
 RUNS_AT_MOST: Final = 5
 
 
@@ -57,6 +59,8 @@ class Tally:
         self.nodes = 0
         self.retriggered = 0
         self.cancelled = 0
+        self.paused = 0
+        self.overruled = 0
         self.left: set[tuple[str, str]] = set()
         """Nodes of executions that were cancelled before they had completed: these run again."""
         self.unanswered = 0
@@ -81,6 +85,12 @@ class Tally:
         with self._lock:
             self.cancelled += 1
             self.left |= {(execution, node) for node in left}
+
+    def steer(self, *, paused: bool, overruled: bool) -> None:
+        """One was paused, or a node of it was completed by hand."""
+        with self._lock:
+            self.paused += paused
+            self.overruled += overruled
 
     def complain(self, complaint: str) -> None:
         """Something is wrong."""
@@ -146,6 +156,8 @@ class Client(threading.Thread):
             return
         self._tally.accept(execution)
         cancels = self._rng.randrange(10) < CANCELLED_OF_TEN and self._cancel(http, execution)
+        if self._rng.randrange(10) < STEERED_OF_TEN:
+            self._steer(http, execution, workload, run)
         ended = self._ended(http, execution, workload, run, cancels=cancels)
         spans = [ended.span]
         while ended.status != "completed" and run < RUNS_AT_MOST:
@@ -166,6 +178,28 @@ class Client(threading.Thread):
         unanswered = self._tally.unanswered
         answer = self._ask(lambda api: http.post(f"{api}/workflows/{execution}/cancel"), 202, refused=409)
         return answer is None or answer.status_code == 202 or self._tally.unanswered > unanswered
+
+    def _steer(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> None:
+        """Pause it at some moment, complete a node of it, let it go on. 409: it has ended, or the node."""
+        path = f"workflows/{execution}"
+        time.sleep(self._rng.uniform(0, CANCELLED_WITHIN_S))
+        pauses = self._rng.random() < 0.5
+        paused = self._ask(lambda api: http.post(f"{api}/{path}/pause"), 202, refused=409) if pauses else None
+        step = self._rng.choice([step for step in workload.steps if step.id not in workload.failing])
+        body = {"result": workload.output(step), "run": run, "reason": "soaked"}
+        ended = self._ask(
+            lambda api: http.post(f"{api}/{path}/nodes/{step.id}/complete", json=body), 202, refused=409
+        )
+        if pauses:
+            time.sleep(self._rng.uniform(0, CANCELLED_WITHIN_S))
+            self._resume(http, execution)
+        self._tally.steer(
+            paused=paused is not None and paused.status_code == 202,
+            overruled=ended is not None and ended.status_code == 202,
+        )
+
+    def _resume(self, http: httpx.Client, execution: str) -> None:
+        self._ask(lambda api: http.post(f"{api}/workflows/{execution}/resume"), 202, refused=409)
 
     def _trigger(self, http: httpx.Client, execution: str) -> int | None:
         """The run that was started; None when giving up.
@@ -220,6 +254,8 @@ class Client(threading.Thread):
             if answer is None:
                 raise LostError(f"{execution} has not ended: {_shortened(status)}")
             status = answer.json()
+            if status["status"] == "paused":
+                self._resume(http, execution)  # a pause that got no answer has come late
         outcome = self._ask(lambda api: http.get(f"{api}/workflows/{execution}/results"), 200)
         if outcome is None:
             raise LostError(f"{execution}: no results to be had")
@@ -231,6 +267,7 @@ class Client(threading.Thread):
             self._tally.cancel(execution, [n for n, s in statuses.items() if s != "completed"])
         else:
             wrong = workload.mistakes(found["results"], found["errors"], run)
+            wrong += [] if cancels else workload.mistakes_of_hooks(found)
             right = "failed" if run == 1 and workload.failing else "completed"
             if status["status"] != right:
                 wrong.append(f"is {status['status']}, should be {right}")

@@ -2,7 +2,8 @@
 
 Every node's value is the sum of its parents' values and a number of its own, whatever handler
 computes it; so one function knows all right answers. Shapes: chains, fan-outs, diamonds, naps of
-about 100 ms, HTTP calls, and branches that fail in the first run and are triggered again.
+about 100 ms, HTTP calls, and branches that fail in the first run and are triggered again. Some have outputs
+and hooks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky"]
 NAP_S: Final = 0.1
 TIMEOUT_S: Final = 30
 PATH: Final = "/soak"
+HOOKED_OF_TEN: Final = 3
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -29,11 +31,20 @@ class Step(msgspec.Struct, frozen=True):
     plus: int = 0
 
 
+HOOKS: Final[Mapping[str, Step]] = {
+    "on_failure": Step("tell", "sum", plus=2),
+    "finally": Step("tidy", "nap", plus=1),
+}
+"""What runs after the others, by the list of the document."""
+
+
 class Workload(msgspec.Struct, frozen=True):
     """One workflow of the soak. Steps come in an order in which parents come first."""
 
     shape: str
     steps: tuple[Step, ...]
+    hooked: bool = False
+    """Whether it has outputs, and hooks of both kinds."""
 
     @property
     def values(self) -> dict[str, int]:
@@ -55,7 +66,29 @@ class Workload(msgspec.Struct, frozen=True):
     def document(self, url: str) -> dict[str, Any]:
         """The workflow; HTTP nodes call `url`, which must echo its query."""
         kinds = {step.id: step.kind for step in self.steps}
-        return {"name": f"soak: {self.shape}", "nodes": [_node(step, kinds, url) for step in self.steps]}
+        document = {"name": f"soak: {self.shape}", "nodes": [_node(step, kinds, url) for step in self.steps]}
+        if not self.hooked:
+            return document
+        last = f"{{{{ {_reference(self.steps[-1].id, kinds)} }}}}"
+        hooks = {where: [_node(hook, kinds, url)] for where, hook in HOOKS.items()}
+        return {**document, "outputs": {"last": last}, **hooks}
+
+    def output(self, step: Step) -> dict[str, Any]:
+        """What this node gives, as an operator may give it in its place."""
+        value = self.values[step.id]
+        return {"data": {"query": {"n": str(value)}}} if step.kind == "http" else {"result": value}
+
+    def mistakes_of_hooks(self, found: Mapping[str, Any]) -> list[str]:
+        """What is not right in the outputs and hooks of a run that nobody has cancelled."""
+        if not self.hooked:
+            return []
+        failed = found["status"] == "failed"
+        right = {
+            hook.id: {"result": hook.plus} for where, hook in HOOKS.items() if failed or where == "finally"
+        }
+        outputs = None if failed else {"last": self.values[self.steps[-1].id]}
+        wrong = [] if found["hooks"]["results"] == right else [f"hooks gave {found['hooks']}"]
+        return wrong + ([] if found["outputs"] == outputs else [f"outputs are {found['outputs']}"])
 
     def mistakes_when_cancelled(
         self, results: Mapping[str, Any], errors: Mapping[str, Any], run: int
@@ -180,4 +213,4 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
 def draw(rng: random.Random) -> Workload:
     """A workflow of any shape."""
     shape = rng.choice(list(SHAPES))
-    return Workload(shape, tuple(SHAPES[shape](rng)))
+    return Workload(shape, tuple(SHAPES[shape](rng)), rng.randrange(10) < HOOKED_OF_TEN)
