@@ -47,6 +47,12 @@ MUTANTS: Final = (
         "if kept is not None and (record := self._state.read_execution(kept.execution)) is None:",
     ),
     _in(
+        "what is kept of a creation goes with the execution",
+        "store/removal",
+        '("DEL", *names.with_control(execution)),',
+        '("DEL", names.control(execution)),',
+    ),
+    _in(
         "what is kept of a trigger is written with it",
         "engine/commands/trigger",
         "        changes.append(Answer(",

@@ -81,6 +81,7 @@ def test_what_is_kept_of_a_request_is_deleted_with_what_it_created(
     executions = harness.api.executions
     first = executions.create(PLAN, correlation_id="c", request=asked()).execution_id
     assert harness.delete(first)
+    assert not harness.client.exists(keys.of().once(asked().key)), "it would be another one's when it goes"
     second = executions.create(PLAN, correlation_id="c", request=asked()).execution_id
     assert second != first
     harness.drain()
