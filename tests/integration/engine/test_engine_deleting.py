@@ -102,6 +102,17 @@ def test_an_execution_that_is_deleted_is_gone_at_once(harness: Harness, how: str
     check_everything(harness.client)
 
 
+def test_what_is_kept_of_earlier_runs_goes_as_well(harness: Harness) -> None:
+    """Attempts, and how each run has ended."""
+    execution = ended(harness, "failed")
+    harness.trigger(execution)
+    harness.drain()
+    assert "runs" in kept(harness, execution)
+    harness.delete(execution)
+    harness.drain()
+    assert kept(harness, execution) == []
+
+
 def test_what_it_was_counted_as_stays(harness: Harness) -> None:
     """Statistics tell of how executions have ended, whatever became of them."""
     execution = ended(harness)
