@@ -45,6 +45,7 @@ POLICIES = {
     "resume_execution": ActorPolicy(),
     "delete_execution": ActorPolicy(),
     "run_bulk": ActorPolicy(),
+    "delivery_attempted": ActorPolicy(),
 }
 
 

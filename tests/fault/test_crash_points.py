@@ -5,9 +5,10 @@ in the second, and a node whose worker dies the first time; it is run once noted
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
-kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. Wherever
-it is struck, each ends, with the right results, and every invariant holds. The client repeats what it gets no
-answer to, with the same idempotency key: what it asks for is done once.
+kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. A
+seventh one has a `callback_url`, whose receiver refuses the results once. Wherever it is struck, each ends,
+with the right results, and every invariant holds. The client repeats what it gets no answer to, with the same
+idempotency key: what it asks for is done once.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -26,6 +27,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 import pytest
 
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, StoreUnavailableError, WrongStateError
 from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
@@ -71,7 +73,16 @@ from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
 Scene: TypeAlias = Literal[
-    "noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended", "deleted", "rerun"
+    "noted",
+    "unnoted",
+    "ruled",
+    "hooked",
+    "overdue",
+    "cancelled",
+    "ended",
+    "deleted",
+    "rerun",
+    "delivered",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -219,6 +230,33 @@ class Hooked(Ruled):
         super().__init__(url, gate)
         self.plan = plan_of(HOOKED, stages=HOOKED_STAGES)
         self.model = Model(HOOKED, stages=HOOKS_OF)
+
+
+class Delivered(Reference):
+    """One run, whose results are refused once and taken then."""
+
+    def __init__(self, url: str, gate: Gate) -> None:
+        super().__init__(url, gate)
+        self.harness.receiver = self._receive
+        self._calls: list[str] = []
+
+    def _receive(self, outgoing: Outgoing) -> Answered:
+        self._calls.append(outgoing.webhook_id)
+        return Answered(503, "busy", 1) if len(self._calls) == 1 else Answered(200, None, 1)
+
+    def run(self) -> None:
+        """The run, and its delivery to the end."""
+        harness = self.harness
+        plan, url = plan_of({"a": ()}), "https://hooks.example.com/x"
+        execution = self._api(lambda: harness.create(plan, callback_url=url))
+        self._trigger(execution)
+        self._to_the_end()
+        assert self._api(lambda: harness.api.executions.status(execution)).status == "completed"
+        (shown,) = self._api(lambda: harness.api.executions.deliveries(execution)).items
+        assert (shown.state, shown.attempts[-1].status_code) == ("delivered", 200)
+        assert set(self._calls) == {f"{execution}-1"}
+        assert not harness.client.exists("fe:delivering", "fe:timers:delivery")
+        check_everything(harness.client)
 
 
 class Stopped(Reference):
@@ -382,6 +420,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Overdue(url, gate)
         case "ruled":
             passing = Ruled(url, gate)
+        case "delivered":
+            passing = Delivered(url, gate)
         case "hooked":
             passing = Hooked(url, gate)
         case "deleted":
@@ -421,7 +461,7 @@ def count_commands(url: str, scene: Scene) -> int:
     return gate.count
 
 
-@pytest.mark.proves("crash-at-any-command", "skip-cascade-crash", "rerun-crash")
+@pytest.mark.proves("crash-at-any-command", "skip-cascade-crash", "rerun-crash", "delivery-crash")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scene", get_args(Scene))

@@ -15,6 +15,7 @@ import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.delivering.lost_deliveries import LostDeliveryStore, send_lost_again
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
@@ -52,7 +53,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, UnfinishedStore, Protocol):
+class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -139,6 +140,7 @@ class Sweep:
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
+        self.repaired += send_lost_again(self._store, self._clock_margin_ms)
         self._store.prune()
         return self.repaired - before
 
