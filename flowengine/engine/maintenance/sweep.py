@@ -15,7 +15,7 @@ import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
-from flowengine.engine.delivering.lost_deliveries import LostDeliveryStore, send_lost_again
+from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
@@ -114,6 +114,7 @@ class Sweep:
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
         self._deletes = UnfinishedDeletes(store)
+        self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -140,7 +141,7 @@ class Sweep:
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
-        self.repaired += send_lost_again(self._store, self._clock_margin_ms)
+        self.repaired += self._deliveries.look()
         self._store.prune()
         return self.repaired - before
 

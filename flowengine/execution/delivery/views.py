@@ -57,14 +57,14 @@ def deliveries_view(execution: str, url: str, deliveries: Iterable[Delivery]) ->
 
 
 def _view(execution: str, shown: str, delivery: Delivery) -> DeliveryView:
-    made = delivery.number - 1 if delivery.state == "pending" else delivery.number
+    is_open = delivery.state == "pending" or delivery.why == "overtaken"
     return DeliveryView(
         run=delivery.run,
         webhook_id=webhook_id(execution, delivery.run),
         url=shown,
         state=delivery.state,
         why=delivery.why,
-        attempt_count=max(made, len(delivery.attempts)) if delivery.attempts else 0,
+        attempt_count=delivery.number - 1 if is_open else delivery.number,
         attempts=tuple(map(_attempt_view, delivery.attempts)),
         next_at=moment_or_none(delivery.until),
     )

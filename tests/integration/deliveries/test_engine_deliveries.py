@@ -270,7 +270,7 @@ def test_a_delivery_whose_message_is_lost_is_found_by_the_sweep(harness: Harness
     sweep = harness.orchestrators[0].sweep
     assert sweep.run() == 0
     make_silent(harness)
-    assert sweep.run() == 1
+    assert sweep_often(harness) == 1
     harness.drain()
     assert [each.state for each in deliveries(harness, execution)] == ["delivered"]
     assert [sent.webhook_id for sent in harness.received] == [f"{execution}-1"]
@@ -282,24 +282,20 @@ def test_the_sweep_leaves_alone_what_waits_in_a_queue_or_for_its_timer(harness: 
     receive(harness, 500, 200)
     harness.begin(plan_of({"a": ()}), callback_url=URL)
     to_its_end(harness)
-    sweep = harness.orchestrators[0].sweep
     (message,) = of_kind(harness, "worker", "deliver_results")
-    sent_at = int(message.id.split(b"-")[0])
-    harness.client.zadd(harness.keys.delivering, dict.fromkeys(_pending(harness), sent_at))
-    harness.orchestrators[0].state.clock.seen([sent_at // 1000 + 10 * SILENT_MS // 1000, 0])
-    assert sweep.run() == 0
-    harness.deliver(harness.workers[0], message)
-    (report,) = of_kind(harness, "orchestrator", "delivery_attempted")
-    assert sweep.run() == 0
-    harness.deliver(harness.orchestrators[0], report)
     make_silent(harness)
-    assert sweep.run() == 0
+    assert sweep_often(harness) == 0
+    harness.deliver(harness.workers[0], message)
+    assert sweep_often(harness) == 0
+    harness.deliver(harness.orchestrators[0], *of_kind(harness, "orchestrator", "delivery_attempted"))
+    make_silent(harness)
+    assert sweep_often(harness) == 0
     assert len(harness.received) == 1
 
 
-def _pending(harness: Harness) -> list[bytes]:
-    found: list[bytes] = harness.client.zrange(harness.keys.delivering, 0, -1)
-    return found
+def sweep_often(harness: Harness) -> int:
+    """As often as it takes to find what is lost; returns how much was repaired."""
+    return sum(harness.orchestrators[0].sweep.run() for _ in range(4))
 
 
 def test_a_member_that_nobody_can_read_is_dropped_alone(harness: Harness) -> None:
