@@ -10,6 +10,7 @@ from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.execution.bulk import Bulk, BulkView
+from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
@@ -99,8 +100,10 @@ class Executions(Protocol):
         document: bytes | None = None,
         warnings: tuple[Problem, ...] = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> CreatedView:
         """Store a new pending execution, with the inputs that are known already, and its document, packed.
+        `callback_url`: where its results are sent.
 
         Raises AlreadyAnsweredError and IdempotencyConflictError for an idempotent `request`,
         InputsInvalidError, TooManyExecutionsError, StoreFullError.
@@ -116,6 +119,7 @@ class Executions(Protocol):
         document: bytes | None = None,
         warnings: tuple[Problem, ...] = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already.
 
@@ -194,6 +198,9 @@ class Executions(Protocol):
 
     def results(self, execution_id: str) -> ResultsView:
         """The outputs and errors of the nodes that have ended."""
+
+    def deliveries(self, execution_id: str) -> DeliveriesView:
+        """How the sending of its results to its `callback_url` went."""
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """At most so many of its events, those that follow a place."""

@@ -14,6 +14,7 @@ from flowengine.client.call import Call, Query
 from flowengine.client.workflow_text import posted
 from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
 from flowengine.execution.bulk import BulkAction, BulkView
+from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.operation_views import (
@@ -59,13 +60,14 @@ def create(
     inputs: Inputs | None = None,
     labels: Labels | None = None,
     idempotency_key: str | None = None,
+    callback_url: str | None = None,
 ) -> Call[CreatedView]:
     """Store a pending execution of a workflow: its text, YAML or JSON, or the document itself.
 
     It is sent again where the connection breaks, and done once. With an `idempotency_key` of your own so is a
     call that you repeat.
     """
-    body, media_type = posted(workflow, inputs=inputs, labels=labels)
+    body, media_type = posted(workflow, inputs=inputs, labels=labels, callback_url=callback_url)
     return Call(
         method="POST",
         path="/workflow",
@@ -82,9 +84,10 @@ def start(
     inputs: Inputs | None = None,
     labels: Labels | None = None,
     idempotency_key: str | None = None,
+    callback_url: str | None = None,
 ) -> Call[StartedView]:
     """Store an execution of a workflow and start it, in one step. `idempotency_key` as for `create`."""
-    body, media_type = posted(workflow, inputs=inputs, labels=labels)
+    body, media_type = posted(workflow, inputs=inputs, labels=labels, callback_url=callback_url)
     return Call(
         method="POST",
         path="/workflow",
@@ -157,6 +160,11 @@ def status(execution_id: str) -> Call[ExecutionView]:
 def results(execution_id: str) -> Call[ResultsView]:
     """The outputs and errors of an execution's nodes. `msgspec.json.decode` reads an output."""
     return Call(method="GET", path=f"{_execution(execution_id)}/results", answer=ResultsView)
+
+
+def deliveries(execution_id: str) -> Call[DeliveriesView]:
+    """How the results of an execution's runs were sent to its `callback_url`."""
+    return Call(method="GET", path=f"{_execution(execution_id)}/deliveries", answer=DeliveriesView)
 
 
 def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledView]:

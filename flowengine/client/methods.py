@@ -114,6 +114,7 @@ class Methods:
     trigger = Method(calls.trigger)
     status = Method(calls.status)
     results = Method(calls.results)
+    deliveries = Method(calls.deliveries)
     cancel = Method(calls.cancel)
     pause = Method(calls.pause)
     resume = Method(calls.resume)

@@ -19,14 +19,17 @@ def posted(
     *,
     inputs: Mapping[str, JsonValue] | None,
     labels: Mapping[str, str] | None,
+    callback_url: str | None = None,
 ) -> tuple[bytes, str]:
-    """The body of a request, and its media type. Text without inputs and labels goes as it is, so that the
-    API's problems name its lines. Raises RefusedError for text that cannot be read."""
-    given: dict[str, Mapping[str, JsonValue]] = {}
+    """The body of a request, and its media type. Text without anything beside it goes as it is, so that
+    the API's problems name its lines. Raises RefusedError for text that cannot be read."""
+    given: dict[str, JsonValue] = {}
     if inputs:
-        given["inputs"] = inputs
+        given["inputs"] = dict(inputs)
     if labels:
         given["labels"] = dict[str, JsonValue](labels)
+    if callback_url is not None:
+        given["callback_url"] = callback_url
     if isinstance(workflow, str | bytes):
         text = workflow.encode() if isinstance(workflow, str) else workflow
         if not given:
@@ -35,16 +38,16 @@ def posted(
     return _envelope(workflow, given) if given else msgspec.json.encode(workflow), JSON
 
 
-def _envelope(
-    workflow: JsonValue | Mapping[str, JsonValue], given: Mapping[str, Mapping[str, JsonValue]]
-) -> bytes:
+def _envelope(workflow: JsonValue | Mapping[str, JsonValue], given: Mapping[str, JsonValue]) -> bytes:
     """The workflow with what is given. Of one that has an envelope already, the names there stay too."""
     if not isinstance(workflow, Mapping) or "workflow" not in workflow:
         return msgspec.json.encode({"workflow": workflow, **given})
     envelope = dict(workflow)
     for field, values in given.items():
         before = envelope.get(field)
-        envelope[field] = {**(before if isinstance(before, dict) else {}), **values}
+        if isinstance(values, dict) and isinstance(before, dict):
+            values = {**before, **values}
+        envelope[field] = values
     return msgspec.json.encode(envelope)
 
 

@@ -24,6 +24,7 @@ from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QuerySto
 from flowengine.engine.run_history import runs
 from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
 from flowengine.execution.bulk import Bulk, BulkView
+from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
@@ -112,9 +113,10 @@ class StoredExecutions:
         document: bytes | None = None,
         warnings: Warnings = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> CreatedView:
         """Store a new pending execution, which expires by itself if it is never triggered."""
-        new = _new(plan, correlation_id, inputs, labels, document)
+        new = _new(plan, correlation_id, inputs, labels, document, callback_url)
         return create(self._store, replace(new, warnings=warnings, request=request))
 
     def start(
@@ -127,9 +129,10 @@ class StoredExecutions:
         document: bytes | None = None,
         warnings: Warnings = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> StartedView:
         """Store a new execution that has begun already."""
-        new = _new(plan, correlation_id, inputs, labels, document)
+        new = _new(plan, correlation_id, inputs, labels, document, callback_url)
         return create_and_start(self._store, replace(new, warnings=warnings, request=request))
 
     def answered_before(self, request: IdempotentRequest) -> None:
@@ -211,6 +214,10 @@ class StoredExecutions:
         """Outputs of the completed nodes, errors of the failed."""
         return queries.results(self._store, _checked(execution_id))
 
+    def deliveries(self, execution_id: str) -> DeliveriesView:
+        """How the sending of its results to its `callback_url` went."""
+        return queries.deliveries(self._store, _checked(execution_id))
+
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """What has happened in it, after a place."""
         return history.events(self._store, _checked(execution_id), after=after, limit=limit)
@@ -239,9 +246,21 @@ class StoredExecutions:
         return self._health()
 
 
-def _new(plan: Plan, correlation_id: str, inputs: Inputs, labels: Labels, document: bytes | None) -> New:
+def _new(
+    plan: Plan,
+    correlation_id: str,
+    inputs: Inputs,
+    labels: Labels,
+    document: bytes | None,
+    callback_url: str | None,
+) -> New:
     return New(
-        plan=plan, correlation_id=correlation_id, inputs=inputs or {}, labels=labels or {}, document=document
+        plan=plan,
+        correlation_id=correlation_id,
+        inputs=inputs or {},
+        labels=labels or {},
+        document=document,
+        callback_url=callback_url,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from flowengine.engine.held import Sink
 from flowengine.execution.changes import Change
+from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
@@ -125,9 +126,29 @@ class DeletingStore(DecisionStore, Protocol):
         one."""
 
 
+class DeliveryUnit(Protocol):
+    """A unit over an execution and the delivery of one of its runs, for what needs no other reading.
+
+    `record` and `delivery` are None where there is none. `now`: Redis's clock.
+    """
+
+    @property
+    def record(self) -> ExecutionRecord | None: ...
+    @property
+    def delivery(self) -> Delivery | None: ...
+    @property
+    def now(self) -> int: ...
+    def commit(self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge) -> bool:
+        """Write everything in one transaction; False if something has changed meanwhile."""
+
+    def abandon(self) -> None:
+        """Write nothing."""
+
+
 class AdvancingStore(DeletingStore, Protocol):
     """State as the orchestrator's messages need it."""
 
+    def begin_delivery(self, execution: str, run: int) -> DeliveryUnit: ...
     def plans_and_executions(
         self, executions: Sequence[str]
     ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...
@@ -362,11 +383,17 @@ class StoredRuns(msgspec.Struct, frozen=True):
     why: Mapping[int, Why]
 
 
-class QueryStore(Protocol):
-    """State as the API's queries need it."""
+class ResultsStore(Protocol):
+    """State as the query of results needs it."""
 
     def plan(self, execution: str) -> Plan | None: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+
+
+class QueryStore(ResultsStore, Protocol):
+    """State as the API's queries need it."""
+
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 
@@ -376,7 +403,8 @@ class QueryStore(Protocol):
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, if it is, and whether the execution is there."""
 
-    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+    def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
+        """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""
 
 
 class StoredEntry(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
-from flowengine.engine.ports import NodeState, QueryStore
+from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
+from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -68,7 +69,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
     )
 
 
-def results(store: QueryStore, execution: str) -> ResultsView:
+def results(store: ResultsStore, execution: str) -> ResultsView:
     """Outputs of the completed nodes, errors of the failed. Raises ExecutionNotFoundError."""
     record, plan = _known(store, execution)
     names = [*plan.names("main"), *[name for stage in HOOKS for name in plan.names(stage)]]
@@ -105,6 +106,14 @@ def graph(store: QueryStore, execution: str, drawn: DrawnGraphs) -> DrawnGraph:
     return drawn.of(plan)
 
 
+def deliveries(store: QueryStore, execution: str) -> DeliveriesView:
+    """How the sending of its results to its `callback_url` went. Raises ExecutionNotFoundError."""
+    url, found, is_there = store.deliveries(execution)
+    if not is_there:
+        raise ExecutionNotFoundError.of(execution)
+    return deliveries_view(execution, url or "", found)
+
+
 def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:
     results: dict[str, msgspec.Raw] = {}
     errors: dict[str, NodeError] = {}
@@ -126,7 +135,7 @@ _decode_primary = msgspec.json.Decoder(_Primary).decode
 
 
 def _outputs(
-    store: QueryStore, execution: str, plan: Plan, record: ExecutionRecord
+    store: ResultsStore, execution: str, plan: Plan, record: ExecutionRecord
 ) -> dict[str, msgspec.Raw] | None:
     """What an ended execution gives; None where nothing does."""
     source = source_of_outputs(plan, record)
@@ -161,7 +170,7 @@ def _shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:
     return {name: _HIDDEN if name in secret else value for name, value in found.items()}
 
 
-def _known(store: QueryStore, execution: str) -> tuple[ExecutionRecord, Plan]:
+def _known(store: ResultsStore, execution: str) -> tuple[ExecutionRecord, Plan]:
     record = store.read_execution(execution)
     plan = None if record is None else store.plan(execution)
     if record is None or plan is None:

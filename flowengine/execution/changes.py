@@ -10,12 +10,14 @@ from typing import TypeAlias
 
 import msgspec
 
+from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
+    DeliverResults,
     NodeOverruled,
     ResumeExecution,
     RunNode,
@@ -48,7 +50,8 @@ class Create(msgspec.Struct, frozen=True):
     """Store a new pending execution, which expires by itself if it is never triggered.
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
-    which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names.
+    which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
+    `callback_url`: where its results are sent.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Create(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
     document: bytes | None = None
     kept: KeptCreation | None = None
+    callback_url: str | None = None
 
 
 class Relabel(msgspec.Struct, frozen=True):
@@ -79,7 +83,7 @@ class Begin(msgspec.Struct, frozen=True):
     `inputs`: what the execution is given; None: as before.
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
-    is known of that goes.
+    is known of that goes. `notifies`: it has a `callback_url`.
     """
 
     was: ExecutionStatus
@@ -97,6 +101,7 @@ class Begin(msgspec.Struct, frozen=True):
     why: Why | None = None
     was_stopped: bool = False
     was_closing: bool = False
+    notifies: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -220,10 +225,25 @@ class EnterStage(msgspec.Struct, frozen=True):
     main_failed: int = 0
 
 
-class Send(msgspec.Struct, frozen=True):
-    """Send a message to the orchestrator."""
+class WriteDelivery(msgspec.Struct, frozen=True):
+    """Store what becomes of the delivery of a run's results. `at`: the time of this step."""
 
-    message: StartExecution | StopExecution | ResumeExecution | DeleteExecution | NodeOverruled | Callback
+    delivery: Delivery
+    at: int
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send a message to the queue that the table of messages names."""
+
+    message: (
+        StartExecution
+        | StopExecution
+        | ResumeExecution
+        | DeleteExecution
+        | NodeOverruled
+        | Callback
+        | DeliverResults
+    )
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -236,7 +256,7 @@ class Finish(msgspec.Struct, frozen=True):
     """The execution has ended: write its status, move it from the index that it is in, let every key expire.
 
     `run`: the one that ends. `stopped`: it bears the mark of a stop. `took_ms`: how long the run took; None
-    where it had never begun.
+    where it had never begun. `notifies`: it has a `callback_url`.
     """
 
     status: ExecutionStatus
@@ -245,6 +265,7 @@ class Finish(msgspec.Struct, frozen=True):
     stopped: bool = False
     index: ExecutionStatus = "running"
     took_ms: int | None = None
+    notifies: bool = False
 
 
 class Doom(msgspec.Struct, frozen=True):
@@ -283,6 +304,7 @@ Change: TypeAlias = (
     | Touch
     | ChangeStatus
     | EnterStage
+    | WriteDelivery
     | Send
     | Happened
     | Finish

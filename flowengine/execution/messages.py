@@ -10,8 +10,9 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
+from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.reports import Completed, Failed, Outcome, Reporter
-from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 
 
@@ -127,6 +128,26 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class DeliverResults(msgspec.Struct, frozen=True, kw_only=True):
+    """Send the results of a run to the execution's `callback_url`, as attempt `number`."""
+
+    execution: str
+    run: int
+    number: int
+    correlation_id: str
+
+
+class DeliveryAttempted(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an attempt to deliver a run's results. `retry_after_ms`: what the receiver asks for."""
+
+    execution: str
+    run: int
+    number: int
+    correlation_id: str
+    attempt: DeliveryAttempt
+    retry_after_ms: int | None = None
+
+
 class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="deadline", tag_field="kind"):
     """A node's time is over, by the timer's account."""
 
@@ -166,7 +187,15 @@ class HooksTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="hooks", tag_f
     run: int
 
 
-Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout
+class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag_field="kind"):
+    """The results of a run are to be sent to the execution's `callback_url`, as attempt `number`."""
+
+    execution: str
+    run: int
+    number: int
+
+
+Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -179,6 +208,8 @@ Payload: TypeAlias = (
     | RunBulk
     | RunNode
     | Callback
+    | DeliverResults
+    | DeliveryAttempted
     | Timer
 )
 
@@ -203,11 +234,14 @@ MESSAGES: Final = (
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
+    MessageKind(DeliverResults, "deliver_results", WORKER_QUEUE, "what ends an execution, and its timer"),
+    MessageKind(DeliveryAttempted, "delivery_attempted", ORCHESTRATOR_QUEUE, "workers"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(DeliveryDue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop, and workers"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -233,7 +267,9 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case DeleteExecution() | NodeOverruled():
             return FORMAT
-        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
+            return FORMAT
+        case DeliverResults() | DeliveryAttempted():
             return FORMAT
         case _ as never:
             assert_never(never)

@@ -191,7 +191,8 @@ class Control(msgspec.Struct, frozen=True):
     """What may forbid a step. Nothing in it moves when a node ends, so every decision can WATCH it.
 
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
-    epoch; None where nobody has asked. `doomed`: it is deleted once it has ended.
+    epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
+    `callback_url`.
     """
 
     status: ExecutionStatus
@@ -200,6 +201,7 @@ class Control(msgspec.Struct, frozen=True):
     closing: Closing | None = None
     started_at: int | None = None
     doomed: bool = False
+    notifies: bool = False
 
     @property
     def stage(self) -> Stage:
@@ -237,7 +239,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     """All that is stored of an execution itself. Times are 0 where unknown.
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
-    tell its own from another's. `doomed`: it is deleted once it has ended.
+    tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
+    `callback_url`.
     """
 
     status: ExecutionStatus
@@ -253,11 +256,14 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     closing: Closing | None = None
     labels: Mapping[str, str] = {}
     doomed: bool = False
+    notifies: bool = False
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
-        return Control(self.status, self.run, self.stop, self.closing, doomed=self.doomed)
+        return Control(
+            self.status, self.run, self.stop, self.closing, doomed=self.doomed, notifies=self.notifies
+        )
 
     @property
     def stage(self) -> Stage:

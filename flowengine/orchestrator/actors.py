@@ -18,6 +18,7 @@ from flowengine.execution.messages import (
     Callback,
     Deadline,
     DeleteExecution,
+    DeliveryAttempted,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -101,6 +102,12 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         ):
             engine.follow_overruled(held[0])
 
+    def delivery_attempted(payloads: Sequence[bytes]) -> None:
+        held: list[Held[DeliveryAttempted]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.deliver(held[0])
+
     actors: tuple[Callable[[Sequence[bytes]], None], ...] = (
         start_execution,
         stop_execution,
@@ -110,6 +117,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         node_overruled,
         node_finished,
         timer_fired,
+        delivery_attempted,
     )
     for function in actors:
         dramatiq.actor(broker=broker, queue_name=ORCHESTRATOR_QUEUE, throws=EXPECTED)(function)

@@ -10,7 +10,7 @@ Egress: TypeAlias = Literal["public", "private", "any"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 LogFormat: TypeAlias = Literal["auto", "json", "console"]
 
-HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys"})
+HIDDEN = frozenset({"redis_url", "llm_api_key", "api_keys", "webhook_key"})
 """Fields whose values are shown nowhere."""
 
 
@@ -94,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     http_methods: tuple[str, ...] = ()
     ca_file: str | None = None
     retry_base_s: float = 1.0
+    webhook_key: str | None = None
     api_host: str = "127.0.0.1"
     api_port: int = 8000
     api_keys: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from flowengine.settings.parsing import (
     whole,
 )
 from flowengine.settings.redis_url import redis_url
+from flowengine.settings.webhook_key import webhook_key
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -93,6 +94,14 @@ SETTINGS: tuple[Setting, ...] = (
         "retry_base_s",
         number(0, 60),
         "First wait of the HTTP handlers before a retry; doubled each time.",
+    ),
+    Setting(
+        "FLOWENGINE_WEBHOOK_KEY",
+        "webhook_key",
+        webhook_key(),
+        "Key that results are signed with where they are sent to a `callback_url`; the API and the workers "
+        "need the same. Without it no workflow is accepted with one.",
+        from_file=True,
     ),
     Setting(
         "FLOWENGINE_HOST",

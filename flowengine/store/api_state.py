@@ -21,6 +21,7 @@ from flowengine.engine.ports import (
 )
 from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
+from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
 from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
@@ -35,6 +36,7 @@ from flowengine.store.codec import (
     parse_kept_trigger,
 )
 from flowengine.store.connection.sessions import Commands, Session
+from flowengine.store.delivering.delivery_state import read_deliveries
 from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
@@ -220,13 +222,14 @@ class RedisApiState:
         )
         return document, bool(there)
 
+    def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
+        """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""
+        self.ensure_fit()
+        return read_deliveries(self._state, execution)
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
-        names = self._state.keys
-        replies = self._state.sessions.retrying_read(
-            [("HMGET", names.node(execution, node), keys.STATE, keys.RESULT) for node in nodes]
-        )
-        return [(decode_record(state), result) for state, result in replies]
+        return self._state.node_results(execution, nodes)
 
     # -- what has happened
 

@@ -8,6 +8,7 @@ from typing import Final, cast
 import msgspec
 
 from flowengine.engine.ports import Begun
+from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.records import (
     UNTOUCHED,
@@ -26,12 +27,13 @@ _stop_decoder = msgspec.json.Decoder(Stop)
 _closing_decoder = msgspec.json.Decoder(Closing)
 _creation_decoder = msgspec.json.Decoder(KeptCreation)
 _trigger_decoder = msgspec.json.Decoder(KeptTrigger)
+_delivery_decoder = msgspec.json.Decoder(Delivery)
 _labels_decoder = msgspec.json.Decoder(dict[str, str])
 
 CONTROL_FIELDS: Final = ("status", "run", "stop", "closing")
 """What says of `fe:x:ID:control` whether something may be done."""
 
-DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed")
+DECISION_FIELDS: Final = (*CONTROL_FIELDS, "started_at", "doomed", "notifies")
 """What decisions read of it."""
 
 EXECUTION_FIELDS: Final = (
@@ -45,6 +47,7 @@ EXECUTION_FIELDS: Final = (
     "token",
     "labels",
     "doomed",
+    "notifies",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -72,6 +75,7 @@ def parse_control(values: Sequence[bytes | None]) -> Control | None:
         _parse_closing(closing),
         int(more[0]) if more and more[0] else None,
         bool(more) and more[1] is not None,
+        bool(more) and more[2] is not None,
     )
 
 
@@ -111,6 +115,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         closing=_parse_closing(closing),
         labels={} if labels is None else _labels_decoder.decode(labels),
         doomed=values[12] is not None,
+        notifies=values[13] is not None,
     )
 
 
@@ -122,6 +127,16 @@ def parse_kept_creation(value: bytes | None) -> KeptCreation | None:
 def parse_kept_trigger(value: bytes | None) -> KeptTrigger | None:
     """What is kept of a request that has begun a run."""
     return None if value is None else _trigger_decoder.decode(value)
+
+
+def encode_delivery(delivery: Delivery) -> bytes:
+    """A delivery as JSON."""
+    return _encoder.encode(delivery)
+
+
+def decode_delivery(data: bytes | None) -> Delivery | None:
+    """The delivery of stored bytes, if there are any."""
+    return None if data is None else _delivery_decoder.decode(data)
 
 
 def format_begun(begun: Begun) -> str:

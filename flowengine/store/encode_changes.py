@@ -35,18 +35,21 @@ from flowengine.execution.changes import (
     Tally,
     Touch,
     Write,
+    WriteDelivery,
 )
 from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
 from flowengine.execution.history.runs import KEPT_RUNS
-from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
 from flowengine.execution.records import Stop, is_failure
 from flowengine.execution.rules.readiness import step_of_counter
 from flowengine.execution.status import ExecutionStatus
+from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.decisions_counted import count_decided
+from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.listing_entries import Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.removal import removing
@@ -177,6 +180,8 @@ class ChangeEncoder:
                 case Remove():
                     self.commands += removing(self._keys, execution, change)
                     self._changed(execution, "deleted", change.at, change.run)
+                case WriteDelivery():
+                    self.commands += delivery_commands(self._keys, execution, change)
                 case Create():
                     self._create(execution, change)
                 case Relabel():
@@ -223,7 +228,8 @@ class ChangeEncoder:
             case Begin():
                 self._persist(execution, change)
             case Send(message=message):
-                self._post(self.commands, "orchestrator", message, self._keys.partition)
+                queue = kind_of(message).queue or ORCHESTRATOR_QUEUE
+                self._post(self.commands, queue, message, self._keys.partition)
 
     def _write(self, execution: str, change: Write) -> None:
         key = self._keys.node(execution, change.node)
@@ -309,6 +315,8 @@ class ChangeEncoder:
         }
         if change.labels:
             fields[keys.LABELS] = _encode(change.labels)
+        if change.callback_url is not None:
+            fields[keys.NOTIFIES] = 1
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),
@@ -322,6 +330,10 @@ class ChangeEncoder:
         if change.document is not None:
             name = self._keys.document(execution)
             self.commands.append(("SET", name, change.document, "EXAT", gone + CONTROL_LEAD_S))
+        if change.callback_url is not None:
+            name = self._keys.deliveries(execution)
+            self.commands.append(("HSET", name, keys.URL, change.callback_url))
+            self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
         self._changed(execution, "pending", change.at, 0)
         listed = Listed(change.name, change.correlation_id, change.labels)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
@@ -391,6 +403,8 @@ class ChangeEncoder:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
+        if change.notifies:
+            names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
 
     def _finish(self, execution: str, change: Finish) -> None:
@@ -399,7 +413,7 @@ class ChangeEncoder:
             ("ZREM", self._keys.index(change.index), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
             *self._relisted(execution, change.index, change.status),
-            *self._expiries(execution, change.at, change.run),
+            *self._expiries(execution, change),
         ]
         self._changed(execution, change.status, change.at, change.run)
         plan = self._lifetimes.plan(execution)
@@ -411,15 +425,17 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
-    def _expiries(self, execution: str, ended_at: int, run: int) -> list[Command]:
+    def _expiries(self, execution: str, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
-        plan = self._lifetimes.plan(execution)
+        plan, ended_at, run = self._lifetimes.plan(execution), change.at, change.run
         at = ended_at // 1000 + self._lifetimes.retention_s
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
         if run > 1:
             names.append(self._keys.runs(execution))
+        if change.notifies:
+            names += self._keys.sent(execution)
         later = at + CONTROL_LEAD_S
         return [
             *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),

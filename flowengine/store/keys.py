@@ -18,6 +18,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
 | fe:x:ID:live | stream | progress and text of nodes; gone an hour after the execution's end |
+| fe:x:ID:deliveries | hash | `url`: its `callback_url`; `run:N`: a Delivery. Absent where it has none |
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
@@ -25,6 +26,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
+| fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
 | fe:changes | stream | status changes of all executions, as JSON (`c`) |
 | fe:sweep | string | present while no sweep is due |
 | fe:handlers:QUEUE | zset | handlers that have a line beside the queue, by when a worker last knew them |
@@ -58,7 +60,15 @@ from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
 from flowengine.execution.idempotency import PART_CHARS, names_request
-from flowengine.execution.messages import Deadline, HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import (
+    Deadline,
+    DeliveryDue,
+    HooksTimeout,
+    NextTry,
+    RunTimeout,
+    StopOverdue,
+    Timer,
+)
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
     handlers_key,
@@ -78,6 +88,8 @@ LATE: Final = "late"
 SECRET: Final = "secret"
 OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
+NOTIFIES: Final = "notifies"
+URL: Final = "url"
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
@@ -108,6 +120,7 @@ class Keys:
         "bulks",
         "changes",
         "deleting",
+        "delivering",
         "odd_timers",
         "own_queues",
         "owner",
@@ -125,6 +138,7 @@ class Keys:
         self.odd_timers = f"{self._prefix}timers:odd"
         self.own_queues = own_queues_key(partition)
         self.changes = f"{self._prefix}changes"
+        self.delivering = f"{self._prefix}delivering"
         self.stopping = f"{self._prefix}stopping"
         self.deleting = f"{self._prefix}deleting"
         self.audit = f"{self._prefix}audit"
@@ -188,6 +202,14 @@ class Keys:
     def said(self, execution: str) -> list[str]:
         """The keys that hold the lines of its nodes: they expire with its own."""
         return [self.lines(execution), self.logged(execution)]
+
+    def deliveries(self, execution: str) -> str:
+        """Hash: the deliveries of its results."""
+        return f"{self._executions}{execution}:deliveries"
+
+    def sent(self, execution: str) -> list[str]:
+        """The keys that only an execution with a `callback_url` has: they expire and persist with its own."""
+        return [self.deliveries(execution)]
 
     def own(self, execution: str) -> list[str]:
         """The keys of an execution that expire and persist together: all but its control, its nodes, its runs
@@ -328,6 +350,25 @@ def try_field(attempt: int) -> str:
     return f"try:{attempt}"
 
 
+def run_field(run: int) -> str:
+    """The field of `deliveries` that holds the delivery of a run."""
+    return f"run:{run}"
+
+
+def delivering_member(execution: str, run: int) -> str:
+    """The member of a delivery in `delivering`."""
+    return f"{execution}|{run}"
+
+
+def parse_delivering(member: bytes) -> tuple[str, int] | None:
+    """The execution and the run of a member of `delivering`, or None when it is not one of ours."""
+    try:
+        execution, run = member.decode("ascii").split("|")
+        return execution, int(run)
+    except ValueError:
+        return None
+
+
 def timer_member(execution: str, run: int, node: str, dispatch: int) -> str:
     """The member of a dispatch's timer. Ids and node names hold no `|`."""
     return f"{execution}|{run}|{node}|{dispatch}"
@@ -340,6 +381,8 @@ def member_of(timer: Timer) -> str:
             return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return f"{timer.execution}|{timer.run}"
+        case DeliveryDue():
+            return f"{timer.execution}|{timer.run}|{timer.number}"
         case _ as never:
             assert_never(never)
 
@@ -357,6 +400,8 @@ def timer_kind(timer: Timer) -> str:
             return "stop"
         case HooksTimeout():
             return "hooks"
+        case DeliveryDue():
+            return "delivery"
         case _ as never:
             assert_never(never)
 
@@ -391,6 +436,15 @@ def run_parser_of(timer: type[RunTimerT]) -> Callable[[bytes], RunTimerT | None]
             return None
 
     return parse
+
+
+def parse_delivery_due(member: bytes) -> DeliveryDue | None:
+    """Reads the timers of deliveries; None for a member that is not one of ours."""
+    try:
+        execution, run, number = member.decode("ascii").split("|")
+        return DeliveryDue(execution=execution, run=int(run), number=int(number))
+    except ValueError:
+        return None
 
 
 parse_deadline: Final = parser_of(Deadline)

@@ -43,7 +43,7 @@ def rest_of(
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     last = names.plan(execution)
-    gone = [*nodes, *[name for name in own if name != last]]
+    gone = [*nodes, *names.sent(execution), *[name for name in own if name != last]]
     for first in range(0, len(gone), AT_ONCE):
         yield [("UNLINK", *gone[first : first + AT_ONCE])]
     found_by: list[Command] = [("ZREM", names.list_by, *entries)] if entries else []

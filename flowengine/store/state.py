@@ -20,6 +20,7 @@ from flowengine.store import keys
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
+from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
 from flowengine.store.encode_changes import ChangeEncoder, Post
 from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
@@ -121,6 +122,10 @@ class RedisState:
             self.on_armed,
         )
 
+    def begin_delivery(self, execution: str, run: int) -> RedisDeliveryUnit:
+        """WATCH and read an execution and the delivery of one of its runs."""
+        return RedisDeliveryUnit(self, execution, run)
+
     def acknowledge(self, acknowledge: Acknowledge) -> None:
         """Acknowledge a message that needs nothing else."""
         commands = Commands()
@@ -161,6 +166,13 @@ class RedisState:
             [("HGET", self.keys.node(execution, node), keys.STATE) for node in nodes]
         )
         return {node: decode_record(state) for node, state in zip(nodes, states, strict=True) if state}
+
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
+        """The records and outputs of nodes."""
+        replies = self.sessions.retrying_read(
+            [("HMGET", self.keys.node(execution, node), keys.STATE, keys.RESULT) for node in nodes]
+        )
+        return [(decode_record(state), result) for state, result in replies]
 
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""

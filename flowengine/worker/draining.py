@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import structlog
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.streams.wire import UndecodablePayloadError
+from flowengine.execution.messages import Payload, RunNode
+
+DELIVERY_S: Final = 20.0
 
 log = structlog.stdlib.get_logger()
 
@@ -52,4 +56,9 @@ def _longest_s(delivery: Delivery) -> float:
         held = delivery.held() if delivery.engine else []
     except UndecodablePayloadError:  # it is about to be buried
         held = []
-    return max((each.payload.timeout_ms / 1000 for each in held), default=0.0)
+    return max((_takes_s(each.payload) for each in held), default=0.0)
+
+
+def _takes_s(payload: Payload) -> float:
+    """The most that this may take: a node its time, the sending of results less than its lease is long."""
+    return payload.timeout_ms / 1000 if isinstance(payload, RunNode) else DELIVERY_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping
 
@@ -21,6 +22,7 @@ from flowengine.bootstrap import (
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -32,9 +34,11 @@ from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
+from flowengine.handlers.webhooks.webhook_call import WebhookCall
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, redact_prints
 from flowengine.settings import Settings
+from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.worker.actors import declare
@@ -124,9 +128,11 @@ def build(
         patience_s=settings.unknown_handler_s,
         on_unknown=lambda task, unknown_ms: unknown_handler(task, unknown_ms, state.now()),
     )
-    broker = build_broker(settings, {"run_node": policy}, timing, owner=owner, known=known, service="worker")
+    policies = {"run_node": policy, "deliver_results": ActorPolicy()}
+    broker = build_broker(settings, policies, timing, owner=owner, known=known, service="worker")
     queues = tuple(sorted({item.queue for item in registry}))
-    declare(broker, runner, groups, queues[0])
+    call = WebhookCall(invoker.http, settings.webhook_key, secrets.redact)
+    declare(broker, runner, groups, Sender(RedisSending(state), call, random.random), queues[0])
     for queue in queues[1:]:
         broker.declare_queue(queue)
     draining = None if announce is None else Draining(broker, announce)

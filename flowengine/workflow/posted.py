@@ -1,13 +1,13 @@
 """What a caller posts: a workflow document, alone or in an envelope, or what comes with a trigger.
 
-The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "trigger": true}`. Every problem
-has its place in the whole text.
+The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "callback_url": "https://...",
+"trigger": true}`. Every problem has its place in the whole text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
@@ -27,8 +27,9 @@ from flowengine.workflow.validation import Checked, Form, Text, check_document, 
 
 WORKFLOW: Final = "workflow"
 TRIGGER: Final = "trigger"
-ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs", LABELS, TRIGGER)
-FUTURE_ENVELOPE_FIELDS: Final = ("priority", "callback_url")
+CALLBACK_URL: Final = "callback_url"
+ENVELOPE_FIELDS: Final = (WORKFLOW, "inputs", LABELS, CALLBACK_URL, TRIGGER)
+FUTURE_ENVELOPE_FIELDS: Final = ("priority",)
 TRIGGER_FIELDS: Final = ("inputs", LABELS)
 CANCEL_FIELDS: Final = ("reason",)
 MAX_REASON_CHARS: Final = 1000
@@ -47,11 +48,15 @@ OVERRULE_FIELDS: Final[Mapping[Said, tuple[str, ...]]] = MappingProxyType(
 """What comes with an operator's word about a node."""
 
 
+JudgeCallback: TypeAlias = Callable[[str], str | None]
+"""Says why results cannot be sent to a URL, or None."""
+
+
 class Posted(msgspec.Struct, frozen=True):
     """A workflow as it was posted, and what is given to its execution.
 
     `labels`: those of the document and of the caller. `starts`: whether it shall begin at once.
-    `document`: that of a right one, in its form.
+    `document`: that of a right one, in its form. `callback_url`: where its results are sent.
     """
 
     checked: Checked
@@ -59,6 +64,7 @@ class Posted(msgspec.Struct, frozen=True):
     labels: Labels = {}
     starts: bool = False
     document: PostedDocument | None = None
+    callback_url: str | None = None
 
 
 class PostedTrigger(msgspec.Struct, frozen=True):
@@ -70,14 +76,19 @@ class PostedTrigger(msgspec.Struct, frozen=True):
     malformed: bool = False
 
 
-def check_posted(body: bytes, form: Form, registry: Registry, limits: Limits) -> Posted:
-    """Read and check what was posted to be stored. The inputs are not checked against the workflow yet."""
+def check_posted(
+    body: bytes, form: Form, registry: Registry, limits: Limits, judge: JudgeCallback = lambda url: None
+) -> Posted:
+    """Read and check what was posted to be stored. The inputs are not checked against the workflow yet.
+
+    `judge`: of a `callback_url`.
+    """
     text = read_text(body, form, limits)
     if isinstance(text, Problem):
         return Posted(Checked(None, (text,), malformed=True))
     document = text.value
     if isinstance(document, dict) and WORKFLOW in document:
-        posted = _check_envelope(text, document, registry, limits)
+        posted = _check_envelope(text, document, registry, limits, judge)
         if posted.checked.problems:
             return posted
         taken = from_envelope(body, document[WORKFLOW], is_json=form == "json")
@@ -89,12 +100,15 @@ def check_posted(body: bytes, form: Form, registry: Registry, limits: Limits) ->
     return Posted(text.placed(checked), labels=checked.labels, document=taken)
 
 
-def _check_envelope(text: Text, envelope: JsonObject, registry: Registry, limits: Limits) -> Posted:
+def _check_envelope(
+    text: Text, envelope: JsonObject, registry: Registry, limits: Limits, judge: JudgeCallback
+) -> Posted:
     report = Report()
     refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
     inputs = _inputs(envelope, report)
     labels = read_labels(envelope, report)
     starts = _flag(envelope, TRIGGER, report)
+    callback_url = _callback_url(envelope, report, judge)
     checked = check_document(envelope[WORKFLOW], registry, limits)
     if checked.malformed:
         return Posted(checked)
@@ -105,7 +119,20 @@ def _check_envelope(text: Text, envelope: JsonObject, registry: Registry, limits
     problems = (*report.problems(), *checked.problems)
     plan = None if problems else checked.plan
     placed = text.placed(Checked(plan, problems, warnings=checked.warnings))
-    return Posted(placed, inputs, labels, starts)
+    return Posted(placed, inputs, labels, starts, callback_url=callback_url)
+
+
+def _callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:
+    value = owner.get(CALLBACK_URL)
+    if value is None:
+        return None
+    place = pointer_to("", CALLBACK_URL)
+    if not isinstance(value, str):
+        report.add("wrong_type", place, f"'{CALLBACK_URL}' must be text, it is {type_name(value)}")
+        return None
+    if why := judge(value):
+        report.add("invalid_callback_url", place, f"'{CALLBACK_URL}' cannot be used: {why}")
+    return value
 
 
 def _flag(owner: JsonObject, key: str, report: Report) -> bool:

@@ -12,6 +12,7 @@ from tests.support.servers.valkey import free_port
 from tests.support.waiting import wait_until
 
 ODD_HANDLERS = "tests.e2e.odd_handlers"
+WEBHOOK_KEY = "whsec_a2V5LW9mLXRoZS10ZXN0cy1mb3Itd2ViaG9va3M="
 READ_BYTES = 300_000
 KEPT_BYTES = 500_000
 
@@ -41,6 +42,7 @@ def shared_stack(shared_service: HttpServer) -> Iterator[Stack]:
         "FLOWENGINE_RETRY_BASE_SECONDS": "0.05",
         "LLM_BASE_URL": shared_service.url("/v1"),
         "LLM_API_KEY": "key-of-the-tests",
+        "FLOWENGINE_WEBHOOK_KEY": WEBHOOK_KEY,
         "FLOWENGINE_METRICS_PORT": str(free_port()),
     }
     with running_stack(settings=settings) as stack:

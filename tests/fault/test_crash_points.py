@@ -6,9 +6,9 @@ workflow has rules, conditions and retries. In a third one a node hangs until it
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
-seventh one operators pause it, end nodes, and let it go on. Wherever it is struck, each ends, with the right
-results, and every invariant holds. The client repeats what it gets no answer to, with the same idempotency
-key: what it asks for is done once.
+seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose receiver
+refuses the results once. Wherever it is struck, each ends, with the right results, and every invariant holds.
+The client repeats what it gets no answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.
@@ -25,6 +25,7 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
+from tests.fault.crash_delivery import Delivered
 from tests.fault.crash_overdue import Overdue
 from tests.fault.crash_report import (
     COUNTED_PASSES,
@@ -42,7 +43,17 @@ from tests.support.servers.valkey import Valkey
 
 T = TypeVar("T")
 Scene: TypeAlias = Literal[
-    "noted", "unnoted", "ruled", "hooked", "overdue", "cancelled", "ended", "deleted", "rerun", "steered"
+    "noted",
+    "unnoted",
+    "ruled",
+    "hooked",
+    "overdue",
+    "cancelled",
+    "ended",
+    "deleted",
+    "rerun",
+    "steered",
+    "delivered",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -70,6 +81,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Rerun(url, gate)
         case "steered":
             passing = Steered(url, gate)
+        case "delivered":
+            passing = Delivered(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -104,7 +117,12 @@ def count_commands(url: str, scene: Scene) -> int:
 
 
 @pytest.mark.proves(
-    "crash-at-any-command", "skip-cascade-crash", "rerun-crash", "overrule-crash", "pause-crash"
+    "crash-at-any-command",
+    "skip-cascade-crash",
+    "rerun-crash",
+    "overrule-crash",
+    "pause-crash",
+    "delivery-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

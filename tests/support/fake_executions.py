@@ -23,6 +23,8 @@ from flowengine.errors import (
     WrongStateError,
 )
 from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
+from flowengine.execution.delivery.records import Delivery
+from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LIVE_START, LivePlace, Place, parse_live_place, parse_place
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
@@ -73,6 +75,8 @@ class _Stored:
     ) -> None:
         self.labels = labels
         self.document: bytes | None = None
+        self.callback_url: str | None = None
+        self.deliveries: list[Delivery] = []
         self.inputs = inputs
         self.plan = plan
         self.correlation_id = correlation_id
@@ -119,6 +123,7 @@ class FakeExecutions:
         document: bytes | None = None,
         warnings: tuple[Problem, ...] = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> CreatedView:
         self._enter()
         given = check_given(plan.inputs, inputs or {})
@@ -126,6 +131,7 @@ class FakeExecutions:
             execution_id = f"x{len(self.stored) + 1}"
             self.stored[execution_id] = _Stored(plan, correlation_id, given, dict(labels or {}))
             self.stored[execution_id].document = document
+            self.stored[execution_id].callback_url = callback_url
         view = CreatedView(
             execution_id=execution_id,
             name=plan.name,
@@ -147,11 +153,17 @@ class FakeExecutions:
         document: bytes | None = None,
         warnings: tuple[Problem, ...] = (),
         request: IdempotentRequest | None = None,
+        callback_url: str | None = None,
     ) -> StartedView:
         self._enter()
         begin(plan, inputs or {}, Occasion({}, 0))
         made = self.create(
-            plan, correlation_id=correlation_id, inputs=inputs, labels=labels, document=document
+            plan,
+            correlation_id=correlation_id,
+            inputs=inputs,
+            labels=labels,
+            document=document,
+            callback_url=callback_url,
         )
         self.trigger(made.execution_id, correlation_id=correlation_id)
         view = StartedView(
@@ -356,6 +368,11 @@ class FakeExecutions:
         return ResultsView(
             execution_id=execution_id, status=found.status, results=found.results, errors=found.errors
         )
+
+    def deliveries(self, execution_id: str) -> DeliveriesView:
+        self._enter()
+        found = self._find(execution_id)
+        return deliveries_view(execution_id, found.callback_url or "", found.deliveries)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         self._enter()

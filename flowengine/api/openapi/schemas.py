@@ -18,11 +18,13 @@ from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
 from flowengine.execution.bulk import BulkView
+from flowengine.execution.delivery import views as delivery_views
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import ValidationView
+from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
 from flowengine.plugin import Registry
@@ -88,6 +90,9 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     drawing.Lane: "GraphLane",
     drawing.Condition: "GraphCondition",
     ValidationView: "Validation",
+    delivery_views.DeliveriesView: "Deliveries",
+    delivery_views.DeliveryView: "Delivery",
+    delivery_views.DeliveryAttemptView: "DeliveryAttempt",
     views.HealthView: "Health",
     views.QueueView: "Queue",
     access_views.KeyView: "Key",
@@ -165,6 +170,12 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
                 workflow=reference(WORKFLOW),
                 inputs=reference(INPUTS),
                 labels=reference(LABELS),
+                callback_url={
+                    "type": ["string", "null"],
+                    "format": "uri",
+                    "maxLength": MAX_URL_CHARS,
+                    "description": "Where its results are sent once it has ended, signed.",
+                },
                 trigger={
                     "type": ["boolean", "null"],
                     "description": "Whether it starts at once.",

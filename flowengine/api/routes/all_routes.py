@@ -24,7 +24,13 @@ from flowengine.api.routes.executions import (
     show_results,
     trigger_execution,
 )
-from flowengine.api.routes.history import list_events, list_lines, list_runs, watch_changes
+from flowengine.api.routes.history import (
+    list_deliveries,
+    list_events,
+    list_lines,
+    list_runs,
+    watch_changes,
+)
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
@@ -55,6 +61,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     watch_changes.route,
     list_lines.route_of_execution,
     list_lines.route_of_node,
+    list_deliveries.route,
     dead_letters.list_route,
     dead_letters.retry_route,
     dead_letters.delete_route,

@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 _SECRETS: Final = "FLOWENGINE_SECRET_"
-_NEEDED_BY: Final = {"LLM_API_KEY": "worker", "FLOWENGINE_API_KEYS": "api"}
+_NEEDED_BY: Final = {
+    "LLM_API_KEY": ("worker",),
+    "FLOWENGINE_API_KEYS": ("api",),
+    "FLOWENGINE_WEBHOOK_KEY": ("api", "worker"),
+}
 
 
 def service_environment(service: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +27,7 @@ def service_environment(service: str, environment: Mapping[str, str]) -> dict[st
         for name, value in environment.items()
         if service == "worker" or not name.startswith(_SECRETS)
     }
-    for name, owner in _NEEDED_BY.items():
-        if owner != service:
+    for name, owners in _NEEDED_BY.items():
+        if service not in owners:
             kept |= {name: "", f"{name}_FILE": ""}
     return kept

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     metavar="KEY",
     help="Start it once, however often this is run with the same key and workflow.",
 )
+@click.option("--callback-url", metavar="URL", help="Where its results are sent once it has ended.")
 @waiting_options
 @json_option
 @click.pass_context
@@ -39,6 +40,7 @@ def submit(
     inputs_file: Path | None,
     labels: tuple[str, ...],
     idempotency_key: str | None,
+    callback_url: str | None,
     wait: bool,
     follow: bool,
     as_json: bool,
@@ -54,7 +56,7 @@ def submit(
     with stack(as_json=as_json) as client:
         source = WorkflowSource(file, body)
         inputs, named = given_values(given, inputs_file, labels, source.schemas)
-        started = source.start(client, inputs, named, idempotency_key)
+        started = source.start(client, inputs, named, idempotency_key, callback_url)
         for warning in started.warnings or ():
             _say_problem(file, warning)
         _tell_started(started, quiet=as_json, waits=wait or follow)

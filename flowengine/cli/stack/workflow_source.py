@@ -48,14 +48,22 @@ class WorkflowSource:
         inputs: Mapping[str, JsonValue],
         labels: Mapping[str, str],
         idempotency_key: str | None,
+        callback_url: str | None = None,
     ) -> StartedView:
         """Start it. Raises InvalidInputError with the lines of what is wrong."""
         try:
-            return client.start(self._body, inputs=inputs, labels=labels, idempotency_key=idempotency_key)
+            return client.start(
+                self._body,
+                inputs=inputs,
+                labels=labels,
+                idempotency_key=idempotency_key,
+                callback_url=callback_url,
+            )
         except RefusedError as error:
             if error.code != "invalid_workflow":
                 raise
-            problems = self._located(error.problems) if inputs or labels else error.problems
+            in_envelope = bool(inputs or labels) or callback_url is not None
+            problems = self._located(error.problems) if in_envelope else error.problems
             raise _invalid(self._path, error.code, problems) from error
 
     def _located(self, problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

@@ -21,6 +21,7 @@ from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.resume_step import ResumeStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
@@ -28,6 +29,8 @@ from flowengine.execution.messages import (
     Callback,
     Deadline,
     DeleteExecution,
+    DeliveryAttempted,
+    DeliveryDue,
     HooksTimeout,
     NextTry,
     NodeOverruled,
@@ -74,6 +77,7 @@ class Orchestrator:
         self._resumes = ResumeStep(store, self._follow_up)
         self._deletes = DeleteStep(store)
         self._overruled = OverruledStep(store, self._follow_up)
+        self._deliveries = DeliveryStep(store)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -255,6 +259,8 @@ class Orchestrator:
                 self._stops.time_out(held.of(timeout))
             case StopOverdue() as overdue:
                 self._stops.fire(held.of(overdue))
+            case DeliveryDue() as due:
+                self._deliveries.fire(held.of(due))
             case _ as never:
                 assert_never(never)
 
@@ -310,14 +316,30 @@ class Orchestrator:
                 raise
             self._give_up(held, "node.overruled_failed_for_good")
 
+    # -- delivery_attempted
+
+    def deliver(self, held: Held[DeliveryAttempted]) -> None:
+        """A worker has sent an execution's results to its `callback_url`, or has tried to."""
+        try:
+            self._deliveries.take(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "delivery.failed_for_good")
+
     def _give_up(
         self,
-        held: Held[StartExecution]
-        | Held[StopExecution]
-        | Held[ResumeExecution]
-        | Held[DeleteExecution]
-        | Held[NodeOverruled]
-        | Held[Timer],
+        held: (
+            Held[StartExecution]
+            | Held[StopExecution]
+            | Held[ResumeExecution]
+            | Held[DeleteExecution]
+            | Held[NodeOverruled]
+            | Held[DeliveryAttempted]
+            | Held[Timer]
+        ),
         event: str,
     ) -> None:
         """Let go of a message that has failed often enough.

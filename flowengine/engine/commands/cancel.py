@@ -45,6 +45,7 @@ def cancel(store: SteeringStore, execution: str, *, reason: str | None = None) -
 
 def _changes(execution: str, record: ExecutionRecord, reason: str | None, now: int) -> tuple[Change, ...]:
     stop = Stop("cancel", "cancelled", now, reason=reason)
+    run = Run(execution, record.run, record.correlation_id)
     if record.status == "pending":
-        return cancel_before_start(record, stop)
-    return mark(record.control, Run(execution, record.run, record.correlation_id), stop)
+        return cancel_before_start(record, run, stop)
+    return mark(record.control, run, stop)

@@ -39,7 +39,7 @@ TRIES: Final = 50
 class New(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
-    idempotent one that creates it, if it is one."""
+    idempotent one that creates it, if it is one. `callback_url`: where its results are sent."""
 
     plan: Plan
     correlation_id: str
@@ -48,6 +48,7 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     document: bytes | None = None
     warnings: tuple[Problem, ...] = ()
     request: IdempotentRequest | None = None
+    callback_url: str | None = None
 
 
 class _Stored(NamedTuple):
@@ -183,6 +184,7 @@ def _record_before(new: New, now: int) -> ExecutionRecord:
         name=new.plan.name,
         token="",
         labels=new.labels,
+        notifies=new.callback_url is not None,
     )
 
 
@@ -200,6 +202,7 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         new.labels,
         new.document,
         kept,
+        new.callback_url,
     )
 
 

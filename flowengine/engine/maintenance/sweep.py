@@ -15,6 +15,7 @@ import structlog
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.ports import AdvancingStore, Reading, Unit
@@ -52,7 +53,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, UnfinishedStore, Protocol):
+class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -113,6 +114,7 @@ class Sweep:
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
         self._deletes = UnfinishedDeletes(store)
+        self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -139,6 +141,7 @@ class Sweep:
         for execution in self._next_of(stuck):
             self._check_alone(execution, marks[execution])
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
+        self.repaired += self._deliveries.look()
         self._store.prune()
         return self.repaired - before
 

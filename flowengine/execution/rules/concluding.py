@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowengine.execution.changes import Change, Finish, Happened
+from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.closing import enter, next_stage
@@ -41,11 +42,19 @@ def conclude(
     if stage is not None:
         return enter(plan, run, control, stage, verdict, now, records)
     took = None if control.started_at is None else max(0, now - control.started_at)
+    stopped, notifies = control.stop is not None, control.notifies
     return (
-        Finish(verdict, now, control.run, stopped=control.stop is not None, took_ms=took),
+        Finish(verdict, now, control.run, stopped=stopped, took_ms=took, notifies=notifies),
         Happened(Event("execution_finished", now, detail=verdict)),
-        *([deletion(run)] if control.doomed else []),
+        *_what_follows(run, control, now),
     )
+
+
+def _what_follows(run: Run, control: Control, now: int) -> tuple[Change, ...]:
+    """An execution that is deleted at its end takes its results along."""
+    if control.doomed:
+        return (deletion(run),)
+    return deliver(run, now) if control.notifies else ()
 
 
 def _may_end(control: Control, verdict: ExecutionStatus) -> bool:

@@ -88,6 +88,7 @@ def first_run(
         counters=counters,
         inputs=given.inputs,
         was_stopped=record.stop is not None,
+        notifies=record.notifies,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
@@ -176,6 +177,7 @@ def begin_again(
         why=again.why,
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
+        notifies=record.notifies,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)

@@ -21,6 +21,7 @@ from flowengine.execution.changes import (
     Tally,
     Write,
 )
+from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
 from flowengine.execution.messages import StopExecution
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
@@ -96,11 +97,12 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
     return Stop("node_failure", "failed", grounds.now, grounds.plan.nodes[descent.first_failed].id)
 
 
-def cancel_before_start(record: ExecutionRecord, stop: Stop) -> tuple[Change, ...]:
+def cancel_before_start(record: ExecutionRecord, run: Run, stop: Stop) -> tuple[Change, ...]:
     """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
     status = execution_after(record.status, "end_cancelled")
     marked = MarkStop(record.status, replace(stop, told=True))
-    return (marked, Finish(status, stop.at, record.run, index=record.status))
+    end = Finish(status, stop.at, record.run, index=record.status, notifies=record.notifies)
+    return (marked, end, *(deliver(run, stop.at) if record.notifies else ()))
 
 
 def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "main") -> tuple[str, ...]:

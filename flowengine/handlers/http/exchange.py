@@ -123,7 +123,7 @@ def exchange_with(
         )
         return _following_redirects(client, sent, read, accept)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _failure(error, request.given_url) from error
+        raise failure_of(error, request.given_url) from error
 
 
 def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx.Timeout:
@@ -247,7 +247,7 @@ def _soon() -> float:
     return time.monotonic() + (_ERROR_BODY_SECONDS if left is None else left)
 
 
-def _failure(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> TryFailedError:
+def failure_of(error: httpx.HTTPError | httpx.InvalidURL, url: str) -> TryFailedError:
     """An httpx error as the failure of this try. `url` is what the node asked for."""
     failure = _judged(error)
     message = failure.message

@@ -14,8 +14,9 @@ _MIN_USER_CHARS: Final = 8
 
 
 def own_credentials(settings: Settings) -> list[str]:
-    """The key of the language model, and the passwords inside REDIS_URL and LLM_BASE_URL."""
-    found = [settings.llm_api_key or ""]
+    """The keys of the language model and of webhooks, and the passwords inside REDIS_URL and LLM_BASE_URL."""
+    signs = settings.webhook_key or ""
+    found = [settings.llm_api_key or "", signs, signs.removeprefix("whsec_")]
     for url in (settings.redis_url, settings.llm_base_url or ""):
         for written in _credentials_of(url):
             found += [written, unquote(written)]

@@ -39,7 +39,13 @@ REPAIRS: Final = Counter(
     "flowengine_sweep_repairs_total",
     "What the sweep had to correct; it should never find anything.",
     ("what",),
-    known=("ready_nodes", "numbers", "vanished_timer", "vanished_message"),
+    known=("ready_nodes", "numbers", "vanished_timer", "vanished_message", "vanished_delivery"),
+)
+DELIVERIES: Final = Counter(
+    "flowengine_deliveries_total",
+    "Attempts to send an execution's results to its `callback_url`, by outcome.",
+    ("outcome",),
+    known=("delivered", "failed"),
 )
 TIMERS_LATE: Final = Histogram(
     "flowengine_timer_lateness_seconds", "How long after it was due a timer fired.", ("kind",)
@@ -58,6 +64,7 @@ REQUEST_TIMES: Final = Histogram(
 )
 
 COUNTERS: Final = (
-    ROUND_TRIPS, ATTEMPTS, NODES, RETRIES, EXECUTIONS, STALE, REPAIRS, DEAD_LETTERS, TAKEN_OVER, REQUESTS,
+    ROUND_TRIPS, ATTEMPTS, NODES, RETRIES, EXECUTIONS, STALE, REPAIRS, DELIVERIES, DEAD_LETTERS,
+    TAKEN_OVER, REQUESTS,
 )  # fmt: skip
 HISTOGRAMS: Final = (WAIT, RUN, TIMERS_LATE, REQUEST_TIMES)

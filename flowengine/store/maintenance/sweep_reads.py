@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import redis
 import structlog
 
+from flowengine.engine.delivering.lost_deliveries import Silent
 from flowengine.execution.events import DECIDED
-from flowengine.execution.messages import NextTry
+from flowengine.execution.messages import DeliveryDue, NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.store.bulks import RedisBulks
+from flowengine.store.delivering.silent_deliveries import (
+    arm_deliveries,
+    forget_deliveries,
+    silent_deliveries,
+)
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
@@ -149,6 +155,18 @@ class RedisSweepState(RedisState):
             ]
         )
         return [score is not None for score in found]
+
+    def silent_deliveries(self, before: int, at_most: int) -> list[Silent]:
+        """Deliveries that are not over, whose last step was before this time: an owner has none."""
+        return [] if self.keys.owner else silent_deliveries(self, before, at_most)
+
+    def forget_deliveries(self, silent: Sequence[Silent]) -> None:
+        """Those that are over are looked at no more."""
+        forget_deliveries(self, silent)
+
+    def arm_deliveries(self, timers: Collection[DeliveryDue], due: int) -> None:
+        """Have them sent."""
+        arm_deliveries(self, timers, due)
 
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""

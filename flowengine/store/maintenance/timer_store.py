@@ -16,7 +16,7 @@ from flowengine.execution.messages import HooksTimeout, NextTry, RunTimeout, Sto
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
-from flowengine.store.keys import parse_deadline, parser_of, run_parser_of
+from flowengine.store.keys import parse_deadline, parse_delivery_due, parser_of, run_parser_of
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -31,6 +31,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType
         "timeout": run_parser_of(RunTimeout),
         "stop": run_parser_of(StopOverdue),
         "hooks": run_parser_of(HooksTimeout),
+        "delivery": parse_delivery_due,
     }
 )
 

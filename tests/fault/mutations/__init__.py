@@ -10,6 +10,7 @@ from tests.fault.mutations import (
     closing,
     deciding,
     deleting,
+    deliveries,
     engine,
     execution,
     history,
@@ -46,6 +47,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *processes.MUTANTS,
     *access.MUTANTS,
     *history.MUTANTS,
+    *deliveries.MUTANTS,
     *operations.MUTANTS,
 )
 

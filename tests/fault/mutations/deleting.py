@@ -69,7 +69,7 @@ MUTANTS: Final = (
     _in(
         "what is doomed is deleted once it has ended",
         "execution/rules/concluding",
-        "*([deletion(run)] if control.doomed else []),",
+        "    if control.doomed:\n        return (deletion(run),)\n",
         "",
     ),
     _in(

@@ -28,7 +28,14 @@ Client: TypeAlias = Any
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
-ALL_TIMERS: Final = (TIMERS, RETRIES, b"fe:timers:timeout", b"fe:timers:stop", b"fe:timers:hooks")
+ALL_TIMERS: Final = (
+    TIMERS,
+    RETRIES,
+    b"fe:timers:timeout",
+    b"fe:timers:stop",
+    b"fe:timers:hooks",
+    b"fe:timers:delivery",
+)
 STAGES: Final[tuple[Stage, ...]] = ("main", "outputs", "on_failure", "finally")
 CONTROL_LEAD_S: Final = 60
 SAID: Final = ("logs", "logged", "live")
@@ -52,19 +59,18 @@ LATER: Final = b":later"
 PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
-    re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
-    re.compile(rb"fe:stopping"): b"zset",
-    re.compile(rb"fe:(deleting|bulks)"): b"zset",
+    re.compile(rb"fe:(stopping|deleting|bulks|delivering)"): b"zset",
     re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",

@@ -22,6 +22,8 @@ from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.delivering.ports import Answered, Outgoing
+from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
@@ -46,6 +48,7 @@ from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiStat
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -73,6 +76,9 @@ NO_HURRY_S = 3600.0
 
 CLOCK_MARGIN_MS: Final = 2000
 """A machine that runs much else may take so long between a look at the clock and EXEC."""
+
+Receiver = Callable[[Outgoing], Answered]
+"""Stands for where results are sent to."""
 
 Script = Callable[[Context], None]
 """Called in place of work: raises HandlerError where the node shall fail."""
@@ -402,6 +408,8 @@ class OrchestratorProcess(Process):
             self.engine.delete(held[0])
         elif actor == "node_overruled":
             self.engine.follow_overruled(held[0])
+        elif actor == "delivery_attempted":
+            self.engine.deliver(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -427,10 +435,13 @@ class WorkerProcess(Process):
             speed,
         )
         self.groups = QuickGroups(store, self.runner, speed)
+        self.sender = Sender(RedisSending(self.state), self.harness.receive, lambda: 0.5)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
-        """What the worker's actor does."""
-        if len(held) > 1:
+        """What the worker's actors do."""
+        if actor == "deliver_results":
+            self.sender.send(held[0])
+        elif len(held) > 1:
             self.groups.run(held)
         else:
             self.runner.run(held[0])
@@ -475,6 +486,8 @@ class Harness:
         self.settings = msgspec.structs.replace(base, redis_url=url)
         self.gate = gate or Gate()
         self.script: Script = lambda context: None
+        self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
+        self.received: list[Outgoing] = []
         self.client: Client = redis.Redis.from_url(url)
         for queue in QUEUES if groups else ():
             self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
@@ -489,6 +502,11 @@ class Harness:
         for process in (self.api, *self.orchestrators, *self.workers):
             process.close()
         self.client.close()
+
+    def receive(self, outgoing: Outgoing) -> Answered:
+        """Results that a worker sends."""
+        self.received.append(outgoing)
+        return self.receiver(outgoing)
 
     def resize(self, sizes: Sizes) -> None:
         """From now on the orchestrators' transactions do so much."""
@@ -514,9 +532,10 @@ class Harness:
 
     # -- executions
 
-    def create(self, plan: Plan) -> str:
+    def create(self, plan: Plan, *, callback_url: str | None = None) -> str:
         """A pending execution."""
-        return self.api.executions.create(plan, correlation_id="test").execution_id
+        made = self.api.executions.create(plan, correlation_id="test", callback_url=callback_url)
+        return made.execution_id
 
     def trigger(self, execution: str) -> int:
         """Start it; returns the run."""
@@ -535,9 +554,9 @@ class Harness:
         said = Overruling(word, "by the test", **only)
         return self.api.executions.overrule(execution, node, said).status
 
-    def begin(self, plan: Plan) -> str:
+    def begin(self, plan: Plan, *, callback_url: str | None = None) -> str:
         """A running execution, whose start message waits."""
-        execution = self.create(plan)
+        execution = self.create(plan, callback_url=callback_url)
         self.trigger(execution)
         return execution
 
@@ -579,7 +598,7 @@ class Harness:
         return [entry for entry in self.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
 
     def tasks(self) -> list[Entry]:
-        """The tasks that wait."""
+        """What waits for workers."""
         return self.waiting(WORKER_QUEUE)
 
     def task_of(self, node: str) -> Entry:
@@ -643,14 +662,17 @@ class Harness:
                 if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
                     self.deliver(process, entry)
             tasks = self.tasks()
-            together = [entry for entry in tasks if entry.deliveries == 1]
-            alone = [(entry,) for entry in tasks if entry.deliveries > 1]
+            nodes = [entry for entry in tasks if entry.actor == "run_node"]
+            together = [entry for entry in nodes if entry.deliveries == 1]
+            alone = [(entry,) for entry in tasks if entry not in together]
             groups = [
                 tuple(together[at : at + TASKS_TOGETHER]) for at in range(0, len(together), TASKS_TOGETHER)
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if not waiting and not tasks and not self.end_pauses() and not self.end_stops():
+            if waiting or tasks or self.end_pauses() or self.end_stops():
+                continue
+            if not self.end_delivery_pauses():
                 return
         raise AssertionError(f"not drained after {STEPS_AT_MOST} steps; {self.errors[-3:]}")
 
@@ -703,7 +725,14 @@ class Harness:
 
     def end_pauses(self) -> int:
         """Let the pauses of all nodes be over that wait for another try; returns how many there are."""
-        timers = self.keys.timers("retry")
+        return self._end_pauses("retry")
+
+    def end_delivery_pauses(self) -> int:
+        """Let the pauses be over of all deliveries that are sent again; returns how many there are."""
+        return self._end_pauses("delivery")
+
+    def _end_pauses(self, kind: str) -> int:
+        timers = self.keys.timers(kind)
         members = self.client.zrange(timers, 0, -1)
         if members:
             self.client.zadd(timers, dict.fromkeys(members, 1))

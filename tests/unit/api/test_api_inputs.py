@@ -74,7 +74,7 @@ def test_the_problems_of_an_envelope_have_their_places_in_it(api: ServedApi) -> 
     assert [problem["line"] for problem in answer.json()["problems"]] == [4, 6, 7, 8]
 
 
-@pytest.mark.parametrize("field", ["priority", "callback_url"])
+@pytest.mark.parametrize("field", ["priority"])
 def test_what_an_envelope_cannot_hold_yet_is_refused(api: ServedApi, field: str) -> None:
     """It must not look as if it had been done."""
     stored = len(api.store.stored)

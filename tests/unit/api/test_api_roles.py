@@ -62,6 +62,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/workflows/x1/events"): "read",
         ("GET", "/workflows/x1/runs"): "read",
         ("GET", "/workflows/x1/logs"): "read",
+        ("GET", "/workflows/x1/deliveries"): "read",
         ("GET", "/events"): "read",
         ("POST", "/workflow/trigger/x1"): "author",
         ("POST", "/validate"): "read",

@@ -87,9 +87,13 @@ def test_each_credential_reaches_only_the_service_that_needs_it() -> None:
     """The API's keys and the language model's key are no business of the others."""
     holders = {
         name: [key for key in ("api", "orchestrator", "worker") if name in _environment(key)]
-        for name in ("FLOWENGINE_API_KEYS", "LLM_API_KEY")
+        for name in ("FLOWENGINE_API_KEYS", "LLM_API_KEY", "FLOWENGINE_WEBHOOK_KEY")
     }
-    assert holders == {"FLOWENGINE_API_KEYS": ["api"], "LLM_API_KEY": ["worker"]}
+    assert holders == {
+        "FLOWENGINE_API_KEYS": ["api"],
+        "LLM_API_KEY": ["worker"],
+        "FLOWENGINE_WEBHOOK_KEY": ["api", "worker"],
+    }
 
 
 def _environment(service: str) -> dict[str, str]:

@@ -69,6 +69,14 @@ def test_refused_workflow_names_the_lines_of_its_file(api: ServedApi, more: tupl
     assert "bad.yaml:4:14: unknown_handler: no handler called 'ecko'; did you mean 'echo'?" in told
 
 
+def test_callback_url_goes_with_the_workflow_or_is_refused(api: ServedApi) -> None:
+    """This stack has no key to sign with, and says so."""
+    Path("file.yaml").write_text(DOCUMENT)
+    told = run("submit", "file.yaml", "--callback-url", "https://a.example/x", code=2).stderr
+    assert "invalid_callback_url" in told
+    assert "FLOWENGINE_WEBHOOK_KEY" in told
+
+
 def test_file_that_cannot_be_read_is_not_sent(api: ServedApi) -> None:
     """Its line is told, as JSON where that is asked for."""
     Path("bad.yaml").write_text("name: [\n")

@@ -25,6 +25,7 @@ from flowengine.client.methods import Iteration, Method, Methods
 from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
 from flowengine.errors import SettingsError
 from flowengine.execution.views import ResultsView, StartedView
+from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 from tests.unit.client.answers import URL, Stack, client_of, execution, problem
 
@@ -72,6 +73,19 @@ def test_inputs_and_labels_come_in_the_envelope() -> None:
         {"workflow": document, "inputs": {"day": 1}, "labels": {"a": "b"}}
     ]
     assert stack.asked == ["POST /workflow?trigger=true"] * 2
+
+
+def test_a_callback_url_comes_in_the_envelope() -> None:
+    """It takes the place of the one that an envelope has already."""
+    stack = Stack(STARTED, status=202)
+    document: dict[str, JsonValue] = {"name": "report", "nodes": []}
+    enveloped: dict[str, JsonValue] = {"workflow": document, "callback_url": "http://b"}
+    with client_of(stack) as client:
+        for workflow in (document, enveloped):
+            client.start(workflow, callback_url="http://a")
+    assert [stack.body(place) for place in range(2)] == 2 * [
+        {"workflow": document, "callback_url": "http://a"}
+    ]
 
 
 def test_text_that_cannot_be_read_is_refused_before_it_is_sent() -> None:

@@ -12,13 +12,18 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import ACTOR, UndecodablePayloadError, decode, post
 from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
+from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.messages import (
     MESSAGES,
     Callback,
     Deadline,
     DeleteExecution,
+    DeliverResults,
+    DeliveryAttempted,
+    DeliveryDue,
     HooksTimeout,
     NextTry,
     NodeOverruled,
@@ -127,6 +132,16 @@ NEWER: Final[dict[str, Payload]] = {
     "run timeout": RunTimeout(execution="x", run=2),
     "stop overdue": StopOverdue(execution="x", run=2),
     "hooks timeout": HooksTimeout(execution="x", run=2),
+    "delivery": DeliverResults(execution="x", run=2, number=3, correlation_id="c"),
+    "delivery attempted": DeliveryAttempted(
+        execution="x",
+        run=2,
+        number=3,
+        correlation_id="c",
+        attempt=DeliveryAttempt(1_795_525_433_000, 12, 503, "busy"),
+        retry_after_ms=5000,
+    ),
+    "delivery due": DeliveryDue(execution="x", run=2, number=3),
 }
 """What only processes of format 3 understand."""
 
@@ -159,7 +174,9 @@ def _declare_orchestrator(broker: StreamsBroker) -> None:
 
 
 def _declare_worker(broker: StreamsBroker) -> None:
-    worker_actors.declare(broker, cast(Runner, None), cast(QuickGroups, None), WORKER_QUEUE)
+    worker_actors.declare(
+        broker, cast(Runner, None), cast(QuickGroups, None), cast(Sender, None), WORKER_QUEUE
+    )
 
 
 # -- the table

@@ -278,6 +278,11 @@ def test_credentials_inside_addresses_are_secrets(
     assert own_credentials(settings) == hidden
 
 
+def test_the_key_of_webhooks_is_a_secret_with_and_without_its_prefix() -> None:
+    """A receiver may repeat either."""
+    assert own_credentials(Settings(webhook_key="whsec_a2V5")) == ["whsec_a2V5", "a2V5"]
+
+
 def test_the_workers_own_credentials_are_redacted_without_being_handed_out() -> None:
     """A service may repeat the key that it refuses."""
     secrets = Secrets({}, own=[CANARY, "abc"])

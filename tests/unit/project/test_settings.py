@@ -287,10 +287,25 @@ def test_parsers_give_the_types_of_their_fields() -> None:
         f"limits.{name}": hint for name, hint in typing.get_type_hints(Limits).items()
     }
     samples = {"redis_url": "redis://h", "llm_base_url": "http://h", "api_keys": ENTRY}
+    samples["webhook_key"] = "sixteen-bytes-at-least"
     for setting in SETTINGS:
         default = setting.default()
         sample = samples.get(setting.field) or (str(default) if default not in (None, ()) else "name")
         msgspec.convert(setting.parser.parse(sample), hints[setting.field], strict=True)
+
+
+@pytest.mark.parametrize("value", ["whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "sixteen-bytes-is", "ü" * 8])
+def test_a_key_of_webhooks_may_be_a_text_or_base64(value: str) -> None:
+    """Of sixteen bytes at least."""
+    assert load_settings({"FLOWENGINE_WEBHOOK_KEY": value}, None).webhook_key == value
+
+
+@pytest.mark.parametrize("value", ["canary", "canary with spaces in it", "whsec_canary?", "whsec_Y2FuYXJ5"])
+def test_a_key_of_webhooks_that_is_easy_to_guess_or_no_base64_is_refused(value: str) -> None:
+    """Without repeating it."""
+    with pytest.raises(SettingsError, match="FLOWENGINE_WEBHOOK_KEY must be") as caught:
+        load_settings({"FLOWENGINE_WEBHOOK_KEY": value}, None)
+    assert value not in str(caught.value)
 
 
 def test_reference_is_in_step_with_the_table() -> None:

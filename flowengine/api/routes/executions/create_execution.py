@@ -139,6 +139,7 @@ async def _make(
                 inputs=workflow.inputs,
                 labels=workflow.labels,
                 document=workflow.document,
+                callback_url=workflow.callback_url,
                 warnings=workflow.warnings,
                 request=workflow.request,
             )

@@ -16,10 +16,16 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
 from flowengine.execution.idempotency import IdempotentRequest
-from flowengine.settings import Limits
+from flowengine.settings import Limits, Settings
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted import PostedCancel, PostedOverruling, PostedTrigger, check_posted
+from flowengine.workflow.posted import (
+    JudgeCallback,
+    PostedCancel,
+    PostedOverruling,
+    PostedTrigger,
+    check_posted,
+)
 from flowengine.workflow.posted_document import pack
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import PostedRerun
@@ -51,7 +57,8 @@ WITH_INPUTS: Final[JsonObject] = {
 }
 WORKFLOW_BODY: Final = RequestBody(
     description="The workflow document, as JSON or YAML, alone or in an envelope with the inputs and "
-    "labels of its execution, and with `trigger` where it shall start at once. "
+    "labels of its execution, with a `callback_url` to which its results are sent, and with `trigger` where "
+    "it shall start at once. "
     f"Other names of YAML are taken too: {', '.join(YAML_TYPES[1:])}.",
     schema=POSTED,
     media_types=(*JSON_TYPES, YAML_TYPES[0]),
@@ -63,11 +70,17 @@ WORKFLOW_BODY: Final = RequestBody(
 )
 
 
+NO_KEY: Final = (
+    "this service has no key to sign with; set FLOWENGINE_WEBHOOK_KEY for the API and the workers, to what "
+    "`openssl rand -base64 32` prints, for example"
+)
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """A workflow that is right, what may go wrong with it, and what its execution is given.
 
     `starts`: its body says that it shall begin at once. `document`: in its form, packed. `request`: as it is
-    told from others, if it has an Idempotency-Key.
+    told from others, if it has an Idempotency-Key. `callback_url`: where its results are sent.
     """
 
     plan: Plan
@@ -77,6 +90,7 @@ class Accepted(msgspec.Struct, frozen=True):
     starts: bool
     document: bytes | None
     request: IdempotentRequest | None
+    callback_url: str | None
 
 
 async def read_workflow(request: Request[Any, Any, Any], backend: Backend) -> Accepted:
@@ -103,14 +117,35 @@ def _not_answered(
 
 
 def _accepted(body: Body, backend: Backend, sent: IdempotentRequest | None) -> Accepted:
-    posted = check_posted(body.data, body.form, backend.registry, backend.limits)
+    judge = callback_judge(backend.settings)
+    posted = check_posted(body.data, body.form, backend.registry, backend.limits, judge)
     checked = posted.checked
     if checked.plan is not None and not checked.problems:
         document = None if posted.document is None else pack(posted.document)
         return Accepted(
-            checked.plan, checked.warnings, posted.inputs, posted.labels, posted.starts, document, sent
+            checked.plan,
+            checked.warnings,
+            posted.inputs,
+            posted.labels,
+            posted.starts,
+            document,
+            sent,
+            posted.callback_url,
         )
     raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)
+
+
+def callback_judge(settings: Settings) -> JudgeCallback:
+    """Says why no results can be sent to a URL, as far as it is known without asking anybody."""
+
+    def judge(url: str) -> str | None:
+        from flowengine.handlers.webhooks.callback_url import wrong_with_callback_url
+
+        if settings.webhook_key is None:
+            return NO_KEY
+        return wrong_with_callback_url(url, settings.egress)
+
+    return judge
 
 
 async def read_posted(

@@ -1,0 +1,1 @@
+"""The sending of executions' results to their `callback_url`."""

@@ -1,0 +1,1 @@
+"""Signed calls to the addresses that callers have named for their executions' results."""

@@ -1,0 +1,1 @@
+"""Deliveries of executions' results, as they are stored."""
