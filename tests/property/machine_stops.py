@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.property.machine_book import Crash, crashes
-from tests.property.machine_commands import CommandRules
+from tests.property.machine_reruns import RerunRules
 from tests.support.rigs.harness import Entry
 
 Beside: TypeAlias = Literal["report", "task", "stop", "trigger"]
 """What happens between the reads and the writes of a step."""
 
 
-class StopRules(CommandRules):
+class StopRules(RerunRules):
     """What happens to an execution that is being stopped."""
 
     @precondition(lambda self: "stop_execution" in self.seen.actors)
