@@ -6,9 +6,10 @@ workflow has rules, conditions and retries. In a third one a node hangs until it
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
-seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose receiver
-refuses the results once. Wherever it is struck, each ends, with the right results, and every invariant holds.
-The client repeats what it gets no answer to, with the same idempotency key: what it asks for is done once.
+seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
+receiver refuses the results once. Wherever it is struck, each ends, with the right results, and every
+invariant holds. The client repeats what it gets no answer to, with the same idempotency key: what it asks for
+is done once.
 
 CI tries every point in all four ways, as `just fault` does; `FLOWENGINE_CRASH_POINTS_EVERY=5` tries
 every fifth.

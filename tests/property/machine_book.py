@@ -94,6 +94,7 @@ class Seen(msgspec.Struct, frozen=True):
     """What there is between two steps, looked at once: the rules that may come next go by it."""
 
     may_trigger: bool
+    may_rerun: bool
     waits: bool
     owed: bool
     actors: frozenset[str]
@@ -185,7 +186,7 @@ class ExecutionBook(RuleBasedStateMachine):
             and stored.record(node).attempt == self.model.attempt[node] - self.is_queued(node)
         ]
 
-    def look(self, *, may_trigger: bool) -> Seen:
+    def look(self, *, may_trigger: bool, may_rerun: bool) -> Seen:
         """What there is now."""
         orders, tasks = self.harness.waiting("orchestrator"), self.harness.tasks()
         past = {entry.actor for entry in self.past}
@@ -193,6 +194,7 @@ class ExecutionBook(RuleBasedStateMachine):
         kinds = ("retry", "stop", "timeout", "hooks")
         return Seen(
             may_trigger=may_trigger,
+            may_rerun=may_rerun,
             waits=bool(orders or tasks),
             owed=bool(owed),
             actors=frozenset(past | {entry.actor for entry in orders}),

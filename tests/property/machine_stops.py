@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.property.machine_book import Crash, crashes
+from tests.property.machine_reruns import RerunRules
 from tests.property.machine_steering import SteeringRules
 from tests.support.rigs.harness import Entry
 
@@ -18,7 +19,7 @@ Beside: TypeAlias = Literal["report", "task", "stop", "trigger"]
 """What happens between the reads and the writes of a step."""
 
 
-class StopRules(SteeringRules):
+class StopRules(SteeringRules, RerunRules):
     """What happens to an execution that is being stopped."""
 
     @precondition(lambda self: "stop_execution" in self.seen.actors)

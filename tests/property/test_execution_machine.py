@@ -3,9 +3,10 @@
 Callbacks come late, twice, out of order and under two orchestrators at once; processes of all services
 die or fail at any command, and what they held comes again when other things have happened; nodes time
 out; executions are cancelled and stopped, by an `end`, by failures and by their timeouts; operators pause
-them, let them go on, and end nodes; those that failed or were cancelled are triggered again while the past
-still sends its callbacks. After each step every invariant holds and the store says what the model says: where
-something that was struck is still to come again, it may be behind, by what can only follow from that.
+them, let them go on, and end nodes; those that failed or were cancelled are triggered again, and ended ones
+are run again from some of their nodes, while the past still sends its callbacks. After each step every
+invariant holds and the store says what the model says: where something that was struck is still to come
+again, it may be behind, by what can only follow from that.
 `FLOWENGINE_FAULT_EXAMPLES` makes it run for longer; `FLOWENGINE_FAULT_SHRINK=1` makes it look for the
 shortest way to a failure.
 """
@@ -226,7 +227,7 @@ class ExecutionMachine(StopRules):
             assert self.harness.statuses(self.execution) == shown
         else:
             self.compare(self.stored())
-        self.seen = self.look(may_trigger=self.may_trigger)
+        self.seen = self.look(may_trigger=self.may_trigger, may_rerun=self.may_rerun)
 
     def compare(self, stored: Stored) -> None:
         """Assert that what is stored is what the model says, or may still become so."""

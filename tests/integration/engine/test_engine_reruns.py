@@ -304,3 +304,14 @@ def test_inputs_that_do_not_fit_begin_nothing(harness: Harness) -> None:
     with pytest.raises(WrongStateError, match="nothing in it has failed"):
         rerun(harness, execution, RerunAsked(inputs={"day": 10}))
     assert executions.status(execution).run == 1
+
+
+def test_what_is_directly_below_a_skipped_node_is_skipped_with_it(
+    harness: Harness, check_invariants: CheckEverything
+) -> None:
+    """As the run begins: nobody takes the nodes above it for completed."""
+    execution = completed(harness, {"a": (), "b": ("a",), "c": ()})
+    rerun(harness, execution, RerunAsked(Wanted(skip=("a",))))
+    harness.drain()
+    assert harness.statuses(execution) == {"a": "skipped", "b": "skipped", "c": "completed"}
+    assert [stored.status for stored in check_invariants()] == ["completed"]

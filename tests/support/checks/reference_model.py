@@ -30,7 +30,7 @@ def expected_values(graph: Graph) -> dict[str, int]:
             values[node] = (1 + sum(value(parent) for parent in graph[node])) % MODULUS
         return values[node]
 
-    for node in _parents_first(graph):
+    for node in parents_first(graph):
         value(node)
     return values
 
@@ -38,7 +38,7 @@ def expected_values(graph: Graph) -> dict[str, int]:
 def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Status]:
     """How every node ends, when the nodes that `fails` names fail if they run."""
     ended: dict[str, Status] = {}
-    for node in _parents_first(graph):
+    for node in parents_first(graph):
         runs = all(ended[parent] == "completed" for parent in graph[node])
         ended[node] = "completed" if runs and not fails(node) else "failed"
     return ended
@@ -203,15 +203,11 @@ class Model:
 
     def trigger(self) -> None:
         """Start, or run again what failed or was stopped, each `end`, and all that is below these."""
-        self.run += 1
-        self.started = self.paused = False
-        self.stop = None
-        self.stage, self.fixed, self.ended_by = "main", None, None
-        if self.run == 1:
-            self.status = dict.fromkeys(self.graph, "pending")
+        if self.run == 0:
+            self.begin_again(self.graph)
             return
         reset: set[str] = {node for listed in self.stages.values() for node in listed}
-        for node in _parents_first(self.graph):
+        for node in parents_first(self.graph):
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
                 self.of(node).rule == "one_success"
@@ -220,12 +216,20 @@ class Model:
             )
             if self._is_to_repeat(node) or (above and not stays):
                 reset.add(node)
+        self.begin_again(reset)
+
+    def begin_again(self, reset: Collection[str]) -> None:
+        """A run begins in which these nodes are pending."""
+        self.run += 1
+        self.started = self.paused = False
+        self.stop = None
+        self.stage, self.fixed, self.ended_by = "main", None, None
         for node in reset:
             self.status[node] = "pending"
             self.tried[node] = 0
-        self.tolerated -= reset
-        self.ended_early -= reset
-        self.ended_ahead -= reset
+        self.tolerated -= set(reset)
+        self.ended_early -= set(reset)
+        self.ended_ahead -= set(reset)
 
     def _is_to_repeat(self, node: str) -> bool:
         if self.status[node] == "failed":
@@ -410,7 +414,8 @@ def run_to_the_end(model: Model, failing: Collection[str]) -> None:
                 model.try_again(node, model.attempt[node])
 
 
-def _parents_first(graph: Graph) -> list[str]:
+def parents_first(graph: Graph) -> list[str]:
+    """Its nodes, each after those that it depends on."""
     done: dict[str, None] = {}
     left = list(graph)
     while left:

@@ -1,0 +1,57 @@
+"""Rules of the machine about reruns of what has ended: of everything, or from some nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from flowengine.engine.commands.rerun import RerunAsked, RerunNotPossibleError
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.rules.rerunning import Wanted
+from flowengine.store import keys
+from tests.property.machine_book import OPEN, Crash, crashes, struck
+from tests.property.machine_commands import CommandRules
+from tests.support.checks.reference_model import Model, parents_first
+
+
+class RerunRules(CommandRules):
+    """An execution that callers run again."""
+
+    @property
+    def may_rerun(self) -> bool:
+        """Whether a rerun is accepted, where it can be done: the end that the model sees is written."""
+        self.follow_stage()
+        return self.model.run > 0 and self.model.execution_status == self.status not in OPEN
+
+    @precondition(lambda self: self.seen.may_rerun)
+    @rule(data=st.data(), everything=st.booleans(), crash=crashes(20))
+    def rerun(self, data: st.DataObject, everything: bool, crash: Crash) -> None:
+        """Everything, or some nodes, begin again; the API may be struck, and was heard or not."""
+        nodes = self.model.nodes("main")
+        named = data.draw(st.lists(st.sampled_from(nodes), min_size=1, max_size=3, unique=True))
+        wanted = Wanted("all") if everything else Wanted("from", tuple(named))
+        run = None
+        with struck(self.harness.api, crash):
+            try:
+                run = self.harness.api.executions.rerun(self.execution, RerunAsked(wanted)).run
+            except RerunNotPossibleError:
+                assert not everything
+            except StoreUnavailableError:
+                assert crash is not None
+        stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
+        assert run in (None, stored)
+        if stored != self.model.run:
+            self.model.begin_again(begun_again(self.model, nodes if everything else named))
+        assert stored == self.model.run
+
+
+def begun_again(model: Model, named: Collection[str]) -> set[str]:
+    """The nodes that begin again with these: all below them, and what a stop has left undecided."""
+    found = {node for listed in model.stages.values() for node in listed}
+    for node in parents_first(model.graph):
+        undecided = model.status[node] == "cancelled" or node in model.ended_early or node in model.ends
+        if undecided or node in named or not found.isdisjoint(model.graph[node]):
+            found.add(node)
+    return found
