@@ -122,7 +122,7 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
         api_state, letters, load, Processes(state, queues), RedisGauges(state, load), Stats(state)
     )
     bulks = RedisBulks(state, api_state.ensure_fit)
-    return StoredExecutions(api_state, Health(state, queues), operations, bulks)
+    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits)
 
 
 def build_access(settings: Settings) -> RedisAccess:

@@ -32,6 +32,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    NodeDetailView,
     OverruledView,
     RerunPreviewView,
     RerunView,
@@ -201,6 +202,9 @@ class Executions(Protocol):
 
     def deliveries(self, execution_id: str) -> DeliveriesView:
         """How the sending of its results to its `callback_url` went."""
+
+    def node(self, execution_id: str, node: str) -> NodeDetailView:
+        """Everything of one node, its config rendered now. Raises NodeNotFoundError."""
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """At most so many of its events, those that follow a place."""

@@ -34,6 +34,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    NodeDetailView,
     OverruledView,
     RerunPreviewView,
     RerunView,
@@ -165,6 +166,12 @@ def results(execution_id: str) -> Call[ResultsView]:
 def deliveries(execution_id: str) -> Call[DeliveriesView]:
     """How the results of an execution's runs were sent to its `callback_url`."""
     return Call(method="GET", path=f"{_execution(execution_id)}/deliveries", answer=DeliveriesView)
+
+
+def node(execution_id: str, node: str) -> Call[NodeDetailView]:
+    """Everything of one node: its attempts, its result, and its config as it is rendered now."""
+    path = f"{_execution(execution_id)}/nodes/{_part(node)}"
+    return Call(method="GET", path=path, answer=NodeDetailView)
 
 
 def cancel(execution_id: str, *, reason: str | None = None) -> Call[CancelledView]:

@@ -115,6 +115,7 @@ class Methods:
     status = Method(calls.status)
     results = Method(calls.results)
     deliveries = Method(calls.deliveries)
+    node = Method(calls.node)
     cancel = Method(calls.cancel)
     pause = Method(calls.pause)
     resume = Method(calls.resume)

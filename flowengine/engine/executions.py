@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from flowengine.engine import history, queries
+from flowengine.engine import history, node_detail, queries
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
@@ -19,8 +19,9 @@ from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
+from flowengine.engine.node_detail import NodeStore
 from flowengine.engine.operations import StoredOperations
-from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, QueryStore, Seen, WatchingStore
+from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, Seen, WatchingStore
 from flowengine.engine.run_history import runs
 from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
 from flowengine.execution.bulk import Bulk, BulkView
@@ -38,6 +39,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    NodeDetailView,
     OverruledView,
     RerunPreviewView,
     RerunView,
@@ -47,6 +49,7 @@ from flowengine.execution.views import (
     TriggeredView,
 )
 from flowengine.jsonvalue import JsonValue
+from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
@@ -60,10 +63,12 @@ Labels: TypeAlias = "Mapping[str, str] | None"
 Warnings: TypeAlias = "tuple[Problem, ...]"
 """What may go wrong with a workflow."""
 
+_LIMITS: Final = Limits()
+
 _ID: Final = re.compile(r"[0-9a-f]{8,64}\Z")
 
 
-class ApiStore(CommandStore, QueryStore, HistoryStore, WatchingStore, Protocol):
+class ApiStore(CommandStore, NodeStore, HistoryStore, WatchingStore, Protocol):
     """State as the API needs it."""
 
     @property
@@ -73,7 +78,8 @@ class ApiStore(CommandStore, QueryStore, HistoryStore, WatchingStore, Protocol):
 class StoredExecutions:
     """Implements `flowengine.api.ports.Executions`. `health` is passed in: it looks at queues too.
 
-    `operations`: the service at work; only the API needs it.
+    `operations`: the service at work; only the API needs it. `limits`: what the config of a node may read and
+    make when it is shown.
     """
 
     def __init__(
@@ -82,12 +88,14 @@ class StoredExecutions:
         health: Callable[[], HealthView],
         operations: StoredOperations | None = None,
         bulks: BulkCommands | None = None,
+        limits: Limits = _LIMITS,
     ) -> None:
         self._store = store
         self._health = health
         self._operations = operations
         self._drawn = DrawnGraphs()
         self._bulks = bulks
+        self._limits = limits
 
     @property
     def operations(self) -> StoredOperations:
@@ -217,6 +225,10 @@ class StoredExecutions:
     def deliveries(self, execution_id: str) -> DeliveriesView:
         """How the sending of its results to its `callback_url` went."""
         return queries.deliveries(self._store, _checked(execution_id))
+
+    def node(self, execution_id: str, node: str) -> NodeDetailView:
+        """Everything of one node. Raises NodeNotFoundError."""
+        return node_detail.show(self._store, _checked(execution_id), node, self._limits)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         """What has happened in it, after a place."""

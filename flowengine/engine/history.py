@@ -60,7 +60,7 @@ def lines(
     if plan is None or store.read_execution(execution) is None:
         raise ExecutionNotFoundError.of(execution)
     if node is not None and node not in plan.index:
-        raise _no_such_node(node, plan.index)
+        raise no_such_node(node, plan.index)
 
     def wanted(entry: StoredEntry) -> Iterator[tuple[Place, tuple[Lines, Line]]]:
         found = decode_lines(entry.values[0])
@@ -78,7 +78,8 @@ def lines(
     )
 
 
-def _no_such_node(node: str, known: Iterable[str]) -> NodeNotFoundError:
+def no_such_node(node: str, known: Iterable[str]) -> NodeNotFoundError:
+    """What a caller is told who names a node that is not there."""
     meant = nearest_name(node, known)
     proposal = "" if meant is None else f"; did you mean '{meant}'?"
     return NodeNotFoundError(f"the execution has no node '{node[:200]}'{proposal}")

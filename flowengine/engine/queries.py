@@ -43,9 +43,9 @@ _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))
 
 def status(store: QueryStore, execution: str) -> ExecutionView:
     """The execution with every node, in the document's order. Raises ExecutionNotFoundError."""
-    record, plan = _known(store, execution)
+    record, plan = known(store, execution)
     states, inputs = store.node_states(execution, [node.id for node in plan.nodes])
-    views = [_node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
+    views = [node_view(record, plan, node, state) for node, state in zip(plan.nodes, states, strict=True)]
     nodes = tuple(views[: len(plan.main)])
     hooks = [position for stage in HOOKS for position in plan.positions(stage)]
     outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
@@ -61,7 +61,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         labels=dict(record.labels),
         counts=counts_of(node.status for node in nodes),
         nodes=nodes,
-        inputs=msgspec.UNSET if inputs is None else _shown_inputs(plan, inputs),
+        inputs=msgspec.UNSET if inputs is None else shown_inputs(plan, inputs),
         error=_error(plan, record, states),
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
@@ -71,7 +71,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
 
 def results(store: ResultsStore, execution: str) -> ResultsView:
     """Outputs of the completed nodes, errors of the failed. Raises ExecutionNotFoundError."""
-    record, plan = _known(store, execution)
+    record, plan = known(store, execution)
     names = [*plan.names("main"), *[name for stage in HOOKS for name in plan.names(stage)]]
     stored = list(zip(names, store.node_results(execution, names), strict=True))
     main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
@@ -102,7 +102,7 @@ def document(store: QueryStore, execution: str) -> PostedDocument:
 
 def graph(store: QueryStore, execution: str, drawn: DrawnGraphs) -> DrawnGraph:
     """The picture of its workflow. Raises ExecutionNotFoundError."""
-    _, plan = _known(store, execution)
+    _, plan = known(store, execution)
     return drawn.of(plan)
 
 
@@ -163,14 +163,15 @@ def _error(
     return msgspec.UNSET if found is None else found
 
 
-def _shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:
+def shown_inputs(plan: Plan, stored: bytes) -> dict[str, msgspec.Raw]:
     """The inputs as JSON, secret ones hidden."""
     secret = secret_names(plan.inputs)
     found = msgspec.json.decode(stored, type=dict[str, msgspec.Raw])
     return {name: _HIDDEN if name in secret else value for name, value in found.items()}
 
 
-def _known(store: ResultsStore, execution: str) -> tuple[ExecutionRecord, Plan]:
+def known(store: ResultsStore, execution: str) -> tuple[ExecutionRecord, Plan]:
+    """The execution's own record, and its plan. Raises ExecutionNotFoundError."""
     record = store.read_execution(execution)
     plan = None if record is None else store.plan(execution)
     if record is None or plan is None:
@@ -178,7 +179,7 @@ def _known(store: ResultsStore, execution: str) -> tuple[ExecutionRecord, Plan]:
     return record, plan
 
 
-def _shown(
+def shown_status(
     execution: ExecutionRecord, plan: Plan, node: PlanNode, record: NodeRecord
 ) -> tuple[NodeStatus, SkipReason | None]:
     """The status that is shown of a node, and why it was skipped, if it was.
@@ -192,9 +193,10 @@ def _shown(
     return "skipped", "trigger_rule"
 
 
-def _node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
+def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
+    """One node as it is shown."""
     record = state.record
-    shown, skipped = _shown(execution, plan, node, record)
+    shown, skipped = shown_status(execution, plan, node, record)
     started = record.started_at
     if is_in_flight(record.status) and state.begun_at is not None:
         shown = "running"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -214,6 +214,38 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
+
+
+NULL: Final = msgspec.Raw(b"null")
+"""JSON that says that there is nothing. A field of raw JSON cannot be None: msgspec would read null alone."""
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a node. `delivery`: which delivery of its task gave the outcome; null: none has.
+    `error`: why it has failed, if it has."""
+
+    attempt: int
+    queued_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
+    delivery: int | None
+    error: NodeError | None
+
+
+class NodeDetailView(NodeView, frozen=True, kw_only=True):
+    """Everything of one node. `result`: its output as it is stored, null: it has none. `attempts`: the newest
+    that are kept, oldest first.
+
+    `config`: as its templates give it now, secrets hidden. If it cannot be rendered, it is null, and
+    `config_error` says why. If it is too large, it is the beginning of its JSON as a text, and
+    `config_truncated` is true.
+    """
+
+    result: msgspec.Raw
+    attempts: tuple[AttemptView, ...]
+    config: msgspec.Raw
+    config_error: str | msgspec.UnsetType = msgspec.UNSET
+    config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):

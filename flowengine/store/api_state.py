@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from flowengine.access.acting import Note
 from flowengine.engine.held import Sink
+from flowengine.engine.node_detail import Readable, StoredNode
 from flowengine.engine.ports import (
     Acknowledge,
     Committed,
@@ -30,7 +31,6 @@ from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import (
     decode_record,
-    parse_begun,
     parse_execution,
     parse_kept_creation,
     parse_kept_trigger,
@@ -38,6 +38,7 @@ from flowengine.store.codec import (
 from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.delivering.delivery_state import read_deliveries
 from flowengine.store.history.live_reads import LiveReads
+from flowengine.store.history.node_reads import begun_at, read_node, read_readable
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
@@ -54,7 +55,8 @@ class Check(Protocol):
 
 
 class RedisApiState:
-    """Implements `flowengine.engine.ports.CommandStore`, `QueryStore` and `HistoryStore`.
+    """Implements `flowengine.engine.ports.CommandStore`, `QueryStore` and `HistoryStore`, and
+    `flowengine.engine.node_detail.NodeStore`.
 
     `check`: by default of what is stored, not of the server.
     """
@@ -202,7 +204,7 @@ class RedisApiState:
                 *(("HGET", names.node(execution, node), keys.STATE) for node in nodes),
             ]
         )
-        begun = _begun_at(started)
+        begun = begun_at(started)
         found = []
         for node, state in zip(nodes, states, strict=True):
             record = decode_record(state)
@@ -230,6 +232,14 @@ class RedisApiState:
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
         return self._state.node_results(execution, nodes)
+
+    def stored_node(self, execution: str, node: str) -> StoredNode:
+        """All that is stored of a node."""
+        return read_node(self._state, execution, node)
+
+    def readable(self, execution: str, nodes: Sequence[str]) -> Readable:
+        """What templates read but for outputs: what the execution is given, and how these nodes stand."""
+        return read_readable(self._state, execution, nodes)
 
     # -- what has happened
 
@@ -362,9 +372,3 @@ class AuditedUnit:
     def abandon(self) -> None:
         """Write nothing."""
         self._unit.abandon()
-
-
-def _begun_at(reply: list[bytes] | dict[bytes, bytes]) -> dict[str, int]:
-    """When each dispatch began that a worker has noted, by its field's name."""
-    items = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-    return {field.decode(): parse_begun(value).at for field, value in items}

@@ -12,6 +12,7 @@ from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.records import (
     UNTOUCHED,
+    Attempt,
     Closing,
     Control,
     Counts,
@@ -23,6 +24,7 @@ from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(NodeRecord)
+_attempt_decoder = msgspec.json.Decoder(Attempt)
 _stop_decoder = msgspec.json.Decoder(Stop)
 _closing_decoder = msgspec.json.Decoder(Closing)
 _creation_decoder = msgspec.json.Decoder(KeptCreation)
@@ -61,6 +63,11 @@ def encode_record(record: NodeRecord) -> bytes:
 def decode_record(data: bytes | None) -> NodeRecord:
     """The record of stored bytes; a node never written is pending, never attempted."""
     return UNTOUCHED if data is None else _decoder.decode(data)
+
+
+def decode_attempt(data: bytes) -> Attempt:
+    """A kept attempt of stored bytes."""
+    return _attempt_decoder.decode(data)
 
 
 def parse_control(values: Sequence[bytes | None]) -> Control | None:

@@ -369,6 +369,12 @@ def parse_delivering(member: bytes) -> tuple[str, int] | None:
         return None
 
 
+def parse_try_field(field: str) -> int | None:
+    """The attempt that a field of a node's key keeps, or None."""
+    kind, _, number = field.partition(":")
+    return int(number) if kind == "try" and number.isdecimal() else None
+
+
 def timer_member(execution: str, run: int, node: str, dispatch: int) -> str:
     """The member of a dispatch's timer. Ids and node names hold no `|`."""
     return f"{execution}|{run}|{node}|{dispatch}"

@@ -40,6 +40,8 @@ from flowengine.execution.records import NodeError
 from flowengine.execution.rules.overruling import STATUS_OF, Overruling
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
+    NULL,
+    AttemptView,
     CancelledView,
     CountsView,
     CreatedView,
@@ -47,6 +49,7 @@ from flowengine.execution.views import (
     ExecutionView,
     HealthView,
     ListView,
+    NodeDetailView,
     NodeView,
     OverruledView,
     RerunPreviewView,
@@ -85,6 +88,7 @@ class _Stored:
         self.reason: str | None = None
         self.results: dict[str, msgspec.Raw] = {}
         self.errors: dict[str, NodeError] = {}
+        self.attempts: dict[str, tuple[AttemptView, ...]] = {}
         self.events: list[EventView] = []
         self.is_cut = False
         self.lines: list[LineView] = []
@@ -373,6 +377,19 @@ class FakeExecutions:
         self._enter()
         found = self._find(execution_id)
         return deliveries_view(execution_id, found.callback_url or "", found.deliveries)
+
+    def node(self, execution_id: str, node: str) -> NodeDetailView:
+        self._enter()
+        found = self._find(execution_id)
+        if node not in found.plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        at = found.plan.nodes[found.plan.index[node]]
+        return NodeDetailView(
+            **msgspec.structs.asdict(self._node(found, at)),
+            result=found.results.get(node, NULL),
+            attempts=found.attempts.get(node, ()),
+            config=at.work.config,
+        )
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         self._enter()

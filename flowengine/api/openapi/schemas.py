@@ -81,6 +81,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.SummaryCountsView: "SummaryCounts",
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
+    views.NodeDetailView: "NodeDetail",
+    views.AttemptView: "NodeAttempt",
     views.NodeResultsView: "NodeResults",
     views.WaitingForView: "WaitingFor",
     views.ResultsView: "Results",

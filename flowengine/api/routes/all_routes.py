@@ -31,6 +31,7 @@ from flowengine.api.routes.history import (
     list_runs,
     watch_changes,
 )
+from flowengine.api.routes.nodes import show_node
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
@@ -57,6 +58,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_graph.route,
     show_results.route,
     list_runs.route,
+    show_node.route,
     list_events.route,
     watch_changes.route,
     list_lines.route_of_execution,

@@ -1,4 +1,4 @@
-"""`flowengine show` and `flowengine results`: one execution."""
+"""`flowengine show` and `flowengine results`: one execution, or one node of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowengine.cli.stack.completing import complete_node
 from flowengine.cli.stack.options import execution_argument, json_option
 from flowengine.cli.stack.reaching import stack
 from flowengine.plaintext import plain_text
@@ -19,18 +20,31 @@ if TYPE_CHECKING:
 
 @click.command()
 @execution_argument
+@click.argument("node", required=False, shell_complete=complete_node)
 @json_option
-def show(execution: str, as_json: bool) -> None:
-    """Show an execution and its nodes: what they do, and why one has failed."""
-    from flowengine.cli.output.progress import shown_nodes
-    from flowengine.cli.output.tables import print_json_line, print_rows
+def show(execution: str, node: str | None, as_json: bool) -> None:
+    """Show an execution and its nodes: what they do, and why one has failed. With NODE, all of that one."""
+    from flowengine.cli.output.tables import print_json_line
     from flowengine.cli.stack.ids import whole_id
 
     with stack(as_json=as_json) as client:
-        view = client.status(whole_id(client, execution))
+        found = whole_id(client, execution)
+        detail = None if node is None else client.node(found, node)
+        view = client.status(found) if detail is None else None
     if as_json:
-        print_json_line(view)
-        return
+        print_json_line(view or detail)
+    elif detail is not None:
+        from flowengine.cli.output.node_page import print_node
+
+        print_node(detail)
+    elif view is not None:
+        _print_execution(view)
+
+
+def _print_execution(view: ExecutionView) -> None:
+    from flowengine.cli.output.progress import shown_nodes
+    from flowengine.cli.output.tables import print_rows
+
     for name, told in _told(view):
         click.echo(f"{name:<9} {plain_text(told)}")
     click.echo()

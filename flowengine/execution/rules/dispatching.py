@@ -107,6 +107,16 @@ def _send(
             assert_never(never)
 
 
+def task_of(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
+    """The task of a node as its record stands: what is sent to the workers while it is in flight."""
+    node = plan.nodes[position]
+    match node.work:
+        case Task() as task:
+            return _task(plan, node.id, task, plan.policy(position), record, run)
+        case _ as never:
+            assert_never(never)
+
+
 def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord, run: Run) -> RunNode:
     nodes, unseen = plan.nodes, queued.unseen
     core = RunNode(

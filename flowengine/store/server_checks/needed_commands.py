@@ -99,6 +99,9 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("DEL", _STARTED),
         ("EXPIREAT", _CONTROL, 1),
         ("HGETALL", _STARTED),
+        ("HGETALL", _NODE),
+        ("HMGET", _NAMES.inputs(_ID), keys.VALUES, keys.VARS),
+        ("HSTRLEN", _NODE, keys.RESULT),
         ("HGETALL", keys.API_KEYS),
         # For `flowengine key`, which is run with the API's settings.
         ("HSETNX", keys.API_KEYS, "made", 0),

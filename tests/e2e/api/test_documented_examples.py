@@ -22,6 +22,7 @@ from flowengine.api.routes.executions import (
 )
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.history import list_events, list_runs
+from flowengine.api.routes.nodes import show_node
 from flowengine.api.routes.operations import dead_letters
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
@@ -137,6 +138,7 @@ def test_examples_of_an_execution_that_completes(
     """Created, triggered, running, completed, its results, and a second trigger, which is refused."""
     asked = Asked(example_stack, service, "fine")
     assert asked.told(asked.created) == shown(create_execution.CREATED)
+    assert asked.get("/nodes/analyze_with_llm") == shown(show_node.PENDING)
     assert asked.trigger() == shown(trigger_execution.TRIGGERED)
     asked.await_node(1, "running")
     assert asked.get() == shown(show_execution.RUNNING)
@@ -147,6 +149,7 @@ def test_examples_of_an_execution_that_completes(
     wanted = {"status": "completed", "label": "team:customers"}
     assert asked.told(example_stack.client.get("/workflows", params=wanted)) == shown(list_executions.PAGE)
     assert asked.get("/results") == shown(show_results.COMPLETED)
+    assert asked.get("/nodes/fetch_data") == shown(show_node.COMPLETED)
     assert asked.get("/graph") == shown(show_graph.DRAWN)
     checked = example_stack.client.post("/validate", json=example.WORKFLOW)
     assert checked.json() == shown(validate_workflow.VALID)
@@ -165,6 +168,7 @@ def test_examples_of_an_execution_that_fails(example_stack: Stack, service: Http
     wait_until(lambda: asked.get()["status"] == "failed", what="the failure", within_s=30)
     assert asked.get() == shown(show_execution.FAILED)
     assert asked.get("/results") == shown(show_results.FAILED)
+    assert asked.get("/nodes/fetch_data") == shown(show_node.FAILED)
 
 
 def test_examples_of_health(example_stack: Stack) -> None:

@@ -85,6 +85,7 @@ def test_failure_is_followed_shown_found_and_triggered_again() -> None:
     assert [line.split("\t")[:2] for line in found] == [[execution, "failed"]]
     assert found[0].endswith(" (fails)")
     assert "no such customer" in run("show", execution[:-1]).stdout
+    assert "fails failed with" in run("show", execution, "fails").stdout
     run("trigger", execution, "--wait", code=1)
     assert "failed, run 2" in run("show", execution).stdout
 

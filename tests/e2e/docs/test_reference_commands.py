@@ -60,11 +60,13 @@ def test_curl_commands_of_the_api_answer_as_shown(dev_url: str, shell: Shell) ->
         execution = execution or answers[0]["execution_id"]
         if "/trigger/" in command:
             finished(dev_url, execution)
-    created, checked, triggered, repeatable, waited, status, listed, results, events, lines = answers
-    *shown, _, shown_results, shown_events, shown_lines = TOPICS["api"].answers
+    created, checked, triggered, repeatable, waited, status, one_node, listed, results, events, lines = (
+        answers
+    )
+    *shown, shown_node, _, shown_results, shown_events, shown_lines = TOPICS["api"].answers
     assert listed == {"items": [], "next_cursor": None}, "nothing here has failed"
-    asked = (created, checked, triggered, repeatable, waited, results, events, lines)
-    pairs = zip((*shown, shown_results, shown_events, shown_lines), asked, strict=True)
+    asked = (created, checked, triggered, repeatable, waited, one_node, results, events, lines)
+    pairs = zip((*shown, shown_node, shown_results, shown_events, shown_lines), asked, strict=True)
     assert [agrees(*pair) for pair in pairs] == [True] * len(asked)
     told = [code for code in TOPICS["api"].inline if re.fullmatch("[a-z_]+", code)]
     assert [name for name in (*status, *status["nodes"][0]) if name not in told] == []

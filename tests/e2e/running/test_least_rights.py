@@ -64,7 +64,10 @@ def test_least_rights_are_enough_for_a_life_of_each_service(stack: Stack) -> Non
     names = [parent["id"] for parent in parents]
     whole = node("all", "aggregate", after=names, aggregate_type="sum", inputs=inputs)
     wide = workflow(*parents, whole)
-    assert stack.run(wide).results["all"]["result"] == sum(range(1, MANY + 1))
+    ran = stack.run(wide)
+    assert ran.results["all"]["result"] == sum(range(1, MANY + 1))
+    shown = stack.client.get(f"/workflows/{ran.status['execution_id']}/nodes/all").json()
+    assert shown["config"]["inputs"] == list(range(1, MANY + 1))
     failed = stack.run(
         workflow(node("a", "compute", operation="divide", a=1, b=0), same("b", "{{ a.result }}", after=["a"]))
     )

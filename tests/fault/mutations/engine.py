@@ -11,6 +11,7 @@ SWEEP: Final = ("tests/unit/engine/test_sweep.py",)
 RENDERING: Final = ("tests/unit/engine/test_runner_rendering.py",)
 STARTS: Final = ("tests/unit/engine/test_starts.py",)
 TIMER_LOOP: Final = ("tests/unit/engine/test_timer_loop.py",)
+NODE_DETAIL: Final = ("tests/unit/engine/test_node_detail.py",)
 FOLLOW_UP: Final = ("tests/unit/engine/test_follow_up.py",)
 
 
@@ -19,6 +20,20 @@ def _in(module: str) -> str:
 
 
 MUTANTS: Final = (
+    Mutant(
+        "a config that is shown reads no secret input",
+        _in("node_detail"),
+        "inputs=shown, execution",
+        "execution",
+        tests=NODE_DETAIL,
+    ),
+    Mutant(
+        "a config that is shown reads what its node had seen",
+        _in("node_detail"),
+        "if asked.record.queued_at is None:",
+        "if True:",
+        tests=NODE_DETAIL,
+    ),
     Mutant(
         "a worker renders with the moment of the task",
         _in("running/node_scope"),

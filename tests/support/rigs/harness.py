@@ -458,7 +458,9 @@ class ApiProcess(Process):
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
         operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
-        self.executions = StoredExecutions(store, lambda: health, operations, RedisBulks(self.state))
+        self.executions = StoredExecutions(
+            store, lambda: health, operations, RedisBulks(self.state), self.harness.settings.limits
+        )
 
 
 class Harness:

@@ -80,6 +80,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/workflows/x1/document"): "read",
         ("GET", "/workflows/x1/graph"): "read",
+        ("GET", "/workflows/x1/nodes/x1"): "read",
         ("GET", "/me"): "read",
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",

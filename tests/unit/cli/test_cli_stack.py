@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
@@ -16,7 +17,10 @@ from flowengine.cli.stack import bulk, stopping
 from flowengine.cli.stack.ids import SHORTEST, short_ids
 from flowengine.cli.tool import tool
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.records import NodeError
 from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.views import AttemptView
+from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api
 from tests.support.servers.valkey import free_port
 
@@ -98,6 +102,31 @@ def test_refusals_say_why(api: ServedApi) -> None:
     told = json.loads(run("trigger", "f" * 27, "--json", code=3).stdout)
     assert told["code"] == "execution_not_found"
     assert "no execution has the id" in run("cancel", "f" * 27, code=3).stderr
+
+
+def test_one_node_is_shown(api: ServedApi) -> None:
+    """What has happened in one sentence, attempts as rows, config and result; or all of it as JSON."""
+    execution = "2b" * 13 + "0"
+    text = "name: echoes\nnodes:\n  - {id: a, handler: echo, config: {text: hello}}\n"
+    api.store.stored[execution] = api.store.stored.pop(submitted(text))
+    assert run("show", execution, "a").stdout.startswith("a has not begun.\n")
+    api.store.finish(execution, {"a": msgspec.Raw(b'{"result":"hello"}')})
+    first = AttemptView(
+        attempt=1,
+        queued_at=NOW,
+        started_at=NOW,
+        finished_at=NOW,
+        delivery=2,
+        error=NodeError("boom", "on purpose\x1b[2J"),
+    )
+    api.store.stored[execution].attempts["a"] = (first,)
+    shown = run("show", execution, "a").stdout
+    assert f"1\t{NOW}\t0 ms\t2\tboom: on purpose\\x1b[2J\n" in shown
+    assert 'config\n  {\n    "text": "hello"\n  }\n' in shown
+    assert 'result\n  {\n    "result": "hello"\n  }\n' in shown
+    (line,) = run("show", execution, "a", "--json").stdout.splitlines()
+    assert (json.loads(line)["id"], json.loads(line)["config"]) == ("a", {"text": "hello"})
+    assert "no node 'b'" in run("show", execution, "b", code=3).stderr
 
 
 def test_ended_execution_is_run_again(api: ServedApi) -> None:

@@ -24,7 +24,7 @@ from flowengine.client.address import address
 from flowengine.client.methods import Iteration, Method, Methods
 from flowengine.client.waiting import LONGEST_S, OUTAGE_S, Patience
 from flowengine.errors import SettingsError
-from flowengine.execution.views import ResultsView, StartedView
+from flowengine.execution.views import NULL, NodeDetailView, ResultsView, StartedView
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout.drawing import Drawing
 from tests.unit.client.answers import URL, Stack, client_of, execution, problem
@@ -155,6 +155,24 @@ def test_graph_of_an_execution_is_read() -> None:
         assert client.graph("x").cards[0].id == "a"
     assert stack.asked == ["GET /workflows/x/graph"]
     assert asyncio.run(awaited()).direction == "down"
+
+
+def test_one_node_is_read() -> None:
+    """With both clients: its config and its result are JSON."""
+
+    async def awaited() -> NodeDetailView:
+        async with AsyncClient(URL, transport=httpx.MockTransport(Stack(answer))) as client:
+            return await client.node("x", "a")
+
+    times = dict.fromkeys(("queued_at", "started_at", "finished_at"))
+    node = {"id": "a", "handler": "set", "status": "pending", "attempt": 0, "dependencies": [], "error": None}
+    answer = {**node, **times, "result": None, "attempts": [], "config": {"b": 1}}
+    stack = Stack(answer)
+    with client_of(stack) as client:
+        found = client.node("x", "a/b")
+    assert stack.asked == ["GET /workflows/x/nodes/a%2Fb"]
+    assert (found.result, found.config) == (NULL, msgspec.Raw(b'{"b":1}'))
+    assert asyncio.run(awaited()).id == "a"
 
 
 def test_ids_cannot_lead_to_another_path() -> None:
