@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -23,6 +24,7 @@ from tests.support.waiting import wait_until
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}
 START = "/workflow?trigger=true&wait=60"
+LARGE = 4_000_000
 
 
 @pytest.fixture
@@ -93,6 +95,28 @@ def test_repetition_waits_too(api: ServedApi, callers: ThreadPoolExecutor) -> No
     assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
     assert again.content == asked.result().content
     assert len(api.store.stored) == 1
+
+
+@pytest.mark.proves("wait-holds-no-body")
+@pytest.mark.parametrize("path", [START, "/workflow/trigger/x1?wait=60"], ids=["posted", "triggered"])
+def test_who_waits_holds_nothing_of_what_was_sent(
+    api: ServedApi, callers: ThreadPoolExecutor, path: str
+) -> None:
+    """Neither the first nor the repetition: what was sent does not count as a large body any more."""
+    api.client.post("/workflow", json=ONE_NODE)
+    body = (msgspec.json.encode(ONE_NODE) if path == START else b"{}") + b" " * LARGE
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "order-1"}
+    tracemalloc.start()
+    try:
+        asked = []
+        for _ in range(2):
+            asked.append(callers.submit(lambda: api.client.post(path, content=body, headers=headers)))
+            wait_until(lambda: api.live.count == len(asked))
+        wait_until(lambda: tracemalloc.get_traced_memory()[0] < LARGE)
+    finally:
+        tracemalloc.stop()
+    finish(api, "x2" if path == START else "x1")
+    assert [each.result().status_code for each in asked] == [200, 200]
 
 
 @pytest.mark.parametrize("path", ["/workflow?wait=5", "/workflow?trigger=false&wait=5"])
