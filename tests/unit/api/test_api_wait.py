@@ -12,8 +12,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from flowengine.api import app
 from flowengine.api.access import current_keys
 from flowengine.api.access.api_keys import key_of_entry, new_key
+from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.routes.starting import waiting_for_the_end
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.events import Event
@@ -52,9 +54,9 @@ def waiting(
     return asked
 
 
-def finish(api: ServedApi, execution: str = "x1") -> None:
+def finish(api: ServedApi, execution: str = "x1", result: bytes = b'{"result":1}') -> None:
     """It completes, and its events tell of it."""
-    api.store.finish(execution, {"a": msgspec.Raw(b'{"result":1}')})
+    api.store.finish(execution, {"a": msgspec.Raw(result)})
     finished = event_view(Place(3000, 0, 0), Event("execution_finished", 3000, detail="completed"))
     api.store.stored[execution].events.append(finished)
 
@@ -174,6 +176,19 @@ def test_who_cannot_be_told_is_answered_at_once(api: ServedApi, monkeypatch: pyt
     api.store.before = break_later
     assert api.client.post(START, json=ONE_NODE).status_code == 202
     assert [stored.status for stored in api.store.stored.values()] == ["running"] * 2
+
+
+@pytest.mark.proves("wait-hindered")
+def test_results_that_are_not_sent_are_no_refusal_of_the_start(
+    callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many large answers are being sent: the usual one says that it has started, and which it is."""
+    monkeypatch.setattr(app, "response_budget", lambda limits: MemoryBudget(100_000, "Full."))
+    with served_api() as api:
+        asked = waiting(api, callers)
+        finish(api, result=b'{"result":"%b"}' % (b"x" * 100_000))
+        assert (asked.result().status_code, asked.result().json()["execution_id"]) == (202, "x1")
+        assert api.client.get("/workflows/x1/results").json()["code"] == "too_busy"
 
 
 @pytest.mark.proves("wait-hindered")
