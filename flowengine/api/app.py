@@ -58,6 +58,7 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         limits=settings.limits,
         calls=calls,
         request_budget=request_budget(settings.limits),
+        response_budget=response_budget(settings.limits),
         live=live,
     )
     routes = [make(backend) for make in ROUTES]
@@ -66,7 +67,7 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     )
     guard = key_guard(keys, sessions)
     is_served = served_hosts_only(settings, lambda: keys.asks_now)
-    return Application([*routes, *documentation], guard, is_served, settings, calls, live)
+    return Application([*routes, *documentation], guard, is_served, backend)
 
 
 class Application(Litestar):
@@ -77,19 +78,17 @@ class Application(Litestar):
         routes: Sequence[HTTPRouteHandler],
         guard: Guard,
         is_served: Callable[[str], bool],
-        settings: Settings,
-        calls: BlockingCalls,
-        live: LiveReader,
+        backend: Backend,
     ) -> None:
-        self.live = live
+        self.live = backend.live
         """What reads for those who watch: the server ends their streams before it waits for connections."""
-        self._outer = OuterMiddleware(is_served, response_budget(settings.limits))
+        self._outer = OuterMiddleware(is_served, backend.response_budget)
         super().__init__(
             routes,
             guards=[guard],
             before_request=refuse_unsupported,
             exception_handlers={Exception: _refuse},
-            on_shutdown=[calls.close],
+            on_shutdown=[backend.calls.close],
             openapi_config=None,
             logging_config=None,
             request_max_body_size=None,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+import redis
 
 from flowengine.engine.advancing.bulk_step import Counted
 from flowengine.engine.commands.create import new_id
@@ -113,12 +114,22 @@ class RedisBulks:
         """Acknowledge a message that needs nothing else."""
         self._state.acknowledge(acknowledge)
 
-    def send_again(self, before: int) -> list[str]:
+    def send_again(self, before: int, pass_over: Callable[[str, object], None]) -> list[str]:
         """Send the messages again of those that have not moved since this time, in milliseconds; returns
-        which."""
+        which. `pass_over` is told of a key that cannot be read, and why."""
         stuck = ("ZRANGE", self._keys.bulks, "-inf", f"({before}", "BYSCORE", "LIMIT", 0, AGAIN_AT_MOST)
-        (found,) = self._state.sessions.retrying_read([stuck])
-        return [bulk_id for member in found if self._send_again(bulk_id := member.decode(errors="replace"))]
+        (found,) = self._state.sessions.retrying_read_each([stuck])
+        if isinstance(found, redis.ResponseError):
+            pass_over(self._keys.bulks, found)
+            return []
+        sent = []
+        for member in found:
+            bulk_id = member.decode(errors="replace")
+            try:
+                sent += [bulk_id] if self._send_again(bulk_id) else []
+            except (redis.ResponseError, msgspec.MsgspecError, KeyError, ValueError) as error:
+                pass_over(self._keys.bulk(bulk_id), error)
+        return sent
 
     def _send_again(self, bulk_id: str) -> bool:
         key = self._keys.bulk(bulk_id)

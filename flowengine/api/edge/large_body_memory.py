@@ -40,6 +40,10 @@ class MemoryBudget:
         finally:
             self._left += share.taken
 
+    def has_room(self, size: int) -> bool:
+        """Whether a body of so many bytes would be taken now."""
+        return size <= max(SMALL_BODY_BYTES, self._left)
+
     def take(self, count: int) -> None:
         """Raises RefusalError when fewer bytes are left."""
         if count > self._left:

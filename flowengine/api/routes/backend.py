@@ -15,8 +15,8 @@ from flowengine.settings import Limits, Settings
 
 
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
-    """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies. `live`:
-    what reads for those who watch."""
+    """`registry`: the handlers that workflows may name. `request_budget`: of large request bodies;
+    `response_budget`: of large answers. `live`: what reads for those who watch."""
 
     executions: Executions
     access: Access
@@ -27,4 +27,5 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits
     calls: BlockingCalls
     request_budget: MemoryBudget
+    response_budget: MemoryBudget
     live: LiveReader

@@ -87,39 +87,51 @@ class BulkStep:
         self._at_once = at_once
 
     def fire(self, held: Held[RunBulk]) -> None:
-        """Deal with one batch. One that was dealt with is let go of. Raises ConflictError,
-        StoreUnavailableError."""
-        message = held.payload
+        """Deal with one batch. One that was dealt with is let go of, and one that raises each time: it would
+        keep the sweep from all else, which sends it again. Raises ConflictError, StoreUnavailableError."""
+        try:
+            self._fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            log.error("bulk.step_failed_for_good", bulk_id=held.payload.bulk, exc_info=True)
+            self._store.acknowledge(held.acknowledge)
+            held.confirm()
+
+    def _fire(self, held: Held[RunBulk]) -> None:
+        message, passes_over = held.payload, held.delivery >= LAST_DELIVERY
         found = self._store.read(message.bulk)
         if found is None or found[1].finished_at or found[1].step != message.step:
             self._store.acknowledge(held.acknowledge)
             held.confirm()
             return
         bulk, progress = found
-        batch = self._batch(bulk, progress.reached)
+        batch = self._batch(bulk, progress.reached, passes_over=passes_over)
         walk = _Walk(self._store, message, bulk, progress.reached)
         if bulk.dry_run:
-            walk.look([execution for execution, _ in batch.executions])
+            walk.look([execution for execution, _ in batch.executions], passes_over=passes_over)
         else:
             for execution, reached in batch.executions:
-                walk.deal_with(execution, reached, passes_over=held.delivery >= LAST_DELIVERY)
+                walk.deal_with(execution, reached, passes_over=passes_over)
         walk.end(batch, held.acknowledge)
         held.confirm()
         if batch.is_last:
             log.info("bulk.finished", bulk_id=message.bulk, action=bulk.action, dry_run=bulk.dry_run)
 
-    def _batch(self, bulk: Bulk, reached: str) -> _Batch:
+    def _batch(self, bulk: Bulk, reached: str, *, passes_over: bool) -> _Batch:
         if bulk.wanted is None:
             first = int(reached or 0)
             some = bulk.ids[first : first + self._at_once]
             places = [(execution, str(first + place)) for place, execution in enumerate(some, 1)]
             return _Batch(places, str(first + len(some)), first + len(some) >= len(bulk.ids))
         found = self._store.candidates(bulk.wanted, reached)("", self._at_once)
-        records = self._store.records(found.executions) if found.executions else []
+        records = _records(self._store, found.executions, passes_over=passes_over)
         wanted = [
             (execution, execution)
-            for execution, record in zip(found.executions, records, strict=True)
-            if record is not None and bulk.wanted.includes(execution, record)
+            for execution in found.executions
+            if execution not in records or _is_wanted(bulk.wanted, execution, records[execution])
         ]
         return _Batch(wanted, found.executions[-1] if found.executions else reached, found.is_last)
 
@@ -143,7 +155,7 @@ class _Walk:
         message = self._message
         unit = self._store.begin(message.bulk, message.step, self._stored, execution)
         self._record, wanted = unit.record, self._bulk.wanted
-        if wanted is not None and (unit.record is None or not wanted.includes(execution, unit.record)):
+        if wanted is not None and not _is_wanted(wanted, execution, unit.record):
             unit.abandon()
             raise _NotWantedError
         return _Counting(unit, self)
@@ -158,10 +170,12 @@ class _Walk:
         self._stored = self._left.reached
         self._left = Counted(self._stored)
 
-    def look(self, executions: Sequence[str]) -> None:
+    def look(self, executions: Sequence[str], *, passes_over: bool) -> None:
         """Count what would be done."""
-        for record in self._store.records(executions) if executions else []:
-            self._count(refusal(self._bulk, record))
+        records = _records(self._store, executions, passes_over=passes_over)
+        for execution in executions:
+            readable = execution in records
+            self._count(refusal(self._bulk, records[execution]) if readable else FAILED)
 
     def deal_with(self, execution: str, reached: str, *, passes_over: bool) -> None:
         """Do what was asked to one execution, and count it. Raises ConflictError, StoreUnavailableError."""
@@ -211,6 +225,31 @@ class _Walk:
         """Store what is left, and go on with the next batch, if there is one. Raises ConflictError."""
         counted = msgspec.structs.replace(self._left, reached=batch.reached)
         self._store.advance(self._message, self._stored, counted, acknowledge, goes_on=not batch.is_last)
+
+
+def _is_wanted(wanted: Wanted, execution: str, record: ExecutionRecord | None) -> bool:
+    return record is not None and wanted.includes(execution, record)
+
+
+def _records(
+    store: BulkStore, executions: Sequence[str], *, passes_over: bool
+) -> dict[str, ExecutionRecord | None]:
+    """The executions' own records. `passes_over`: those that cannot be read are left out, else it raises."""
+    if not executions:
+        return {}
+    try:
+        return dict(zip(executions, store.records(executions), strict=True))
+    except FlowEngineError:
+        raise
+    except Exception:
+        if not passes_over:
+            raise
+        if len(executions) == 1:
+            return {}
+    found: dict[str, ExecutionRecord | None] = {}
+    for each in executions:
+        found |= _records(store, [each], passes_over=True)
+    return found
 
 
 class _Counting:

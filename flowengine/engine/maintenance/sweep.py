@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 import structlog
@@ -139,7 +140,7 @@ class Sweep:
         self._marks = marks
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
-            self._check_alone(execution, marks[execution])
+            self._alone(execution, partial(self._check, execution, marks[execution]))
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self.repaired += self._deliveries.look()
         self._store.prune()
@@ -147,7 +148,7 @@ class Sweep:
 
     def _go_on(self, before: int) -> None:
         """Go on with what has stood still since this time, and has no message in the queue."""
-        for execution in self._deletes.finish(before):
+        for execution in self._deletes.finish(before, self._alone):
             self._found(execution, "unfinished_delete", 1)
         for bulk in self._store.send_bulks_again(before):
             self.repaired += 1
@@ -161,15 +162,16 @@ class Sweep:
         self._reached = chosen[-1] if chosen else ""
         return chosen
 
-    def _check_alone(self, execution: str, mark: str) -> None:
+    def _alone(self, execution: str, work: Callable[[], bool | None]) -> bool:
         """One execution that cannot be checked does not keep the others from it, nor the pruning."""
         try:
-            self._check(execution, mark)
+            return work() is True
         except StoreUnavailableError:
             raise
         except Exception:
             self.unchecked += 1
             log.error("sweep.check_failed", execution_id=execution, exc_info=True)
+            return False
 
     def _check(self, execution: str, mark: str) -> None:
         plan, record = self._store.plans_and_executions([execution])[execution]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeAlias
 
 from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.ports import DeletingStore
@@ -12,6 +13,9 @@ from flowengine.execution.status import is_over
 
 AT_MOST: Final = 500
 """So many are looked at in one sweep."""
+
+Alone: TypeAlias = Callable[[str, Callable[[], bool]], bool]
+"""Does what it is given about one execution; False where that fails, which costs no other."""
 
 
 class UnfinishedStore(DeletingStore, Protocol):
@@ -31,13 +35,17 @@ class UnfinishedDeletes:
         self._step = DeleteStep(store)
         self._skip = 0
 
-    def finish(self, before: int) -> list[str]:
+    def finish(self, before: int, alone: Alone) -> list[str]:
         """Do what was begun before this time and no message can do any more; returns what was done.
 
-        Raises ConflictError, StoreUnavailableError.
+        Raises StoreUnavailableError.
         """
         found = self._store.deleting(self._skip, AT_MOST)
-        done = [execution for execution, at in found if at < before and self._is_done(execution, before)]
+        done = [
+            execution
+            for execution, at in found
+            if at < before and alone(execution, partial(self._is_done, execution, before))
+        ]
         self._skip = self._skip + len(found) - len(done) if len(found) == AT_MOST else 0
         return done
 

@@ -196,7 +196,7 @@ class RedisSweepState(RedisState):
 
     def send_bulks_again(self, before: int) -> list[str]:
         """Send the messages again of bulks that have not moved since this time: an owner does not do it."""
-        return [] if self.keys.owner else RedisBulks(self).send_again(before)
+        return [] if self.keys.owner else RedisBulks(self).send_again(before, self._pass_over)
 
     def prune(self) -> int:
         """Remove executions whose keys have expired from all indexes: an owner does not do it."""

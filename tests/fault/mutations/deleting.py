@@ -33,7 +33,7 @@ MUTANTS: Final = (
     _bulk(
         "what a filter does not mean any more is left alone",
         "engine/advancing/bulk_step",
-        "if wanted is not None and (unit.record is None or not wanted.includes(execution, unit.record)):",
+        "if wanted is not None and not _is_wanted(wanted, execution, unit.record):",
         "if False:",
     ),
     _bulk(

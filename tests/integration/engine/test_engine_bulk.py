@@ -235,19 +235,42 @@ def test_the_sweep_goes_on_with_a_bulk_whose_message_is_lost(harness: Harness) -
     assert harness.client.zcard("fe:bulks") == 0
 
 
-def test_one_that_cannot_be_dealt_with_is_passed_over(harness: Harness) -> None:
-    """At its fifth delivery, counted as an error; the others are dealt with."""
-    executions = pending(harness, 3)
-    harness.client.hset(harness.keys.control(executions[1]), "stop", "no JSON")
-    bulk_id = start(harness, asked("cancel", executions))
+def fail_four_times(harness: Harness, match: str) -> None:
+    """The message raises, and is delivered again."""
     for _ in range(4):
-        with pytest.raises(Exception, match="malformed"):
+        with pytest.raises(Exception, match=match):
             step(harness)
         (entry,) = messages(harness)
         harness.client.xclaim(harness.stream("orchestrator"), GROUP, "fe2-harness", 0, [entry.id])
-    assert step(harness)
+
+
+@pytest.mark.proves("bulk-hindered")
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("filtered", [False, True])
+def test_one_that_cannot_be_dealt_with_is_passed_over(
+    harness: Harness, dry_run: bool, filtered: bool
+) -> None:
+    """At its fifth delivery, counted as an error; the others are dealt with."""
+    executions = pending(harness, 3)
+    harness.client.hset(harness.keys.control(executions[1]), "stop", "no JSON")
+    ids, wanted = ((), Wanted()) if filtered else (executions, None)
+    bulk_id = start(harness, asked("cancel", ids, wanted, dry_run=dry_run))
+    fail_four_times(harness, "malformed")
+    while messages(harness):
+        assert step(harness)
     assert told(harness, bulk_id) == (3, 2, {"error": 1})
     harness.client.hdel(harness.keys.control(executions[1]), "stop")
+
+
+@pytest.mark.proves("bulk-hindered")
+def test_a_message_that_raises_each_time_is_let_go_of(harness: Harness) -> None:
+    """Else it would keep the sweep from all that waits behind it."""
+    bulk_id = start(harness, asked("cancel", pending(harness, 1)))
+    harness.client.hset(harness.keys.bulk(bulk_id), "asked", '{"action":"dance"}')
+    fail_four_times(harness, "dance")
+    assert step(harness)
+    assert messages(harness) == []
+    harness.client.delete("fe:bulks", harness.keys.bulk(bulk_id))
 
 
 def test_a_bulk_that_nobody_knows_is_not_found(harness: Harness) -> None:

@@ -400,10 +400,10 @@ def test_the_sweep_leaves_alone_what_has_just_ended(harness: Harness) -> None:
     harness.client.zadd("fe:deleting", {execution: 1})
     while not deletions(harness):
         turn(harness)
-    finish = UnfinishedDeletes(harness.orchestrators[0].state).finish
+    deletes = UnfinishedDeletes(harness.orchestrators[0].state)
     finished_at = int(harness.client.hget(harness.keys.control(execution), "finished_at"))
-    assert finish(finished_at) == []
-    assert finish(finished_at + 1) == [execution]
+    assert deletes.finish(finished_at, lambda _, work: work()) == []
+    assert deletes.finish(finished_at + 1, lambda _, work: work()) == [execution]
 
 
 def test_a_message_for_what_goes_on_deletes_nothing(harness: Harness) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from flowengine.execution.bulk import Bulk
 from flowengine.store import keys
 from tests.support.checks.reference_model import expected_values
 from tests.support.rigs.harness import Harness, diamond, plan_of
@@ -73,3 +74,41 @@ def test_an_index_that_is_none_does_not_keep_the_others_from_being_pruned(harnes
     swept(harness)
     assert not harness.client.exists("fe:index:pending", "fe:index:failed")
     assert harness.orchestrators[0].state.unreadable > 0
+
+
+def put_unknown(client: redis.Redis, key: str) -> None:
+    """An action on many that no version knows."""
+    client.delete(key)
+    client.hset(key, mapping={"asked": '{"action":"dance"}', "step": "1", "reached": ""})
+
+
+@pytest.mark.corrupts("what says how far deletes and actions on many are holds something else")
+@pytest.mark.proves("key-odd")
+@pytest.mark.parametrize(
+    ("kind", "put"),
+    [
+        *((kind, put) for kind in ("bulks", "bulk", "deleting", "control") for put in (put_string, put_list)),
+        ("bulk", put_unknown),
+    ],
+)
+def test_odd_keys_of_what_goes_on_in_steps_do_not_stop_the_sweep(
+    harness: Harness, kind: str, put: Callable[[redis.Redis, str], None]
+) -> None:
+    """It goes on with the others, and prunes."""
+    names = keys.of()
+    odd, sound = harness.create(plan_of(diamond())), harness.create(plan_of(diamond()))
+    asked = Bulk(action="cancel", created_at=0, correlation_id="test", ids=(odd,))
+    bulks = [harness.api.executions.start_bulk(asked).bulk_id for _ in range(2)]
+    harness.delete(sound)
+    harness.client.xtrim("fe:q:orchestrator", maxlen=0)
+    harness.client.zadd(names.bulks, dict(zip(bulks, (1, 2), strict=True)))
+    harness.client.zadd(names.deleting, {odd: 1, sound: 2})
+    of = {"bulk": names.bulk(bulks[0]), "control": names.control(odd)}
+    put(harness.client, of.get(kind) or getattr(names, kind))
+    harness.client.zadd("fe:index:failed", {"x": 1})
+    swept(harness)
+    process = harness.orchestrators[0]
+    assert not harness.client.exists("fe:index:failed")
+    assert process.state.unreadable + process.sweep.unchecked > 0
+    assert harness.client.exists(names.plan(sound)) == (kind == "deleting")
+    assert (harness.waiting("orchestrator") == []) == (kind == "bulks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -11,8 +12,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from flowengine.api import app
 from flowengine.api.access import current_keys
 from flowengine.api.access.api_keys import key_of_entry, new_key
+from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.routes.starting import waiting_for_the_end
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.events import Event
@@ -23,6 +26,7 @@ from tests.support.waiting import wait_until
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}
 START = "/workflow?trigger=true&wait=60"
+LARGE = 4_000_000
 
 
 @pytest.fixture
@@ -50,9 +54,9 @@ def waiting(
     return asked
 
 
-def finish(api: ServedApi, execution: str = "x1") -> None:
+def finish(api: ServedApi, execution: str = "x1", result: bytes = b'{"result":1}') -> None:
     """It completes, and its events tell of it."""
-    api.store.finish(execution, {"a": msgspec.Raw(b'{"result":1}')})
+    api.store.finish(execution, {"a": msgspec.Raw(result)})
     finished = event_view(Place(3000, 0, 0), Event("execution_finished", 3000, detail="completed"))
     api.store.stored[execution].events.append(finished)
 
@@ -93,6 +97,28 @@ def test_repetition_waits_too(api: ServedApi, callers: ThreadPoolExecutor) -> No
     assert (again.status_code, again.headers["idempotency-replayed"]) == (200, "true")
     assert again.content == asked.result().content
     assert len(api.store.stored) == 1
+
+
+@pytest.mark.proves("wait-holds-no-body")
+@pytest.mark.parametrize("path", [START, "/workflow/trigger/x1?wait=60"], ids=["posted", "triggered"])
+def test_who_waits_holds_nothing_of_what_was_sent(
+    api: ServedApi, callers: ThreadPoolExecutor, path: str
+) -> None:
+    """Neither the first nor the repetition: what was sent does not count as a large body any more."""
+    api.client.post("/workflow", json=ONE_NODE)
+    body = (msgspec.json.encode(ONE_NODE) if path == START else b"{}") + b" " * LARGE
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "order-1"}
+    tracemalloc.start()
+    try:
+        asked = []
+        for _ in range(2):
+            asked.append(callers.submit(lambda: api.client.post(path, content=body, headers=headers)))
+            wait_until(lambda: api.live.count == len(asked))
+        wait_until(lambda: tracemalloc.get_traced_memory()[0] < LARGE)
+    finally:
+        tracemalloc.stop()
+    finish(api, "x2" if path == START else "x1")
+    assert [each.result().status_code for each in asked] == [200, 200]
 
 
 @pytest.mark.parametrize("path", ["/workflow?wait=5", "/workflow?trigger=false&wait=5"])
@@ -150,6 +176,19 @@ def test_who_cannot_be_told_is_answered_at_once(api: ServedApi, monkeypatch: pyt
     api.store.before = break_later
     assert api.client.post(START, json=ONE_NODE).status_code == 202
     assert [stored.status for stored in api.store.stored.values()] == ["running"] * 2
+
+
+@pytest.mark.proves("wait-hindered")
+def test_results_that_are_not_sent_are_no_refusal_of_the_start(
+    callers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many large answers are being sent: the usual one says that it has started, and which it is."""
+    monkeypatch.setattr(app, "response_budget", lambda limits: MemoryBudget(100_000, "Full."))
+    with served_api() as api:
+        asked = waiting(api, callers)
+        finish(api, result=b'{"result":"%b"}' % (b"x" * 100_000))
+        assert (asked.result().status_code, asked.result().json()["execution_id"]) == (202, "x1")
+        assert api.client.get("/workflows/x1/results").json()["code"] == "too_busy"
 
 
 @pytest.mark.proves("wait-hindered")

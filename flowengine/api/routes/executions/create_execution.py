@@ -107,22 +107,29 @@ def route(backend: Backend) -> HTTPRouteHandler:
 
     @post("/workflow", opt={OPERATION: CREATE_EXECUTION, NEEDS_ROLE: "author"})
     async def create_execution(request: Request[Any, Any, Any]) -> Response[bytes]:
-        asked = query_flag(request, TRIGGER_PARAMETER.name)
         seconds = seconds_to_wait(request)
-        try:
-            workflow = await read_workflow(request, backend)
-            starts = asked or workflow.starts
-            if seconds is not None and not starts:
-                raise refuse_wait()
-            view = await _make(request, backend, workflow, starts=starts)
-        except AlreadyAnsweredError as before:
-            return await held(request, backend, before.view.execution_id, replayed(request, before), seconds)
-        request.scope["state"][EXECUTION_ID] = view.execution_id
-        location = {"Location": f"/workflows/{view.execution_id}"}
-        answer = json_response(msgspec.json.encode(view), 202 if starts else 201, location)
-        return await held(request, backend, view.execution_id, answer, seconds)
+        execution, answer = await _answer(request, backend, seconds)
+        return await held(request, backend, execution, answer, seconds)
 
     return create_execution
+
+
+async def _answer(
+    request: Request[Any, Any, Any], backend: Backend, seconds: int | None
+) -> tuple[str, Response[bytes]]:
+    """The execution and the usual answer. What was sent is let go of with this: a wait comes after it."""
+    asked = query_flag(request, TRIGGER_PARAMETER.name)
+    try:
+        workflow = await read_workflow(request, backend)
+        starts = asked or workflow.starts
+        if seconds is not None and not starts:
+            raise refuse_wait()
+        view = await _make(request, backend, workflow, starts=starts)
+    except AlreadyAnsweredError as before:
+        return before.view.execution_id, replayed(request, before)
+    request.scope["state"][EXECUTION_ID] = view.execution_id
+    location = {"Location": f"/workflows/{view.execution_id}"}
+    return view.execution_id, json_response(msgspec.json.encode(view), 202 if starts else 201, location)
 
 
 async def _make(

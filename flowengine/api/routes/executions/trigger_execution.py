@@ -98,34 +98,38 @@ TRIGGER_EXECUTION: Final = Operation(
 
 def route(backend: Backend) -> HTTPRouteHandler:
     """The route, over this backend."""
-    executions = backend.executions
 
     @post("/workflow/trigger/{execution_id:str}", opt={OPERATION: TRIGGER_EXECUTION, NEEDS_ROLE: "author"})
     async def trigger_execution(
         request: Request[Any, Any, Any], execution_id: FromPath[str]
     ) -> Response[bytes]:
-        key, seconds = idempotency_key(request), seconds_to_wait(request)
-        posted, body = await read_posted(request, backend, "inputs_invalid", read_trigger)
-        inputs, labels = ({}, {}) if posted is None else (posted.inputs, posted.labels)
-        correlation_id = correlation_id_of(request.scope)
-        path = f"/workflows/{execution_id}"
-
-        def trigger() -> TriggeredView:
-            return executions.trigger(
-                execution_id,
-                correlation_id=correlation_id,
-                inputs=inputs,
-                labels=labels,
-                request=None if key is None else identified(request, key, body),
-            )
-
-        try:
-            with outcome_unknown(UNKNOWN_OUTCOME.format(path=path) if key is None else SEND_IT_AGAIN):
-                data = await call_about(request, execution_id, backend.calls.store, trigger)
-        except AlreadyAnsweredError as before:
-            answer = replayed(request, before)
-        else:
-            answer = json_response(data, 202, {"Location": path})
+        seconds = seconds_to_wait(request)
+        answer = await _answer(request, backend, execution_id)
         return await held(request, backend, execution_id, answer, seconds)
 
     return trigger_execution
+
+
+async def _answer(request: Request[Any, Any, Any], backend: Backend, execution_id: str) -> Response[bytes]:
+    """The usual answer. What was sent is let go of with this: a wait comes after it."""
+    key = idempotency_key(request)
+    posted, body = await read_posted(request, backend, "inputs_invalid", read_trigger)
+    inputs, labels = ({}, {}) if posted is None else (posted.inputs, posted.labels)
+    correlation_id = correlation_id_of(request.scope)
+    path = f"/workflows/{execution_id}"
+
+    def trigger() -> TriggeredView:
+        return backend.executions.trigger(
+            execution_id,
+            correlation_id=correlation_id,
+            inputs=inputs,
+            labels=labels,
+            request=None if key is None else identified(request, key, body),
+        )
+
+    try:
+        with outcome_unknown(UNKNOWN_OUTCOME.format(path=path) if key is None else SEND_IT_AGAIN):
+            data = await call_about(request, execution_id, backend.calls.store, trigger)
+    except AlreadyAnsweredError as before:
+        return replayed(request, before)
+    return json_response(data, 202, {"Location": path})

@@ -81,7 +81,9 @@ async def held(
     try:
         if await _ends_in_time(request, backend, execution, seconds):
             results = await backend.calls.results(lambda: _results(backend, execution))
-            return answer if results is None else json_response(results, 200, dict(answer.headers))
+            # A refusal would say that nothing was started.
+            if results is not None and backend.response_budget.has_room(len(results)):
+                return json_response(results, 200, dict(answer.headers))
     except FlowEngineError as error:
         if isinstance(error, RefusalError):
             raise
