@@ -79,7 +79,9 @@ NOT_RUN = re.compile(
 """What makes the environment that the tests run in, needs containers, or is the tests."""
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\w* )?(?:flowengine|curl|redis-cli|just|uv|pip|docker|source) .")
-NAME = re.compile(r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete)?( [A-Z]+){0,3}( ?\.\.\.)?")
+NAME = re.compile(
+    r"(flowengine|just)( [a-z-]+)?( new| list| revoke| retry| delete)?( [A-Z]+){0,3}( ?\.\.\.)?"
+)
 """A command that is spoken of; `test_named_commands_and_options_exist` looks for it."""
 
 
