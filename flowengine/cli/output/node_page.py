@@ -56,7 +56,7 @@ def _what(node: NodeDetailView, attempt: str, took: str) -> str:
             until = f" at {node.waiting_for.until}" if node.waiting_for else ""
             return f"failed{code} on attempt {node.attempt}, and is tried again{until}"
         case "completed":
-            return f"completed{attempt} in {took}"
+            return f"completed{attempt} in {took}" if took else f"completed{attempt}"
         case "failed":
             return f"failed{code}{after}{', and the execution goes on' if node.tolerated else ''}"
         case "skipped":

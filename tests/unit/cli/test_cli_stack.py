@@ -111,6 +111,7 @@ def test_one_node_is_shown(api: ServedApi) -> None:
     api.store.stored[execution] = api.store.stored.pop(submitted(text))
     assert run("show", execution, "a").stdout.startswith("a has not begun.\n")
     api.store.finish(execution, {"a": msgspec.Raw(b'{"result":"hello"}')})
+    assert run("show", execution, "a").stdout.startswith("a completed.\n"), "nobody noted its start"
     first = AttemptView(
         attempt=1,
         queued_at=NOW,
