@@ -24,7 +24,7 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
-from flowengine.execution.rules.overruling import Overruling
+from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,

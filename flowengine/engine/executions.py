@@ -31,7 +31,7 @@ from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.listing import Wanted
-from flowengine.execution.rules.overruling import Overruling
+from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,

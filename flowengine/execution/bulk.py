@@ -9,8 +9,8 @@ import msgspec
 
 from flowengine.execution.listing import Wanted
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.rules.deleting import may_be_deleted
-from flowengine.execution.rules.pausing import may_be_held
+from flowengine.execution.rules.steering.deleting import may_be_deleted
+from flowengine.execution.rules.steering.pausing import may_be_held
 from flowengine.execution.status import is_over
 from flowengine.execution.views import Moment, moment, moment_or_none
 

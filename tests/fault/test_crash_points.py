@@ -26,9 +26,10 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
-from tests.fault.crash_delivery import Delivered
-from tests.fault.crash_overdue import Overdue
-from tests.fault.crash_report import (
+from tests.fault.crash_scenes.delivery import Delivered
+from tests.fault.crash_scenes.overdue import Overdue
+from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
+from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,
     SERVICES,
     Tried,
@@ -36,8 +37,7 @@ from tests.fault.crash_report import (
     table,
     told,
 )
-from tests.fault.crash_scenes import Hooked, Reference, Ruled
-from tests.fault.crash_steering import Deleted, Rerun, Steered, Stopped
+from tests.fault.crash_scenes.steering import Deleted, Rerun, Steered, Stopped
 from tests.support.faults import WAYS, Gate, Way
 from tests.support.rigs.harness import silence
 from tests.support.servers.valkey import Valkey

@@ -27,7 +27,7 @@ import redis
 
 from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.plugin import Context, HandlerError
-from tests.fault.crash_report import (
+from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,
     DYING,
     FAILING,

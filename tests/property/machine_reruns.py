@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from flowengine.engine.commands.rerun import RerunAsked, RerunNotPossibleError
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.store import keys
 from tests.property.machine_book import OPEN, Crash, crashes, struck
 from tests.property.machine_commands import CommandRules

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from flowengine.errors import StoreUnavailableError, WrongStateError
-from flowengine.execution.rules.overruling import Complete, Fail, Skip, Word
+from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.machine_book import Crash, crashes, struck
 from tests.property.machine_commands import CommandRules

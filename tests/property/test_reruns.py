@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flowengine.engine.commands.rerun import RerunAsked, RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import WrongStateError
 from flowengine.execution.events import Event
-from flowengine.execution.rules.rerunning import RerunMode, Wanted
+from flowengine.execution.rules.steering.rerunning import RerunMode, Wanted
 from flowengine.execution.status import is_final
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.examples import share_of_examples

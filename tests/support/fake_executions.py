@@ -37,7 +37,7 @@ from flowengine.execution.idempotency import (
 )
 from flowengine.execution.listing import Wanted
 from flowengine.execution.records import NodeError
-from flowengine.execution.rules.overruling import STATUS_OF, Overruling
+from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     NULL,

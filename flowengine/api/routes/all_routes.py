@@ -9,15 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
-from flowengine.api.routes.bulk import bulk_routes
 from flowengine.api.routes.executions import (
-    cancel_execution,
     create_execution,
-    delete_execution,
     list_executions,
-    overrule_node,
-    pause_execution,
-    rerun_execution,
     show_document,
     show_execution,
     show_graph,
@@ -31,10 +25,17 @@ from flowengine.api.routes.history import (
     list_runs,
     watch_changes,
 )
-from flowengine.api.routes.nodes import show_node
+from flowengine.api.routes.nodes import overrule_node, show_node
 from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
+from flowengine.api.routes.steering import (
+    bulk_routes,
+    cancel_execution,
+    delete_execution,
+    pause_execution,
+    rerun_execution,
+)
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 

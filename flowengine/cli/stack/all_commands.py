@@ -6,16 +6,16 @@ from typing import Final
 
 import click
 
-from flowengine.cli.stack.bulk import bulk
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
-from flowengine.cli.stack.overruling import complete, fail, skip
-from flowengine.cli.stack.rerunning import rerun
 from flowengine.cli.stack.service import queues, stats, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
-from flowengine.cli.stack.stopping import cancel, delete, pause, resume
+from flowengine.cli.stack.steering.bulk import bulk
+from flowengine.cli.stack.steering.overruling import complete, fail, skip
+from flowengine.cli.stack.steering.rerunning import rerun
+from flowengine.cli.stack.steering.stopping import cancel, delete, pause, resume
 
 STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     submit,

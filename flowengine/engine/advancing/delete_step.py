@@ -12,7 +12,7 @@ from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, DeletingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.messages import DeleteExecution
-from flowengine.execution.rules.deleting import may_be_deleted, remove
+from flowengine.execution.rules.steering.deleting import may_be_deleted, remove
 
 TRIES: Final = 50
 

@@ -12,9 +12,9 @@ from flowengine.execution.changes import Change
 from flowengine.execution.messages import ResumeExecution
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.pausing import timers_again
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
+from flowengine.execution.rules.steering.pausing import timers_again
 from flowengine.execution.status import is_final
 from flowengine.workflow.plan import Plan
 

@@ -11,8 +11,8 @@ from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord, Stop
-from flowengine.execution.rules.deleting import deletion, doom, may_be_deleted, remove
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.steering.deleting import deletion, doom, may_be_deleted, remove
 from flowengine.execution.views import DeletedView
 
 TRIES: Final = 50

@@ -23,8 +23,8 @@ from flowengine.execution.records import UNTOUCHED, Control, ExecutionRecord
 from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision
-from flowengine.execution.rules.overruling import STATUS_OF, Complete, Overruling, overrule, refusal
 from flowengine.execution.rules.starting import opening
+from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Overruling, overrule, refusal
 from flowengine.execution.views import OverruledView
 from flowengine.execution.work import primary_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS

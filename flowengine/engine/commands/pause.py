@@ -9,8 +9,8 @@ from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.rules import pausing
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.steering import pausing
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import SteeredView
 

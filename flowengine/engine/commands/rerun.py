@@ -30,8 +30,8 @@ from flowengine.execution.execution_fields import execution_fields
 from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
 from flowengine.execution.rules.starting import Again, begin_again
+from flowengine.execution.rules.steering.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
 from flowengine.execution.status import execution_may
 from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
 from flowengine.jsonvalue import JsonValue, decode

@@ -7,9 +7,9 @@ from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.closing import enter, next_stage
-from flowengine.execution.rules.deleting import deletion
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.steering.deleting import deletion
 from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import is_hook

@@ -32,7 +32,7 @@ from flowengine.execution.records import (
 )
 from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.readiness import counter_of, records_of
-from flowengine.execution.rules.rerunning import Rerun, rerun_of, skipped_by_operator
+from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after, is_final
 from flowengine.execution.views import counts_of
 from flowengine.workflow.plan import Plan

@@ -14,7 +14,6 @@ import pytest
 from flowengine.api.routes.executions import (
     create_execution,
     list_executions,
-    rerun_execution,
     show_execution,
     show_graph,
     show_results,
@@ -26,6 +25,7 @@ from flowengine.api.routes.nodes import show_node
 from flowengine.api.routes.operations import dead_letters
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
+from flowengine.api.routes.steering import rerun_execution
 from flowengine.settings import Settings
 from tests.support.rigs.stack_processes import Stack, running_stack
 from tests.support.servers.http_server import HttpServer, Reply, json_reply, serving

@@ -24,7 +24,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a route says which role it needs",
-        "flowengine/api/routes/executions/cancel_execution.py",
+        "flowengine/api/routes/steering/cancel_execution.py",
         ', NEEDS_ROLE: "operate"',
         "",
         ROLES,

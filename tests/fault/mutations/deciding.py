@@ -42,7 +42,7 @@ def _starting(rule: str, old: str, new: str) -> Mutant:
 
 
 def _rerunning(rule: str, old: str, new: str) -> Mutant:
-    return Mutant(rule, "flowengine/execution/rules/rerunning.py", old, new, RESET_TESTS)
+    return Mutant(rule, "flowengine/execution/rules/steering/rerunning.py", old, new, RESET_TESTS)
 
 
 def _finishing(rule: str, old: str, new: str) -> Mutant:

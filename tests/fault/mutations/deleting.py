@@ -62,7 +62,7 @@ MUTANTS: Final = (
     ),
     _in(
         "what has not ended is not deleted",
-        "execution/rules/deleting",
+        "execution/rules/steering/deleting",
         'return status == "pending" or is_over(status)',
         "return True",
     ),
@@ -86,7 +86,7 @@ MUTANTS: Final = (
     ),
     _in(
         "a doomed execution that is paused and stopped goes on",
-        "execution/rules/deleting",
+        "execution/rules/steering/deleting",
         "*(stopped or resume(control, run, stop.at))",
         "*stopped",
     ),

@@ -14,7 +14,7 @@ def _in(rule: str, path: str, old: str, new: str) -> Mutant:
 
 
 def _rule(rule: str, old: str, new: str) -> Mutant:
-    return _in(rule, "execution/rules/overruling", old, new)
+    return _in(rule, "execution/rules/steering/overruling", old, new)
 
 
 MUTANTS: Final = (
@@ -106,7 +106,7 @@ MUTANTS: Final = (
     ),
     _in(
         "an operator who is beside the start lets it be decided anew",
-        "execution/rules/overruling",
+        "execution/rules/steering/overruling",
         "(Happened(opening), Touch(control.status))",
         "(Happened(opening),)",
     ),

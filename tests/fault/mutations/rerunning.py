@@ -11,7 +11,7 @@ RUNS: Final = ("tests/integration/engine/test_engine_runs.py",)
 RACES: Final = ("tests/integration/engine/test_engine_reruns.py",)
 
 
-def _rule(rule: str, old: str, new: str, path: str = "execution/rules/rerunning") -> Mutant:
+def _rule(rule: str, old: str, new: str, path: str = "execution/rules/steering/rerunning") -> Mutant:
     return Mutant(rule, f"flowengine/{path}.py", old, new, RULES)
 
 

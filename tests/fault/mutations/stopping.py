@@ -25,7 +25,7 @@ def _finishing(rule: str, old: str, new: str) -> Mutant:
 
 
 def _rerunning(rule: str, old: str, new: str) -> Mutant:
-    return _in(rule, "execution/rules/rerunning", old, new)
+    return _in(rule, "execution/rules/steering/rerunning", old, new)
 
 
 def _step(rule: str, old: str, new: str) -> Mutant:

@@ -12,8 +12,8 @@ from flowengine.engine.ports import Cursor
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.history.places import NOW, START
 from flowengine.execution.listing import Wanted
-from flowengine.execution.rules.deleting import deletion
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.steering.deleting import deletion
 from flowengine.plugin import Context
 from flowengine.queues import GROUP
 from flowengine.workflow.policy import ExecutionPolicy

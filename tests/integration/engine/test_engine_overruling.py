@@ -10,7 +10,7 @@ import pytest
 
 from flowengine.errors import NodeNotFoundError, ResultInvalidError, WrongStateError
 from flowengine.execution.messages import NodeOverruled
-from flowengine.execution.rules.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
+from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry

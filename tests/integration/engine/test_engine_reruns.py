@@ -13,7 +13,7 @@ from flowengine.access.records import Actor
 from flowengine.engine.commands.rerun import RerunAsked, RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import RerunOvertakenError, StoreUnavailableError, WrongStateError
 from flowengine.execution.history.places import START
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views import RerunView
 from flowengine.jsonvalue import JsonValue
 from flowengine.queues import GROUP

@@ -9,7 +9,7 @@ from flowengine.access.records import Actor
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import BadCursorError
 from flowengine.execution.history.runs import KEPT_RUNS
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.store import keys
 from tests.support.checks.invariants import CheckEverything
 from tests.support.rigs.harness import Harness, failing_in, plan_of

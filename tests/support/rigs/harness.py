@@ -37,7 +37,7 @@ from flowengine.errors import FlowEngineError
 from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.rules.dispatching import SIZES, Sizes
-from flowengine.execution.rules.overruling import Overruling, Word
+from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler

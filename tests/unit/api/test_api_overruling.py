@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flowengine.execution.rules.overruling import Complete, Fail, Overruling, Skip, Word
+from flowengine.execution.rules.steering.overruling import Complete, Fail, Overruling, Skip, Word
 from tests.support.servers.served_api import ServedApi, served_api
 
 DOCUMENT: dict[str, Any] = {

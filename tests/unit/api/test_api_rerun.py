@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowengine.engine.commands.rerun import RerunAsked
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted
 from tests.support.servers.served_api import ServedApi, served_api
 
 DOCUMENT: dict[str, Any] = {

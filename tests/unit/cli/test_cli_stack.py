@@ -13,12 +13,12 @@ from structlog.testing import capture_logs
 
 from flowengine.api.access.api_keys import key_of_entry, new_key
 from flowengine.api.routes.operations.dead_letters import LETTER
-from flowengine.cli.stack import bulk, stopping
 from flowengine.cli.stack.ids import SHORTEST, short_ids
+from flowengine.cli.stack.steering import bulk, stopping
 from flowengine.cli.tool import tool
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.execution.records import NodeError
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.execution.views import AttemptView
 from tests.support.fake_executions import NOW
 from tests.support.servers.served_api import ServedApi, served_api

@@ -6,7 +6,7 @@ import pytest
 
 from flowengine.execution.records import NodeRecord
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.rerunning import Rerun, RerunMode, Wanted, rerun_of
+from flowengine.execution.rules.steering.rerunning import Rerun, RerunMode, Wanted, rerun_of
 from flowengine.workflow.policy import Policy, TriggerRule
 from flowengine.workflow.stages import OUTPUTS_NODE, Stages
 from tests.support.checks.reference_model import Graph

@@ -10,8 +10,8 @@ from flowengine.execution.events import Event
 from flowengine.execution.records import Attempt, ExecutionRecord, NodeRecord
 from flowengine.execution.reports import Skipped
 from flowengine.execution.rules.readiness import records_of
-from flowengine.execution.rules.rerunning import rerun_of
 from flowengine.execution.rules.starting import retry_failed
+from flowengine.execution.rules.steering.rerunning import rerun_of
 from flowengine.workflow.policy import Policy, TriggerRule
 from tests.support.checks.reference_model import Graph
 from tests.support.rigs.harness import plan_of

@@ -39,8 +39,8 @@ from flowengine.execution.rules.readiness import (
     records_of,
     step_of_counter,
 )
-from flowengine.execution.rules.rerunning import Rerun, Wanted, rerun_of
 from flowengine.execution.rules.starting import Again, begin_again, first_run, retry_failed
+from flowengine.execution.rules.steering.rerunning import Rerun, Wanted, rerun_of
 from flowengine.execution.status import ExecutionStatus, is_final, may
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy, TriggerRule

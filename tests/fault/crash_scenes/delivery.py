@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowengine.engine.delivering.ports import Answered, Outgoing
-from tests.fault.crash_scenes import Reference
+from tests.fault.crash_scenes.reference import Reference
 from tests.support.checks.invariants import check_everything
 from tests.support.faults import Gate
 from tests.support.rigs.harness import plan_of

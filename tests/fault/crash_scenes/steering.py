@@ -13,11 +13,12 @@ from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
-from flowengine.execution.rules.overruling import Complete, Fail, Word
-from flowengine.execution.rules.rerunning import Wanted
+from flowengine.execution.rules.steering.overruling import Complete, Fail, Word
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
-from tests.fault.crash_report import (
+from tests.fault.crash_scenes.reference import Reference
+from tests.fault.crash_scenes.report import (
     RERUN,
     RUNS,
     STEERED,
@@ -27,7 +28,6 @@ from tests.fault.crash_report import (
     STOPPER,
     WAITS,
 )
-from tests.fault.crash_scenes import Reference
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import expected_values
 from tests.support.faults import Gate

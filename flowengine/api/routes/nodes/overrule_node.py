@@ -29,7 +29,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, call_about
 from flowengine.api.routes.executions.workflow_body import read_posted, refused
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
-from flowengine.execution.rules.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
+from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
 from flowengine.execution.views import OverruledView
 from flowengine.workflow.posted import PostedOverruling, Said, read_overruling
 

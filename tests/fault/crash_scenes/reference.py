@@ -10,7 +10,7 @@ from flowengine.errors import FlowEngineError, WrongStateError
 from flowengine.execution.idempotency import AlreadyAnsweredError, IdempotentRequest, idempotent_request
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
-from tests.fault.crash_report import (
+from tests.fault.crash_scenes.report import (
     DYING,
     FAILING,
     GRAPH,

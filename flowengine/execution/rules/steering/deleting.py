@@ -9,7 +9,7 @@ from flowengine.execution.changes import Change, Doom, Remove, Send
 from flowengine.execution.messages import DeleteExecution
 from flowengine.execution.records import Control, Stop
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.pausing import resume
+from flowengine.execution.rules.steering.pausing import resume
 from flowengine.execution.rules.stopping import mark
 from flowengine.execution.status import ExecutionStatus, is_over
 

@@ -11,7 +11,7 @@ import click
 from flowengine.cli.stack.completing import complete_name, complete_status
 from flowengine.cli.stack.options import ago, json_option, label_pairs
 from flowengine.cli.stack.reaching import InvalidInputError, stack
-from flowengine.cli.stack.stopping import can_ask
+from flowengine.cli.stack.steering.stopping import can_ask
 from flowengine.errors import CannotRunError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Rules of what operators do to executions and nodes. Pure."""
