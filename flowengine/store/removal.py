@@ -36,15 +36,16 @@ def removing(names: keys.Keys, execution: str, change: Remove) -> list[Command]:
 def rest_of(
     names: keys.Keys, execution: str, plan: Plan | None, entries: Sequence[str]
 ) -> Iterator[list[Command]]:
-    """What else is stored of it, in steps; the plan, which says what its nodes are, in the last one.
+    """What else is stored of it, in steps; in the last one what a repetition goes by: the plan, which says
+    what its nodes are, and what it was found by.
 
-    `entries`: what it was found by. Without a plan nobody knows its nodes: they expire.
+    `entries`: what that says. Without a plan nobody knows its nodes: they expire.
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
-    last = names.plan(execution)
-    gone = [*nodes, *names.sent(execution), *[name for name in own if name != last]]
+    last = (names.plan(execution), names.listed(execution))
+    gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]
     for first in range(0, len(gone), AT_ONCE):
         yield [("UNLINK", *gone[first : first + AT_ONCE])]
     found_by: list[Command] = [("ZREM", names.list_by, *entries)] if entries else []
-    yield [*found_by, ("UNLINK", last), ("ZREM", names.deleting, execution)]
+    yield [*found_by, ("UNLINK", *last), ("ZREM", names.deleting, execution)]

@@ -126,4 +126,22 @@ MUTANTS: Final = (
         "if record is not None and (not is_over(record.status) or record.finished_at >= before):",
         "if record is not None and not is_over(record.status):",
     ),
+    _in(
+        "what an execution was found by goes with its entries",
+        "store/removal",
+        "    last = (names.plan(execution), names.listed(execution))\n",
+        "    last = (names.plan(execution),)\n",
+    ),
+    _bulk(
+        "what cannot be read does not hold up a filter",
+        "engine/advancing/bulk_step",
+        "        if len(executions) == 1:\n            return {}\n",
+        "        if len(executions) == 1:\n            raise\n",
+    ),
+    _bulk(
+        "a message of a bulk that raises each time is let go of",
+        "engine/advancing/bulk_step",
+        "            if held.delivery < LAST_DELIVERY:\n                raise\n",
+        "            if True:\n                raise\n",
+    ),
 )

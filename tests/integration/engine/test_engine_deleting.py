@@ -20,6 +20,7 @@ from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import Stages
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Says
+from tests.support.faults import Gate
 from tests.support.rigs.harness import ApiProcess, Entry, Harness, failing_in, plan_of
 from tests.support.waiting import wait_until
 
@@ -404,6 +405,22 @@ def test_the_sweep_leaves_alone_what_has_just_ended(harness: Harness) -> None:
     finished_at = int(harness.client.hget(harness.keys.control(execution), "finished_at"))
     assert deletes.finish(finished_at, lambda _, work: work()) == []
     assert deletes.finish(finished_at + 1, lambda _, work: work()) == [execution]
+
+
+@pytest.mark.proves("delete-again")
+def test_a_delete_cut_anywhere_leaves_nothing(harness: Harness) -> None:
+    """Who takes its message over still knows what nodes there were, and what the execution was found by."""
+    process, struck, at = harness.orchestrators[0], True, 0
+    while struck:
+        at += 1
+        execution = ended(harness)
+        harness.delete(execution)
+        gate = process.line.gate = Gate(at=at, way="die_before")
+        harness.drain()
+        process.line.gate = Gate()
+        struck = gate.struck is not None
+        assert (kept(harness, execution), named(harness, execution)) == ([], []), gate.struck
+    assert at > 5
 
 
 def test_a_message_for_what_goes_on_deletes_nothing(harness: Harness) -> None:

@@ -82,8 +82,8 @@ def refusal(
         return f"execution '{execution}' has not been triggered: nothing of it runs or waits"
     if is_over(control.status):
         return (
-            f"execution '{execution}' has ended ({control.status}), and its nodes with it: trigger it again, "
-            "and what has failed or was cancelled runs anew"
+            f"execution '{execution}' has ended ({control.status}), and its nodes with it: run it again, "
+            "from a node or without it, by POST /workflows/{id}/rerun or `flowengine rerun`"
         )
     if not control.lets_decide:
         return f"execution '{execution}' is being stopped: its nodes end by that"
