@@ -369,7 +369,7 @@ class Look:
                 continue
             record = self._lookup(follow.run.execution)(follow.plan.nodes[follow.positions[0]].id)
             # An operator who ended a node before anything was dispatched has told of the start.
-            untouched = self._unit.counts[follow.run.execution].unfinished == len(follow.plan.main)
+            untouched = self._unit.counts[follow.run.execution].unfinished >= len(follow.plan.main)
             if untouched and may(record.status, "dispatch") and not record.dispatch:
                 return [Happened(follow.opening)]
         return []
