@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from flowengine.engine import history, node_detail, queries
+from flowengine.engine import history, queries
 from flowengine.engine.commands.bulk import BulkCommands, show_bulk, start_bulk
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.create import New, answered_before, create, create_and_start
@@ -19,7 +19,7 @@ from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
-from flowengine.engine.node_detail import NodeStore
+from flowengine.engine.node_store import NodeStore
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, Seen, WatchingStore
 from flowengine.engine.run_history import runs
@@ -228,6 +228,9 @@ class StoredExecutions:
 
     def node(self, execution_id: str, node: str) -> NodeDetailView:
         """Everything of one node. Raises NodeNotFoundError."""
+        # Imported where somebody asks: it renders, and an orchestrator, which loads this too, never does.
+        from flowengine.engine import node_detail
+
         return node_detail.show(self._store, _checked(execution_id), node, self._limits)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:

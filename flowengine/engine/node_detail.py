@@ -6,18 +6,19 @@ executions run. No secret is known here: `***` stands for each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from flowengine import jsonvalue
 from flowengine.engine.history import no_such_node
-from flowengine.engine.ports import Given, NodeState, QueryStore, Start
+from flowengine.engine.node_store import NodeStore, Readable, StoredNode
+from flowengine.engine.ports import Given, Start
 from flowengine.engine.queries import known, node_view, shown_inputs, shown_status
 from flowengine.engine.running.node_scope import node_scope
 from flowengine.execution.messages import OUTCOME, RunNode
-from flowengine.execution.records import Attempt, ExecutionRecord, NodeRecord, attempt_of
+from flowengine.execution.records import ExecutionRecord, NodeRecord, attempt_of
 from flowengine.execution.rules.dispatching import Run, not_ended, readable, task_of
 from flowengine.execution.status import is_over
 from flowengine.execution.views import NULL, AttemptView, NodeDetailView, NodeView, moment_or_none
@@ -30,31 +31,6 @@ MOST_CONFIG_BYTES: Final = 64 * 1024
 """So much of a rendered config is shown, as JSON."""
 MOST_ATTEMPTS: Final = 21
 """The last one, and those that are kept beside it."""
-
-
-class StoredNode(msgspec.Struct, frozen=True):
-    """All that is stored of a node. `kept`: attempts that are over, by their numbers."""
-
-    state: NodeState
-    result: bytes | None
-    kept: Mapping[int, Attempt]
-
-
-class Readable(msgspec.Struct, frozen=True):
-    """What a node's templates read, but for outputs: what the execution is given, and by their names the
-    records of other nodes and the bytes of their outputs."""
-
-    given: Given
-    records: Mapping[str, NodeRecord]
-    sizes: Mapping[str, int]
-
-
-class NodeStore(QueryStore, Protocol):
-    """State as this query needs it."""
-
-    def now(self) -> int: ...
-    def stored_node(self, execution: str, node: str) -> StoredNode: ...
-    def readable(self, execution: str, nodes: Sequence[str]) -> Readable: ...
 
 
 class _Asked(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from flowengine.access.acting import Note
 from flowengine.engine.held import Sink
-from flowengine.engine.node_detail import Readable, StoredNode
+from flowengine.engine.node_store import Readable, StoredNode
 from flowengine.engine.ports import (
     Acknowledge,
     Committed,
@@ -56,7 +56,7 @@ class Check(Protocol):
 
 class RedisApiState:
     """Implements `flowengine.engine.ports.CommandStore`, `QueryStore` and `HistoryStore`, and
-    `flowengine.engine.node_detail.NodeStore`.
+    `flowengine.engine.node_store.NodeStore`.
 
     `check`: by default of what is stored, not of the server.
     """

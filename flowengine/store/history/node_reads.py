@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from flowengine.engine.node_detail import Readable, StoredNode
+from flowengine.engine.node_store import Readable, StoredNode
 from flowengine.engine.ports import Given, NodeState
 from flowengine.store import keys
 from flowengine.store.codec import decode_attempt, decode_record, parse_begun

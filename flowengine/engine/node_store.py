@@ -1,0 +1,39 @@
+"""What is stored of one node, as the query that tells everything of it needs it.
+
+It stands apart from that query, which brings the template engine: whatever loads the state has this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from flowengine.engine.ports import Given, NodeState, QueryStore
+from flowengine.execution.records import Attempt, NodeRecord
+
+
+class StoredNode(msgspec.Struct, frozen=True):
+    """All that is stored of a node. `kept`: attempts that are over, by their numbers."""
+
+    state: NodeState
+    result: bytes | None
+    kept: Mapping[int, Attempt]
+
+
+class Readable(msgspec.Struct, frozen=True):
+    """What a node's templates read, but for outputs: what the execution is given, and by their names the
+    records of other nodes and the bytes of their outputs."""
+
+    given: Given
+    records: Mapping[str, NodeRecord]
+    sizes: Mapping[str, int]
+
+
+class NodeStore(QueryStore, Protocol):
+    """State as this query needs it."""
+
+    def now(self) -> int: ...
+    def stored_node(self, execution: str, node: str) -> StoredNode: ...
+    def readable(self, execution: str, nodes: Sequence[str]) -> Readable: ...
