@@ -63,7 +63,7 @@ bench *options:
 
 # Long runs of the property, model-based and crash-point tests, with examples that are new each time
 fault *options:
-    FLOWENGINE_FAULT_EXAMPLES=500 FLOWENGINE_LIVE_POINTS_EVERY=1 {{ python }} pytest --timeout 3600 --hypothesis-profile exploring tests/property tests/fault/test_crash_points.py tests/fault/test_crash_points_live.py {{ options }}
+    FLOWENGINE_FAULT_EXAMPLES=500 FLOWENGINE_CRASH_POINTS_EVERY=1 FLOWENGINE_LIVE_POINTS_EVERY=1 {{ python }} pytest --timeout 3600 --hypothesis-profile exploring tests/property tests/fault/test_crash_points.py tests/fault/test_crash_points_live.py {{ options }}
 
 # Break one rule of the design at a time; the tests must notice each
 mutants *words:

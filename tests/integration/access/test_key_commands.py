@@ -122,7 +122,8 @@ def test_api_goes_by_what_the_tool_has_done(run: Run, access: RedisAccess) -> No
     with served_api(access=access) as api:
         assert api.client.get("/workflows/x1").status_code == 404
         secrets = {
-            name: run("key", "new", name, *options).stdout.split()[1]
+            # The API logs to the same output.
+            name: re.findall(r"\bfe_[\w-]{43}", run("key", "new", name, *options).stdout)[0]
             for name, options in (("ci", ()), ("late", ("--expires", "1d")))
         }
         heads = {name: {"Authorization": f"Bearer {secret}"} for name, secret in secrets.items()}
