@@ -288,8 +288,8 @@ def test_a_second_trigger_ends_as_a_run_in_which_nothing_failed(rule: TriggerRul
             f"p{number}" for number, fate in enumerate(fates) if fate == "failed"
         }
         world.end()
-        mended: list[Fate] = ["completed" if fate == "failed" else fate for fate in fates]
-        final = expected(rule, mended)
+        fixed: list[Fate] = ["completed" if fate == "failed" else fate for fate in fates]
+        final = expected(rule, fixed)
         assert world.status_of("j") == ("completed" if final == "run" else DECIDED[final]), fates
         assert world.status == ("failed" if final == "fail" else "completed"), fates
 

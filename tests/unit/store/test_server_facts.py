@@ -63,7 +63,7 @@ def test_what_is_not_told_is_no_reason() -> None:
 
 
 def test_all_reasons_are_told_at_once() -> None:
-    """Who mends one need not start again to learn the next."""
+    """After a fix of one, nobody has to start again to learn the next."""
     assert len(reasons(maxmemory_policy="allkeys-lfu", redis_version="5.0.7", role="slave")) == 3
 
 
