@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from flowengine.execution.messages import Payload
     from flowengine.handlers.secrets.redaction import Secrets
     from flowengine.plugin import Registry
-    from flowengine.store.encode_changes import Post
+    from flowengine.store.committing.encode_changes import Post
 
 DOTENV = Path(".env")
 IDLE_WAKE_MS = 2_000

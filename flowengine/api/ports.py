@@ -9,13 +9,10 @@ from flowengine.access.records import AuditItem, FoundKeys, SignIn
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
-from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
-from flowengine.execution.idempotency import IdempotentRequest
-from flowengine.execution.listing import Wanted
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -24,6 +21,9 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
+from flowengine.execution.requests.bulk import Bulk, BulkView
+from flowengine.execution.requests.idempotency import IdempotentRequest
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,

@@ -13,7 +13,6 @@ import msgspec
 from flowengine.client.call import Call, Query
 from flowengine.client.workflow_text import posted
 from flowengine.execution.access_views import AuditView, KeysView, MeView, RevokedKeyView, SettingsView
-from flowengine.execution.bulk import BulkAction, BulkView
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
@@ -25,6 +24,7 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
+from flowengine.execution.requests.bulk import BulkAction, BulkView
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.validation_view import ValidationView
 from flowengine.execution.views import (

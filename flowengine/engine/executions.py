@@ -24,13 +24,13 @@ from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import CommandStore, Cursor, HistoryStore, Seen, WatchingStore
 from flowengine.engine.run_history import runs
 from flowengine.errors import BulkNotFoundError, ExecutionNotFoundError
-from flowengine.execution.bulk import Bulk, BulkView
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
-from flowengine.execution.idempotency import IdempotentRequest
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.bulk import Bulk, BulkView
+from flowengine.execution.requests.idempotency import IdempotentRequest
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.views import (
     CancelledView,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from flowengine.engine.ports import Candidates
-from flowengine.execution.listing import Numbers, Wanted, node_to_blame, summary
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
+from flowengine.execution.requests.listing import Numbers, Wanted, node_to_blame, summary
 from flowengine.execution.views import ListView, SummaryView
 
 MOST_LOOKED_AT: Final = 1000

@@ -19,10 +19,10 @@ from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
-from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.messages import Callback, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler

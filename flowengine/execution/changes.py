@@ -13,7 +13,6 @@ import msgspec
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
-from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
@@ -26,6 +25,7 @@ from flowengine.execution.messages import (
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
+from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.status import ExecutionStatus
 
 

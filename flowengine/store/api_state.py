@@ -24,8 +24,8 @@ from flowengine.errors import StoredFormatError
 from flowengine.execution.changes import Change
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
-from flowengine.execution.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
@@ -35,6 +35,7 @@ from flowengine.store.codec import (
     parse_kept_creation,
     parse_kept_trigger,
 )
+from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.sessions import Commands, Session
 from flowengine.store.delivering.delivery_state import read_deliveries
 from flowengine.store.history.live_reads import LiveReads
@@ -43,7 +44,6 @@ from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
-from flowengine.store.transaction import RedisUnit
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 

@@ -13,11 +13,11 @@ from flowengine.engine.advancing.bulk_step import Counted
 from flowengine.engine.commands.create import new_id
 from flowengine.engine.ports import Acknowledge, Candidates, Committed
 from flowengine.errors import ConflictError
-from flowengine.execution.bulk import Bulk, Progress
 from flowengine.execution.changes import Change
-from flowengine.execution.listing import Wanted
 from flowengine.execution.messages import RunBulk
 from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.requests.bulk import Bulk, Progress
+from flowengine.execution.requests.listing import Wanted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.codec import parse_execution

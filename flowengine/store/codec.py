@@ -9,7 +9,6 @@ import msgspec
 
 from flowengine.engine.ports import Begun
 from flowengine.execution.delivery.records import Delivery
-from flowengine.execution.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.records import (
     UNTOUCHED,
     Attempt,
@@ -20,6 +19,7 @@ from flowengine.execution.records import (
     NodeRecord,
     Stop,
 )
+from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
 from flowengine.execution.status import ExecutionStatus
 
 _encoder = msgspec.json.Encoder()

@@ -59,7 +59,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, TypeVar, assert_never
 
-from flowengine.execution.idempotency import PART_CHARS, names_request
 from flowengine.execution.messages import (
     Deadline,
     DeliveryDue,
@@ -69,6 +68,7 @@ from flowengine.execution.messages import (
     StopOverdue,
     Timer,
 )
+from flowengine.execution.requests.idempotency import PART_CHARS, names_request
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
     handlers_key,

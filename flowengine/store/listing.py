@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from flowengine.engine.ports import Batch, Candidates
-from flowengine.execution.listing import Numbers, Wanted
 from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.requests.listing import Numbers, Wanted
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
 from flowengine.store.connection.sessions import Command

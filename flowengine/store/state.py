@@ -18,16 +18,16 @@ from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
+from flowengine.store.committing.encode_changes import ChangeEncoder, Post
+from flowengine.store.committing.removal import rest_of
+from flowengine.store.committing.transaction import Found, RedisUnit, commands_of
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
-from flowengine.store.encode_changes import ChangeEncoder, Post
 from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
-from flowengine.store.removal import rest_of
 from flowengine.store.task_states import task_state
-from flowengine.store.transaction import Found, RedisUnit, commands_of
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 log = structlog.stdlib.get_logger()

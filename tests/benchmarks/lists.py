@@ -20,7 +20,7 @@ import redis
 
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.views import HealthView
 from flowengine.settings import Settings
 from flowengine.store import keys

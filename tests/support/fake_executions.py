@@ -22,7 +22,6 @@ from flowengine.errors import (
     RerunOvertakenError,
     WrongStateError,
 )
-from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.history.live import Message
@@ -30,13 +29,14 @@ from flowengine.execution.history.places import LIVE_START, LivePlace, Place, pa
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
-from flowengine.execution.idempotency import (
+from flowengine.execution.records import NodeError
+from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
+from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
     IdempotencyConflictError,
     IdempotentRequest,
 )
-from flowengine.execution.listing import Wanted
-from flowengine.execution.records import NodeError
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from flowengine.execution.bulk import MAX_IDS
+from flowengine.execution.requests.bulk import MAX_IDS
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.posted import MAX_REASON_CHARS
 

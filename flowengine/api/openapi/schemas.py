@@ -17,11 +17,11 @@ from flowengine.api.openapi.bulk_schema import bulk_schema
 from flowengine.api.openapi.operation import JsonObject
 from flowengine.api.openapi.workflow_schemas import workflow_schemas
 from flowengine.execution import access_views, operation_views, views
-from flowengine.execution.bulk import BulkView
 from flowengine.execution.delivery import views as delivery_views
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
+from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import ValidationView
 from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS

@@ -18,11 +18,11 @@ from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Candidates, CommandUnit, Committed
 from flowengine.errors import ExecutionNotFoundError, FlowEngineError, WrongStateError
-from flowengine.execution.bulk import FAILED, NOT_FOUND, Bulk, Progress, refusal, state_of
 from flowengine.execution.changes import Change
-from flowengine.execution.listing import Wanted
 from flowengine.execution.messages import RunBulk
 from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.requests.bulk import FAILED, NOT_FOUND, Bulk, Progress, refusal, state_of
+from flowengine.execution.requests.listing import Wanted
 
 log = structlog.stdlib.get_logger()
 

@@ -7,8 +7,8 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from flowengine.errors import BulkNotFoundError
-from flowengine.execution.bulk import Bulk, BulkView, Progress, bulk_view
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
+from flowengine.execution.requests.listing import Wanted
 
 
 class BulkCommands(Protocol):

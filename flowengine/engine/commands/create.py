@@ -18,14 +18,14 @@ from flowengine.engine.ports import CommandStore, Creating
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.changes import Change, Create, StoredInputs
 from flowengine.execution.execution_fields import execution_fields
-from flowengine.execution.idempotency import (
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
     IdempotentRequest,
     KeptCreation,
     part_of_no_request,
     refuse_other,
 )
-from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given, first_run
 from flowengine.execution.views import CreatedView, StartedView, moment
 from flowengine.jsonvalue import JsonValue, decode, encode

@@ -23,13 +23,13 @@ from flowengine.errors import (
 )
 from flowengine.execution.changes import Answer, Change
 from flowengine.execution.history.runs import Why
-from flowengine.execution.idempotency import (
+from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
     IdempotentRequest,
     KeptTrigger,
     refuse_other,
 )
-from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.rules.starting import Given, first_run, retry_failed
 from flowengine.execution.status import execution_may
 from flowengine.execution.views import TriggeredView

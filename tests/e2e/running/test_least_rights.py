@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from flowengine.queues import own_queues_key
-from flowengine.store.encode_changes import KEPT_ATTEMPTS
+from flowengine.store.committing.encode_changes import KEPT_ATTEMPTS
 from flowengine.store.server_checks.needed_commands import (
     NEEDED,
     SERVICES,

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flowengine.errors import FlowEngineError, WrongStateError
-from flowengine.execution.idempotency import AlreadyAnsweredError, IdempotentRequest, idempotent_request
+from flowengine.execution.requests.idempotency import (
+    AlreadyAnsweredError,
+    IdempotentRequest,
+    idempotent_request,
+)
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from tests.fault.crash_scenes.report import (

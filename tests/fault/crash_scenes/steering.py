@@ -11,8 +11,8 @@ import msgspec
 
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
-from flowengine.execution.bulk import Bulk
 from flowengine.execution.error_codes import ENDED
+from flowengine.execution.requests.bulk import Bulk
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Word
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError

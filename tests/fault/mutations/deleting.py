@@ -50,7 +50,7 @@ MUTANTS: Final = (
     ),
     _bulk(
         "a dry run counts as the commands refuse",
-        "execution/bulk",
+        "execution/requests/bulk",
         "return not is_over(record.status)",
         "return True",
     ),
@@ -98,19 +98,19 @@ MUTANTS: Final = (
     ),
     _in(
         "what is deleted is remembered until its last key is gone",
-        "store/removal",
+        "store/committing/removal",
         '        ("ZADD", names.deleting, change.at, execution),\n',
         "",
     ),
     _in(
         "what is deleted is in no list",
-        "store/removal",
+        "store/committing/removal",
         '        ("ZREM", names.listing(list_of(change.status)), execution),\n',
         "",
     ),
     _in(
         "the entries of what is deleted go",
-        "store/removal",
+        "store/committing/removal",
         "if entries else []",
         "if False else []",
     ),
@@ -128,7 +128,7 @@ MUTANTS: Final = (
     ),
     _in(
         "what an execution was found by goes with its entries",
-        "store/removal",
+        "store/committing/removal",
         "    last = (names.plan(execution), names.listed(execution))\n",
         "    last = (names.plan(execution),)\n",
     ),

@@ -127,13 +127,13 @@ MUTANTS: Final = (
     ),
     _in(
         "deliveries expire with their execution",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "            names += self._keys.sent(execution)\n        later",
         "            pass\n        later",
     ),
     _in(
         "deliveries stay while their execution runs again",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "            names += self._keys.sent(execution)\n        self.commands",
         "            pass\n        self.commands",
     ),

@@ -143,7 +143,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a cancel is told once",
-        "flowengine/store/encode_changes.py",
+        "flowengine/store/committing/encode_changes.py",
         'if status == "cancelling" and not stop.told:',
         'if status == "cancelling":',
         tests=LIVE,

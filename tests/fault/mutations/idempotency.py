@@ -24,19 +24,19 @@ MUTANTS: Final = (
     ),
     _in(
         "what is kept of a creation is written with it",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         '            self.commands.append(("SET", once, _encode(change.kept), "EXAT", gone))\n',
         "            del once\n",
     ),
     _in(
         "what is kept of a creation stays while the execution runs",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "names = [*self._keys.with_control(execution), *self._keys.beside(execution)]",
         "names = [self._keys.control(execution), *self._keys.beside(execution)]",
     ),
     _in(
         "what is kept of a creation expires with the execution",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         '            *(("EXPIREAT", name, at) for name in self._keys.with_control(execution)),\n',
         '            ("EXPIREAT", self._keys.control(execution), at),\n',
     ),
@@ -48,7 +48,7 @@ MUTANTS: Final = (
     ),
     _in(
         "what is kept of a creation goes with the execution",
-        "store/removal",
+        "store/committing/removal",
         '("DEL", *names.with_control(execution)),',
         '("DEL", names.control(execution)),',
     ),
@@ -60,7 +60,7 @@ MUTANTS: Final = (
     ),
     _in(
         "another request with the same key is refused",
-        "execution/idempotency",
+        "execution/requests/idempotency",
         "    if kept.content != request.content:\n",
         "    if False:\n",
     ),

@@ -8,7 +8,7 @@ from tests.fault.mutations.mutant import Mutant
 
 LISTS: Final = ("tests/unit/engine/test_listing.py",)
 ENTRIES: Final = ("tests/integration/store/test_store_listing.py",)
-ENCODER: Final = "flowengine/store/encode_changes.py"
+ENCODER: Final = "flowengine/store/committing/encode_changes.py"
 SWEEP: Final = "flowengine/store/maintenance/expired_entries.py"
 
 MUTANTS: Final = (
@@ -98,7 +98,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "an index is no proof of what an execution is",
-        "flowengine/execution/listing.py",
+        "flowengine/execution/requests/listing.py",
         "            (not self.statuses or record.status in self.statuses)\n",
         "            True\n",
         LISTS,

@@ -15,14 +15,14 @@ METRICS: Final = ("tests/integration/engine/test_metrics.py",)
 MUTANTS: Final = (
     Mutant(
         "an end is counted in the transaction that makes it",
-        "flowengine/store/encode_changes.py",
+        "flowengine/store/committing/encode_changes.py",
         "self.commands += self._lifetimes.ended.commands(",
         "self._lifetimes.ended.commands(",
         STATS,
     ),
     Mutant(
         "what is decided is counted once it is written",
-        "flowengine/store/encode_changes.py",
+        "flowengine/store/committing/encode_changes.py",
         "            self._told.append((execution, events))\n",
         "            count_decided([(execution, events)], self._lifetimes.plan)\n",
         METRICS,

@@ -26,25 +26,25 @@ def _history(rule: str, path: str, old: str, new: str) -> Mutant:
 MUTANTS: Final = (
     _history(
         "the oldest run goes",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "oldest = change.run - KEPT_RUNS",
         "oldest = change.run - KEPT_RUNS - 1",
     ),
     _history(
         "what is told of runs expires with the execution",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "        if run > 1:\n            names.append(self._keys.runs(execution))\n",
         "",
     ),
     _history(
         "what is told of runs stays while the execution runs",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "            names += [self._keys.runs(execution)]\n",
         "",
     ),
     _history(
         "what is told of runs is deleted with the execution",
-        "store/removal",
+        "store/committing/removal",
         "*names.beside(execution), names.runs(execution)]",
         "*names.beside(execution)]",
     ),

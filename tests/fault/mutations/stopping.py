@@ -263,19 +263,19 @@ VERDICTS: Final = (
     ),
     _in(
         "the timer of a run goes with its end",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "            self._disarm(RunTimeout(execution=execution, run=change.run))\n",
         "            pass\n",
     ),
     _in(
         "the timer of a stop goes with the end of the run",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "            self._disarm(StopOverdue(execution=execution, run=change.run))\n",
         "            pass\n",
     ),
     _in(
         "a new run bears no mark",
-        "store/encode_changes",
+        "store/committing/encode_changes",
         "if change.was_stopped or change.was_closing:",
         "if change.was_closing:",
     ),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from flowengine.errors import BulkNotFoundError
-from flowengine.execution.bulk import Bulk, BulkAction, BulkView
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkView
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import GROUP
 from tests.support.checks.invariants import check_everything

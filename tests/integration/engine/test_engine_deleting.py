@@ -11,7 +11,7 @@ from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes
 from flowengine.engine.ports import Cursor
 from flowengine.errors import ExecutionNotFoundError, WrongStateError
 from flowengine.execution.history.places import NOW, START
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.steering.deleting import deletion
 from flowengine.plugin import Context

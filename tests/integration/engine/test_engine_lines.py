@@ -10,7 +10,7 @@ from flowengine.execution.history.places import START, parse_place
 from flowengine.execution.history.views import LineView
 from flowengine.observability.node_output import current_output
 from flowengine.plugin import Context, HandlerError
-from flowengine.store import encode_changes
+from flowengine.store.committing import encode_changes
 from flowengine.store.history import output_writer
 from tests.support.rigs.harness import Harness, plan_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from flowengine.execution.bulk import Bulk
+from flowengine.execution.requests.bulk import Bulk
 from flowengine.store import keys
 from tests.support.checks.reference_model import expected_values
 from tests.support.rigs.harness import Harness, diamond, plan_of

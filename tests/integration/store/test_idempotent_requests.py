@@ -13,7 +13,7 @@ import pytest
 from flowengine.broker.streams.wire import post
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import StoreUnavailableError, TooManyExecutionsError, WrongStateError
-from flowengine.execution.idempotency import (
+from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
     IdempotencyConflictError,
     IdempotentRequest,

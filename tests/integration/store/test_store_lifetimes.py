@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowengine.store.encode_changes import CONTROL_LEAD_S, LISTED_LONGER_S
+from flowengine.store.committing.encode_changes import CONTROL_LEAD_S, LISTED_LONGER_S
 from tests.support.checks.invariants import CheckEverything
 from tests.support.rigs.harness import Harness, diamond, failing_in, plan_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.views import SummaryView
 from flowengine.plugin import Context, HandlerError
 from flowengine.store import keys

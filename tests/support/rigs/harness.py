@@ -34,8 +34,8 @@ from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import FlowEngineError
-from flowengine.execution.idempotency import IdempotentRequest
 from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
@@ -47,6 +47,7 @@ from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
+from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
@@ -56,7 +57,6 @@ from flowengine.store.operations.gauges import RedisGauges
 from flowengine.store.operations.process_list import Processes
 from flowengine.store.operations.queue_list import Queues
 from flowengine.store.operations.stats import Stats
-from flowengine.store.transaction import RedisUnit
 from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flowengine.execution.bulk import MAX_IDS
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.bulk import MAX_IDS
+from flowengine.execution.requests.listing import Wanted
 from tests.support.servers.served_api import ServedApi, served_api
 
 ID = "19b7ca98f2ef2c4d1b3a9e87f60"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from tests.support.servers.served_api import ServedApi, served_api
 
 MOMENT_MS = 1_772_352_000_000

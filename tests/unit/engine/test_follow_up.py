@@ -19,8 +19,8 @@ from flowengine.queues import WORKER_QUEUE, stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, encode_record
+from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.state import RedisState
-from flowengine.store.transaction import RedisUnit
 from flowengine.workflow.plan import encode_plan
 from tests.support.rigs.harness import plan_of
 

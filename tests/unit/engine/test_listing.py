@@ -13,7 +13,7 @@ from fakeredis import FakeRedis
 from flowengine.broker.streams.wire import post
 from flowengine.engine import listing
 from flowengine.engine.executions import StoredExecutions
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import HealthView, ListView, moment
 from flowengine.settings import Settings

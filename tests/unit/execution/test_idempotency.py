@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowengine.execution.idempotency import (
+from flowengine.execution.requests.idempotency import (
     IdempotencyConflictError,
     KeptTrigger,
     idempotent_request,

@@ -31,8 +31,8 @@ from flowengine.queues import stream_key
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
+from flowengine.store.committing.transaction import UnwatchedError
 from flowengine.store.state import RedisState
-from flowengine.store.transaction import UnwatchedError
 from tests.support.rigs.harness import diamond, plan_of
 
 NAMES = keys.of()

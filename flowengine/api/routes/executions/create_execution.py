@@ -32,7 +32,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
     refuse_wait,
     seconds_to_wait,
 )
-from flowengine.execution.idempotency import AlreadyAnsweredError
+from flowengine.execution.requests.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import CreatedView, StartedView
 
 UNKNOWN_OUTCOME: Final = (

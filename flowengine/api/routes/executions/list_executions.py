@@ -23,7 +23,7 @@ from flowengine.api.openapi.operation import OPERATION, JsonObject, Operation, P
 from flowengine.api.openapi.schemas import reference
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import ListView, SummaryCountsView, SummaryView
 from flowengine.nearest_name import nearest_name

@@ -44,7 +44,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
     held,
     seconds_to_wait,
 )
-from flowengine.execution.idempotency import AlreadyAnsweredError
+from flowengine.execution.requests.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import TriggeredView
 from flowengine.workflow.posted import read_trigger
 

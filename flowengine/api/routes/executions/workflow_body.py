@@ -15,7 +15,7 @@ from flowengine.api.openapi.schemas import POSTED
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
-from flowengine.execution.idempotency import IdempotentRequest
+from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan

@@ -14,7 +14,11 @@ from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.responses import json_response
 from flowengine.api.edge.unsupported_parts import IDEMPOTENCY_KEY
 from flowengine.api.openapi.operation import Parameter
-from flowengine.execution.idempotency import AlreadyAnsweredError, IdempotentRequest, idempotent_request
+from flowengine.execution.requests.idempotency import (
+    AlreadyAnsweredError,
+    IdempotentRequest,
+    idempotent_request,
+)
 from flowengine.execution.views import CreatedView
 
 REPLAYED: Final = "Idempotency-Replayed"

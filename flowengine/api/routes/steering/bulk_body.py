@@ -11,8 +11,8 @@ from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.request_bodies import Body, read_document
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.workflow_body import refused
-from flowengine.execution.bulk import MAX_IDS, Bulk, BulkAction
-from flowengine.execution.listing import Wanted
+from flowengine.execution.requests.bulk import MAX_IDS, Bulk, BulkAction
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits

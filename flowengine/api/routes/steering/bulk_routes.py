@@ -26,7 +26,7 @@ from flowengine.api.openapi.schemas import BULK
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.steering.bulk_body import read_bulk
-from flowengine.execution.bulk import BulkView
+from flowengine.execution.requests.bulk import BulkView
 
 BULK_ID: Final = "19b7ca98f2ef2c4d1b3a9e87f61"
 UNKNOWN_OUTCOME: Final = (

@@ -16,7 +16,7 @@ from flowengine.errors import CannotRunError
 
 if TYPE_CHECKING:
     from flowengine.client import Client
-    from flowengine.execution.bulk import BulkAction, BulkView
+    from flowengine.execution.requests.bulk import BulkAction, BulkView
     from flowengine.jsonvalue import JsonValue
 
 ACTIONS: Final = ("cancel", "pause", "resume", "delete")

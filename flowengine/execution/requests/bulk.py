@@ -7,8 +7,8 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
-from flowengine.execution.listing import Wanted
 from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.deleting import may_be_deleted
 from flowengine.execution.rules.steering.pausing import may_be_held
 from flowengine.execution.status import is_over

@@ -18,8 +18,8 @@ from flowengine.store.codec import (
     parse_control,
     parse_counts,
 )
+from flowengine.store.committing.encode_changes import ChangeEncoder
 from flowengine.store.connection.sessions import Command, Session, WatchedReads
-from flowengine.store.encode_changes import ChangeEncoder
 
 
 class Found:

@@ -47,12 +47,12 @@ from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
+from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
-from flowengine.store.decisions_counted import count_decided
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.listing_entries import Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
-from flowengine.store.removal import removing
 from flowengine.workflow.plan import Plan
 
 KEPT_STOPS = 10_000

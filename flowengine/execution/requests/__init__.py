@@ -1,0 +1,1 @@
+"""What callers ask for that is about many executions, or may be asked again. Pure."""

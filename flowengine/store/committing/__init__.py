@@ -1,0 +1,1 @@
+"""Transactions: from what is decided to the commands that write it."""
