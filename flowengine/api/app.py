@@ -27,6 +27,7 @@ from flowengine.api.ports import Access, Executions
 from flowengine.api.routes.all_routes import ROUTES
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.service.documentation_pages import documentation_routes
+from flowengine.api.routes.service.page_files import page_routes
 from flowengine.api.watching.live_reader import LiveReader
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.plugin import Registry
@@ -67,7 +68,7 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     )
     guard = key_guard(keys, sessions)
     is_served = served_hosts_only(settings, lambda: keys.asks_now)
-    return Application([*routes, *documentation], guard, is_served, backend)
+    return Application([*routes, *documentation, *page_routes(calls)], guard, is_served, backend)
 
 
 class Application(Litestar):

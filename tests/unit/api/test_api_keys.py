@@ -46,7 +46,9 @@ def is_open(method: str, path: str) -> bool:
     """Whether anybody may ask for this: health, and the documentation."""
     if path == "/session":
         return method in ("POST", "DELETE")
-    return method == "GET" and (path in ("/", "/health", "/openapi.json") or path.startswith("/docs"))
+    return method == "GET" and (
+        path in ("/", "/health", "/openapi.json") or path.startswith(("/docs", "/ui"))
+    )
 
 
 def test_every_other_route_asks_for_a_key(api: ServedApi) -> None:

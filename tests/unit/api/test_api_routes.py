@@ -345,7 +345,7 @@ def test_each_request_is_one_log_line_with_the_route(api: ServedApi) -> None:
 def test_root_leads_to_the_documentation(api: ServedApi) -> None:
     """A person who opens the address in a browser finds something."""
     answer = api.client.get("/", follow_redirects=False)
-    assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")
+    assert (answer.status_code, answer.headers["Location"]) == (307, "/ui")
 
 
 @pytest.mark.parametrize("path", ["/health", "/workflow"])

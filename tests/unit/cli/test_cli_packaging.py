@@ -26,6 +26,7 @@ from flowengine.cli.commands.help import TOPICS
 from flowengine.settings import load_settings
 from flowengine.settings.table import SETTINGS
 from flowengine.store.server_checks.server_facts import facts_of, troubles_of, warnings_of
+from flowengine.ui import FOLDER as PAGE
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "flowengine" / "monitoring"
@@ -48,7 +49,13 @@ def test_wheel_holds_the_package_and_its_reference(tmp_path: Path) -> None:
     swagger_ui = {path.relative_to(ROOT).as_posix() for path in FOLDER.iterdir()}
     topics = {f"flowengine/reference/{topic}.md" for topic in TOPICS}
     monitoring = {path.relative_to(ROOT).as_posix() for path in MONITORING.iterdir()}
-    assert shipped == {"flowengine/py.typed", *topics, *swagger_ui, *monitoring}
+    page = {path.relative_to(ROOT).as_posix() for path in PAGE.parent.rglob("*") if is_shipped(path)}
+    assert shipped == {"flowengine/py.typed", *topics, *swagger_ui, *monitoring, *page}
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether it is a file of the page that is no Python."""
+    return path.is_file() and path.suffix not in (".py", ".pyc")
 
 
 def test_image_is_built_from_all_that_the_wheel_needs() -> None:

@@ -12,7 +12,7 @@ from litestar.response import Stream
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
-from flowengine.api.edge.query_parameters import query_flag
+from flowengine.api.edge.query_parameters import query_flag, query_text, refuse_value
 from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, TextResponse, ViewResponse
 from flowengine.api.routes.backend import Backend
@@ -28,7 +28,7 @@ from flowengine.api.watching.event_stream import event_stream, place_reached, wa
 from flowengine.api.watching.live_reader import Watcher
 from flowengine.engine.ports import Cursor, Seen
 from flowengine.errors import ExecutionNotFoundError
-from flowengine.execution.history.places import LIVE_START, START, Place
+from flowengine.execution.history.places import LIVE_START, NOW, START, Place
 from flowengine.execution.history.views import EventPage, EventView
 
 _FIRST: Final = EventView(id="1767323046680-0.0", at=example.moment(1), kind="execution_started", run=1)
@@ -44,7 +44,7 @@ FROM_PARAMETER: Final = Parameter(
     component="From",
     name="from",
     location="query",
-    description="The `id` of the first event wanted.",
+    description="The `id` of the first event wanted. In a stream: `now`, for what happens from now on.",
     schema={"type": "string", "maxLength": 100},
 )
 LOGS_PARAMETER: Final = Parameter(
@@ -106,18 +106,26 @@ async def _watch(
     """What has happened and what happens, as server-sent events. Raises ExecutionNotFoundError."""
     check_id(request, execution_id)
     reached, lines = place_reached(request), query_flag(request, "logs")
-    after = LIVE_START if reached is None else reached
+    after = (NOW if _from_now_on(request) else LIVE_START) if reached is None else reached
     cursor = Cursor(execution_id, after, lines=lines)
 
     def begin() -> tuple[Seen, bool]:
         (seen,) = backend.executions.look([cursor])
         if not seen.is_there:
             raise ExecutionNotFoundError.of(execution_id)
-        return seen, backend.executions.events_are_cut(execution_id, after)
+        return seen, after != NOW and backend.executions.events_are_cut(execution_id, after)
 
     first, cut = await backend.calls.store(begin)
-    watcher = Watcher(execution_id, after, lines=lines)
+    watcher = Watcher(execution_id, first.after if after == NOW else after, lines=lines)
     return event_stream(request, backend, watcher, first, cut=cut)
+
+
+def _from_now_on(request: Request[Any, Any, Any]) -> bool:
+    """Whether only what happens from now on is wanted. Raises RefusalError for another `from`."""
+    text = query_text(request, "from")
+    if text not in (None, "now"):
+        raise refuse_value("from", text, "must be 'now' in a stream; Last-Event-ID says behind which event")
+    return text is not None
 
 
 def after_of(request: Request[Any, Any, Any]) -> Place:

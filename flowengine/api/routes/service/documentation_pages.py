@@ -77,7 +77,7 @@ def documentation_routes(
 
     @get("/", opt={NEEDS_NO_KEY: True})
     async def show_root() -> Response[bytes]:
-        return Response(b"", status_code=307, headers={"Location": "/docs"}, media_type="text/plain")
+        return Response(b"", status_code=307, headers={"Location": "/ui"}, media_type="text/plain")
 
     @get("/docs", opt={NEEDS_NO_KEY: True})
     async def show_docs() -> Response[bytes]:

@@ -1,0 +1,74 @@
+// Numbers, times and ids as people read them. A number never leaves its unit.
+
+/** @param {number} ms A duration: "0.4 s", "38.2 s", "1 min 4 s", "4 h 36 min", "2 d 3 h". */
+export function duration(ms) {
+  if (!Number.isFinite(ms)) return "–";
+  const seconds = Math.max(0, ms) / 1000;
+  if (seconds < 60) return `${seconds < 0.05 && ms > 0 ? "<0.1" : seconds.toFixed(1)} s`;
+  const whole = Math.floor(seconds);
+  if (whole < 3600) return both(Math.floor(whole / 60), "min", whole % 60, "s");
+  if (whole < 86_400) return both(Math.floor(whole / 3600), "h", Math.floor(whole / 60) % 60, "min");
+  return both(Math.floor(whole / 86_400), "d", Math.floor(whole / 3600) % 24, "h");
+}
+
+/** @param {number} ms How long ago: "12 s ago", "6 min ago", "4 h ago", "3 d ago". */
+export function ago(ms) {
+  const seconds = Math.floor(Math.max(0, ms) / 1000);
+  if (seconds < 1) return "now";
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
+  return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+/** @param {string | null | undefined} moment The exact time, for a title: "2026-11-28 06:35:48.000 UTC". */
+export function exact(moment) {
+  return moment ? `${moment.slice(0, 10)} ${moment.slice(11, 23)} UTC` : "";
+}
+
+/** @param {string | null | undefined} moment A time of the API, in ms since the epoch; NaN for none. */
+export function at(moment) {
+  return moment ? Date.parse(moment) : NaN;
+}
+
+/**
+ * @param {string} text An id that is too long, cut in the middle.
+ * @param {number} most characters
+ */
+export function cutMiddle(text, most) {
+  const all = [...text];
+  if (all.length <= most) return text;
+  const tail = Math.min(6, Math.floor((most - 1) / 3));
+  return `${all.slice(0, most - 1 - tail).join("")}…${all.slice(-tail).join("")}`;
+}
+
+/** @param {number} count "1,248" */
+export function number(count) {
+  return count.toLocaleString("en-US");
+}
+
+/**
+ * @param {number} count
+ * @param {string} one "1 node", "26 nodes"
+ * @param {string} [many]
+ */
+export function counted(count, one, many = `${one}s`) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+/** @param {number} size in bytes: "64 KiB" */
+export function bytes(size) {
+  if (size < 1024) return `${size} B`;
+  if (size < 1024 ** 2) return `${(size / 1024).toFixed(size < 10_240 ? 1 : 0)} KiB`;
+  return `${(size / 1024 ** 2).toFixed(1)} MiB`;
+}
+
+/**
+ * @param {number} large
+ * @param {string} unit
+ * @param {number} small
+ * @param {string} smaller
+ */
+function both(large, unit, small, smaller) {
+  return small ? `${large} ${unit} ${small} ${smaller}` : `${large} ${unit}`;
+}

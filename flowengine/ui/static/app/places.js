@@ -1,0 +1,10 @@
+// The places of the page: their names, addresses and keys.
+
+/** @typedef {{name: string, part: string, href: string, key: string}} Place */
+
+/** @type {Place[]} */
+export const PLACES = [
+  { name: "Runs", part: "runs", href: "/ui/runs", key: "r" },
+  { name: "New", part: "new", href: "/ui/new", key: "n" },
+  { name: "System", part: "system", href: "/ui/system", key: "y" },
+];

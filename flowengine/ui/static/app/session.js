@@ -1,0 +1,49 @@
+// Who looks at the page, and what the key lets them do.
+import { effect, signal } from "../vendor/preact.js";
+import { call, get, post, signedOut } from "./api.js";
+
+/** @typedef {"read" | "decide" | "run" | "author" | "operate" | "admin"} Role */
+/** @typedef {{key: string | null, role: Role}} Me */
+
+/** @type {Record<Role, Role[]>} What each role includes, itself first. */
+const INCLUDES = {
+  read: ["read"],
+  decide: ["decide", "read"],
+  run: ["run", "read"],
+  author: ["author", "run", "read"],
+  operate: ["operate", "run", "decide", "read"],
+  admin: ["admin", "operate", "author", "run", "decide", "read"],
+};
+
+/** Who is signed in; undefined until it is known, null for nobody. */
+export const me = signal(/** @type {Me | null | undefined} */ (undefined));
+
+effect(() => { if (signedOut.value) me.value = null; });
+
+/** @param {Role} role Whether the key may do what needs this role. */
+export function may(role) {
+  return me.value ? INCLUDES[me.value.role].includes(role) : false;
+}
+
+/** Ask who this is. Raises Problem if that cannot be known. */
+export async function learn() {
+  try {
+    me.value = await get("/me");
+    signedOut.value = false;
+  } catch (error) {
+    if (/** @type {any} */ (error).status !== 401) throw error;
+    me.value = null;
+  }
+}
+
+/** @param {string} key Sign in; raises Problem if the key is not valid. */
+export async function signIn(key) {
+  await post("/session", { key });
+  await learn();
+}
+
+/** End the session. */
+export async function signOut() {
+  await call("DELETE", "/session");
+  signedOut.value = true;
+}
