@@ -357,12 +357,15 @@ def list_page(
     created_after: datetime | None = None,
     created_before: datetime | None = None,
     begins_with: str | None = None,
+    version: int | None = None,
+    parent: str | None = None,
     limit: int = PAGE,
     cursor: str | None = None,
 ) -> Call[ListView]:
     """Executions, newest first: those that all of this is true of. Times need their zone.
 
-    `begins_with`: how the id or the name begins. A page may be short or empty, and still lead to a next one.
+    `begins_with`: how the id or the name begins. `version`: of their definition. `parent`: the execution that
+    has started them. A page may be short or empty, and still lead to a next one.
     """
     query = (
         *(("status", each) for each in status),
@@ -373,6 +376,8 @@ def list_page(
             created_after=_time(created_after),
             created_before=_time(created_before),
             q=begins_with,
+            version=None if version is None else str(version),
+            parent=parent,
         ),
         *_paging(limit, cursor),
     )

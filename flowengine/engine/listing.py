@@ -6,12 +6,12 @@ and have a next one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from flowengine.engine.ports import Candidates
 from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
-from flowengine.execution.requests.listing import Numbers, Wanted, node_to_blame, summary
+from flowengine.execution.requests.listing import Numbers, Wait, Wanted, may_wait, node_to_blame, summary
 from flowengine.execution.views import ListView, SummaryView
 
 MOST_LOOKED_AT: Final = 1000
@@ -27,6 +27,8 @@ class ListingStore(Protocol):
     def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
     def numbers(self, executions: Sequence[str]) -> list[Numbers]: ...
     def nodes(self, nodes: Sequence[tuple[str, str]]) -> list[NodeRecord]: ...
+    def next_waits(self) -> Mapping[str, Sequence[Wait]]:
+        """By execution, the nodes that are tried again next, of all executions."""
 
 
 def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> ListView:
@@ -34,6 +36,8 @@ def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> L
 
     Raises StoreUnavailableError.
     """
+    if not wanted.may_be_met:
+        return ListView(items=(), next_cursor=None)
     found, reached = _look(store, wanted, limit, cursor)
     shown = found[:limit]
     following = shown[-1][0] if len(found) > limit else reached
@@ -70,8 +74,9 @@ def _summaries(store: ListingStore, shown: Sequence[Found]) -> list[SummaryView]
         for (execution, record), counted in zip(shown, numbers, strict=True)
         if (node := node_to_blame(record, counted)) is not None
     }
+    waits = store.next_waits() if any(may_wait(record) for _, record in shown) else {}
     nodes = dict(zip(blamed, store.nodes(list(blamed.items())), strict=True)) if blamed else {}
     return [
-        summary(execution, record, counted, nodes.get(execution, UNTOUCHED))
+        summary(execution, record, counted, nodes.get(execution, UNTOUCHED), waits.get(execution, ()))
         for (execution, record), counted in zip(shown, numbers, strict=True)
     ]

@@ -255,15 +255,15 @@ class Happened(msgspec.Struct, frozen=True):
 class Finish(msgspec.Struct, frozen=True):
     """The execution has ended: write its status, move it from the index that it is in, let every key expire.
 
-    `run`: the one that ends. `stopped`: it bears the mark of a stop. `took_ms`: how long the run took; None
-    where it had never begun. `notifies`: it has a `callback_url`.
+    `run`: the one that ends. `was`: its status before. `stopped`: it bears the mark of a stop. `took_ms`: how
+    long the run took; None where it had never begun. `notifies`: it has a `callback_url`.
     """
 
     status: ExecutionStatus
     at: int
     run: int
     stopped: bool = False
-    index: ExecutionStatus = "running"
+    was: ExecutionStatus = "running"
     took_ms: int | None = None
     notifies: bool = False
 

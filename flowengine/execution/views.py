@@ -171,13 +171,33 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
 
 
+class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution was started by: `api`, a request."""
+
+    kind: Literal["api"]
+
+
+class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution in a list waits for: `retry`, the next try of `node` after a failure, `until` that
+    time."""
+
+    kind: Literal["retry"]
+    node: str
+    until: Moment
+
+
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution in a list, without its nodes. `error`: why it has failed, or was cancelled; of several
-    nodes that have failed, it is that of the first."""
+    nodes that have failed, it is that of the first. `version`: of its definition; null for a posted document.
+    `trigger` is null before the first one. `waiting_for`: of several nodes that wait, the one that goes on
+    first; null where none waits, and of an execution that does not run or is being stopped."""
 
     execution_id: str
     name: str
+    version: int | None
     status: ExecutionStatus
+    trigger: TriggerView | None
+    waiting_for: SummaryWaitView | None
     run: int
     counts: SummaryCountsView
     error: ExecutionError | None

@@ -22,7 +22,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:index:STATUS | zset | execution ids by time of creation, start or end; `running`: begun, not ended |
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
-| fe:list:STATUS | zset | execution ids, all scores 0: newest last (`listing_entries`) |
+| fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
 | fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
@@ -454,3 +454,4 @@ def parse_delivery_due(member: bytes) -> DeliveryDue | None:
 
 
 parse_deadline: Final = parser_of(Deadline)
+parse_next_try: Final = parser_of(NextTry)

@@ -7,15 +7,16 @@ each candidate's own record, so that nothing shows that has expired, or is not w
 from __future__ import annotations
 
 import heapq
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from flowengine.engine.ports import Batch, Candidates
 from flowengine.execution.records import ExecutionRecord, NodeRecord
-from flowengine.execution.requests.listing import Numbers, Wanted
+from flowengine.execution.requests.listing import Numbers, Wait, Wanted
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
 from flowengine.store.connection.sessions import Command
@@ -36,6 +37,8 @@ from flowengine.store.state import RedisState
 READ_WHOLE: Final = 1000
 """What begins with a text does not lie in the order of ids: all of it is read for each page. Of what has more
 members, the lists are read instead, where one is found soon."""
+WAITS_READ: Final = 1000
+"""So many timers are looked at, the first that are due, for what the executions of a page wait for."""
 ID_LEAD_MS: Final = 60_000
 """`flowengine run` makes the id of its execution before it is stored, no longer than this."""
 
@@ -99,6 +102,17 @@ class RedisListing:
             [("HGET", self._keys.node(execution, node), keys.STATE) for execution, node in nodes]
         )
         return [decode_record(state) for state in replies]
+
+    def next_waits(self) -> Mapping[str, Sequence[Wait]]:
+        """The nodes that are tried again next: the first 1000 of all executions, by execution."""
+        command = ("ZRANGE", self._keys.timers("retry"), 0, WAITS_READ - 1, "WITHSCORES")
+        (reply,) = self._state.sessions.retrying_read([command])
+        found: dict[str, list[Wait]] = {}
+        for member, due in zip(reply[::2], reply[1::2], strict=True):
+            timer, until = keys.parse_next_try(member), float(due)
+            if timer is not None and math.isfinite(until):
+                found.setdefault(timer.execution, []).append(Wait(timer.run, timer.node, int(until)))
+        return found
 
     # -- which index
 

@@ -3,6 +3,7 @@
 Two kinds of sorted sets, all of whose scores are 0, so that their members lie in the order of their bytes:
 
 * `fe:list:STATUS` has ids. An id begins with the time at which it was made: backwards they are newest first.
+  Those of `paused` and `cancelling` hold some of `running`, and are there to be counted.
 * `fe:list:by` has `n NAME ID`, `c CORRELATION-ID ID` and `l LABEL VALUE ID`, parted by tabs, which none of
   these can hold.
 """
@@ -32,6 +33,10 @@ LISTS: Final[tuple[ExecutionStatus, ...]] = (
     *(status for status in ALL_EXECUTION_STATUSES if is_over(status)),
 )
 """The statuses that have a list. That of `running` has all that have begun and not ended."""
+NARROW_LISTS: Final[tuple[ExecutionStatus, ...]] = tuple(
+    status for status in ALL_EXECUTION_STATUSES if status not in LISTS
+)
+"""Those whose executions are in the list of `running`, and in one of their own besides."""
 
 
 class Listed(msgspec.Struct, frozen=True, array_like=True):

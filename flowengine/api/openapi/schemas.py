@@ -79,6 +79,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
     views.SummaryCountsView: "SummaryCounts",
+    views.SummaryWaitView: "SummaryWait",
+    views.TriggerView: "StartedBy",
     views.CountsView: "NodeCounts",
     views.NodeView: "Node",
     views.NodeDetailView: "NodeDetail",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +14,8 @@ from flowengine.execution.status import ExecutionStatus, is_over
 from flowengine.execution.views import (
     SummaryCountsView,
     SummaryView,
+    SummaryWaitView,
+    TriggerView,
     moment,
     moment_or_none,
 )
@@ -27,7 +30,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     `statuses`: one of them. `labels`: all of them, each with its value. `prefix`: how the id or the name
     begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
-    in milliseconds.
+    in milliseconds. `version`: of their definition. `parent`: the execution that has started them.
     """
 
     statuses: tuple[ExecutionStatus, ...] = ()
@@ -37,11 +40,20 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     created_after: int | None = None
     created_before: int | None = None
+    version: int | None = None
+    parent: str | None = None
+
+    @property
+    def may_be_met(self) -> bool:
+        """Whether there can be one. Every execution is of a posted document and was started by a request: it
+        has neither a version nor a parent."""
+        return self.version is None and self.parent is None
 
     def includes(self, execution: str, record: ExecutionRecord) -> bool:
         """Whether an execution is wanted."""
         return (
-            (not self.statuses or record.status in self.statuses)
+            self.may_be_met
+            and (not self.statuses or record.status in self.statuses)
             and self.name in (None, record.name)
             and self.correlation_id in (None, record.correlation_id)
             and all(record.labels.get(name) == value for name, value in self.labels)
@@ -72,12 +84,29 @@ def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
     return numbers.first_failed if ended_by is None or ended_by.node is None else ended_by.node
 
 
-def summary(execution: str, record: ExecutionRecord, numbers: Numbers, to_blame: NodeRecord) -> SummaryView:
-    """What a list shows of an execution. `to_blame`: the record of that node."""
+class Wait(msgspec.Struct, frozen=True):
+    """A node that waits for its next try, in this run, until a time in milliseconds since the epoch."""
+
+    run: int
+    node: str
+    until: int
+
+
+def summary(
+    execution: str,
+    record: ExecutionRecord,
+    numbers: Numbers,
+    to_blame: NodeRecord,
+    waits: Sequence[Wait] = (),
+) -> SummaryView:
+    """What a list shows of an execution. `to_blame`: the record of that node. `waits`: the next one first."""
     return SummaryView(
         execution_id=execution,
         name=record.name,
+        version=None,
         status=record.status,
+        trigger=TriggerView(kind="api") if record.run else None,
+        waiting_for=_waiting_for(record, waits),
         run=record.run,
         counts=_counts(record, numbers),
         error=_error(record, node_to_blame(record, numbers), to_blame),
@@ -87,6 +116,19 @@ def summary(execution: str, record: ExecutionRecord, numbers: Numbers, to_blame:
         started_at=moment_or_none(record.started_at),
         finished_at=moment_or_none(record.finished_at),
     )
+
+
+def may_wait(record: ExecutionRecord) -> bool:
+    """Whether a node of it may be about to go on by a timer."""
+    return record.status == "running" and record.stop is None
+
+
+def _waiting_for(record: ExecutionRecord, waits: Sequence[Wait]) -> SummaryWaitView | None:
+    """A timer of another run is stale."""
+    first = next((wait for wait in waits if wait.run == record.run), None)
+    if first is None or not may_wait(record):
+        return None
+    return SummaryWaitView(kind="retry", node=first.node, until=moment(first.until))
 
 
 def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:

@@ -44,7 +44,9 @@ def conclude(
     took = None if control.started_at is None else max(0, now - control.started_at)
     stopped, notifies = control.stop is not None, control.notifies
     return (
-        Finish(verdict, now, control.run, stopped=stopped, took_ms=took, notifies=notifies),
+        Finish(
+            verdict, now, control.run, stopped=stopped, was=control.status, took_ms=took, notifies=notifies
+        ),
         Happened(Event("execution_finished", now, detail=verdict)),
         *_what_follows(run, control, now),
     )

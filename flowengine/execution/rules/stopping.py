@@ -101,7 +101,7 @@ def cancel_before_start(record: ExecutionRecord, run: Run, stop: Stop) -> tuple[
     """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
     status = execution_after(record.status, "end_cancelled")
     marked = MarkStop(record.status, replace(stop, told=True))
-    end = Finish(status, stop.at, record.run, index=record.status, notifies=record.notifies)
+    end = Finish(status, stop.at, record.run, was=record.status, notifies=record.notifies)
     return (marked, end, *(deliver(run, stop.at) if record.notifies else ()))
 
 

@@ -51,7 +51,7 @@ from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
-from flowengine.store.listing_entries import Listed, encode_listed, list_of
+from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
 
@@ -170,7 +170,7 @@ class ChangeEncoder:
                 case Touch(status=status):
                     self.commands.append(("HSET", self._keys.control(execution), "status", status))
                 case ChangeStatus(status=status, at=at, run=run):
-                    self.commands.append(("HSET", self._keys.control(execution), "status", status))
+                    self._change_status(execution, status)
                     self._changed(execution, status, at, run)
                 case EnterStage():
                     self._enter_stage(execution, change)
@@ -256,9 +256,21 @@ class ChangeEncoder:
         self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
         self._post(self.commands, change.queue, change.task, self._keys.partition)
 
+    def _change_status(self, execution: str, status: ExecutionStatus) -> None:
+        self.commands.append(("HSET", self._keys.control(execution), "status", status))
+        self._hold(execution, status)
+
+    def _hold(self, execution: str, status: ExecutionStatus) -> None:
+        """Let the lists of those that are paused or cancelling hold it in this status, and in no other."""
+        for narrow in NARROW_LISTS:
+            name = self._keys.listing(narrow)
+            stays = narrow == status
+            self.commands.append(("ZADD", name, 0, execution) if stays else ("ZREM", name, execution))
+
     def _mark_stop(self, execution: str, status: ExecutionStatus, stop: Stop) -> None:
         control = self._keys.control(execution)
         self.commands.append(("HSET", control, "status", status, "stop", _encode(stop)))
+        self._hold(execution, status)
         self._ask_workers(execution, stop.at)
         if status == "cancelling" and not stop.told:
             self._changed(execution, status, stop.at, None)
@@ -388,7 +400,9 @@ class ChangeEncoder:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
 
     def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
+        narrow = [("ZREM", self._keys.listing(was), execution)] if was in NARROW_LISTS else []
         return [
+            *narrow,
             ("ZREM", self._keys.listing(list_of(was)), execution),
             ("ZADD", self._keys.listing(list_of(status)), 0, execution),
         ]
@@ -410,9 +424,9 @@ class ChangeEncoder:
     def _finish(self, execution: str, change: Finish) -> None:
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
-            ("ZREM", self._keys.index(change.index), execution),
+            ("ZREM", self._keys.index(list_of(change.was)), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
-            *self._relisted(execution, change.index, change.status),
+            *self._relisted(execution, change.was, change.status),
             *self._expiries(execution, change),
         ]
         self._changed(execution, change.status, change.at, change.run)

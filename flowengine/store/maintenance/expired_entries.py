@@ -13,7 +13,7 @@ import redis
 from flowengine.execution.status import ExecutionStatus
 from flowengine.store.connection.sessions import Command
 from flowengine.store.keys import is_execution_id
-from flowengine.store.listing_entries import LISTS, id_in, stored_entries
+from flowengine.store.listing_entries import LISTS, NARROW_LISTS, id_in, stored_entries
 from flowengine.store.state import RedisState
 
 AT_ONCE: Final = 200
@@ -22,6 +22,8 @@ AT_MOST: Final = 50_000
 """So many in one sweep, of each status in which executions expire."""
 WALKED: Final = 1000
 """So many members of each list are looked at in one sweep that nothing says have expired."""
+
+_ALL_LISTS: Final = (*LISTS, *NARROW_LISTS)
 
 
 class ExpiredEntries:
@@ -40,7 +42,7 @@ class ExpiredEntries:
         """Remove those that ended before this time, in milliseconds, and what is left of others; returns how
         many executions were removed."""
         removed = sum(self._remove_ended(status, before) for status in statuses)
-        for key in (self._keys.list_by, *map(self._keys.listing, LISTS)):
+        for key in (self._keys.list_by, *map(self._keys.listing, _ALL_LISTS)):
             self._walk(key)
         return removed
 
@@ -70,7 +72,7 @@ class ExpiredEntries:
             listed = self._state.sessions.retrying_read_each(
                 [("GET", self._keys.listed(each)) for each in ids]
             )
-            commands += [("ZREM", self._keys.listing(each), *ids) for each in LISTS]
+            commands += [("ZREM", self._keys.listing(each), *ids) for each in _ALL_LISTS]
             entries = [
                 entry for each, data in zip(ids, listed, strict=True) for entry in stored_entries(each, data)
             ]

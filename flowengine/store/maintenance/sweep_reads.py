@@ -20,6 +20,7 @@ from flowengine.store.delivering.silent_deliveries import (
     silent_deliveries,
 )
 from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
+from flowengine.store.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
 
@@ -170,7 +171,8 @@ class RedisSweepState(RedisState):
 
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
-        names = (self.keys.index("running"), self.keys.listing("running"))
+        listings = map(self.keys.listing, ("running", *NARROW_LISTS))
+        names = (self.keys.index("running"), *listings)
         self.sessions.retrying_read([("ZREM", name, execution) for name in names])
 
     def deleting(self, skip: int, most: int) -> list[tuple[str, int]]:

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import structlog
 
-from flowengine.execution.messages import HooksTimeout, NextTry, RunTimeout, StopOverdue, Timer
+from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue, Timer
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
-from flowengine.store.keys import parse_deadline, parse_delivery_due, parser_of, run_parser_of
+from flowengine.store.keys import parse_deadline, parse_delivery_due, parse_next_try, run_parser_of
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -27,7 +27,7 @@ ODD_KEPT: Final = 1000
 PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType(
     {
         "deadline": parse_deadline,
-        "retry": parser_of(NextTry),
+        "retry": parse_next_try,
         "timeout": run_parser_of(RunTimeout),
         "stop": run_parser_of(StopOverdue),
         "hooks": run_parser_of(HooksTimeout),

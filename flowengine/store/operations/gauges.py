@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, get_args
 
 import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.operation_views import HandlerLineView, QueueLoadView, QueuesView
-from flowengine.execution.status import ExecutionStatus
 from flowengine.observability.metrics import gauges
 from flowengine.observability.metrics.gauges import Gauge, Reading
+from flowengine.store.operations.kept_counts import kept_reads, parse_kept
 from flowengine.store.state import RedisState
-
-_STATUSES: Final[tuple[ExecutionStatus, ...]] = get_args(ExecutionStatus)
 
 
 class RedisGauges:
@@ -32,11 +29,8 @@ class RedisGauges:
             return (Reading(gauges.UP, {(): 0}),)
 
     def _executions(self) -> Reading:
-        replies = self._state.sessions.retrying_read(
-            [("ZCARD", self._state.keys.index(status)) for status in _STATUSES]
-        )
-        kept = zip(_STATUSES, replies, strict=True)
-        return Reading(gauges.EXECUTIONS, {(status,): count for status, count in kept})
+        kept = parse_kept(self._state.sessions.retrying_read(kept_reads(self._state.keys)))
+        return Reading(gauges.EXECUTIONS, {(status,): count for status, count in kept.items()})
 
 
 def _of_queues(view: QueuesView) -> tuple[Reading, ...]:

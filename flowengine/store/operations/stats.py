@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from flowengine.execution.operation_views import (
     DefinitionStatsView,
@@ -14,17 +14,16 @@ from flowengine.execution.operation_views import (
     SpanStatsView,
     StatsView,
 )
-from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import moment
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.operations.ended_counts import HOUR_MS, NEVER_BEGUN, SLOT_MS, longest_ms
+from flowengine.store.operations.kept_counts import kept_reads, parse_kept
 from flowengine.store.state import RedisState
 
 HOURS: Final = 24
 DEFINITIONS_SHOWN: Final = 100
 ENDED: Final = ("completed", "failed", "cancelled")
 
-_STATUSES: Final[tuple[ExecutionStatus, ...]] = get_args(ExecutionStatus)
 _BY_TIME: Final = re.compile(rb"(completed|failed|cancelled):(\d{1,2}):(-?\d{1,3})")
 _BY_NAME: Final = re.compile(rb"n:(completed|failed|cancelled):(.*)", re.DOTALL)
 
@@ -52,28 +51,29 @@ class Stats:
                     by_name[found[2].decode(errors="replace"), found[1].decode()] += int(count)
         return StatsView(
             at=moment(now),
-            executions={status: int(count) for status, count in zip(_STATUSES, kept, strict=True)},
+            executions=kept,
             definitions=_definitions(by_name),
             hours=tuple(_hour(hour, by_slot) for hour in sorted(hours)[-HOURS:]),
             last_hour=_span(now, HOUR_MS, by_slot),
             last_day=_span(now, HOURS * HOUR_MS, by_slot),
         )
 
-    def _read(self) -> tuple[int, Sequence[Any], Mapping[int, Mapping[bytes, bytes]]]:
+    def _read(self) -> tuple[int, dict[str, int], Mapping[int, Mapping[bytes, bytes]]]:
         """The time, how many executions are kept in each status, and the counts of the last 25 hours."""
         names = self._state.keys
         this_hour = self._state.now() // HOUR_MS
         hours = range(this_hour - HOURS, this_hour + 1)
+        kept = kept_reads(names)
         replies = self._state.sessions.retrying_read(
             [
                 ("TIME",),
-                *(("ZCARD", names.index(status)) for status in _STATUSES),
+                *kept,
                 *(("HGETALL", names.ended(hour)) for hour in hours),
             ]
         )
-        kept = replies[1 : 1 + len(_STATUSES)]
-        found = map(_pairs, replies[1 + len(_STATUSES) :])
-        return milliseconds(replies[0]), kept, dict(zip(hours, found, strict=True))
+        behind = 1 + len(kept)
+        found = map(_pairs, replies[behind:])
+        return milliseconds(replies[0]), parse_kept(replies[1:behind]), dict(zip(hours, found, strict=True))
 
 
 def _pairs(reply: Any) -> Mapping[bytes, bytes]:

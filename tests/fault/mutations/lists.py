@@ -27,6 +27,34 @@ MUTANTS: Final = (
         ENTRIES,
     ),
     Mutant(
+        "an execution that is paused or cancelling is in that list and in no other narrow one",
+        ENCODER,
+        "        self._hold(execution, status)\n\n",
+        "\n",
+        ("tests/integration/engine/test_stats.py",),
+    ),
+    Mutant(
+        "an execution that ends leaves the list of the paused or the cancelling",
+        ENCODER,
+        "if was in NARROW_LISTS else []",
+        "if False else []",
+        ("tests/integration/engine/test_stats.py",),
+    ),
+    Mutant(
+        "what is paused or cancelling does not count as running",
+        "flowengine/store/operations/kept_counts.py",
+        '    found["running"] = max(0,',
+        '    found["running"] += 0 * max(0,',
+        ("tests/integration/engine/test_stats.py",),
+    ),
+    Mutant(
+        "what an execution waits for is of its run",
+        "flowengine/execution/requests/listing.py",
+        "for wait in waits if wait.run == record.run)",
+        "for wait in waits)",
+        ENTRIES,
+    ),
+    Mutant(
         "labels that are replaced lose their entries",
         ENCODER,
         '        self.commands.append(("ZREM", self._keys.list_by, *before))\n',
@@ -99,8 +127,8 @@ MUTANTS: Final = (
     Mutant(
         "an index is no proof of what an execution is",
         "flowengine/execution/requests/listing.py",
-        "            (not self.statuses or record.status in self.statuses)\n",
-        "            True\n",
+        "            and (not self.statuses or record.status in self.statuses)\n",
+        "",
         LISTS,
     ),
     Mutant(

@@ -59,6 +59,11 @@ def an_entry_in_another_list(client: Client, execution: str) -> None:
     client.zadd("fe:list:failed", {execution: 0})
 
 
+def an_entry_among_the_paused(client: Client, execution: str) -> None:
+    """It would be counted as paused for ever."""
+    client.zadd("fe:list:paused", {execution: 0})
+
+
 def no_entry_in_its_list(client: Client, execution: str) -> None:
     """Nobody would see it."""
     client.zrem("fe:list:completed", execution)
@@ -94,6 +99,7 @@ DAMAGES: tuple[Callable[[Client, str], None], ...] = (
     a_key_of_another_type,
     a_health_mark_that_stays,
     an_entry_in_another_list,
+    an_entry_among_the_paused,
     no_entry_in_its_list,
     no_entry_of_its_name,
     an_entry_of_another_label,

@@ -10,6 +10,7 @@ import pytest
 from flowengine.errors import FlowEngineError
 from flowengine.execution.changes import Finish
 from flowengine.execution.operation_views import StatsView
+from flowengine.observability.metrics.gauges import EXECUTIONS
 from flowengine.store import keys
 from flowengine.store.operations.ended_counts import (
     HOUR_MS,
@@ -25,6 +26,7 @@ from tests.support.faults import WAYS, Gate, ProcessDied
 from tests.support.rigs.harness import Harness, failing_in, plan_of
 
 ONE = {"a": ()}
+STATUSES = ("pending", "running", "paused", "cancelling", "completed", "cancelled")
 
 
 def stats(harness: Harness) -> StatsView:
@@ -65,6 +67,34 @@ def test_ends_are_counted_by_status_hour_and_name(harness: Harness) -> None:
     harness.trigger(failed)
     harness.drain()
     assert ended(stats(harness)) == (2, 1, 1)
+
+
+def test_the_paused_and_the_cancelling_are_counted_apart(harness: Harness) -> None:
+    """Each execution that has not ended counts once, whatever it was before."""
+
+    def kept() -> list[int]:
+        found = stats(harness).executions
+        gauges = harness.api.executions.operations.gauges()
+        (shown,) = [reading.values for reading in gauges if reading.gauge is EXECUTIONS]
+        assert found == {labels[0]: count for labels, count in shown.items()}
+        return [
+            found[status]
+            for status in ("pending", "running", "paused", "cancelling", "completed", "cancelled")
+        ]
+
+    held, stopped, begun, _ = (harness.begin(plan_of(ONE)) for _ in range(4))
+    harness.create(plan_of(ONE))
+    harness.start_executions()
+    for each in (held, stopped):
+        harness.api.executions.pause(each)
+    assert kept() == [1, 2, 2, 0, 0, 0]
+    harness.cancel(stopped)
+    harness.cancel(begun)
+    assert kept() == [1, 1, 1, 2, 0, 0]
+    harness.api.executions.resume(held)
+    harness.api.executions.pause(held)
+    harness.drain()
+    assert kept() == [1, 0, 0, 0, 2, 2]
 
 
 @pytest.mark.proves("end-counted")

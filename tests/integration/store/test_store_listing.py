@@ -196,3 +196,27 @@ def test_many_that_stay_do_not_keep_the_sweep_from_what_has_expired(
         harness.orchestrators[0].sweep.run()
     assert harness.client.zscore("fe:index:pending", gone) is None
     assert harness.client.zcard("fe:index:pending") == 9
+
+
+def test_a_list_says_by_what_an_execution_was_started_and_what_it_waits_for(harness: Harness) -> None:
+    """The next try that is due first, while it runs; a timer of an earlier run is stale."""
+    harness.script = failing_in(1, "a", "b")
+    says = {"a": Says(tries=2), "b": Says(tries=2)}
+    execution = harness.create(plan_of({"a": (), "b": ()}, says=says))
+    assert (the_only(harness).trigger, the_only(harness).version) == (None, None)
+    harness.trigger(execution)
+    harness.start_executions()
+    assert the_only(harness).waiting_for is None
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.client.zadd("fe:timers:retry", {f"{execution}|1|b|1": 4}, xx=True)
+    harness.client.zadd("fe:timers:retry", {f"{execution}|7|a|1": 1, "odd": 2, f"{'0' * 27}|1|a|1": 3})
+    shown = the_only(harness)
+    assert shown.trigger is not None
+    assert shown.waiting_for is not None
+    assert (shown.trigger.kind, shown.waiting_for.kind, shown.waiting_for.node) == ("api", "retry", "b")
+    harness.api.executions.pause(execution)
+    assert the_only(harness).waiting_for is None
+    harness.client.zrem("fe:timers:retry", f"{execution}|7|a|1", "odd", f"{'0' * 27}|1|a|1")
+    harness.cancel(execution)
+    harness.drain()

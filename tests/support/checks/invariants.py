@@ -62,7 +62,7 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
-    re.compile(rb"fe:list:(pending|running|completed|failed|cancelled|by)"): b"zset",
+    re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
     re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"): b"zset",
@@ -596,9 +596,9 @@ def _lists(client: Client, stored: Stored) -> Iterable[str]:
 
     An earlier version made no entries: those of its executions are in a list once they begin or end.
     """
-    statuses = ("pending", "running", *ENDED)
+    statuses = ("pending", *OPEN, *ENDED)
     lists = {each for each in statuses if client.zscore(f"fe:list:{each}", stored.id) is not None}
-    right = {"running" if stored.status in OPEN else stored.status}
+    right = {"running", stored.status} if stored.status in OPEN else {stored.status}
     if lists != right and (stored.listed is not None or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
     missing = {each for each in _entries(stored) if client.zscore("fe:list:by", each) is None}

@@ -95,8 +95,9 @@ def test_the_verdict_of_a_stop_comes_before_that_of_the_nodes(
     cause: StopCause, verdict: ExecutionStatus, failed: int
 ) -> None:
     """Whatever has failed besides."""
-    finish, _ = conclude(stopped(cause, verdict), Counts(0, failed), NOW)
-    assert finish == Finish(verdict, NOW, 1, stopped=True)
+    control = stopped(cause, verdict)
+    finish, _ = conclude(control, Counts(0, failed), NOW)
+    assert finish == Finish(verdict, NOW, 1, stopped=True, was=control.status)
     assert conclude(stopped(cause, verdict), Counts(1, failed), NOW) == ()
 
 

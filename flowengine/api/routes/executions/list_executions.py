@@ -14,6 +14,7 @@ from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
 from flowengine.api.edge.problem_documents import RefusalError
 from flowengine.api.edge.query_parameters import (
     query_moment,
+    query_number,
     query_text,
     query_texts,
     refuse_value,
@@ -25,16 +26,18 @@ from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
-from flowengine.execution.views import ListView, SummaryCountsView, SummaryView
+from flowengine.execution.views import ListView, SummaryCountsView, SummaryView, TriggerView
 from flowengine.nearest_name import nearest_name
 from flowengine.workflow.labels import MAX_LABELS
 from flowengine.workflow.problems import did_you_mean, quoted
 
 MAX_CHARS: Final = 200
 """Of a text to look for."""
+MAX_VERSION: Final = 999_999_999
 
 _STATUSES: Final = get_args(ExecutionStatus)
 _CURSOR: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ID: Final = re.compile(r"[0-9a-f]{8,64}")
 _SEVERAL: Final = " May be repeated."
 
 
@@ -65,6 +68,14 @@ PARAMETERS: Final = (
         schema={"type": "array", "items": {"type": "string"}},
     ),
     _text("HasCorrelationId", "correlation_id", "The correlation id that it was accepted with."),
+    Parameter(
+        component="HasVersion",
+        name="version",
+        location="query",
+        description="This version of its definition. A posted document has none.",
+        schema={"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
+    ),
+    _text("HasParent", "parent", "The id of the execution that has started it. Without it: without one."),
     _moment("CreatedAfter", "created_after", "Created at this time or later."),
     _moment("CreatedBefore", "created_before", "Created before this time."),
     _text("BeginsWith", "q", "The beginning of its id, or of its name."),
@@ -74,7 +85,10 @@ PARAMETERS: Final = (
 _LISTED: Final = SummaryView(
     execution_id=example.ID,
     name=example.NAME,
+    version=None,
     status="completed",
+    trigger=TriggerView(kind="api"),
+    waiting_for=None,
     run=1,
     counts=SummaryCountsView(total=2, unfinished=0, failed=0),
     error=None,
@@ -124,7 +138,16 @@ def read_wanted(request: Request[Any, Any, Any]) -> Wanted:
         prefix=_bounded(request, "q") or "",
         created_after=query_moment(request, "created_after"),
         created_before=query_moment(request, "created_before"),
+        version=query_number(request, "version", most=MAX_VERSION),
+        parent=_parent(request),
     )
+
+
+def _parent(request: Request[Any, Any, Any]) -> str | None:
+    given = query_text(request, "parent")
+    if given is not None and not _ID.fullmatch(given):
+        raise refuse_value("parent", given, "is the id of an execution")
+    return given
 
 
 def _bounded(request: Request[Any, Any, Any], name: str) -> str | None:
