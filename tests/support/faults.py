@@ -1,14 +1,15 @@
 """Stopping a process at its n-th Redis command, in four ways, at the one place all commands pass.
 
-A Gate counts the commands of every process that shares it and strikes once. Knows nothing of what
-the commands mean, nor of who sends them: the store and the broker both get their connections here.
+A Gate counts the commands of every process that shares it and strikes once. Of what the commands mean it
+knows one thing, which of them store something; of who sends them nothing: the store and the broker both get
+their connections here.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias
 
@@ -23,6 +24,17 @@ from tests.support.checks.partitions import PartitionCheck
 Way: TypeAlias = Literal["fail_before", "fail_after", "die_before", "die_after"]
 WAYS: Final[tuple[Way, ...]] = ("fail_before", "fail_after", "die_before", "die_after")
 
+BEFORE: Final[tuple[Way, ...]] = ("fail_before", "die_before")
+AFTER: Final[tuple[Way, ...]] = ("fail_after", "die_after")
+
+READS: Final = frozenset(
+    {
+        *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "INFO", "TIME", "UNWATCH", "WATCH", "XINFO"),
+        *("XPENDING", "XRANGE", "ZCARD", "ZRANGE"),
+    }
+)
+"""Commands that store nothing: what a connection WATCHes is gone with it. One that is not here may be one."""
+
 UNCOUNTED: Final = frozenset({"HELLO", "CLIENT", "AUTH", "SELECT", "PING"})
 
 
@@ -34,6 +46,10 @@ class Gate:
     """Counts commands and strikes at number `at` (the first is 1), once; never when `at` is None.
 
     `only` limits the count to processes of these names.
+
+    `apart`: the ways and commands so far that differ in what they leave behind. What is sent together is cut
+    off somewhere: the process hears nothing of any of it, and the server has done what came before the cut.
+    Two cuts with nothing but reads between them are one, and so are all cuts in a transaction before EXEC.
     """
 
     def __init__(
@@ -41,6 +57,7 @@ class Gate:
     ) -> None:
         self.count = 0
         self.struck: str | None = None
+        self.apart: list[tuple[Way, int]] = []
         self._at = at
         self._way = way
         self._only = only
@@ -55,6 +72,8 @@ class Gate:
         with self._guard:
             first = self.count + 1
             self.count += len(commands)
+            self.apart += [(way, first) for way in BEFORE]
+            self.apart += [(way, first + place) for place in _storing(commands) for way in AFTER]
             if self._at is None or self.struck is not None or not first <= self._at <= self.count:
                 return None
             hit = self._at - first
@@ -164,6 +183,16 @@ class GatedConnection(LeanConnection):
                 self._plain.read_response()
             except redis.ResponseError:
                 continue
+
+
+def _storing(commands: Sequence[Sequence[object]]) -> Iterator[int]:
+    """The places of what may store something: EXEC, and what does not read outside a transaction."""
+    inside = False
+    for place, command in enumerate(commands):
+        name = _text(command[0]).upper()
+        inside = (inside or name == "MULTI") and name != "EXEC"
+        if not inside and name not in READS:
+            yield place
 
 
 def _shown(command: Sequence[object]) -> str:

@@ -124,7 +124,7 @@ def table(title: str, tried: Sequence[Tried]) -> str:
     counted = Counter((each.service, each.way) for each in tried)
     failures = sum(each.wrong is not None for each in tried)
     lines = [
-        f"{title}: {len(tried) // len(WAYS)} points x {len(WAYS)} ways, {failures} failures",
+        f"{title}: {len(tried)} passes, {failures} failures",
         f"{'':14}" + "".join(f"{way:>13}" for way in WAYS),
         *(f"{service:14}" + "".join(f"{counted[service, way]:13}" for way in WAYS) for service in SERVICES),
     ]
