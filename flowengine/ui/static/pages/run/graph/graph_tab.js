@@ -1,0 +1,7 @@
+// The graph of a run.
+import { html } from "../../../vendor/preact.js";
+
+/** @param {{store: import("../run_store.js").RunStore}} props */
+export function GraphTab(props) {
+  return html`<div class="page"></div>`;
+}

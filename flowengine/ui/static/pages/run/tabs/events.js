@@ -1,0 +1,7 @@
+// What happened in a run.
+import { html } from "../../../vendor/preact.js";
+
+/** @param {{store: import("../run_store.js").RunStore}} props */
+export function Events(props) {
+  return html`<div class="page"></div>`;
+}
