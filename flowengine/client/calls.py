@@ -24,7 +24,7 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
-from flowengine.execution.requests.bulk import BulkAction, BulkView
+from flowengine.execution.requests.bulk import BulkAction, BulkMode, BulkView
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.validation_view import ValidationView
 from flowengine.execution.views import (
@@ -198,12 +198,20 @@ def start_bulk(
     dry_run: bool = False,
     reason: str | None = None,
     force: bool = False,
+    mode: BulkMode | None = None,
 ) -> Call[BulkView]:
     """Act on many executions: on those of these ids, or `where` the fields of a filter hold.
 
-    `reason` is that of a cancel; with `force` a delete cancels first.
+    `reason` is that of a cancel, `mode` that of a rerun; with `force` a delete cancels first.
     """
-    asked = {"action": action, "ids": ids, "filter": where, "dry_run": dry_run, "reason": reason}
+    asked = {
+        "action": action,
+        "ids": ids,
+        "filter": where,
+        "dry_run": dry_run,
+        "reason": reason,
+        "mode": mode,
+    }
     given = {name: value for name, value in asked.items() if value is not None}
     body = msgspec.json.encode({**given, "force": True} if force else given)
     return Call(method="POST", path="/workflows/bulk", answer=BulkView, body=body)

@@ -116,9 +116,7 @@ class RedisApiState:
 
     def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
         """Its inputs and its vars, as JSON."""
-        name = self._state.keys.inputs(execution)
-        ((inputs, made),) = self._state.sessions.retrying_read([("HMGET", name, keys.VALUES, keys.VARS)])
-        return inputs, made
+        return self._state.read_given(execution)
 
     def letting_in(self, size: int) -> AbstractContextManager[None]:
         """Around the storing of a new execution of so many bytes. Raises TooManyExecutionsError or

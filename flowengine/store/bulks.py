@@ -15,20 +15,23 @@ from flowengine.engine.ports import Acknowledge, Candidates, Committed
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import RunBulk
-from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.requests.bulk import Bulk, Progress
 from flowengine.execution.requests.listing import Wanted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.access.audit_log import add_note, was_written
+from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import parse_execution
 from flowengine.store.connection.sessions import Command, Commands, Session
 from flowengine.store.listing import RedisListing
 from flowengine.store.state import RedisState
+from flowengine.workflow.plan import Plan
 
 AGAIN_AT_MOST: Final = 100
 """So many messages are sent again in one sweep."""
 
 _REFUSED: Final = "r:"
+_NUMBERS: Final = ("seen", "done", "finished_at", "reset", "reused")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Bulk).decode
 
@@ -46,6 +49,7 @@ class RedisBulks:
         self._keys = state.keys
         self._listing = RedisListing(state)
         self._ensure_fit = ensure_fit
+        self._admission = Admission(state)
 
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
@@ -78,15 +82,36 @@ class RedisBulks:
         """The executions' own records; None for one that is not there."""
         return self._listing.records(executions)
 
-    def begin(self, bulk_id: str, step: int, reached: str, execution: str) -> RedisCountingUnit:
-        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more."""
+    def plan(self, execution: str) -> Plan | None:
+        """The compiled plan."""
+        return self._state.plan(execution)
+
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]:
+        """The records of nodes that have one."""
+        return self._state.read_nodes(execution, nodes)
+
+    def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
+        """Its inputs and its vars, as JSON."""
+        return self._state.read_given(execution)
+
+    def begin(
+        self, bulk_id: str, step: int, reached: str, execution: str, *, admits: bool = False
+    ) -> RedisCountingUnit:
+        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more.
+
+        `admits`: ask whether work may come in as well."""
+        asked = self._admission.ask(starting=True) if admits else None
         names = [self._keys.control(execution), self._keys.bulk(bulk_id)]
         stands = ("HMGET", self._keys.bulk(bulk_id), "step", "reached")
         reads: list[Command] = [("TIME",), self._state.execution_read(execution), stands]
-        time, record, found = self._state.sessions.retrying_watch(names, reads)
+        reads += [] if asked is None else asked.commands
+        time, record, found, *replies = self._state.sessions.retrying_watch(names, reads)
         self._refuse_overtaken(bulk_id, step, reached, found)
         now = self._state.clock.seen(time)
-        return RedisCountingUnit(self._state, bulk_id, parse_execution(record), now)
+        unit = RedisCountingUnit(self._state, bulk_id, parse_execution(record), now)
+        if asked is not None:
+            unit.admission = Admittance(self._admission, asked, replies)
+        return unit
 
     def advance(
         self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
@@ -157,8 +182,18 @@ class RedisBulks:
         return self._state.now() // 1000 + self._state.retention_s
 
 
+class Admittance(msgspec.Struct, frozen=True):
+    """What was asked of whether work may come in, and what was answered."""
+
+    admission: Admission
+    asked: Asked
+    replies: Sequence[Any]
+
+
 class RedisCountingUnit:
     """Implements `flowengine.engine.advancing.bulk_step.CountingUnit`."""
+
+    admission: Admittance | None = None
 
     def __init__(self, state: RedisState, bulk_id: str, record: ExecutionRecord | None, now: int) -> None:
         self.record = record
@@ -167,6 +202,11 @@ class RedisCountingUnit:
         self._key = state.keys.bulk(bulk_id)
         self._session: Session = state.sessions.here()
         self._epoch = self._session.epoch
+
+    def admit(self, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if none may start that stores so much more."""
+        if self.admission is not None:
+            self.admission.admission.decide(self.admission.asked, self.admission.replies, size=size)
 
     def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
         """Without a number: nothing here does so."""
@@ -187,7 +227,7 @@ class RedisCountingUnit:
 
 def counting(key: str, counted: Counted) -> list[Command]:
     """What adds to the numbers, and says where the walk stands."""
-    added = {"seen": counted.seen, "done": counted.done}
+    added = {"seen": counted.seen, "done": counted.done, "reset": counted.reset, "reused": counted.reused}
     added |= {f"{_REFUSED}{reason}": count for reason, count in counted.refused.items()}
     return [
         *(("HINCRBY", key, field, by) for field, by in added.items() if by),
@@ -203,6 +243,6 @@ def _parse(reply: list[bytes] | dict[bytes, bytes]) -> tuple[Bulk, Progress] | N
     refused = {
         name.removeprefix(_REFUSED): int(value) for name, value in fields.items() if name.startswith(_REFUSED)
     }
-    numbers = {name: int(fields.get(name, 0)) for name in ("seen", "done", "finished_at")}
+    numbers = {name: int(fields.get(name, 0)) for name in _NUMBERS}
     reached = fields["reached"].decode()
     return _decode(fields["asked"]), Progress(int(fields["step"]), reached, refused=refused, **numbers)

@@ -167,6 +167,12 @@ class RedisState:
         )
         return {node: decode_record(state) for node, state in zip(nodes, states, strict=True) if state}
 
+    def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
+        """Its inputs and its vars, as JSON."""
+        name = self.keys.inputs(execution)
+        ((inputs, made),) = self.sessions.retrying_read([("HMGET", name, keys.VALUES, keys.VARS)])
+        return inputs, made
+
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]:
         """The records and outputs of nodes."""
         replies = self.sessions.retrying_read(

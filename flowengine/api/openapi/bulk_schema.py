@@ -11,7 +11,8 @@ from flowengine.workflow.posted import MAX_REASON_CHARS
 
 JsonObject = dict[str, JsonValue]
 
-ACTIONS: Final[list[JsonValue]] = ["cancel", "pause", "resume", "delete"]
+ACTIONS: Final[list[JsonValue]] = ["cancel", "pause", "resume", "rerun", "delete"]
+MODES: Final[list[JsonValue]] = ["failed", "all"]
 
 
 def bulk_schema(refer_to: Callable[[str], JsonObject]) -> JsonObject:
@@ -44,6 +45,11 @@ def bulk_schema(refer_to: Callable[[str], JsonObject]) -> JsonObject:
                 "type": "string",
                 "maxLength": MAX_REASON_CHARS,
                 "description": "Why they are cancelled.",
+            },
+            "mode": {
+                "type": "string",
+                "enum": MODES,
+                "description": "What a rerun begins again: what has failed or was cancelled, or everything.",
             },
             "force": {
                 "type": "boolean",

@@ -7,24 +7,38 @@ a process dies, and of two processes that go on with the same batch one is refus
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, TypeAlias, assert_never
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
+from flowengine.engine.commands.rerun import Found, RerunAsked, find, rerun
 from flowengine.engine.held import Held
 from flowengine.engine.ports import Acknowledge, Candidates, CommandUnit, Committed
-from flowengine.errors import ExecutionNotFoundError, FlowEngineError, WrongStateError
+from flowengine.errors import (
+    ExecutionNotFoundError,
+    FlowEngineError,
+    StoreFullError,
+    TooManyExecutionsError,
+    WrongStateError,
+)
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import RunBulk
-from flowengine.execution.records import ExecutionRecord
+from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.requests.bulk import FAILED, NOT_FOUND, Bulk, Progress, refusal, state_of
+from flowengine.execution.requests.idempotency import KeptTrigger
 from flowengine.execution.requests.listing import Wanted
+from flowengine.execution.rules.steering.rerunning import Wanted as Rerun
+from flowengine.workflow.plan import Plan
 
 log = structlog.stdlib.get_logger()
+
+Numbers: TypeAlias = tuple[int, int]
+"""How many nodes a rerun resets, and how many results it reuses."""
 
 AT_ONCE: Final = 100
 """So many executions does one message look at."""
@@ -39,10 +53,29 @@ class Counted(msgspec.Struct, frozen=True):
     seen: int = 0
     done: int = 0
     refused: Mapping[str, int] = {}
+    reset: int = 0
+    reused: int = 0
+
+    def with_one(self, refused: str | None, numbers: Numbers) -> Counted:
+        """One execution more that was looked at. `refused`: why nothing is done to it."""
+        if refused is not None:
+            counts = {**self.refused, refused: self.refused.get(refused, 0) + 1}
+            return replace(self, seen=self.seen + 1, refused=counts)
+        reset, reused = numbers
+        return replace(
+            self,
+            seen=self.seen + 1,
+            done=self.done + 1,
+            reset=self.reset + reset,
+            reused=self.reused + reused,
+        )
 
 
 class CountingUnit(CommandUnit, Protocol):
     """A unit over one execution that also says how far the whole is."""
+
+    def admit(self, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if none may start that stores so much more."""
 
     def commit_counted(self, changes: Mapping[str, Sequence[Change]], counted: Counted) -> Committed | None:
         """Write everything in one transaction."""
@@ -54,8 +87,18 @@ class BulkStore(Protocol):
     def read(self, bulk_id: str) -> tuple[Bulk, Progress] | None: ...
     def candidates(self, wanted: Wanted, before: str) -> Candidates: ...
     def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
-    def begin(self, bulk_id: str, step: int, reached: str, execution: str) -> CountingUnit:
-        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more."""
+    def begin(
+        self, bulk_id: str, step: int, reached: str, execution: str, *, admits: bool = False
+    ) -> CountingUnit:
+        """WATCH and read one execution. Raises ConflictError if the walk does not stand there any more.
+
+        `admits`: ask whether work may come in as well."""
+
+    def now(self) -> int: ...
+    def plan(self, execution: str) -> Plan | None: ...
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
+    def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
+        """Its inputs and its vars, as JSON."""
 
     def advance(
         self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
@@ -73,6 +116,9 @@ class _Batch(msgspec.Struct, frozen=True):
     executions: Sequence[tuple[str, str]]
     reached: str
     is_last: bool
+
+
+_NOTHING: Final[Numbers] = (0, 0)
 
 
 class _NotWantedError(Exception):
@@ -137,8 +183,9 @@ class BulkStep:
 
 
 class _Walk:
-    """One batch. Implements `flowengine.engine.ports.SteeringStore`: what a command commits through it says
-    how far the walk is."""
+    """One batch. Implements `flowengine.engine.ports.SteeringStore` and
+    `flowengine.engine.commands.rerun.RerunStore`: what a command commits through it says how far the walk
+    is."""
 
     def __init__(self, store: BulkStore, message: RunBulk, bulk: Bulk, stored: str) -> None:
         self._store = store
@@ -149,11 +196,27 @@ class _Walk:
         self._left = Counted(stored)
         """What is not stored yet."""
         self._record: ExecutionRecord | None = None
+        self._numbers: Numbers = _NOTHING
+        self.now = store.now
+        self.plan = store.plan
+        self.read_nodes = store.read_nodes
+        self.read_given = store.read_given
 
-    def begin_command(self, execution: str) -> CommandUnit:
+    def read_execution(self, execution: str) -> ExecutionRecord | None:
+        """Its own record."""
+        return self._store.records([execution])[0]
+
+    def begin_command(self, execution: str) -> _Counting:
         """WATCH and read one execution that is still wanted. Raises ConflictError."""
+        return self._begin(execution, admits=False)
+
+    def begin_admitting(self, execution: str) -> _Counting:
+        """The same, and ask whether work may come in."""
+        return self._begin(execution, admits=True)
+
+    def _begin(self, execution: str, *, admits: bool) -> _Counting:
         message = self._message
-        unit = self._store.begin(message.bulk, message.step, self._stored, execution)
+        unit = self._store.begin(message.bulk, message.step, self._stored, execution, admits=admits)
         self._record, wanted = unit.record, self._bulk.wanted
         if wanted is not None and not _is_wanted(wanted, execution, unit.record):
             unit.abandon()
@@ -162,8 +225,7 @@ class _Walk:
 
     def with_done(self) -> Counted:
         """What is to be stored if the command under way is carried out."""
-        left = self._left
-        return Counted(left.reached, left.seen + 1, left.done + 1, left.refused)
+        return self._left.with_one(None, self._numbers)
 
     def is_stored(self) -> None:
         """That has been stored."""
@@ -174,12 +236,40 @@ class _Walk:
         """Count what would be done."""
         records = _records(self._store, executions, passes_over=passes_over)
         for execution in executions:
-            readable = execution in records
-            self._count(refusal(self._bulk, records[execution]) if readable else FAILED)
+            self._numbers = _NOTHING
+            refused = refusal(self._bulk, records[execution]) if execution in records else FAILED
+            if refused is None and self._bulk.action == "rerun":
+                refused = self._look_at_rerun(execution, records[execution], passes_over=passes_over)
+            self._count(refused)
+
+    def _look_at_rerun(
+        self, execution: str, record: ExecutionRecord | None, *, passes_over: bool
+    ) -> str | None:
+        """Why it would not be run again; None: it would be, and the numbers say with what."""
+        try:
+            self._note(find(self, execution, self.plan(execution), record, self._rerun, self.now()))
+        except ExecutionNotFoundError:
+            return NOT_FOUND
+        except WrongStateError:
+            return state_of(record)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if not passes_over:
+                raise
+            return FAILED
+        return None
+
+    def _note(self, found: Found) -> None:
+        self._numbers = len(found.reset), found.results_reused
+
+    @property
+    def _rerun(self) -> RerunAsked:
+        return RerunAsked(Rerun(self._bulk.mode))
 
     def deal_with(self, execution: str, reached: str, *, passes_over: bool) -> None:
         """Do what was asked to one execution, and count it. Raises ConflictError, StoreUnavailableError."""
-        self._left = msgspec.structs.replace(self._left, reached=reached)
+        self._left, self._numbers = replace(self._left, reached=reached), _NOTHING
         try:
             self._act(execution)
         except _NotWantedError:
@@ -188,6 +278,8 @@ class _Walk:
             self._count(NOT_FOUND)
         except WrongStateError:
             self._count(state_of(self._record))
+        except (TooManyExecutionsError, StoreFullError) as error:
+            self._count(error.code)
         except FlowEngineError:
             raise
         except Exception:
@@ -208,22 +300,19 @@ class _Walk:
                 pause(self, execution)
             case "resume":
                 resume(self, execution)
+            case "rerun":
+                rerun(self, execution, self._rerun, self._note)
             case "delete":
                 delete(self, execution, force=bulk.force)
             case _ as never:
                 assert_never(never)
 
     def _count(self, refused: str | None) -> None:
-        left = self._left
-        if refused is None:
-            self._left = Counted(left.reached, left.seen + 1, left.done + 1, left.refused)
-        else:
-            counts = {**left.refused, refused: left.refused.get(refused, 0) + 1}
-            self._left = Counted(left.reached, left.seen + 1, left.done, counts)
+        self._left = self._left.with_one(refused, self._numbers)
 
     def end(self, batch: _Batch, acknowledge: Acknowledge) -> None:
         """Store what is left, and go on with the next batch, if there is one. Raises ConflictError."""
-        counted = msgspec.structs.replace(self._left, reached=batch.reached)
+        counted = replace(self._left, reached=batch.reached)
         self._store.advance(self._message, self._stored, counted, acknowledge, goes_on=not batch.is_last)
 
 
@@ -253,7 +342,10 @@ def _records(
 
 
 class _Counting:
-    """Implements `flowengine.engine.ports.CommandUnit`."""
+    """Implements `flowengine.engine.ports.CommandUnit` and `Admitting`."""
+
+    inputs: bytes | None = None
+    kept: KeptTrigger | None = None
 
     def __init__(self, unit: CountingUnit, walk: _Walk) -> None:
         self.record = unit.record
@@ -261,8 +353,14 @@ class _Counting:
         self._unit = unit
         self._walk = walk
 
-    def commit(self, changes: Mapping[str, Sequence[Change]]) -> Committed | None:
-        """Write everything in one transaction, and how far the walk is."""
+    def admit(self, size: int = 0) -> None:
+        """Raises TooManyExecutionsError or StoreFullError if none may start."""
+        self._unit.admit(size)
+
+    def commit(
+        self, changes: Mapping[str, Sequence[Change]], acknowledge: Acknowledge | None = None
+    ) -> Committed | None:
+        """Write everything in one transaction, and how far the walk is. The message is acknowledged later."""
         committed = self._unit.commit_counted(changes, self._walk.with_done())
         if committed is not None:
             self._walk.is_stored()

@@ -8,15 +8,15 @@ applied.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
 from flowengine.engine.commands.create import stored_inputs
-from flowengine.engine.ports import Admitting, CommandStore
+from flowengine.engine.ports import Admitting
 from flowengine.errors import (
     ExecutionNotFoundError,
     FlowEngineError,
@@ -32,7 +32,7 @@ from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import Again, begin_again
 from flowengine.execution.rules.steering.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
-from flowengine.execution.status import execution_may
+from flowengine.execution.status import counts_as_success, execution_may
 from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
 from flowengine.jsonvalue import JsonValue, decode
 from flowengine.workflow.plan import Plan
@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     from flowengine.workflow.inputs.changing import Changed
 
 TRIES: Final = 50
+
+
+class RerunStore(Protocol):
+    """State as a rerun needs it. Every method may raise StoreUnavailableError."""
+
+    def now(self) -> int: ...
+    def plan(self, execution: str) -> Plan | None: ...
+    def read_execution(self, execution: str) -> ExecutionRecord | None: ...
+    def read_nodes(self, execution: str, nodes: Sequence[str]) -> dict[str, NodeRecord]: ...
+    def read_given(self, execution: str) -> tuple[bytes | None, bytes | None]:
+        """Its inputs and its vars, as JSON."""
+
+    def begin_admitting(self, execution: str) -> Admitting: ...
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
@@ -80,7 +93,7 @@ def _said(problems: tuple[Problem, ...]) -> str:
     return f"{count} problem{'s' if count != 1 else ''}: see `problems`. The first: {problems[0].message}"
 
 
-class _Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True):
     """An ended execution, and what a rerun does with it. `given`: what it is given from now on."""
 
     plan: Plan
@@ -105,15 +118,21 @@ class _Found(msgspec.Struct, frozen=True):
         """The nodes that the run skips."""
         return self._names(sorted(self.rerun.skipped))
 
+    @property
+    def results_reused(self) -> int:
+        """How many of these have a result."""
+        stands = records_of(self.stored)
+        return sum(counts_as_success(stands(name).status) for name in self.reused)
+
     def _names(self, positions: Iterable[int]) -> tuple[str, ...]:
         return tuple([self.plan.nodes[position].id for position in positions])
 
 
-def preview(store: CommandStore, execution: str, asked: RerunAsked) -> RerunPreviewView:
+def preview(store: RerunStore, execution: str, asked: RerunAsked) -> RerunPreviewView:
     """What such a rerun would do now. Raises as `rerun`, except for what is not possible: that it lists."""
     plan = store.plan(execution)
     for _ in range(TRIES):
-        found = _look(store, execution, plan, store.read_execution(execution), asked, store.now())
+        found = find(store, execution, plan, store.read_execution(execution), asked, store.now())
         if store.read_execution(execution) == found.record:
             return RerunPreviewView(
                 execution_id=execution,
@@ -130,8 +149,11 @@ def preview(store: CommandStore, execution: str, asked: RerunAsked) -> RerunPrev
     raise StoreUnavailableError(f"execution '{execution}' keeps changing; try again")
 
 
-def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
-    """Begin the run, if everything that is asked for can be done.
+def rerun(
+    store: RerunStore, execution: str, asked: RerunAsked, tell: Callable[[Found], None] | None = None
+) -> RerunView:
+    """Begin the run, if everything that is asked for can be done. `tell` is told what that is, before it is
+    done.
 
     Raises ExecutionNotFoundError, WrongStateError (it has not ended, or was never triggered),
     RerunOvertakenError, RerunInvalidError, RerunNotPossibleError, InputsInvalidError, VarsInvalidError,
@@ -142,12 +164,14 @@ def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
     for _ in range(TRIES):
         unit = store.begin_admitting(execution)
         try:
-            found = _look(store, execution, plan, unit.record, asked, unit.now)
+            found = find(store, execution, plan, unit.record, asked, unit.now)
             _refuse_impossible(found.rerun, asked.wanted)
             unit.admit(0 if found.given is None else found.given.size)
         except BaseException:
             unit.abandon()
             raise
+        if tell is not None:
+            tell(found)
         why = Why("rerun", asked.wanted.mode, acting_key())
         again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
@@ -164,7 +188,7 @@ def rerun(store: CommandStore, execution: str, asked: RerunAsked) -> RerunView:
 
 
 def _commit(
-    store: CommandStore, unit: Admitting, execution: str, changes: Sequence[Change], token: str
+    store: RerunStore, unit: Admitting, execution: str, changes: Sequence[Change], token: str
 ) -> bool:
     """Whether the run begins; False when someone else changed the execution meanwhile."""
     try:
@@ -176,14 +200,16 @@ def _commit(
         return True
 
 
-def _look(
-    store: CommandStore,
+def find(
+    store: RerunStore,
     execution: str,
     plan: Plan | None,
     record: ExecutionRecord | None,
     asked: RerunAsked,
     now: int,
-) -> _Found:
+) -> Found:
+    """What such a rerun of an execution with this record does. Raises as `rerun`, except for what is not
+    possible."""
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
     if asked.run is not None and record.run != asked.run:
@@ -212,11 +238,11 @@ def _look(
             f"execution '{execution}' is completed, and nothing in it has failed: name the nodes to begin "
             "with, or run all again"
         )
-    return _Found(plan, record, stored, rerun, given)
+    return Found(plan, record, stored, rerun, given)
 
 
 def _change(
-    store: CommandStore,
+    store: RerunStore,
     execution: str,
     plan: Plan,
     record: ExecutionRecord,

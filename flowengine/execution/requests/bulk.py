@@ -11,10 +11,12 @@ from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.deleting import may_be_deleted
 from flowengine.execution.rules.steering.pausing import may_be_held
-from flowengine.execution.status import is_over
+from flowengine.execution.status import execution_may, is_over
 from flowengine.execution.views import Moment, moment, moment_or_none
 
-BulkAction: TypeAlias = Literal["cancel", "pause", "resume", "delete"]
+BulkAction: TypeAlias = Literal["cancel", "pause", "resume", "rerun", "delete"]
+BulkMode: TypeAlias = Literal["failed", "all"]
+"""What a rerun begins again: what has failed or was stopped, or everything."""
 MAX_IDS: Final = 1000
 
 NOT_FOUND: Final = "not_found"
@@ -27,8 +29,8 @@ could not be dealt with."""
 class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked: of the executions of these ids, or of those that are wanted.
 
-    `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `force`: a delete cancels
-    first. `created_at` in milliseconds since the epoch.
+    `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `mode`: of a rerun. `force`:
+    a delete cancels first. `created_at` in milliseconds since the epoch.
     """
 
     action: BulkAction
@@ -39,11 +41,13 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dry_run: bool = False
     reason: str | None = None
     force: bool = False
+    mode: BulkMode = "failed"
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How far it is. `step`: the number of the message that goes on with it. `reached`: the last execution
-    that was looked at, or of ids how many were."""
+    that was looked at, or of ids how many were. `reset`, `reused`: of reruns, how many nodes begin again, and
+    how many results stay."""
 
     step: int
     reached: str
@@ -51,12 +55,15 @@ class Progress(msgspec.Struct, frozen=True):
     done: int = 0
     refused: Mapping[str, int] = {}
     finished_at: int = 0
+    reset: int = 0
+    reused: int = 0
 
 
 class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     """One action on many executions. `seen`: how many were looked at that it is about. `done`: to how many it
     was done; of a dry run, to how many it would be. `refused`: to how many not, by the status that they have,
-    or `not_found`, `stopping`, `error`."""
+    or `not_found`, `stopping`, `too_many_executions`, `store_full`, `error`. `nodes_reset`,
+    `results_reused`: of reruns only, how many nodes begin again, and how many results stay."""
 
     bulk_id: str
     action: BulkAction
@@ -67,6 +74,8 @@ class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, int]
     created_at: Moment
     finished_at: Moment | None
+    nodes_reset: int | msgspec.UnsetType = msgspec.UNSET
+    results_reused: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def bulk_view(bulk_id: str, bulk: Bulk, progress: Progress) -> BulkView:
@@ -81,6 +90,8 @@ def bulk_view(bulk_id: str, bulk: Bulk, progress: Progress) -> BulkView:
         refused=dict(progress.refused),
         created_at=moment(bulk.created_at),
         finished_at=moment_or_none(progress.finished_at),
+        nodes_reset=progress.reset if bulk.action == "rerun" else msgspec.UNSET,
+        results_reused=progress.reused if bulk.action == "rerun" else msgspec.UNSET,
     )
 
 
@@ -97,6 +108,8 @@ def _may_be_done(bulk: Bulk, record: ExecutionRecord) -> bool:
             return not is_over(record.status)
         case "pause" | "resume":
             return may_be_held(record.control)
+        case "rerun":
+            return execution_may(record.status, "rerun") and record.run > 0 and not record.doomed
         case "delete":
             return may_be_deleted(record.status) or bulk.force or record.doomed
         case _ as never:

@@ -57,8 +57,26 @@ MUTANTS: Final = (
     _bulk(
         "one that cannot be dealt with holds up no other",
         "engine/advancing/bulk_step",
-        "            if not passes_over:\n",
-        "            if True:\n",
+        '                raise\n            log.error("bulk.passed_over"',
+        '                raise\n            raise\n            log.error("bulk.passed_over"',
+    ),
+    _bulk(
+        "a bulk that runs executions again asks whether they may come in",
+        "store/bulks",
+        "if admits else None",
+        "if False else None",
+    ),
+    _bulk(
+        "a dry run of reruns counts what each would reset",
+        "engine/advancing/bulk_step",
+        'if refused is None and self._bulk.action == "rerun":',
+        "if False:",
+    ),
+    _bulk(
+        "the nodes of a rerun count in the transaction that begins it",
+        "engine/commands/rerun",
+        "        if tell is not None:\n",
+        "        if False:\n",
     ),
     _in(
         "what has not ended is not deleted",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from flowengine.errors import BulkNotFoundError
-from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkView
+from flowengine.errors import BulkNotFoundError, StoreFullError, TooManyExecutionsError
+from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkMode, BulkView
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import GROUP
+from flowengine.store.admission import Admission
 from tests.support.checks.invariants import check_everything
 from tests.support.rigs.harness import ApiProcess, Entry, Harness, failing_in, plan_of
 from tests.support.waiting import wait_until
@@ -25,6 +26,7 @@ def asked(
     *,
     dry_run: bool = False,
     force: bool = False,
+    mode: BulkMode = "failed",
 ) -> Bulk:
     """What is asked of these, or of all that are wanted."""
     return Bulk(
@@ -35,6 +37,7 @@ def asked(
         wanted=wanted,
         dry_run=dry_run,
         force=force,
+        mode=mode,
     )
 
 
@@ -141,6 +144,59 @@ def test_a_dry_run_counts_what_would_be_done(harness: Harness, action: BulkActio
         assert resumed != bulk_id
 
 
+@pytest.mark.proves("bulk-rerun")
+def test_a_rerun_of_many_counts_nodes_and_does_what_its_dry_run_says(harness: Harness) -> None:
+    """As a rerun of each would: what has failed, or everything; the others are counted by why."""
+
+    def at_once(mode: BulkMode, ids: Sequence[str], *, dry_run: bool) -> tuple[object, ...]:
+        bulk_id = start(harness, asked("rerun", ids, dry_run=dry_run, mode=mode))
+        while messages(harness):
+            assert step(harness)
+        view = view_of(harness, bulk_id)
+        return view.done, view.nodes_reset, view.results_reused, dict(view.refused)
+
+    (never,) = pending(harness, 1)
+    whole = harness.begin(plan_of(ONE))
+    harness.drain()
+    harness.script = failing_in(1, "b")
+    broken = [harness.begin(plan_of({"a": (), "b": ("a",), "c": ("b",)})) for _ in range(3)]
+    harness.drain()
+    ids = [never, whole, "f" * 27, *broken]
+    refused = {"pending": 1, "completed": 1, "not_found": 1}
+    would = at_once("failed", ids, dry_run=True)
+    assert would == (3, 6, 3, refused)
+    assert statuses(harness, broken) == ["failed"] * 3
+    assert at_once("failed", ids, dry_run=False) == would
+    check_everything(harness.client)
+    harness.drain()
+    assert statuses(harness, broken) == ["completed"] * 3
+    would = at_once("all", ids[1:], dry_run=True)
+    assert would == (4, 10, 0, {"not_found": 1})
+    assert at_once("all", ids[1:], dry_run=False) == would
+    assert at_once("all", ids[1:], dry_run=False) == (0, 0, 0, {"running": 4, "not_found": 1})
+    harness.drain()
+    assert [harness.api.executions.status(each).run for each in (whole, *broken)] == [2, 3, 3, 3]
+
+
+def test_a_rerun_that_may_not_come_in_is_counted(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By why; the walk goes on with the others."""
+    executions = [harness.begin(plan_of(ONE)) for _ in range(4)]
+    harness.drain()
+    full = TooManyExecutionsError("full", retry_after_s=1)
+    admits = iter([None, full, StoreFullError("full"), None])
+
+    def decide(*_: object, **__: object) -> None:
+        if (error := next(admits)) is not None:
+            raise error
+
+    monkeypatch.setattr(Admission, "decide", decide)
+    bulk_id = start(harness, asked("rerun", executions, mode="all"))
+    while messages(harness):
+        assert step(harness)
+    assert told(harness, bulk_id) == (4, 2, {"too_many_executions": 1, "store_full": 1})
+    harness.drain()
+
+
 @pytest.mark.proves("bulk-filter")
 def test_a_filter_means_what_was_created_before(harness: Harness) -> None:
     """What it finds is dealt with, the newest first; what comes while it runs is left alone."""
@@ -166,10 +222,10 @@ def test_what_is_not_wanted_any_more_is_left_alone(harness: Harness) -> None:
     begin = harness.orchestrators[0].bulks._store.begin
     store = harness.orchestrators[0].bulks._store
 
-    def begins(bulk_id: str, number: int, reached: str, execution: str) -> object:
+    def begins(bulk_id: str, number: int, reached: str, execution: str, **more: bool) -> object:
         if execution == executions[0]:
             other.executions.trigger(execution, correlation_id="test")
-        return begin(bulk_id, number, reached, execution)
+        return begin(bulk_id, number, reached, execution, **more)
 
     store.begin = begins  # type: ignore[method-assign, assignment]
     assert step(harness)
@@ -204,8 +260,8 @@ def test_of_two_processes_with_one_batch_one_goes_on(harness: Harness) -> None:
     store = harness.orchestrators[0].bulks._store
     begin = store.begin
 
-    def begins(bulk: str, number: int, reached: str, execution: str) -> object:
-        unit = begin(bulk, number, reached, execution)
+    def begins(bulk: str, number: int, reached: str, execution: str, **more: bool) -> object:
+        unit = begin(bulk, number, reached, execution, **more)
         store.begin = begin  # type: ignore[method-assign]
         assert harness.deliver(second, entry)
         return unit

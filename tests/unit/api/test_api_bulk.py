@@ -55,6 +55,14 @@ def test_a_filter_is_read_as_that_of_a_list(api: ServedApi) -> None:
     )
 
 
+def test_a_rerun_has_a_mode(api: ServedApi) -> None:
+    """What has failed, unless it says otherwise; its answer counts nodes."""
+    for given, mode in ((dict[str, str](), "failed"), ({"mode": "all"}, "all")):
+        begun = api.client.post("/workflows/bulk", json={"action": "rerun", "ids": [ID], **given}).json()
+        assert api.store.bulks[begun["bulk_id"]].mode == mode
+        assert (begun["nodes_reset"], begun["results_reused"]) == (0, 0)
+
+
 def test_an_empty_filter_is_all(api: ServedApi) -> None:
     """It has to be written, so that nobody asks for it by mistake."""
     answer = api.client.post("/workflows/bulk", json={"action": "pause", "filter": {}})
@@ -72,7 +80,9 @@ def test_one_that_nobody_knows_is_not_found(api: ServedApi) -> None:
     [
         ({"ids": [ID]}, "out_of_range", "/action"),
         ({"action": "delet", "ids": [ID]}, "out_of_range", "/action"),
-        ({"action": "rerun", "ids": [ID]}, "not_supported_yet", "/action"),
+        ({"action": "rerun", "ids": [ID], "mode": "fail"}, "out_of_range", "/mode"),
+        ({"action": "rerun", "ids": [ID], "mode": 7}, "out_of_range", "/mode"),
+        ({"action": "pause", "ids": [ID], "mode": "all"}, "out_of_range", "/mode"),
         ({"action": ["delete"], "ids": [ID]}, "out_of_range", "/action"),
         ({"action": "delete"}, "out_of_range", ""),
         ({"action": "delete", "ids": [ID], "filter": {}}, "out_of_range", ""),

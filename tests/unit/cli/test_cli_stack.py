@@ -187,6 +187,9 @@ def test_bulk_asks_with_what_it_would_do(api: ServedApi, monkeypatch: pytest.Mon
     assert dry.wanted is not None
     assert done.wanted is not None
     assert (dry.wanted.created_before, done.wanted.created_before) == (None, 1)
+    rerun = run("bulk", "rerun", "--mode", "all", *which, "--dry-run").stdout
+    assert rerun == "rerun: would be done to 0 of 0, nodes reset: 0, results reused: 0\n"
+    assert list(api.store.bulks.values())[-1].mode == "all"
     assert json.loads(run("bulk", "pause", "--all", "--yes", "--json").stdout)["status"] == "finished"
 
 

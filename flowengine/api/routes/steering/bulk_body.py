@@ -11,7 +11,7 @@ from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.request_bodies import Body, read_document
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.workflow_body import refused
-from flowengine.execution.requests.bulk import MAX_IDS, Bulk, BulkAction
+from flowengine.execution.requests.bulk import MAX_IDS, Bulk, BulkAction, BulkMode
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus
 from flowengine.jsonvalue import JsonValue
@@ -24,7 +24,7 @@ from flowengine.workflow.posted import check_reason
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.validation import read_text
 
-FIELDS: Final = ("action", "ids", "filter", "dry_run", "reason", "force")
+FIELDS: Final = ("action", "ids", "filter", "dry_run", "reason", "force", "mode")
 FILTER_FIELDS: Final = (
     "status",
     "name",
@@ -35,8 +35,7 @@ FILTER_FIELDS: Final = (
     "q",
 )
 ACTIONS: Final[tuple[str, ...]] = get_args(BulkAction)
-LATER: Final = ("rerun",)
-"""Actions that this version does not have yet."""
+MODES: Final[tuple[str, ...]] = get_args(BulkMode)
 MAX_CHARS: Final = 200
 
 
@@ -77,6 +76,7 @@ def _read(asked: JsonObject, report: Report, correlation_id: str) -> Bulk | None
         report.add("out_of_range", "/reason", "'reason' is that of a cancel")
     if flags["force"] and action != "delete":
         report.add("out_of_range", "/force", "'force' is that of a delete")
+    mode = _mode(asked.get("mode"), action, report)
     if action is None:
         return None
     return Bulk(
@@ -86,6 +86,7 @@ def _read(asked: JsonObject, report: Report, correlation_id: str) -> Bulk | None
         ids=ids,
         wanted=wanted,
         reason=reason if isinstance(reason, str) else None,
+        mode=mode,
         **flags,
     )
 
@@ -93,14 +94,27 @@ def _read(asked: JsonObject, report: Report, correlation_id: str) -> Bulk | None
 def _action(given: JsonValue, report: Report) -> BulkAction | None:
     if isinstance(given, str) and given in ACTIONS:
         return cast(BulkAction, given)
-    if given in LATER:
-        report.add("not_supported_yet", "/action", f"{quoted(str(given))} is not an action on many yet")
-    else:
-        meant = report.nearest(given, ACTIONS) if isinstance(given, str) else None
-        said = quoted(given) if isinstance(given, str) else type_name(given)
-        message = f"'action' is one of {', '.join(ACTIONS)}, not {said}{did_you_mean(meant) or ''}"
-        report.add("out_of_range", "/action", message)
+    _refuse("action", given, ACTIONS, report)
     return None
+
+
+def _mode(given: JsonValue, action: BulkAction | None, report: Report) -> BulkMode:
+    if given is None:
+        return "failed"
+    if action != "rerun":
+        report.add("out_of_range", "/mode", "'mode' is that of a rerun")
+    elif not isinstance(given, str) or given not in MODES:
+        _refuse("mode", given, MODES, report)
+    else:
+        return cast(BulkMode, given)
+    return "failed"
+
+
+def _refuse(field: str, given: JsonValue, known: tuple[str, ...], report: Report) -> None:
+    meant = report.nearest(given, known) if isinstance(given, str) else None
+    said = quoted(given) if isinstance(given, str) else type_name(given)
+    message = f"'{field}' is one of {', '.join(known)}, not {said}{did_you_mean(meant) or ''}"
+    report.add("out_of_range", f"/{field}", message)
 
 
 def _ids(asked: JsonObject, report: Report) -> tuple[str, ...]:

@@ -49,11 +49,12 @@ FINISHED: Final = msgspec.structs.replace(
 TO_PROGRESS: Final = Link("show_bulk", "How far it is", {"bulk_id": "$response.body#/bulk_id"})
 START_BULK: Final = Operation(
     summary="Act on many executions",
-    description="Cancels, pauses, resumes or deletes the executions of these `ids` (1000 at most), or those "
-    "that a `filter` finds among what was created before the request. It runs in the background: the answer "
-    "names it, and `GET /workflows/bulk/{bulk_id}` tells how far it is. Each execution is dealt with as by a "
-    "request of its own; what cannot be done to it is counted, with why. With `dry_run` nothing is done, and "
-    "counted what would be.",
+    description="Cancels, pauses, resumes, reruns or deletes the executions of these `ids` (1000 at most), "
+    "or those that a `filter` finds among what was created before the request. It runs in the background: "
+    "the answer names it, and `GET /workflows/bulk/{bulk_id}` tells how far it is. Each execution is dealt "
+    "with as by a request of its own; what cannot be done to it is counted, with why. With `dry_run` nothing "
+    "is done, and counted what would be. Of a rerun, `mode` says what begins again: `failed`, what has "
+    "failed or was cancelled, or `all`; `nodes_reset` and `results_reused` count its nodes.",
     body=RequestBody(
         description="What to do, and to which executions.",
         schema=BULK,
@@ -62,6 +63,10 @@ START_BULK: Final = Operation(
             "filter": BodyExample(
                 "Deletes what failed in a team",
                 {"action": "delete", "filter": {"status": ["failed"], "label": ["team:data"]}},
+            ),
+            "rerun": BodyExample(
+                "Counts what a rerun of all that failed would do",
+                {"action": "rerun", "mode": "failed", "filter": {"status": ["failed"]}, "dry_run": True},
             ),
             "ids": BodyExample("Cancels one", {"action": "cancel", "ids": [example.ID], "reason": "stuck"}),
         },

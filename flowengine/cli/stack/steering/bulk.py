@@ -16,10 +16,11 @@ from flowengine.errors import CannotRunError
 
 if TYPE_CHECKING:
     from flowengine.client import Client
-    from flowengine.execution.requests.bulk import BulkAction, BulkView
+    from flowengine.execution.requests.bulk import BulkAction, BulkMode, BulkView
     from flowengine.jsonvalue import JsonValue
 
-ACTIONS: Final = ("cancel", "pause", "resume", "delete")
+ACTIONS: Final = ("cancel", "pause", "resume", "rerun", "delete")
+MODES: Final = ("failed", "all")
 
 
 @click.command()
@@ -39,6 +40,11 @@ ACTIONS: Final = ("cancel", "pause", "resume", "delete")
 )
 @click.option("--all", "everything", is_flag=True, help="All that there are.")
 @click.option("--reason", help="Why they are cancelled.")
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="Of a rerun: begin again what has failed (the default), or all.",
+)
 @click.option("--force", is_flag=True, help="Of a delete: cancel what has not ended.")
 @click.option("--dry-run", is_flag=True, help="Only count what would be done.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
@@ -52,12 +58,13 @@ def bulk(
     labels: tuple[str, ...],
     everything: bool,
     reason: str | None,
+    mode: BulkMode | None,
     force: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Cancel, pause, resume or delete many executions: those that all of this is true of."""
+    """Cancel, pause, resume, rerun or delete many executions: those that all of this is true of."""
     from flowengine.cli.output.tables import print_json_line
 
     where: dict[str, JsonValue] = {
@@ -70,7 +77,7 @@ def bulk(
     where = {field: value for field, value in where.items() if value}
     if bool(where) == everything:
         raise click.UsageError("say which executions: --status, --name, --label, --since, --before; or --all")
-    asked = _Asked(cast("BulkAction", action), where, reason, force)
+    asked = _Asked(cast("BulkAction", action), where, reason, force, mode)
     with stack(as_json=as_json) as client:
         if not dry_run and not yes:
             _confirm(client, asked)
@@ -85,19 +92,30 @@ class _Asked:
     """What is to be done, and to which executions."""
 
     def __init__(
-        self, action: BulkAction, where: dict[str, JsonValue], reason: str | None, force: bool
+        self,
+        action: BulkAction,
+        where: dict[str, JsonValue],
+        reason: str | None,
+        force: bool,
+        mode: BulkMode | None,
     ) -> None:
         self.action = action
         self.where = where
         self.reason = reason
         self.force = force
+        self.mode = mode
 
     def carry_out(self, client: Client, *, dry_run: bool) -> BulkView:
         """Begin with it, and wait until it has finished."""
         from flowengine.client.waiting import Patience
 
         view = client.start_bulk(
-            self.action, where=self.where, dry_run=dry_run, reason=self.reason, force=self.force
+            self.action,
+            where=self.where,
+            dry_run=dry_run,
+            reason=self.reason,
+            force=self.force,
+            mode=self.mode,
         )
         patience = Patience(view.bulk_id, timeout_s=None, now=time.monotonic())
         while view.status != "finished":
@@ -122,7 +140,10 @@ def _confirm(client: Client, asked: _Asked) -> None:
 def _told(view: BulkView) -> str:
     done = "would be done" if view.dry_run else "done"
     refused = "".join(f"; {reason}: {count}" for reason, count in sorted(view.refused.items()))
-    return f"{view.action}: {done} to {view.done} of {view.seen}{refused}"
+    nodes = ""
+    if isinstance(view.nodes_reset, int) and isinstance(view.results_reused, int):
+        nodes = f", nodes reset: {view.nodes_reset}, results reused: {view.results_reused}"
+    return f"{view.action}: {done} to {view.done} of {view.seen}{nodes}{refused}"
 
 
 def _text(time: datetime | None) -> str | None:
