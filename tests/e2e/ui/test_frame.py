@@ -1,0 +1,37 @@
+"""What stands around every page: places, keys, signing in and out."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
+
+
+def test_places_are_reached_by_keyboard(visit: Visits) -> None:
+    """`g` and a letter go to a place, `?` lists the keys, Escape closes the list."""
+    page = visit("/ui")
+    expect(page.get_by_role("link", name="Runs")).to_have_attribute("aria-current", "page")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("g")
+    page.keyboard.press("y")
+    expect(page).to_have_url(f"{visit.url}/ui/system")
+
+
+def test_nothing_is_shown_without_a_session(keyed_visit: Visits) -> None:
+    """A wrong key is refused with what to do, a right one opens the page, and signing out closes it."""
+    keyed_visit.allow("status of 401")
+    page = keyed_visit("/ui/runs", width=PHONE)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert violations(page) == []
+    assert not reaches_sideways(page)
+    page.get_by_label("Key").fill("fe_wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Key").fill(keyed_visit.key("read"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
