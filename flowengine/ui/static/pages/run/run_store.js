@@ -2,14 +2,17 @@
 // one redraws one.
 import { batch, computed, signal } from "../../vendor/preact.js";
 import { get } from "../../app/api.js";
-import { exactNow } from "../../app/clock.js";
+import { exactNow, learnClock } from "../../app/clock.js";
 import { watch } from "../../app/live.js";
+import { changesBy, isConsequence, same } from "./node_changes.js";
 
 /**
  * @typedef {object} NodeError
  * @property {string} code
  * @property {string} message
  * @property {string | null} caused_by
+ * @property {number} [status_code]
+ * @property {number} [attempts]
  *
  * @typedef {object} Node as `GET /workflows/{id}` gives it
  * @property {string} id
@@ -26,10 +29,14 @@ import { watch } from "../../app/live.js";
  * @property {any} [waiting_for]
  * @property {boolean} [hook] of `on_failure` or `finally`
  * @property {{done: number, total?: number, message?: string}} [progress] as the node last told
+ *
+ * @typedef {import("../../app/live.js").LiveEvent} LiveEvent
  */
 
 const OVER = new Set(["completed", "failed", "cancelled"]);
 const SNAPSHOT_AFTER_MS = 400;
+/** A snapshot of many nodes is large: it is asked for less often. */
+const SNAPSHOT_AFTER_MS_A_NODE = 4;
 
 /** @param {string} id The store of a run. `start` begins to watch it; what it returns stops that. */
 export function runStore(id) {
@@ -38,6 +45,8 @@ export function runStore(id) {
   /** The execution without its nodes; null until it is known. */
   const run = signal(/** @type {any} */ (null));
   const problem = signal(/** @type {any} */ (null));
+  /** Whether it was deleted while one looked at it. */
+  const deleted = signal(false);
   /** The ids of the nodes in the document's order, hooks last. */
   const order = signal(/** @type {string[]} */ ([]));
   /** @type {Map<string, import("../../vendor/preact.js").Signal<Node>>} */
@@ -46,15 +55,27 @@ export function runStore(id) {
   const heard = new Set();
   /** @type {() => void} */
   let stop = () => undefined;
+  /** @type {() => void} */
+  let stopAll = () => undefined;
   let asked = 0;
   let timer = 0;
+  let askedAt = 0;
   let running = false;
+  let stopped = false;
+  /**
+   * The events that came while a snapshot was on its way: it may be older than they are.
+   * @type {any[] | null}
+   */
+  let meanwhile = null;
+  /** @type {Promise<any> | null} */
+  let drawn = null;
+
+  const all = computed(() => order.value.map((each) => nodes.get(each)?.value).filter((node) => node !== undefined));
 
   const counts = computed(() => {
     /** @type {Record<string, number>} */
     const found = { total: 0 };
-    for (const each of order.value) {
-      const node = nodes.get(each)?.value;
+    for (const node of all.value) {
       if (!node || node.hook) continue;
       found.total += 1;
       found[node.status] = (found[node.status] || 0) + 1;
@@ -62,81 +83,103 @@ export function runStore(id) {
     return found;
   });
 
+  /** The nodes that failed themselves, in the document's order: those that are tolerated come last. */
+  const failures = computed(() => {
+    const own = some(order.value).filter((node) => node.status === "failed" && !isConsequence(node));
+    return [...own.filter((node) => !node.tolerated), ...own.filter((node) => node.tolerated)].map((node) => node.id);
+  });
+
+  /** @param {string[]} ids Those of these nodes that are known, as they are now. @returns {Node[]} */
+  function some(ids) {
+    /** @type {Node[]} */
+    const found = [];
+    for (const each of ids) {
+      const node = nodes.get(each);
+      if (node) found.push(node.value);
+    }
+    return found;
+  }
+
   async function snapshot() {
+    clearTimeout(timer);
+    timer = 0;
+    askedAt = performance.now();
     const mine = ++asked;
+    meanwhile = [];
     try {
       const view = await get(path);
-      if (mine !== asked) return;
+      if (mine !== asked || stopped) return;
+      const later = meanwhile;
+      meanwhile = null;
       batch(() => {
         problem.value = null;
-        const { nodes: main, hooks = [], ...rest } = view;
-        const all = [...main, ...hooks.map((/** @type {Node} */ each) => ({ ...each, hook: true }))];
-        for (const node of all) {
-          const known = nodes.get(node.id);
-          if (known) known.value = { ...node, progress: known.value.progress };
-          else nodes.set(node.id, signal(node));
-        }
-        const ids = all.map((each) => each.id);
-        if (ids.join("\n") !== order.value.join("\n")) order.value = ids;
-        run.value = rest;
+        learn(view);
+        for (const event of later) apply(event);
       });
       if (!OVER.has(view.status)) follow();
     } catch (error) {
-      if (mine === asked) problem.value = error;
+      if (mine !== asked || stopped) return;
+      meanwhile = null;
+      if (/** @type {any} */ (error).status === 404 && run.value) gone();
+      else problem.value = error;
     }
+  }
+
+  /** @param {any} view */
+  function learn(view) {
+    const { nodes: main, hooks = [], ...rest } = view;
+    const every = [...main, ...hooks.map((/** @type {Node} */ each) => ({ ...each, hook: true }))];
+    for (const node of every) {
+      const known = nodes.get(node.id);
+      if (!known) nodes.set(node.id, signal(node));
+      else if (!same(known.peek(), node)) known.value = { ...node, progress: known.peek().progress };
+    }
+    const ids = every.map((each) => each.id);
+    if (ids.join("\n") !== order.value.join("\n")) order.value = ids;
+    run.value = rest;
   }
 
   /** What events do not tell (errors, times of others, outputs) is asked for, at most this often. */
   function snapshotSoon() {
-    clearTimeout(timer);
-    timer = setTimeout(snapshot, SNAPSHOT_AFTER_MS);
+    if (timer || stopped) return;
+    const pause = SNAPSHOT_AFTER_MS + nodes.size * SNAPSHOT_AFTER_MS_A_NODE;
+    timer = setTimeout(snapshot, Math.max(SNAPSHOT_AFTER_MS, askedAt + pause - performance.now()));
   }
 
   function follow() {
-    if (running) return;
+    if (running || stopped) return;
     running = true;
     stop = watch(stream, {
       onFresh: snapshotSoon,
       onEvents: take,
-      onEnded: () => { running = false; stop(); setTimeout(snapshot, 300); },
-      onRefused: (status) => { running = false; stop(); if (status === 404) snapshot(); },
+      onEnded: () => { running = false; stop(); setTimeout(() => { if (!stopped) snapshot(); }, 300); },
+      onRefused: (status) => { running = false; stop(); if (status === 404 && !stopped) snapshot(); },
     });
   }
 
-  /** @param {import("../../app/live.js").LiveEvent[]} events */
+  /** @param {LiveEvent[]} events */
   function take(events) {
     for (const { name, data } of events) {
-      if (name === "event") apply(data);
-      else if (name === "progress") change(data.node, { progress: data });
+      if (name === "event") {
+        learnClock(data.at);
+        meanwhile?.push(data);
+        apply(data);
+      } else if (name === "progress") {
+        change(data.node, { progress: data });
+      }
     }
     for (const each of heard) each(events);
   }
 
   /** @param {any} event */
   function apply(event) {
-    const { kind, node, attempt, at } = event;
-    if (kind === "node_queued") change(node, { status: "queued", attempt, queued_at: at, started_at: null, finished_at: null, error: null, progress: undefined });
-    else if (kind === "node_started") began(node, attempt, at);
-    else if (kind === "node_completed") change(node, { status: "completed", attempt, finished_at: at, error: null });
-    else if (kind === "node_failed") change(node, { status: "failed", attempt, finished_at: at, error: nodes.get(node)?.peek().error ?? { code: event.code, message: event.code, caused_by: null } });
-    else if (kind === "node_skipped") change(node, { status: "skipped", finished_at: at, skipped: event.reason });
-    else if (kind === "node_waiting") change(node, { status: "waiting", attempt });
-    else if (kind === "node_cancelled") change(node, { status: "cancelled", finished_at: at });
-    else if (kind === "node_reset") change(node, { status: "pending", queued_at: null, started_at: null, finished_at: null, error: null });
+    const { kind } = event;
+    const node = nodes.get(event.node)?.peek();
+    if (node) {
+      const changes = changesBy(event, node);
+      if (changes) change(node.id, changes);
+    }
     if (kind.startsWith("execution_") || kind === "node_failed" || kind === "node_waiting") snapshotSoon();
-  }
-
-  /**
-   * A worker tells of a start beside any transaction: it may come late, after the node's end.
-   * @param {string} id
-   * @param {number} attempt
-   * @param {string} at
-   */
-  function began(id, attempt, at) {
-    const node = nodes.get(id)?.peek();
-    if (!node || node.attempt !== attempt) return;
-    if (node.status === "queued") change(id, { status: "running", started_at: at });
-    else if (!node.started_at) change(id, { started_at: at });
   }
 
   /**
@@ -148,13 +191,40 @@ export function runStore(id) {
     if (node) node.value = { ...node.peek(), ...changes };
   }
 
+  /** Someone else may begin it again, or delete it. */
+  function watchAll() {
+    stopAll = watch("/events", {
+      onFresh: () => { if (run.value && !running) snapshotSoon(); },
+      onEvents: (events) => {
+        const last = events.filter((each) => each.name === "change" && each.data.execution_id === id).pop();
+        if (last?.data.status === "deleted") gone();
+        else if (last && (last.data.status !== run.value?.status || !running)) snapshotSoon();
+      },
+    });
+  }
+
+  function gone() {
+    deleted.value = true;
+    running = false;
+    clearTimeout(timer);
+    stop();
+  }
+
+  /** Where its nodes stand in a picture, which no run changes: asked for once. */
+  function drawing() {
+    drawn ??= get(`${path}/graph`).catch((error) => { drawn = null; throw error; });
+    return drawn;
+  }
+
   function start() {
+    stopped = false;
     snapshot();
-    return () => { clearTimeout(timer); asked += 1; running = false; stop(); };
+    watchAll();
+    return () => { stopped = true; clearTimeout(timer); timer = 0; running = false; stop(); stopAll(); };
   }
 
   return {
-    id, path, run, problem, order, nodes, counts, start, snapshot, heard,
+    id, path, run, problem, deleted, order, nodes, counts, failures, some, start, snapshot, drawing, heard,
     /** One node, as it is now. */
     node: (/** @type {string} */ node) => nodes.get(node)?.value,
     isOver: computed(() => OVER.has(run.value?.status)),

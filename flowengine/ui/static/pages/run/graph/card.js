@@ -1,0 +1,128 @@
+// One card of the graph: a button, whose inside is drawn only where it is seen.
+import { effect, untracked } from "../../../vendor/preact.js";
+import { exactNow, now } from "../../../app/clock.js";
+import { cutMiddle } from "../../../app/format.js";
+import { select, shownStatuses } from "../selection.js";
+import { saidOf, saidOfStack } from "./card_words.js";
+import { element, segments } from "./shapes.js";
+
+/**
+ * @typedef {import("./picture.js").Card} Box
+ * @typedef {import("./view.js").Level} Level
+ * @typedef {object} Around what a card needs of the graph that it stands in
+ * @property {(card: GraphCard) => void} changed its look is another: edges and blocks follow
+ * @property {(card: Box) => void} openStack
+ */
+
+export class GraphCard {
+  /**
+   * @param {Box} box
+   * @param {import("../run_store.js").RunStore} store
+   * @param {Around} around
+   */
+  constructor(box, store, around) {
+    this.box = box;
+    this.store = store;
+    this.around = around;
+    this.ids = box.members ?? [box.id];
+    /** @type {Level | ""} */
+    this.drawn = "";
+    this.selected = false;
+    this.said = this.#read();
+    this.g = element("g", { transform: `translate(${box.x} ${box.y})`, role: "button", tabindex: "-1" });
+    this.g.dataset.card = box.id;
+    this.stop = effect(() => this.#follow());
+  }
+
+  /** Select what it stands for. */
+  press() {
+    if (this.box.members) this.around.openStack(this.box);
+    else select(this.box.id);
+  }
+
+  /** @param {Level} level Draw its inside, for this distance. */
+  draw(level) {
+    if (this.drawn === level) return;
+    this.g.replaceChildren(...(level === "far" ? this.#ring() : this.#inside(level)));
+    this.drawn = level;
+    this.#paint();
+  }
+
+  /** Draw nothing: it is out of sight. */
+  clear() {
+    if (!this.drawn) return;
+    this.g.replaceChildren();
+    this.drawn = "";
+  }
+
+  /** @param {boolean} is */
+  mark(is) {
+    this.selected = is;
+    if (is) this.g.setAttribute("aria-pressed", "true");
+    else this.g.removeAttribute("aria-pressed");
+    this.#paint();
+  }
+
+  #read() {
+    const nodes = this.store.some(this.ids);
+    if (this.box.members) return saidOfStack(nodes);
+    return saidOf(nodes[0], exactNow(), (id) => this.store.nodes.get(id)?.peek());
+  }
+
+  /** A node has changed, or the time of one that runs. */
+  #follow() {
+    const before = this.said;
+    this.said = this.#read();
+    if (this.said.ticks && now.value) { /* again in a second */ }
+    const shown = shownStatuses.value;
+    this.wanted = !shown.size || this.ids.some((id) => shown.has(this.store.node(id)?.status ?? ""));
+    untracked(() => {
+      this.#paint();
+      if (before.look !== this.said.look || before.after !== this.said.after) this.around.changed(this);
+    });
+  }
+
+  #paint() {
+    const { look, icon, after, tolerated, line, name, counts } = this.said;
+    const more = `${after ? " after" : ""}${tolerated ? " tolerated" : ""}${this.selected ? " selected" : ""}${this.wanted ? "" : " dim"}`;
+    put(this.g, "class", `node is-${look}${more}`);
+    put(this.g, "aria-label", name);
+    if (!this.drawn || this.drawn === "far") return;
+    put(/** @type {Element} */ (this.use), "href", `#i-${icon}`);
+    if (this.line && this.line.textContent !== line) this.line.textContent = line;
+    if (this.bar && counts) this.bar.replaceChildren(...segments(counts, this.box.width - 22));
+  }
+
+  #ring() {
+    const { width, height } = this.box;
+    return [element("rect", { class: "ring", x: -3.5, y: -3.5, width: width + 7, height: height + 7, rx: 9 })];
+  }
+
+  /** @param {Level} level */
+  #inside(level) {
+    const { width, height, id, handler, members, condition } = this.box;
+    const near = level === "near";
+    const size = near ? 14 : 20;
+    const text = element("text", { class: "id", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
+    text.textContent = near ? cutMiddle(id, 21) : cutMiddle(id, 13);
+    const title = element("title");
+    title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}`
+      + (condition ? `\n${condition.whole}` : "");
+    this.use = element("use", { x: near ? 11 : 10, y: near ? 13 : (height - size) / 2, width: size, height: size });
+    this.line = near ? element("text", { class: "sub", x: 33, y: 31 }) : null;
+    this.bar = near && members ? element("g", { transform: "translate(11 39)" }) : null;
+    const behind = members && element("path", { class: "behind", d: `M6 0v-3.5q0-2 2-2h${width - 16}q2 0 2 2V0` });
+    const inside = [
+      title, behind, ...this.#ring(),
+      element("rect", { class: "box", width, height, rx: 6 }),
+      element("path", { class: "mark", d: `M0 6a6 6 0 0 1 3-5.2v${height - 1.6}a6 6 0 0 1-3-5.2z` }),
+      this.use, text, this.line, this.bar,
+    ];
+    return /** @type {SVGElement[]} */ (inside.filter(Boolean));
+  }
+}
+
+/** @param {Element} where @param {string} name @param {string} value */
+function put(where, name, value) {
+  if (where.getAttribute(name) !== value) where.setAttribute(name, value);
+}

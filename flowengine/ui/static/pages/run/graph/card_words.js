@@ -1,0 +1,110 @@
+// What a card says of its node, or of the nodes of its stack: how it looks, and the one thing to know now.
+import { at, cutMiddle, duration } from "../../../app/format.js";
+import { wordOf } from "../../../parts/status.js";
+import { isConsequence } from "../node_changes.js";
+
+/**
+ * @typedef {import("../run_store.js").Node} Node
+ * @typedef {object} Said
+ * @property {string} look the status that colours it
+ * @property {string} icon
+ * @property {boolean} after it did not run, because another failed
+ * @property {boolean} tolerated
+ * @property {string} line below the id
+ * @property {string} name what is read aloud
+ * @property {boolean} ticks whether it changes with the time
+ * @property {Record<string, number>} [counts] of a stack
+ */
+
+const LINE_CHARS = 24;
+const ORDER = ["running", "waiting", "queued", "pending"];
+/** @type {Record<string, string>} */
+const SKIPPED = {
+  when: "when: false", trigger_rule: "trigger rule not met", ended_early: "ended early", operator: "skipped by hand",
+};
+
+/**
+ * @param {Node} node
+ * @param {number} now by the API's clock
+ * @param {(id: string) => Node | undefined} find
+ * @returns {Said}
+ */
+export function saidOf(node, now, find) {
+  const after = isConsequence(node);
+  const line = lineOf(node, now, find);
+  const word = after ? "not run" : wordOf(node.status).toLowerCase();
+  const attempt = node.attempt > 1 ? `, try ${node.attempt}` : "";
+  return {
+    look: node.status,
+    icon: after ? "failed-after" : node.status,
+    after,
+    tolerated: Boolean(node.tolerated),
+    line,
+    name: `${node.id}, ${word}${attempt}, ${line}`,
+    ticks: node.status === "running" || node.status === "waiting",
+  };
+}
+
+/**
+ * @param {Node[]} nodes of a stack
+ * @returns {Said}
+ */
+export function saidOfStack(nodes) {
+  /** @type {Record<string, number>} */
+  const counts = { total: nodes.length };
+  for (const { status } of nodes) counts[status] = (counts[status] ?? 0) + 1;
+  const failed = nodes.filter((node) => node.status === "failed");
+  const after = failed.length > 0 && failed.every(isConsequence);
+  const ended = (counts.completed ?? 0) + (counts.failed ?? 0) + (counts.skipped ?? 0) + (counts.cancelled ?? 0);
+  const left = ORDER.find((status) => counts[status]) ?? "";
+  const is = failed.length && !after ? "failed" : left && (left !== "pending" || !ended) ? left
+    : left ? "running" : ["failed", "cancelled", "completed"].find((status) => counts[status]) ?? "skipped";
+  const line = `${ended} of ${nodes.length}${failed.length ? ` · ${failed.length} ${after ? "not run" : "failed"}` : ""}`;
+  return {
+    look: is, icon: is === "failed" && after ? "failed-after" : is, after, tolerated: failed.every((node) => node.tolerated),
+    line, name: `${nodes[0].id} and ${nodes.length - 1} like it, ${wordOf(is).toLowerCase()}, ${line}`, ticks: false, counts,
+  };
+}
+
+/**
+ * @param {Node} node
+ * @param {number} now
+ * @param {(id: string) => Node | undefined} find
+ */
+function lineOf(node, now, find) {
+  const { status, attempt, error } = node;
+  if (status === "failed") return failedLine(node);
+  if (status === "skipped") return skippedLine(node, find);
+  if (status === "pending") return cutMiddle(node.handler, LINE_CHARS);
+  if (status === "running" && node.progress) return progressLine(node.progress);
+  let more = status;
+  if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
+  else if (status === "queued" && attempt > 1) more = `queued, try ${attempt}`;
+  else if (status === "running") more = `${attempt > 1 ? `try ${attempt}, ` : ""}${duration(now - at(node.started_at))}`;
+  else if (status === "completed" && attempt > 1) more = `${attempt} tries`;
+  else if (status === "completed") more = duration(at(node.finished_at) - at(node.started_at ?? node.finished_at));
+  if (error && status === "waiting") return cutMiddle(`${error.code} · ${more}`, LINE_CHARS + 4);
+  return `${cutMiddle(node.handler, Math.max(8, LINE_CHARS - more.length - 3))} · ${more}`;
+}
+
+/** @param {Node} node */
+function failedLine(node) {
+  const { error } = node;
+  if (isConsequence(node) && !error?.caused_by) return "not run";
+  if (error?.caused_by) return `after ${cutMiddle(error.caused_by, LINE_CHARS - 6)}`;
+  const tries = node.tolerated ? " · tolerated" : node.attempt > 1 ? ` · ${node.attempt} tries` : "";
+  const what = error?.status_code ? `http ${error.status_code}` : error?.code ?? "failed";
+  return `${cutMiddle(what, LINE_CHARS - tries.length)}${tries}`;
+}
+
+/** @param {Node} node @param {(id: string) => Node | undefined} find */
+function skippedLine(node, find) {
+  if (node.skipped !== "upstream_skipped") return SKIPPED[node.skipped ?? ""] ?? "skipped";
+  const cause = node.dependencies.find((id) => find(id)?.status === "skipped");
+  return cause ? `${cutMiddle(cause, LINE_CHARS - 8)} skipped` : "skipped";
+}
+
+/** @param {{done: number, total?: number, message?: string}} progress */
+function progressLine({ done, total, message }) {
+  return total ? `${done} of ${total}` : cutMiddle(message || `${done} done`, LINE_CHARS);
+}

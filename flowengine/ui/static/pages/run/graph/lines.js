@@ -1,0 +1,133 @@
+// The edges of a graph, as one path for each look, and the blocks of one that is far away.
+import { block, element } from "./shapes.js";
+import { FEW_EDGES, meet } from "./view.js";
+
+const EDGES = ["", "passed", "not", "broken", "touches"];
+const BLOCKS = ["pending", "skipped", "completed", "queued", "cancelled", "after", "running", "waiting", "failed"];
+/** With more consequences of failures than this, their red hides the causes: they are pale then. */
+const MANY = 30;
+const MOST_PINS = 300;
+const ENDED = new Set(["completed", "failed"]);
+
+export class Lines {
+  /** @param {import("./picture.js").Picture} picture @param {Map<string, import("./card.js").GraphCard>} cards */
+  constructor(picture, cards) {
+    this.picture = picture;
+    this.cards = cards;
+    this.edges = EDGES.map((is) => element("path", { class: `edge ${is}` }));
+    this.blocks = BLOCKS.map((is) => element("path", { class: classOf(is) }));
+    this.pins = element("g");
+    this.g = element("g", { "aria-hidden": "true" });
+    this.g.append(...this.edges, ...this.blocks, this.pins);
+  }
+
+  /**
+   * @param {import("./view.js").Level} level
+   * @param {number} scale
+   * @param {import("./view.js").Box} box what is drawn
+   * @param {Set<string>} chosen the cards that are selected
+   */
+  draw(level, scale, box, chosen) {
+    this.#drawEdges(level === "far" && scale < FEW_EDGES, box, chosen);
+    for (const path of this.edges) path.classList.toggle("thin", level === "far");
+    const paths = this.blockPaths(level === "far");
+    this.blocks.forEach((path, index) => put(path, "d", paths[index]));
+    this.#drawPins(level === "far", scale);
+  }
+
+  /**
+   * How large a pin is drawn stays the same, however small the blocks are.
+   * @param {number} scale
+   */
+  rescale(scale) {
+    for (const pin of this.pins.children) {
+      const { x = "0", y = "0" } = /** @type {SVGElement} */ (pin).dataset;
+      pin.setAttribute("transform", `translate(${x} ${y}) scale(${1 / scale})`);
+    }
+  }
+
+  /**
+   * The blocks of all cards, by their look.
+   * @param {boolean} [wanted]
+   */
+  blockPaths(wanted = true) {
+    /** @type {Record<string, string>} */
+    const paths = {};
+    for (const card of wanted ? this.cards.values() : []) {
+      const look = card.said.after ? "after" : card.said.look;
+      paths[look] = (paths[look] ?? "") + block(card.box);
+    }
+    const pale = (paths.after?.length ?? 0) > 0 && this.#consequences() > MANY;
+    this.blocks[BLOCKS.indexOf("after")].setAttribute("class", pale ? "pale" : classOf("after"));
+    return BLOCKS.map((is) => paths[is] ?? "");
+  }
+
+  #consequences() {
+    let count = 0;
+    for (const card of this.cards.values()) if (card.said.after) count += 1;
+    return count;
+  }
+
+  /** @param {boolean} few @param {import("./view.js").Box} box @param {Set<string>} chosen */
+  #drawEdges(few, box, chosen) {
+    const many = this.#consequences() > MANY;
+    /** @type {Record<string, string>} */
+    const paths = {};
+    for (const line of this.picture.lines) {
+      if (!meet(line.box, box)) continue;
+      const source = this.cards.get(line.source)?.said;
+      const target = this.cards.get(line.target)?.said;
+      if (!source || !target) continue;
+      let is = lookOf(source, target);
+      if (is === "broken" && many) is = few ? "hidden" : "";
+      else if (is !== "broken" && (chosen.has(line.source) || chosen.has(line.target))) is = "touches";
+      else if (few && is !== "broken") is = "hidden";
+      paths[is] = (paths[is] ?? "") + line.path;
+    }
+    this.edges.forEach((path, index) => put(path, "d", paths[EDGES[index]] ?? ""));
+  }
+
+  /** @param {boolean} far @param {number} scale */
+  #drawPins(far, scale) {
+    const pins = [];
+    for (const card of far ? this.cards.values() : []) {
+      const { look, after } = card.said;
+      if (pins.length < MOST_PINS && ((look === "failed" && !after) || look === "waiting")) pins.push(pinOf(card.box, look));
+    }
+    this.pins.replaceChildren(...pins);
+    this.rescale(scale);
+  }
+}
+
+/** @param {import("./card_words.js").Said} source @param {import("./card_words.js").Said} target */
+function lookOf(source, target) {
+  if (target.after && source.look === "failed") return "broken";
+  if (source.look === "skipped" || target.look === "skipped") return "not";
+  if (ENDED.has(source.look) && (source.look === "completed" || source.tolerated)) return "passed";
+  return "";
+}
+
+/** @param {string} is */
+function classOf(is) {
+  if (is === "after") return "is-failed hollow";
+  if (is === "skipped") return "is-skipped hollow";
+  return `is-${is} fill${is === "completed" ? " calm" : ""}`;
+}
+
+/** @param {import("./picture.js").Card} box @param {string} look */
+function pinOf(box, look) {
+  const size = look === "failed" ? 16 : 12;
+  const pin = element("g", { class: `pin is-${look}` });
+  pin.dataset.x = String(box.x + box.width / 2);
+  pin.dataset.y = String(box.y + box.height / 2);
+  pin.append(
+    element("circle", { class: "halo", r: size / 2 + 1.5 }),
+    element("use", { href: `#i-${look}`, x: -size / 2, y: -size / 2, width: size, height: size }),
+  );
+  return pin;
+}
+
+/** @param {Element} where @param {string} name @param {string} value */
+function put(where, name, value) {
+  if ((where.getAttribute(name) ?? "") !== value) where.setAttribute(name, value);
+}
