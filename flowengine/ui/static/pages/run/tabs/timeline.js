@@ -13,7 +13,7 @@ import { busyTimes, longestChain, timeRows } from "./timeline/time_rows.js";
 import { timeScale } from "./timeline/time_scale.js";
 import { TimelineRow } from "./timeline/timeline_row.js";
 import { Tip, tipLines, tipPlace } from "./timeline/tip.js";
-import { useRoving } from "./timeline/roving.js";
+import { useRoving } from "./roving.js";
 
 const AXIS = 28;
 const NOTES = 96;
@@ -50,7 +50,7 @@ export function Timeline({ store }) {
     const row = rows[roving.active];
     if (row) point({ id: row.node.id, span: Math.max(0, Math.min(row.spans.length - 1, (pointed?.id === row.node.id ? pointed.span : row.spans.length) + by)) });
   };
-  const roving = useRoving({ box, rows, above: AXIS, chosen: selected.value, onSide: step });
+  const roving = useRoving({ box, rows, above: AXIS, chosen: selected.value, height: ROW, onSide: step });
   useKeys([{ keys: "j", does: "next row", run: () => roving.move(1) }, { keys: "k", does: "row before", run: () => roving.move(-1) }], [rows.length]);
 
   const at = pointed ? rows.findIndex(({ node }) => node.id === pointed.id) : -1;

@@ -1,12 +1,11 @@
 // One tab stop for many rows: the arrows move it, and the row that is chosen elsewhere comes into sight.
-import { useEffect, useLayoutEffect, useRef, useState } from "../../../../vendor/preact.js";
-import { ROW } from "./row_bars.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "../../../vendor/preact.js";
 
 /**
- * @param {{box: import("../../../../vendor/preact.js").Ref<HTMLElement | null>, rows: {node: {id: string}}[], above: number, chosen: string,
- *   onSide: (by: number) => void}} asked `above`: px of the box that a sticky head takes
+ * @param {{box: import("../../../vendor/preact.js").Ref<HTMLElement | null>, rows: {node: {id: string}}[], above: number, chosen: string,
+ *   height: number, onSide?: (by: number) => void}} asked `above`: px of the box that a sticky head takes; `height`: of a row
  */
-export function useRoving({ box, rows, above, chosen, onSide }) {
+export function useRoving({ box, rows, above, chosen, height, onSide }) {
   const [id, setId] = useState("");
   const wanted = useRef("");
   const found = rows.findIndex(({ node }) => node.id === (id || chosen));
@@ -15,8 +14,8 @@ export function useRoving({ box, rows, above, chosen, onSide }) {
   const show = (/** @type {number} */ index) => {
     const element = box.current;
     if (!element) return;
-    const top = index * ROW;
-    const room = element.clientHeight - above - ROW;
+    const top = index * height;
+    const room = element.clientHeight - above - height;
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top > element.scrollTop + room) element.scrollTop = top - room;
   };
@@ -45,11 +44,11 @@ export function useRoving({ box, rows, above, chosen, onSide }) {
 
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     if (!(event.target instanceof HTMLElement) || !event.target.dataset.node) return;
-    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / ROW) - 2);
+    const page = Math.max(1, Math.floor((box.current?.clientHeight ?? 0) / height) - 2);
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -rows.length, End: rows.length }[event.key];
     const side = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (by) go(active + by);
-    else if (side) onSide(side);
+    else if (side && onSide) onSide(side);
     else return;
     event.preventDefault();
   };
