@@ -1,0 +1,83 @@
+// A node in words: its icon, why it is as it is, what it waits for.
+import { at, duration } from "../../../app/format.js";
+import { lookOf, wordOf } from "../../../parts/status.js";
+
+/** @typedef {import("../run_store.js").Node} Node */
+
+/** @type {Record<string, string>} */
+const SKIPPED = {
+  when: "when was false", upstream_skipped: "what it depends on was skipped", trigger_rule: "its trigger rule did not hold",
+  ended_early: "the run had ended by an end", operator: "an operator said so",
+};
+
+/** @param {string | undefined} reason Why a node does not run. */
+export const skippedWords = (reason) => SKIPPED[reason ?? ""] ?? reason ?? "";
+
+/** @param {Node} node The icon: that of what failed because of another is hollow. */
+export const iconOf = (node) => (node.status === "failed" && node.error?.caused_by ? "failed-after" : lookOf(node.status));
+
+/** @param {Node} node */
+export function statusWords(node) {
+  if (node.status === "failed" && node.error?.caused_by) return "Not run";
+  return node.tolerated ? "Failed, tolerated" : wordOf(node.status);
+}
+
+/** @param {{code: string, status_code?: number} | null | undefined} error In two words: "http 503". */
+export function errorWords(error) {
+  if (!error) return "";
+  return error.status_code ? `http ${error.status_code}` : String(error.code).replaceAll("_", " ");
+}
+
+/**
+ * Why a node is as it is, in one line; "" where there is nothing to say.
+ * @param {Node} node
+ * @param {number} now ms
+ */
+export function causeOf(node, now) {
+  if (node.status === "failed" && node.error?.caused_by) return `${node.error.caused_by} failed`;
+  if (node.status === "failed" && node.error) return `${errorWords(node.error)}: ${node.error.message}`;
+  if (node.status === "skipped") return skippedWords(node.skipped);
+  if (node.status === "waiting") return waitWords(node, now);
+  if (node.status === "running" && node.progress) return progressWords(node.progress);
+  return "";
+}
+
+/**
+ * What a waiting node waits for.
+ * @param {Node} node
+ * @param {number} now ms
+ */
+export function waitWords(node, now) {
+  const { kind, until } = node.waiting_for ?? {};
+  const left = at(until) - now;
+  const when = !until ? "" : left > 0 ? ` in ${duration(left)}` : " now";
+  if (!kind || kind === "retry") return node.error ? `next try${when}, after ${errorWords(node.error)}` : `next try${when}`;
+  return until && left > 0 ? `waits for ${kind.replaceAll("_", " ")}, ${duration(left)} left` : `waits for ${kind.replaceAll("_", " ")}`;
+}
+
+/** @param {{done: number, total?: number, message?: string}} progress */
+export function progressWords({ done, total, message }) {
+  const figure = total === undefined ? `${done} done` : `${done} of ${total}`;
+  return message ? `${figure}: ${message}` : figure;
+}
+
+/** @param {Node} node How long it lay in the queue, in ms; NaN where it did not. */
+export const queuedFor = (node) => at(node.started_at ?? node.finished_at) - at(node.queued_at);
+
+/**
+ * @param {Node} node How long its last attempt ran, or has run, in ms.
+ * @param {number} now ms
+ */
+export const ranFor = (node, now) => (node.finished_at ? at(node.finished_at) : node.status === "running" ? now : NaN) - at(node.started_at);
+
+/**
+ * The names of nodes, as a list that stays short: "load, check and 12 more".
+ * @param {string[]} ids
+ * @param {number} [most]
+ */
+export function listed(ids, most = 3) {
+  if (ids.length <= 1) return ids[0] ?? "";
+  const shown = ids.length > most + 1 ? ids.slice(0, most) : ids.slice(0, -1);
+  const rest = ids.length - shown.length;
+  return `${shown.join(", ")} and ${rest === 1 ? ids[ids.length - 1] : `${rest} more`}`;
+}
