@@ -1,7 +1,8 @@
 """What a caller posts: a workflow document, alone or in an envelope, or what comes with a trigger.
 
 The envelope is `{"workflow": {...}, "inputs": {...}, "labels": {...}, "callback_url": "https://...",
-"trigger": true}`. Every problem has its place in the whole text.
+"trigger": true}`. Every problem has its place in the whole text. The workflow may be a text as well, in JSON
+if it begins with a brace, else in YAML: then its problems have their places in that text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from flowengine.plugin import Registry
 from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
+from flowengine.workflow.checking.problem_order import by_line
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.labels import FIELD as LABELS
 from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
@@ -56,7 +58,8 @@ class Posted(msgspec.Struct, frozen=True):
     """A workflow as it was posted, and what is given to its execution.
 
     `labels`: those of the document and of the caller. `starts`: whether it shall begin at once.
-    `document`: that of a right one, in its form. `callback_url`: where its results are sent.
+    `document`: that of a right one, in its form. `callback_url`: where its results are sent. `source`: the
+    text that the document stands in, and the pointer to it there; None where it cannot be read.
     """
 
     checked: Checked
@@ -65,6 +68,15 @@ class Posted(msgspec.Struct, frozen=True):
     starts: bool = False
     document: PostedDocument | None = None
     callback_url: str | None = None
+    source: Source | None = None
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A text, and where in it the document stands. `value`: the document."""
+
+    text: Text
+    pointer: str
+    value: JsonValue
 
 
 class PostedTrigger(msgspec.Struct, frozen=True):
@@ -88,20 +100,46 @@ def check_posted(
         return Posted(Checked(None, (text,), malformed=True))
     document = text.value
     if isinstance(document, dict) and WORKFLOW in document:
-        posted = _check_envelope(text, document, registry, limits, judge)
+        written = document[WORKFLOW]
+        if isinstance(written, str):
+            return _check_written(text, document, written, registry, limits, judge)
+        source = Source(text, pointer_to("", WORKFLOW), written)
+        posted = _check_envelope(text, document, source, registry, limits, judge)
         if posted.checked.problems:
             return posted
-        taken = from_envelope(body, document[WORKFLOW], is_json=form == "json")
+        taken = from_envelope(body, written, is_json=form == "json")
         return msgspec.structs.replace(posted, document=taken)
     checked = check_document(document, registry, limits)
     if checked.malformed:
         return Posted(checked)
     taken = PostedDocument(body, JSON if form == "json" else YAML)
-    return Posted(text.placed(checked), labels=checked.labels, document=taken)
+    source = Source(text, "", document)
+    return Posted(text.placed(checked), labels=checked.labels, document=taken, source=source)
+
+
+def _check_written(
+    text: Text, envelope: JsonObject, written: str, registry: Registry, limits: Limits, judge: JudgeCallback
+) -> Posted:
+    """An envelope whose workflow is a text."""
+    # What is no Unicode is refused by the parser, with its place.
+    body = written.encode(errors="surrogatepass")
+    form: Form = "json" if written.lstrip("\ufeff \t\r\n").startswith("{") else "yaml"
+    inner = read_text(body, form, limits)
+    if isinstance(inner, Problem):
+        return Posted(_below(Checked(None, (inner,), malformed=True), pointer_to("", WORKFLOW)))
+    posted = _check_envelope(text, envelope, Source(inner, "", inner.value), registry, limits, judge)
+    if posted.checked.problems:
+        return posted
+    return msgspec.structs.replace(posted, document=PostedDocument(body, JSON if form == "json" else YAML))
 
 
 def _check_envelope(
-    text: Text, envelope: JsonObject, registry: Registry, limits: Limits, judge: JudgeCallback
+    text: Text,
+    envelope: JsonObject,
+    source: Source,
+    registry: Registry,
+    limits: Limits,
+    judge: JudgeCallback,
 ) -> Posted:
     report = Report()
     refuse_unknown_fields(envelope, ENVELOPE_FIELDS, "", report, future=FUTURE_ENVELOPE_FIELDS)
@@ -109,17 +147,19 @@ def _check_envelope(
     labels = read_labels(envelope, report)
     starts = _flag(envelope, TRIGGER, report)
     callback_url = _callback_url(envelope, report, judge)
-    checked = check_document(envelope[WORKFLOW], registry, limits)
+    checked = check_document(source.value, registry, limits)
     if checked.malformed:
         return Posted(checked)
     labels = {**checked.labels, **labels}
     if len(labels) > MAX_LABELS:
         report.add("out_of_range", pointer_to("", LABELS), f"{too_many(len(labels))} with the document's")
-    checked = _below(checked, pointer_to("", WORKFLOW))
-    problems = (*report.problems(), *checked.problems)
+    checked = _placed_below(checked, source)
+    problems = (*text.located(report.problems()), *checked.problems)
     plan = None if problems else checked.plan
-    placed = text.placed(Checked(plan, problems, warnings=checked.warnings))
-    return Posted(placed, inputs, labels, starts, callback_url=callback_url)
+    # Lines of two texts have no order.
+    in_order = by_line(problems) if source.pointer else problems
+    found = Checked(plan, in_order, warnings=checked.warnings)
+    return Posted(found, inputs, labels, starts, callback_url=callback_url, source=source)
 
 
 def _callback_url(owner: JsonObject, report: Report, judge: JudgeCallback) -> str | None:
@@ -293,6 +333,13 @@ def _inputs(owner: JsonObject, report: Report) -> JsonObject:
         return inputs or {}
     report.add("wrong_type", "/inputs", f"'inputs' must be an object, it is {type_name(inputs)}")
     return {}
+
+
+def _placed_below(checked: Checked, source: Source) -> Checked:
+    """The same, of the document of an envelope, with the places in its source."""
+    if source.pointer:
+        return source.text.placed(_below(checked, source.pointer))
+    return _below(source.text.placed(checked), pointer_to("", WORKFLOW))
 
 
 def _below(checked: Checked, pointer: str) -> Checked:

@@ -23,7 +23,7 @@ from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
 from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
-from flowengine.execution.validation_view import ValidationView
+from flowengine.execution.validation_view import NodePlaceView, ValidationView
 from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
@@ -41,6 +41,8 @@ POSTED: Final = "PostedWorkflow"
 
 ENVELOPE: Final = "WorkflowEnvelope"
 """The name of the schema of a workflow with what its execution is given."""
+
+WRITTEN: Final = "The document as a text: JSON where it begins with a brace, else YAML. It is kept as it is."
 
 INPUTS: Final = "GivenInputs"
 LABELS: Final = "GivenLabels"
@@ -94,6 +96,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     drawing.Lane: "GraphLane",
     drawing.Condition: "GraphCondition",
     ValidationView: "Validation",
+    NodePlaceView: "NodePlace",
     delivery_views.DeliveriesView: "Deliveries",
     delivery_views.DeliveryView: "Delivery",
     delivery_views.DeliveryAttemptView: "DeliveryAttempt",
@@ -171,7 +174,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         POSTED: {"oneOf": [reference(WORKFLOW), reference(ENVELOPE)]},
         ENVELOPE: {
             **_object_of(
-                workflow=reference(WORKFLOW),
+                workflow={"oneOf": [reference(WORKFLOW), {"type": "string", "description": WRITTEN}]},
                 inputs=reference(INPUTS),
                 labels=reference(LABELS),
                 callback_url={

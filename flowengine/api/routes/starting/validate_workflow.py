@@ -15,13 +15,16 @@ from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.show_graph import DRAWN
 from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY
-from flowengine.execution.validation_view import ValidationView
+from flowengine.execution.validation_view import NodePlaceView, ValidationView
 from flowengine.jsonvalue import encode
 from flowengine.layout.plan_drawing import draw
+from flowengine.settings import Limits
 from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.inputs.values import InputsInvalidError, check_given
-from flowengine.workflow.posted import check_posted
+from flowengine.workflow.plan import Plan
+from flowengine.workflow.posted import Source, check_posted
 from flowengine.workflow.problems import Problem
+from flowengine.workflow.sketch import sketch
 
 VALID: Final = ValidationView(
     valid=True,
@@ -29,6 +32,10 @@ VALID: Final = ValidationView(
     warnings=(),
     input_schema={"type": msgspec.Raw(b'"object"')},
     graph=DRAWN,
+    nodes=(
+        NodePlaceView(id="fetch_data", pointer="/nodes/0", line=3, column=5),
+        NodePlaceView(id="analyze_with_llm", pointer="/nodes/1", line=6, column=5),
+    ),
 )
 INVALID: Final = ValidationView(
     valid=False,
@@ -46,8 +53,9 @@ INVALID: Final = ValidationView(
 VALIDATE_WORKFLOW: Final = Operation(
     summary="Check a workflow",
     description="Says whether POST /workflow would take this body, with all its problems and their places. "
-    "Stores nothing. A body that is no well-formed JSON or YAML has problems too, and is no error here. Of a "
-    "right one it tells the JSON Schema of its inputs, and its picture.",
+    "Stores nothing. A body that is no well-formed JSON or YAML has problems too, and is no error here. It "
+    "tells the JSON Schema of the inputs, a picture, and where the nodes stand, of a wrong one too as far as "
+    "they can be read. A workflow that is a text in an envelope has its lines counted in that text.",
     body=WORKFLOW_BODY,
     responses={200: ViewResponse("What was found", ValidationView, {"valid": VALID, "invalid": INVALID})},
     refusals=("request_timeout", "body_too_large", "unsupported_media_type", "unknown_parameter"),
@@ -70,17 +78,31 @@ def route(backend: Backend) -> HTTPRouteHandler:
 def _found(body: Body, backend: Backend) -> ValidationView:
     posted = check_posted(body.data, body.form, backend.registry, backend.limits)
     checked, plan = posted.checked, posted.checked.plan
-    if plan is None or checked.problems:
-        return ValidationView(valid=False, problems=checked.problems, warnings=checked.warnings)
-    try:
-        check_given(plan.inputs, posted.inputs)
-    except InputsInvalidError as error:
-        return ValidationView(valid=False, problems=error.problems, warnings=checked.warnings)
-    schema = input_schema(plan.inputs).items()
-    return ValidationView(
-        valid=True,
-        problems=(),
-        warnings=checked.warnings,
-        input_schema={name: msgspec.Raw(encode(part)) for name, part in schema},
-        graph=draw(plan),
+    problems = checked.problems
+    if plan is not None and not problems:
+        try:
+            check_given(plan.inputs, posted.inputs)
+        except InputsInvalidError as error:
+            problems = error.problems
+    view = ValidationView(valid=not problems, problems=problems, warnings=checked.warnings)
+    return view if posted.source is None else _sketched(view, posted.source, plan, backend.limits)
+
+
+def _sketched(view: ValidationView, source: Source, plan: Plan | None, limits: Limits) -> ValidationView:
+    """With what can be drawn, of a wrong document too."""
+    found = sketch(source.value, limits)
+    places = source.text.positions.locate(
+        source.text.value, {source.pointer + node.pointer for node in found.nodes}
+    )
+    schema = input_schema(found.inputs).items() if found.has_inputs else None
+    drawn = plan or found.plan
+    return msgspec.structs.replace(
+        view,
+        input_schema=schema and {name: msgspec.Raw(encode(part)) for name, part in schema},
+        graph=None if drawn is None else draw(drawn),
+        nodes=tuple(
+            NodePlaceView(id=node.id, pointer=node.pointer, line=line, column=column)
+            for node in found.nodes
+            for line, column in [places[source.pointer + node.pointer]]
+        ),
     )
