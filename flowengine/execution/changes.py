@@ -83,7 +83,8 @@ class Begin(msgspec.Struct, frozen=True):
     `inputs`: what the execution is given; None: as before.
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
-    is known of that goes. `notifies`: it has a `callback_url`.
+    is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
+    the first run.
     """
 
     was: ExecutionStatus
@@ -102,6 +103,7 @@ class Begin(msgspec.Struct, frozen=True):
     was_stopped: bool = False
     was_closing: bool = False
     notifies: bool = False
+    had_inputs: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):

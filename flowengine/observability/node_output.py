@@ -7,12 +7,12 @@ to no node. Nothing here waits or talks to anyone: lines lie in bounded memory u
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
 
@@ -176,14 +176,22 @@ class NodeOutput:
                 self._dropped += 1
 
 
-@contextlib.contextmanager
-def heard_by(output: NodeOutput | None) -> Iterator[None]:
+def heard_by(output: NodeOutput | None) -> AbstractContextManager[None]:
     """What is logged or printed while the block runs is kept in `output`."""
-    token = _current.set(output)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Heard(output)
+
+
+class _Heard(AbstractContextManager[None]):
+    __slots__ = ("_output", "_token")
+
+    def __init__(self, output: NodeOutput | None) -> None:
+        self._output = output
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._output)
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)
 
 
 def current_output() -> NodeOutput | None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import dramatiq
-from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.streams.wire import UndecodablePayloadError, decode
@@ -28,6 +27,7 @@ from flowengine.execution.messages import (
     Timer,
 )
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
+from flowengine.observability.log_context import bound_contextvars
 from flowengine.queues import ORCHESTRATOR_QUEUE
 
 EXPECTED: Final = (StoreUnavailableError, ConflictError)

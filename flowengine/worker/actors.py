@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import dramatiq
-from structlog.contextvars import bound_contextvars
 
 from flowengine.broker.broker import StreamsBroker
 from flowengine.engine.delivering.sender import Sender
@@ -14,6 +13,7 @@ from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import DeliverResults, RunNode
+from flowengine.observability.log_context import bound_contextvars
 
 
 def declare(broker: StreamsBroker, runner: Runner, groups: QuickGroups, sender: Sender, queue: str) -> None:

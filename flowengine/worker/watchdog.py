@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
@@ -23,6 +22,7 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.error_codes import TIMEOUT
 from flowengine.execution.records import NodeError
 from flowengine.execution.reports import Failed
+from flowengine.observability.log_context import bound_contextvars
 from flowengine.worker.draining import Draining
 
 log = structlog.stdlib.get_logger()

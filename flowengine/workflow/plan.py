@@ -5,9 +5,8 @@ Nodes are addressed by their index in the document's order. Pure: no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import Final, TypeAlias, assert_never
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -15,6 +14,28 @@ from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy, TriggerRule
 from flowengine.workflow.stages import MAIN_ONLY, Stage, Stages
+
+T = TypeVar("T")
+
+
+class Derived(Generic[T]):
+    """A value that follows from the rest of a plan: made when it is first asked for, and kept.
+
+    As `functools.cached_property`, which takes a lock in Python 3.11. Of two threads that ask at once each
+    makes it, and both make the same.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, plan: Any, owner: type | None = None) -> T:
+        value: T = self._make(plan)
+        plan.__dict__[self._name] = value
+        return value
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True, tag="task"):
@@ -74,7 +95,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """What a node says about when it runs and what becomes of its failure."""
         return self.policies.get(position, PLAIN)
 
-    @cached_property
+    @Derived
     def trigger_rules(self) -> tuple[TriggerRule, ...]:
         """For each node, the rule by which it runs."""
         rules: list[TriggerRule] = ["all_success"] * len(self.nodes)
@@ -82,7 +103,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
             rules[position] = policy.trigger_rule
         return tuple(rules)
 
-    @cached_property
+    @Derived
     def weights(self) -> tuple[int, ...]:
         """For each node, about how many bytes its dispatch takes, with the schema of its output."""
         weights = [len(node.work.config) for node in self.nodes]
@@ -90,12 +111,12 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
             weights[position] += len(policy.output_schema or "")
         return tuple(weights)
 
-    @cached_property
+    @Derived
     def index(self) -> dict[str, int]:
         """Node id -> index."""
         return {node.id: position for position, node in enumerate(self.nodes)}
 
-    @cached_property
+    @Derived
     def children(self) -> tuple[tuple[int, ...], ...]:
         """For each node, the indexes of the nodes that depend on it directly."""
         children: list[list[int]] = [[] for _ in self.nodes]
@@ -104,24 +125,28 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
                 children[parent].append(position)
         return tuple([tuple(found) for found in children])
 
-    @cached_property
+    @Derived
     def joins(self) -> frozenset[int]:
         """The nodes that wait for several."""
         return frozenset([position for position, node in enumerate(self.nodes) if len(node.parents) > 1])
 
-    @cached_property
+    @Derived
     def joins_below(self) -> tuple[tuple[int, ...], ...]:
         """For each node, its children that are joins."""
         joins = self.joins
+        if not joins:
+            return ((),) * len(self.nodes)
         return tuple([tuple([child for child in found if child in joins]) for found in self.children])
 
-    @cached_property
+    @Derived
     def only_children(self) -> tuple[tuple[int, ...], ...]:
         """For each node, the children that depend on it alone."""
         joins = self.joins
+        if not joins:
+            return self.children
         return tuple([tuple([child for child in found if child not in joins]) for found in self.children])
 
-    @cached_property
+    @Derived
     def settles(self) -> tuple[bool, ...]:
         """For each node, whether someone must learn when a failure of it by inheritance is settled.
 
@@ -136,17 +161,19 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
             )
         return tuple(found)
 
-    @cached_property
+    @Derived
     def begins_early(self) -> tuple[bool, ...]:
         """For each node, whether it may be dispatched while an ancestor has not ended: one with a
         `one_success` at or above it."""
+        if not self.policies:
+            return (False,) * len(self.nodes)
         found = [False] * len(self.nodes)
         for position in self.parents_first if "one_success" in self.trigger_rules else ():
             early = self.trigger_rules[position] == "one_success"
             found[position] = early or any(found[parent] for parent in self.nodes[position].parents)
         return tuple(found)
 
-    @cached_property
+    @Derived
     def parents_first(self) -> tuple[int, ...]:
         """All indexes in an order in which each node comes after those that it depends on."""
         waiting = [len(node.parents) for node in self.nodes]
@@ -158,7 +185,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
                     order.append(child)
         return tuple(order)
 
-    @cached_property
+    @Derived
     def roots(self) -> tuple[int, ...]:
         """The indexes of the main nodes that depend on nothing."""
         return self.roots_of("main")
@@ -167,7 +194,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """The indexes of a stage's nodes that depend on nothing."""
         return tuple([position for position in self.positions(stage) if not self.nodes[position].parents])
 
-    @cached_property
+    @Derived
     def main(self) -> range:
         """The indexes of the main nodes."""
         return range(len(self.nodes) - self.stages.count)

@@ -20,6 +20,7 @@ from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError, refusal_for
 from flowengine.api.edge.request_bodies import check_framing
 from flowengine.api.edge.responses import OutgoingResponse
+from flowengine.observability.log_context import bound_contextvars
 from flowengine.observability.metrics import counted
 
 Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
@@ -58,7 +59,7 @@ class OuterMiddleware:
             inside["method"] = "GET"
         started = time.perf_counter()
         with (
-            structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
+            bound_contextvars(correlation_id=correlation_id),
             self._budget.share() as share,
         ):
             response = OutgoingResponse(

@@ -116,7 +116,11 @@ def _try(
     except BaseException:
         unit.abandon()
         raise
-    changes = _changes(store, execution, plan, record, token, unit.now, given)
+    if record.run:
+        changes = _changes_of_retry(store, execution, plan, record, token, unit.now)
+    else:
+        had_inputs = unit.inputs is not None
+        changes = first_run(execution, plan, record, token, unit.now, given or Given(), had_inputs=had_inputs)
     if brought.request is not None:
         changes.append(Answer(brought.request.key, KeptTrigger(brought.request.content, record.run + 1)))
     committed = unit.commit({execution: changes}, None if repeated is None else repeated.acknowledge)
@@ -155,17 +159,9 @@ def _beginning(
     return given if labels is None else replace(given or Given(), labels=labels)
 
 
-def _changes(
-    store: CommandStore,
-    execution: str,
-    plan: Plan,
-    record: ExecutionRecord,
-    token: str,
-    now: int,
-    given: Given | None,
+def _changes_of_retry(
+    store: CommandStore, execution: str, plan: Plan, record: ExecutionRecord, token: str, now: int
 ) -> list[Change]:
-    if record.run == 0:
-        return first_run(execution, plan, record, token, now, given or Given())
     # Read without WATCH: while control says that it has ended, nothing changes a node.
     stored = store.read_nodes(execution, [node.id for node in plan.nodes])
     why = Why("trigger", by=acting_key())

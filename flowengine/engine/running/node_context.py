@@ -37,7 +37,7 @@ def node_context(
         idempotency_key=idempotency_key(task),
         correlation_id=task.correlation_id,
         tries_once=task.tries_once,
-        logger=structlog.stdlib.get_logger("flowengine.handler").bind(handler=task.handler),
+        logger=structlog.stdlib.get_logger("flowengine.handler", handler=task.handler),
         http=environment.http,
         async_http=environment.async_http,
         environment=environment.setting,

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 
 import msgspec
-from structlog.contextvars import bound_contextvars
 
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import RunningStore, Start
@@ -25,6 +24,7 @@ from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Cancelled, Completed, Outcome
 from flowengine.heuristics import GROUP_SLOW_S, GROUP_UNREPORTED_BYTES, GROUPED_READS
 from flowengine.jsonvalue import UNREADABLE
+from flowengine.observability.log_context import bound_contextvars
 
 _task = msgspec.json.Decoder(RunNode)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Sequence
+from contextlib import nullcontext
+from typing import Final
 
 import msgspec
 import structlog
@@ -64,6 +66,7 @@ class Patience(msgspec.Struct, frozen=True):
 
 
 ONE_TRY = Patience()
+_NOTHING_TO_HIDE: Final = nullcontext()
 
 
 class Runner:
@@ -127,7 +130,8 @@ class Runner:
         try:
             log.debug("node.started", handler=hand.task.handler, delivery=hand.delivery)
             counted.WAIT.observe(hand.waited_s, hand.task.handler)
-            with self._secrets.hiding(secret_inputs(start.given)):
+            secret = secret_inputs(start.given)
+            with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)
             if isinstance(outcome, Failed) and hand.cancellation.requested:

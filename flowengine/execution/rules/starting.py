@@ -70,8 +70,10 @@ def first_run(
     token: str,
     now: int,
     given: Given = NOTHING,
+    *,
+    had_inputs: bool = False,
 ) -> list[Change]:
-    """The first trigger: nothing has been attempted.
+    """The first trigger: nothing has been attempted. `had_inputs`: it was created with inputs.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
@@ -89,6 +91,7 @@ def first_run(
         inputs=given.inputs,
         was_stopped=record.stop is not None,
         notifies=record.notifies,
+        had_inputs=had_inputs,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)

@@ -409,11 +409,13 @@ class ChangeEncoder:
 
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
-        names = [*self._keys.with_control(execution), *self._keys.beside(execution)]
+        names = [*self._keys.with_control(execution), self._keys.listed(execution)]
         if change.was == "pending":
-            of_new = (self._keys.plan, self._keys.inputs, self._keys.document)
-            names += [name(execution) for name in of_new]
+            names += [self._keys.plan(execution), self._keys.document(execution)]
+            if change.had_inputs:
+                names.append(self._keys.inputs(execution))
         else:
+            names.append(self._keys.live(execution))
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
@@ -446,6 +448,8 @@ class ChangeEncoder:
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+            if not plan.joins:
+                names.remove(self._keys.deps(execution))
         if run > 1:
             names.append(self._keys.runs(execution))
         if change.notifies:

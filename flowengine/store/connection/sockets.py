@@ -16,6 +16,7 @@ from typing import Any
 
 import hiredis
 import redis
+from redis._parsers.hiredis import NOT_ENOUGH_DATA
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from flowengine.observability.metrics import counted
@@ -48,9 +49,23 @@ class _Lean(_Counted):
         return [b"".join([hiredis.pack_command(command) for command in commands])]
 
     def read_replies(self, count: int) -> list[Any]:
-        """The next replies; an error reply is among them as a value."""
-        read = self._parser.read_response
-        replies = [read() for _ in range(count)]
+        """The next replies; an error reply is among them as a value.
+
+        As redis-py's `read_response` so many times, whose checks of each reply take longer than to parse it.
+        """
+        parser = self._parser
+        if parser._reader is None:
+            raise redis.ConnectionError("the connection was closed")
+        parse = parser._reader.gets
+        replies = []
+        for _ in range(count):
+            reply = parse()
+            while reply is NOT_ENOUGH_DATA:
+                parser.read_from_socket()
+                reply = parse()
+            if isinstance(reply, redis.ConnectionError):
+                raise reply
+            replies.append(reply)
         self.next_health_check = int(time.monotonic()) + self.health_check_interval
         return replies
 

@@ -117,8 +117,8 @@ MUTANTS: Final = (
     Mutant(
         "secret inputs are hidden while their node runs",
         "flowengine/engine/running/runner.py",
-        "            with self._secrets.hiding(secret_inputs(start.given)):\n",
-        "            if True:\n",
+        "            secret = secret_inputs(start.given)\n",
+        "            secret: list[str] = []\n",
         READ,
     ),
     Mutant(

@@ -71,8 +71,8 @@ MUTANTS: Final = (
     Mutant(
         "what an execution is found by stays while it runs",
         ENCODER,
-        "names = [*self._keys.with_control(execution), *self._keys.beside(execution)]",
-        "names = [*self._keys.with_control(execution), self._keys.live(execution)]",
+        "names = [*self._keys.with_control(execution), self._keys.listed(execution)]",
+        "names = self._keys.with_control(execution)",
         ("tests/integration/store/test_store_lifetimes.py",),
     ),
     Mutant(

@@ -15,6 +15,7 @@ SERVERS: Final = ("tests/integration/store/test_server_checks.py",)
 ODD_KEYS: Final = ("tests/integration/engine/test_engine_odd_keys.py",)
 BACKLOG: Final = ("tests/integration/store/test_queue_backlog.py",)
 CONNECTION: Final = ("tests/integration/store/test_store_connection.py",)
+LIFETIMES: Final = ("tests/integration/store/test_store_lifetimes.py",)
 
 
 def _in(module: str) -> str:
@@ -129,10 +130,17 @@ MUTANTS: Final = (
         "            names += []\n",
     ),
     Mutant(
-        "a first trigger takes the expiry off the plan and the inputs",
+        "a first trigger takes the expiry off the plan",
         _in("committing/encode_changes"),
-        "            names += [name(execution) for name in of_new]\n",
-        "            names += []\n",
+        "            names += [self._keys.plan(execution), self._keys.document(execution)]\n",
+        "            names += [self._keys.document(execution)]\n",
+    ),
+    Mutant(
+        "a first trigger takes the expiry off the inputs that were there",
+        "flowengine/engine/commands/trigger.py",
+        "        had_inputs = unit.inputs is not None\n",
+        "        had_inputs = False\n",
+        tests=LIFETIMES,
     ),
     Mutant(
         "a trigger clears what workers began before",

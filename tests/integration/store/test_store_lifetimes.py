@@ -31,9 +31,12 @@ def test_an_execution_never_triggered_expires(harness: Harness, check_invariants
 def test_no_key_of_a_running_execution_expires_at_any_step(
     harness: Harness, check_invariants: CheckEverything
 ) -> None:
-    """From the trigger to the last callback."""
-    execution = harness.create(plan_of(diamond()))
+    """From the trigger to the last callback, inputs that came before it among them."""
+    made = harness.api.executions.create(plan_of(diamond()), correlation_id="test", inputs={"day": "today"})
+    execution = made.execution_id
+    assert lifetimes(harness, execution)["inputs"] > 0
     harness.trigger(execution)
+    assert "inputs" in lifetimes(harness, execution)
     for node in ("a", "b", "c", "d"):
         assert set(lifetimes(harness, execution).values()) == {-1}
         harness.start_executions()

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
-import structlog
 from litestar import Request
 
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
@@ -15,6 +14,7 @@ from flowengine.api.openapi.operation import Link, Parameter
 from flowengine.api.openapi.schemas import reference
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.errors import ExecutionNotFoundError
+from flowengine.observability.log_context import bound_contextvars
 
 T = TypeVar("T")
 
@@ -61,5 +61,5 @@ async def read_about(
     Raises ExecutionNotFoundError, without a call, for what cannot be an id.
     """
     check_id(request, execution_id)
-    with structlog.contextvars.bound_contextvars(execution_id=execution_id):
+    with bound_contextvars(execution_id=execution_id):
         return await call(work)
