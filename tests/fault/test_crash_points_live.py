@@ -38,8 +38,9 @@ from tests.fault.crash_scenes.report import (
     table,
     told,
 )
-from tests.support.checks.invariants import Client, check_everything
+from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import Graph, expected_values, final_statuses
+from tests.support.checks.snapshot import Client
 from tests.support.faults import WAYS, Gate, Line, ProcessDied, Way
 from tests.support.rigs.harness import plan_of, silence
 from tests.support.rigs.live_stack import LiveStack, through_gates

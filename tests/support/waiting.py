@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+FIRST_PAUSE_S: Final = 0.005
+LONGEST_PAUSE_S: Final = 0.05
+GROWS_BY: Final = 1.2
+"""Looks may cost a request each, which takes the time of what is waited for: the longer, the fewer."""
 
 
 def wait_until(
@@ -11,11 +17,16 @@ def wait_until(
     *,
     within_s: float = 15.0,
     what: str = "the condition",
-    every_s: float = 0.005,
+    every_s: float | None = None,
 ) -> None:
-    """Return once `condition()` is true; AssertionError naming `what` when it is not within `within_s`."""
+    """Return once `condition()` is true; AssertionError naming `what` when it is not within `within_s`.
+
+    `every_s`: the pause between two looks; if not told, it grows from 5 to 50 ms.
+    """
     deadline = time.monotonic() + within_s
+    pause = FIRST_PAUSE_S
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {within_s} s")
-        time.sleep(every_s)
+        time.sleep(pause if every_s is None else every_s)
+        pause = min(LONGEST_PAUSE_S, pause * GROWS_BY)

@@ -11,7 +11,7 @@ from flowengine.broker.policy import ActorPolicy
 from flowengine.broker.streams.consumer_group import ConsumerGroup
 from flowengine.broker.streams.wire import ACTOR, PAYLOAD
 from flowengine.queues import GROUP, stream_key
-from tests.support.checks.invariants import Client
+from tests.support.checks.snapshot import Client
 from tests.support.rigs.broker_rig import make_assembler
 
 QUEUE = "q"

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from flowengine.queues import GROUP
-from tests.support.checks.invariants import Client, check_everything
+from tests.support.checks.invariants import check_everything
+from tests.support.checks.snapshot import Client
 from tests.support.rigs.harness import Harness, plan_of
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import msgspec
 import pytest
@@ -22,9 +22,7 @@ from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
 from tests.support.checks.reference_model import verdict
-
-Client: TypeAlias = Any
-"""A redis.Redis: its own types are unions of every protocol and decoding."""
+from tests.support.checks.snapshot import Client, Snapshot
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
@@ -81,6 +79,7 @@ _TYPES: Final = {
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
     re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
 }
+_CONTROL: Final = re.compile(rb"fe:x:.*:control")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
 
 _LEGAL: Final = {
@@ -186,63 +185,60 @@ class Stored(msgspec.Struct):
         return record.status if record.status in ("completed", "skipped", "cancelled") else "left"
 
 
-def read(client: Client, execution: str) -> Stored:
+def read(found: Snapshot, execution: str) -> Stored:
     """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
-    names = [key.decode().removeprefix(prefix) for key in client.scan_iter(f"{prefix}*", count=2000)]
+    names = [key.decode().removeprefix(prefix) for key in found.starting_with(prefix)]
     nodes, results = {}, {}
-    with client.pipeline(transaction=False) as pipe:
-        stored = [name for name in names if name.startswith("node:")]
-        for name in stored:
-            pipe.hgetall(prefix + name)
-        for name, hashed in zip(stored, pipe.execute(), strict=True):
-            odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
-            assert not odd, f"odd fields in {name}: {sorted(hashed)}"
-            nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
-            if b"result" in hashed:
-                results[name[5:]] = hashed[b"result"]
-        for name in names:
-            pipe.ttl(prefix + name)
-        ttls = dict(zip(names, pipe.execute(), strict=True))
-    plan = client.get(prefix + "plan")
+    for name in names:
+        if not name.startswith("node:"):
+            continue
+        hashed = found.hgetall(prefix + name)
+        odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
+        assert not odd, f"odd fields in {name}: {sorted(hashed)}"
+        nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
+        if b"result" in hashed:
+            results[name[5:]] = hashed[b"result"]
+    ttls = {name: found.ttl(prefix + name) for name in names}
+    plan = found.get(prefix + "plan")
     assert plan is not None, "the plan is gone"
     return Stored(
         id=execution,
-        control=_text(client.hgetall(prefix + "control")),
-        counts=_text(client.hgetall(prefix + "counts")),
+        control=_text(found.hgetall(prefix + "control")),
+        counts=_text(found.hgetall(prefix + "counts")),
         plan=decode_plan(plan),
-        deps={node: int(count) for node, count in _text(client.hgetall(prefix + "deps")).items()},
-        started=_text(client.hgetall(prefix + "started")),
+        deps={node: int(count) for node, count in _text(found.hgetall(prefix + "deps")).items()},
+        started=_text(found.hgetall(prefix + "started")),
         nodes=nodes,
         results=results,
         events=[
             event
-            for _, fields in client.xrange(prefix + "events")
+            for _, fields in found.xrange(prefix + "events")
             for encoded in fields.values()
             for event in decode_events(encoded)
         ],
         ttls=ttls,
-        cut="events" in names and _is_cut(client, prefix + "events"),
-        listed=client.get(prefix + "listed"),
+        cut="events" in names and _is_cut(found, prefix + "events"),
+        listed=found.get(prefix + "listed"),
     )
 
 
-def _is_cut(client: Client, stream: str) -> bool:
-    facts = client.xinfo_stream(stream)
+def _is_cut(found: Snapshot, stream: str) -> bool:
+    facts = found.xinfo_stream(stream)
     return bool(facts["entries-added"] > facts["length"])
 
 
-def check(
-    client: Client, execution: str, *, settled: bool = True, queues: Sequence[bytes] | None = None
-) -> Stored:
+def check(client: Client, execution: str, *, settled: bool = True) -> Stored:
     """Assert every invariant of one execution, running or ended; returns what was read.
 
     With `settled`, nothing may be left over of an ended one: without, late messages of it may still
-    wait, and a worker that began too late may not have been told yet. `queues`: the streams to look
-    for its messages in, all there are if not told.
+    wait, and a worker that began too late may not have been told yet.
     """
-    stored = read(client, execution)
-    streams = queues_of(client) if queues is None else queues
+    return _check(Snapshot(client, only=execution), execution, settled=settled)
+
+
+def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
+    stored = read(found, execution)
     breaches = [
         *_numbers(stored),
         *_counters(stored),
@@ -250,33 +246,36 @@ def check(
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
         *_lifetimes(stored, settled=settled),
-        *_lines(client, stored),
-        *_index(client, stored),
-        *_lists(client, stored),
+        *_lines(found, stored),
+        *_index(found, stored),
+        *_lists(found, stored),
         *_blamed(stored),
     ]
     if stored.status in ENDED and settled:
-        breaches += _leftovers(client, stored, streams)
+        breaches += _leftovers(found, stored)
     elif stored.status in OPEN and stored.status != "paused":
-        breaches += _stuck(client, stored, streams)
+        breaches += _stuck(found, stored)
     assert not breaches, f"execution {execution} ({stored.status}):\n  " + "\n  ".join(breaches)
     return stored
 
 
-def queues_of(client: Client) -> list[bytes]:
+def _queues(found: Snapshot) -> list[bytes]:
     """The streams of all queues, no matter who made them."""
-    found = client.scan_iter("fe:q:*", count=2000)
-    return sorted(key for key in found if not key.endswith((DEAD, LATER)))
+    return sorted(key for key in found.starting_with("fe:q:") if not key.endswith((DEAD, LATER)))
 
 
 def check_drained(client: Client) -> None:
     """Assert that nothing is left in queues, pending lists and timers."""
-    breaches = [f"timers: {client.zrange(timers, 0, 5)}" for timers in ALL_TIMERS if client.exists(timers)]
-    for queue in queues_of(client):
+    _check_drained(Snapshot(client, only=""))
+
+
+def _check_drained(found: Snapshot) -> None:
+    breaches = [f"timers: {found.zrange(timers, 0, 5)}" for timers in ALL_TIMERS if found.exists(timers)]
+    for queue in _queues(found):
         key = queue.decode()
-        if client.xlen(key):
-            breaches.append(f"{key} holds {client.xlen(key)} messages: {client.xrange(key, count=3)}")
-        pending = [group["pending"] for group in client.xinfo_groups(key)]
+        if found.xlen(key):
+            breaches.append(f"{key} holds {found.xlen(key)} messages: {found.xrange(key, count=3)}")
+        pending = [group["pending"] for group in found.xinfo_groups(key)]
         if any(pending):
             breaches.append(f"{key} has pending entries: {pending}")
     assert not breaches, "\n".join(breaches)
@@ -295,29 +294,29 @@ def is_quiet(client: Client) -> bool:
 
 def check_keys(client: Client) -> None:
     """Assert that every key on the server is of a known name and type, and that none stays by mistake."""
+    _check_keys(Snapshot(client))
+
+
+def _check_keys(found: Snapshot) -> None:
     breaches = []
-    keys = list(client.scan_iter(count=2000))
-    with client.pipeline(transaction=False) as pipe:
-        for key in keys:
-            pipe.type(key)
-        types = pipe.execute()
-    for key, found in zip(keys, types, strict=True):
+    for key in found.keys:
+        kind = found.type(key)
         expected = next((kind for name, kind in _TYPES.items() if name.fullmatch(key)), None)
         # One that has expired since has no type.
-        if expected is None or found not in (expected, b"none"):
-            breaches.append(f"{key.decode(errors='replace')} is a {found.decode()}")
-    passing = [key for key in keys if _PASSING.fullmatch(key)]
-    breaches += [f"{key.decode()} never expires" for key in passing if client.ttl(key) == -1]
+        if expected is None or kind.encode() not in (expected, b"none"):
+            breaches.append(f"{key.decode(errors='replace')} is a {kind}")
+    passing = [key for key in found.keys if _PASSING.fullmatch(key)]
+    breaches += [f"{key.decode()} never expires" for key in passing if found.ttl(key) == -1]
     assert not breaches, "keys of no known kind:\n  " + "\n  ".join(breaches[:10])
 
 
-def check_dead_letters(client: Client, expected: int) -> None:
+def _check_dead_letters(found: Snapshot, expected: int) -> None:
     """Assert that so many messages have been buried, of all queues together."""
     buried = [
         (key.decode(), fields)
-        for key in client.scan_iter("fe:q:*", count=2000)
+        for key in found.starting_with("fe:q:")
         if key.endswith(DEAD)
-        for _, fields in client.xrange(key)
+        for _, fields in found.xrange(key)
     ]
     assert len(buried) == expected, f"{len(buried)} dead letters, {expected} expected: {buried[:3]}"
 
@@ -327,37 +326,36 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
 
     `dead_letters`: how many messages were rightly buried.
     """
-    check_keys(client)
-    check_dead_letters(client, dead_letters)
-    found = [key.decode().split(":")[2] for key in client.scan_iter("fe:x:*:control", count=2000)]
-    queues = queues_of(client)
-    checked = [check(client, execution, queues=queues) for execution in found]
-    known = set(found)
+    found = Snapshot(client)
+    _check_keys(found)
+    _check_dead_letters(found, dead_letters)
+    belonging = found.starting_with("fe:x:")
+    executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
+    checked = [_check(found, execution) for execution in executions]
+    known = set(executions)
     entries = {entry for stored in checked for entry in _entries(stored)}
-    stale = {member.decode() for member in client.zrange("fe:list:by", 0, -1)} - entries
+    stale = {member.decode() for member in found.zrange("fe:list:by", 0, -1)} - entries
     assert not stale, f"entries of nothing that is there: {sorted(stale)[:5]}"
     odd = [
-        key
-        for key in client.scan_iter("fe:x:*", count=2000)
-        if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
+        key for key in belonging if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
     doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}
-    deleting = {member.decode() for member in client.zrange("fe:deleting", 0, -1)}
+    deleting = {member.decode() for member in found.zrange("fe:deleting", 0, -1)}
     assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
-    _check_kept_requests(client, known)
+    _check_kept_requests(found, known)
     if all(stored.status not in OPEN for stored in checked):
-        check_drained(client)
+        _check_drained(found)
     return checked
 
 
-def _check_kept_requests(client: Client, known: Collection[str]) -> None:
+def _check_kept_requests(found: Snapshot, known: Collection[str]) -> None:
     """Assert that what is kept of a request is kept as long as the execution that it has created."""
-    for name in client.scan_iter("fe:once:*", count=2000):
-        execution = msgspec.json.decode(client.get(name))[1]
+    for name in found.starting_with("fe:once:"):
+        execution = msgspec.json.decode(found.get(name) or b"")[1]
         assert execution in known, f"{name!r} is of '{execution}', which is not there"
         assert execution[11:27] == name.decode().removeprefix("fe:once:")
-        lifetimes = {client.expiretime(key) for key in (name, f"fe:x:{execution}:control")}
+        lifetimes = {found.expiretime(key) for key in (name, f"fe:x:{execution}:control")}
         assert len(lifetimes) == 1, f"{name!r} and the control of '{execution}' end at {lifetimes}"
 
 
@@ -569,16 +567,16 @@ def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
         yield f"these expire before control: {early}"
 
 
-def _lines(client: Client, stored: Stored) -> Iterable[str]:
+def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
     """What is counted of the lines that nodes have said is what is kept, and within its bounds."""
     weights: Counter[str] = Counter()
     size = 0
-    for _, fields in client.xrange(f"fe:x:{stored.id}:logs"):
-        found = decode_lines(fields[b"l"])
-        encoded = encoded_lines(found)
-        weights[f"w:{found.node}"] += weight_of(encoded)
+    for _, fields in found.xrange(f"fe:x:{stored.id}:logs"):
+        lines = decode_lines(fields[b"l"])
+        encoded = encoded_lines(lines)
+        weights[f"w:{lines.node}"] += weight_of(encoded)
         size += sum(map(len, encoded))
-    logged = _text(client.hgetall(f"fe:x:{stored.id}:logged"))
+    logged = _text(found.hgetall(f"fe:x:{stored.id}:logged"))
     counted = {name: int(value) for name, value in logged.items() if name.startswith("w:") and int(value)}
     if counted != weights or int(logged.get("b", "0")) != size:
         yield f"lines are counted as {logged}, there are {dict(weights)}, {size} bytes"
@@ -591,17 +589,17 @@ def _entries(stored: Stored) -> set[str]:
     return {"\t".join((*value, stored.id)) for value in (*values, *(("l", *each) for each in labels.items()))}
 
 
-def _lists(client: Client, stored: Stored) -> Iterable[str]:
+def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
     """It is in the list of its status and in no other, and is found by what its control says.
 
     An earlier version made no entries: those of its executions are in a list once they begin or end.
     """
     statuses = ("pending", *OPEN, *ENDED)
-    lists = {each for each in statuses if client.zscore(f"fe:list:{each}", stored.id) is not None}
+    lists = {each for each in statuses if found.zscore(f"fe:list:{each}", stored.id) is not None}
     right = {"running", stored.status} if stored.status in OPEN else {stored.status}
     if lists != right and (stored.listed is not None or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
-    missing = {each for each in _entries(stored) if client.zscore("fe:list:by", each) is None}
+    missing = {each for each in _entries(stored) if found.zscore("fe:list:by", each) is None}
     if missing and stored.listed is not None:
         yield f"not found by {sorted(missing)}"
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
@@ -622,37 +620,37 @@ def _blamed(stored: Stored) -> Iterable[str]:
         yield f"the first that failed is {first}, failed are {failed}"
 
 
-def _index(client: Client, stored: Stored) -> Iterable[str]:
+def _index(found: Snapshot, stored: Stored) -> Iterable[str]:
     listed = [
         status
         for status in ("pending", "running", *ENDED)
-        if client.zscore(f"fe:index:{status}", stored.id) is not None
+        if found.zscore(f"fe:index:{status}", stored.id) is not None
     ]
     if listed != ["running" if stored.status in OPEN else stored.status]:
         yield f"listed as {listed}, is {stored.status}"
 
 
-def _leftovers(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
+def _leftovers(found: Snapshot, stored: Stored) -> Iterable[str]:
     if stored.started:
         yield f"left in started: {stored.started}"
-    timers = _timers(client, stored)
+    timers = _timers(found, stored)
     if timers:
         yield f"left in timers: {timers}"
-    for queue in queues:
-        for _, fields in client.xrange(queue):
+    for queue in _queues(found):
+        for _, fields in found.xrange(queue):
             if stored.id.encode() in _payload(fields):
                 yield f"left in {queue.decode()}: {fields}"
 
 
-def _stuck(client: Client, stored: Stored, queues: Sequence[bytes]) -> Iterable[str]:
+def _stuck(found: Snapshot, stored: Stored) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
     messages = [
         _payload(fields)
-        for queue in queues
-        for _, fields in client.xrange(queue)
+        for queue in _queues(found)
+        for _, fields in found.xrange(queue)
         if stored.id.encode() in _payload(fields)
     ]
-    timers = _timers(client, stored)
+    timers = _timers(found, stored)
     if not messages and not timers:
         yield "running, but no message and no timer will ever move it"
 
@@ -662,16 +660,16 @@ def _payload(fields: dict[bytes, bytes]) -> bytes:
     return b"".join(fields.get(name, b"") for name in PAYLOADS)
 
 
-def _timers(client: Client, stored: Stored) -> list[bytes]:
+def _timers(found: Snapshot, stored: Stored) -> list[bytes]:
     return [
         member
         for timers in ALL_TIMERS
-        for member in client.zrange(timers, 0, -1)
+        for member in found.zrange(timers, 0, -1)
         if member.startswith(stored.id.encode())
     ]
 
 
-def _text(hashed: dict[bytes, bytes]) -> dict[str, str]:
+def _text(hashed: Mapping[bytes, bytes]) -> dict[str, str]:
     return {name.decode(): value.decode() for name, value in hashed.items()}
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 import httpx
 import msgspec
 import pytest
-import redis
 import structlog
 
 from flowengine.bootstrap import posting_to
@@ -62,9 +61,11 @@ from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
-from tests.support.checks.invariants import Client, check_everything
+from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
+from tests.support.checks.snapshot import Client
 from tests.support.faults import Gate, Line, ProcessDied
+from tests.support.servers.direct_client import DirectClient
 from tests.support.servers.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
@@ -490,7 +491,7 @@ class Harness:
         self.script: Script = lambda context: None
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
-        self.client: Client = redis.Redis.from_url(url)
+        self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
         for queue in QUEUES if groups else ():
             self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
         self.errors: list[Exception] = []
@@ -584,14 +585,18 @@ class Harness:
     def waiting(self, queue: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
         key = self.stream(queue)
-        self.client.xreadgroup(GROUP, CONSUMER, {key: ">"}, count=10_000)
-        counts = {
-            row["message_id"]: row["times_delivered"]
-            for row in self.client.xpending_range(key, GROUP, "-", "+", 10_000)
-        }
+        _, pending, entries = self.client.execute_together(
+            ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
+            ("XPENDING", key, GROUP, "-", "+", 10_000),
+            ("XRANGE", key, "-", "+"),
+        )
+        counts = {entry_id: delivered for entry_id, _, _, delivered in pending}
+        found = [
+            (entry_id, dict(zip(fields[::2], fields[1::2], strict=True))) for entry_id, fields in entries
+        ]
         return [
             Entry(queue, entry_id, fields[ACTOR].decode(), _payload(fields), counts[entry_id])
-            for entry_id, fields in self.client.xrange(key)
+            for entry_id, fields in found
             if entry_id in counts
         ]
 

@@ -119,6 +119,7 @@ class Valkey:
             socket_timeout=socket_timeout,
             health_check_interval=30,
             retry=Retry(NoBackoff(), 0),
+            driver_info=None,
         )
 
     def denied(self) -> set[str]:
