@@ -1,10 +1,15 @@
 // One run: its head, and below it one of six views of it, beside the drawer of the node that is selected.
-import { html, useEffect, useMemo } from "../../vendor/preact.js";
+import { html, useEffect, useMemo, useState } from "../../vendor/preact.js";
 import { useKeys } from "../../app/keys.js";
+import { Icon } from "../../parts/icon.js";
 import { ProblemNote } from "../../parts/problem_note.js";
+import { RunDialogs } from "./dialogs/run_dialogs.js";
+import { close } from "./dialogs/asked.js";
 import { NodeDrawer } from "./drawer/node_drawer.js";
 import { GraphTab } from "./graph/graph_tab.js";
+import { PageTitle } from "./header/page_title.js";
 import { RunHeader } from "./header/run_header.js";
+import { toFailure } from "./header/verdict.js";
 import { runStore } from "./run_store.js";
 import { select, selected, showTab, tab, TABS } from "./selection.js";
 import { Data } from "./tabs/data.js";
@@ -20,20 +25,52 @@ const VIEWS = { graph: GraphTab, timeline: Timeline, nodes: NodesTable, events: 
 export function Run({ id }) {
   const store = useMemo(() => runStore(id), [id]);
   useEffect(() => store.start(), [store]);
+  useEffect(() => close, [store]);
   useKeys([
     ...TABS.map((name, index) => ({ keys: `${index + 1}`, does: `show ${name}`, run: () => showTab(name) })),
-    { keys: "Escape", does: "close the drawer", run: () => select("") },
-  ]);
+    { keys: "n", does: "next failure", run: () => toFailure(store, selected.peek(), 1) },
+    { keys: "N", does: "failure before", run: () => toFailure(store, selected.peek(), -1) },
+    { keys: "Escape", does: "close the drawer", run: shut },
+  ], [store]);
   const problem = store.problem.value;
-  if (!store.run.value) {
-    return problem ? html`<div class="page"><${ProblemNote} problem=${problem} what="The run" again=${store.snapshot} /></div>` : null;
-  }
+  if (!store.run.value) return problem ? html`<${NoRun} problem=${problem} again=${store.snapshot} />` : html`<${Bones} />`;
   const node = selected.value;
   return html`<div class="run-page">
+    <${PageTitle} store=${store} />
     <${RunHeader} store=${store} />
+    ${store.deleted.value && html`<div class="note is-cancelled" role="alert"><${Icon} name="cancelled" /><span><b>This run was deleted.</b>
+      What is shown is what was last known of it. Its events, results and logs are gone. <a href="/ui/runs">To the runs</a></span></div>`}
     ${problem && html`<${ProblemNote} problem=${problem} what="The newest state of the run" again=${store.snapshot} />`}
     <div class="work" id="view" role="tabpanel" aria-labelledby=${`tab-${tab.value}`}>
       <${VIEWS[tab.value]} store=${store} />
-      ${store.nodes.has(node) && html`<${NodeDrawer} key=${node} store=${store} node=${node} onClose=${() => select("")} />`}
-    </div></div>`;
+      ${store.nodes.has(node) && html`<${NodeDrawer} key=${node} store=${store} node=${node} onClose=${shut} />`}
+    </div>
+    <${RunDialogs} store=${store} /></div>`;
+}
+
+/** Close the drawer; the focus goes back to where the node is. */
+function shut() {
+  const node = selected.peek();
+  select("");
+  if (!node) return;
+  const card = document.querySelector(`[data-card="${CSS.escape(node)}"]`);
+  if (card instanceof SVGElement) card.focus({ preventScroll: true });
+}
+
+/** @param {{problem: any, again: () => void}} props */
+function NoRun({ problem, again }) {
+  if (problem.status !== 404) return html`<div class="page"><${ProblemNote} problem=${problem} what="The run" again=${again} /></div>`;
+  return html`<div class="page empty"><h1>There is no such run</h1>
+    <p>It was deleted, its time to be kept is over, or the address is not whole.</p><p><a class="b" href="/ui/runs">All runs</a></p></div>`;
+}
+
+/** Where the head comes, once it takes longer than one would notice. */
+function Bones() {
+  const [shown, show] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => show(true), 300);
+    return () => clearTimeout(timer);
+  }, []);
+  return shown && html`<div class="page"><svg class="bones" viewBox="0 0 320 80" role="img" aria-label="The run comes">
+    <path class="bone" d="M6 12h160M6 40h300M6 66h220" /></svg></div>`;
 }

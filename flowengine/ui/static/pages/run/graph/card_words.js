@@ -72,7 +72,7 @@ export function saidOfStack(nodes) {
  * @param {(id: string) => Node | undefined} find
  */
 function lineOf(node, now, find) {
-  const { status, attempt, error } = node;
+  const { status, attempt } = node;
   if (status === "failed") return failedLine(node);
   if (status === "skipped") return skippedLine(node, find);
   if (status === "pending") return cutMiddle(node.handler, LINE_CHARS);
@@ -82,8 +82,7 @@ function lineOf(node, now, find) {
   else if (status === "queued" && attempt > 1) more = `queued, try ${attempt}`;
   else if (status === "running") more = `${attempt > 1 ? `try ${attempt}, ` : ""}${duration(now - at(node.started_at))}`;
   else if (status === "completed" && attempt > 1) more = `${attempt} tries`;
-  else if (status === "completed") more = duration(at(node.finished_at) - at(node.started_at ?? node.finished_at));
-  if (error && status === "waiting") return cutMiddle(`${error.code} · ${more}`, LINE_CHARS + 4);
+  else if (status === "completed") more = duration(Math.max(1, at(node.finished_at) - at(node.started_at ?? node.finished_at)));
   return `${cutMiddle(node.handler, Math.max(8, LINE_CHARS - more.length - 3))} · ${more}`;
 }
 

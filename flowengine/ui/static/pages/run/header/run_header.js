@@ -1,18 +1,27 @@
-// The head of a run: its name and status, what happened, the facts, the tabs.
+// The head of a run: its name and status, what one may do, what happened, the facts, the tabs and how far it is.
 import { html } from "../../../vendor/preact.js";
 import { CopyButton } from "../../../parts/copy_button.js";
 import { Icon } from "../../../parts/icon.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
+import { selected } from "../selection.js";
+import { Actions } from "./actions.js";
+import { Facts } from "./facts.js";
+import { Overall } from "./overall.js";
 import { RunTabs } from "./run_tabs.js";
+import { toFailure, VerdictLine } from "./verdict.js";
 
 /** @param {{store: import("../run_store.js").RunStore}} props */
 export function RunHeader({ store }) {
   const run = store.run.value;
+  const status = store.deleted.value ? "deleted" : run.status;
   return html`<div class="run-head">
     <div class="head"><span class="line"><a class="back-up" href="/ui/runs" aria-label="All runs"><${Icon} name="left" /></a>
-      <span class=${`status is-${lookOf(run.status)}`}><${Icon} name=${lookOf(run.status)} large /></span>
-      <h1 class="cut"><bdi>${run.name}</bdi></h1></span>
-      <span class="line quiet"><span>${wordOf(run.status)}</span><code class="faint">${run.execution_id.slice(0, 8)}</code>
-        <${CopyButton} text=${run.execution_id} what="the whole id" /></span></div>
-    <div class="under-head"><${RunTabs} store=${store} /></div></div>`;
+      <span class=${`status is-${lookOf(status)}`}><${Icon} name=${lookOf(status)} large /></span>
+      <h1 class="cut" title=${run.name}><bdi>${run.name.slice(0, 200)}</bdi></h1></span>
+      <span class="line quiet"><span>${wordOf(status)}</span><code class="faint">${run.execution_id.slice(0, 8)}</code>
+        <${CopyButton} text=${run.execution_id} what="the whole id" /></span>
+      <${Actions} store=${store} /></div>
+    <${VerdictLine} store=${store} onNext=${() => toFailure(store, selected.value, 1)} />
+    <${Facts} store=${store} />
+    <div class="under-head"><${RunTabs} store=${store} /><${Overall} store=${store} /></div></div>`;
 }

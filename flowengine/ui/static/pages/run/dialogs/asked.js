@@ -1,0 +1,19 @@
+// Which dialog of the run's page is open. The head and the drawer open them.
+import { signal } from "../../../vendor/preact.js";
+
+/**
+ * @typedef {object} Asked
+ * @property {"cancel" | "delete" | "rerun" | "runs"} what
+ * @property {"failed" | "from" | "all"} [mode] of a rerun
+ * @property {string[]} [from] the nodes that a rerun begins with
+ */
+
+export const asked = signal(/** @type {Asked | null} */ (null));
+
+/** @param {Asked} what Open a dialog. */
+export const ask = (what) => { asked.value = what; };
+
+/** @param {string} node Ask to run a node, and all below it, again. */
+export const askRerunFrom = (node) => ask({ what: "rerun", mode: "from", from: [node] });
+
+export const close = () => { asked.value = null; };

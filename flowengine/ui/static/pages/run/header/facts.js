@@ -1,0 +1,67 @@
+// The facts of a run, each with its name.
+import { html } from "../../../vendor/preact.js";
+import { now } from "../../../app/clock.js";
+import { at, cutMiddle, duration } from "../../../app/format.js";
+import { runAddress } from "../../../app/router.js";
+import { CopyButton } from "../../../parts/copy_button.js";
+import { Ago } from "../../../parts/moment.js";
+import { ask } from "../dialogs/asked.js";
+
+const MOST_LABELS = 6;
+const WAITED_FROM_MS = 60_000;
+
+/** @param {{store: import("../run_store.js").RunStore}} props */
+export function Facts({ store }) {
+  const run = store.run.value;
+  const labels = Object.entries(run.labels ?? {});
+  return html`<dl class="facts">
+    ${run.started_at ? fact("Started", html`<${Ago} at=${run.started_at} />`) : fact("Created", html`<${Ago} at=${run.created_at} />`)}
+    ${run.started_at && fact(store.isOver.value ? "Took" : "Takes", tookOf(store))}
+    ${run.run > 1 && fact("Run", html`${run.run} <button class="b bare tiny-b" type="button" onClick=${() => ask({ what: "runs" })}>earlier runs</button>`)}
+    ${run.version && fact("Definition", `version ${run.version}`)}
+    ${run.trigger && fact("Trigger", triggerOf(run.trigger))}
+    ${run.parent && fact("Parent", html`<a href=${runAddress(run.parent.execution_id ?? run.parent)}>${run.parent.name ?? "its run"}</a>`)}
+    ${fact("Correlation", html`<code title=${run.correlation_id}>${cutMiddle(run.correlation_id, 13)}</code><${CopyButton} text=${run.correlation_id} what="the correlation id" />`, "hide-s")}
+    ${labels.length > 0 && fact("Labels", html`${labels.slice(0, MOST_LABELS).map(([name, value]) => html`<a class="tag" key=${name}
+      href=${`/ui/runs?${new URLSearchParams({ label: `${name}:${value}` })}`} title=${`Runs with ${name}:${value}`}><bdi>${cutMiddle(`${name}=${value}`, 32)}</bdi></a> `)}${
+      labels.length > MOST_LABELS ? html`<span title=${labels.map((each) => each.join("=")).join(", ")}>and ${labels.length - MOST_LABELS} more</span>` : ""}`)}</dl>`;
+}
+
+/** @param {string} name @param {any} value @param {string} [is] */
+const fact = (name, value, is = "") => html`<div class=${is}><dt>${name}</dt><dd>${value}</dd></div>`;
+
+/** @param {any} trigger */
+function triggerOf(trigger) {
+  if (typeof trigger === "string") return trigger;
+  return trigger.workflow ? `${trigger.kind} ${trigger.workflow}` : trigger.kind;
+}
+
+/**
+ * How long it has taken; of that, how long nothing ran, where that is known and long.
+ * @param {import("../run_store.js").RunStore} store
+ */
+function tookOf(store) {
+  const run = store.run.value;
+  const end = store.isOver.value ? at(run.finished_at) : now.value;
+  const whole = end - at(run.started_at);
+  const nodes = store.some(store.order.value);
+  const isKnown = run.run === 1 && nodes.every((node) => node.attempt <= 1);
+  const idle = isKnown ? whole - workedMs(nodes, end) : 0;
+  return idle >= WAITED_FROM_MS ? html`<span title="How long at least one node ran, and how long none did">${duration(whole)}, of it ${duration(idle)} waited</span>` : duration(whole);
+}
+
+/**
+ * @param {import("../run_store.js").Node[]} nodes
+ * @param {number} end
+ */
+function workedMs(nodes, end) {
+  const spans = nodes.filter((node) => node.started_at).map((node) => [at(node.started_at), node.finished_at ? at(node.finished_at) : end])
+    .sort((one, other) => one[0] - other[0]);
+  let worked = 0;
+  let until = 0;
+  for (const [from, to] of spans) {
+    worked += Math.max(0, to - Math.max(from, until));
+    until = Math.max(until, to);
+  }
+  return worked;
+}
