@@ -10,7 +10,8 @@ export function useDrawerFocus(node) {
   useEffect(() => {
     const before = document.activeElement;
     if (before instanceof HTMLElement && before !== document.body && !before.closest(".drawer")) opener = before;
-    head.current?.focus({ preventScroll: true });
+    // A sheet below the graph is out of sight: the focus brings it in.
+    head.current?.focus({ preventScroll: matchMedia("(min-width: 801px)").matches });
     return () => { setTimeout(() => goBack(node), 0); };
   }, []);
   return head;
