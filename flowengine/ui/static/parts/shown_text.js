@@ -7,14 +7,12 @@ const COLOURS = /\u001b\[[0-9;]*m/g;
 
 /**
  * @param {string} text
- * @returns {string} the same for the eye: `␛` for an escape, `[202E]` for a mark of direction. Copies take the original.
+ * @returns {string} the same for the eye: `\x1b` for an escape, `\u202e` for a mark of direction. Copies take the original.
  */
 export function shownText(text) {
   return text.replace(ACTING, (each) => {
     const code = each.charCodeAt(0);
-    if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    if (code === 0x7f) return "\u2421";
-    return `[${code.toString(16).toUpperCase().padStart(4, "0")}]`;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
 

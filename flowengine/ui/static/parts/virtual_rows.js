@@ -38,7 +38,7 @@ export function useRowsInSight(count, height, above = 0) {
 
 /**
  * Set the place of an element, which the policy allows a script but no attribute.
- * @param {Partial<Record<"top" | "left" | "width" | "height", number>>} px
+ * @param {Partial<Record<"top" | "left" | "width" | "height" | "--names", number>>} px
  */
 export const placed = (px) => (/** @type {HTMLElement | SVGElement | null} */ element) => {
   if (element) for (const [name, value] of Object.entries(px)) element.style.setProperty(name, `${value}px`);

@@ -8,7 +8,7 @@ import { attemptLog } from "../history/attempt_log.js";
 import { eventsOf } from "../history/run_events.js";
 import { select, selected, shownStatuses } from "../selection.js";
 import { ROW } from "./timeline/row_bars.js";
-import { Axis, Folds, Grid, Legend, NAMES, Patterns } from "./timeline/time_layers.js";
+import { Axis, Folds, Grid, Legend, namesWidth, Patterns } from "./timeline/time_layers.js";
 import { busyTimes, longestChain, timeRows } from "./timeline/time_rows.js";
 import { timeScale } from "./timeline/time_scale.js";
 import { TimelineRow } from "./timeline/timeline_row.js";
@@ -39,12 +39,12 @@ export function Timeline({ store }) {
   const chain = onlyChain ? longestChain(all, now) : null;
   const rows = all.filter(({ node }) => (!wanted.size || wanted.has(node.status)) && (!chain || chain.has(node.id)));
   const { box, first, last } = useRowsInSight(rows.length, ROW, AXIS);
-  const width = useWidth(box);
+  const { names, width } = useWidth(box);
   const begin = Math.min(log.runs[0]?.at ?? Infinity, ...all.map((row) => row.begin), now - 1);
   const end = over ? now : roundedUp(begin, now);
   const scale = timeScale({ begin, end, busy: busyTimes(all, now), width: width - NOTES, fold, unfolded });
   const height = Math.max(rows.length * ROW + 8, 60);
-  const layer = { scale, width, height, now: over ? null : now, runs: log.runs };
+  const layer = { names, scale, width, height, now: over ? null : now, runs: log.runs };
   const unfold = (/** @type {import("./timeline/time_scale.js").Piece} */ piece) => setUnfolded(new Set([...unfolded, piece.gap]));
   const step = (/** @type {number} */ by) => {
     const row = rows[roving.active];
@@ -55,7 +55,7 @@ export function Timeline({ store }) {
 
   const at = pointed ? rows.findIndex(({ node }) => node.id === pointed.id) : -1;
   const lines = at >= 0 && pointed ? tipLines(rows[at], pointed.span, now) : [];
-  const place = lines.length ? tipPlace({ rows, at, lines, scale, now, width }) : null;
+  const place = lines.length ? tipPlace({ rows, at, lines, scale, now, width, names }) : null;
   return html`<section class="time" aria-label="Timeline"><${Patterns} />
     <div class="time-bar"><span class="joined" role="group" aria-label="Order of the rows">${ORDERS.map(([key, name]) => html`
       <button key=${key} class="b" type="button" aria-pressed=${order === key} onClick=${() => setOrder(key)}>${name}</button>`)}</span>
@@ -66,7 +66,7 @@ export function Timeline({ store }) {
     ${feed.cut.value && html`<p class="tab-note">Older events of this run are not kept: what is earlier is missing here.</p>`}
     ${!rows.length && html`<p class="tab-note">${all.length ? "No node has the status that is filtered by." : "This run has no nodes."}</p>`}
     <div class="gantt" ref=${box} role="group" aria-label="Bars of each node" onKeyDown=${roving.onKeyDown}>
-      <div class="gantt-body" ref=${placed({ width: NAMES + width })}><${Axis} scale=${scale} width=${width} now=${layer.now} />
+      <div class="gantt-body" ref=${placed({ width: names + width, "--names": names })}><${Axis} scale=${scale} width=${width} now=${layer.now} />
       <div class="gantt-rows" ref=${placed({ height })}>
         <${Grid} ...${layer} />
         ${rows.slice(first, last).map((row, index) => html`<${TimelineRow} key=${row.node.id} row=${row} at=${first + index} scale=${scale} now=${now}
@@ -89,15 +89,16 @@ function useLog(feed) {
 
 /** @param {import("../../../vendor/preact.js").Ref<HTMLElement | null>} box How wide the bars may be. */
 function useWidth(box) {
-  const [width, setWidth] = useState(900);
+  const [room, setRoom] = useState(1100);
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
-    const sizes = new ResizeObserver(() => setWidth(Math.max(LEAST_WIDTH, element.clientWidth - NAMES)));
+    const sizes = new ResizeObserver(() => setRoom(element.clientWidth));
     sizes.observe(element);
     return () => sizes.disconnect();
   }, []);
-  return width;
+  const names = namesWidth(room);
+  return { names, width: Math.max(LEAST_WIDTH, room - names) };
 }
 
 /**

@@ -4,8 +4,8 @@ import { duration } from "../../../../app/format.js";
 import { placed } from "../../../../parts/virtual_rows.js";
 import { clockText, FOLD_PX } from "./time_scale.js";
 
-/** The width of the names, in px. */
-export const NAMES = 206;
+/** @param {number} room in px: the width of the names. */
+export const namesWidth = (room) => (room < 560 ? 128 : 206);
 
 /**
  * @typedef {import("./time_scale.js").Scale} Scale
@@ -29,9 +29,9 @@ export function Grid({ scale, width, height, runs }) {
       <text class="runtext" x=${(scale.x(at) + 4).toFixed(1)} y="10">run ${run}</text></g>`)}</svg>`;
 }
 
-/** @param {LayerProps & {unfold: (fold: import("./time_scale.js").Piece) => void}} props */
-export function Folds({ scale, width, height, now, unfold }) {
-  return html`${scale.folds.map((fold) => html`<button key=${fold.from} type="button" class="fold" ref=${placed({ left: NAMES + fold.x, width: FOLD_PX, height })}
+/** @param {LayerProps & {names: number, unfold: (fold: import("./time_scale.js").Piece) => void}} props */
+export function Folds({ scale, width, height, now, names, unfold }) {
+  return html`${scale.folds.map((fold) => html`<button key=${fold.from} type="button" class="fold" ref=${placed({ left: names + fold.x, width: FOLD_PX, height })}
       onClick=${() => unfold(fold)}><svg width=${FOLD_PX + 8} height=${height} aria-hidden="true"><rect class="fold-band" x="4" width=${FOLD_PX} height=${height} />
       <rect width="8" height=${height} fill="url(#jag)" /><rect width="8" height=${height} fill="url(#jag)" transform=${`translate(${FOLD_PX})`} /></svg>
     <span>nothing ran for ${duration(fold.to - fold.from).replace(/\.\d s$/, " s")}: unfold</span></button>`)}

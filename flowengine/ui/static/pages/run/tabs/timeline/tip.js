@@ -4,7 +4,6 @@ import { html } from "../../../../vendor/preact.js";
 import { placed } from "../../../../parts/virtual_rows.js";
 import { errorWords, skippedWords } from "../../words/node_words.js";
 import { extentOf, ROW } from "./row_bars.js";
-import { NAMES } from "./time_layers.js";
 
 const CHAR_PX = 6.4;
 const LINE_PX = 18;
@@ -50,18 +49,18 @@ const clock = (ms) => new Date(ms).toISOString().slice(11, 23);
 
 /**
  * Where a tip lies: beside its bar, over rows that are empty there; null where there is no such place.
- * @param {{rows: TimeRow[], at: number, lines: string[], scale: import("./time_scale.js").Scale, now: number, width: number}} asked
+ * @param {{rows: TimeRow[], at: number, lines: string[], scale: import("./time_scale.js").Scale, now: number, width: number, names: number}} asked
  */
-export function tipPlace({ rows, at, lines, scale, now, width }) {
+export function tipPlace({ rows, at, lines, scale, now, width, names }) {
   const height = lines.length * LINE_PX + 12;
   const wide = Math.max(...lines.map((line) => line.length)) * CHAR_PX + 22;
   const top = Math.max(0, Math.min(at * ROW + ROW / 2 - height / 2, Math.max(rows.length, 3) * ROW - height));
   const near = rows.slice(Math.floor(top / ROW), Math.ceil((top + height) / ROW)).filter(({ spans }) => spans.length)
     .map((row) => extentOf(row, scale, now, width));
   const right = Math.max(0, ...near.map(({ end }) => end)) + 12;
-  if (right + wide <= width) return { left: NAMES + right, top };
+  if (right + wide <= width) return { left: names + right, top };
   const left = Math.min(...near.map(({ x }) => x)) - wide - 12;
-  return left >= 0 ? { left: NAMES + left, top } : null;
+  return left >= 0 ? { left: names + left, top } : null;
 }
 
 /** @param {{lines: string[], place: {left: number, top: number}}} props */
