@@ -32,10 +32,11 @@ export class Problem extends Error {
  * @property {string} [type] the media type of `text`
  * @property {Record<string, string>} [headers]
  * @property {AbortSignal} [signal]
+ * @property {boolean} [raw] the answer as the text that it is, also where it is JSON
  */
 
 /**
- * One call; its JSON answer. Raises Problem.
+ * One call; its answer, as JSON where it is. Raises Problem.
  * @param {string} method
  * @param {string} path with its query
  * @param {CallOptions} [options]
@@ -45,7 +46,7 @@ export async function call(method, path, options = {}) {
   const answer = await answerOf(method, path, options);
   if (answer.status === 204) return null;
   const text = await answer.text();
-  if ((answer.headers.get("content-type") || "").includes("json")) return JSON.parse(text);
+  if (!options.raw && (answer.headers.get("content-type") || "").includes("json")) return JSON.parse(text);
   return text;
 }
 
