@@ -15,6 +15,10 @@ import msgspec
 JSON: Final = "application/json"
 YAML: Final = "application/yaml"
 _LEVEL: Final = 6
+_SMALL_WINDOW: Final = 12
+"""A text of up to 4 KiB needs no larger window. To set up zlib's own, of 32 KiB, with its tables takes far
+longer than to compress such a text."""
+_SMALL_MEMORY: Final = 5
 _PARTED_BY: Final = b"\n"
 
 
@@ -32,7 +36,10 @@ class PostedDocument(msgspec.Struct, frozen=True):
 
 def pack(document: PostedDocument) -> bytes:
     """The document as it is stored."""
-    return document.media_type.encode() + _PARTED_BY + zlib.compress(document.text, _LEVEL)
+    small = len(document.text) <= 1 << _SMALL_WINDOW
+    window, memory = (_SMALL_WINDOW, _SMALL_MEMORY) if small else (zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, memory)
+    return document.media_type.encode() + _PARTED_BY + compressor.compress(document.text) + compressor.flush()
 
 
 def unpack(stored: bytes) -> PostedDocument:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
 
 from flowengine.errors import SettingsError
 from flowengine.settings import Settings
+
+_NAME_CHARS: Final = 255
+"""No host has a longer name (RFC 1035): what is longer is not remembered."""
 
 
 def check_binding(settings: Settings, host: str, *, insecure: bool, has_keys: bool = False) -> None:
@@ -50,7 +55,14 @@ def served_hosts_only(settings: Settings, asks_for_keys: Callable[[], bool]) -> 
         return lambda host: _without_port(host).lower().strip("[]") in named
     if settings.insecure:
         return lambda _: True
-    return lambda host: is_loopback(_without_port(host)) or asks_for_keys()
+    remembered = lru_cache(maxsize=256)(is_loopback)
+
+    def is_served(host: str) -> bool:
+        name = _without_port(host)
+        judge = remembered if len(name) <= _NAME_CHARS else is_loopback
+        return judge(name) or asks_for_keys()
+
+    return is_served
 
 
 def _without_port(host: str) -> str:

@@ -57,8 +57,9 @@ class BlockingCalls:
 
 
 @contextlib.contextmanager
-def outcome_unknown(advice: str) -> Iterator[None]:
-    """Around a change in the store: a caller whose change may have been made is told how to find out.
+def outcome_unknown(advice: str | Callable[[], str]) -> Iterator[None]:
+    """Around a change in the store: a caller whose change may have been made is told how to find out. The
+    `advice` may be known only then.
 
     Raises RefusalError for a StoreUnavailableError: an abandoned call may still make its change, and so may a
     transaction whose answer got lost. A full store, or one that is not fit for it, has refused it for
@@ -69,7 +70,8 @@ def outcome_unknown(advice: str) -> Iterator[None]:
     except (StoreFullError, UnfitServerError):
         raise
     except StoreUnavailableError as error:
-        raise RefusalError(error.code, f"{str(error).rstrip('.')}. {advice}") from error
+        told = advice if isinstance(advice, str) else advice()
+        raise RefusalError(error.code, f"{str(error).rstrip('.')}. {told}") from error
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[[], T], limit_s: float, late: str) -> T:

@@ -9,7 +9,6 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
-from flowengine.api.edge.blocking_calls import outcome_unknown
 from flowengine.api.edge.correlation_id import correlation_id_of
 from flowengine.api.edge.outer_middleware import EXECUTION_ID
 from flowengine.api.edge.query_parameters import query_flag
@@ -18,7 +17,7 @@ from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, Vi
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.executions.execution_id import TO_RESULTS, TO_STATUS, TO_TRIGGER
-from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, Accepted, read_workflow
+from flowengine.api.routes.executions.workflow_body import WORKFLOW_BODY, Accepted, store_workflow
 from flowengine.api.routes.starting.idempotent_requests import (
     IDEMPOTENCY_KEY_PARAMETER,
     REFUSALS,
@@ -119,35 +118,35 @@ async def _answer(
 ) -> tuple[str, Response[bytes]]:
     """The execution and the usual answer. What was sent is let go of with this: a wait comes after it."""
     asked = query_flag(request, TRIGGER_PARAMETER.name)
-    try:
-        workflow = await read_workflow(request, backend)
+    correlation_id = correlation_id_of(request.scope)
+
+    def store(workflow: Accepted) -> CreatedView | StartedView:
         starts = asked or workflow.starts
         if seconds is not None and not starts:
             raise refuse_wait()
-        view = await _make(request, backend, workflow, starts=starts)
+        make = backend.executions.start if starts else backend.executions.create
+        return make(
+            workflow.plan,
+            correlation_id=correlation_id,
+            inputs=workflow.inputs,
+            labels=workflow.labels,
+            document=workflow.document,
+            callback_url=workflow.callback_url,
+            warnings=workflow.warnings,
+            request=workflow.request,
+        )
+
+    def advice(workflow: Accepted | None) -> str:
+        if workflow is not None and workflow.request is not None:
+            return SEND_IT_AGAIN
+        certainly_waits = not asked and workflow is not None and not workflow.starts
+        return UNKNOWN_OUTCOME if certainly_waits else MAY_HAVE_STARTED
+
+    try:
+        view = await store_workflow(request, backend, store, advice)
     except AlreadyAnsweredError as before:
         return before.view.execution_id, replayed(request, before)
     request.scope["state"][EXECUTION_ID] = view.execution_id
+    status = 202 if isinstance(view, StartedView) else 201
     location = {"Location": f"/workflows/{view.execution_id}"}
-    return view.execution_id, json_response(msgspec.json.encode(view), 202 if starts else 201, location)
-
-
-async def _make(
-    request: Request[Any, Any, Any], backend: Backend, workflow: Accepted, *, starts: bool
-) -> CreatedView | StartedView:
-    correlation_id = correlation_id_of(request.scope)
-    make = backend.executions.start if starts else backend.executions.create
-    advice = MAY_HAVE_STARTED if starts else UNKNOWN_OUTCOME
-    with outcome_unknown(advice if workflow.request is None else SEND_IT_AGAIN):
-        return await backend.calls.store(
-            lambda: make(
-                workflow.plan,
-                correlation_id=correlation_id,
-                inputs=workflow.inputs,
-                labels=workflow.labels,
-                document=workflow.document,
-                callback_url=workflow.callback_url,
-                warnings=workflow.warnings,
-                request=workflow.request,
-            )
-        )
+    return view.execution_id, json_response(msgspec.json.encode(view), status, location)
