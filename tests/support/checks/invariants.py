@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Final, Protocol
 
 import msgspec
@@ -107,7 +107,7 @@ _LEGAL: Final = {
 }
 
 
-class Stored(msgspec.Struct):
+class Stored(msgspec.Struct, dict=True):
     """Everything that is stored of one execution."""
 
     id: str
@@ -134,7 +134,7 @@ class Stored(msgspec.Struct):
         """Whether it bears the mark of a stop, of this run."""
         return "stop" in self.control
 
-    @property
+    @cached_property
     def closing(self) -> Closing | None:
         """What is stored of the stages after the main nodes."""
         found = self.control.get("closing")
@@ -145,7 +145,7 @@ class Stored(msgspec.Struct):
         """The stage whose nodes run, or ran last."""
         return "main" if self.closing is None else self.closing.stage
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The nodes of that stage."""
         return self.plan.names(self.stage)
@@ -158,11 +158,17 @@ class Stored(msgspec.Struct):
 
     def was_overruled(self, node: str) -> bool:
         """Whether an operator has ended the node, in the run that it is in."""
-        kinds = [event.kind for event in self.events if event.node == node]
-        return "node_overruled" in kinds and kinds[::-1].index("node_overruled") < [
-            *kinds[::-1],
-            "node_reset",
-        ].index("node_reset")
+        return node in self._overruled
+
+    @cached_property
+    def _overruled(self) -> set[str]:
+        found: set[str] = set()
+        for event in self.events:
+            if event.node is not None and event.kind == "node_overruled":
+                found.add(event.node)
+            elif event.node is not None and event.kind == "node_reset":
+                found.discard(event.node)
+        return found
 
     @property
     def closing_stop(self) -> Stop | None:
