@@ -94,6 +94,7 @@ def _welcome(port: int, data: Path | None, *, embedded: bool) -> str:
     keeps = f"state kept in {data}" if data else "nothing is kept after the end (--data DIR keeps it)"
     server = f"embedded, {keeps}" if embedded else "the one that REDIS_URL names"
     rows = {
+        "page": f"{url}/ui",
         "API": url,
         "docs": f"{url}/docs",
         "server": server,

@@ -1,15 +1,18 @@
 // What stands around every page: places, stream state, theme, who is signed in, the list of keys.
-import { html, useState, useRef, useEffect } from "../vendor/preact.js";
+import { html, useEffect, useState } from "../vendor/preact.js";
 import { Dialog } from "../parts/dialog.js";
 import { Icon } from "../parts/icon.js";
 import { reached } from "./api.js";
 import { ago } from "./format.js";
+import { GoTo } from "./go_to.js";
 import { now } from "./clock.js";
 import { shortcuts, useKeys } from "./keys.js";
 import { streamState } from "./live.js";
 import { navigate, parts } from "./router.js";
-import { me, signOut } from "./session.js";
+import { learn, me, signOut } from "./session.js";
 import { PLACES } from "./places.js";
+
+const TRIED_AGAIN_MS = 5000;
 
 /** @param {{children?: any}} props */
 export function Frame({ children }) {
@@ -27,6 +30,7 @@ export function Frame({ children }) {
         aria-current=${parts.value[0] === place.part ? "page" : null}>${place.name}</a>`)}</nav>
       <div class="top-end">
         <button class="b bare hide-s" type="button" onClick=${() => go(true)}><${Icon} name="find" />Go to <kbd>/</kbd></button>
+        <a class="hide-s" href="/docs" title="The API that this page uses">API</a>
         <${StreamState} /><${ThemeButton} /><${Who} />
       </div>
     </header>
@@ -67,11 +71,25 @@ function Who() {
     <button class="b bare" type="button" onClick=${() => signOut().catch(() => undefined)}>Sign out</button>`;
 }
 
+/** What was not reached, how old is what is shown, and when it is tried again. */
 function Unreached() {
   const { ok, at, why } = reached.value;
+  const [triedAt, setTriedAt] = useState(0);
+  const again = () => {
+    setTriedAt(Date.now());
+    learn().catch(() => undefined);
+  };
+  useEffect(() => {
+    if (ok) return undefined;
+    setTriedAt(Date.now());
+    const timer = setInterval(again, TRIED_AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [ok]);
   if (ok) return null;
+  const seconds = Math.max(0, Math.ceil((triedAt + TRIED_AGAIN_MS - Date.now()) / 1000));
   return html`<div class="banner is-failed" role="alert"><${Icon} name="failed" />
-    The API does not answer: ${why}. What is shown was true ${ago(now.value - at)}.</div>`;
+    <span class="grow">The API does not answer: ${why}. What is shown was true <span aria-live="off">${ago(now.value - at)}; it is asked again in ${seconds} s.</span></span>
+    <button class="b" type="button" onClick=${again}>Try now</button></div>`;
 }
 
 /** @param {{onClose: () => void}} props */
@@ -80,21 +98,4 @@ function KeyList({ onClose }) {
   const shown = shortcuts.value.filter((each) => !seen.has(each.keys) && seen.add(each.keys));
   return html`<${Dialog} title="Keys" onClose=${onClose}><dl class="key-list">${shown.map((each) => html`
     <div><dt>${each.keys.split(" ").map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${each.does}</dd></div>`)}</dl></${Dialog}>`;
-}
-
-/** @param {{onClose: () => void}} props */
-function GoTo({ onClose }) {
-  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => field.current?.focus(), []);
-  const go = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const text = field.current?.value.trim() ?? "";
-    onClose();
-    const place = PLACES.find((each) => each.name.toLowerCase() === text.toLowerCase());
-    if (place) navigate(place.href);
-    else if (text) navigate(`/ui/runs?q=${encodeURIComponent(text)}`);
-  };
-  return html`<${Dialog} title="Go to" onClose=${onClose}><form class="line" onSubmit=${go}>
-    <input class="in" ref=${field} aria-label="A place, or the name or id of a run" placeholder="A place, or the name or id of a run" />
-    <button class="b primary">Go</button></form></${Dialog}>`;
 }

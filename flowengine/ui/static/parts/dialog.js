@@ -1,5 +1,5 @@
 // A dialog over the page: the browser's own, with its focus and Escape.
-import { html, useEffect, useRef } from "../vendor/preact.js";
+import { html, useLayoutEffect, useRef } from "../vendor/preact.js";
 import { Icon } from "./icon.js";
 
 /**
@@ -7,7 +7,8 @@ import { Icon } from "./icon.js";
  */
 export function Dialog({ title, onClose, children, wide }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  // Before the next key is heard: what is typed at once goes into the dialog.
+  useLayoutEffect(() => {
     box.current?.showModal();
     return () => box.current?.close();
   }, []);

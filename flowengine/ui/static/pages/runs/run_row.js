@@ -12,7 +12,7 @@ import { addLabel } from "./filters.js";
 
 /** @typedef {import("./runs_store.js").Row} Row */
 
-const MOST_LABELS = 3;
+const MOST_LABELS = 2;
 const NAME_CHARS = 120;
 const ID_CHARS = 13;
 const CAUSE_CHARS = 300;
@@ -73,6 +73,6 @@ function Progress({ run }) {
 function Labels({ labels }) {
   const all = Object.entries(labels);
   return html`${all.slice(0, MOST_LABELS).map(([name, value]) => html`<button key=${name} class="tag" type="button"
-      title=${`Only runs with ${name}=${value}`} onClick=${() => addLabel(`${name}:${value}`)}><bdi>${cutMiddle(`${name}=${value}`, 28)}</bdi></button> `)}${
+      title=${`Only runs with ${name}=${value}`} onClick=${() => addLabel(`${name}:${value}`)}><bdi>${cutMiddle(`${name}=${value}`, 22)}</bdi></button> `)}${
     all.length > MOST_LABELS && html`<span class="small faint" title=${all.slice(MOST_LABELS).map(([name, value]) => `${name}=${value}`).join("\n")}>+${all.length - MOST_LABELS}</span>`}`;
 }

@@ -25,9 +25,10 @@ export function Runs() {
   useTitle("Runs");
   const wanted = filters.value;
   const key = JSON.stringify(wanted);
-  useEffect(() => watchStats(), []);
+  useMemo(() => store.forgetUnless(wanted), []);
+  useEffect(() => { store.open(wanted); }, [key]);
   useEffect(() => store.start(), []);
-  useEffect(() => { store.load(wanted); }, [key]);
+  useEffect(() => watchStats(), []);
   const kind = JSON.stringify({ ...wanted, cursor: "" });
   useEffect(() => chooseNone(), [kind]);
   useRowKeys();
@@ -37,7 +38,7 @@ export function Runs() {
   return html`<div class="page">
     <div class="head"><h1>Runs</h1>${may("author") && html`<div class="actions"><a class="b primary" href="/ui/new">New run</a></div>`}</div>
     <div class="now"><${StatusChips} /><${DayBars} /></div>
-    <section class="card" aria-label="List of runs"><${FilterBar} />
+    <section class="card" aria-label="List of runs" aria-busy=${store.loading.value ? "true" : "false"}><${FilterBar} />
       ${problem && html`<${ProblemNote} problem=${problem} what="The runs" again=${store.again} />`}
       ${selectable && html`<${BulkBar} store=${store} />`}
       <${Newer} />

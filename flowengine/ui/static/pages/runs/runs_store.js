@@ -1,7 +1,7 @@
 // The list as the page knows it: a page of rows, each a signal of its own; and how many more have come since.
 // What happens is told by the stream of all executions; rows that it names are asked for together, once a second.
-import { batch, computed, signal } from "../../vendor/preact.js";
-import { get, withQuery } from "../../app/api.js";
+import { batch, computed, effect, signal } from "../../vendor/preact.js";
+import { get, reached, withQuery } from "../../app/api.js";
 import { watch } from "../../app/live.js";
 import { asked } from "./filters.js";
 import { paced } from "./paced.js";
@@ -33,6 +33,7 @@ const PACE_MS = 1000;
 /** How far a run is, no stream of all tells: while one that is shown runs, the page is asked for this often. */
 const PROGRESS_MS = 3000;
 const LIVE = new Set(["running", "cancelling"]);
+const isReached = computed(() => reached.value.ok);
 
 export function runsStore() {
   /** The ids that are shown, in their order; null until they are known. */
@@ -50,7 +51,16 @@ export function runsStore() {
   let timer = 0;
   const refresh = paced(catchUp, PACE_MS);
 
-  /** @param {Filters} filters Show this page of this list. */
+  /** @param {Filters} filters Whether this is what is shown. */
+  const shows = (filters) => order.peek() !== null && JSON.stringify(filters) === JSON.stringify(wanted);
+
+  /** @param {Filters} filters Show this page of this list; one that is known already stays in its place. */
+  function open(filters) {
+    if (shows(filters)) refresh.soon();
+    else load(filters);
+  }
+
+  /** @param {Filters} filters */
   async function load(filters) {
     const mine = ++turn;
     wanted = filters;
@@ -150,8 +160,10 @@ export function runsStore() {
     }, PROGRESS_MS);
     const seen = () => { if (!document.hidden) refresh.soon(); };
     document.addEventListener("visibilitychange", seen);
+    const unwatch = effect(() => { if (isReached.value) refresh.soon(); });
     return () => {
       stop();
+      unwatch();
       clearInterval(timer);
       refresh.stop();
       document.removeEventListener("visibilitychange", seen);
@@ -159,7 +171,9 @@ export function runsStore() {
   }
 
   return {
-    order, next, problem, newer, loading, load, start,
+    order, next, problem, newer, loading, open, start,
+    /** @param {Filters} filters Show nothing rather than another list. */
+    forgetUnless(filters) { if (!shows(filters)) order.value = null; },
     /** @param {string} id */
     row: (id) => rows.get(id),
     again: () => { if (wanted) load(wanted); },

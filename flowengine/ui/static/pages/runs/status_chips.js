@@ -20,5 +20,5 @@ export function StatusChips() {
       counts && known && html` <b>${number(keptRuns(known))}</b>`}</button>
     ${shown.map((status) => html`<button key=${status} class=${`chip is-${lookOf(status)}`} type="button"
       aria-pressed=${statuses.includes(status) ? "true" : "false"} onClick=${() => toggleStatus(status)}>
-      <${Icon} name=${lookOf(status)} />${wordOf(status)}${counts && html` <b>${number(counts[status] ?? 0)}</b>`}</button>`)}</div>`;
+      <${Icon} name=${lookOf(status)} />${wordOf(status)}${counts && html` <b class=${counts[status] ? null : "none"}>${number(counts[status] ?? 0)}</b>`}</button>`)}</div>`;
 }

@@ -5,6 +5,7 @@ import { counted, number } from "../../../app/format.js";
  * @typedef {object} Action
  * @property {string} action as the API calls it
  * @property {string} name of the button
+ * @property {string} [verb] the name with a number of runs, if it is another
  * @property {string} does "cancelled": what then is true of the runs
  * @property {string[]} statuses of the runs that it can be done to
  * @property {string} not why it cannot be done to any other
@@ -19,6 +20,7 @@ export const ACTIONS = [
   { action: "pause", name: "Pause", does: "paused", statuses: ["running"], not: "Possible while a run goes on",
     then: "What runs goes on to its end, and nothing new begins." },
   { action: "resume", name: "Resume", does: "resumed", statuses: ["paused"], not: "Possible once a run is paused" },
+  { action: "rerun", name: "Rerun failed", verb: "Rerun", does: "rerun", statuses: ["failed", "cancelled"], not: "Possible once a run has failed or was cancelled" },
   { action: "delete", name: "Delete", does: "deleted", statuses: ["pending", "completed", "failed", "cancelled"], not: "Possible once a run has ended",
     then: "Their inputs, results, events and logs are gone for good.", danger: true },
 ];

@@ -12,7 +12,7 @@ import { actOnMany } from "./bulk_request.js";
  * @param {{action: string, target: import("./bulk_request.js").Target, onAct: (reason: string) => void, onClose: () => void}} props
  */
 export function BulkDialog({ action, target, onAct, onClose }) {
-  const { name, does, then, danger } = actionCalled(action);
+  const { name, verb = name, does, then, danger } = actionCalled(action);
   const [counting, setCounting] = useState(/** @type {Bulk | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [round, again] = useState(0);
@@ -29,7 +29,7 @@ export function BulkDialog({ action, target, onAct, onClose }) {
     event.preventDefault();
     if (known?.done) onAct(reason.current?.value.trim() ?? "");
   };
-  return html`<${Dialog} title=${`${name} runs`} onClose=${onClose}>
+  return html`<${Dialog} title=${`${verb} runs`} onClose=${onClose}>
     <form class="bulk-form" onSubmit=${submit}>
       <${ProblemNote} problem=${problem} what="The preview" again=${() => again(round + 1)} />
       <div role="status">${known ? html`<p><b>${known.done ? `${counted(known.done, "run")} will be ${does}.` : `No run can be ${does}.`}</b></p>
@@ -39,5 +39,5 @@ export function BulkDialog({ action, target, onAct, onClose }) {
         <input class="in" ref=${reason} maxlength="500" autocomplete="off" /></label>`}
       <div class="line"><span class="grow"></span><button class="b" type="button" onClick=${onClose}>Leave them</button>
         <button class=${danger ? "b danger" : "b primary"} aria-disabled=${known?.done ? null : "true"}>${
-          known?.done ? `${name} ${counted(known.done, "run")}` : name}</button></div></form></${Dialog}>`;
+          known?.done ? `${verb} ${counted(known.done, "run")}` : verb}</button></div></form></${Dialog}>`;
 }
