@@ -8,7 +8,12 @@ from typing import Final
 FOLDER: Final = Path(__file__).parent / "static"
 """`index.html`, our scripts and styles, and what others wrote in `vendor`, and examples of workflows."""
 
-MEDIA_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".yaml": "text/plain"}
+MEDIA_TYPES: Final = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".yaml": "text/plain",
+}
 """Of the files that are served; any other file in the folder is not."""
 
 
