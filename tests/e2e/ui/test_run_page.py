@@ -1,0 +1,171 @@
+"""The page of one run: its graph as it happens, the way to a cause by keyboard, who may do what."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e.documents import node, workflow
+from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
+from tests.support.rigs.stack_processes import Stack
+
+MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script> {{ 1 }} \u202eleft\u202c &amp; "
+NAME = "<img src=x onerror=alert(3)> \u05e9\u05dc\u05d5\u05dd " + "long" * 30
+CAUSE = "the warehouse has no table called orders"
+MOST_TABS = 60
+
+
+def _load(*, name: str = "nightly load", seconds: int = 0) -> dict[str, Any]:
+    """Settings, then a load that fails unless the input `fail` is false, then what comes after it."""
+    return {
+        "name": name,
+        "inputs": {"fail": {"type": "boolean", "default": True}},
+        "nodes": [
+            node("settings", "set", a=1),
+            node("fetch", "test_wait", after=["settings"], seconds=seconds),
+            node("load", "assert", after=["fetch"], that="{{ not inputs.fail }}", code="no", message=CAUSE),
+            node("publish", "set", after=["load"], a=1),
+        ],
+    }
+
+
+def _card(page: Page, node_id: str) -> Locator:
+    return page.locator(f'[data-card="{node_id}"]')
+
+
+def _tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until the target has the focus."""
+    for _ in range(MOST_TABS):
+        if target.evaluate("each => each === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {target}")
+
+
+def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack) -> None:
+    """From its start to its failure: cards, verdict, counts and the browser's title follow; then a rerun that
+    someone else began, and its deletion."""
+    execution = page_stack.create(_load(seconds=3))
+    page = visit(f"/ui/runs/{execution}")
+    expect(_card(page, "load")).to_have_attribute("aria-label", "load, pending, assert")
+    expect(page.locator(".verdict")).to_contain_text("Not started")
+    page.get_by_role("button", name="Start").click()
+    expect(_card(page, "fetch")).to_have_class("node is-running")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator(".tools").get_by_role("button", name="Follow")).to_be_visible()
+    expect(_card(page, "load")).to_have_class("node is-failed")
+    expect(_card(page, "load").locator("use")).to_have_attribute("href", "#i-failed")
+    expect(_card(page, "publish")).to_have_attribute("aria-label", "publish, not run, after load")
+    expect(page.locator(".verdict")).to_contain_text(
+        f"Failed: load: {CAUSE}, and 1 node after it did not run."
+    )
+    expect(page.get_by_role("button", name="2 failed")).to_be_visible()
+    expect(page).to_have_title("nightly load: failed, 1 failed · FlowEngine")
+    expect(page.locator(".edge.broken")).to_have_attribute("d", re.compile("^M"))
+
+    page.get_by_role("button", name="2 failed").click()
+    expect(_card(page, "settings")).to_have_class("node is-completed dim")
+    assert "status=failed" in page.url
+
+    page_stack.steer(execution, "rerun")
+    expect(page.locator(".facts")).to_contain_text("Run2 earlier runs")
+    page.get_by_role("button", name="earlier runs").click()
+    expect(page.get_by_role("dialog").get_by_role("row")).to_have_count(3)
+    page.keyboard.press("Escape")
+    page_stack.ended(execution)
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Delete…").click()
+    other = visit(f"/ui/runs/{execution}", beside=page)
+    expect(other.locator(".verdict")).to_contain_text("Failed")
+    page.get_by_role("button", name="Delete the run").click()
+    expect(page).to_have_url(f"{visit.url}/ui/runs")
+    expect(other.get_by_role("alert")).to_contain_text("This run was deleted.")
+
+
+def test_the_keyboard_leads_from_the_list_to_a_cause_and_its_rerun(visit: Visits, page_stack: Stack) -> None:
+    """No pointer: list, run, failure, along the edges, another input, a run that completes."""
+    page_stack.run(_load(name="by keyboard alone"))
+    page = visit("/ui/runs?q=by+keyboard+alone")
+    expect(page.get_by_role("link", name="by keyboard alone")).to_be_visible()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page.locator(".verdict")).to_contain_text(CAUSE)
+    page.keyboard.press("n")
+    expect(_card(page, "load")).to_have_class("node is-failed selected")
+    assert "node=load" in page.url
+    page.keyboard.press("Escape")
+    expect(_card(page, "load")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(_card(page, "fetch")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(_card(page, "publish")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(_card(page, "publish")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+
+    page.evaluate("document.activeElement.blur()")
+    _tab_to(page, page.get_by_role("button", name="Rerun…"))
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Run again")
+    expect(dialog).to_contain_text("2 nodes begin again, 2 results are kept.")
+    _tab_to(page, dialog.get_by_role("textbox", name="fail"))
+    page.keyboard.press("Control+A")
+    page.keyboard.type("fals")
+    expect(dialog.get_by_role("alert")).to_contain_text("This is no JSON")
+    page.keyboard.type("e")
+    expect(dialog.get_by_role("button", name="Run 2 nodes again")).not_to_have_attribute(
+        "aria-disabled", "true"
+    )
+    page.keyboard.press("Enter")
+    expect(page.locator(".verdict")).to_contain_text("Completed in")
+    expect(dialog).to_have_count(0)
+    expect(_card(page, "publish")).to_have_class("node is-completed")
+
+
+def test_a_hostile_workflow_harms_no_graph(visit: Visits, page_stack: Stack) -> None:
+    """Markup and turned text are shown as they are, long names cut, a fan-out is one card with a list; at 360
+    px nothing reaches sideways, and axe finds nothing in either theme."""
+    document = {
+        **workflow(
+            node("a" * 60, "assert", that=False, code="no", message=MARKUP * 40),
+            *(node(f"part_{number}", "set", a=1) for number in range(60)),
+            node("below", "set", after=["a" * 60], a=1),
+            name=NAME,
+        ),
+        "labels": {"team": "<b>data</b>"},
+    }
+    ended = page_stack.run(document)
+    page = visit(f"/ui/runs/{ended.status['execution_id']}", width=PHONE, height=740)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=alert(3)>")
+    expect(page.locator(".verdict")).to_contain_text("<script>alert(2)</script>")
+    expect(_card(page, "a" * 60)).to_have_class("node is-failed")
+    expect(page.locator("main img, main script")).to_have_count(0)
+    assert not reaches_sideways(page)
+    _card(page, "part_0").focus()
+    page.keyboard.press("Enter")
+    stack = page.get_by_role("region", name="60 nodes like part_0")
+    expect(stack.get_by_role("button", name="part_49")).to_be_visible()
+    stack.get_by_role("button", name="Later").click()
+    expect(stack.get_by_role("status")).to_have_text("51 to 60 of 60")
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(stack).to_have_count(0)
+
+
+def test_a_role_sees_only_what_it_may_do(keyed_visit: Visits, page_stack: Stack) -> None:
+    """`read` has no action at all; `operate` reruns and deletes, and does not post documents."""
+    execution = str(page_stack.run(_load(name="roles")).status["execution_id"])
+    page = keyed_visit(f"/ui/runs/{execution}", role="read")
+    expect(_card(page, "load")).to_have_class("node is-failed")
+    expect(page.locator(".actions button")).to_have_count(0)
+    page = keyed_visit(f"/ui/runs/{execution}", role="operate")
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_role("menuitem")).to_have_text(["Delete…"])
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Rerun failed 1").click()
+    expect(page.locator(".facts")).to_contain_text("Run2")
+    expect(page.get_by_role("button", name="Rerun failed 1")).to_be_visible()
+    assert violations(page) == []
