@@ -32,15 +32,14 @@ export function extentOf(row, scale, now, width) {
   return { x: x - room, end, note: "end", noteX: x - 6 };
 }
 
-/** @param {{row: TimeRow, scale: Scale, now: number, width: number, onPoint: (index: number | null) => void}} props */
-export function RowBars({ row, scale, now, width, onPoint }) {
+/** @param {{row: TimeRow, scale: Scale, now: number, width: number}} props */
+export function RowBars({ row, scale, now, width }) {
   const { note, noteX } = extentOf(row, scale, now, width);
-  const point = (/** @type {number} */ index) => ({ onMouseEnter: () => onPoint(index), onMouseLeave: () => onPoint(null) });
   return html`<svg class="time-bars" width=${width} height=${ROW} aria-hidden="true">
     ${row.spans.map((span, index) => {
       const x = scale.x(span.from);
       const wide = Math.max(LEAST, scale.x(span.to ?? now) - x);
-      return html`<g key=${index} ...${point(index)}>${bar(span, x, wide)}
+      return html`<g key=${index} data-span=${index}>${bar(span, x, wide)}
         <rect class="touch" x=${x - 2} y="1" width=${Math.max(8, wide + 4)} height=${ROW - 2} /></g>`;
     })}
     <text class="note" x=${noteX.toFixed(1)} y="16.5" text-anchor=${note}>${row.note.length > 60 ? `${row.note.slice(0, 59)}…` : row.note}</text></svg>`;
