@@ -37,6 +37,22 @@ export function useRowsInSight(count, height, above = 0) {
 }
 
 /**
+ * Rows that are not drawn anew as long as what they are made of is the same. `make` gives the row of a key.
+ * @returns {(key: string, from: Record<string, any>, make: () => any) => any}
+ */
+export function useDrawnOnce() {
+  const [drawn] = useState(() => /** @type {Map<string, {from: Record<string, any>, row: any}>} */ (new Map()));
+  return (key, from, make) => {
+    const old = drawn.get(key);
+    if (old && Object.keys(from).every((name) => old.from[name] === from[name])) return old.row;
+    if (drawn.size > 500) drawn.clear();
+    const row = make();
+    drawn.set(key, { from, row });
+    return row;
+  };
+}
+
+/**
  * Set the place of an element, which the policy allows a script but no attribute.
  * @param {Partial<Record<"top" | "left" | "width" | "height" | "--names", number>>} px
  */

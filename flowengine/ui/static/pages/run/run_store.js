@@ -150,7 +150,11 @@ export function runStore(id) {
     if (running || stopped) return;
     running = true;
     stop = watch(stream, {
-      onFresh: snapshotSoon,
+      onFresh: () => {
+        snapshotSoon();
+        // What was before is not told: those who list events read it.
+        for (const each of heard) each([{ id: "", name: "fresh", data: null }]);
+      },
       onEvents: take,
       onEnded: () => { running = false; stop(); setTimeout(() => { if (!stopped) snapshot(); }, 300); },
       onRefused: (status) => { running = false; stop(); if (status === 404 && !stopped) snapshot(); },

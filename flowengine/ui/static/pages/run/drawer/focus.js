@@ -21,7 +21,7 @@ export function useDrawerFocus(node) {
 function goBack(node) {
   if (document.querySelector(".drawer") || document.querySelector("dialog[open]")) return;
   if (document.activeElement !== document.body && document.activeElement !== null) return;
-  const same = [...document.querySelectorAll("#view [data-node]")].find((each) => each.getAttribute("data-node") === node);
+  const same = [...document.querySelectorAll("#view [data-node], #view [data-card]")].find((each) => [each.getAttribute("data-node"), each.getAttribute("data-card")].includes(node));
   const target = opener?.isConnected ? opener : same ?? document.getElementById("view");
   opener = null;
   if (target instanceof HTMLElement || target instanceof SVGElement) target.focus({ preventScroll: true });

@@ -1,6 +1,7 @@
 // What happened to a node, in a sentence, and what follows from it. Pure.
 import { at, counted, duration } from "../../../app/format.js";
 import { lookOf } from "../../../parts/status.js";
+import { isConsequence } from "../node_changes.js";
 import { errorWords, listed, progressWords, ranFor, skippedWords, waitWords } from "../words/node_words.js";
 
 /**
@@ -40,7 +41,7 @@ const SENTENCES = {
     said: node.started_at ? `It completed in ${duration(ranFor(node, now))}${node.attempt > 1 ? `, with try ${node.attempt}` : ""}.` : "It completed.",
     follows: below.length ? `${listed(idsOf(below))} ${below.length > 1 ? "depend" : "depends"} on it.` : "",
   }),
-  failed: (known) => (known.node.error?.caused_by ? notRun(known) : failedItself(known)),
+  failed: (known) => (isConsequence(known.node) ? notRun(known) : failedItself(known)),
   skipped: ({ node, below }) => {
     const skipped = below.filter((each) => each.skipped === "upstream_skipped");
     return { said: `It did not run: ${skippedWords(node.skipped)}.`, follows: skipped.length ? `${listed(idsOf(skipped))} ${were(skipped)} skipped because of it.` : "" };
@@ -62,7 +63,7 @@ function failedItself({ node, all }) {
 /** @param {Known} known */
 function notRun({ node, all }) {
   const cause = all.find((each) => each.id === node.error?.caused_by);
-  return { said: `It did not run, because ${node.error?.caused_by} failed.`, follows: cause?.error ? sentence(cause.error.message) : "" };
+  return { said: `It did not run, because ${node.error?.caused_by ?? "what it depends on"} failed.`, follows: cause?.error ? sentence(cause.error.message) : "" };
 }
 
 /**

@@ -2,8 +2,9 @@
 // only now not possible says why.
 import { html, useState } from "../../../vendor/preact.js";
 import { may } from "../../../app/session.js";
+import { askRerunFrom } from "../dialogs/asked.js";
+import { isConsequence } from "../node_changes.js";
 import { OverruleDialog } from "./overrule_dialog.js";
-import { RerunDialog } from "./rerun_dialog.js";
 
 const OPEN = new Set(["pending", "queued", "running", "waiting"]);
 
@@ -17,14 +18,13 @@ export function NodeActions({ store, node }) {
   const isOpen = OPEN.has(node.status);
   const action = (/** @type {string} */ key, /** @type {string} */ name, /** @type {string} */ why, primary = false) => html`
     <button type="button" class=${primary && !why ? "b primary" : "b"} aria-disabled=${why ? "true" : null} title=${why || null} aria-describedby=${why ? "not-now" : null}
-      onClick=${() => { if (!why) ask(key); }}>${name}</button>`;
+      onClick=${() => { if (!why) (key === "rerun" ? askRerunFrom(node.id) : ask(key)); }}>${name}</button>`;
   const whys = [...new Set([noRerun, isOpen ? noWord : ""])].filter(Boolean);
   return html`<div class="does">
-    ${action("rerun", "Rerun from here…", noRerun, node.status === "failed" && !node.error?.caused_by)}
+    ${action("rerun", "Rerun from here…", noRerun, node.status === "failed" && !isConsequence(node))}
     ${isOpen && html`${action("complete", "Complete…", noWord)}${action("skip", "Skip…", noWord)}${action("fail", "Fail…", noWord)}`}
     ${whys.length > 0 && html`<small id="not-now">${whys.join(" ")}</small>`}
-    ${asked === "rerun" && html`<${RerunDialog} store=${store} node=${node} onClose=${() => ask("")} />`}
-    ${asked && asked !== "rerun" && html`<${OverruleDialog} store=${store} node=${node} said=${asked} onClose=${() => ask("")} />`}</div>`;
+    ${asked && html`<${OverruleDialog} store=${store} node=${node} said=${asked} onClose=${() => ask("")} />`}</div>`;
 }
 
 /**

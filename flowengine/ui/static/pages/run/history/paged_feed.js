@@ -29,6 +29,8 @@ export function pagedFeed(path, how = {}) {
   /** Whether the API or this page has dropped older ones. */
   const cut = signal(false);
   let asked = 0;
+  /** Whether something may have happened that neither a page nor the stream has told. */
+  let missed = false;
   let dropped = 0;
 
   /** @param {Item[]} more */
@@ -54,6 +56,7 @@ export function pagedFeed(path, how = {}) {
   async function read() {
     const mine = ++asked;
     state.value = "reading";
+    missed = false;
     problem.value = null;
     try {
       for (let page = 0; page < PAGES_AT_ONCE; page += 1) {
@@ -77,6 +80,7 @@ export function pagedFeed(path, how = {}) {
     const told = waiting;
     waiting = [];
     append(told);
+    if (missed) read();
   }
 
   return {
@@ -88,8 +92,11 @@ export function pagedFeed(path, how = {}) {
       if (state.peek() === "whole") append(told);
       else if (waiting.length < 50_000) waiting.push(...told);
     },
-    /** The stream was cut: read what was not told. */
-    catchUp() { if (state.peek() === "whole") read(); },
+    /** The stream begins, or was cut: read what was not told. */
+    catchUp() {
+      if (state.peek() === "whole") read();
+      else missed = true;
+    },
     leave() { asked += 1; },
   };
 }

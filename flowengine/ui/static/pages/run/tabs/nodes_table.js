@@ -6,7 +6,7 @@ import { useKeys } from "../../../app/keys.js";
 import { setQuery } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
 import { lookOf } from "../../../parts/status.js";
-import { useRowsInSight } from "../../../parts/virtual_rows.js";
+import { useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { select, selected, shownStatuses } from "../selection.js";
 import { causeOf, iconOf, listed, queuedFor, ranFor, statusWords } from "../words/node_words.js";
 import { COLUMNS, sortedNodes } from "./nodes/node_order.js";
@@ -19,14 +19,11 @@ const HEAD = 30;
 export function NodesTable({ store }) {
   const [text, setText] = useState("");
   const [order, setOrder] = useState(/** @type {import("./nodes/node_order.js").NodeOrder} */ ({ by: "status", down: false }));
-  const now = clock.value;
+  const now = store.isOver.value ? 0 : clock.value;
   const wanted = shownStatuses.value;
   const all = store.order.value.flatMap((id) => store.nodes.get(id)?.value ?? []);
   const shown = all.filter((node) => (!wanted.size || wanted.has(node.status)) && matches(node, text, now));
   const rows = sortedNodes(shown, order, now).map((node) => ({ node }));
-  const { box, first, last } = useRowsInSight(rows.length, ROW, HEAD);
-  const roving = useRoving({ box, rows, above: HEAD, chosen: selected.value, height: ROW });
-  useKeys([{ keys: "j", does: "next row", run: () => roving.move(1) }, { keys: "k", does: "row before", run: () => roving.move(-1) }], [rows.length]);
   const sort = (/** @type {string} */ by) => setOrder({ by, down: order.by === by ? !order.down : false });
   const hidden = all.length - rows.length;
   const showAll = () => { setText(""); setQuery({ status: null }); };
@@ -35,15 +32,28 @@ export function NodesTable({ store }) {
       onInput=${(/** @type {any} */ event) => setText(event.target.value)} /></label>
       <span class="quiet" role="status">${hidden ? `${number(rows.length)} of ${number(all.length)} nodes` : `${number(all.length)} nodes`}</span>
       ${hidden > 0 && html`<button class="b bare" type="button" onClick=${showAll}>Show all</button>`}</div>
-    <div class="rows" ref=${box} onKeyDown=${roving.onKeyDown} tabindex=${rows.length ? null : 0} role="group" aria-label="Table of nodes">
-      <table class="nodes" aria-rowcount=${rows.length + 1}><thead><tr>${COLUMNS.map(({ key, name, look }) => html`
-        <th key=${key} class=${look} scope="col" aria-sort=${order.by === key ? (order.down ? "descending" : "ascending") : null}>
-        <button type="button" class="sort" onClick=${() => sort(key)}>${name}<span aria-hidden="true">${order.by === key ? (order.down ? " ↓" : " ↑") : ""}</span></button></th>`)}</tr></thead>
-      <tbody>${first > 0 && html`<tr key="above" aria-hidden="true"><td class="gap" colspan=${COLUMNS.length} height=${first * ROW}></td></tr>`}
-        ${rows.slice(first, last).map(({ node }, index) => html`<${NodeRow} key=${node.id} node=${node} at=${first + index} now=${now}
-          isSelected=${selected.value === node.id} isActive=${roving.active === first + index} />`)}
-        ${last < rows.length && html`<tr key="below" aria-hidden="true"><td class="gap" colspan=${COLUMNS.length} height=${(rows.length - last) * ROW}></td></tr>`}</tbody></table>
-      ${!rows.length && html`<p class="tab-note">${all.length ? `No node matches. ${number(hidden)} are hidden by the filter.` : "This run has no nodes."}</p>`}</div></section>`;
+    <${Table} rows=${rows} now=${now} order=${order} sort=${sort} chosen=${selected.value} />
+    ${!rows.length && html`<p class="tab-note">${all.length ? `No node matches. ${number(hidden)} are hidden by the filter.` : "This run has no nodes."}</p>`}</section>`;
+}
+
+/**
+ * @param {{rows: {node: import("../run_store.js").Node}[], now: number, order: import("./nodes/node_order.js").NodeOrder, sort: (by: string) => void,
+ *   chosen: string}} props
+ */
+function Table({ rows, now, order, sort, chosen }) {
+  const { box, first, last } = useRowsInSight(rows.length, ROW, HEAD);
+  const roving = useRoving({ box, rows, above: HEAD, chosen, height: ROW });
+  useKeys([{ keys: "j", does: "next row", run: () => roving.move(1) }, { keys: "k", does: "row before", run: () => roving.move(-1) }], [rows]);
+  const drawn = useDrawnOnce();
+  const gap = (/** @type {number} */ count) => html`<tr aria-hidden="true"><td class="gap" colspan=${COLUMNS.length} height=${count * ROW}></td></tr>`;
+  return html`<div class="rows" ref=${box} onKeyDown=${roving.onKeyDown} role="group" aria-label="Table of nodes">
+    <table class="nodes" aria-rowcount=${rows.length + 1}><thead><tr>${COLUMNS.map(({ key, name, look }) => html`
+      <th key=${key} class=${look} scope="col" aria-sort=${order.by === key ? (order.down ? "descending" : "ascending") : null}>
+      <button type="button" class="sort" onClick=${() => sort(key)}>${name}<span aria-hidden="true">${order.by === key ? (order.down ? " ↓" : " ↑") : ""}</span></button></th>`)}</tr></thead>
+    <tbody>${first > 0 && gap(first)}${rows.slice(first, last).map(({ node }, index) => {
+      const about = { node, at: first + index, now, isSelected: chosen === node.id, isActive: roving.active === first + index };
+      return drawn(node.id, about, () => html`<${NodeRow} key=${node.id} ...${about} />`);
+    })}${last < rows.length && gap(rows.length - last)}</tbody></table></div>`;
 }
 
 /** @param {{node: import("../run_store.js").Node, at: number, now: number, isSelected: boolean, isActive: boolean}} props */
@@ -52,7 +62,7 @@ function NodeRow({ node, at, now, isSelected, isActive }) {
   const cause = causeOf(node, now);
   const open = () => select(node.id);
   return html`<tr class=${`is-${look}${isSelected ? " picked" : ""}`} aria-rowindex=${at + 2} onClick=${open}>
-    <td><span class="status"><${Icon} name=${iconOf(node)} />${statusWords(node)}</span></td>
+    <td class="c-status"><span class="status"><${Icon} name=${iconOf(node)} />${statusWords(node)}</span></td>
     <td class="c-node"><button type="button" class="as-text cut" data-node=${node.id} tabindex=${isActive ? 0 : -1} aria-pressed=${isSelected} title=${node.id}
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); open(); }}><bdi>${node.id}</bdi></button>${node.hook && html` <span class="faint small">hook</span>`}</td>
     <td class="cut quiet c-handler" title=${node.handler}><bdi>${node.handler}</bdi></td>

@@ -1,5 +1,6 @@
 // A node in words: its icon, why it is as it is, what it waits for.
 import { at, duration } from "../../../app/format.js";
+import { isConsequence } from "../node_changes.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
 
 /** @typedef {import("../run_store.js").Node} Node */
@@ -14,11 +15,11 @@ const SKIPPED = {
 export const skippedWords = (reason) => SKIPPED[reason ?? ""] ?? reason ?? "";
 
 /** @param {Node} node The icon: that of what failed because of another is hollow. */
-export const iconOf = (node) => (node.status === "failed" && node.error?.caused_by ? "failed-after" : lookOf(node.status));
+export const iconOf = (node) => (isConsequence(node) ? "failed-after" : lookOf(node.status));
 
 /** @param {Node} node */
 export function statusWords(node) {
-  if (node.status === "failed" && node.error?.caused_by) return "Not run";
+  if (isConsequence(node)) return "Not run";
   return node.tolerated ? "Failed, tolerated" : wordOf(node.status);
 }
 
@@ -34,7 +35,7 @@ export function errorWords(error) {
  * @param {number} now ms
  */
 export function causeOf(node, now) {
-  if (node.status === "failed" && node.error?.caused_by) return `${node.error.caused_by} failed`;
+  if (isConsequence(node)) return node.error?.caused_by ? `${node.error.caused_by} failed` : "what it depends on failed";
   if (node.status === "failed" && node.error) return `${errorWords(node.error)}: ${node.error.message}`;
   if (node.status === "skipped") return skippedWords(node.skipped);
   if (node.status === "waiting") return waitWords(node, now);

@@ -1,5 +1,6 @@
 // The order of the nodes in their table. Pure.
 import { at } from "../../../../app/format.js";
+import { isConsequence } from "../../node_changes.js";
 import { causeOf, queuedFor, ranFor } from "../../words/node_words.js";
 
 /**
@@ -18,7 +19,7 @@ const LOUDNESS = ["failed", "waiting", "running", "queued", "paused", "cancelled
 
 /** @param {Node} node */
 function loudness(node) {
-  if (node.status === "failed" && node.error?.caused_by) return 0.5;
+  if (isConsequence(node)) return 0.5;
   return LOUDNESS.indexOf(node.status);
 }
 

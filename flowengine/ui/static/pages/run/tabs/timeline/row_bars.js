@@ -1,5 +1,6 @@
 // The bars of one node.
 import { html } from "../../../../vendor/preact.js";
+import { FOLD_PX } from "./time_scale.js";
 
 const LEAST = 2;
 const CHAR_PX = 6;
@@ -22,25 +23,29 @@ export const ROW = 25;
 export function extentOf(row, scale, now, width) {
   const first = row.spans[0];
   const last = row.spans.at(-1);
-  if (!first || !last) return { x: width, end: width, note: "end", noteX: width - 8 };
+  if (!first || !last) return { x: width, end: width, note: "end", noteX: Math.min(width, scale.x(now)) - 8 };
   const x = scale.x(first.from);
   const end = Math.max(x + LEAST, scale.x(last.to ?? now)) + (last.kind === "moment" ? 5 : 0);
   const room = row.note.length * CHAR_PX + 12;
   const bands = scale.folds.map((fold) => fold.x);
   const next = Math.min(width, ...bands.filter((band) => band >= end - 2));
-  if (end + room <= next || x - room < 0) return { x, end: Math.min(width, end + room), note: "start", noteX: end + 6 };
+  if (end + room <= next) return { x, end: end + room, note: "start", noteX: end + 6 };
+  // No room on either side: behind the band.
+  if (x - room < 0) {
+    const noteX = (next < width && next - end < room ? next + FOLD_PX : end) + 6;
+    return { x, end: Math.min(width, noteX + room), note: "start", noteX };
+  }
   return { x: x - room, end, note: "end", noteX: x - 6 };
 }
 
-/** @param {{row: TimeRow, scale: Scale, now: number, width: number, onPoint: (index: number | null) => void}} props */
-export function RowBars({ row, scale, now, width, onPoint }) {
+/** @param {{row: TimeRow, scale: Scale, now: number, width: number}} props */
+export function RowBars({ row, scale, now, width }) {
   const { note, noteX } = extentOf(row, scale, now, width);
-  const point = (/** @type {number} */ index) => ({ onMouseEnter: () => onPoint(index), onMouseLeave: () => onPoint(null) });
   return html`<svg class="time-bars" width=${width} height=${ROW} aria-hidden="true">
     ${row.spans.map((span, index) => {
       const x = scale.x(span.from);
       const wide = Math.max(LEAST, scale.x(span.to ?? now) - x);
-      return html`<g key=${index} ...${point(index)}>${bar(span, x, wide)}
+      return html`<g key=${index} data-span=${index}>${bar(span, x, wide)}
         <rect class="touch" x=${x - 2} y="1" width=${Math.max(8, wide + 4)} height=${ROW - 2} /></g>`;
     })}
     <text class="note" x=${noteX.toFixed(1)} y="16.5" text-anchor=${note}>${row.note.length > 60 ? `${row.note.slice(0, 59)}…` : row.note}</text></svg>`;

@@ -12,13 +12,14 @@ export const namesWidth = (room) => (room < 560 ? 128 : 206);
  * @typedef {{scale: Scale, width: number, height: number, now: number | null, runs: {run: number, at: number}[]}} LayerProps
  */
 
-/** @param {{scale: Scale, width: number, now: number | null}} props */
-export function Axis({ scale, width, now }) {
+/** @param {{scale: Scale, width: number, now: number | null, said: string}} props `said`: of a bar, where no place beside it is free */
+export function Axis({ scale, width, now, said }) {
   const nowX = now === null ? -99 : scale.x(now);
   return html`<div class="time-axis" aria-hidden="true"><span class="time-name faint">UTC</span><svg width=${width} height="28">
     ${scale.ticks.filter(({ x }) => Math.abs(x - nowX) > 46).map(({ at, x, text }) => html`<text key=${at} x=${x.toFixed(1)} y="18"
       text-anchor=${x < 20 ? "start" : x > width - 20 ? "end" : "middle"}>${text}</text>`)}
-    ${now !== null && html`<text class="nowtext" x=${nowX.toFixed(1)} y="18" text-anchor=${nowX > width - 30 ? "end" : "middle"}>${clockText(now, 1000)}</text>`}</svg></div>`;
+    ${now !== null && html`<text class="nowtext" x=${nowX.toFixed(1)} y="18" text-anchor=${nowX > width - 30 ? "end" : "middle"}>${clockText(now, 1000)}</text>`}</svg>
+    ${said && html`<div class="tip docked"><bdi>${said}</bdi></div>`}</div>`;
 }
 
 /** @param {LayerProps} props */
@@ -34,7 +35,7 @@ export function Folds({ scale, width, height, now, names, unfold }) {
   return html`${scale.folds.map((fold) => html`<button key=${fold.from} type="button" class="fold" ref=${placed({ left: names + fold.x, width: FOLD_PX, height })}
       onClick=${() => unfold(fold)}><svg width=${FOLD_PX + 8} height=${height} aria-hidden="true"><rect class="fold-band" x="4" width=${FOLD_PX} height=${height} />
       <rect width="8" height=${height} fill="url(#jag)" /><rect width="8" height=${height} fill="url(#jag)" transform=${`translate(${FOLD_PX})`} /></svg>
-    <span>nothing ran for ${duration(fold.to - fold.from).replace(/\.\d s$/, " s")}: unfold</span></button>`)}
+    <span>nothing ran for ${duration(fold.idle).replace(/\.\d s$/, " s")}: unfold</span></button>`)}
     ${now !== null && html`<svg class="time-now" width=${width} height=${height} aria-hidden="true"><path class="nowline" d=${`M${scale.x(now).toFixed(1)} 0V${height}`} /></svg>`}`;
 }
 

@@ -1,5 +1,6 @@
 // The rows of the timeline: which nodes, in which order, and what is written beside their bars. Pure.
 import { duration } from "../../../../app/format.js";
+import { isConsequence } from "../../node_changes.js";
 import { spansOfState } from "../../history/attempt_log.js";
 import { causeOf, errorWords, listed, progressWords, skippedWords } from "../../words/node_words.js";
 
@@ -47,7 +48,7 @@ function noteOf(node, spans, now) {
   const several = tries > 1 ? `${tries} tries` : "";
   switch (node.status) {
     case "completed": return several || duration(took);
-    case "failed": return node.error?.caused_by ? `not run: ${node.error.caused_by} failed`
+    case "failed": return isConsequence(node) ? `not run: ${causeOf(node, now)}`
       : [several, errorWords(node.error)].filter(Boolean).join(", ");
     case "skipped": return `skipped: ${skippedWords(node.skipped)}`;
     case "running": return node.progress ? progressWords(node.progress) : [duration(took), several && `try ${node.attempt}`].filter(Boolean).join(", ");

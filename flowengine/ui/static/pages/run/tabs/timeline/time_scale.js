@@ -6,7 +6,8 @@ const TICK_PX = 84;
 const STEPS = [10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 108e5, 216e5, 432e5, 864e5];
 
 /**
- * @typedef {{from: number, to: number, x: number, folded: boolean, gap: number}} Piece of the axis; `gap`: where a fold's idle stretch begins
+ * @typedef {{from: number, to: number, x: number, folded: boolean, gap: number, idle: number}} Piece of the axis; `gap`: where the
+ *   idle stretch of a fold begins, `idle`: how long it is, the margins that are not folded included
  * @typedef {object} Scale
  * @property {(ms: number) => number} x
  * @property {Piece[]} folds
@@ -26,7 +27,7 @@ export function timeScale({ begin, end, busy, width, fold, unfolded }) {
   const kept = new Set([...gaps].sort((one, other) => other[1] - other[0] - (one[1] - one[0])).slice(0, most));
   const folded = gaps.filter((each) => kept.has(each)).map(([from, to]) => {
     const margin = Math.min(10_000, (to - from) / 20);
-    return { gap: from, from: from + margin, to: to - margin };
+    return { gap: from, idle: to - from, from: from + margin, to: to - margin };
   });
   const asleep = folded.reduce((sum, each) => sum + each.to - each.from, 0);
   const perMs = (width - folded.length * FOLD_PX) / Math.max(1, end - begin - asleep);
@@ -34,15 +35,14 @@ export function timeScale({ begin, end, busy, width, fold, unfolded }) {
   const pieces = [];
   let x = 0;
   let at = begin;
-  const add = (/** @type {number} */ to, /** @type {number | null} */ gap) => {
-    const isFold = gap !== null;
-    pieces.push({ from: at, to, x, folded: isFold, gap: gap ?? 0 });
-    x += isFold ? FOLD_PX : (to - at) * perMs;
+  const add = (/** @type {number} */ to, /** @type {{gap: number, idle: number} | null} */ band) => {
+    pieces.push({ from: at, to, x, folded: band !== null, gap: band?.gap ?? 0, idle: band?.idle ?? 0 });
+    x += band ? FOLD_PX : (to - at) * perMs;
     at = to;
   };
   for (const each of folded) {
     add(each.from, null);
-    add(each.to, each.gap);
+    add(each.to, each);
   }
   add(end, null);
   return { x: (ms) => place(pieces, perMs, ms), folds: pieces.filter((each) => each.folded), ticks: ticks(pieces, perMs), perMs };

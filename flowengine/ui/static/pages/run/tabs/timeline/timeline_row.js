@@ -9,12 +9,12 @@ import { nameOf } from "./time_rows.js";
 
 /**
  * @param {{row: import("./time_rows.js").TimeRow, at: number, scale: import("./time_scale.js").Scale, now: number, width: number,
- *   isSelected: boolean, isActive: boolean, onSelect: () => void, onPoint: (span: number | null) => void}} props
+ *   isSelected: boolean, isActive: boolean}} props
  */
-export function TimelineRow({ row, at, scale, now, width, isSelected, isActive, onSelect, onPoint }) {
+export function TimelineRow({ row, at, scale, now, width, isSelected, isActive }) {
   const { node } = row;
   return html`<button type="button" class=${`time-row is-${lookOf(node.status)}`} data-node=${node.id} data-row=${at} ref=${placed({ top: at * ROW })}
-      aria-pressed=${isSelected} aria-label=${nameOf(row, statusWords(node))} tabindex=${isActive ? 0 : -1} onClick=${onSelect}>
+      aria-pressed=${isSelected} aria-label=${nameOf(row, statusWords(node))} tabindex=${isActive ? 0 : -1}>
     <span class="time-name" title=${node.id}><${Icon} name=${iconOf(node)} /><bdi class="cut">${node.id}</bdi></span>
-    <${RowBars} row=${row} scale=${scale} now=${now} width=${width} onPoint=${onPoint} /></button>`;
+    <${RowBars} row=${row} scale=${scale} now=${now} width=${width} /></button>`;
 }
