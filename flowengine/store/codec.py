@@ -96,28 +96,25 @@ def _parse_closing(value: bytes | None) -> Closing | None:
 
 def parse_counts(values: Sequence[bytes | None]) -> Counts:
     """The reply of an HMGET of COUNTS_FIELDS."""
-    unfinished, failed, size = (int(value or 0) for value in values)
-    return Counts(unfinished, failed, size)
+    unfinished, failed, size = values
+    return Counts(int(unfinished or 0), int(failed or 0), int(size or 0))
 
 
 def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
     """The reply of an HMGET of EXECUTION_FIELDS; None when there is no such execution."""
     if values[0] is None:
         return None
-    _, run, stop, closing, *numbers = values[:8]
-    total, created, started, finished = (int(value or 0) for value in numbers)
-    correlation, name, token = ((value or b"").decode() for value in values[8:11])
-    labels = values[11]
+    _, run, stop, closing, total, created, started, finished, correlation, name, token, labels = values[:12]
     return ExecutionRecord(
         status=cast(ExecutionStatus, values[0].decode()),
         run=int(run or 0),
-        total=total,
-        created_at=created,
-        started_at=started,
-        finished_at=finished,
-        correlation_id=correlation,
-        name=name,
-        token=token,
+        total=int(total or 0),
+        created_at=int(created or 0),
+        started_at=int(started or 0),
+        finished_at=int(finished or 0),
+        correlation_id=(correlation or b"").decode(),
+        name=(name or b"").decode(),
+        token=(token or b"").decode(),
         stop=_parse_stop(stop),
         closing=_parse_closing(closing),
         labels={} if labels is None else _labels_decoder.decode(labels),

@@ -101,6 +101,8 @@ class FollowUp:
     ) -> Step:
         """One look at all that is to be looked at; the last transaction acknowledges if nothing is left
         then."""
+        if len(follows) == 1 and len(follows[0].positions) == 1:
+            return self._transact(follows, ending, acknowledge)  # one node is one part, whatever its size
         parts = [part for follow in follows for part in _parts(follow, self._sizes)]
         *groups, last = self._grouped(parts) or [[]]
         left = [self._transact(group, (), None) for group in groups]

@@ -154,6 +154,13 @@ class ChangeEncoder:
                 case ForgetStart(node=node, run=run, dispatch=dispatch):
                     forgotten.append(keys.start_field(node, dispatch))
                     self._dropped.append(keys.timer_member(execution, run, node, dispatch))
+                case Send() | Finish():
+                    last.append(change)
+                case Begin():
+                    self._begin(execution, change)
+                    last.append(change)
+                case Create():
+                    self._create(execution, change)
                 case SetCounter(node=node, value=value):
                     self.commands.append(("HSET", self._keys.deps(execution), node, value))
                 case SetCounts(unfinished=unfinished, failed=failed):
@@ -182,20 +189,11 @@ class ChangeEncoder:
                     self._changed(execution, "deleted", change.at, change.run)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
-                case Create():
-                    self._create(execution, change)
                 case Relabel():
                     self._relabel(execution, change)
                 case Answer(key=key, kept=kept):
                     field = keys.once_field(key)
                     self.commands.append(("HSET", self._keys.control(execution), field, _encode(kept)))
-                case Begin():
-                    self._begin(execution, change)
-                    last.append(change)
-                case Send():
-                    last.append(change)
-                case Finish():
-                    last.append(change)
                 case _ as never:
                     assert_never(never)
         self._number(execution, steps, tally)
@@ -373,18 +371,13 @@ class ChangeEncoder:
 
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
-        fields = {
-            "status": change.status,
-            "run": change.run,
-            "started_at": change.at,
-            "finished_at": 0,
-            "token": change.token,
-        }
+        begun = ("status", change.status, "run", change.run, "token", change.token)
+        times = ("started_at", change.at, "finished_at", 0)
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
             stale.append(self._keys.events(execution))
         self.commands += [
-            ("HSET", self._keys.control(execution), *_flat(fields)),
+            ("HSET", self._keys.control(execution), *begun, *times),
             *_forgetting(self._keys, execution, change),
             ("HSET", counts, *_numbers(change)),
             ("ZREM", self._keys.index(change.was), execution),

@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.heuristics import READ_AHEAD_AGAIN_AFTER, READ_AHEAD_FOR_S, READ_AHEAD_TRIES
-from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, make_lean
+from flowengine.store.connection.sockets import LeanConnection, LeanUnixConnection, are_plain, make_lean
 
 log = structlog.stdlib.get_logger()
 
@@ -237,6 +237,8 @@ class Session:
 
     def _accepted(self, replies: list[Any]) -> list[Any]:
         """The replies, unless one is an error, which is raised."""
+        if are_plain(replies):
+            return replies
         for reply in replies:
             if isinstance(reply, redis.ResponseError):
                 self._leave_if_demoted(reply)

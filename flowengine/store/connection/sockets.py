@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import hiredis
 import redis
@@ -56,18 +56,28 @@ class _Lean(_Counted):
         parser = self._parser
         if parser._reader is None:
             raise redis.ConnectionError("the connection was closed")
-        parse = parser._reader.gets
-        replies = []
+        parse, incomplete = parser._reader.gets, NOT_ENOUGH_DATA
+        replies: list[Any] = []
         for _ in range(count):
             reply = parse()
-            while reply is NOT_ENOUGH_DATA:
+            while reply is incomplete:
                 parser.read_from_socket()
                 reply = parse()
-            if isinstance(reply, redis.ConnectionError):
-                raise reply
             replies.append(reply)
+        if not are_plain(replies):
+            for reply in replies:
+                if isinstance(reply, redis.ConnectionError):
+                    raise reply
         self.next_health_check = int(time.monotonic()) + self.health_check_interval
         return replies
+
+
+_PLAIN: Final = frozenset((bytes, int, list, type(None)))
+
+
+def are_plain(replies: Iterable[Any]) -> bool:
+    """Whether none of these replies can be an error: most often none is, and to ask each takes longer."""
+    return _PLAIN.issuperset(map(type, replies))
 
 
 class LeanConnection(_Lean, Connection):
