@@ -1,4 +1,4 @@
-"""Stands in for the API before the web page: one execution of a thousand nodes, whose statuses change on demand.
+"""Stands in for the API before the web page: one execution of a thousand nodes, whose statuses change.
 
 Its layout is the real one. Answers are kept small as the API keeps them: no results, no payloads.
 """
@@ -122,7 +122,8 @@ class PageStandIn:
                 {
                     "execution_id": "bench", "name": "bench", "status": "running", "run": 1,
                     "created_at": _now(), "started_at": _now(), "finished_at": None,
-                    "correlation_id": "0" * 32, "labels": {}, "counts": {}, "nodes": list(self._nodes.values()),
+                    "correlation_id": "0" * 32, "labels": {}, "counts": {},
+                    "nodes": list(self._nodes.values()),
                 },
                 separators=(",", ":"),
             ).encode()  # fmt: skip
@@ -130,22 +131,20 @@ class PageStandIn:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         path = request.path.partition("?")[0]
-        if path.endswith("/events") or path == "/events":
-            return self._stream(request, path)
-        if path.startswith("/ui/static/"):
-            file = served_files().get(path.removeprefix("/ui/static/"))
-            if file is None:
-                return _send(request, 404, b"", "text/plain")
-            return _send(request, 200, file.read_bytes(), MEDIA_TYPES[file.suffix])
-        if path.startswith("/ui"):
-            return _send(request, 200, (FOLDER / "index.html").read_bytes(), "text/html")
-        answers = {
-            "/me": b'{"key":null,"role":"admin"}',
-            "/workflows/bench": self._execution(),
-            "/workflows/bench/graph": self.drawing,
-        }
-        found = answers.get(path)
-        _send(request, 200 if found else 404, found or b"{}", "application/json")
+        file = served_files().get(path.removeprefix("/ui/static/"))
+        if path.endswith("/events"):
+            self._stream(request, path)
+        elif file is not None:
+            _send(request, 200, file.read_bytes(), MEDIA_TYPES[file.suffix])
+        elif path.startswith("/ui"):
+            _send(request, 200, (FOLDER / "index.html").read_bytes(), "text/html")
+        elif path == "/workflows/bench":
+            _send(request, 200, self._execution(), "application/json")
+        elif path == "/workflows/bench/graph":
+            _send(request, 200, self.drawing, "application/json")
+        else:
+            found = path == "/me"
+            _send(request, 200 if found else 404, b'{"key":null,"role":"admin"}', "application/json")
 
     def _stream(self, request: BaseHTTPRequestHandler, path: str) -> None:
         request.send_response(200)

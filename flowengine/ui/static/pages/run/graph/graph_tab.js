@@ -1,5 +1,5 @@
 // The graph of a run: where each node stands is the API's word; how it looks is the store's.
-import { html, signal, useEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
+import { html, signal, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../../../vendor/preact.js";
 import { useKeys } from "../../../app/keys.js";
 import { query, setQuery } from "../../../app/router.js";
 import { ProblemNote } from "../../../parts/problem_note.js";
@@ -37,7 +37,7 @@ function Shown({ store, picture }) {
   const follows = useMemo(() => signal(false), []);
   const group = query.value.get("group") ?? "";
   const stack = picture.cards.find((card) => card.id === group && card.members);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!box.current) return undefined;
     /** @type {Minimap | null} */
     let map = null;

@@ -4,6 +4,7 @@ import { post } from "../../../app/api.js";
 import { may } from "../../../app/session.js";
 import { Icon } from "../../../parts/icon.js";
 import { ask } from "../dialogs/asked.js";
+import { isConsequence } from "../node_changes.js";
 import { MoreMenu } from "./more_menu.js";
 
 /** @typedef {{name: string, does: () => Promise<any>, why?: string, primary?: boolean, title?: string}} Action */
@@ -50,10 +51,12 @@ function actionsOf(store) {
     actions.push({ name: "Cancel…", does: async () => ask({ what: "cancel" }), why });
   }
   if (status === "pending") return actions;
-  const again = (store.counts.value.failed ?? 0) + (store.counts.value.cancelled ?? 0);
-  const why = store.isOver.value ? again ? undefined : "No node has failed or was cancelled" : "Possible once the run has ended";
+  const failed = store.some(store.order.value).filter((node) => !node.hook && !node.tolerated && (node.status === "failed" || node.status === "cancelled"));
+  const again = failed.length;
+  const own = failed.filter((node) => !isConsequence(node)).length;
+  const why = store.isOver.value ? again ? undefined : "No node has failed or was cancelled, tolerated failures aside" : "Possible once the run has ended";
   actions.push({
-    name: again && store.isOver.value ? `Rerun failed ${store.failures.value.length || again}` : "Rerun failed", why, primary: status === "failed",
+    name: again && store.isOver.value ? `Rerun failed ${own || again}` : "Rerun failed", why, primary: status === "failed",
     title: `Begins again what failed and what is below it: ${again} of ${store.counts.value.total} nodes; keeps the other results`,
     does: () => post(`${store.path}/rerun`, { mode: "failed", expect: { run } }),
   });
