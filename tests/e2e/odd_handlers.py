@@ -300,6 +300,14 @@ def return_given(config: Given, context: Context) -> object:
     return {"result": [config.given]}
 
 
+@handler("test_repeat")
+def repeat(config: Given, context: Context) -> object:
+    """Prints, logs and returns what it was given: markup and escapes, say."""
+    print(config.given)  # noqa: T201 - as handlers do
+    context.logger.error("repeat.said", given=config.given)
+    return {"result": config.given}
+
+
 @handler("test_pure", secrets=False)
 def pure(config: Given, context: Context) -> object:
     """Declares that it takes no secrets."""

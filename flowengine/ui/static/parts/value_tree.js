@@ -17,20 +17,20 @@ export function ValueTree({ value, depth = 0 }) {
   return html`<${Part} value=${value} depth=${depth} isRoot />`;
 }
 
-/** @param {{value: any, depth: number, isRoot?: boolean}} props */
-function Part({ value, depth, isRoot }) {
+/** @param {{value: any, depth: number, inline?: boolean, isRoot?: boolean}} props */
+function Part({ value, depth, inline, isRoot }) {
   if (value === null || typeof value !== "object") return html`<${Scalar} value=${value} depth=${depth} />`;
   const size = Array.isArray(value) ? value.length : Object.keys(value).length;
   if (!size) return Array.isArray(value) ? "[]" : "{}";
-  return html`<${Items} value=${value} size=${size} depth=${depth} isRoot=${isRoot} />`;
+  return html`<${Items} value=${value} size=${size} depth=${depth} inline=${inline} isRoot=${isRoot} />`;
 }
 
-/** @param {{value: any, size: number, depth: number, isRoot?: boolean}} props */
-function Items({ value, size, depth, isRoot }) {
+/** @param {{value: any, size: number, depth: number, inline?: boolean, isRoot?: boolean}} props */
+function Items({ value, size, depth, inline, isRoot }) {
   const [shown, show] = useState(isRoot || (size <= OPEN_ITEMS && depth < OPEN_DEPTH) ? OPEN_ITEMS : 0);
   const what = useMemo(() => (shown ? "" : sizeWords(value, size)), [value, !shown]);
   if (!shown) return html`<button type="button" class="folded" aria-expanded="false" onClick=${() => show(OPEN_ITEMS)}>${what}: show</button>`;
-  const indent = `${isRoot ? "" : "\n"}${"  ".repeat(depth)}`;
+  const indent = isRoot || inline ? "" : `\n${"  ".repeat(depth)}`;
   const next = `\n${"  ".repeat(depth)}`;
   const isList = Array.isArray(value);
   const keys = isList ? null : Object.keys(value);
@@ -39,7 +39,7 @@ function Items({ value, size, depth, isRoot }) {
   for (let index = 0; index < count; index += 1) {
     const key = keys ? keys[index] : index;
     lines.push(html`${index ? next : indent}${isList ? html`<span class="k">- </span>`
-      : html`<span class="k"><bdi>${shownText(String(key).slice(0, KEY_CHARS))}</bdi>${String(key).length > KEY_CHARS ? "…" : ""}: </span>`}<${Part} key=${key} value=${value[key]} depth=${depth + 1} />`);
+      : html`<span class="k"><bdi>${shownText(String(key).slice(0, KEY_CHARS))}</bdi>${String(key).length > KEY_CHARS ? "…" : ""}: </span>`}<${Part} key=${key} value=${value[key]} depth=${depth + 1} inline=${isList} />`);
   }
   return html`${lines}${count < size && html`${next}<button type="button" class="folded" onClick=${() => show(shown + MORE_ITEMS)}>… ${number(size - count)} more</button>`}`;
 }

@@ -10,10 +10,14 @@ export function useDrawerFocus(node) {
   useEffect(() => {
     const before = document.activeElement;
     if (before instanceof HTMLElement && before !== document.body && !before.closest(".drawer")) opener = before;
+    // A page that comes with its drawer open leaves the focus where the browser has it.
+    const activation = /** @type {any} */ (navigator).userActivation;
+    if (activation && !activation.hasBeenActive) return undefined;
     // A sheet below the graph is out of sight: the focus brings it in.
     head.current?.focus({ preventScroll: matchMedia("(min-width: 801px)").matches });
-    return () => { setTimeout(() => goBack(node), 0); };
+    return undefined;
   }, []);
+  useEffect(() => () => { setTimeout(() => goBack(node), 0); }, []);
   return head;
 }
 

@@ -46,7 +46,7 @@ export function NodeDrawer({ store, node: id, onClose }) {
       <p class="small quiet"><bdi>${node.handler}</bdi> · ${statusWords(node).toLowerCase()}${node.finished_at && html` <${Ago} at=${node.finished_at} />`}${
         node.attempt > 1 ? `, try ${node.attempt}` : ""}${node.hook ? " · hook" : ""}</p></header>
     <div class="scroll">
-      <div class=${`cause ${loud ? `is-${look}` : "calm"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
+      <div class=${`cause ${loud ? `is-${look}` : "mild"}`}><p><strong><bdi>${shownText(said)}</bdi></strong></p>${follows && html`<p class="small"><bdi>${shownText(follows)}</bdi></p>`}</div>
       <${NodeActions} store=${store} node=${node} />
       <${ProblemNote} problem=${problem} what="The details of this node" again=${again} />
       ${detail && html`<${Details} store=${store} node=${node} detail=${detail} all=${all} />`}</div></aside>`;

@@ -56,7 +56,7 @@ function EventRow({ event, top, isSelected }) {
   const look = icon === "failed-after" ? icon : lookOf(icon);
   const words = shownText(eventWords(event));
   const about = event.node ?? "";
-  return html`<li class=${`is-${look}${isSelected && about ? " picked" : ""}`} ref=${placed({ top })}>
+  return html`<li class=${`is-${look}${isSelected && about ? " chosen" : ""}`} ref=${placed({ top })}>
     <time datetime=${event.at} title=${exact(event.at)}><i>${event.at.slice(5, 10)} </i><b>${event.at.slice(11, 23)}</b></time>
     <${Icon} name=${look} /><span class="cut" title=${words}>${about && html`<button type="button" class="as-text node" onClick=${() => select(about)}><bdi>${about}</bdi></button> `}
     <bdi>${words}</bdi></span></li>`;

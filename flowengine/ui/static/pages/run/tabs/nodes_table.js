@@ -61,7 +61,7 @@ function NodeRow({ node, at, now, isSelected, isActive }) {
   const look = lookOf(node.status);
   const cause = causeOf(node, now);
   const open = () => select(node.id);
-  return html`<tr class=${`is-${look}${isSelected ? " picked" : ""}`} aria-rowindex=${at + 2} onClick=${open}>
+  return html`<tr class=${`is-${look}${isSelected ? " chosen" : ""}`} aria-rowindex=${at + 2} onClick=${open}>
     <td class="c-status"><span class="status"><${Icon} name=${iconOf(node)} />${statusWords(node)}</span></td>
     <td class="c-node"><button type="button" class="as-text cut" data-node=${node.id} tabindex=${isActive ? 0 : -1} aria-pressed=${isSelected} title=${node.id}
       onClick=${(/** @type {Event} */ event) => { event.stopPropagation(); open(); }}><bdi>${node.id}</bdi></button>${node.hook && html` <span class="faint small">hook</span>`}</td>
