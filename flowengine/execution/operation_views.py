@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from flowengine import __version__
 from flowengine.execution.views import Moment
 
 DeadReason: TypeAlias = Literal["undecodable", "exhausted", "unknown_actor", "rejected", "raised"]
@@ -110,10 +111,11 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkersView(msgspec.Struct, frozen=True, kw_only=True):
-    """The live processes of orchestrators and workers."""
+    """The live processes of orchestrators and workers. `api_version`: that of the process that answers."""
 
     items: tuple[WorkerView, ...]
     next_cursor: None = None
+    api_version: str = __version__
 
 
 class DefinitionStatsView(msgspec.Struct, frozen=True, kw_only=True):

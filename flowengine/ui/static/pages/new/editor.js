@@ -7,6 +7,7 @@ const LINE_PX = 20;
 const TOP_PX = 8;
 const SPARE_LINES = 6;
 const LONGEST_DRAWN = 1000;
+const LARGE_PASTE = 50_000;
 
 /** A place to go to: the editor takes it up. */
 export const wanted = signal(/** @type {{start: number, end: number} | null} */ (null));
@@ -49,12 +50,21 @@ export function Editor({ text, marks, label }) {
     if (event.key === "Tab") insert(event, box, "  ");
     if (event.key === "Enter") insert(event, box, `\n${indentAt(box)}`);
   };
+  const paste = (/** @type {ClipboardEvent} */ event) => {
+    const box = field.current;
+    const pasted = event.clipboardData?.getData("text/plain") ?? "";
+    if (!box || pasted.length < LARGE_PASTE) return;
+    // Browsers take minutes for some thousand lines at once, line by line: it cannot be undone, but it is there.
+    event.preventDefault();
+    box.setRangeText(pasted.replaceAll("\r\n", "\n"), box.selectionStart, box.selectionEnd, "end");
+    write(box.value);
+  };
   return html`<div class=${isPlain ? "editor plain" : "editor"}>
     <${Numbers} count=${lines.length} marks=${marks} view=${view} />
     <div class="sheet-text">
       <${Lines} lines=${lines} marks=${marks} view=${view} isJson=${isJson(text)} isPlain=${isPlain} />
       <textarea ref=${field} aria-label=${label} aria-describedby="editor-help" spellcheck=${false} autocomplete="off" autocapitalize="off"
-        autocorrect="off" wrap="off" onScroll=${look} onKeyDown=${press} onBlur=${() => setLeaves(false)} dir="ltr"
+        autocorrect="off" wrap="off" onScroll=${look} onKeyDown=${press} onPaste=${paste} onBlur=${() => setLeaves(false)} dir="ltr"
         placeholder="Paste or type a workflow here, or drop a file"
         onInput=${(/** @type {InputEvent} */ event) => write(/** @type {HTMLTextAreaElement} */ (event.target).value)}></textarea>
     </div>

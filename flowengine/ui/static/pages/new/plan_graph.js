@@ -73,8 +73,11 @@ function PlanCard({ card, at, wrong, line, stop, onFocus }) {
     <rect class="box" x=${x} y=${y} width=${width} height=${height} rx="6" />
     ${wrong && html`<rect class="mark" x=${x} y=${y} width="3" height=${height} rx="1.5" /><use href="#i-failed" x=${x + 11} y=${y + 13} width="14" height="14" />`}
     <text class="id" x=${x + (wrong ? 32 : 12)} y=${y + 17}>${name}</text>
-    <text class="sub" x=${x + (wrong ? 32 : 12)} y=${y + 32}>${cutMiddle(sub, wrong ? MOST_SUB - 4 : MOST_SUB)}</text></g>`;
+    <text class="sub" x=${x + (wrong ? 32 : 12)} y=${y + 32}>${wrong ? cutEnd(sub, MOST_SUB - 4) : cutMiddle(sub, MOST_SUB)}</text></g>`;
 }
+
+/** @param {string} said @param {number} most */
+const cutEnd = (said, most) => said.length > most ? `${said.slice(0, most - 1)}…` : said;
 
 /**
  * @param {any} card

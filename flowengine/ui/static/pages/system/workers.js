@@ -1,0 +1,35 @@
+// The processes that work, and how busy they are.
+import { html } from "../../vendor/preact.js";
+import { number } from "../../app/format.js";
+import { Ago } from "../../parts/moment.js";
+import { numeric, Rows } from "./rows.js";
+
+const WIDE = 80;
+
+/**
+ * @typedef {{id: string, service: string, host: string, pid: number, version: string, queues: string[], threads: number, busy: number,
+ *   stopping: boolean, started_at: string, seen_at: string}} Process
+ * @param {{workers: import("./polled.js").Polled<{items: Process[], api_version: string}>}} props
+ */
+export function Workers({ workers }) {
+  const items = workers.told?.items ?? [];
+  const version = workers.told?.api_version;
+  return html`<${Rows} name="Workers" polled=${workers} count=${items.length}
+      empty=${html`No process works. Start <code>flowengine orchestrator</code> and <code>flowengine worker</code>; until then all that is accepted waits.`}
+      heads=${["Service", "Process", "Load", "Queues", "Version", numeric("Started"), numeric("Last sign of life")]}
+      foot=${html`<p class="foot">One that stops is gone at once, one that dies within 12 seconds: others take over what it held.</p>`}>
+    ${items.map((each) => html`<tr key=${each.id}><th scope="row" class="name">${each.service}</th>
+      <td title=${each.id}><bdi>${each.host}</bdi> <span class="faint">pid ${each.pid}</span></td>
+      <td><${Load} busy=${each.busy} threads=${each.threads} stopping=${each.stopping} /></td>
+      <td><bdi>${each.queues.slice(0, 8).join(", ")}${each.queues.length > 8 ? ` and ${each.queues.length - 8} more` : ""}</bdi></td>
+      <td>${each.version}${version && each.version !== version && html` <span class="quiet">this API is ${version}</span>`}</td>
+      <td class="num"><${Ago} at=${each.started_at} /></td><td class="num"><${Ago} at=${each.seen_at} /></td></tr>`)}</${Rows}>`;
+}
+
+/** @param {{busy: number, threads: number, stopping: boolean}} props */
+function Load({ busy, threads, stopping }) {
+  const wide = threads ? Math.min(WIDE, (WIDE * busy) / threads) : 0;
+  return html`<span class="progress"><svg class="bar load" viewBox=${`0 0 ${WIDE} 8`} aria-hidden="true">
+      <rect class="is-pending fill" x="0" y="1.5" width=${WIDE} height="5" /><rect class="is-running fill" x="0" y="1.5" width=${wide} height="5" /></svg>
+    <span>${number(busy)} of ${number(threads)}${stopping ? " · stopping: takes nothing new" : ""}</span></span>`;
+}
