@@ -150,6 +150,6 @@ def started(url: str, folder: Path, command: tuple[str, ...]) -> Ended:
         env={**kept, "REDIS_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
