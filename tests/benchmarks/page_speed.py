@@ -99,8 +99,6 @@ def _zoom(page: Page, step: int) -> None:
 
 
 def _frames(page: Page, move: object) -> str:
-    processes = _children("--type=renderer")
-    before = _cpu_s(processes)
     page.evaluate(_FRAMES)
     for step in range(120):
         move(page, step)  # type: ignore[operator] # one of the two above
