@@ -417,15 +417,15 @@ class ChangeEncoder:
         self.commands += [("PERSIST", name) for name in names]
 
     def _finish(self, execution: str, change: Finish) -> None:
+        plan = self._lifetimes.plan(execution)
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
             ("ZREM", self._keys.index(list_of(change.was)), execution),
             ("ZADD", self._keys.index(change.status), change.at, execution),
             *self._relisted(execution, change.was, change.status),
-            *self._expiries(execution, change),
+            *self._expiries(execution, plan, change),
         ]
         self._changed(execution, change.status, change.at, change.run)
-        plan = self._lifetimes.plan(execution)
         self.commands += self._lifetimes.ended.commands(self._keys, change, "" if plan is None else plan.name)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
@@ -434,9 +434,9 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
-    def _expiries(self, execution: str, change: Finish) -> list[Command]:
+    def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
-        plan, ended_at, run = self._lifetimes.plan(execution), change.at, change.run
+        ended_at, run = change.at, change.run
         at = ended_at // 1000 + self._lifetimes.retention_s
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:

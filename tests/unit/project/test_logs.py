@@ -18,6 +18,7 @@ import structlog
 
 from flowengine.bootstrap import hide_secrets
 from flowengine.observability import configure_logs, log_uncaught_errors, set_redactor
+from flowengine.observability.log_context import bound_contextvars
 from flowengine.settings import Settings
 
 Start = Callable[..., io.StringIO]
@@ -55,6 +56,24 @@ def start() -> Iterator[Start]:
 
 def lines(sink: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in sink.getvalue().splitlines()]
+
+
+def test_fields_are_bound_for_the_length_of_a_block(start: Start) -> None:
+    """What was bound around it holds again afterwards, and what was not is gone, after an error too."""
+    sink = start()
+    log = structlog.get_logger()
+    with bound_contextvars(execution_id="outer"):
+        with contextlib.suppress(ZeroDivisionError), bound_contextvars(execution_id="inner", node_id="n"):
+            log.info("node.started")
+            raise ZeroDivisionError
+        log.info("node.completed")
+    log.info("execution.finished")
+    found = [(line["event"], line.get("execution_id"), line.get("node_id")) for line in lines(sink)]
+    assert found == [
+        ("node.started", "inner", "n"),
+        ("node.completed", "outer", None),
+        ("execution.finished", None, None),
+    ]
 
 
 def test_a_line_is_json_with_service_time_level_and_bound_fields(start: Start) -> None:
