@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import msgspec
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ from flowengine.execution.messages import (
 )
 from flowengine.execution.reports import Cancelled, Completed, Skipped
 from flowengine.execution.rules.dispatching import Sizes
+from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -49,6 +50,14 @@ Crash: TypeAlias = tuple[int, Way] | None
 ways = st.sampled_from(WAYS)
 outcomes: st.SearchStrategy[Outcome] = st.sampled_from(["completed", "completed", "failed", "ended"])
 """How a handler ends; what is no `end` only fails."""
+
+
+WORDS: Final[dict[Outcome, Word]] = {
+    "completed": Complete(msgspec.Raw(b'{"result":1}')),
+    "failed": Fail(),
+    "skipped": Skip(),
+}
+"""What an operator says of a node, by how it ends then."""
 
 
 def crashes(most: int) -> st.SearchStrategy[Crash]:

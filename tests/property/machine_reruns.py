@@ -11,9 +11,9 @@ from flowengine.engine.commands.rerun import RerunAsked, RerunNotPossibleError
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.store import keys
-from tests.property.machine_book import OPEN, Crash, crashes, struck
+from tests.property.machine_book import OPEN, WORDS, Crash, crashes, struck
 from tests.property.machine_commands import CommandRules
-from tests.support.checks.reference_model import Model, parents_first
+from tests.support.checks.reference_model import Model, Outcome, parents_first
 
 
 class RerunRules(CommandRules):
@@ -44,6 +44,23 @@ class RerunRules(CommandRules):
         assert run in (None, stored)
         if stored != self.model.run:
             self.model.begin_again(begun_again(self.model, nodes if everything else named))
+        assert stored == self.model.run
+
+    @precondition(lambda self: self.steered and self.seen.may_rerun)
+    @rule(data=st.data(), outcome=st.sampled_from(list(WORDS)), crash=crashes(20))
+    def overrule_ended(self, data: st.DataObject, outcome: Outcome, crash: Crash) -> None:
+        """An operator ends a node of what has ended: another run begins with that."""
+        node = data.draw(st.sampled_from(self.model.nodes("main")))
+        with struck(self.harness.api, crash):
+            try:
+                self.harness.overrule(self.execution, node, WORDS[outcome])
+            except StoreUnavailableError:
+                assert crash is not None
+        stored = int(self.harness.client.hget(keys.of().control(self.execution), "run"))
+        assert crash is not None or stored == self.model.run + 1
+        if stored != self.model.run:
+            self.model.begin_again(begun_again(self.model, [node]))
+            self.move(lambda: self.model.overrule(node, outcome))
         assert stored == self.model.run
 
 

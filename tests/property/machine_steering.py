@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from flowengine.errors import StoreUnavailableError, WrongStateError
-from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.workflow.stages import OUTPUTS_NODE
-from tests.property.machine_book import Crash, crashes, struck
+from tests.property.machine_book import OPEN, WORDS, Crash, crashes, struck
 from tests.property.machine_commands import CommandRules
 from tests.support.checks.reference_model import HOOKS, LEFT, Outcome
-
-WORDS: Final[dict[Outcome, Word]] = {
-    "completed": Complete(msgspec.Raw(b'{"result":1}')),
-    "failed": Fail(),
-    "skipped": Skip(),
-}
 
 
 class SteeringRules(CommandRules):
@@ -71,8 +61,10 @@ class SteeringRules(CommandRules):
     @precondition(lambda self: self.steered and self.model.run)
     @rule(data=st.data(), outcome=st.sampled_from(list(WORDS)), crash=crashes(30))
     def overrule(self, data: st.DataObject, outcome: Outcome, crash: Crash = None) -> None:
-        """An operator ends a node; the API may be struck, and was heard or not."""
+        """An operator ends a node of what has not ended; the API may be struck, and was heard or not."""
         self.follow_stage()
+        if self.status not in ("pending", *OPEN):
+            return
         node = data.draw(st.sampled_from([node for node in self.model.graph if node != OUTPUTS_NODE]))
         stored = self.stored()
         is_behind = node in self.behind(stored)

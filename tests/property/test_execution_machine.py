@@ -27,8 +27,7 @@ from flowengine.store import keys
 from flowengine.workflow.policy import ExecutionPolicy
 from flowengine.workflow.stages import OUTPUTS_NODE
 from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
-from tests.property.machine_book import Crash, crashes, outcomes, ways
-from tests.property.machine_steering import WORDS
+from tests.property.machine_book import WORDS, Crash, crashes, outcomes, ways
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
 from tests.support.checks.reference_model import LEFT, PLAIN, Graph, Model, Outcome, Says

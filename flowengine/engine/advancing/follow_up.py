@@ -280,7 +280,7 @@ class Look:
 
     def __init__(self, unit: Unit, reading: Reading, follows: Sequence[Follow], sizes: Sizes) -> None:
         self._unit = unit
-        self._read = names_read((*reading.nodes, *reading.unwatched))
+        self._read = names_read((*reading.nodes, *self._decided_before(reading)))
         self._sizes = sizes
         self._bytes_left = sizes.transaction_bytes
         by_execution: dict[str, list[Follow]] = defaultdict(list)
@@ -289,6 +289,12 @@ class Look:
         self._decided = [
             decided for found in by_execution.values() if (decided := self._decide(found)) is not None
         ]
+
+    def _decided_before(self, reading: Reading) -> Sequence[NodeKey]:
+        """What was read without WATCH and is not written here. What is pending or unsettled may be, if this
+        comes down to it: it counts as unread, so that it is WATCHed first."""
+        records = [(key, self._unit.nodes.get(key, UNTOUCHED)) for key in reading.unwatched]
+        return [key for key, record in records if record.status != "pending" and not record.unsettled]
 
     def changes(self, conclusions: Mapping[str, Sequence[Change]]) -> dict[str, list[Change]]:
         """All that is to be written."""

@@ -113,15 +113,18 @@ class Orchestrator:
             plan, record = found[message.execution]
             if plan is None or record is None or record.run != message.run:
                 continue
-            if not record.control.lets_dispatch:
+            if not record.control.lets_decide:
                 continue
             run = Run(message.execution, message.run, message.correlation_id)
             positions = self._startable(plan, record, message, again=again or each.delivery > 1)
+            if positions and not record.control.lets_dispatch:
+                continue  # it is paused: the message of its resume looks at all of them
             # If the first of the roots is in flight, the events tell of the start.
             unopened = message.run == 1 and positions[:1] == plan.roots[:1]
             first = opening(message.run, record.started_at) if unopened else None
             if not positions:
-                ending.append(run)  # what was cancelled had completed to its last node
+                # What was cancelled had completed to its last node, or this run began with the end of it.
+                ending.append(run)
             else:
                 # What begins again may be below what is skipped, and an operator may have ended nodes by now.
                 certain = positions is plan.roots and not plan.policies

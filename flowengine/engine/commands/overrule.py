@@ -1,6 +1,7 @@
 """End a node on an operator's word: one transaction, with all that fails or is skipped with it.
 
-What runs then is left to an orchestrator: a message in the same transaction tells it.
+What runs then is left to an orchestrator: a message in the same transaction tells it. Of an ended execution
+it is another run, which begins with the node's end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Final
 import msgspec
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.rerun import Found, RerunAsked, rerun
 from flowengine.engine.ports import CommandStore, DecidingUnit, Reading
 from flowengine.errors import (
     ExecutionNotFoundError,
@@ -23,8 +25,20 @@ from flowengine.execution.records import UNTOUCHED, Control, ExecutionRecord
 from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision
+from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Overruling, overrule, refusal
+from flowengine.execution.rules.steering.overruling import (
+    STATUS_OF,
+    Complete,
+    Overruling,
+    Skip,
+    Word,
+    meant_for_another,
+    overrule,
+    refusal,
+)
+from flowengine.execution.rules.steering.rerunning import Wanted
+from flowengine.execution.status import is_over
 from flowengine.execution.views import OverruledView
 from flowengine.execution.work import primary_of
 from flowengine.heuristics import BELOW_AT_FIRST, BELOW_GROWS
@@ -38,14 +52,18 @@ def overrule_node(store: CommandStore, execution: str, node: str, said: Overruli
     """Let the node end as the operator says.
 
     Raises ExecutionNotFoundError, NodeNotFoundError, WrongStateError (it has ended, or is not to be ended
-    so), ResultInvalidError, StoreUnavailableError.
+    so), ResultInvalidError, StoreUnavailableError; of an ended execution TooManyExecutionsError and
+    StoreFullError as well.
     """
-    plan, record = store.plan(execution), store.read_execution(execution)
-    if plan is None or record is None:
-        raise ExecutionNotFoundError.of(execution)
-    position = _position(plan, execution, node)
-    checked = _checked(plan, position, said)
+    plan, checked = store.plan(execution), None
     for _ in range(TRIES):
+        record = store.read_execution(execution)
+        if plan is None or record is None:
+            raise ExecutionNotFoundError.of(execution)
+        position = _position(plan, execution, node)
+        checked = checked or _checked(plan, position, said)
+        if is_over(record.status):
+            return _run_again(store, plan, execution, position, checked)
         attempt = _Attempt(store, plan, execution, record, position, checked)
         view = attempt.carry_out()
         if view is not None:
@@ -58,6 +76,56 @@ def _position(plan: Plan, execution: str, node: str) -> int:
     if position is None or node == OUTPUTS_NODE:
         raise NodeNotFoundError(f"execution '{execution}' has no node {node[:100]!r}")
     return position
+
+
+def _run_again(
+    store: CommandStore, plan: Plan, execution: str, position: int, said: Overruling
+) -> OverruledView:
+    """Begin another run of an ended execution with the node's end; what is below it begins again."""
+    node = plan.nodes[position].id
+    if position not in plan.main:
+        raise WrongStateError(
+            f"execution '{execution}' has ended, and '{node}' is a hook: hooks run again with every rerun, "
+            "as the verdict says"
+        )
+    skips = isinstance(said.word, Skip)
+    wanted = Wanted("from", skip=(node,)) if skips else Wanted("from", said=(node,))
+    asked = RerunAsked(wanted, said={node: said})
+    attempts: list[int] = []
+
+    def check(found: Found) -> None:
+        before = found.stored.get(node, UNTOUCHED)
+        against = meant_for_another(execution, found.record.run, node, before, said)
+        if against is not None:
+            raise WrongStateError(against)
+        _refuse_over(said.word, store, _kept_bytes(found))
+        attempts.append(before.attempt)
+
+    view = rerun(store, execution, asked, check)
+    return OverruledView(
+        execution_id=execution,
+        node=node,
+        status=STATUS_OF[type(said.word)],
+        run=view.run,
+        attempt=attempts[-1],
+    )
+
+
+def _kept_bytes(found: Found) -> int:
+    """The bytes of results that stay, as far as they count."""
+    stands = records_of(found.stored)
+    return sum(stands(name).counted for name in found.reused)
+
+
+def _refuse_over(word: Word, store: CommandStore, stored: int) -> None:
+    """Raises ResultInvalidError where a result takes the execution's results over what may be stored."""
+    most = store.max_execution_result_bytes
+    size = len(word.result) if isinstance(word, Complete) else 0
+    if size >= COUNTED_RESULT_BYTES and size > most - stored:
+        raise ResultInvalidError(
+            f"this result of {size} bytes would take the execution's results over {most} bytes "
+            "(FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)"
+        )
 
 
 def _checked(plan: Plan, position: int, said: Overruling) -> Overruling:
@@ -124,11 +192,14 @@ class _Attempt:
             control = unit.controls.get(self._execution)
             if control is None:
                 raise ExecutionNotFoundError.of(self._execution)
+            if is_over(control.status):
+                unit.abandon()
+                return None
             before = unit.nodes.get((self._execution, self._name), UNTOUCHED)
             against = refusal(self._plan, self._execution, control, self._position, before, self._said)
             if against is not None:
                 raise WrongStateError(against)
-            self._refuse_large(unit)
+            _refuse_over(self._said.word, self._store, unit.counts[self._execution].bytes)
             decision = self._decide(unit, control)
         except BaseException:
             unit.abandon()
@@ -142,15 +213,6 @@ class _Attempt:
             run=control.run,
             attempt=before.attempt,
         )
-
-    def _refuse_large(self, unit: DecidingUnit) -> None:
-        word, most = self._said.word, self._store.max_execution_result_bytes
-        size = len(word.result) if isinstance(word, Complete) else 0
-        if size >= COUNTED_RESULT_BYTES and size > most - unit.counts[self._execution].bytes:
-            raise ResultInvalidError(
-                f"this result of {size} bytes would take the execution's results over {most} bytes "
-                "(FLOWENGINE_MAX_EXECUTION_RESULT_BYTES)"
-            )
 
     def _decide(self, unit: DecidingUnit, control: Control) -> Decision:
         """Decide, and read and WATCH more of what is below until the decision holds."""

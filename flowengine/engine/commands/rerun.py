@@ -31,6 +31,7 @@ from flowengine.execution.history.runs import Why
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import Again, begin_again
+from flowengine.execution.rules.steering.overruling import Overruling
 from flowengine.execution.rules.steering.rerunning import RETRY, NotPossible, Rerun, Wanted, rerun_of
 from flowengine.execution.status import counts_as_success, execution_may
 from flowengine.execution.views import NotPossibleView, RerunPreviewView, RerunView
@@ -60,11 +61,13 @@ class RerunStore(Protocol):
 
 class RerunAsked(msgspec.Struct, frozen=True):
     """What a caller asks for. `run`: only of an execution whose last run is this one. `inputs`: those that
-    get other values; `wanted` does not name their readers."""
+    get other values; `wanted` does not name their readers. `said`: what an operator says of nodes that
+    `wanted` names as skipped or said."""
 
     wanted: Wanted = Wanted()
     run: int | None = None
     inputs: Mapping[str, JsonValue] = {}
+    said: Mapping[str, Overruling] = {}
 
 
 class RerunInvalidError(FlowEngineError):
@@ -166,14 +169,14 @@ def rerun(
         try:
             found = find(store, execution, plan, unit.record, asked, unit.now)
             _refuse_impossible(found.rerun, asked.wanted)
+            if tell is not None:
+                tell(found)
             unit.admit(0 if found.given is None else found.given.size)
         except BaseException:
             unit.abandon()
             raise
-        if tell is not None:
-            tell(found)
         why = Why("rerun", asked.wanted.mode, acting_key())
-        again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given)
+        again = Again("rerun", token, found.rerun, why, _told(why, unit.now), found.given, asked.said)
         changes = begin_again(execution, found.plan, found.record, found.stored, again, unit.now)
         if _commit(store, unit, execution, changes, token):
             return RerunView(

@@ -223,7 +223,7 @@ def end_of_node(
     """The end of one node, which is written and told of, and what follows below it: nothing, if the execution
     is being stopped, or is from now on. `own`: what the end itself adds to the execution's numbers."""
     plan = grounds.plan
-    stop = _stop_by(plan, position, written.record, grounds.now)
+    stop = stop_by(plan, position, written.record, grounds.now)
     decides = control.lets_decide and stop is None
     descent = _descent(position, written, grounds) if decides else Descent(grounds)
     if decides and (stop := stop_below(grounds, descent)) is not None:
@@ -254,7 +254,7 @@ def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str 
     return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
 
 
-def _stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:
+def stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:
     """The mark that this end of a node sets: that of an `end`, or of a failure that stops the execution."""
     if position not in plan.main:
         return None

@@ -24,6 +24,7 @@ from flowengine.execution.history.runs import BY_TRIGGER, MAX_MESSAGE_CHARS, End
 from flowengine.execution.messages import RunTimeout, StartExecution
 from flowengine.execution.records import (
     UNTOUCHED,
+    Control,
     ExecutionRecord,
     NodeRecord,
     attempt_of,
@@ -31,8 +32,12 @@ from flowengine.execution.records import (
     is_failure,
 )
 from flowengine.execution.rules.closing import ended_by_of, error_of
-from flowengine.execution.rules.readiness import counter_of, records_of
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.finishing import stop_by
+from flowengine.execution.rules.readiness import Records, counter_of, records_of
+from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
+from flowengine.execution.rules.stopping import mark
 from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after, is_final
 from flowengine.execution.views import counts_of
 from flowengine.workflow.plan import Plan
@@ -119,7 +124,8 @@ def retry_failed(
 
 class Again(msgspec.Struct, frozen=True):
     """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
-    begins. `inputs`: what it is given from now on; None: as before."""
+    begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
+    with whose end it begins, by their ids."""
 
     step: ExecutionStep
     token: str
@@ -127,6 +133,7 @@ class Again(msgspec.Struct, frozen=True):
     why: Why = BY_TRIGGER
     told: Event | None = None
     inputs: StoredInputs | None = None
+    said: Mapping[str, Overruling] = {}
 
 
 def begin_again(
@@ -160,10 +167,12 @@ def begin_again(
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
-    happened += _skip(plan, rerun, stored, writes, now)
+    happened += _end_by_hand(plan, again, stored, writes, now)
+    freed -= sum(writes[position].record.counted for position in rerun.said)
     records = {**stored, **{write.node: write.record for write in writes.values()}}
     lookup = records_of(records)
-    failures = [plan.nodes[at].id for at in rerun.reused(plan) if is_failure(lookup(plan.nodes[at].id))]
+    stay = sorted([*rerun.reused(plan), *rerun.said])
+    failures = [plan.nodes[at].id for at in stay if is_failure(lookup(plan.nodes[at].id))]
     begin = Begin(
         was=record.status,
         status=execution_after(record.status, again.step),
@@ -184,7 +193,26 @@ def begin_again(
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
-    return [begin, *writes.values(), *freeing, *happened, *timer, _start(execution, record, run)]
+    stopped = _stopped_by_hand(execution, plan, begin, record, rerun.said, lookup)
+    return [begin, *writes.values(), *freeing, *happened, *timer, *stopped, _start(execution, record, run)]
+
+
+def _stopped_by_hand(
+    execution: str,
+    plan: Plan,
+    begin: Begin,
+    record: ExecutionRecord,
+    said: frozenset[int],
+    records: Records,
+) -> tuple[Change, ...]:
+    """The mark of a run that begins with the end of an `end`, or with a failure that stops it."""
+    control = Control(begin.status, begin.run)
+    run = Run(execution, begin.run, record.correlation_id)
+    for position in sorted(said):
+        stop = stop_by(plan, position, records(plan.nodes[position].id), begin.at)
+        if stop is not None:
+            return mark(control, run, stop)
+    return ()
 
 
 def _ended_run(plan: Plan, record: ExecutionRecord, stored: Mapping[str, NodeRecord]) -> EndedRun:
@@ -201,19 +229,29 @@ def _ended_run(plan: Plan, record: ExecutionRecord, stored: Mapping[str, NodeRec
     )
 
 
-def _skip(
-    plan: Plan, rerun: Rerun, stored: Mapping[str, NodeRecord], writes: dict[int, Write], now: int
+def _end_by_hand(
+    plan: Plan, again: Again, stored: Mapping[str, NodeRecord], writes: dict[int, Write], now: int
 ) -> list[Change]:
-    """Let the nodes that this run skips be skipped, above first: whether one counts as ended goes by those
-    above."""
+    """Let the nodes end that this run begins with as ended, above first: whether one counts as ended goes by
+    those above."""
+    rerun = again.rerun
     records = {**stored, **{write.node: write.record for write in writes.values()}}
     happened: list[Change] = []
-    for position in [position for position in plan.parents_first if position in rerun.skipped]:
+    for position in [position for position in plan.parents_first if position in rerun.by_hand]:
         write = writes[position]
-        record = skipped_by_operator(plan, position, write.record, records_of(records), now)
-        writes[position] = replace(write, record=record)
+        said = again.said.get(write.node)
+        if said is not None:
+            happened.append(Happened(overruled(write.node, write.record, said, again.why.by, now)))
+        if position in rerun.skipped:
+            record = skipped_by_operator(plan, position, write.record, records_of(records), now)
+            event = Event("node_skipped", now, write.node, record.attempt, record.dispatch, "operator")
+            writes[position] = replace(write, record=record)
+        else:
+            assert said is not None, "a node ends by hand as somebody says"
+            ended = ended_by_hand(plan, position, records_of(records), said.word, now)
+            record, event = ended.record, event_of(write.node, ended.record, said.word, now)
+            writes[position] = replace(write, record=record, result=ended.result)
         records[write.node] = record
-        event = Event("node_skipped", now, write.node, record.attempt, record.dispatch, "operator")
         happened.append(Happened(event))
     return happened
 

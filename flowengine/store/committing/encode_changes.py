@@ -237,7 +237,8 @@ class ChangeEncoder:
             self.commands.append(("HDEL", key, keys.RESULT))
         if change.kept is not None:
             oldest = change.record.attempt - KEPT_ATTEMPTS
-            self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change)))
+            result = () if change.result is None else (keys.RESULT, bytes(change.result))
+            self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change), *result))
             if oldest > 0:
                 self.commands.append(("HDEL", key, keys.try_field(oldest)))
         elif change.result is None:

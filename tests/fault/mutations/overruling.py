@@ -30,7 +30,7 @@ MUTANTS: Final = (
     ),
     _rule(
         "an operator's word for another run is refused",
-        "if said.run not in (None, control.run):",
+        "if said.run not in (None, run):",
         "if False:",
     ),
     _rule(
@@ -109,6 +109,48 @@ MUTANTS: Final = (
         "execution/rules/steering/overruling",
         "(Happened(opening), Touch(control.status))",
         "(Happened(opening),)",
+    ),
+    _in(
+        "a run that begins with a node's end tells of it",
+        "execution/rules/starting",
+        "        if said is not None:\n",
+        "        if said is not None and False:\n",
+    ),
+    _in(
+        "a run that begins with the end of an `end` is stopped",
+        "execution/rules/starting",
+        "        if stop is not None:\n            return mark(",
+        "        if False and stop is not None:\n            return mark(",
+    ),
+    _in(
+        "a failure with which a run begins counts",
+        "execution/rules/starting",
+        "stay = sorted([*rerun.reused(plan), *rerun.said])",
+        "stay = rerun.reused(plan)",
+    ),
+    _in(
+        "an operator's word for another run is refused after the end too",
+        "engine/commands/overrule",
+        "        if against is not None:\n            raise WrongStateError(against)\n        _refuse_over",
+        "        _refuse_over",
+    ),
+    _in(
+        "a result is stored beside the attempt that is kept",
+        "store/committing/encode_changes",
+        "*self._kept(change), *result))",
+        "*self._kept(change)))",
+    ),
+    _in(
+        "what is read beside and undecided is WATCHed before it is decided",
+        "engine/advancing/follow_up",
+        'if record.status != "pending" and not record.unsettled]',
+        "if not record.unsettled]",
+    ),
+    _in(
+        "a paused run that begins with its last end ends",
+        "engine/advancing/orchestrator",
+        "            if not record.control.lets_decide:\n",
+        "            if not record.control.lets_dispatch:\n",
     ),
     _in(
         "the message of an operator's word counts in its own run",

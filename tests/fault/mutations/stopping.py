@@ -282,8 +282,8 @@ VERDICTS: Final = (
     _in(
         "a run in which nothing is left to do ends",
         "engine/advancing/orchestrator",
-        "                ending.append(run)  # what was cancelled had completed to its last node\n",
-        "                pass\n",
+        "                ending.append(run)\n            else:\n",
+        "                pass\n            else:\n",
     ),
     _rerunning(
         "a trigger resets what was cancelled",

@@ -8,9 +8,13 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
+from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.errors import NodeNotFoundError, ResultInvalidError, WrongStateError
+from flowengine.execution.history.places import START
 from flowengine.execution.messages import NodeOverruled
+from flowengine.execution.rules.dispatching import SIZES
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import ExecutionPolicy, Policy, Retry
@@ -372,7 +376,7 @@ def test_an_operators_word_beside_the_end_of_a_pause(harness: Harness, operator_
 
 @pytest.mark.parametrize("operator_first", [True, False])
 def test_an_operators_word_beside_a_deadline(harness: Harness, operator_first: bool) -> None:
-    """The handler hangs: what the operator says counts, or the timeout does."""
+    """The handler hangs: what the operator says counts, at once or in another run."""
     execution = harness.begin(plan_of(CHAIN))
     harness.start_executions()
     task = harness.task_of("a")
@@ -392,10 +396,10 @@ def test_an_operators_word_beside_a_deadline(harness: Harness, operator_first: b
         assert harness.deliver(harness.orchestrators[0], timer)
     else:
         harness.api.state.between = lambda: harness.deliver(harness.orchestrators[0], timer)
-        with pytest.raises(WrongStateError, match="has ended"):
-            harness.overrule(execution, "a", GIVEN)
+        harness.overrule(execution, "a", GIVEN)
     harness.drain()
-    assert harness.statuses(execution)["a"] == ("completed" if operator_first else "failed")
+    assert harness.statuses(execution)["a"] == "completed"
+    assert harness.api.executions.status(execution).run == (1 if operator_first else 2)
     status_of(harness, execution)
 
 
@@ -444,15 +448,13 @@ def test_a_node_is_ended_while_the_start_is_dealt_with(harness: Harness, node: s
     assert status_of(harness, execution) == "completed"
 
 
-@pytest.mark.parametrize("state", ["not triggered", "has ended", "being stopped", "completed already"])
+@pytest.mark.parametrize("state", ["not triggered", "being stopped", "completed already"])
 def test_what_cannot_be_ended_is_refused(harness: Harness, state: str) -> None:
     """With a sentence that says why."""
     execution = harness.create(plan_of(CHAIN))
     if state != "not triggered":
         harness.trigger(execution)
         harness.start_executions()
-    if state == "has ended":
-        harness.drain()
     if state == "being stopped":
         harness.cancel(execution)
     if state == "completed already":
@@ -469,6 +471,130 @@ def test_a_word_for_another_run_or_attempt_is_refused(harness: Harness) -> None:
     with pytest.raises(WrongStateError, match="at attempt 1, not at attempt 2"):
         harness.overrule(execution, "a", GIVEN, attempt=2)
     assert harness.overrule(execution, "a", GIVEN, run=1, attempt=1) == "completed"
+
+
+# -- ended executions
+
+
+@pytest.mark.proves("overrule-ended")
+@pytest.mark.parametrize("word", WORDS, ids=lambda word: str(type(word).__name__))
+def test_a_node_of_an_ended_execution_is_ended_in_another_run(harness: Harness, word: Word) -> None:
+    """What is below it begins again with that; what is above stays, and the events tell who and why."""
+    harness.script = failing_in(1, "b")
+    execution = harness.begin(plan_of({**CHAIN, "beside": ()}))
+    harness.drain()
+    view = harness.api.executions.overrule(execution, "b", Overruling(word, "by hand", run=1, attempt=1))
+    assert (view.status, view.run, view.attempt) == (STATUS_OF[type(word)], 2, 1)
+    assert status_of(harness, execution) == "running"
+    harness.drain()
+    ends = {Skip: "skipped", Complete: "completed", Fail: "failed"}
+    end = ends[type(word)]
+    assert harness.statuses(execution) == {"a": "completed", "b": end, "c": end, "beside": "completed"}
+    assert status_of(harness, execution) == ("failed" if end == "failed" else "completed")
+    if end == "completed":
+        assert harness.results(execution)["c"] == 41
+    node = harness.api.executions.node(execution, "b")
+    assert [attempt.error is not None for attempt in node.attempts][:1] == [True]
+    told = harness.api.executions.events(execution, after=START, limit=100).items
+    kinds: list[str] = [event.kind for event in told]
+    again = kinds[kinds.index("execution_rerun") :]
+    assert again.index("node_overruled") < again.index(f"node_{end}")
+
+
+@pytest.mark.proves("overrule-ended")
+def test_a_node_that_a_cancel_has_ended_is_ended_ahead_in_another_run(harness: Harness) -> None:
+    """What was cancelled above it begins again; what depends on both waits for that."""
+    execution = harness.begin(plan_of(DIAMOND))
+    harness.start_executions()
+    harness.cancel(execution)
+    harness.drain()
+    harness.overrule(execution, "b", GIVEN)
+    assert harness.statuses(execution) == {"a": "pending", "b": "completed", "c": "pending", "d": "pending"}
+    harness.drain()
+    assert set(harness.statuses(execution).values()) == {"completed"}
+    assert status_of(harness, execution) == "completed"
+
+
+@pytest.mark.parametrize("word", [Complete(msgspec.Raw(b'{"day":1}')), GONE])
+def test_an_end_and_a_failure_that_stops_do_so_in_another_run(harness: Harness, word: Word) -> None:
+    """The mark is set as that run begins."""
+    stops = ExecutionPolicy(stops_on_failure=True)
+    graph = {"a": (), "b": ("a",), "c": ("b",), "other": ()}
+    execution = harness.begin(plan_of(graph, ends={"b"}, overall=stops))
+    harness.start_executions()
+    harness.cancel(execution)
+    harness.drain()
+    harness.overrule(execution, "b", word)
+    harness.drain()
+    failed = word is GONE
+    left = "cancelled" if failed else "skipped"
+    b = "failed" if failed else "completed"
+    assert harness.statuses(execution) == {"a": left, "b": b, "c": left, "other": left}
+    assert status_of(harness, execution) == ("failed" if failed else "completed")
+
+
+def test_a_run_that_begins_with_its_last_end_ends_though_it_is_paused(harness: Harness) -> None:
+    """Nothing is left to dispatch; a hook waits for the resume."""
+    execution = harness.begin(plan_of({"a": ()}))
+    hooked = harness.begin(plan_of({"a": (), "z": ()}, stages=Stages(finally_=1)))
+    harness.drain()
+    for each in (execution, hooked):
+        harness.overrule(each, "a", GIVEN)
+        harness.api.executions.pause(each)
+    harness.drain()
+    assert [status_of(harness, each) for each in (execution, hooked)] == ["completed", "paused"]
+    harness.api.executions.resume(hooked)
+    harness.drain()
+    assert (status_of(harness, hooked), harness.statuses(hooked)["z"]) == ("completed", "completed")
+
+
+def test_a_node_that_is_read_beside_is_watched_before_it_is_decided(harness: Harness) -> None:
+    """A start in small steps looks at a node whose dependencies are decided in the same step."""
+    harness.resize(msgspec.structs.replace(SIZES, chunk_nodes=2))
+    graph = {
+        "n0": (),
+        "n2": ("n0", "n1"),
+        "n6": ("n0", "n4"),
+        "n4": ("n2", "n3", "n0", "n1"),
+        "n1": ("n0",),
+        "n3": ("n0", "n1", "n2"),
+    }
+    execution = harness.begin(plan_of(graph))
+    harness.drain()
+    harness.overrule(execution, "n1", GONE)
+    harness.drain()
+    failed = {node: "completed" if node == "n0" else "failed" for node in graph}
+    assert harness.statuses(execution) == failed
+
+
+def test_the_message_of_an_operators_word_counts_in_its_own_run(harness: Harness) -> None:
+    """One that comes again in a later run dispatches nothing."""
+    execution = waiting_node(harness)
+    harness.overrule(execution, "a", GIVEN)
+    (old,) = orders(harness, "node_overruled")
+    harness.drain()
+    harness.api.executions.rerun(execution, RerunAsked(Wanted("all")))
+    assert harness.deliver(harness.orchestrators[0], old)
+    assert not harness.tasks()
+    harness.drain()
+    assert status_of(harness, execution) == "completed"
+
+
+def test_what_cannot_be_ended_in_another_run_is_refused(harness: Harness) -> None:
+    """A hook, another run or attempt, a result that is too large: nothing begins."""
+    execution = harness.begin(plan_of({"a": (), "z": ()}, stages=Stages(finally_=1)))
+    harness.drain()
+    for node, only, said in (
+        ("z", {}, "is a hook"),
+        ("a", {"run": 2}, "run 1"),
+        ("a", {"attempt": 2}, "attempt 1"),
+    ):
+        with pytest.raises(WrongStateError, match=said):
+            harness.overrule(execution, node, GIVEN, **only)
+    large = Complete(msgspec.Raw(b'"' + b"x" * harness.settings.limits.max_execution_result_bytes + b'"'))
+    with pytest.raises(ResultInvalidError, match="FLOWENGINE_MAX_EXECUTION_RESULT_BYTES"):
+        harness.overrule(execution, "a", large)
+    assert harness.api.executions.status(execution).run == 1
 
 
 # -- ends, outputs, hooks, results

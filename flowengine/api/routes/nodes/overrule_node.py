@@ -58,10 +58,11 @@ _WHAT: Final[dict[Said, tuple[str, str]]] = {
 }
 _ABOUT: Final = (
     "Ends a node that is pending, waits for another try, is queued or runs, in an execution that runs or is "
-    "paused. What follows is what would follow if it had ended so by itself. Where something that it depends "
-    "on has not ended, what depends on it waits for that. A handler that runs is told to stop, and what it "
-    "reports does not count. `run` and `attempt`: refused unless these are the execution's run and the "
-    "node's attempt. Who did it, and why, is in the events and in the audit."
+    "paused. In an execution that has ended, another run begins with that, and what is below the node begins "
+    "again: `run` in the answer is that run. What follows is what would follow if it had ended so by itself: "
+    "where something that it depends on has not ended, what depends on it waits for that. A handler that "
+    "runs is told to stop, and what it reports does not count. `run` and `attempt`: refused unless these are "
+    "the execution's run and the node's attempt. Who did it, and why, is in the events and in the audit."
 )
 
 
@@ -98,6 +99,7 @@ def _operation(said: Said) -> Operation:
             "invalid_body",
             *(("result_invalid",) if said == "complete" else ()),
             "unknown_parameter",
+            "too_many_executions",
         ),
     )
 

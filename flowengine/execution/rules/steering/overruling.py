@@ -32,7 +32,7 @@ from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.failing import next_try_timer, tolerates
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
-from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight, is_over
+from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight
 from flowengine.workflow.plan import Plan
 
 
@@ -76,26 +76,28 @@ class Overruling(msgspec.Struct, frozen=True):
 def refusal(
     plan: Plan, execution: str, control: Control, position: int, record: NodeRecord, said: Overruling
 ) -> str | None:
-    """Why a node is not ended by an operator; None: it is."""
+    """Why a node of an execution that has not ended is not ended by an operator; None: it is."""
     name = plan.nodes[position].id
     if control.status == "pending":
         return f"execution '{execution}' has not been triggered: nothing of it runs or waits"
-    if is_over(control.status):
-        return (
-            f"execution '{execution}' has ended ({control.status}), and its nodes with it: run it again, "
-            "from a node or without it, by POST /workflows/{id}/rerun or `flowengine rerun`"
-        )
     if not control.lets_decide:
         return f"execution '{execution}' is being stopped: its nodes end by that"
     if position not in plan.positions(control.stage):
         return f"node '{name}' of execution '{execution}' is a hook whose turn has not come"
     if is_final(record.status):
         return f"node '{name}' of execution '{execution}' is {record.status} already"
-    if said.run not in (None, control.run):
-        return f"execution '{execution}' is in run {control.run}, not in run {said.run}"
+    return meant_for_another(execution, control.run, name, record, said)
+
+
+def meant_for_another(
+    execution: str, run: int, node: str, record: NodeRecord, said: Overruling
+) -> str | None:
+    """Why the word is not for this run, or this attempt; None: it is."""
+    if said.run not in (None, run):
+        return f"execution '{execution}' is in run {run}, not in run {said.run}"
     if said.attempt not in (None, record.attempt):
         return (
-            f"node '{name}' of execution '{execution}' is at attempt {record.attempt}, not at attempt "
+            f"node '{node}' of execution '{execution}' is at attempt {record.attempt}, not at attempt "
             f"{said.attempt}"
         )
     return None
@@ -113,15 +115,13 @@ def overrule(
     plan, run, now = grounds.plan, grounds.run, grounds.now
     node = plan.nodes[position]
     before = grounds.records(node.id)
-    written = _written(plan, position, grounds.records, said.word, now)
-    told = Overruled(_SAID[type(said.word)], by, said.reason)
-    detail = msgspec.json.encode(told).decode()
+    written = ended_by_hand(plan, position, grounds.records, said.word, now)
     record = written.record
     changes: tuple[Change, ...] = (
         *((Happened(opening), Touch(control.status)) if opening is not None else ()),
-        Happened(Event("node_overruled", now, node.id, record.attempt, record.dispatch, detail)),
+        Happened(overruled(node.id, record, said, by, now)),
         *_let_go(run.execution, node.id, before, now),
-        Happened(_event(node.id, record, said.word, now)),
+        Happened(event_of(node.id, record, said.word, now)),
     )
     failed = record.status == "failed" and not record.tolerated
     decision = end_of_node(
@@ -138,7 +138,15 @@ def overrule(
     return replace(decision, changes=(*decision.changes, Send(message)))
 
 
-def _written(plan: Plan, position: int, records: Records, word: Word, now: int) -> Write:
+def overruled(node: str, record: NodeRecord, said: Overruling, by: str | None, now: int) -> Event:
+    """What the events tell of an operator's word: what, who and why."""
+    told = Overruled(_SAID[type(said.word)], by, said.reason)
+    detail = msgspec.json.encode(told).decode()
+    return Event("node_overruled", now, node, record.attempt, record.dispatch, detail)
+
+
+def ended_by_hand(plan: Plan, position: int, records: Records, word: Word, now: int) -> Write:
+    """A node that has not ended, as the operator says that it has."""
     node = plan.nodes[position].id
     before = records(node)
     result: msgspec.Raw | None = None
@@ -191,7 +199,8 @@ def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Ch
     return ()
 
 
-def _event(node: str, record: NodeRecord, word: Word, now: int) -> Event:
+def event_of(node: str, record: NodeRecord, word: Word, now: int) -> Event:
+    """What the events tell of such an end."""
     kind: EventKind
     detail: str | None = None
     match word:

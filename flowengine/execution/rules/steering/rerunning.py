@@ -30,12 +30,14 @@ Hindrance: TypeAlias = Literal["unknown_node", "hook", "also_skipped", "does_not
 
 class Wanted(msgspec.Struct, frozen=True):
     """What is asked for. `start_from`: the nodes that the mode `from` begins with. `skip`: nodes that are
-    skipped in this run. `readers`: nodes that read what the execution is given otherwise from now on."""
+    skipped in this run. `said`: nodes that an operator has completed or failed. `readers`:
+    nodes that read what the execution is given otherwise from now on."""
 
     mode: RerunMode = "failed"
     start_from: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 _PENDING: Final = NodeRecord()
@@ -60,11 +62,17 @@ class Rerun(msgspec.Struct, frozen=True):
     reset: frozenset[int]
     skipped: frozenset[int] = frozenset()
     not_possible: tuple[NotPossible, ...] = ()
+    said: frozenset[int] = frozenset()
+
+    @property
+    def by_hand(self) -> frozenset[int]:
+        """The nodes with whose end this run begins."""
+        return self.skipped | self.said
 
     @property
     def touched(self) -> frozenset[int]:
         """The nodes that do not stay as they are."""
-        return self.reset | self.skipped
+        return self.reset | self.by_hand
 
     def reused(self, plan: Plan) -> list[int]:
         """The main nodes that stay as they are."""
@@ -82,6 +90,7 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
     hindered = [*_hindered_names(plan, wanted)]
     first = _positions(plan, wanted.start_from) if wanted.mode == "from" else frozenset()
     skipped, readers = _positions(plan, wanted.skip), _positions(plan, wanted.readers)
+    said = _positions(plan, wanted.said)
     touched: set[int] = set()
     for position in plan.parents_first:
         if position not in plan.main:
@@ -92,13 +101,14 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
             wanted.mode == "all"
             or position in first
             or position in skipped
+            or position in said
             or position in readers
             or _was_undecided(plan, position, record)
             or (wanted.mode == "failed" and is_failure(record))
             or (not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted))
         ):
             touched.add(position)
-    rerun = Rerun(frozenset(touched) - skipped, skipped)
+    rerun = Rerun(frozenset(touched) - skipped - said, skipped, said=said)
     hindered += _hindered_starts(plan, records, rerun, first)
     return replace(rerun, not_possible=tuple(hindered))
 
