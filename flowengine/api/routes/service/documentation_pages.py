@@ -57,7 +57,7 @@ _PAGE: Final = f"""\
 <link rel="stylesheet" href="/docs/swagger-ui.css">
 </head>
 <body>
-<nav style="font: 14px system-ui, sans-serif; padding: 12px 20px 0"><a href="/ui">FlowEngine's web page</a></nav>
+<nav style="font: 14px sans-serif; padding: 12px 20px 0"><a href="/ui">FlowEngine's web page</a></nav>
 <div id="docs"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
