@@ -30,7 +30,7 @@ export function FilterBar() {
     <div class="search"><${Icon} name="find" /><input ref=${field} type="search" value=${q} maxlength="200" spellcheck=${false} autocomplete="off"
       aria-label="Beginning of a name or an id, or label=name:value" placeholder="Beginning of a name or id, or label=team:data" onInput=${typed} /></div>
     ${labels.map((label) => html`<button key=${label} class="b tag-off" type="button" title=${`No longer only ${label}`} onClick=${() => dropLabel(label)}>
-      <bdi>${cutMiddle(label.replace(":", "="), 40)}</bdi><${Icon} name="x" /><span class="unseen">: remove this label from the filter</span></button>`)}
+      <bdi>${cutMiddle(label.replace(":", "="), 40)}</bdi><${Icon} name="x" /><span class="unseen">remove this label from the filter</span></button>`)}
     <select class="in" aria-label="Period" value=${period} onChange=${(/** @type {any} */ event) => narrow({ period: event.currentTarget.value })}>
       ${Object.entries(PERIODS).map(([key, { name }]) => html`<option key=${key} value=${key} selected=${key === period}>${name}</option>`)}</select></form>`;
 }

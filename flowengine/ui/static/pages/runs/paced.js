@@ -27,6 +27,8 @@ export function paced(ask, pauseMs) {
 
   return {
     soon,
+    /** The same was asked for otherwise. */
+    began() { begunAt = performance.now(); },
     stop() {
       clearTimeout(timer);
       timer = 0;

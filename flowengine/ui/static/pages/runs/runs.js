@@ -10,7 +10,7 @@ import { BulkBar } from "./bulk/bulk_bar.js";
 import { chosen, choose, chooseNone, chooseShown } from "./bulk/chosen.js";
 import { DayBars } from "./day_bars.js";
 import { FilterBar } from "./filter_bar.js";
-import { filters } from "./filters.js";
+import { filters, narrows } from "./filters.js";
 import { Bones, NothingHere } from "./nothing_here.js";
 import { RunRow } from "./run_row.js";
 import { runsStore } from "./runs_store.js";
@@ -71,7 +71,7 @@ function Foot() {
   const shown = store.shown.value;
   const { cursor } = filters.value;
   if (!shown && !next) return null;
-  const kept = stats.value && keptRuns(stats.value);
+  const kept = stats.value && !narrows(filters.value) && keptRuns(stats.value);
   return html`<div class="foot"><span>${shown && kept && kept > shown ? `${number(shown)} of ${number(kept)}` : counted(shown, "run")}</span>
     ${cursor && html`<a href=${addressWith("")}>Newest</a>`}${next && html`<a href=${addressWith(next)} rel="next">Older</a>`}
     <span class="grow"></span><span class="hide-s"><kbd>j</kbd> <kbd>k</kbd> move ${"\u00a0"} ${may("operate") && html`<kbd>x</kbd> select ${"\u00a0"} `}<kbd>Enter</kbd> open ${"\u00a0"} <kbd>?</kbd> all keys</span></div>`;

@@ -49,6 +49,8 @@ export function runsStore() {
   let wanted = null;
   let turn = 0;
   let timer = 0;
+  /** Whether something happened while a page was being read. */
+  let missed = false;
   const refresh = paced(catchUp, PACE_MS);
 
   /** @param {Filters} filters Whether this is what is shown. */
@@ -65,7 +67,8 @@ export function runsStore() {
     const mine = ++turn;
     wanted = filters;
     loading.value = true;
-    refresh.stop();
+    missed = false;
+    refresh.began();
     try {
       const page = await readPage(filters);
       if (mine !== turn) return;
@@ -77,7 +80,9 @@ export function runsStore() {
     } catch (error) {
       if (mine === turn) problem.value = error;
     }
-    if (mine === turn) loading.value = false;
+    if (mine !== turn) return;
+    loading.value = false;
+    if (missed) refresh.soon();
   }
 
   /** @param {Row[]} items */
@@ -101,6 +106,10 @@ export function runsStore() {
   async function catchUp() {
     const filters = wanted;
     if (!filters || document.hidden) return;
+    if (loading.peek()) {
+      missed = true;
+      return;
+    }
     if (!order.peek()) return load(filters);
     const mine = turn;
     // Of an empty list this is a page: it is shown as it comes.
