@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.rigs.browser import Visits, reaches_sideways
@@ -15,6 +16,7 @@ LONG: Final = "long " + "m" * 9_000
 BYTES: Final = 1_000_000
 
 
+@pytest.mark.proves("hostile-page")
 def test_hostile_runs_harm_no_page(page_stack: Stack, visit: Visits) -> None:
     """Names, errors, lines and results full of markup, escapes and marks of direction; results of 5 MB."""
     nodes = [

@@ -52,12 +52,13 @@ class Chromium:
 
     @contextmanager
     def in_hand(self) -> Iterator[Browser]:
-        """The browser, for as long as the block lasts."""
+        """The browser, for as long as the block lasts, also inside another such block."""
+        before = asyncio._get_running_loop()
         asyncio._set_running_loop(self._loop)
         try:
             yield self.browser
         finally:
-            asyncio._set_running_loop(None)
+            asyncio._set_running_loop(before)
 
     def close(self) -> None:
         """End it, and Playwright."""
