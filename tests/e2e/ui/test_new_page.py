@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -14,6 +15,7 @@ from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violatio
 from tests.support.rigs.stack_processes import Stack
 
 EXAMPLES = sorted((ui.FOLDER / "examples").glob("*.yaml"))
+JSON = "application/json"
 RUN = re.compile(r"/ui/runs/([0-9a-f]+)$")
 WRONG = """\
 name: Corrected  # this comment is kept
@@ -48,7 +50,19 @@ def started(page: Page) -> str:
 
 
 def test_a_first_run_is_two_clicks_away(visit: Visits, page_stack: Stack) -> None:
-    """An example, and Start. Its document and inputs are there for another run of it."""
+    """From the list of runs that is empty: an example, and Start."""
+    page = visit("/ui/system")
+    nothing = json.dumps({"items": [], "next_cursor": None})
+    page.route(re.compile(r"/workflows\?"), lambda route: route.fulfill(body=nothing, content_type=JSON))
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="Try an example").click()
+    page.get_by_role("button", name="Start run").click()
+    assert page_stack.ended(started(page)).status["status"] == "completed"
+    expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+
+
+def test_a_run_is_started_again_with_other_inputs(visit: Visits, page_stack: Stack) -> None:
+    """A double click starts one. Its document and inputs are there for another run of it."""
     page = visit("/ui/new")
     assert violations(page) == []
     page.get_by_role("link", name="A failure").click()
@@ -129,6 +143,9 @@ def test_the_editor_is_left_by_keyboard(visit: Visits, page_stack: Stack) -> Non
     field = editor(page)
     expect(field).to_have_value(re.compile("First steps"))
     field.fill("name: Mine\nnodes:\n  - id: a")
+    page.reload()
+    expect(field).to_have_value(re.compile("^name: Mine"))
+    field.press("Control+End")
     field.press("Enter")
     field.press("Tab")
     field.press_sequentially("handler: set")

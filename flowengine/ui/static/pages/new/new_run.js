@@ -22,7 +22,8 @@ const MOST_BYTES = 5 * 1024 ** 2;
 const notLoaded = signal(/** @type {any} */ (null));
 /** What the document came from: a file, an example, a run. */
 const source = signal("");
-/** What the address has asked for last, so that coming back does not undo what was written since. */
+/** What an address has asked for last. An entry of the history whose wish was met has it too: coming back there, and
+ * loading the page anew, do not undo what was written since. */
 let loaded = "";
 
 export function NewRun() {
@@ -51,7 +52,7 @@ export function NewRun() {
         onDragOver=${(/** @type {Event} */ event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)}>
       <header><h1 class="t14">New run</h1><span class="faint cut hide-s">${source.value}</span><span class="grow"></span>
         <span class="faint small hide-s">${text.value.trim() && (isJson(text.value) ? "JSON" : "YAML")}</span><${OpenFile} /></header>
-      ${notLoaded.value && html`<${ProblemNote} problem=${notLoaded.value} what="The document" again=${() => { loaded = ""; load(); }} />`}
+      ${notLoaded.value && html`<${ProblemNote} problem=${notLoaded.value} what="The document" again=${load} />`}
       ${replaced.value && html`<div class="note is-queued"><span class="grow">What was written here before is kept.</span>
         <button class="b" type="button" onClick=${bringBack}>Bring it back</button>
         <button class="b bare square" type="button" aria-label="Drop it" onClick=${() => { replaced.value = ""; }}><${Icon} name="x" /></button></div>`}
@@ -116,7 +117,8 @@ async function open(file) {
 async function load() {
   const { example, from } = Object.fromEntries(query.value);
   const asks = example ? `example ${example}` : from ? `run ${from}` : "";
-  if (!asks || loaded === asks && text.value) return;
+  const isMet = history.state?.loaded === asks && (loaded === asks || !loaded);
+  if (!asks || isMet && text.value) return;
   notLoaded.value = null;
   try {
     if (example) {
@@ -129,6 +131,7 @@ async function load() {
       source.value = `from the run ${from}`;
     }
     loaded = asks;
+    history.replaceState({ loaded: asks }, "");
   } catch (error) {
     notLoaded.value = error;
   }

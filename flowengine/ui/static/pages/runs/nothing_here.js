@@ -34,7 +34,8 @@ export function NothingHere({ older }) {
 
 function FirstRun() {
   return html`<div class="empty"><h2>No runs yet</h2>
-    ${may("author") ? html`<p>Paste a document, see its graph, and start it.</p><p><a class="b primary" href="/ui/new">New run</a></p>`
+    ${may("author") ? html`<p>Look at an example and start it, or paste a document of your own.</p>
+      <p class="line"><a class="b primary" href="/ui/new?example=first">Try an example</a><a class="b" href="/ui/new">New run</a></p>`
       : html`<p>The key ${me.value?.key} may ${me.value?.role}. Starting a document needs the role author.</p>`}
     <p>From a terminal:</p><div class="line"><pre>$ ${COMMAND}</pre><${CopyButton} text=${COMMAND} what="the command" /></div></div>`;
 }
