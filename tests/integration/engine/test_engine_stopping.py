@@ -485,6 +485,8 @@ def test_a_worker_that_stopped_for_a_mark_that_is_lost_gets_the_node_again(harne
     harness.run_tasks("a")
     harness.client.hset(control, "status", "running")
     harness.client.hdel(control, "stop")
+    harness.client.zrem(harness.keys.listing("cancelling"), execution)
+    harness.client.zadd(harness.keys.listing("running"), {execution: 0})
     harness.drain()
     assert status_of(harness, execution) == "completed"
 
