@@ -33,8 +33,8 @@ VALID: Final = ValidationView(
     input_schema={"type": msgspec.Raw(b'"object"')},
     graph=DRAWN,
     nodes=(
-        NodePlaceView(id="fetch_data", pointer="/nodes/0", line=3, column=5),
-        NodePlaceView(id="analyze_with_llm", pointer="/nodes/1", line=6, column=5),
+        NodePlaceView(id="fetch_data", pointer="/nodes/0", line=1, column=65),
+        NodePlaceView(id="analyze_with_llm", pointer="/nodes/1", line=1, column=172),
     ),
 )
 INVALID: Final = ValidationView(
