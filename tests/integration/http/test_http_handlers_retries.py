@@ -142,7 +142,11 @@ def test_a_wait_that_the_service_asks_for_is_kept_if_the_time_allows(
 ) -> None:
     """Two minutes of a node's five, although our own waits end at 60 s."""
     waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
     server.answers("/x", Reply(status=429, headers={"Retry-After": "120"}), json_reply({}))
     runs.run("http_request", {"url": server.url("/x")}, timeout_s=300)
     assert [round(wait) for wait in waited if wait > 1] == [120]
