@@ -94,8 +94,9 @@ class AsyncioStream(httpcore.AsyncNetworkStream):
                 await self._writer.drain()
 
     async def aclose(self) -> None:
-        """Close the connection, without waiting for the other side."""
-        self._writer.close()
+        """Close the connection, without waiting for the other side: whatever was to be sent has been."""
+        self._writer.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the socket at its next turn, which may be its last
 
     async def start_tls(
         self,
