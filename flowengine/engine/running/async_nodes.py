@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 import structlog
-from flowengine.observability.log_context import bound_contextvars
 
 from flowengine.engine.held import Held, Sink
 from flowengine.engine.ports import AsyncHolding, AsyncInvoker, Redactor, RunningStore, Start
@@ -28,6 +27,7 @@ from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome
+from flowengine.observability.log_context import bound_contextvars
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
 
