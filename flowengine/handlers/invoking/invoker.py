@@ -198,11 +198,19 @@ class Invoker:
     async def _awaited(
         self, output: Awaitable[object], handler: Handler, context: Context, remaining_s: float
     ) -> object:
-        # Its network calls end at the deadline, and say more of themselves than a cancellation would.
-        limit = asyncio.timeout(remaining_s + _NETWORK_FIRST_SECONDS)
+        loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+
+        def end_soon() -> None:
+            # Its network calls end now, and say more of themselves than a cancellation would.
+            limit.reschedule(loop.time() + _NETWORK_FIRST_SECONDS)
+
         try:
             async with limit:
-                return await output
+                over = loop.call_later(remaining_s, end_soon)
+                try:
+                    return await output
+                finally:
+                    over.cancel()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
