@@ -138,6 +138,7 @@ def build_broker(
     owner: str = "",
     known: KnownHandlers | None = None,
     service: str = "",
+    concurrency: int = 0,
 ) -> StreamsBroker:
     """The broker of a service, with connections of its own; no actor is declared yet."""
     from flowengine.broker.broker import StreamsBroker
@@ -151,6 +152,8 @@ def build_broker(
         owner=owner,
         known=known,
         service=service,
+        concurrency=concurrency,
+        grace_s=settings.grace_s,
     )
 
 

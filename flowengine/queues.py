@@ -24,6 +24,11 @@ ORCHESTRATOR_QUEUE: Final = "orchestrator"
 WORKER_QUEUE: Final = "worker"
 """Where nodes go whose handler names no queue."""
 
+MOVED_KEPT_S: Final = 24 * 3600
+"""How long it is known that a queue may hold messages that are older than their ids say."""
+
+_ASYNC: Final = ":async"
+
 
 def partition_prefix(partition: str) -> str:
     """What every key of a partition begins with. The partition without a name has no tag.
@@ -60,6 +65,25 @@ def handler_line(queue: str, handler: str) -> str:
     It has a stream as a queue has, and the same group.
     """
     return f"{queue}:handler:{handler}"
+
+
+def async_line(queue: str) -> str:
+    """The line beside a queue in which the nodes of async handlers wait: they need no thread of a worker.
+
+    It has a stream as a queue has, and the same group. Everything else of it is its queue's: dead letters,
+    what is put off, the lines of handlers.
+    """
+    return f"{queue}{_ASYNC}"
+
+
+def is_async_line(line: str) -> bool:
+    """Whether the nodes of async handlers wait there."""
+    return line.endswith(_ASYNC)
+
+
+def queue_of_line(line: str) -> str:
+    """The queue that an async line stands beside; a queue itself."""
+    return line.removesuffix(_ASYNC)
 
 
 def is_at(line: str, queue: str) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import dramatiq
 import redis
@@ -20,6 +20,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.middleware import Middleware
 from dramatiq.worker import Worker
 
+from flowengine.broker.async_consumer import AsyncConsumer
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import (
@@ -30,7 +31,7 @@ from flowengine.broker.errors import (
     queue_not_found,
 )
 from flowengine.broker.held_messages import HeldMessages
-from flowengine.broker.leases.hand_back import hand_back_part, hand_back_unstarted
+from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_part, hand_back_unstarted
 from flowengine.broker.leases.janitor import Janitor
 from flowengine.broker.leases.lease_keeper import LeaseKeeper
 from flowengine.broker.leases.own_queues import keep_own_queue
@@ -43,10 +44,13 @@ from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understood
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
-from flowengine.queues import later_key
+from flowengine.errors import StoreUnavailableError
+from flowengine.queues import is_async_line, later_key
 
 SUSPECT_FROM: Final = 3
 """From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
+
+BeginAsync: TypeAlias = Callable[[Sequence[Delivery]], Sequence[Delivery]]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -59,7 +63,8 @@ class StreamsBroker(dramatiq.Broker):
     delivered at most `max_deliveries` times if its policy limits that. `readable` are the payload fields of
     the versions that this process reads. `known` says which handlers it knows: without, no task is passed on
     to another. With an `owner`, its queues are those that this execution has of its own. `service`: what the
-    process says that it is; without, or with an `owner`, it says nothing.
+    process says that it is; without, or with an `owner`, it says nothing. `concurrency`: so many nodes of
+    async handlers run at once, beside those that threads run; a stop waits `grace_s` for them at most.
     """
 
     def __init__(
@@ -74,6 +79,8 @@ class StreamsBroker(dramatiq.Broker):
         owner: str = "",
         known: KnownHandlers | None = None,
         service: str = "",
+        concurrency: int = 0,
+        grace_s: float = 30.0,
         readable: frozenset[bytes] = READABLE_PAYLOADS,
         timing: Timing = TIMING,
         middleware: Iterable[Middleware] = (),
@@ -89,6 +96,10 @@ class StreamsBroker(dramatiq.Broker):
         self._owner = owner
         self._known = known
         self._service = "" if owner else service
+        self._concurrency = concurrency
+        self._drain_within_s = grace_s
+        self.begin_async: BeginAsync = lambda taken: taken
+        """Begins nodes of async handlers, and returns those that need a thread after all."""
         self._lines: HandlerLines | None = None
         self._current = threading.local()
         self._consumers: dict[str, StreamsConsumer] = {}
@@ -158,7 +169,8 @@ class StreamsBroker(dramatiq.Broker):
         if queue_name not in self.queues:
             raise queue_not_found(queue_name)
         self._start_keeper()
-        consumer = self._consumers[queue_name] = StreamsConsumer(self, queue_name)
+        kind = AsyncConsumer if is_async_line(queue_name) else StreamsConsumer
+        consumer = self._consumers[queue_name] = kind(self, queue_name)
         return consumer
 
     def declare_queue(self, queue_name: str) -> None:
@@ -179,6 +191,7 @@ class StreamsBroker(dramatiq.Broker):
         should end. Dramatiq waits so long for its worker threads, and then as long again for the threads
         that fetch, which may process a message as well. A supervisor would not wait for that.
         """
+        self._drain_within_s = within_s
         stopping = threading.Thread(
             target=worker.stop, kwargs={"timeout": int(within_s * 1000)}, name="stop", daemon=True
         )
@@ -187,10 +200,22 @@ class StreamsBroker(dramatiq.Broker):
         if not stopping.is_alive():
             return True
         for queue in list(self._consumers):
-            chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
-            hand_back_unstarted(self.group, chosen, reason="out of time")
+            self._hand_back_all(queue)
         self.leave()
         return False
+
+    def _hand_back_all(self, queue: str) -> None:
+        chosen = self.held_messages.withdraw(self.held_messages.all(queue), even_running=True)
+        hand_back_unstarted(self.group, chosen, reason="out of time")
+
+    def drain_async(self) -> None:
+        """Wait for the nodes of async handlers, and hand back those that take too long.
+
+        Dramatiq's threads go on meanwhile: what they run ends within the same time.
+        """
+        if not self.held_messages.wait_for_async(within_s=self._drain_within_s):
+            chosen = self.held_messages.withdraw(self.held_messages.all_async(), even_running=True)
+            hand_back_unstarted(self.group, chosen, reason="out of time")
 
     def close(self) -> None:
         """Stop renewing and close the connections."""
@@ -256,8 +281,8 @@ class StreamsBroker(dramatiq.Broker):
 
     @property
     def consumer_count(self) -> int:
-        """How many queues this process consumes."""
-        return max(1, len(self._consumers))
+        """How many queues this process consumes whose messages need its threads."""
+        return max(1, sum(1 for queue in list(self._consumers) if not is_async_line(queue)))
 
     def join_limit(self, queue: str) -> int:
         """How many entries one delivery of this queue may carry, by the policies of its actors."""
@@ -281,6 +306,33 @@ class StreamsBroker(dramatiq.Broker):
     def end(self) -> None:
         """The calling thread has processed its delivery."""
         self._current.delivery = None
+
+    def open(self, worker: Worker) -> None:
+        """Dramatiq's worker boots."""
+        self.worker = worker
+        self.held_messages.open(worker.worker_threads, self._concurrency)
+
+    def leave_thread(self) -> bool:
+        """Whether the engine message that the calling thread processes goes on without it from now on.
+
+        Then only `let_go` ends it. False where as many do so as may.
+        """
+        return self.held_messages.leave_thread(self.receipt())
+
+    def let_go(self, deliveries: Sequence[Delivery], error: BaseException | None = None) -> None:
+        """Deliveries of async handlers have ended. What no transaction has acknowledged is handed back.
+
+        It counts as a delivery unless Redis was away (`error`).
+        """
+        unsettled = [each for each in deliveries if not each.withdrawn and each.unacknowledged]
+        for delivery in deliveries:
+            self.held_messages.finish(delivery)
+        if isinstance(error, redis.RedisError | StoreUnavailableError):
+            hand_back_unstarted(self.group, unsettled, reason=f"{type(error).__name__}: {error}")
+            return
+        for delivery in unsettled:
+            left = delivery.unacknowledged
+            hand_back_failed(self.group, delivery, left, after_s=self.timing.retry_after_s)
 
     def stop_fetching(self) -> None:
         """Take no more messages. Wakes the consumers that block in reading."""
@@ -329,9 +381,10 @@ class StreamsBroker(dramatiq.Broker):
 
         def see_to(queue: str) -> None:
             self.keep_own(queue)
-            put_off.move_back(queue)
-            if lines is not None:
-                lines.look(queue)
+            if not is_async_line(queue):
+                put_off.move_back(queue)
+                if lines is not None:
+                    lines.look(queue)
             if janitor is not None:
                 janitor.turn(queue)
 
@@ -361,11 +414,11 @@ class _Lifecycle(Middleware):
         return {"throws"}
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
-        _streams(broker).worker = worker
-        _streams(broker).held_messages.open(worker.worker_threads)
+        _streams(broker).open(worker)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).stop_fetching()
+        _streams(broker).drain_async()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:
         _streams(broker).leave()

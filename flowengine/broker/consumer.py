@@ -26,6 +26,7 @@ from flowengine.broker.errors import connection_closed
 from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_unstarted
 from flowengine.broker.leases.recoverer import Recoverer
+from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.dead_letters import Reason, bury
 from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.put_off import put_off
@@ -33,6 +34,7 @@ from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
 from flowengine.broker.streams.sign_of_life import SignOfLife
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge
+from flowengine.queues import async_line, queue_of_line
 
 if TYPE_CHECKING:
     from flowengine.broker.broker import StreamsBroker
@@ -46,9 +48,14 @@ class StreamsConsumer(dramatiq.Consumer):
     Dramatiq sees only what its own threads shall process: see `InlineProcessor`.
     """
 
+    _needs_threads = True
+
     def __init__(self, broker: StreamsBroker, queue: str) -> None:
         self._broker = broker
         self._queue = queue
+        self._beside_queue = queue_of_line(queue)
+        """Whose dead letters and put off messages those of an async line are."""
+        self._line_beside = async_line(self._beside_queue)
         self._held = broker.held_messages
         self._timing = broker.timing
         self._join = broker.join_limit(queue)
@@ -72,6 +79,9 @@ class StreamsConsumer(dramatiq.Consumer):
     def _recoverer_of(self, line: str) -> Recoverer:
         return Recoverer(self._group, line, self._held, self._timing, cautious=self._cautious)
 
+    def _policies(self) -> Policies:
+        return self._broker.policies
+
     def _line_reader(self) -> LineReader | None:
         lines = self._broker.handler_lines
         if lines is None:
@@ -82,7 +92,7 @@ class StreamsConsumer(dramatiq.Consumer):
         broker = self._broker
         return Assembler(
             self._queue,
-            broker.policies,
+            self._policies(),
             understood=broker.understood,
             max_deliveries=broker.max_deliveries,
             release=self._held.release,
@@ -151,6 +161,8 @@ class StreamsConsumer(dramatiq.Consumer):
     def ack(self, message: MessageProxy) -> None:
         """The actor has returned or raised. The engine's own transactions have acknowledged its messages."""
         delivery = _delivery(message)
+        if delivery.left_thread:
+            return
         if delivery.withdrawn:
             self._held.finish(delivery)
         elif isinstance(delivery.exception, UndecodablePayloadError) and len(delivery.entries) == 1:
@@ -233,6 +245,10 @@ class StreamsConsumer(dramatiq.Consumer):
         """Before the first fetch, and before the first one after a failure."""
         self._connection_id = self._group.connection_id()
         self._broker.keep_own(self._queue)
+        if self._line_beside in self._broker.queues:
+            # Whoever serves the queue is known to serve the line as well: see `store.async_lines`.
+            self._group.create(self._line_beside)
+            self._group.sign(self._line_beside)
         self._group.create(self._queue)
         server = self._group.server()
         self._sign.reads_suffice = server.notes_empty_reads
@@ -280,18 +296,18 @@ class StreamsConsumer(dramatiq.Consumer):
         if line not in self._assemblers:
             self._assemblers[line] = self._assembler_of(line)
         assembled = self._assemblers[line].assemble(raw)
-        self._held.hold(assembled.deliveries)
+        self._held.hold(assembled.deliveries, needs_thread=self._needs_threads)
         self._ready.extend(assembled.deliveries)
         if self._held.stopping:
             self._hand_back_waiting("stopping")
             self._ready.clear()
         for entry in assembled.not_understood:
-            put_off(self._group, self._queue, entry, line=line)
+            put_off(self._group, self._beside_queue, entry, line=line)
         policies = self._broker.policies
         for entry in assembled.undecodable:
-            bury(self._group, self._queue, entry, "undecodable", policies, line=line)
+            bury(self._group, self._beside_queue, entry, "undecodable", policies, line=line)
         for entry in assembled.exhausted:
-            bury(self._group, self._queue, entry, "exhausted", policies, line=line)
+            bury(self._group, self._beside_queue, entry, "exhausted", policies, line=line)
 
     def _end_outage(self) -> None:
         if self._failures:
@@ -348,9 +364,8 @@ class StreamsConsumer(dramatiq.Consumer):
     def _bury(self, delivery: Delivery, reason: Reason) -> None:
         try:
             for entry in delivery.entries:
-                bury(
-                    self._broker.group, self._queue, entry, reason, self._broker.policies, line=delivery.line
-                )
+                group, policies = self._broker.group, self._broker.policies
+                bury(group, self._beside_queue, entry, reason, policies, line=delivery.line)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise connection_closed(error) from error
         self._held.finish(delivery)

@@ -14,6 +14,7 @@ from dramatiq.broker import MessageProxy
 
 from flowengine.broker.streams.wire import acknowledge, decode
 from flowengine.engine.held import Held, Sink
+from flowengine.queues import queue_of_line
 
 
 class Entry:
@@ -61,10 +62,12 @@ class Delivery(MessageProxy):
         self.engine = engine
         self.started = False
         self.withdrawn = False
+        self.left_thread = False
+        """Whether it goes on without the thread that began it, which must not end it."""
         self._release = release
         self._hand_back_part = hand_back_part
         self._pass_on = pass_on
-        self._stream = stream
+        self.stream = stream
         self._consumer = consumer
 
     def __hash__(self) -> int:
@@ -90,7 +93,7 @@ class Delivery(MessageProxy):
 
     def held(self) -> list[Held[Any]]:
         """The payloads as their actor's structs. Raises UndecodablePayloadError."""
-        beside = "" if self.line == self.queue else f"/{self.line}"
+        beside = "" if self.line == queue_of_line(self.queue) else f"/{self.line}"
         return [
             Held(
                 decode(entry.actor, entry.payload or b""),
@@ -104,7 +107,7 @@ class Delivery(MessageProxy):
 
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
         """Queue exactly two commands, XACK and XDEL, for the payloads at these indexes."""
-        acknowledge(sink, self._stream, [self.entries[index].id for index in entries])
+        acknowledge(sink, self.stream, [self.entries[index].id for index in entries])
 
     def confirm(self, entries: Sequence[int]) -> None:
         """The transaction that carried `acknowledge` has succeeded."""

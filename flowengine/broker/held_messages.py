@@ -9,6 +9,8 @@ one exception. Where messages take a short time, it fetches a few more for each 
 does not wait for a round trip (measured: 16,000 empty messages a second in place of 10,000). It fetches
 none ahead for a thread that is at a long message, because they would wait behind that message while
 another process is idle.
+
+The nodes of async handlers need no thread. They are counted apart: `concurrency` of them at once.
 """
 
 from __future__ import annotations
@@ -42,21 +44,24 @@ class HeldMessages:
         self._changed = Condition()
         self._sleepers: list[Callable[[], bool]] = []
         self._threads = 1
+        self._concurrency = 0
         self._stopping = False
         # What a message takes. Too long to fetch ahead, until the first few have shown otherwise.
         self._average_s = 2 * timing.ahead_s
         self._waiting: dict[Delivery, float] = {}
         self._running: dict[Delivery, float] = {}
+        self._async: set[Delivery] = set()
         self._held: dict[str, dict[bytes, Entry]] = {}
         self._suspects: set[Entry] = set()
         self._admitting: str | None = None
 
     # -- the process's life
 
-    def open(self, threads: int) -> None:
-        """Begin to take messages for so many threads."""
+    def open(self, threads: int, concurrency: int = 0) -> None:
+        """Begin to take messages for so many threads, and so many at once that need none."""
         with self._changed:
             self._threads = threads
+            self._concurrency = concurrency
             self._stopping = False
 
     def stop(self) -> None:
@@ -76,18 +81,32 @@ class HeldMessages:
         return len(self._running)
 
     @property
+    def concurrency(self) -> int:
+        """How many messages may be processed at once that need no thread."""
+        return self._concurrency
+
+    @property
+    def busy_async(self) -> int:
+        """How many messages are processed now that need no thread."""
+        return len(self._async)
+
+    @property
     def stopping(self) -> bool:
         """Whether `stop` has been called."""
         return self._stopping
 
     # -- a delivery's life
 
-    def hold(self, deliveries: Sequence[Delivery]) -> None:
-        """These have just been fetched."""
+    def hold(self, deliveries: Sequence[Delivery], *, needs_thread: bool = True) -> None:
+        """These have just been fetched. What needs no thread has started with that."""
         now = time.monotonic()
         with self._changed:
             for delivery in deliveries:
-                self._waiting[delivery] = now
+                if needs_thread:
+                    self._waiting[delivery] = now
+                else:
+                    self._async.add(delivery)
+                    delivery.started = True
                 held = self._held.setdefault(delivery.line, {})
                 for entry in delivery.entries:
                     held[entry.id] = entry
@@ -103,6 +122,20 @@ class HeldMessages:
             delivery.started = True
             return True
 
+    def leave_thread(self, delivery: Delivery) -> bool:
+        """Whether it goes on without the thread that has begun it, which is free again.
+
+        False where as many do so as may.
+        """
+        with self._changed:
+            if delivery not in self._running or len(self._async) >= self._concurrency:
+                return False
+            del self._running[delivery]
+            self._async.add(delivery)
+            delivery.left_thread = True
+            self._wake()
+            return True
+
     def release(self, line: str, entries: Iterable[Entry]) -> None:
         """Keep the leases of these entries no longer: they are acknowledged, or another's."""
         with self._changed:
@@ -113,6 +146,7 @@ class HeldMessages:
         with self._changed:
             started = self._running.pop(delivery, None)
             self._waiting.pop(delivery, None)
+            self._async.discard(delivery)
             if started is not None:
                 spent = min(_COUNTED_AT_MOST_S, (time.monotonic() - started) / len(delivery.entries))
                 self._average_s += (spent - self._average_s) * _AVERAGE_WEIGHT
@@ -122,9 +156,14 @@ class HeldMessages:
     def withdraw(self, deliveries: Iterable[Delivery], *, even_running: bool = False) -> list[Delivery]:
         """Withdraw those that have not started, or all. Returns the withdrawn, which are held no longer."""
         with self._changed:
-            chosen = [d for d in deliveries if d in self._waiting or (even_running and d in self._running)]
+            chosen = [
+                d
+                for d in deliveries
+                if d in self._waiting or (even_running and (d in self._running or d in self._async))
+            ]
             for delivery in chosen:
                 self._waiting.pop(delivery, None)
+                self._async.discard(delivery)
                 delivery.withdrawn = True
                 self._release(delivery.line, delivery.entries)
             self._wake()
@@ -186,10 +225,15 @@ class HeldMessages:
     def all(self, queue: str) -> list[Delivery]:
         """Everything of this queue, waiting or running."""
         with self._changed:
-            return [d for d in (*self._waiting, *self._running) if d.queue == queue]
+            return [d for d in (*self._waiting, *self._running, *self._async) if d.queue == queue]
+
+    def all_async(self) -> list[Delivery]:
+        """Everything that runs without a thread."""
+        with self._changed:
+            return list(self._async)
 
     def holds_only(self, delivery: Delivery) -> bool:
-        """Whether this delivery waits, and this process holds nothing else."""
+        """Whether this delivery waits, and this process holds nothing else that needs a thread."""
         with self._changed:
             return not self._running and len(self._waiting) == 1 and delivery in self._waiting
 
@@ -221,6 +265,29 @@ class HeldMessages:
         with self._changed:
             self._sleep(within_s, lambda: fetchable() > 0)
             return 0 if self._stopping else fetchable()
+
+    def wait_for_room(self, *, within_s: float) -> int:
+        """How many messages that need no thread may be fetched now. Waits up to `within_s` for one."""
+
+        def room() -> int:
+            return max(0, self._concurrency - len(self._async))
+
+        with self._changed:
+            self._sleep(within_s, lambda: room() > 0)
+            return 0 if self._stopping else room()
+
+    def wait_for_async(self, *, within_s: float) -> bool:
+        """Wait until nothing runs any more that needs no thread. False if that takes longer."""
+
+        def is_idle() -> bool:
+            return not self._async
+
+        with self._changed:
+            self._sleepers.append(is_idle)
+            try:
+                return self._changed.wait_for(is_idle, within_s)
+            finally:
+                self._sleepers.remove(is_idle)
 
     def wait_for_thread(self, *, unassigned: int, within_s: float) -> bool:
         """Whether a thread is idle and no waiting delivery is meant for it. Waits for that up to `within_s`.

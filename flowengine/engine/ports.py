@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from flowengine.engine.held import Sink
+from flowengine.engine.held import Held, Sink
 from flowengine.execution.changes import Change
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.live import Message
@@ -469,6 +469,36 @@ class Invoker(Protocol):
     """Runs a handler on a rendered config. Raises HandlerError."""
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
+
+
+class AsyncInvoker(Protocol):
+    """Starts async handlers on rendered configs."""
+
+    def begin(
+        self,
+        handler: Handler,
+        config: JsonValue,
+        context: Context,
+        ended: Callable[[tuple[object, BaseException | None]], None],
+    ) -> None:
+        """Start it. `ended` is told once what it has returned or raised. Raises HandlerError."""
+
+    def forsake(self, handler: str) -> None:
+        """One that was started has ignored the end of its time."""
+
+
+class AsyncHolding(Protocol):
+    """The messages of nodes that run without a thread."""
+
+    def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
+        """These are dealt with. What is not acknowledged is handed back: uncounted if `error` says that the
+        store was away."""
+
+    def is_handed_back(self, held: Held[Any]) -> bool:
+        """Whether it was handed back meanwhile: what comes of it is for others to tell."""
+
+    def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
+        """Queue what settles them, in as few commands as can be."""
 
 
 class Redactor(Protocol):

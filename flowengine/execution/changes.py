@@ -127,11 +127,15 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Dispatch(msgspec.Struct, frozen=True):
-    """Store a node's record (`queued`) and send its task to a worker queue."""
+    """Store a node's record (`queued`) and send its task to a worker queue.
+
+    `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
+    """
 
     record: NodeRecord
     task: RunNode
     queue: str
+    waits: bool = False
 
 
 class CountDown(msgspec.Struct, frozen=True):

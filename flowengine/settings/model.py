@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tru
     max_deliveries: int = 3
     unknown_handler_s: float = 60.0
     grace_s: float = 30.0
+    concurrency: int = 200
     stop_s: float = 30.0
     max_unfinished_executions: int = 100_000
     memory_limit_ratio: float = 0.85

@@ -208,6 +208,12 @@ SETTINGS: tuple[Setting, ...] = (
         "How long a process that is told to stop waits for what it runs.",
     ),
     Setting(
+        "FLOWENGINE_CONCURRENCY",
+        "concurrency",
+        whole(1, 10_000),
+        "Nodes of async handlers that a worker process runs at once, beside those that its threads run.",
+    ),
+    Setting(
         "FLOWENGINE_STOP_SECONDS",
         "stop_s",
         number(0, 3600),

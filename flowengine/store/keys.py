@@ -100,9 +100,6 @@ FORMAT: Final = "fe:format"
 HEALTH: Final = "fe:health"
 API_KEYS: Final = "fe:keys"
 
-MOVED_KEPT_S: Final = 24 * 3600
-"""How long it is known that a queue may hold messages that are older than their ids say."""
-
 ID_CHARS: Final = 27
 """The length of an execution's id in the partition without a name; more is the partition's name."""
 

@@ -17,6 +17,7 @@ from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
+from flowengine.store.async_lines import AsyncLines
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
 from flowengine.store.committing.removal import rest_of
@@ -54,6 +55,7 @@ class RedisState:
         self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
         self.keys = keys.of(partition, owner)
+        self.async_lines = AsyncLines(self.sessions, self.keys)
         self.plans = PlanCache()
         self.ended = EndedCounts()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
@@ -92,7 +94,7 @@ class RedisState:
 
     def encoder(self) -> ChangeEncoder:
         """A new encoder of one transaction's changes."""
-        return ChangeEncoder(self.keys, self.post, self)
+        return ChangeEncoder(self.keys, self.post, self, self.async_lines.line_for)
 
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """WATCH and read, in one round trip.

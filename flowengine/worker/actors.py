@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import dramatiq
 
 from flowengine.broker.broker import StreamsBroker
+from flowengine.broker.delivery import Delivery
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.held import Held
+from flowengine.engine.running.async_nodes import AsyncNodes
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError
@@ -16,7 +19,14 @@ from flowengine.execution.messages import DeliverResults, RunNode
 from flowengine.observability.log_context import bound_contextvars
 
 
-def declare(broker: StreamsBroker, runner: Runner, groups: QuickGroups, sender: Sender, queue: str) -> None:
+def declare(
+    broker: StreamsBroker,
+    runner: Runner,
+    groups: QuickGroups,
+    sender: Sender,
+    queue: str,
+    nodes: AsyncNodes | None = None,
+) -> None:
     """Declare `run_node` and `deliver_results` for one queue. The first queue's actors serve the other queues
     too."""
 
@@ -26,6 +36,9 @@ def declare(broker: StreamsBroker, runner: Runner, groups: QuickGroups, sender: 
             groups.run(held)
             return
         task = held[0].payload
+        if nodes is not None and nodes.may_begin(task) and broker.leave_thread():
+            _begin_without_thread(broker, nodes, held)
+            return
         with bound_contextvars(
             execution_id=task.execution,
             node_id=task.node,
@@ -40,5 +53,25 @@ def declare(broker: StreamsBroker, runner: Runner, groups: QuickGroups, sender: 
         with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
             sender.send(held[0])
 
+    if nodes is not None:
+        broker.begin_async = partial(_begin_all, nodes)
     dramatiq.actor(broker=broker, queue_name=queue, throws=(StoreUnavailableError,))(deliver_results)
     dramatiq.actor(broker=broker, queue_name=queue, throws=(StoreUnavailableError,))(run_node)
+
+
+def _begin_all(nodes: AsyncNodes, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Begin those that need no thread; returns the others."""
+    held = {delivery: delivery.held()[0] for delivery in deliveries}
+    needs_thread = [each for each in deliveries if nodes.needs_thread(held[each].payload)]
+    nodes.begin([held[each] for each in deliveries if each not in needs_thread])
+    return needs_thread
+
+
+def _begin_without_thread(broker: StreamsBroker, nodes: AsyncNodes, held: list[Held[RunNode]]) -> None:
+    """Begin a node that came with those that need threads. Dramatiq is done with it now, whatever happens."""
+    delivery = broker.receipt()
+    try:
+        nodes.begin(held)
+    except BaseException as error:
+        broker.let_go([delivery], error)
+        raise

@@ -19,10 +19,12 @@ from flowengine.bootstrap import (
     serve_metrics,
     start_worker,
 )
+from flowengine.broker.async_holding import AsyncHolding
 from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.delivering.sender import Sender
+from flowengine.engine.running.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -37,6 +39,7 @@ from flowengine.handlers.loading import load_registry
 from flowengine.handlers.webhooks.webhook_call import WebhookCall
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, redact_prints
+from flowengine.queues import async_line
 from flowengine.settings import Settings
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.server_checks.start_check import StartCheck
@@ -129,15 +132,34 @@ def build(
         on_unknown=lambda task, unknown_ms: unknown_handler(task, unknown_ms, state.now()),
     )
     policies = {"run_node": policy, "deliver_results": ActorPolicy()}
-    broker = build_broker(settings, policies, timing, owner=owner, known=known, service="worker")
+    broker = build_broker(
+        settings,
+        policies,
+        timing,
+        owner=owner,
+        known=known,
+        service="worker",
+        concurrency=settings.concurrency,
+    )
+    passes_on = settings.unknown_handler_s > 0
+    holding = AsyncHolding(broker)
+    nodes = AsyncNodes(worker_state, runner, invoker, secrets, speed, holding, passes_on=passes_on)
     queues = tuple(sorted({item.queue for item in registry}))
     call = WebhookCall(invoker.http, settings.webhook_key, secrets.redact)
-    declare(broker, runner, groups, Sender(RedisSending(state), call, random.random), queues[0])
+    declare(broker, runner, groups, Sender(RedisSending(state), call, random.random), queues[0], nodes)
     for queue in queues[1:]:
         broker.declare_queue(queue)
+    for queue in queues:
+        broker.declare_queue(async_line(queue))
     draining = None if announce is None else Draining(broker, announce)
     watchdog = Watchdog(
-        runner, groups, settings.grace_s, stop, draining=draining, loop_silent_s=invoker.loop_silent_s
+        runner,
+        groups,
+        settings.grace_s,
+        stop,
+        nodes=nodes,
+        draining=draining,
+        loop_silent_s=invoker.loop_silent_s,
     )
     broker.add_middleware(Watching(watchdog))
     return WorkerParts(broker, runner, watchdog, invoker, queues, StartCheck(state, "worker", queues))
@@ -177,7 +199,10 @@ def run_process(
         parts.broker.close()
         parts.invoker.close()
         return 0
-    worker = start_worker(parts.broker, threads=threads, queues=queues)
+    served = (
+        None if queues is None else tuple(line for queue in queues for line in (queue, async_line(queue)))
+    )
+    worker = start_worker(parts.broker, threads=threads, queues=served)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.
     if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import structlog
 
+from flowengine.engine.running.async_nodes import AsyncNodes
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
@@ -46,6 +47,7 @@ class Watchdog(threading.Thread):
         grace_s: float,
         stop: threading.Event,
         *,
+        nodes: AsyncNodes | None = None,
         draining: Draining | None = None,
         loop_silent_s: Callable[[], float] = lambda: 0.0,
         every_s: float = EVERY_S,
@@ -53,6 +55,7 @@ class Watchdog(threading.Thread):
         super().__init__(name="watchdog", daemon=True)
         self._runner = runner
         self._groups = groups
+        self._nodes = nodes
         self._grace_s = grace_s
         self._stop_event = stop
         self._draining = draining
@@ -73,6 +76,8 @@ class Watchdog(threading.Thread):
                 hands = list(self._runner.running.values())
                 for hand in hands:
                     self._look(hand)
+                if self._nodes is not None:
+                    self._nodes.look()
                 self._look_at_loop()
                 self._runner.starts.note_those_that_last(hands)
                 self._runner.stops.deliver(hands)
@@ -88,7 +93,7 @@ class Watchdog(threading.Thread):
         late = time.monotonic() - hand.deadline
         if late > MARGIN_S and not hand.taken:
             self._report(hand)
-        if late > self._grace_s and self._may_give_up():
+        if late > self._grace_s and hand.holds_thread and self._may_give_up():
             log.error("worker.thread_lost", node_id=hand.task.node, handler=hand.task.handler, late_s=late)
             self._give_up()
 

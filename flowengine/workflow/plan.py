@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input, Var
@@ -80,7 +81,9 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     `nodes`: the main ones, then those of the other `stages`. `policies`: when the nodes run that say more
     about it than their dependencies, by index. `inputs`: what may be given to an execution; None: anything.
-    `overall`: what the document says of the execution as a whole. `vars`: values with names.
+    `overall`: what the document says of the execution as a whole. `vars`: values with names. `waiting`: the
+    indexes of nodes with async handlers, which need no thread of a worker; versions that do not know of
+    these run them as others.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
     overall: ExecutionPolicy = PLAIN_EXECUTION
     vars: Mapping[str, Var] = NO_VARS
     stages: Stages = MAIN_ONLY
+    waiting: frozenset[int] = frozenset()
 
     def policy(self, position: int) -> Policy:
         """What a node says about when it runs and what becomes of its failure."""
@@ -223,34 +227,18 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
 
 class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    """The third part came later; versions before pass over it."""
+
     format: int
     plan: Plan
-
-
-class _CorePlan(msgspec.Struct, frozen=True, array_like=True):
-    name: str
-    nodes: tuple[PlanNode, ...]
-
-
-class _PolicyPlan(msgspec.Struct, frozen=True, array_like=True):
-    name: str
-    nodes: tuple[PlanNode, ...]
-    policies: Mapping[int, Policy]
-
-
-class _StoredPolicies(msgspec.Struct, frozen=True, array_like=True):
-    format: int
-    plan: _PolicyPlan
-
-
-class _StoredCore(msgspec.Struct, frozen=True, array_like=True):
-    format: int
-    plan: _CorePlan
+    waiting: frozenset[int] = frozenset()
 
 
 class UnknownFormatError(ValueError):
     """A stored plan of a version that this process does not understand."""
 
+
+_CORE_FIELDS: Final = 2
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Stored)
@@ -259,11 +247,14 @@ _format = msgspec.json.Decoder(tuple[int, msgspec.Raw])
 
 def encode_plan(plan: Plan) -> bytes:
     """The plan as it is stored, with the version in front of the oldest format that can say it."""
-    if plan.inputs is not None or plan.vars or plan.overall != PLAIN_EXECUTION or plan.stages != MAIN_ONLY:
-        return _encoder.encode(_Stored(FORMAT, plan))
-    if plan.policies:
-        return _encoder.encode(_StoredPolicies(FORMAT, _PolicyPlan(plan.name, plan.nodes, plan.policies)))
-    return _encoder.encode(_StoredCore(CORE_FORMAT, _CorePlan(plan.name, plan.nodes)))
+    full = plan.inputs is not None or plan.vars or plan.overall != PLAIN_EXECUTION or plan.stages != MAIN_ONLY
+    said: tuple[object, ...] = (plan.name, plan.nodes)
+    if full:
+        said = (*said, plan.policies, plan.inputs, plan.overall, plan.vars, plan.stages)
+    elif plan.policies:
+        said = (*said, plan.policies)
+    stored = (FORMAT if len(said) > _CORE_FIELDS else CORE_FORMAT, said)
+    return _encoder.encode((*stored, sorted(plan.waiting)) if plan.waiting else stored)
 
 
 def decode_plan(data: bytes) -> Plan:
@@ -274,7 +265,7 @@ def decode_plan(data: bytes) -> Plan:
         raise UnknownFormatError(_unknown(data)) from error
     if stored.format not in READABLE:
         raise UnknownFormatError(_unknown(data))
-    return stored.plan
+    return replace(stored.plan, waiting=stored.waiting) if stored.waiting else stored.plan
 
 
 def _unknown(data: bytes) -> str:

@@ -225,8 +225,21 @@ def _compiled(
     known = [node for node in nodes if node is not None]
     policies = {place: node.policy for place, node in enumerate(known) if node.policy != PLAIN_POLICY}
     plan_nodes = tuple(node.node for node in known)
-    stages = _stages(draft, fields)
-    return Plan(draft.name, plan_nodes, policies, draft.inputs, draft.overall, draft.variables.vars, stages)
+    waiting = frozenset(
+        place
+        for place, node in enumerate(plan_nodes)
+        if (handler := registry.get(node.work.handler)) is not None and handler.is_async
+    )
+    return Plan(
+        draft.name,
+        plan_nodes,
+        policies,
+        draft.inputs,
+        draft.overall,
+        draft.variables.vars,
+        _stages(draft, fields),
+        waiting,
+    )
 
 
 def _stages(draft: Draft, nodes: Sequence[NodeFields]) -> Stages:

@@ -24,7 +24,7 @@ from flowengine.broker.streams.consumer_group import ConsumerGroup, RawEntry
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge, decode, post
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
-from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line, handlers_key
+from flowengine.queues import ORCHESTRATOR_QUEUE, handler_line, handlers_key, queue_of_line
 
 PAGE: Final = 20
 """How many tasks one transaction ends."""
@@ -58,7 +58,7 @@ class HandlerLines:
 
     def pass_on(self, delivery: Delivery, entries: Sequence[int]) -> None:
         """Move payloads of a running message to their handlers' lines. Raises StoreUnavailableError."""
-        group, queue = self._group, delivery.queue
+        group, queue = self._group, queue_of_line(delivery.queue)
         chosen = [delivery.entries[index] for index in entries]
         handlers = [_task.decode(entry.payload or b"").handler for entry in chosen]
         try:

@@ -78,7 +78,15 @@ def _named_queues(ctx: click.Context, param: click.Parameter, value: str | None)
 @click.command()
 @_processes
 @click.option(
-    "--threads", type=click.IntRange(1, 1000), help="Nodes that each process runs at once.  [default: 16]"
+    "--threads",
+    type=click.IntRange(1, 1000),
+    help="Nodes of sync handlers that each process runs at once.  [default: 16]",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    help="Nodes of async handlers that each process runs at once, beside those that its threads run.  "
+    "[default: FLOWENGINE_CONCURRENCY or 200]",
 )
 @click.option(
     "--queues", callback=_named_queues, metavar="A,B", help="Serve only these queues.  [default: all]"
@@ -86,14 +94,27 @@ def _named_queues(ctx: click.Context, param: click.Parameter, value: str | None)
 @_grace
 @_metrics_port
 def worker(
-    processes: int, threads: int | None, queues: str, grace: float | None, metrics_port: int | None
+    processes: int,
+    threads: int | None,
+    concurrency: int | None,
+    queues: str,
+    grace: float | None,
+    metrics_port: int | None,
 ) -> None:
     """Run workers: they run the nodes' handlers.
 
     Processes that die are started again. SIGTERM or Ctrl-C finishes what runs and hands the rest
     back; a second one ends it at once.
     """
-    _supervise("worker", processes, threads=threads, queues=queues, grace=grace, metrics_port=metrics_port)
+    _supervise(
+        "worker",
+        processes,
+        threads=threads,
+        concurrency=concurrency,
+        queues=queues,
+        grace=grace,
+        metrics_port=metrics_port,
+    )
 
 
 def _supervise(
@@ -101,13 +122,19 @@ def _supervise(
     processes: int,
     *,
     threads: int | None,
+    concurrency: int | None = None,
     queues: str = "",
     grace: float | None,
     metrics_port: int | None,
 ) -> None:
     grace_s = _checked_settings(service).grace_s if grace is None else grace
     child = service_program(
-        service, threads=threads, queues=queues, grace_s=grace_s, metrics_port=metrics_port
+        service,
+        threads=threads,
+        concurrency=concurrency,
+        queues=queues,
+        grace_s=grace_s,
+        metrics_port=metrics_port,
     )
     _become(supervisor_program(service, processes, grace_s, child))
 

@@ -14,6 +14,7 @@ def service_program(
     service: str,
     *,
     threads: int | None = None,
+    concurrency: int | None = None,
     queues: str = "",
     grace_s: float,
     metrics_port: int | None = None,
@@ -31,6 +32,7 @@ def service_program(
         *_options(
             **{
                 "threads": threads,
+                "concurrency": concurrency,
                 "queues": queues,
                 "grace": grace_s,
                 "metrics-port": metrics_port,

@@ -42,6 +42,8 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         settings = read_settings()
         if "grace" in options:
             settings = msgspec.structs.replace(settings, grace_s=float(options["grace"]))
+        if "concurrency" in options:
+            settings = msgspec.structs.replace(settings, concurrency=int(options["concurrency"]))
         if "metrics-port" in options:
             settings = msgspec.structs.replace(settings, metrics_port=int(options["metrics-port"]))
         if "throwaway" in options:
@@ -54,7 +56,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         else:
             from flowengine.worker import DEFAULT_THREADS, run_process
         threads = int(options.get("threads", DEFAULT_THREADS))
-        allow_files(threads)
+        allow_files(threads, settings.concurrency if service == "worker" else 0)
         role: Literal["orchestrator", "worker"] = "orchestrator" if service == "orchestrator" else "worker"
         check_access(settings, role, waits=True, threads=threads)
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.

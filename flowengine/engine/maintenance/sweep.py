@@ -72,6 +72,9 @@ class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]:
         """When the oldest message of each queue was sent, looked at in this order; None: it is empty."""
 
+    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
+        """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
+
     def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
         """Whether each of these timers is armed."""
 
@@ -236,8 +239,16 @@ class Sweep:
         """Dispatch again those whose message is gone: older than all in its queue, in no line beside it."""
         nodes = {name: plan.nodes[plan.index[name]] for name in queued}
         queues = list(dict.fromkeys(map(queue_of, nodes.values())))
-        oldest = self._store.oldest_entries_ms(queues)
-        gone = {name for name in queued if not _may_wait(queued[name], oldest[queue_of(nodes[name])])}
+        waiting = [name for name in queued if plan.index[name] in plan.waiting]
+        lines = self._store.async_lines_of(list({queue_of(nodes[name]): None for name in waiting}))
+        oldest = self._store.oldest_entries_ms([*queues, *lines.values()])
+
+        def may_wait(name: str) -> bool:
+            queue = queue_of(nodes[name])
+            beside = [lines[queue]] if name in waiting and queue in lines else []
+            return any(_may_wait(queued[name], oldest[stream]) for stream in [queue, *beside])
+
+        gone = {name for name in queued if not may_wait(name)}
         # A task leaves its queue as it enters the line of its handler, and either as its callback is sent.
         waited_for = self._store.handlers_waited_for(queues) if gone else ()
         oldest |= self._store.oldest_entries_ms([ORCHESTRATOR_QUEUE]) if gone else {}

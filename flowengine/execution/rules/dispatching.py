@@ -102,7 +102,7 @@ def _send(
     match node.work:
         case Task() as task:
             message = _task(plan, node.id, task, policy, queued, run)
-            return (Dispatch(queued, message, task.queue), Happened(event))
+            return (Dispatch(queued, message, task.queue, position in plan.waiting), Happened(event))
         case _ as never:
             assert_never(never)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -109,20 +111,20 @@ class HttpOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @handler("http_request", primary="data", output=HttpOutput)
-def http_request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
+async def http_request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Makes one HTTP request; retries passing errors, timeouts and connection failures by itself."""
-    return _request(config, context, settings)
+    return await _request(config, context, settings)
 
 
 @handler("call_external_service", primary="data", output=HttpOutput)
-def call_external_service(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
+async def call_external_service(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     """Calls an external HTTP service; retries passing errors, timeouts and connection failures by itself."""
-    return _request(config, context, settings)
+    return await _request(config, context, settings)
 
 
-def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
+async def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> HttpOutput:
     # Imported at the first call, since processes that only validate workflows need no HTTP client.
-    from flowengine.handlers.http.answer import AnswerTooLargeError, excerpt_of
+    from flowengine.handlers.http.answer import READ_ON_LOOP_BYTES, AnswerTooLargeError, excerpt_of
     from flowengine.handlers.http.outgoing_request import prepare_request
     from flowengine.handlers.http.reading.answer_data import read_data
     from flowengine.handlers.http.retries import call
@@ -136,11 +138,12 @@ def _request(config: HttpConfig, context: Context, settings: HttpSettings) -> Ht
         files=config.files,
         more_methods=settings.methods,
     )
-    answer = call(
+    answer = await call(
         request, context, retry_base_s=settings.retry_base_s, accept=frozenset(config.accept_status)
     )
     try:
-        data = read_data(answer, settings.max_result_bytes, any_json=config.require_json)
+        read = partial(read_data, answer, settings.max_result_bytes, any_json=config.require_json)
+        data = await asyncio.to_thread(read) if len(answer.body) > READ_ON_LOOP_BYTES else read()
     except AnswerTooLargeError as error:
         raise HandlerError(RESPONSE_TOO_LARGE.code, f"{request.label}: {error}") from error
     if config.require_json and not data.is_json:

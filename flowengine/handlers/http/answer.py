@@ -15,6 +15,9 @@ import msgspec
 from flowengine.handlers.http.reading.charsets import Text, text_of_bytes
 from flowengine.handlers.secrets.shown_text import redacted
 
+READ_ON_LOOP_BYTES: Final = 64 * 1024
+"""To read a larger body takes long: a thread does it, and the event loop turns other nodes meanwhile."""
+
 _JSON_TYPE: Final = re.compile(r"\s*(application|text)/([\w.+-]+\+)?json\s*([;,]|\Z)", re.IGNORECASE)
 _MARKS: Final = tuple(b',:[]{}"')
 _MAY_VANISH: Final = b" \t\r\n0123456789+-.eE"

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ssl import SSLContext
-from typing import Final
+from typing import Final, cast
 
 import httpcore
 import httpx
 
 from flowengine import __version__
+from flowengine.handlers.http.async_pool import AsyncPool
 from flowengine.handlers.http.body_decoder import (
     ACCEPTED_ENCODINGS,
     MAX_BODY_BYTES,
@@ -33,7 +34,12 @@ from flowengine.handlers.http.network.guarded_connections import (
     Resolver,
     system_resolver,
 )
-from flowengine.handlers.http.service_transports import Origin, ServiceTransports, options_of
+from flowengine.handlers.http.service_transports import (
+    AsyncServiceTransports,
+    Origin,
+    ServiceTransports,
+    options_of,
+)
 from flowengine.settings.model import Egress
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
@@ -97,16 +103,23 @@ def make_async_client(
     """A client for one event loop. Close it there."""
     _quiet()
     context = verify or httpx.create_ssl_context()
-    transport = httpx.AsyncHTTPTransport(verify=context)
-    transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=context,
-        max_connections=None,
-        max_keepalive_connections=_KEPT_CONNECTIONS,
-        keepalive_expiry=_KEPT_SECONDS,
-        network_backend=AsyncGuardedBackend(policy, resolver, forbidden),
-    )
+
+    def guarded(own_service: Origin | None) -> httpx.AsyncHTTPTransport:
+        transport = httpx.AsyncHTTPTransport(verify=context)
+        # All that httpx asks of a pool is to send a request, and to close.
+        transport._pool = cast(
+            httpcore.AsyncConnectionPool,
+            AsyncPool(
+                ssl_context=context,
+                kept=_KEPT_CONNECTIONS,
+                kept_s=_KEPT_SECONDS,
+                network_backend=AsyncGuardedBackend(policy, resolver, forbidden, own_service),
+            ),
+        )
+        return transport
+
     return httpx.AsyncClient(
-        transport=_AsyncBoundedTransport(transport),
+        transport=_AsyncBoundedTransport(AsyncServiceTransports(guarded)),
         headers=_headers(),
         cookies=_no_cookies(),
         timeout=_TIMEOUT,

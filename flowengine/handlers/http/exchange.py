@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import ssl
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from typing import Final, TypeVar
 
 import httpx
@@ -90,18 +90,22 @@ class TryFailedError(Exception):
         self.retryable = retryable
 
 
-def exchange(request: OutgoingRequest, context: Context, *, accept: Container[int] = ()) -> Answer:
+async def exchange(request: OutgoingRequest, context: Context, *, accept: Container[int] = ()) -> Answer:
     """The answer after all redirects, whatever its status. Raises TryFailedError.
 
     The whole body belongs to an answer whose status is below 400 or in `accept`; of any other, its beginning.
     """
-    return exchange_with(request, context, lambda response: _answer(response, accept), NO_OPTIONS, accept)
+
+    async def read(response: httpx.Response) -> Answer:
+        return await _answer(response, accept)
+
+    return await exchange_with(request, context, read, NO_OPTIONS, accept)
 
 
-def exchange_with(
+async def exchange_with(
     request: OutgoingRequest,
     context: Context,
-    read: Callable[[httpx.Response], ReadT],
+    read: Callable[[httpx.Response], Awaitable[ReadT]],
     options: CallOptions,
     accept: Container[int] = (),
 ) -> ReadT:
@@ -111,7 +115,7 @@ def exchange_with(
 
     Raises TryFailedError, also for what goes wrong while `read` takes the body.
     """
-    client = context.http()
+    client = context.async_http()
     try:
         sent = client.build_request(
             request.method,
@@ -121,7 +125,7 @@ def exchange_with(
             timeout=attempt_timeout(context.remaining_seconds(), options.silence_s),
             extensions={EXTENSION: options},
         )
-        return _following_redirects(client, sent, read, accept)
+        return await _following_redirects(client, sent, read, accept)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise failure_of(error, request.given_url) from error
 
@@ -138,22 +142,22 @@ def attempt_timeout(remaining_s: float, silence_s: float | None = None) -> httpx
     return httpx.Timeout(min(left, silence), connect=min(left, _CONNECT_SECONDS))
 
 
-def _following_redirects(
-    client: httpx.Client,
+async def _following_redirects(
+    client: httpx.AsyncClient,
     request: httpx.Request,
-    read: Callable[[httpx.Response], ReadT],
+    read: Callable[[httpx.Response], Awaitable[ReadT]],
     accept: Container[int],
 ) -> ReadT:
     for _ in range(MAX_REDIRECTS + 1):
-        response = client.send(request, stream=True)
+        response = await client.send(request, stream=True)
         try:
             if response.next_request is None or response.status_code in accept:
-                return read(response)
+                return await read(response)
             if _NO_HOST.match(response.headers.get("location", "")):
                 raise TryFailedError(REDIRECT_REFUSED, _NO_ADDRESS)
             request = redirected(request, response.next_request)
         finally:
-            response.close()
+            await response.aclose()
     raise TryFailedError(TOO_MANY_REDIRECTS, f"more than {MAX_REDIRECTS} redirects were answered")
 
 
@@ -196,10 +200,12 @@ def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _answer(response: httpx.Response, accept: Container[int]) -> Answer:
+async def _answer(response: httpx.Response, accept: Container[int]) -> Answer:
     status = response.status_code
     body, problem = (
-        (_whole_body(response), None) if status < 400 or status in accept else _error_body(response)
+        (await _whole_body(response), None)
+        if status < 400 or status in accept
+        else await _error_body(response)
     )
     pairs = tuple((name.lower(), value) for name, value in response.headers.multi_items())
     return Answer(
@@ -213,9 +219,9 @@ def _answer(response: httpx.Response, accept: Container[int]) -> Answer:
     )
 
 
-def _whole_body(response: httpx.Response) -> bytes:
+async def _whole_body(response: httpx.Response) -> bytes:
     body = bytearray()
-    for piece in response.iter_bytes():
+    async for piece in response.aiter_bytes():
         body += piece
     unreadable = response.extensions.get(UNREADABLE)
     if unreadable is not None and unreadable.reason is not None:
@@ -223,13 +229,13 @@ def _whole_body(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _error_body(response: httpx.Response) -> tuple[bytes, str | None]:
+async def _error_body(response: httpx.Response) -> tuple[bytes, str | None]:
     """The beginning of the body, and what kept it from being read. Never fails: the status is what counts."""
     body = bytearray()
     problem: str | None = None
     try:
         with network_deadline.until(_soon()):
-            for piece in response.iter_bytes():
+            async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) >= MAX_ERROR_BODY_BYTES:
                     break

@@ -43,7 +43,7 @@ class RefusedAnswerError(TryFailedError):
         self.wait_s = advice.wait_s
 
 
-def call(
+async def call(
     request: OutgoingRequest, context: Context, *, retry_base_s: float, accept: Container[int] = ()
 ) -> Answer:
     """The answer of a service that did not refuse: its status is below 400, or in `accept`.
@@ -59,9 +59,9 @@ def call(
     most = 1 if context.tries_once else MAX_TRIES
     tries = _Tries(request.sent_by(context), context, retry_base_s, accept, most)
     try:
-        for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=most, timeout=None):
+        async for attempt in stamina.retry_context(on=tries.wait_before_next, attempts=most, timeout=None):
             with attempt:
-                answer = tries.once()
+                answer = await tries.once()
     except TryFailedError as error:
         raise tries.verdict(error) from error
     if tries.errors:
@@ -84,10 +84,10 @@ class _Tries:
         self._started = time.monotonic()
         self._refused_wait_s: float | None = None
 
-    def once(self) -> Answer:
+    async def once(self) -> Answer:
         """One try. Raises TryFailedError, after noting it in `errors`."""
         try:
-            answer = exchange(self._request, self._context, accept=self._accept)
+            answer = await exchange(self._request, self._context, accept=self._accept)
             if answer.status_code >= 400 and answer.status_code not in self._accept:
                 raise RefusedAnswerError(answer)
         except TryFailedError as error:

@@ -70,3 +70,23 @@ class ServiceTransports(httpx.BaseTransport):
             if service not in self._made:
                 self._made[service] = self._make(service)
             return self._made[service]
+
+
+class AsyncServiceTransports(httpx.AsyncBaseTransport):
+    """The same for an event loop."""
+
+    def __init__(self, make: Callable[[Origin | None], httpx.AsyncBaseTransport]) -> None:
+        self._make = make
+        self._made: dict[Origin | None, httpx.AsyncBaseTransport] = {None: make(None)}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The response, unread."""
+        service = options_of(request).own_service
+        if service not in self._made:
+            self._made[service] = self._make(service)
+        return await self._made[service].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all of them."""
+        for transport in self._made.values():
+            await transport.aclose()

@@ -12,10 +12,11 @@ import concurrent.futures
 import contextlib
 import inspect
 import threading
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
+import structlog
 
 from flowengine.execution.error_codes import HANDLER_CANCELLED, HANDLER_ERROR, INVALID_CONFIG, REQUEST_TIMEOUT
 from flowengine.handlers.handler_settings import HandlerSettings
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 
 # How long a cancelled handler may take to clean up before nobody waits for it any more.
 _CLEAN_UP_SECONDS: Final = 2.0
+_NETWORK_FIRST_SECONDS: Final = 0.05
+
+
+Ended: TypeAlias = tuple[object, BaseException | None]
+"""What a handler has returned, or what it has raised."""
+
+log = structlog.stdlib.get_logger()
 
 
 class Invoker:
@@ -99,7 +107,8 @@ class Invoker:
 
     def _invoked(self, handler: Handler, typed: msgspec.Struct, context: Context) -> object:
         if handler.is_async:
-            return self._wait(self._call(handler, typed, context), handler, context)
+            with network_deadline.until(context.deadline):
+                return self._wait(self._call(handler, typed, context), handler, context)
         try:
             with network_deadline.until(context.deadline):
                 output = self._call(handler, typed, context)
@@ -107,6 +116,43 @@ class Invoker:
         except BaseException as error:
             raise self._failed(error, handler, context) from error
         return self._wait(output, handler, context) if waits else output
+
+    def begin(
+        self, handler: Handler, config: JsonValue, context: Context, ended: Callable[[Ended], None]
+    ) -> None:
+        """Start an async handler, which holds no thread. `ended` is called once, on the event loop's thread.
+
+        Raises HandlerError if it cannot be started. A handler that neither returns nor lets itself be
+        cancelled never ends: see `forsake`.
+        """
+        with redacting(self._redact), network_deadline.until(context.deadline):
+            typed = _typed(handler, config)
+            try:
+                output = self._call(handler, typed, context)
+            except BaseException as error:
+                raise self._failed(error, handler, context) from error
+            if not inspect.isawaitable(output):
+                ended((output, None))
+                return
+            awaited = self._awaited(output, handler, context, context.remaining_seconds())
+            future = self._loop.submit(awaited)
+
+        def tell(done: concurrent.futures.Future[object]) -> None:
+            try:
+                ended((done.result(), None))
+            except concurrent.futures.CancelledError:
+                _close_unstarted(output)
+                ended((None, _cancelled(handler)))
+            except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
+                ended((None, error))
+
+        future.add_done_callback(tell)
+        context.cancellation.on_request(future.cancel)
+
+    def forsake(self, handler: str) -> None:
+        """A handler that was begun has ignored the end of its time. The loop is asked whether it turns."""
+        self._loop.ask()
+        log.warning("handler.left_behind", handler=handler)
 
     def loop_silent_s(self) -> float:
         """For how long the event loop has been blocked, in seconds, once a handler did not end in time."""
@@ -140,12 +186,8 @@ class Invoker:
         try:
             return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
         except concurrent.futures.CancelledError as error:
-            if inspect.iscoroutine(output) and inspect.getcoroutinestate(output) == inspect.CORO_CREATED:
-                output.close()  # it was cancelled before its first step
-            raise HandlerError(
-                HANDLER_CANCELLED.code,
-                f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
-            ) from error
+            _close_unstarted(output)
+            raise _cancelled(handler) from error
         except TimeoutError as error:
             # The handler ignored its cancellation, or it blocks the event loop.
             future.cancel()
@@ -156,10 +198,19 @@ class Invoker:
     async def _awaited(
         self, output: Awaitable[object], handler: Handler, context: Context, remaining_s: float
     ) -> object:
-        limit = asyncio.timeout(remaining_s)
+        loop, limit = asyncio.get_running_loop(), asyncio.timeout(None)
+
+        def end_soon() -> None:
+            # Its network calls end now, and say more of themselves than a cancellation would.
+            limit.reschedule(loop.time() + _NETWORK_FIRST_SECONDS)
+
         try:
             async with limit:
-                return await output
+                over = loop.call_later(remaining_s, end_soon)
+                try:
+                    return await output
+                finally:
+                    over.cancel()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -198,6 +249,19 @@ def _log_traceback(error: BaseException, context: Context) -> None:
         context.logger.error("handler.raised", exc_info=error)
     except BaseException:  # noqa: BLE001 - the edge to users' code: any part of their exception may raise
         context.logger.error("handler.raised", error=described(error))
+
+
+def _close_unstarted(output: object) -> None:
+    """A coroutine that was cancelled before its first step would complain when it is collected."""
+    if inspect.iscoroutine(output) and inspect.getcoroutinestate(output) == inspect.CORO_CREATED:
+        output.close()
+
+
+def _cancelled(handler: Handler) -> HandlerError:
+    return HandlerError(
+        HANDLER_CANCELLED.code,
+        f"handler '{handler.name}' was cancelled, by itself or because its process is stopping",
+    )
 
 
 def _over(handler: Handler) -> str:

@@ -41,7 +41,7 @@ class LlmOutput(msgspec.Struct, frozen=True, kw_only=True):
     output=LlmOutput,
     max_config_bytes=MAX_CONFIG_BYTES,
 )
-def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
+async def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> LlmOutput:
     """Asks a language model (OpenAI-compatible); waits where it is asked too often, retries what may pass."""
     # Imported at the first call, since processes that only validate workflows need no HTTP client.
     from flowengine.handlers.llm.chat_request import chat_request
@@ -49,7 +49,7 @@ def llm_service(config: LlmConfig, context: Context, settings: LlmSettings) -> L
 
     request = chat_request(config, settings)
     calls = ModelCalls(request, context, settings)
-    answer = calls.answer(config.on_length)
+    answer = await calls.answer(config.on_length)
     return LlmOutput(
         content=answer.content,
         model=answer.model or request.model,

@@ -8,6 +8,7 @@ for, and the same question gets the same answer.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
@@ -86,19 +87,19 @@ class ModelCalls:
         self._silences = 0
         self._started = time.monotonic()
 
-    def answer(self, on_length: OnLength) -> ModelAnswer:
+    async def answer(self, on_length: OnLength) -> ModelAnswer:
         """The model's answer. Raises HandlerError; its `calls` and `errors` list what was tried."""
         while True:
-            tried = self._once(on_length)
+            tried = await self._once(on_length)
             if tried.wrong is None and tried.answer is not None:
                 return tried.answer
             if not self._asks_otherwise(tried):
-                self._wait_before_next(tried)
+                await self._wait_before_next(tried)
 
-    def _once(self, on_length: OnLength) -> _Tried:
+    async def _once(self, on_length: OnLength) -> _Tried:
         began = time.monotonic()
         try:
-            tried = self._judged(self._sent(), on_length)
+            tried = self._judged(await self._sent(), on_length)
         except TryFailedError as error:
             tried = _Tried(wrong=self._meaning_of(error))
         wrong, answer = tried.wrong, tried.answer
@@ -115,7 +116,7 @@ class ModelCalls:
             self._errors.append(AttemptError(code=wrong.code.code, message=wrong.says, after_s=after_s))
         return tried
 
-    def _sent(self) -> Reading:
+    async def _sent(self) -> Reading:
         request = self._request.prepared().sent_by(self._context)
         options = CallOptions(
             # A service that was silent for too long gets more time at the next try, in which it may succeed.
@@ -124,7 +125,7 @@ class ModelCalls:
             max_pieces=MAX_STREAM_PIECES,
             own_service=origin_of(request.url),
         )
-        return exchange_with(request, self._context, self._read, options)
+        return await exchange_with(request, self._context, self._read, options)
 
     def _judged(self, reading: Reading, on_length: OnLength) -> _Tried:
         if reading.answer is not None:
@@ -165,7 +166,7 @@ class ModelCalls:
         self._context.logger.info("llm.asked_otherwise", request=self._request.label)
         return True
 
-    def _wait_before_next(self, tried: _Tried) -> None:
+    async def _wait_before_next(self, tried: _Tried) -> None:
         """Wait until the next try. Raises HandlerError if there is none."""
         wrong, told_s, base_s = tried.wrong, tried.told_s, self._settings.http.retry_base_s
         assert wrong is not None
@@ -183,7 +184,7 @@ class ModelCalls:
         self._context.logger.info(
             "llm.retry_scheduled", request=self._request.label, code=wrong.code.code, delay_s=round(wait, 3)
         )
-        time.sleep(wait)
+        await asyncio.sleep(wait)
 
     def _failure(
         self, tried_last: _Tried, wrong: Meaning, refused_wait_s: float | None = None

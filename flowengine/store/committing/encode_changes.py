@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, assert_never
 
 import msgspec
@@ -93,15 +93,22 @@ class ChangeEncoder:
     """The commands of one transaction's changes, of several executions in one partition.
 
     `armed` is the time at which the first of the timers armed here is due; None where none is. `nodes` are
-    those whose records are written.
+    those whose records are written. `line_for` says where the nodes of async handlers go.
     """
 
-    def __init__(self, names: keys.Keys, post: Post, lifetimes: Lifetimes) -> None:
+    def __init__(
+        self,
+        names: keys.Keys,
+        post: Post,
+        lifetimes: Lifetimes,
+        line_for: Callable[[str], str] = lambda queue: queue,
+    ) -> None:
         self.commands = Commands()
         self.armed: int | None = None
         self.nodes: set[NodeKey] = set()
         self._keys = names
         self._post = post
+        self._line_for = line_for
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
@@ -253,7 +260,8 @@ class ChangeEncoder:
         key = self._keys.node(execution, change.task.node)
         self.nodes.add((execution, change.task.node))
         self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
-        self._post(self.commands, change.queue, change.task, self._keys.partition)
+        queue = self._line_for(change.queue) if change.waits else change.queue
+        self._post(self.commands, queue, change.task, self._keys.partition)
 
     def _change_status(self, execution: str, status: ExecutionStatus) -> None:
         self.commands.append(("HSET", self._keys.control(execution), "status", status))

@@ -14,7 +14,7 @@ import structlog
 
 from flowengine.errors import ConflictError
 from flowengine.execution.status import is_over
-from flowengine.queues import handler_line, owned
+from flowengine.queues import MOVED_KEPT_S, handler_line, owned
 from flowengine.store import keys
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.connection.sessions import Command
@@ -110,7 +110,7 @@ class RedisOwnQueues:
         def moving(found: list[Any]) -> list[Command]:
             sent: list[Command] = [("XADD", self._common.stream(queue), "*", *fields) for _, fields in found]
             removed = ("XDEL", stream, *[entry for entry, _ in found])
-            mark = ("SET", self._common.moved(queue), self._state.now(), "EX", keys.MOVED_KEPT_S)
+            mark = ("SET", self._common.moved(queue), self._state.now(), "EX", MOVED_KEPT_S)
             return [*sent, removed, mark]
 
         return self._emptied(stream, ("XRANGE", stream, "-", "+", "COUNT", PAGE), moving)

@@ -13,6 +13,7 @@ from flowengine.engine.delivering.lost_deliveries import Silent
 from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import DeliveryDue, NextTry
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
+from flowengine.queues import async_line
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
@@ -122,6 +123,10 @@ class RedisSweepState(RedisState):
         moved = self.sessions.retrying_read_each([("GET", self.keys.moved(queue)) for queue in queues])
         rows = zip(queues, oldest, moved, strict=True)
         return {queue: _sent_at(entries, self._moved_at(queue, at)) for queue, entries, at in rows}
+
+    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
+        """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
+        return {queue: async_line(queue) for queue in queues if self.async_lines.is_served(queue)}
 
     def _moved_at(self, queue: str, stored: Any) -> int | None:
         """When messages were last moved into a queue; None where none were, or nobody can read it."""

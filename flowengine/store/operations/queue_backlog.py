@@ -15,7 +15,7 @@ import redis
 
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.views import QueueView
-from flowengine.queues import GROUP, handler_line
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, async_line, handler_line
 from flowengine.store.state import RedisState
 from flowengine.store.task_states import alive
 
@@ -35,6 +35,16 @@ class StreamLook(msgspec.Struct, frozen=True):
     oldest: int | None
     consumers: int
 
+    def with_line(self, line: StreamLook) -> StreamLook:
+        """A queue together with the line of async handlers beside it, which the same processes serve."""
+        times = [at for at in (self.oldest, line.oldest) if at is not None]
+        return StreamLook(
+            self.length + line.length,
+            self.in_flight + line.in_flight,
+            min(times, default=None),
+            self.consumers,
+        )
+
     def oldest_age_s(self, now: int) -> float | None:
         """Its age in seconds."""
         return None if self.oldest is None else max(0, now - self.oldest) / 1000
@@ -50,6 +60,8 @@ def look_at_queue(state: RedisState, queue: str, now: int) -> QueueView:
             [("ZRANGE", state.keys.handlers(queue), 0, LINES_LOOKED_AT - 1)]
         )
         lines = [handler_line(queue, handler.decode(errors="replace")) for handler in handlers]
+        if queue != ORCHESTRATOR_QUEUE:
+            lines.append(async_line(queue))
         own, *beside = [look_at_stream(state, state.keys.stream(line)) for line in (queue, *lines)]
     except (StoreUnavailableError, redis.RedisError):
         return NOTHING_KNOWN

@@ -434,15 +434,15 @@ FORMATS: Final = (
     Mutant(
         "a plan without policies is stored as it always was",
         "flowengine/workflow/plan.py",
-        "    if plan.policies:\n        return",
-        "    if True:\n        return",
+        "    elif plan.policies:\n",
+        "    else:\n",
         PLANS,
     ),
     Mutant(
         "a plan with policies is no plan of format 2",
         "flowengine/workflow/plan.py",
-        "_encoder.encode(_Stored(FORMAT, plan))",
-        "_encoder.encode(_Stored(CORE_FORMAT, plan))",
+        "FORMAT if len(said) > _CORE_FIELDS else CORE_FORMAT",
+        "CORE_FORMAT",
         PLANS,
     ),
     Mutant(
@@ -509,8 +509,9 @@ CONDITIONS: Final = (
     ),
     _runner(
         "an output that does not match its schema fails the node",
-        "            if task.output_schema is not None:\n",
-        "            if False:\n",
+        "        if task.output_schema is not None:\n",
+        "        if False:\n",
+        module="outcomes",
     ),
     _runner(
         "a report says what the condition for another try gives",
@@ -521,6 +522,7 @@ CONDITIONS: Final = (
         "a node whose condition is false is not run",
         'if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):',
         "if False:",
+        module="outcomes",
     ),
     _runner(
         "what had not ended at the dispatch is undefined",

@@ -32,7 +32,7 @@ MUTANTS: Final = (
     Mutant(
         "a task whose handler is not known here is passed on",
         "flowengine/engine/running/runner.py",
-        "if self._passes_on and self._registry.get(held.payload.handler) is None:",
+        "if self._passes_on and self.outcomes.handler(held.payload.handler) is None:",
         "if False:",
         UNKNOWN,
     ),
@@ -84,8 +84,8 @@ MUTANTS: Final = (
     _line(
         "a task that kills leaves its line with its burial",
         "consumer",
-        'bury(self._group, self._queue, entry, "exhausted", policies, line=line)',
-        'bury(self._group, self._queue, entry, "exhausted", policies)',
+        'bury(self._group, self._beside_queue, entry, "exhausted", policies, line=line)',
+        'bury(self._group, self._beside_queue, entry, "exhausted", policies)',
     ),
     _line(
         "what a dead worker held of a line is taken over",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -142,7 +143,14 @@ def test_a_wait_that_the_service_asks_for_is_kept_if_the_time_allows(
 ) -> None:
     """Two minutes of a node's five, although our own waits end at 60 s."""
     waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
+
+    slept = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await slept(0 if seconds > 1 else seconds)
+
+    monkeypatch.setattr("asyncio.sleep", sleep)
     server.answers("/x", Reply(status=429, headers={"Retry-After": "120"}), json_reply({}))
     runs.run("http_request", {"url": server.url("/x")}, timeout_s=300)
     assert [round(wait) for wait in waited if wait > 1] == [120]

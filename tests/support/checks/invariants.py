@@ -65,6 +65,7 @@ _TYPES: Final = {
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
     re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",

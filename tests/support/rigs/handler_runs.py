@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 
+from msgspec.structs import replace
+
 from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.invoking.invoker import Invoker
 from flowengine.handlers.loading import load_registry
@@ -82,6 +84,8 @@ class Runs:
         context = self.context(timeout_s=timeout_s, environment=environment)
         own = closing(self._invoker({**self._environment, **environment})) if environment else None
         with own or nullcontext(self.invoker) as invoker:
+            # A client belongs to the event loop of its invoker.
+            context = replace(context, http=invoker.http, async_http=invoker.async_http)
             output = decode(encode(invoker.invoke(handler, dict(config), context)))
         assert isinstance(output, dict), f"the output is {type(output).__name__}, not an object"
         return output

@@ -15,13 +15,20 @@ from tests.support.waiting import wait_until
 POLICIES = {"act": ActorPolicy()}
 
 
-def fetch(held_messages: HeldMessages, number: int, *, first: int = 1, deliveries: int = 1) -> list[Delivery]:
+def fetch(
+    held_messages: HeldMessages,
+    number: int,
+    *,
+    first: int = 1,
+    deliveries: int = 1,
+    needs_thread: bool = True,
+) -> list[Delivery]:
     """So many deliveries of one entry each, held."""
     assembler = make_assembler(POLICIES, release=held_messages.release)
     fields = [b"a", b"act", PAYLOAD, b"{}"]
     raw = [((b"%d-0" % at, fields), deliveries) for at in range(first, first + number)]
     found = assembler.assemble(raw).deliveries
-    held_messages.hold(found)
+    held_messages.hold(found, needs_thread=needs_thread)
     return found
 
 
@@ -183,3 +190,32 @@ def test_stopped_process_fetches_nothing() -> None:
     held_messages = opened(4)
     held_messages.stop()
     assert held_messages.wait_to_fetch(join=1, within_s=0) == 0
+
+
+def test_what_needs_no_thread_is_counted_apart() -> None:
+    """Sync nodes leave room for async ones, and the other way round; what has ended makes room."""
+    held_messages = HeldMessages()
+    held_messages.open(2, concurrency=3)
+    deliveries = fetch(held_messages, 2, needs_thread=False)
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 2
+    assert held_messages.wait_for_room(within_s=0) == 1
+    fetch(held_messages, 2, first=10)
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 0
+    assert held_messages.wait_for_room(within_s=0) == 1
+    held_messages.finish(deliveries[0])
+    assert held_messages.wait_for_room(within_s=0) == 2
+
+
+def test_a_node_may_leave_its_thread_while_there_is_room() -> None:
+    """Its thread is free for another then; without room it keeps it. A stop waits for those that left."""
+    held_messages = HeldMessages()
+    held_messages.open(2, concurrency=1)
+    first, second = fetch(held_messages, 2)
+    assert held_messages.start(first)
+    assert held_messages.start(second)
+    assert held_messages.leave_thread(first)
+    assert not held_messages.leave_thread(second)
+    assert held_messages.wait_to_fetch(join=1, within_s=0) == 1
+    assert not held_messages.wait_for_async(within_s=0)
+    assert held_messages.withdraw(held_messages.all_async(), even_running=True) == [first]
+    assert held_messages.wait_for_async(within_s=0)

@@ -140,7 +140,7 @@ def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:
 def test_error_of_a_node_is_bounded() -> None:
     """Neither the number nor the length of what a handler lists can swell the record."""
     tried = tuple(AttemptError(code="c" * 5000, message="m" * 100_000) for _ in range(50))
-    error = runner_over(Outage(0))._error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
+    error = runner_over(Outage(0)).outcomes.error(HandlerError("x" * 5000, "y" * 100_000, errors=tried))
     assert error.attempts == 50
     assert len(error.errors) == MOST_ERRORS
     assert (
@@ -174,7 +174,7 @@ def test_secret_is_replaced_in_the_code_of_an_error_before_it_is_cut() -> None:
     """A handler's code is its own text, as its message is."""
     tried = AttemptError(code="c" * 95 + "canary", message="m")
     runner = runner_over(Outage(0), redactor=Masking("***"))
-    error = runner._error(HandlerError("bad canary", "m", errors=(tried,)))
+    error = runner.outcomes.error(HandlerError("bad canary", "m", errors=(tried,)))
     assert error.code == "bad ***"
     assert error.errors[0].code == "c" * 95 + "***"
 
@@ -182,7 +182,7 @@ def test_secret_is_replaced_in_the_code_of_an_error_before_it_is_cut() -> None:
 def checked(output: object, redactor: Redactor) -> bytes:
     """The output as it would be stored, of 100 bytes at most."""
     runner = runner_over(Outage(0), redactor=redactor, limits=Limits(max_result_bytes=100))
-    return runner._checked(cast(RunNode, None), output, None)
+    return runner.outcomes._checked(cast(RunNode, None), output, None)
 
 
 def test_result_too_large_is_not_searched_for_secrets() -> None:

@@ -82,6 +82,7 @@ class Late:
     """A node whose handler does not return, and one that has time left."""
 
     taken = True
+    holds_thread = True
 
     def __init__(self, left_s: float) -> None:
         self.deadline = time.monotonic() + left_s

@@ -98,6 +98,21 @@ def test_a_plan_without_policies_may_also_come_in_format_3() -> None:
         assert decode_plan(stored) == PLAN
 
 
+def test_nodes_without_threads_stand_behind_what_older_versions_read() -> None:
+    """A plan that has none is stored as before; a version that does not know of them reads the same plan."""
+    waiting = msgspec.structs.replace(PLAN, waiting=frozenset({2, 0}))
+    assert encode_plan(waiting) == STORED[:-1] + b",[0,2]]"
+    assert decode_plan(encode_plan(waiting)) == waiting
+    assert msgspec.json.decode(encode_plan(waiting), type=OlderStored).plan == PLAN
+
+
+class OlderStored(msgspec.Struct, array_like=True):
+    """What versions before read."""
+
+    format: int
+    plan: Plan
+
+
 def test_only_what_a_node_says_is_stored() -> None:
     """Defaults are not, so that a later version may have others."""
     for policy, stored in ((PLAIN, b"{}"), (Policy(retry=Retry()), b'{"retry":{}}')):

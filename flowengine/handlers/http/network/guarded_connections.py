@@ -19,7 +19,7 @@ import ipaddress
 import queue
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ssl import SSLContext
 from typing import Any, Final, TypeAlias
 
@@ -27,12 +27,14 @@ import httpcore
 import httpx
 
 from flowengine.handlers.http.network import network_deadline
+from flowengine.handlers.http.network.asyncio_connections import AsyncioConnections
 from flowengine.handlers.http.network.egress_rules import carried, host_refusal, own_refusal, refusal
 from flowengine.handlers.http.network.forbidden_target import ForbiddenTarget, is_own
+from flowengine.handlers.http.network.name_lookups import NameLookups
+from flowengine.handlers.http.network.name_lookups import Resolver as Resolver
 from flowengine.handlers.http.service_transports import Origin
 from flowengine.settings.model import Egress
 
-Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 SocketOptions: TypeAlias = Iterable[Any]
 
 # Bounds a resolution that has no other limit; glibc itself gives up after about this long.
@@ -231,18 +233,21 @@ class DeadlineStream(HeadLimit, httpcore.NetworkStream):
 
 
 class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
-    """The same for async handlers, whose deadline is kept by cancelling them."""
+    """The same for an event loop."""
 
     def __init__(
         self,
         policy: Egress,
         resolver: Resolver = system_resolver,
         forbidden: ForbiddenTarget | None = None,
+        own_service: Origin | None = None,
     ) -> None:
+        """`own_service`: an address that the operator has named, to which `policy` does not apply."""
         self._policy: Egress = policy
-        self._resolver = resolver
+        self._own_service = own_service
+        self._names = NameLookups(resolver)
         self._forbidden = forbidden
-        self._sockets = httpcore.AnyIOBackend()
+        self._sockets = AsyncioConnections()
 
     async def connect_tcp(
         self,
@@ -254,17 +259,17 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first allowed address that answers. Raises EgressRefusedError too."""
         _refuse_name(host)
-        addresses = _literal(host) or await self._resolve(host, port, timeout)
+        addresses = _literal(host) or await self._resolve(host, port, _left(timeout, httpcore.ConnectTimeout))
         if self._forbidden is not None and self._forbidden.port == port:
-            its = await self._addresses_of(self._forbidden, timeout)
+            its = await self._addresses_of(self._forbidden, _left(timeout, httpcore.ConnectTimeout))
             addresses = _except_forbidden(host, addresses, self._forbidden, its)
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in allowed_addresses(host, addresses, self._policy):
+        policy: Egress = "any" if (host.lower(), port) == self._own_service else self._policy
+        for address in allowed_addresses(host, addresses, policy):
+            left = _left(timeout, httpcore.ConnectTimeout)
             try:
-                stream = await self._sockets.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-                return AsyncBoundedHeadStream(stream)
+                stream = await self._sockets.connect_tcp(address, port, left, local_address, socket_options)
+                return AsyncDeadlineStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -283,15 +288,15 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
     async def _resolve(self, host: str, port: int, timeout: float | None) -> Sequence[str]:
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS if timeout is None else timeout):
-                return await asyncio.to_thread(self._resolver, host, port)
+                return await self._names.addresses_of(host, port)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"resolving {host} took too long") from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"cannot resolve {host}: {error}") from error
 
 
-class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
-    """A connection of an async handler."""
+class AsyncDeadlineStream(HeadLimit, httpcore.AsyncNetworkStream):
+    """The same for an event loop."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         super().__init__()
@@ -299,12 +304,12 @@ class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to `max_bytes`. Raises httpcore.ReadTimeout, httpcore.ReadError."""
-        return self.counted(await self._stream.read(max_bytes, timeout))
+        return self.counted(await self._stream.read(max_bytes, _left(timeout, httpcore.ReadTimeout)))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it. Raises httpcore.WriteTimeout, httpcore.WriteError."""
         self.expect_head()
-        await self._stream.write(buffer, timeout)
+        await self._stream.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -314,7 +319,8 @@ class AsyncBoundedHeadStream(HeadLimit, httpcore.AsyncNetworkStream):
         self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         """The same connection, encrypted."""
-        return AsyncBoundedHeadStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        left = _left(timeout, httpcore.ConnectTimeout)
+        return AsyncDeadlineStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore wants to know of the socket."""

@@ -6,8 +6,9 @@ completions where a stream was asked for, and pages of HTML with status 200.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -15,7 +16,7 @@ import httpx
 import msgspec
 
 from flowengine.execution.error_codes import CONNECTION_FAILED, INVALID_RESPONSE, RESPONSE_TOO_LARGE
-from flowengine.handlers.http.answer import Answer, count_marks
+from flowengine.handlers.http.answer import READ_ON_LOOP_BYTES, Answer, count_marks
 from flowengine.handlers.http.body_decoder import MAX_BODY_BYTES
 from flowengine.handlers.http.exchange import TryFailedError
 from flowengine.handlers.http.network import network_deadline
@@ -53,7 +54,7 @@ class AnswerReader:
         self._deadline = deadline
         self._max_bytes = max_bytes
 
-    def __call__(self, response: httpx.Response) -> Reading:
+    async def __call__(self, response: httpx.Response) -> Reading:
         """The whole answer. Raises TryFailedError, and httpx's errors for a connection that fails."""
         head = Answer(
             status_code=response.status_code,
@@ -61,22 +62,24 @@ class AnswerReader:
             body=b"",
             pairs=tuple((name.lower(), value) for name, value in response.headers.multi_items()),
         )
-        start, pieces = _start_of(response.iter_bytes())
+        start, pieces = await _start_of(response.aiter_bytes())
         if response.is_success and begins_like_events(start):
-            return Reading(head=head, answer=self._streamed(start, pieces))
+            return Reading(head=head, answer=await self._streamed(start, pieces))
         body = bytearray(start)
-        for piece in pieces:
+        async for piece in pieces:
             body += piece
             if len(body) > MAX_BODY_BYTES:
                 raise TryFailedError(RESPONSE_TOO_LARGE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
+        if len(body) > READ_ON_LOOP_BYTES:
+            return await asyncio.to_thread(self._whole, head, bytes(body))
         return self._whole(head, bytes(body))
 
-    def _streamed(self, start: bytes, pieces: Iterator[bytes]) -> ModelAnswer:
+    async def _streamed(self, start: bytes, pieces: AsyncIterator[bytes]) -> ModelAnswer:
         answer, events = ModelAnswer(), EventStream(self._max_bytes)
         with ExitStack() as ending:
             try:
                 self._take(events, start, answer)
-                for piece in pieces:
+                async for piece in pieces:
                     self._take(events, piece, answer)
                     if events.done or answer.error is not None:
                         return answer
@@ -140,11 +143,11 @@ class AnswerReader:
         return Reading(head=head, refusal=refusal)
 
 
-def _start_of(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+async def _start_of(pieces: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
     """The beginning of a body, as much as tells what it is, and what follows. Blank bytes before it are
     dropped: some services send them to keep the connection open."""
     start = b""
-    for piece in pieces:
+    async for piece in pieces:
         start = (start + piece).lstrip()
         if start and begins_like_events(start) is not None:
             break

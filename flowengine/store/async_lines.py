@@ -1,0 +1,75 @@
+"""Whether the nodes of async handlers go to the line beside their queue, or into the queue itself.
+
+Versions before that line read the queue only. So the line is used unless workers serve the queue of which
+none serves the line. A worker enters the line before the queue: it is never seen in the queue alone. Who
+decides goes by what the server said up to `every_s` seconds ago. What a worker that left meanwhile can no
+longer read is found by the sweep, or by the next worker that reads the line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from flowengine.errors import StoreUnavailableError
+from flowengine.queues import GROUP, async_line
+from flowengine.store.connection.sessions import Session, Sessions
+from flowengine.store.keys import Keys
+from flowengine.store.task_states import ALIVE_MS, alive
+
+EVERY_S: Final = 2.0
+
+
+class AsyncLines:
+    """What one process knows of the lines. Any thread may ask; it asks the server on a connection of its own.
+
+    That of the asking thread may WATCH something.
+    """
+
+    def __init__(self, sessions: Sessions, names: Keys, *, every_s: float = EVERY_S) -> None:
+        self._sessions = sessions
+        self._keys = names
+        self._every_s = every_s
+        self._asking = threading.Lock()
+        self._session: Session | None = None
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def line_for(self, queue: str) -> str:
+        """Where a node of an async handler goes: the line beside its queue, or the queue."""
+        return async_line(queue) if self.is_served(queue) else queue
+
+    def is_served(self, queue: str) -> bool:
+        """Whether the line beside this queue is in use. Never raises."""
+        asked_at, served = self._known.get(queue, (0.0, True))
+        if asked_at and time.monotonic() - asked_at < self._every_s:
+            return served
+        # Where another thread asks already, what was known before is good enough, if anything was.
+        if not self._asking.acquire(blocking=not asked_at):
+            return served
+        try:
+            served = self._ask(queue)
+            self._known[queue] = (time.monotonic(), served)
+        except StoreUnavailableError:
+            pass  # the transaction that asks will fail as well
+        finally:
+            self._asking.release()
+        return served
+
+    def _ask(self, queue: str) -> bool:
+        if self._session is None:
+            self._session = Session(self._sessions.client.connection_pool.make_connection())
+        queue_rows, line_rows = self._session.call_each(
+            [
+                ("XINFO", "CONSUMERS", self._keys.stream(queue), GROUP),
+                ("XINFO", "CONSUMERS", self._keys.stream(async_line(queue)), GROUP),
+            ]
+        )
+        return not _alive(queue_rows) or bool(_alive(line_rows))
+
+
+def _alive(rows: Any) -> set[bytes]:
+    """The processes that serve a stream; none where nobody ever has, which is an error."""
+    found: Sequence[Sequence[Any]] = rows if isinstance(rows, list) else []
+    return alive(found, within_ms=ALIVE_MS)

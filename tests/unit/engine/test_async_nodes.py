@@ -1,0 +1,200 @@
+"""The nodes of async handlers: reported together, dropped where they are another's, and let go of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from flowengine.engine.held import Held, Sink
+from flowengine.engine.ports import Acknowledge, RunningStore, Start
+from flowengine.engine.running.async_nodes import CLEAN_UP_S, AsyncNodes
+from flowengine.engine.running.handler_speed import HandlerSpeed
+from flowengine.engine.running.node_context import Environment
+from flowengine.engine.running.runner import Runner
+from flowengine.errors import StoreUnavailableError
+from flowengine.execution.messages import Callback, RunNode
+from flowengine.jsonvalue import JsonValue
+from flowengine.plugin import Context, Handler, Registry, handler
+from flowengine.settings import Limits
+from tests.support.rigs.harness import NoSecrets
+from tests.support.waiting import wait_until
+
+
+class Nothing(msgspec.Struct):
+    """Config of the handler `wait`."""
+
+
+@handler("wait")
+async def wait(config: Nothing, context: Context) -> None:
+    """Never called here: the test says what it gives."""
+
+
+class Store:
+    """Keeps what is reported, in transactions; refuses those with a node of these names."""
+
+    def __init__(self) -> None:
+        self.reported: list[list[str]] = []
+        self.refused: dict[str, Exception] = {}
+        self.unwanted: set[str] = set()
+        self.has_said_too_much = False
+
+    def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
+        return [Start(task.node not in self.unwanted, {}, 1000, 0) for task, _, _ in tasks]
+
+    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: object = ()) -> None:
+        names = [each.node for each in callbacks]
+        for name in names:
+            if name in self.refused:
+                raise self.refused[name]
+        self.reported.append(names)
+
+    def forget_start(self, task: RunNode) -> None: ...
+    def acknowledge(self, acknowledge: Acknowledge) -> None: ...
+
+
+class Invoker:
+    """Holds what was begun, until the test ends it."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, Callable[[tuple[object, BaseException | None]], None]] = {}
+        self.forsaken = 0
+
+    def begin(
+        self,
+        handler: Handler,
+        config: JsonValue,
+        context: Context,
+        ended: Callable[[tuple[object, BaseException | None]], None],
+    ) -> None:
+        self.begun[context.node_id] = ended
+
+    def forsake(self, handler: str) -> None:
+        self.forsaken += 1
+
+
+class Holding:
+    """Notes what is let go of, and why."""
+
+    def __init__(self) -> None:
+        self.let_go_of: dict[str, BaseException | None] = {}
+        self.handed_back: set[str] = set()
+
+    def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
+        self.let_go_of |= {each.payload.node: error for each in held}
+
+    def is_handed_back(self, held: Held[Any]) -> bool:
+        return held.payload.node in self.handed_back
+
+    def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None: ...
+
+
+class Receipt:
+    """A message of the test's."""
+
+    def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None: ...
+    def confirm(self, entries: Sequence[int]) -> None: ...
+    def hand_back(self, entries: Sequence[int]) -> None: ...
+    def pass_on(self, entries: Sequence[int]) -> None: ...
+
+
+class Rig:
+    """The nodes of one process, with everything around them in the test's hands."""
+
+    def __init__(self) -> None:
+        self.store, self.invoker, self.holding = Store(), Invoker(), Holding()
+        registry = Registry()
+        registry.add(wait.__flowengine_handler__)  # type: ignore[attr-defined]
+        secrets, speed = NoSecrets(), HandlerSpeed()
+        store = cast(RunningStore, self.store)
+        environment = Environment(cast(Any, None), cast(Any, None), cast(Any, None))
+        self.runner = Runner(
+            store, registry, cast(Any, None), secrets, Limits(), environment, lambda: 0, speed
+        )
+        self.nodes = AsyncNodes(store, self.runner, self.invoker, secrets, speed, self.holding)
+
+    def begin(self, *names: str, timeout_ms: int = 60_000) -> None:
+        """Begin nodes of these names."""
+        self.nodes.begin([Held(task(name, timeout_ms), 1, "1-0/c", Receipt()) for name in names])
+
+    def end(self, *names: str) -> None:
+        """They return."""
+        for name in names:
+            self.invoker.begun[name](("done", None))
+
+    def wait_for(self, *names: str) -> None:
+        """Until these are let go of."""
+        wait_until(lambda: set(names) <= set(self.holding.let_go_of), what="the report")
+
+
+def task(name: str, timeout_ms: int) -> RunNode:
+    """A node's task."""
+    return RunNode(
+        execution="x",
+        run=1,
+        node=name,
+        dispatch=1,
+        attempt=1,
+        handler="wait",
+        config=msgspec.Raw(b"{}"),
+        reads=(),
+        timeout_ms=timeout_ms,
+        correlation_id="c",
+    )
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """One process."""
+    return Rig()
+
+
+def test_what_was_handed_back_is_not_reported(rig: Rig) -> None:
+    """Its handler is cancelled by the stop, which would fail the node; another process runs it."""
+    rig.begin("mine", "theirs")
+    rig.holding.handed_back.add("theirs")
+    rig.end("theirs", "mine")
+    rig.wait_for("mine", "theirs")
+    assert [name for names in rig.store.reported for name in names] == ["mine"]
+
+
+def test_an_outcome_that_cannot_be_written_costs_no_other(rig: Rig) -> None:
+    """The others of its transaction are written without it; in an outage all are handed back, uncounted."""
+    rig.store.refused["bad"] = ValueError("no")
+    rig.begin("bad", *"abc")
+    rig.end("a", "bad", "b", "c")
+    rig.wait_for("bad", *"abc")
+    assert sorted(name for names in rig.store.reported for name in names) == ["a", "b", "c"]
+    assert isinstance(rig.holding.let_go_of["bad"], ValueError)
+
+    rig.store.refused["d"] = StoreUnavailableError("away")
+    rig.begin("d")
+    rig.end("d")
+    rig.wait_for("d")
+    assert isinstance(rig.holding.let_go_of["d"], StoreUnavailableError)
+
+
+def test_a_handler_that_ignores_the_end_of_its_time_is_let_go_of(rig: Rig) -> None:
+    """Its room is free again, and what it gives later is nobody's. The loop is asked whether it turns."""
+    rig.begin("deaf", timeout_ms=0)
+    rig.begin("fine")
+    rig.nodes.look()
+    assert rig.invoker.forsaken == 0
+    (hand,) = [each for each in rig.runner.running.values() if each.task.node == "deaf"]
+    hand.began = time.monotonic() - CLEAN_UP_S - 1
+    rig.nodes.look()
+    assert (rig.invoker.forsaken, list(rig.holding.let_go_of)) == (1, ["deaf"])
+    rig.end("deaf", "fine")
+    rig.wait_for("fine")
+    assert rig.store.reported == [["fine"]]
+
+
+def test_what_nobody_wants_any_more_is_not_begun(rig: Rig) -> None:
+    """It is acknowledged at once."""
+    rig.store.unwanted.add("old")
+    rig.begin("old", "new")
+    assert list(rig.invoker.begun) == ["new"]
+    assert rig.holding.let_go_of == {"old": None}
