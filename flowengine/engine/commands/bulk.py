@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
-from flowengine.errors import BulkNotFoundError
+from flowengine.errors import BulkNotFoundError, StoredFormatError
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.listing import Wanted
 
@@ -37,8 +38,14 @@ def _by(wanted: Wanted, now: int) -> Wanted:
 
 
 def show_bulk(store: BulkCommands, bulk_id: str) -> BulkView:
-    """How far it is. Raises BulkNotFoundError, StoreUnavailableError."""
-    found = store.read(bulk_id)
+    """How far it is. Raises BulkNotFoundError, StoredFormatError (what is stored of it cannot be read),
+    StoreUnavailableError."""
+    try:
+        found = store.read(bulk_id)
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise StoredFormatError(
+            f"what is stored of bulk '{bulk_id}' cannot be read ({error}): perhaps another version wrote it"
+        ) from error
     if found is None:
         raise BulkNotFoundError.of(bulk_id)
     return bulk_view(bulk_id, *found)

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from flowengine.errors import BulkNotFoundError, StoreFullError, TooManyExecutionsError
+from flowengine.errors import (
+    BulkNotFoundError,
+    StoredFormatError,
+    StoreFullError,
+    TooManyExecutionsError,
+)
 from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkMode, BulkView
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
@@ -195,6 +200,16 @@ def test_a_rerun_that_may_not_come_in_is_counted(harness: Harness, monkeypatch: 
         assert step(harness)
     assert told(harness, bulk_id) == (4, 2, {"too_many_executions": 1, "store_full": 1})
     harness.drain()
+
+
+@pytest.mark.corrupts("that is what it is about")
+def test_one_that_nobody_can_read_is_told_so(harness: Harness) -> None:
+    """With what to think of it."""
+    bulk_id = start(harness, asked(ids=pending(harness, 1)))
+    harness.drain()
+    harness.client.hset(f"fe:bulk:{bulk_id}", "asked", "{")
+    with pytest.raises(StoredFormatError, match="another version wrote it"):
+        view_of(harness, bulk_id)
 
 
 @pytest.mark.proves("bulk-filter")
