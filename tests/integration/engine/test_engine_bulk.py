@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
 from flowengine.errors import (
     BulkNotFoundError,
     StoredFormatError,
@@ -154,7 +156,8 @@ def test_a_rerun_of_many_counts_nodes_and_does_what_its_dry_run_says(harness: Ha
     """As a rerun of each would: what has failed, or everything; the others are counted by why."""
 
     def at_once(mode: BulkMode, ids: Sequence[str], *, dry_run: bool) -> tuple[object, ...]:
-        bulk_id = start(harness, asked("rerun", ids, dry_run=dry_run, mode=mode))
+        with acting(Note(action="start_bulk", actor=Actor(key="ops"))):
+            bulk_id = start(harness, asked("rerun", ids, dry_run=dry_run, mode=mode))
         while messages(harness):
             assert step(harness)
         view = view_of(harness, bulk_id)
@@ -173,6 +176,10 @@ def test_a_rerun_of_many_counts_nodes_and_does_what_its_dry_run_says(harness: Ha
     assert statuses(harness, broken) == ["failed"] * 3
     assert at_once("failed", ids, dry_run=False) == would
     check_everything(harness.client)
+    whys = [harness.api.executions.runs(each, limit=1).items[0].why for each in broken]
+    assert [why is not None and (why.kind, why.mode, why.by) for why in whys] == [
+        ("rerun", "failed", "ops")
+    ] * 3
     harness.drain()
     assert statuses(harness, broken) == ["completed"] * 3
     would = at_once("all", ids[1:], dry_run=True)
