@@ -24,7 +24,9 @@ class ListingStore(Protocol):
     """Indexes and records as lists need them."""
 
     def candidates(self, wanted: Wanted, before: str) -> Candidates: ...
-    def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
+    def readable(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """Their own records; None for one that is not there, or cannot be read."""
+
     def numbers(self, executions: Sequence[str]) -> list[Numbers]: ...
     def nodes(self, nodes: Sequence[tuple[str, str]]) -> list[NodeRecord]: ...
     def next_waits(self) -> Mapping[str, Sequence[Wait]]:
@@ -53,7 +55,7 @@ def _look(store: ListingStore, wanted: Wanted, limit: int, cursor: str) -> tuple
         count = min(count, MOST_LOOKED_AT - looked)
         batch = candidates(last, count)
         executions = batch.executions
-        records = store.records(executions) if executions else []
+        records = store.readable(executions) if executions else []
         found += [
             (execution, record)
             for execution, record in zip(executions, records, strict=True)

@@ -210,7 +210,8 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         dependencies=tuple(plan.nodes[parent].id for parent in node.parents),
         queued_at=moment_or_none(record.queued_at),
         started_at=moment_or_none(started),
-        finished_at=moment_or_none(record.finished_at),
+        # Of one that waits, that would be the end of its last attempt.
+        finished_at=None if record.status == "waiting" else moment_or_none(record.finished_at),
         error=record.error,
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,

@@ -189,10 +189,12 @@ class DropTimer(msgspec.Struct, frozen=True):
 
 
 class MarkStop(msgspec.Struct, frozen=True):
-    """From now on nothing is decided about the execution's nodes."""
+    """From now on nothing is decided about the execution's nodes. `run`: the one that is stopped, where that
+    is told to those who watch all executions."""
 
     status: ExecutionStatus
     stop: Stop
+    run: int | None = None
 
 
 class AskWorkers(msgspec.Struct, frozen=True):

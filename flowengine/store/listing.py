@@ -9,14 +9,17 @@ from __future__ import annotations
 import heapq
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
+import redis
+import structlog
 
 from flowengine.engine.ports import Batch, Candidates
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.listing import Numbers, Wait, Wanted
+from flowengine.execution.status import ALL_EXECUTION_STATUSES
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, parse_execution
 from flowengine.store.connection.sessions import Command
@@ -33,6 +36,10 @@ from flowengine.store.listing_entries import (
     list_of,
 )
 from flowengine.store.state import RedisState
+
+log = structlog.stdlib.get_logger()
+
+Read = TypeVar("Read")
 
 READ_WHOLE: Final = 1000
 """What begins with a text does not lie in the order of ids: all of it is read for each page. Of what has more
@@ -81,27 +88,34 @@ class RedisListing:
         )
         return [parse_execution(reply) for reply in replies]
 
+    def readable(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """The same; None also for one that cannot be read. One that is odd costs the page no other."""
+        reads = [self._state.execution_read(each) for each in executions]
+        return [self._read_odd(reply, _known_execution, None) for reply in self._each(reads)]
+
     def numbers(self, executions: Sequence[str]) -> list[Numbers]:
-        """What is counted of executions."""
-        replies = self._state.sessions.retrying_read(
-            [("HMGET", self._keys.counts(execution), *_COUNTED) for execution in executions]
-        )
-        return [
-            Numbers(
-                int(unfinished or 0),
-                int(failed or 0),
-                int(main_failed or 0),
-                None if first is None else first.decode(),
-            )
-            for unfinished, failed, main_failed, first in replies
-        ]
+        """What is counted of executions: nothing, where it cannot be read."""
+        reads: list[Command] = [("HMGET", self._keys.counts(each), *_COUNTED) for each in executions]
+        return [self._read_odd(reply, _parse_numbers, Numbers()) for reply in self._each(reads)]
 
     def nodes(self, nodes: Sequence[tuple[str, str]]) -> list[NodeRecord]:
-        """The records of nodes, each with its execution."""
-        replies = self._state.sessions.retrying_read(
-            [("HGET", self._keys.node(execution, node), keys.STATE) for execution, node in nodes]
-        )
-        return [decode_record(state) for state in replies]
+        """The records of nodes, each with its execution: untouched, where one cannot be read."""
+        reads: list[Command] = [
+            ("HGET", self._keys.node(execution, node), keys.STATE) for execution, node in nodes
+        ]
+        return [self._read_odd(reply, decode_record, UNTOUCHED) for reply in self._each(reads)]
+
+    def _each(self, reads: Sequence[Command]) -> Sequence[Any]:
+        return self._state.sessions.retrying_read_each(reads)
+
+    def _read_odd(self, reply: Any, parse: Callable[[Any], Read], otherwise: Read) -> Read:
+        try:
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+            return parse(reply)
+        except (redis.ResponseError, msgspec.MsgspecError, ValueError) as error:
+            log.warning("list.entry_unreadable", error=str(error)[:100])
+            return otherwise
 
     def next_waits(self) -> Mapping[str, Sequence[Wait]]:
         """The nodes that are tried again next: the first 1000 of all executions, by execution."""
@@ -180,6 +194,23 @@ class RedisListing:
         ids = {id_in(member).decode() for reply in replies for member in reply}
         found = sorted((each for each in ids if each >= low and (not before or each < before)), reverse=True)
         return Batch(found[:count], len(found) <= count)
+
+
+def _known_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
+    record = parse_execution(values)
+    if record is not None and record.status not in ALL_EXECUTION_STATUSES:
+        raise ValueError(f"there is no status '{record.status}'")
+    return record
+
+
+def _parse_numbers(values: Sequence[bytes | None]) -> Numbers:
+    unfinished, failed, main_failed, first = values
+    return Numbers(
+        int(unfinished or 0),
+        int(failed or 0),
+        int(main_failed or 0),
+        None if first is None else first.decode(),
+    )
 
 
 def _bounds(wanted: Wanted, before: str) -> tuple[str, str]:

@@ -13,6 +13,8 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
 from flowengine.engine.commands.cancel import cancel
 from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.pause import pause, resume
@@ -159,8 +161,11 @@ class BulkStep:
         if bulk.dry_run:
             walk.look([execution for execution, _ in batch.executions], passes_over=passes_over)
         else:
-            for execution, reached in batch.executions:
-                walk.deal_with(execution, reached, passes_over=passes_over)
+            # The audit has been told once, of the whole; what the events tell of each is who asked for it.
+            note = Note(action="start_bulk", actor=Actor(key=bulk.by), written=True)
+            with acting(note):
+                for execution, reached in batch.executions:
+                    walk.deal_with(execution, reached, passes_over=passes_over)
         walk.end(batch, held.acknowledge)
         held.confirm()
         if batch.is_last:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
-from flowengine.errors import BulkNotFoundError
+from flowengine.access.acting import acting_key
+from flowengine.errors import BulkNotFoundError, StoredFormatError
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.listing import Wanted
 
@@ -27,7 +29,7 @@ def start_bulk(store: BulkCommands, bulk: Bulk) -> BulkView:
     """Begin with it. A filter means what has been created by now. Raises StoreUnavailableError."""
     now = store.now()
     wanted = None if bulk.wanted is None else _by(bulk.wanted, now)
-    bulk = replace(bulk, created_at=now, wanted=wanted)
+    bulk = replace(bulk, created_at=now, wanted=wanted, by=acting_key())
     return bulk_view(store.create(bulk), bulk, Progress(1, ""))
 
 
@@ -37,8 +39,14 @@ def _by(wanted: Wanted, now: int) -> Wanted:
 
 
 def show_bulk(store: BulkCommands, bulk_id: str) -> BulkView:
-    """How far it is. Raises BulkNotFoundError, StoreUnavailableError."""
-    found = store.read(bulk_id)
+    """How far it is. Raises BulkNotFoundError, StoredFormatError (what is stored of it cannot be read),
+    StoreUnavailableError."""
+    try:
+        found = store.read(bulk_id)
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        raise StoredFormatError(
+            f"what is stored of bulk '{bulk_id}' cannot be read ({error}): perhaps another version wrote it"
+        ) from error
     if found is None:
         raise BulkNotFoundError.of(bulk_id)
     return bulk_view(bulk_id, *found)

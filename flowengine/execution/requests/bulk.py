@@ -30,7 +30,8 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked: of the executions of these ids, or of those that are wanted.
 
     `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `mode`: of a rerun. `force`:
-    a delete cancels first. `created_at` in milliseconds since the epoch.
+    a delete cancels first. `by`: the id of the key of who asked. `created_at` in milliseconds since the
+    epoch.
     """
 
     action: BulkAction
@@ -42,6 +43,7 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     force: bool = False
     mode: BulkMode = "failed"
+    by: str | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -61,7 +61,7 @@ def mark(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
     held = control.status == "paused" and stop.cause in ("end", "node_failure")
     status = control.status if held else execution_after(control.status, STEPS[stop.cause])
     return (
-        MarkStop(status, stop),
+        MarkStop(status, stop, control.run),
         Send(StopExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
     )
 

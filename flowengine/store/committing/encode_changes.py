@@ -41,7 +41,7 @@ from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_eve
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
 from flowengine.execution.history.runs import KEPT_RUNS
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
-from flowengine.execution.records import Stop, is_failure
+from flowengine.execution.records import is_failure
 from flowengine.execution.rules.readiness import step_of_counter
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import ORCHESTRATOR_QUEUE
@@ -177,8 +177,8 @@ class ChangeEncoder:
                     self._arm(timer, due)
                 case DropTimer(timer=timer):
                     self._disarm(timer)
-                case MarkStop(status=status, stop=stop):
-                    self._mark_stop(execution, status, stop)
+                case MarkStop():
+                    self._mark_stop(execution, change)
                 case AskWorkers(at=at):
                     self._ask_workers(execution, at)
                 case Touch(status=status):
@@ -274,13 +274,13 @@ class ChangeEncoder:
             stays = narrow == status
             self.commands.append(("ZADD", name, 0, execution) if stays else ("ZREM", name, execution))
 
-    def _mark_stop(self, execution: str, status: ExecutionStatus, stop: Stop) -> None:
-        control = self._keys.control(execution)
+    def _mark_stop(self, execution: str, change: MarkStop) -> None:
+        control, status, stop = self._keys.control(execution), change.status, change.stop
         self.commands.append(("HSET", control, "status", status, "stop", _encode(stop)))
         self._hold(execution, status)
         self._ask_workers(execution, stop.at)
         if status == "cancelling" and not stop.told:
-            self._changed(execution, status, stop.at, None)
+            self._changed(execution, status, stop.at, change.run)
 
     def _ask_workers(self, execution: str, at: int) -> None:
         self.commands += [

@@ -73,6 +73,12 @@ MUTANTS: Final = (
         "if False:",
     ),
     _bulk(
+        "the events of a bulk tell who asked for it",
+        "engine/commands/bulk",
+        ", by=acting_key())",
+        ")",
+    ),
+    _bulk(
         "the nodes of a rerun count in the transaction that begins it",
         "engine/commands/rerun",
         "        if tell is not None:\n",

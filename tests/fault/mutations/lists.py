@@ -55,6 +55,13 @@ MUTANTS: Final = (
         ENTRIES,
     ),
     Mutant(
+        "an execution that cannot be read costs a list no other",
+        "flowengine/store/listing.py",
+        "        except (redis.ResponseError, msgspec.MsgspecError, ValueError) as error:\n",
+        "        except redis.ResponseError as error:\n",
+        ENTRIES,
+    ),
+    Mutant(
         "labels that are replaced lose their entries",
         ENCODER,
         '        self.commands.append(("ZREM", self._keys.list_by, *before))\n',

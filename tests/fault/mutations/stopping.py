@@ -53,8 +53,9 @@ THE_MARK: Final = (
     ),
     _stopping(
         "the mark comes with a message that ends the nodes",
-        "    return (\n        MarkStop(status, stop),\n",
-        "    return (MarkStop(status, stop),)\n    return (\n        MarkStop(status, stop),\n",
+        "    return (\n        MarkStop(status, stop, control.run),\n",
+        "    return (MarkStop(status, stop, control.run),)\n"
+        "    return (\n        MarkStop(status, stop, control.run),\n",
     ),
     _stopping(
         "the first mark counts",

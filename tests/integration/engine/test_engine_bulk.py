@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from flowengine.errors import BulkNotFoundError, StoreFullError, TooManyExecutionsError
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
+from flowengine.errors import (
+    BulkNotFoundError,
+    StoredFormatError,
+    StoreFullError,
+    TooManyExecutionsError,
+)
 from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkMode, BulkView
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
@@ -149,7 +156,8 @@ def test_a_rerun_of_many_counts_nodes_and_does_what_its_dry_run_says(harness: Ha
     """As a rerun of each would: what has failed, or everything; the others are counted by why."""
 
     def at_once(mode: BulkMode, ids: Sequence[str], *, dry_run: bool) -> tuple[object, ...]:
-        bulk_id = start(harness, asked("rerun", ids, dry_run=dry_run, mode=mode))
+        with acting(Note(action="start_bulk", actor=Actor(key="ops"))):
+            bulk_id = start(harness, asked("rerun", ids, dry_run=dry_run, mode=mode))
         while messages(harness):
             assert step(harness)
         view = view_of(harness, bulk_id)
@@ -168,6 +176,8 @@ def test_a_rerun_of_many_counts_nodes_and_does_what_its_dry_run_says(harness: Ha
     assert statuses(harness, broken) == ["failed"] * 3
     assert at_once("failed", ids, dry_run=False) == would
     check_everything(harness.client)
+    whys = [harness.api.executions.runs(each, limit=1).items[0].why for each in broken]
+    assert [(why.kind, why.mode, why.by) for why in whys] == [("rerun", "failed", "ops")] * 3
     harness.drain()
     assert statuses(harness, broken) == ["completed"] * 3
     would = at_once("all", ids[1:], dry_run=True)
@@ -195,6 +205,16 @@ def test_a_rerun_that_may_not_come_in_is_counted(harness: Harness, monkeypatch: 
         assert step(harness)
     assert told(harness, bulk_id) == (4, 2, {"too_many_executions": 1, "store_full": 1})
     harness.drain()
+
+
+@pytest.mark.corrupts("that is what it is about")
+def test_one_that_nobody_can_read_is_told_so(harness: Harness) -> None:
+    """With what to think of it."""
+    bulk_id = start(harness, asked(ids=pending(harness, 1)))
+    harness.drain()
+    harness.client.hset(f"fe:bulk:{bulk_id}", "asked", "{")
+    with pytest.raises(StoredFormatError, match="another version wrote it"):
+        view_of(harness, bulk_id)
 
 
 @pytest.mark.proves("bulk-filter")

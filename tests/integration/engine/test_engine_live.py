@@ -168,4 +168,6 @@ def test_status_changes_of_all_executions_are_told(harness: Harness) -> None:
         if told(seen.messages)[-1:] == expected[-1:] and other in seen.messages[-1].data.decode():
             break
     assert told(seen.messages) == expected
+    (cancelling,) = [each.data for each in seen.messages if b'"cancelling"' in each.data]
+    assert b'"run":2' in cancelling
     assert not seen.ended

@@ -71,7 +71,8 @@ def waiting_node(harness: Harness) -> str:
     harness.script = failing_in(1, "a")
     work(harness, "a")
     harness.script = lambda context: None
-    assert harness.statuses(execution)["a"] == "waiting"
+    (shown, *_) = harness.api.executions.status(execution).nodes
+    assert (shown.status, shown.finished_at) == ("waiting", None)
     return execution
 
 

@@ -198,6 +198,23 @@ def test_many_that_stay_do_not_keep_the_sweep_from_what_has_expired(
     assert harness.client.zcard("fe:index:pending") == 9
 
 
+@pytest.mark.corrupts("that is what it is about")
+def test_what_cannot_be_read_costs_a_list_no_other(harness: Harness) -> None:
+    """It is left out; where only its numbers or its node cannot be read, it shows without them."""
+    harness.script = failing_in(1, "a")
+    good, odd, other, new, without = (harness.begin(plan_of({"a": ()})) for _ in range(5))
+    harness.drain()
+    harness.client.hset(f"fe:x:{odd}:control", "run", "many")
+    harness.client.hset(f"fe:x:{new}:control", "status", "dreaming")
+    harness.client.delete(f"fe:x:{other}:control")
+    harness.client.set(f"fe:x:{other}:control", "text")
+    harness.client.hset(f"fe:x:{without}:counts", "unfinished", "some")
+    harness.client.hset(f"fe:x:{good}:node:a", "state", b"\xff")
+    items = harness.api.executions.list(Wanted(), limit=10).items
+    assert [item.execution_id for item in items] == [without, good]
+    assert [item.error for item in items] == [None, None]
+
+
 def test_a_list_says_by_what_an_execution_was_started_and_what_it_waits_for(harness: Harness) -> None:
     """The next try that is due first, while it runs; a timer of an earlier run is stale."""
     harness.script = failing_in(1, "a", "b")

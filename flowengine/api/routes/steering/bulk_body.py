@@ -87,7 +87,8 @@ def _read(asked: JsonObject, report: Report, correlation_id: str) -> Bulk | None
         wanted=wanted,
         reason=reason if isinstance(reason, str) else None,
         mode=mode,
-        **flags,
+        dry_run=flags["dry_run"],
+        force=flags["force"],
     )
 
 
