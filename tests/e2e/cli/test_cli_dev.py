@@ -43,7 +43,9 @@ def test_state_is_kept_in_a_folder_between_starts(start: Start) -> None:
     """A workflow runs over HTTP; after Ctrl-C and a new start on the same --data it is still there."""
     port = free_port()
     first = start("--port", str(port), "--data", "state")
-    first.await_output("is up")
+    first.await_output("/docs")
+    addresses = re.findall(r"http://\S+", first.stdout.partition("is up")[2])
+    assert addresses[0] == f"http://127.0.0.1:{port}/ui"
     execution = _request(port, "/workflow", WORKFLOW)["execution_id"]
     _request(port, f"/workflow/trigger/{execution}", b"")
     wait_until(lambda: _request(port, f"/workflows/{execution}")["status"] == "completed", within_s=30)

@@ -78,10 +78,13 @@ def test_curl_commands_work_on_the_development_stack(dev_url: str, shell: Shell)
     assert answer["results"]["message"] == {"result": "4 orders, 547 in all"}
 
 
-def test_docs_of_the_development_stack_can_be_opened(dev_url: str) -> None:
-    """The address that README names."""
-    assert "<http://127.0.0.1:8000/docs>" in README.text
-    assert httpx.get(f"{dev_url}/docs", trust_env=False).status_code == 200
+def test_pages_of_the_development_stack_can_be_opened(dev_url: str) -> None:
+    """The addresses that README names: the page, and the API's description. Each links to the other."""
+    for path, other in {"/ui": "/docs", "/docs": "/ui"}.items():
+        assert f"<http://127.0.0.1:8000{path}>" in README.text
+        answer = httpx.get(f"{dev_url}{path}", trust_env=False)
+        assert answer.status_code == 200
+        assert f'href="{other}"' in answer.text
 
 
 class Story:

@@ -163,8 +163,7 @@ def test_slow_empty_and_refused_answers_say_what_to_do(visit: Visits, runs: Runs
             held.append(route)
 
     page.route(re.compile(r"/workflows\?"), answer)
-    page.keyboard.press("g")
-    page.keyboard.press("r")
+    page.get_by_role("link", name="Runs").click()
     expect(page.locator(".bones")).to_be_visible()
     held[0].fulfill(json=empty)
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()

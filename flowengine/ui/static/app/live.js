@@ -1,7 +1,7 @@
 // What happens, as it happens: the events of one stream, collected per frame.
-import { batch, computed, signal } from "../vendor/preact.js";
+import { batch, computed, effect, signal } from "../vendor/preact.js";
 import { receive } from "./live_worker.js";
-import { signedOut } from "./api.js";
+import { reached, signedOut } from "./api.js";
 
 /**
  * @typedef {{id: string, name: string, data: any}} LiveEvent
@@ -83,7 +83,10 @@ function nextFrame(todo) {
   else requestAnimationFrame(todo);
 }
 
+const isReached = computed(() => reached.value.ok);
 const tell = connected();
+// An answer has come again: streams that were cut need not sit out their pause.
+effect(() => { if (isReached.value) tell({ visible: !document.hidden }); });
 
 /**
  * A worker that all tabs share; where there is none, this tab alone.
