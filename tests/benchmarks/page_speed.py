@@ -99,15 +99,17 @@ def _zoom(page: Page, step: int) -> None:
 
 
 def _frames(page: Page, move: object) -> str:
+    processes = _children("--type=renderer")
+    before = _cpu_s(processes)
     page.evaluate(_FRAMES)
     for step in range(120):
         move(page, step)  # type: ignore[operator] # one of the two above
     page.mouse.up()
     frames = sorted(page.evaluate(_TAKE_FRAMES))
+    cpu_ms = (_cpu_s(processes) - before) / len(frames) * 1000
     p95 = frames[int(len(frames) * 0.95)]
-    return (
-        f"{len(frames)} frames, p50 {statistics.median(frames):.1f}, p95 {p95:.1f}, worst {frames[-1]:.1f} ms"
-    )
+    middle = statistics.median(frames)
+    return f"{len(frames)} frames, p50 {middle:.1f}, p95 {p95:.1f} ms, CPU {cpu_ms:.1f} ms each"
 
 
 def _changes(page: Page, api: PageStandIn, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.documents import node, workflow
@@ -44,6 +45,7 @@ def _tab_to(page: Page, target: Locator) -> None:
     raise AssertionError(f"Tab does not reach {target}")
 
 
+@pytest.mark.proves("steered-while-watched")
 def test_a_graph_shows_a_run_as_it_happens(visit: Visits, page_stack: Stack) -> None:
     """From its start to its failure: cards, verdict, counts and the browser's title follow; then a rerun that
     someone else began, and its deletion."""

@@ -28,6 +28,8 @@ export class GraphCard {
     /** @type {Level | ""} */
     this.drawn = "";
     this.selected = false;
+    /** Whether the filter by status shows it. */
+    this.wanted = true;
     this.said = this.#read();
     this.g = element("g", { transform: `translate(${box.x} ${box.y})`, role: "button", tabindex: "-1" });
     this.g.dataset.card = box.id;
@@ -72,13 +74,14 @@ export class GraphCard {
   /** A node has changed, or the time of one that runs. */
   #follow() {
     const before = this.said;
+    const wanted = this.wanted;
     this.said = this.#read();
     if (this.said.ticks && now.value) { /* again in a second */ }
     const shown = shownStatuses.value;
     this.wanted = !shown.size || this.ids.some((id) => shown.has(this.store.node(id)?.status ?? ""));
     untracked(() => {
       this.#paint();
-      if (before.look !== this.said.look || before.after !== this.said.after) this.around.changed(this);
+      if (before.look !== this.said.look || before.after !== this.said.after || wanted !== this.wanted) this.around.changed(this);
     });
   }
 

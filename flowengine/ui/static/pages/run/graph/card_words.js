@@ -34,14 +34,15 @@ export function saidOf(node, now, find) {
   const line = lineOf(node, now, find);
   const word = after ? "not run" : wordOf(node.status).toLowerCase();
   const attempt = node.attempt > 1 ? `, try ${node.attempt}` : "";
+  const ticks = node.status === "running" || node.status === "waiting";
   return {
     look: node.status,
     icon: after ? "failed-after" : node.status,
     after,
     tolerated: Boolean(node.tolerated),
     line,
-    name: `${node.id}, ${word}${attempt}, ${line}`,
-    ticks: node.status === "running" || node.status === "waiting",
+    name: `${node.id}, ${word}${attempt}${ticks ? "" : `, ${line}`}`,
+    ticks,
   };
 }
 

@@ -54,7 +54,7 @@ export class Lines {
     /** @type {Record<string, string>} */
     const paths = {};
     for (const card of wanted ? this.cards.values() : []) {
-      const look = card.said.after ? "after" : card.said.look;
+      const look = card.wanted ? card.said.after ? "after" : card.said.look : "pending";
       paths[look] = (paths[look] ?? "") + block(card.box);
     }
     const pale = (paths.after?.length ?? 0) > 0 && this.#consequences() > MANY;
@@ -92,7 +92,7 @@ export class Lines {
     const pins = [];
     for (const card of far ? this.cards.values() : []) {
       const { look, after } = card.said;
-      if (pins.length < MOST_PINS && ((look === "failed" && !after) || look === "waiting")) pins.push(pinOf(card.box, look));
+      if (card.wanted && pins.length < MOST_PINS && ((look === "failed" && !after) || look === "waiting")) pins.push(pinOf(card.box, look));
     }
     this.pins.replaceChildren(...pins);
     this.rescale(scale);

@@ -1,5 +1,5 @@
 // How the run is, for those who do not look at it: the title and icon of the browser's tab, and what is read aloud.
-import { html, useEffect, useState } from "../../../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../../../vendor/preact.js";
 import { useTitle } from "../../../app/title.js";
 import { endedOf } from "../../../parts/counts_bar.js";
 import { lookOf, wordOf } from "../../../parts/status.js";
@@ -15,10 +15,13 @@ export function PageTitle({ store }) {
   const [told, tell] = useState("");
   const status = wordOf(run.status).toLowerCase();
   const now = `${endedOf(counts)} of ${counts.total} nodes ended${failed ? `, ${failed} failed` : ""}. The run is ${status}.`;
+  const newest = useRef(now);
+  newest.current = now;
   useEffect(() => {
-    const timer = setTimeout(() => tell(now), told && !store.isOver.value ? TOLD_EVERY_MS : 0);
+    if (told === now) return undefined;
+    const timer = setTimeout(() => tell(newest.current), told && !store.isOver.value ? TOLD_EVERY_MS : 0);
     return () => clearTimeout(timer);
-  }, [Boolean(told), told === now, run.status]);
+  }, [told, told === now, run.status]);
   const look = failed && run.status === "running" ? "failed" : lookOf(run.status);
   useTitle(`${run.name.slice(0, MOST_CHARS)}: ${status}${failed && run.status !== "completed" ? `, ${failed} failed` : ""}`, look);
   return html`<p class="unseen" role="status" aria-live="polite">${told}</p>`;

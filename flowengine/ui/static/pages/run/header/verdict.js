@@ -39,9 +39,10 @@ function verdictOf(store) {
   if (status === "failed") return { look: "failed", lead: "Failed:", text: cause && error?.node ? cause : error?.message ?? cause };
   if (status === "cancelled") return { look: "cancelled", lead: "Cancelled:", text: error?.message ?? "it was stopped on request." };
   if (status === "cancelling") return { look: "running", lead: "Is being cancelled:", text: `${goesOn(nodes) || "the last nodes end"}; nothing more begins.` };
-  if (status === "paused") return { look: "paused", lead: "Paused:", text: `nothing new begins until it is resumed.${sentence(goesOn(nodes))}` };
+  if (status === "paused") return { look: "paused", lead: "Paused:", text: `nothing new begins until it is resumed.${cause ? ` It will end as failed: ${cause}` : ""}${sentence(goesOn(nodes))}` };
   if (status === "pending") return { look: "pending", lead: "Not started.", text: "It is stored and has not been triggered." };
   if (status === "completed") return { look: "completed", lead: `Completed in ${took}.`, text: afterwards(run, nodes) };
+  if (error) return { look: "failed", lead: "Will end as failed:", text: `${error.message}.${sentence(goesOn(nodes))}` };
   if (cause) return { look: "failed", lead: "Will end as failed:", text: `${cause}${sentence(goesOn(nodes))}` };
   return progressOf(nodes);
 }
