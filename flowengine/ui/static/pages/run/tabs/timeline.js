@@ -10,7 +10,7 @@ import { Legend, namesWidth, Patterns } from "./timeline/time_layers.js";
 import { busyTimes, longestChain, timeRows } from "./timeline/time_rows.js";
 import { timeScale } from "./timeline/time_scale.js";
 
-const NOTES = 96;
+const NOTES = 112;
 const LEAST_WIDTH = 420;
 
 /** @type {[import("./timeline/time_rows.js").RowOrder, string][]} */

@@ -7,6 +7,7 @@ import { select } from "../../selection.js";
 
 const SHOWN = 1000;
 const FOLDED_CHARS = 500;
+const BY_HAND_MS = 1500;
 
 /**
  * @typedef {import("../../history/run_lines.js").LogLine} LogLine
@@ -20,12 +21,23 @@ export function LogLines({ lines, follow, onScrolled, oneNode, label }) {
   const begin = Math.max(0, lines.length - SHOWN - older);
   const shown = lines.slice(begin, follow || !older ? undefined : begin + 2 * SHOWN);
   const after = lines.length - begin - shown.length;
-  useLayoutEffect(() => { if (follow && box.current) box.current.scrollTop = box.current.scrollHeight; });
+  const moved = useRef(0);
+  useLayoutEffect(() => {
+    if (!follow) return undefined;
+    const toEnd = () => { if (box.current) box.current.scrollTop = box.current.scrollHeight; };
+    toEnd();
+    // Rows that come into sight get their true height a frame later.
+    const later = requestAnimationFrame(toEnd);
+    return () => cancelAnimationFrame(later);
+  });
+  const byHand = () => { moved.current = performance.now(); };
+  // Only a person who scrolls ends or begins the following: rows that find their height scroll as well.
   const scrolled = () => {
     const element = box.current;
-    if (element) onScrolled?.(element.scrollHeight - element.scrollTop - element.clientHeight < 30);
+    if (element && performance.now() - moved.current < BY_HAND_MS) onScrolled?.(element.scrollHeight - element.scrollTop - element.clientHeight < 30);
   };
-  return html`<div class="lines" ref=${box} tabindex="0" role="log" aria-live="off" aria-label=${label} onScroll=${scrolled}>
+  return html`<div class="lines" ref=${box} tabindex="0" role="log" aria-live="off" aria-label=${label} onScroll=${scrolled}
+      onWheel=${byHand} onTouchMove=${byHand} onPointerDown=${byHand} onKeyDown=${byHand}>
     ${begin > 0 && html`<p class="tab-note">${number(begin)} older lines. <button class="b" type="button" onClick=${() => showOlder(older + SHOWN)}>Show ${number(Math.min(begin, SHOWN))} of them</button></p>`}
     ${shown.map((line) => {
       let drawn = cache.get(line);

@@ -22,7 +22,7 @@ export function timeRows(nodes, log, now, order) {
   const rows = nodes.map((node) => {
     const spans = log.nodes.get(node.id) ?? spansOfState(node);
     const length = spans.reduce((sum, each) => sum + (each.kind === "run" ? (each.to ?? now) - each.from : 0), 0);
-    return { node, spans, begin: spans[0]?.from ?? Infinity, length, note: noteOf(node, spans, now) };
+    return { node, spans, begin: spans[0]?.from ?? Infinity, length, note: noteOf(node, spans, now, log.runs.at(-1)?.at ?? 0) };
   });
   if (order === "start") rows.sort((one, other) => (one.begin === other.begin ? 0 : one.begin - other.begin));
   if (order === "length") rows.sort((one, other) => other.length - one.length);
@@ -40,9 +40,12 @@ export function busyTimes(rows, now) {
  * @param {Node} node
  * @param {Span[]} spans
  * @param {number} now
+ * @param {number} begin of the newest run: what was tried in it counts, where the node has been in it
  */
-function noteOf(node, spans, now) {
-  const tries = new Set(spans.filter(({ kind }) => kind === "run").map(({ attempt }) => attempt)).size;
+function noteOf(node, spans, now, begin) {
+  const ran = spans.filter(({ kind }) => kind === "run");
+  const newest = ran.filter(({ from }) => from >= begin);
+  const tries = new Set((newest.length ? newest : ran).map(({ attempt }) => attempt)).size;
   const last = spans.at(-1);
   const took = last?.kind === "run" ? (last.to ?? now) - last.from : 0;
   const several = tries > 1 ? `${tries} tries` : "";
