@@ -36,7 +36,7 @@ RUN_BY = {
     "flowengine key new ci --entry": "test_key_is_made_with_its_entry",
     "flowengine api --host 127.0.0.1 --port 8000": SERVICES,
     "flowengine orchestrator --processes 1": SERVICES,
-    "flowengine worker --processes 2 --threads 16": SERVICES,
+    "flowengine worker --processes 2 --threads 16 --concurrency 200": SERVICES,
     "flowengine list --status failed --since 24h": DAY,
     "flowengine list --status running": DAY,
     "flowengine show ID": DAY,
