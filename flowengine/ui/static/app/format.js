@@ -1,10 +1,11 @@
 // Numbers, times and ids as people read them. A number never leaves its unit.
 
-/** @param {number} ms A duration: "0.4 s", "38.2 s", "1 min 4 s", "4 h 36 min", "2 d 3 h". */
+/** @param {number} ms A duration: "12 ms", "0.4 s", "38.2 s", "1 min 4 s", "4 h 36 min", "2 d 3 h". */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
   const seconds = Math.max(0, ms) / 1000;
-  if (seconds < 60) return `${seconds < 0.05 && ms > 0 ? "<0.1" : seconds.toFixed(1)} s`;
+  if (ms < 100) return ms < 1 ? "<1 ms" : `${Math.round(ms)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
   const whole = Math.floor(seconds);
   if (whole < 3600) return both(Math.floor(whole / 60), "min", whole % 60, "s");
   if (whole < 86_400) return both(Math.floor(whole / 3600), "h", Math.floor(whole / 60) % 60, "min");
