@@ -92,6 +92,11 @@ class Tally:
             self.paused += paused
             self.overruled += overruled
 
+    def begin_again(self, execution: str, nodes: Iterable[str]) -> None:
+        """One may have been begun again by a word: these nodes of it may run again."""
+        with self._lock:
+            self.left |= {(execution, node) for node in nodes}
+
     def complain(self, complaint: str) -> None:
         """Something is wrong."""
         with self._lock:
@@ -156,8 +161,9 @@ class Client(threading.Thread):
             return
         self._tally.accept(execution)
         cancels = self._rng.randrange(10) < CANCELLED_OF_TEN and self._cancel(http, execution)
-        if self._rng.randrange(10) < STEERED_OF_TEN:
-            self._steer(http, execution, workload, run)
+        if self._rng.randrange(10) < STEERED_OF_TEN and self._steer(http, execution, workload, run):
+            self._tally.finish(workload, [self._end_of_more_runs(http, execution, workload)])
+            return
         ended = self._ended(http, execution, workload, run, cancels=cancels)
         spans = [ended.span]
         while ended.status != "completed" and run < RUNS_AT_MOST:
@@ -179,8 +185,12 @@ class Client(threading.Thread):
         answer = self._ask(lambda api: http.post(f"{api}/workflows/{execution}/cancel"), 202, refused=409)
         return answer is None or answer.status_code == 202 or self._tally.unanswered > unanswered
 
-    def _steer(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> None:
-        """Pause it at some moment, complete a node of it, let it go on. 409: it has ended, or the node."""
+    def _steer(self, http: httpx.Client, execution: str, workload: Workload, run: int) -> bool:
+        """Pause it at some moment, complete a node of it, let it go on. 409: it has ended, or the node.
+
+        Whether it may have begun another run: the word for the node came after the end, or comes still.
+        """
+        unanswered = self._tally.unanswered
         path = f"workflows/{execution}"
         time.sleep(self._rng.uniform(0, CANCELLED_WITHIN_S))
         pauses = self._rng.random() < 0.5
@@ -197,6 +207,30 @@ class Client(threading.Thread):
             paused=paused is not None and paused.status_code == 202,
             overruled=ended is not None and ended.status_code == 202,
         )
+        more = ended is None or ended.json().get("run", run) != run or self._tally.unanswered > unanswered
+        if more:
+            self._tally.begin_again(execution, [step.id for step in workload.steps])
+        return more
+
+    def _end_of_more_runs(self, http: httpx.Client, execution: str, workload: Workload) -> Span:
+        """Once all nodes have completed, where a word has begun a run: nobody knows before which that is."""
+        status: dict[str, Any] = {}
+        while status.get("status") != "completed":
+            if status.get("status") in ENDED:
+                self._ask(lambda api: http.post(f"{api}/workflow/trigger/{execution}"), 202, refused=409)
+            if status:
+                time.sleep(POLL_S)
+            answer = self._ask(lambda api: http.get(f"{api}/workflows/{execution}"), 200)
+            if answer is None:
+                raise LostError(f"{execution} has not completed: {_shortened(status)}")
+            status = answer.json()
+            if status["status"] == "paused":
+                self._resume(http, execution)
+        outcome = self._ask(lambda api: http.get(f"{api}/workflows/{execution}/results"), 200)
+        wrong = workload.mistakes(outcome.json()["results"], outcome.json()["errors"], 2) if outcome else []
+        if wrong:
+            raise LostError(f"{execution}, after a word: " + "; ".join(wrong))
+        return Span(_seconds(status["started_at"]), _seconds(status["finished_at"]))
 
     def _resume(self, http: httpx.Client, execution: str) -> None:
         self._ask(lambda api: http.post(f"{api}/workflows/{execution}/resume"), 202, refused=409)

@@ -78,7 +78,7 @@ _TYPES: Final = {
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
     re.compile(rb"fe:ended:\d+"): b"hash",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
-    re.compile(rb"fe:janitor:[^:@]+(@[0-9a-f]{27})?"): b"string",
+    re.compile(rb"fe:janitor:[^:@]+(:async)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
