@@ -83,7 +83,7 @@ class Application(Litestar):
     ) -> None:
         self.live = backend.live
         """What reads for those who watch: the server ends their streams before it waits for connections."""
-        self._outer = OuterMiddleware(is_served, backend.response_budget)
+        self._outer = OuterMiddleware(is_served, backend.response_budget, backend.calls)
         super().__init__(
             routes,
             guards=[guard],

@@ -17,12 +17,13 @@ T = TypeVar("T")
 STORE_THREADS: Final = 16
 RESULTS_THREADS: Final = 2
 CHECK_THREADS: Final = 2
+COMPRESS_THREADS: Final = 2
 CHECK_S: Final = 30.0
 
 
 class BlockingCalls:
-    """Three pools of threads: for the store, for results, which may be large, and for checking workflows,
-    which takes CPU and memory.
+    """Four pools of threads: for the store, for results, which may be large, for checking workflows, which
+    takes CPU and memory, and for compressing large answers.
 
     Threads are started when first needed. A call that runs out of time is abandoned: its thread goes on
     until the store's own time limit, and what it changes stays changed.
@@ -33,6 +34,7 @@ class BlockingCalls:
         self._store = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="api-store")
         self._results = ThreadPoolExecutor(RESULTS_THREADS, thread_name_prefix="api-results")
         self._check = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="api-check")
+        self._compress = ThreadPoolExecutor(COMPRESS_THREADS, thread_name_prefix="api-compress")
 
     async def store(self, work: Callable[[], T]) -> T:
         """Run a call to the store. Raises StoreUnavailableError when it takes too long."""
@@ -46,9 +48,14 @@ class BlockingCalls:
         """Run a check of a workflow. Raises StoreUnavailableError when too many other checks wait."""
         return await _run(self._check, work, CHECK_S, "Too many workflows wait to be checked.")
 
+    async def compress(self, work: Callable[[], T]) -> T:
+        """Compress a piece. Without a time limit: all that waits is in the budget of large answers, a few
+        seconds of work."""
+        return await asyncio.get_running_loop().run_in_executor(self._compress, work)
+
     def close(self) -> None:
         """Start nothing more. Does not wait for what runs."""
-        for pool in (self._store, self._results, self._check):
+        for pool in (self._store, self._results, self._check, self._compress):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _call(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:

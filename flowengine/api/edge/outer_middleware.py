@@ -15,6 +15,7 @@ from litestar.types import HTTPScope, Receive, Send
 
 from flowengine.api.access.cross_site import is_cross_site
 from flowengine.api.access.key_guard import KEY_ID
+from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.correlation_id import choose_correlation_id, with_correlation_id
 from flowengine.api.edge.large_body_memory import MemoryBudget
 from flowengine.api.edge.problem_documents import RefusalError, refusal_for
@@ -41,11 +42,13 @@ log = structlog.stdlib.get_logger()
 
 
 class OuterMiddleware:
-    """`is_served`: whether a Host header may be answered. `budget`: of large response bodies."""
+    """`is_served`: whether a Host header may be answered. `budget`: of large response bodies. `calls`: where
+    those are compressed."""
 
-    def __init__(self, is_served: Callable[[str], bool], budget: MemoryBudget) -> None:
+    def __init__(self, is_served: Callable[[str], bool], budget: MemoryBudget, calls: BlockingCalls) -> None:
         self._is_served = is_served
         self._budget = budget
+        self._calls = calls
 
     async def __call__(
         self, application: Application, scope: HTTPScope, receive: Receive, send: Send
@@ -63,7 +66,7 @@ class OuterMiddleware:
             self._budget.share() as share,
         ):
             response = OutgoingResponse(
-                send, share, path=path_of(scope), correlation_id=correlation_id, has_body=not is_head
+                send, share, scope, self._calls.compress, path=path_of(scope), correlation_id=correlation_id
             )
             try:
                 check_framing(scope)

@@ -1,4 +1,5 @@
-"""What goes out: our headers on every response, no body for HEAD, large bodies in pieces and within a budget.
+"""What goes out: our headers on every response, no body for HEAD, a compressed one for those who ask, large
+bodies in pieces and within a budget.
 
 A server writes what it is given into a buffer that has no bound. If it is given a piece at a time, it waits
 until the caller has taken it: a large body is held once, and counts until nearly all of it has gone.
@@ -10,8 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from litestar import Response
-from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, Message, Send
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope, Message, Send
 
+from flowengine.api.compression.gzip_coding import (
+    LARGEST_PLAIN_BYTES,
+    VARY,
+    InThread,
+    admits_gzip,
+    gzip_once,
+    shrinks,
+)
 from flowengine.api.edge.correlation_id import HEADER
 from flowengine.api.edge.large_body_memory import BudgetShare, MemoryBudget
 from flowengine.api.edge.problem_documents import MEDIA_TYPE, RefusalError, allow_header, problem_response
@@ -44,17 +53,27 @@ def json_response(
 
 
 class OutgoingResponse:
-    """One response. `status` is what the caller was sent, None before that. `has_body`: False for HEAD."""
+    """One response. `status` is what the caller was sent, None before that. `in_thread`: where a large one is
+    compressed."""
 
     def __init__(
-        self, send: Send, share: BudgetShare, *, path: str, correlation_id: str, has_body: bool
+        self,
+        send: Send,
+        share: BudgetShare,
+        scope: HTTPScope,
+        in_thread: InThread,
+        *,
+        path: str,
+        correlation_id: str,
     ) -> None:
         self.status: int | None = None
         self._send = send
         self._share = share
         self._path = path
         self._correlation_id = correlation_id
-        self._has_body = has_body
+        self._asked = scope["headers"]
+        self._has_body = scope["method"] != "HEAD"
+        self._in_thread = in_thread
         self._start: HTTPResponseStartEvent | None = None
 
     async def send(self, message: Message) -> None:
@@ -62,16 +81,19 @@ class OutgoingResponse:
         if message["type"] == "http.response.start":
             self._start = message
         elif message["type"] == "http.response.body":
-            body = message["body"] if self._has_body else b""
+            is_part = message["more_body"]
             try:
                 # A part of a stream has gone before the next one comes: it is never held.
-                self._share.take(0 if message["more_body"] else len(body))
+                self._share.take(len(message["body"]) if self._has_body and not is_part else 0)
             except RefusalError as refusal:
                 if self._start is None:
                     raise
                 await self.refuse(refusal)
             else:
-                await self._send_body(body, more=message["more_body"])
+                if is_part:
+                    await self._send_parts([message["body"]], more=True)
+                else:
+                    await self._send_whole(message["body"])
         else:
             await self._send(message)
 
@@ -84,14 +106,38 @@ class OutgoingResponse:
         headers = {"Content-Type": MEDIA_TYPE, **refused.headers, "Content-Length": length}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._start = {"type": "http.response.start", "status": refused.status, "headers": raw}
-        await self._send_body(refused.body if self._has_body else b"", more=False)
+        await self._send_whole(refused.body)
 
-    async def _send_body(self, body: bytes, *, more: bool) -> None:
+    async def _send_whole(self, body: bytes) -> None:
+        parts = [body]
+        if self._start is not None and len(body) > LARGEST_PLAIN_BYTES:
+            parts = await self._in_the_form_asked_for(self._start, body)
+        await self._send_parts(parts)
+
+    async def _in_the_form_asked_for(self, start: HTTPResponseStartEvent, body: bytes) -> list[bytes]:
+        """The parts of the body, compressed if that is possible and wanted; the head says so."""
+        headers = {name.lower(): value for name, value in start["headers"]}
+        media_type = headers.get(b"content-type", b"").decode("latin-1")
+        if b"content-encoding" in headers or not shrinks(media_type, len(body)):
+            return [body]
+        start["headers"] = [*start["headers"], VARY]
+        if not admits_gzip(self._asked):
+            return [body]
+        parts = await gzip_once(body, self._share, self._in_thread) if self._has_body else []
+        if parts is None:
+            return [body]
+        kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+        # HEAD is told no length: it would have to be compressed to be known.
+        length = [(b"content-length", str(sum(map(len, parts))).encode())] if self._has_body else []
+        start["headers"] = [*kept, (b"content-encoding", b"gzip"), *length]
+        return parts
+
+    async def _send_parts(self, parts: list[bytes], *, more: bool = False) -> None:
         if self._start is not None:
             start, self._start = self._start, None
             self.status = start["status"]
             await self._send({**start, "headers": self._complete(start["headers"])})
-        for message in _pieces(body, more=more):
+        for message in _pieces(parts if self._has_body else [], more=more):
             await self._send(message)
 
     def _complete(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -113,11 +159,12 @@ def _allowing_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, 
     ]
 
 
-def _pieces(body: bytes, *, more: bool) -> Iterator[HTTPResponseBodyEvent]:
-    for begin in range(0, max(1, len(body)), _PIECE):
-        end = begin + _PIECE
-        yield {
-            "type": "http.response.body",
-            "body": body[begin:end],
-            "more_body": more or end < len(body),
-        }
+def _pieces(parts: list[bytes], *, more: bool) -> Iterator[HTTPResponseBodyEvent]:
+    left = sum(map(len, parts))
+    if not left:
+        yield {"type": "http.response.body", "body": b"", "more_body": more}
+    for part in parts:
+        for begin in range(0, len(part), _PIECE):
+            piece = part[begin : begin + _PIECE]
+            left -= len(piece)
+            yield {"type": "http.response.body", "body": piece, "more_body": more or left > 0}

@@ -72,7 +72,7 @@ def test_a_document_that_a_caller_has_is_not_sent_again(api: ServedApi) -> None:
     def again(**headers: str) -> Any:
         return api.client.get(path, headers={"If-None-Match": headers["tags"]})
 
-    for tags in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+    for tags in (tag, f'"x", {tag}', tag.removeprefix("W/"), "*"):
         known = again(tags=tags)
         assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", tag)
     assert again(tags='"x"').status_code == 200

@@ -47,6 +47,6 @@ def route(backend: Backend) -> HTTPRouteHandler:
             backend.calls.results,
             lambda: backend.executions.document(execution_id),
         )
-        return tagged_response(request, found.text, found.tag, found.media_type)
+        return tagged_response(request, Response(found.text, media_type=found.media_type), found.tag)
 
     return show_document

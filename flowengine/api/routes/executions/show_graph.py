@@ -10,6 +10,7 @@ from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_ROLE
 from flowengine.api.edge.entity_tags import tagged_response
+from flowengine.api.edge.responses import json_response
 from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.executions.execution_id import EXECUTION_ID_PARAMETER, TO_STATUS, read_about
@@ -64,6 +65,6 @@ def route(backend: Backend) -> HTTPRouteHandler:
             backend.calls.results,
             lambda: backend.executions.graph(execution_id),
         )
-        return tagged_response(request, found.data, found.tag, "application/json")
+        return tagged_response(request, json_response(found.data), found.tag)
 
     return show_graph

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.current_keys import CurrentKeys
 from flowengine.api.access.key_guard import NEEDS_NO_KEY
+from flowengine.api.compression.kept_answers import keep
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.problem_documents import RefusalError
 
@@ -73,8 +74,9 @@ _POLICY: Final = (
 def documentation_routes(
     document: Callable[[bool], bytes], keys: CurrentKeys, calls: BlockingCalls
 ) -> list[HTTPRouteHandler]:
-    """The page, its files and the OpenAPI document, which is built when first asked for."""
-    built = cache(document)
+    """The page, its files and the OpenAPI document, which are made when first asked for, and kept."""
+    read = cache(lambda file: keep((FOLDER / file).read_bytes(), _FILES[file]))
+    built = cache(lambda asks: keep(document(asks), "application/json"))
 
     @get("/", opt={NEEDS_NO_KEY: True})
     async def show_root() -> Response[bytes]:
@@ -85,17 +87,17 @@ def documentation_routes(
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
     @get("/docs/{file:str}", opt={NEEDS_NO_KEY: True})
-    async def show_docs_file(file: FromPath[str]) -> Response[bytes]:
+    async def show_docs_file(request: Request[Any, Any, Any], file: FromPath[str]) -> Response[bytes]:
         if file == "start.js":
             return Response(_START, media_type=_FILES["swagger-ui-bundle.js"])
         if file not in _FILES:
             raise RefusalError("route_not_found")
-        data = await calls.check((FOLDER / file).read_bytes)
-        return Response(data, media_type=_FILES[file], headers={"Cache-Control": "private, max-age=3600"})
+        kept = await calls.check(lambda: read(file))
+        return kept.response(request, {"Cache-Control": "private, max-age=3600"})
 
     @get("/openapi.json", opt={NEEDS_NO_KEY: True})
-    async def show_openapi() -> Response[bytes]:
+    async def show_openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
         asks = keys.asks_now
-        return Response(await calls.check(lambda: built(asks)), media_type="application/json")
+        return (await calls.check(lambda: built(asks))).response(request)
 
     return [show_root, show_docs, show_docs_file, show_openapi]

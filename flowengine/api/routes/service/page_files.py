@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from flowengine.api.access.key_guard import NEEDS_NO_KEY
+from flowengine.api.compression.kept_answers import KeptAnswer, keep
 from flowengine.api.edge.blocking_calls import BlockingCalls
 from flowengine.api.edge.entity_tags import tagged_response
 from flowengine.api.edge.problem_documents import RefusalError
@@ -28,20 +29,19 @@ POLICY: Final = (
 
 
 class _File(NamedTuple):
-    data: bytes
+    answer: KeptAnswer
     tag: str
-    media_type: str
 
 
 def page_routes(calls: BlockingCalls) -> list[HTTPRouteHandler]:
-    """The page and its files, which are read when first asked for."""
+    """The page and its files, which are read and compressed when first asked for."""
     files = cache(_read)
 
     async def answer(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
         found = (await calls.check(files)).get(name)
         if found is None:
             raise RefusalError("route_not_found")
-        response = tagged_response(request, found.data, found.tag, found.media_type)
+        response = tagged_response(request, found.answer.response(request), found.tag)
         response.headers["Content-Security-Policy"] = POLICY
         return response
 
@@ -60,5 +60,5 @@ def _read() -> dict[str, _File]:
     found = {}
     for name, path in served_files().items():
         data = path.read_bytes()
-        found[name] = _File(data, sha256(data).hexdigest()[:16], MEDIA_TYPES[path.suffix])
+        found[name] = _File(keep(data, MEDIA_TYPES[path.suffix]), sha256(data).hexdigest()[:16])
     return found
