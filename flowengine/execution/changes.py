@@ -84,7 +84,7 @@ class Begin(msgspec.Struct, frozen=True):
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run.
+    the first run. `by`: the id of the key of who has triggered it first.
     """
 
     was: ExecutionStatus
@@ -104,6 +104,7 @@ class Begin(msgspec.Struct, frozen=True):
     was_closing: bool = False
     notifies: bool = False
     had_inputs: bool = False
+    by: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):

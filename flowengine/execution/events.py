@@ -41,6 +41,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     asked for it, the error's code of a `node_failed` or `node_waiting`, the reason of a `node_skipped`, an
     `Overruled` as JSON of a `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the
     status of an `execution_finished`.
+    `by`: the id of the key of who has asked for it, where that is a caller of the API, of all kinds but
+    `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as that caller says.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.
     """
@@ -51,6 +53,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     attempt: int = 0
     dispatch: int = 0
     detail: str | None = None
+    by: str | None = None
+    explanation: str | None = None
 
 
 DECIDED: Final = "e"
@@ -94,8 +98,15 @@ class Folded(NamedTuple):
 
 
 def encode_events(events: Iterable[Event]) -> bytes:
-    """The bytes of one stream entry's field."""
-    return _encoder.encode(list(events))
+    """The bytes of one stream entry's field. Events that nobody has asked for, nearly all, are stored without
+    the two fields that tell who has."""
+    return _encoder.encode([_stored(event) for event in events])
+
+
+def _stored(event: Event) -> Event | tuple[str, int, str | None, int, int, str | None]:
+    if event.by is not None or event.explanation is not None:
+        return event
+    return (event.kind, event.at, event.node, event.attempt, event.dispatch, event.detail)
 
 
 def decode_events(data: bytes) -> list[Event]:

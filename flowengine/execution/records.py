@@ -163,7 +163,7 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
     """The mark of an execution that is being stopped: from then on nothing is decided about its nodes.
 
     `verdict` is the status in which it ends. `node`: the `end`, or the node whose failure stops it. `reason`:
-    what the caller who cancels it says. `told`: the events tell of it.
+    what the caller who cancels it says. `told`: the events tell of it. `by`: the id of that caller's key.
     """
 
     cause: StopCause
@@ -172,6 +172,7 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
     node: str | None = None
     reason: str | None = None
     told: bool = False
+    by: str | None = None
 
 
 class Closing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -240,7 +241,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`.
+    `callback_url`. `started_by`: the id of the key of who has triggered it first.
     """
 
     status: ExecutionStatus
@@ -257,6 +258,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
     doomed: bool = False
     notifies: bool = False
+    started_by: str | None = None
 
     @property
     def control(self) -> Control:

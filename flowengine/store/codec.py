@@ -50,6 +50,7 @@ EXECUTION_FIELDS: Final = (
     "labels",
     "doomed",
     "notifies",
+    "started_by",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -120,6 +121,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         labels={} if labels is None else _labels_decoder.decode(labels),
         doomed=values[12] is not None,
         notifies=values[13] is not None,
+        started_by=None if values[14] is None else values[14].decode(),
     )
 
 

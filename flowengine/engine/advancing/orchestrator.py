@@ -121,7 +121,7 @@ class Orchestrator:
                 continue  # it is paused: the message of its resume looks at all of them
             # If the first of the roots is in flight, the events tell of the start.
             unopened = message.run == 1 and positions[:1] == plan.roots[:1]
-            first = opening(message.run, record.started_at) if unopened else None
+            first = opening(record) if unopened else None
             if not positions:
                 # What was cancelled had completed to its last node, or this run began with the end of it.
                 ending.append(run)

@@ -56,7 +56,7 @@ class ResumeStep:
         # One that was paused before anything was decided has not told of its start.
         touched = any(found.dispatch or is_final(found.status) for found in stored.values())
         unopened = run.run == 1 and record.stage == "main" and not touched
-        first = opening(run.run, record.started_at) if unopened else None
+        first = opening(record) if unopened else None
         return [Follow(run, plan, positions, (), first)] if positions else []
 
     def _arm(self, run: Run, timers: list[Change]) -> None:

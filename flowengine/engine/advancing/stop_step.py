@@ -131,7 +131,7 @@ class StopStep:
             and stopping.stage == "main"
             and not any(found.dispatch or is_final(found.status) for found in stored.values())
         )
-        first = opening(run, record.started_at) if unopened else None
+        first = opening(record) if unopened else None
         for _ in range(TRIES):
             unit = self._store.begin(Reading((), (execution,)))
             control = unit.controls.get(execution)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from flowengine.access.acting import acting_key
 from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
@@ -44,7 +45,7 @@ def cancel(store: SteeringStore, execution: str, *, reason: str | None = None) -
 
 
 def _changes(execution: str, record: ExecutionRecord, reason: str | None, now: int) -> tuple[Change, ...]:
-    stop = Stop("cancel", "cancelled", now, reason=reason)
+    stop = Stop("cancel", "cancelled", now, reason=reason, by=acting_key())
     run = Run(execution, record.run, record.correlation_id)
     if record.status == "pending":
         return cancel_before_start(record, run, stop)

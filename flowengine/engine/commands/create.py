@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.access.acting import acting_key
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.changes import Change, Create, StoredInputs
@@ -88,7 +89,7 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
         record = _record_before(new, now)
         given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
         made = _made(new, encoded, stored, None, starts=True)
-        begun = first_run(execution, plan, record, token, now, given)
+        begun = first_run(execution, plan, record, token, now, given, by=acting_key())
         return [made, *begun], _size(new, encoded, given.inputs)
 
     stored = _store(store, new, make)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from flowengine.access.acting import acting_key
 from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
@@ -49,4 +50,5 @@ def _changes(execution: str, record: ExecutionRecord, now: int, *, gone: bool) -
     run = Run(execution, record.run, record.correlation_id)
     if gone:
         return (remove(record.control, now), deletion(run))
-    return doom(record.control, run, Stop("cancel", "cancelled", now, reason=REASON))
+    stop = Stop("cancel", "cancelled", now, reason=REASON, by=acting_key())
+    return doom(record.control, run, stop)

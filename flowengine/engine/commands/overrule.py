@@ -192,7 +192,7 @@ class _Attempt:
             control = unit.controls.get(self._execution)
             if control is None:
                 raise ExecutionNotFoundError.of(self._execution)
-            if is_over(control.status):
+            if is_over(control.status) or control.run != self._record.run:
                 unit.abandon()
                 return None
             before = unit.nodes.get((self._execution, self._name), UNTOUCHED)
@@ -242,4 +242,4 @@ class _Attempt:
         first = unit.nodes.get((self._execution, self._first), UNTOUCHED)
         none_ended = unit.counts[self._execution].unfinished == len(self._plan.main)
         begins = control.run == 1 and control.closing is None and none_ended and not first.dispatch
-        return opening(control.run, control.started_at or 0) if begins else None
+        return opening(self._record) if begins else None

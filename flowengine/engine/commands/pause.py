@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from flowengine.access.acting import acting_key
 from flowengine.engine.ports import SteeringStore
 from flowengine.errors import ExecutionNotFoundError, StoreUnavailableError, WrongStateError
 from flowengine.execution.changes import Change
@@ -22,7 +23,9 @@ def pause(store: SteeringStore, execution: str) -> SteeredView:
 
     Raises ExecutionNotFoundError, WrongStateError (it does not run), StoreUnavailableError.
     """
-    return _steer(store, execution, "paused", lambda record, now: pausing.pause(record.control, now))
+    return _steer(
+        store, execution, "paused", lambda record, now: pausing.pause(record.control, now, acting_key())
+    )
 
 
 def resume(store: SteeringStore, execution: str) -> SteeredView:
@@ -33,7 +36,7 @@ def resume(store: SteeringStore, execution: str) -> SteeredView:
 
     def changes(record: ExecutionRecord, now: int) -> tuple[Change, ...]:
         run = Run(execution, record.run, record.correlation_id)
-        return pausing.resume(record.control, run, now)
+        return pausing.resume(record.control, run, now, acting_key())
 
     return _steer(store, execution, "running", changes)
 

@@ -120,7 +120,8 @@ def _try(
         changes = _changes_of_retry(store, execution, plan, record, token, unit.now)
     else:
         had_inputs = unit.inputs is not None
-        changes = first_run(execution, plan, record, token, unit.now, given or Given(), had_inputs=had_inputs)
+        begins, by = given or Given(), acting_key()
+        changes = first_run(execution, plan, record, token, unit.now, begins, had_inputs=had_inputs, by=by)
     if brought.request is not None:
         changes.append(Answer(brought.request.key, KeptTrigger(brought.request.content, record.run + 1)))
     committed = unit.commit({execution: changes}, None if repeated is None else repeated.acknowledge)

@@ -200,7 +200,7 @@ class Sweep:
         if positions or all(is_final(records(name).status) for name in plan.names(stage)):
             self._found(execution, "ready_nodes", len(positions))
             unopened = run.run == 1 and stage == "main" and positions[:1] == plan.roots[:1]
-            first = opening(run.run, record.started_at) if unopened else None
+            first = opening(record) if unopened else None
             follows = [Follow(run, plan, positions, (), first)] if positions else []
             self._follow_up.carry_out(follows, None, [run])
         if queued := {name: record for name, record in stored.items() if is_in_flight(record.status)}:

@@ -16,11 +16,11 @@ from flowengine.execution.views import Moment, moment
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened. `id` is its place: events of one execution follow one another by it.
 
-    `node` and `attempt` are there where it happened to a node. `run`: which begins. `mode` and `by`: of a
-    rerun, and the key of who has asked for it, where keys are in use. `code`: of the error.
-    `reason`: why a node is skipped, or why the execution is being stopped. `stage`: which begins. `status`:
-    how it ended. `said`: what an operator said of the node: it is skipped, completed or failed; `by` and
-    `reason`: whose key that was, and why, if it was told.
+    `node` and `attempt` are there where it happened to a node. `run`: which begins. `mode`: of a rerun.
+    `by`: the key of who has asked for it, where somebody has and keys are in use. `code`: of the error.
+    `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
+    was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
+    ended. `said`: what an operator said of the node: it is skipped, completed or failed.
     """
 
     id: str
@@ -33,6 +33,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     by: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    explanation: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
@@ -101,7 +102,7 @@ def event_view(place: Place, event: Event) -> EventView:
     status: str | UnsetType = UNSET
     mode: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
-    by: str | UnsetType = UNSET
+    by: str | UnsetType = event.by or UNSET
     detail = event.detail
     match event.kind:
         case "execution_started":
@@ -145,6 +146,7 @@ def event_view(place: Place, event: Event) -> EventView:
         by=by,
         code=code,
         reason=reason,
+        explanation=event.explanation or UNSET,
         stage=stage,
         status=status,
         said=said,

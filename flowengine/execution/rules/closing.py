@@ -31,6 +31,7 @@ from flowengine.execution.records import (
 )
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.stopping import stopping
 from flowengine.execution.status import ExecutionStatus, is_final
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage, is_hook
@@ -86,7 +87,7 @@ def enter(
     changes: list[Change] = [entered]
     if control.stop is not None:
         if not control.stop.told:
-            changes.append(Happened(Event("execution_stopping", now, detail=control.stop.cause)))
+            changes.append(Happened(stopping(control.stop, now)))
         changes.append(DropTimer(StopOverdue(execution=run.execution, run=control.run)))
     changes.append(Happened(Event("stage_started", now, detail=stage)))
     if begins_hooks:

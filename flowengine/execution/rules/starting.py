@@ -46,9 +46,9 @@ EVENTS_ANEW_EVERY: Final = 10
 """Runs of an execution after which its event stream begins anew: it must not grow with each retry."""
 
 
-def opening(run: int, triggered_at: int) -> Event:
-    """The first event of an execution."""
-    return Event("execution_started", triggered_at, detail=str(run))
+def opening(record: ExecutionRecord) -> Event:
+    """The first event of an execution that has begun."""
+    return Event("execution_started", record.started_at, detail=str(record.run), by=record.started_by)
 
 
 def begins_events_anew(run: int) -> bool:
@@ -77,8 +77,10 @@ def first_run(
     given: Given = NOTHING,
     *,
     had_inputs: bool = False,
+    by: str | None = None,
 ) -> list[Change]:
-    """The first trigger: nothing has been attempted. `had_inputs`: it was created with inputs.
+    """The first trigger: nothing has been attempted. `had_inputs`: it was created with inputs. `by`: the id
+    of the key of who triggers it.
 
     Its event is written with the first dispatch (`opening`): an event stream costs 4 KB,
     which ten thousand executions that only wait for their turn need not take.
@@ -97,6 +99,7 @@ def first_run(
         was_stopped=record.stop is not None,
         notifies=record.notifies,
         had_inputs=had_inputs,
+        by=by,
     )
     decided = [Write(node, NodeRecord(when=holds)) for node, holds in given.conditions.items()]
     timer = _run_timeout(execution, plan, 1, now)
@@ -154,7 +157,7 @@ def begin_again(
     run, rerun = record.run + 1, again.rerun
     reset = rerun.reset
     anew = begins_events_anew(run)
-    happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run)))]
+    happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run), by=again.why.by))]
     happened += [] if again.told is None else [Happened(again.told)]
     writes: dict[int, Write] = {}
     freed = 0

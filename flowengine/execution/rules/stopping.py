@@ -81,8 +81,13 @@ def tell(control: Control, opening: Event | None, now: int) -> tuple[Change, ...
     if stop is None or stop.told:
         return ()
     told = MarkStop(control.status, replace(stop, told=True))
-    event = Event("execution_stopping", now, detail=stop.cause)
-    return (told, *([Happened(opening)] if opening is not None else []), Happened(event))
+    first = () if opening is None else (Happened(opening),)
+    return (told, *first, Happened(stopping(stop, now)))
+
+
+def stopping(stop: Stop, now: int) -> Event:
+    """What the events tell of a stop: its cause, and of a cancel who has asked for it, and why."""
+    return Event("execution_stopping", now, detail=stop.cause, by=stop.by, explanation=stop.reason)
 
 
 def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:

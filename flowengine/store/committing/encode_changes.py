@@ -382,11 +382,12 @@ class ChangeEncoder:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
         begun = ("status", change.status, "run", change.run, "token", change.token)
         times = ("started_at", change.at, "finished_at", 0)
+        who = () if change.by is None else (keys.STARTED_BY, change.by)
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
             stale.append(self._keys.events(execution))
         self.commands += [
-            ("HSET", self._keys.control(execution), *begun, *times),
+            ("HSET", self._keys.control(execution), *begun, *times, *who),
             *_forgetting(self._keys, execution, change),
             ("HSET", counts, *_numbers(change)),
             ("ZREM", self._keys.index(change.was), execution),

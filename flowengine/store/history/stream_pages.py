@@ -11,7 +11,7 @@ import redis
 
 from flowengine.engine.ports import StoredEntry, StoredRuns
 from flowengine.execution.history.places import Place
-from flowengine.execution.history.runs import decode_ended, decode_why
+from flowengine.execution.history.runs import Why, decode_ended, decode_why
 from flowengine.store import keys
 from flowengine.store.state import RedisState
 
@@ -51,12 +51,14 @@ class RedisHistory:
 
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""
-        (reply,) = self._state.sessions.retrying_read([("HGETALL", self._state.keys.runs(execution))])
+        names = self._state.keys
+        reads = [("HGETALL", names.runs(execution)), ("HGET", names.control(execution), keys.STARTED_BY)]
+        reply, by = self._state.sessions.retrying_read(reads)
         fields = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
         why = {name[len(WHY) :]: data for name, data in fields.items() if name.startswith(WHY)}
         return StoredRuns(
             {int(name): decode_ended(data) for name, data in fields.items() if not name.startswith(WHY)},
-            {int(run): decode_why(data) for run, data in why.items()},
+            {1: Why(by=by and by.decode()), **{int(run): decode_why(data) for run, data in why.items()}},
         )
 
     def _entries(self, key: str, begin: Place) -> list[StoredEntry]:

@@ -21,6 +21,11 @@ FOLDED: Final = """async (asked) => {
   return { folds: scale.folds.map((each) => [each.gap, each.idle]), xs };
 }"""
 
+SAID: Final = """async (events) => {
+  const { eventWords, isOfKind } = await import("/ui/static/pages/run/words/event_words.js");
+  return events.map((event) => [eventWords(event), isOfKind(event, "people")]);
+}"""
+
 
 def _node(kind: str, at: float, **more: Any) -> list[Any]:
     return [at, f"node_{kind}", {"node": "a", "attempt": 1, **more}]
@@ -84,3 +89,27 @@ def test_idle_minutes_fold_to_a_band(visit: Visits) -> None:
     unfolded = page.evaluate(FOLDED, {**asked, "unfolded": [40_000], "at": at})
     assert unfolded["folds"] == []
     assert unfolded["xs"][3] - unfolded["xs"][1] > 1000
+
+
+def test_events_say_who_has_asked_for_them_and_why(visit: Visits) -> None:
+    """What somebody asked for is found under what people did; where the API has no keys, nobody is named."""
+    page = visit("/ui/runs")
+    stopping = {"kind": "execution_stopping", "reason": "cancel"}
+    events = [
+        {"kind": "execution_started", "run": 1, "by": "ops"},
+        {"kind": "execution_started", "run": 2},
+        {"kind": "execution_paused", "by": "ops"},
+        {**stopping, "by": "ops", "explanation": "the wrong day"},
+        {**stopping, "by": "ops"},
+        stopping,
+        {"kind": "execution_stopping", "reason": "timeout"},
+    ]
+    assert page.evaluate(SAID, events) == [
+        ["The run began: the key ops started it.", True],
+        ["Run 2 began.", False],
+        ["The run was paused by the key ops: nothing new begins.", True],
+        ["The run is being cancelled by the key ops: “the wrong day”", True],
+        ["The run is being cancelled by the key ops.", True],
+        ["The run is being cancelled.", False],
+        ["The run's time is over: it is being stopped.", False],
+    ]

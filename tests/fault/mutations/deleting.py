@@ -111,7 +111,7 @@ MUTANTS: Final = (
     _in(
         "a doomed execution that is paused and stopped goes on",
         "execution/rules/steering/deleting",
-        "*(stopped or resume(control, run, stop.at))",
+        "*(stopped or resume(control, run, stop.at, stop.by))",
         "*stopped",
     ),
     _in(

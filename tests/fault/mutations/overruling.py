@@ -101,7 +101,7 @@ MUTANTS: Final = (
     _in(
         "an operator who is before the start tells of it",
         "engine/commands/overrule",
-        "return opening(control.run, control.started_at or 0) if begins else None",
+        "return opening(self._record) if begins else None",
         "return None",
     ),
     _in(

@@ -77,9 +77,16 @@ THE_MARK: Final = (
         "    if stop is None or stop.told:\n",
         "    if stop is None:\n",
     ),
+    _in(
+        "the events tell who has cancelled",
+        "execution/rules/stopping",
+        "by=stop.by, explanation",
+        "by=None, explanation",
+        ("tests/integration/engine/test_engine_history.py",),
+    ),
     _step(
         "the events tell of the start before they tell of a stop",
-        "first = opening(run, record.started_at) if unopened else None",
+        "first = opening(record) if unopened else None",
         "first = None",
     ),
     _step(

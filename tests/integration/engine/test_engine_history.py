@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 from msgspec import UNSET
 
+from flowengine.access.acting import Note, acting
+from flowengine.access.records import Actor
 from flowengine.errors import ExecutionNotFoundError
 from flowengine.execution.history.places import START, parse_place
 from flowengine.execution.history.views import EventView
 from tests.support.rigs.harness import Harness, failing_in, plan_of
+
+
+def by(key: str) -> Note:
+    """A command of who has this key."""
+    return Note(action="steer", actor=Actor(key=key))
 
 
 def all_events(harness: Harness, execution: str, *, limit: int = 50) -> list[EventView]:
@@ -42,6 +49,51 @@ def test_events_tell_of_every_step(harness: Harness) -> None:
     ]
     assert (found[0].run, found[6].code, found[7].status) == (1, "boom", "failed")
     assert [event.at.endswith("Z") for event in found] == [True] * 8
+
+
+def test_events_tell_who_has_asked_for_what(harness: Harness) -> None:
+    """The key of each, through the orchestrator too, where it tells of it later; and why it was cancelled."""
+    plan, executions = plan_of({"a": (), "b": ("a",)}), harness.api.executions
+    with acting(by("starter")):
+        execution = harness.begin(plan)
+    harness.start_executions()
+    for key, steer in (("one", executions.pause), ("two", executions.resume)):
+        with acting(by(key)):
+            steer(execution)
+    with acting(by("three")):
+        executions.cancel(execution, reason="the wrong day")
+    harness.drain()
+    asked = [(event.kind, event.by) for event in all_events(harness, execution) if event.node is UNSET]
+    assert asked == [
+        ("execution_started", "starter"),
+        ("execution_paused", "one"),
+        ("execution_resumed", "two"),
+        ("execution_stopping", "three"),
+        ("execution_finished", UNSET),
+    ]
+    (stopping,) = [event for event in all_events(harness, execution) if event.kind == "execution_stopping"]
+    assert (stopping.reason, stopping.explanation) == ("cancel", "the wrong day")
+    with acting(by("again")):
+        harness.trigger(execution)
+    with acting(by("remover")):
+        executions.delete(execution, force=True)
+    for order in harness.waiting("orchestrator"):
+        harness.deliver(harness.orchestrators[0], order)
+    events = all_events(harness, execution)
+    second = [event for event in events if event.run == 2]
+    assert [event.by for event in second] == ["again"]
+    assert [event.by for event in events if event.kind == "execution_stopping"][-1] == "remover"
+    assert [view.why.by for view in executions.runs(execution, limit=5).items] == ["again", "starter"]
+
+
+def test_events_of_what_nobody_has_asked_for_name_nobody(harness: Harness) -> None:
+    """An API without keys knows none."""
+    execution = harness.begin(plan_of({"a": ()}))
+    harness.start_executions()
+    harness.api.executions.pause(execution)
+    harness.api.executions.cancel(execution)
+    harness.drain()
+    assert {event.by for event in all_events(harness, execution)} == {UNSET}
 
 
 def test_pages_of_any_size_hold_each_event_once(harness: Harness) -> None:

@@ -16,6 +16,18 @@ def test_events_survive_the_way_to_bytes() -> None:
     assert decode_events(encode_events(events)) == events
 
 
+def test_events_that_somebody_has_asked_for_take_bytes_for_that_alone() -> None:
+    """The version before reads both: it takes the first six places of an event, and stores no more."""
+    asked = Event("execution_stopping", 5, detail="cancel", by="ops", explanation="stuck")
+    told = [Event("node_queued", 4, "a", 1, 1), asked]
+    stored = encode_events(told)
+    assert msgspec.json.decode(stored) == [
+        ["node_queued", 4, "a", 1, 1, None],
+        ["execution_stopping", 5, None, 0, 0, "cancel", "ops", "stuck"],
+    ]
+    assert decode_events(stored) == told
+
+
 def test_what_is_no_event_is_refused() -> None:
     """A kind that nobody knows is an error, not a guess."""
     with pytest.raises(msgspec.DecodeError):

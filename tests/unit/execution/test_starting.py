@@ -47,6 +47,9 @@ def execution(status: ExecutionStatus, run: int) -> ExecutionRecord:
     )
 
 
+BEGUN = ExecutionRecord("running", 1, 4, 1, 5, 0, "c", "test", "t", started_by="ops")
+
+
 def retried(stored: dict[str, NodeRecord], *, run: int = 1) -> list[Change]:
     """The changes of a trigger of an execution that failed in this run."""
     return retry_failed("x", PLAN, execution("failed", run), stored, "t", NOW)
@@ -79,7 +82,7 @@ def test_the_first_run_sends_one_start() -> None:
 
 def test_the_opening_tells_the_run_and_its_trigger() -> None:
     """The process that dispatches the first node appends it."""
-    assert opening(1, 5) == Event("execution_started", 5, detail="1")
+    assert opening(BEGUN) == Event("execution_started", 5, detail="1", by="ops")
 
 
 @pytest.mark.parametrize("status", ["running", "paused", "cancelling", "completed"])

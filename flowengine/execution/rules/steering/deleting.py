@@ -34,7 +34,7 @@ def doom(control: Control, run: Run, stop: Stop) -> tuple[Change, ...]:
     if control.doomed:
         return ()
     stopped = mark(control, run, stop)
-    return (Doom(stop.at), *(stopped or resume(control, run, stop.at)))
+    return (Doom(stop.at), *(stopped or resume(control, run, stop.at, stop.by)))
 
 
 def deletion(run: Run) -> Send:

@@ -17,24 +17,25 @@ from flowengine.execution.status import execution_after
 from flowengine.workflow.plan import Plan
 
 
-def pause(control: Control, now: int) -> tuple[Change, ...]:
-    """Hold an execution that runs and is not being stopped; nothing, if it is held already."""
+def pause(control: Control, now: int, by: str | None = None) -> tuple[Change, ...]:
+    """Hold an execution that runs and is not being stopped; nothing, if it is held already. `by`: the id of
+    the key of who asks for it."""
     if control.status == "paused":
         return ()
     return (
         ChangeStatus(execution_after(control.status, "pause"), now, control.run),
-        Happened(Event("execution_paused", now)),
+        Happened(Event("execution_paused", now, by=by)),
     )
 
 
-def resume(control: Control, run: Run, now: int) -> tuple[Change, ...]:
+def resume(control: Control, run: Run, now: int, by: str | None = None) -> tuple[Change, ...]:
     """Let it go on; nothing, if it does already. The message lets an orchestrator look at all that is
-    ready."""
+    ready. `by`: the id of the key of who asks for it."""
     if control.status != "paused":
         return ()
     return (
         ChangeStatus(execution_after(control.status, "resume"), now, control.run),
-        Happened(Event("execution_resumed", now)),
+        Happened(Event("execution_resumed", now, by=by)),
         Send(ResumeExecution(execution=run.execution, run=run.run, correlation_id=run.correlation_id)),
     )
 

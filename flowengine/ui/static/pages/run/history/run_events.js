@@ -13,6 +13,7 @@ import { pagedFeed } from "./paged_feed.js";
  * @property {string} [by]
  * @property {string} [code]
  * @property {string} [reason]
+ * @property {string} [explanation]
  * @property {string} [stage]
  * @property {string} [status]
  * @property {string} [said]

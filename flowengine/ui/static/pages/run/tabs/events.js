@@ -8,7 +8,7 @@ import { lookOf } from "../../../parts/status.js";
 import { placed, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { eventsOf } from "../history/run_events.js";
 import { select, selected } from "../selection.js";
-import { eventWords, GROUPS, lookOfEvent } from "../words/event_words.js";
+import { eventWords, GROUPS, isOfKind, lookOfEvent } from "../words/event_words.js";
 
 const ROW = 28;
 
@@ -22,9 +22,8 @@ export function Events({ store }) {
   const [text, setText] = useState("");
   const [newestFirst, setNewestFirst] = useState(true);
   feed.changed.value;
-  const kinds = GROUPS.find(({ key }) => key === kind)?.kinds ?? (kind ? [kind] : null);
   const wanted = text.trim().toLowerCase();
-  const rows = feed.items.filter((event) => (!kinds || kinds.includes(event.kind))
+  const rows = feed.items.filter((event) => (!kind || isOfKind(event, kind))
     && (!wanted || (event.node ?? "").toLowerCase().includes(wanted) || eventWords(event).toLowerCase().includes(wanted)));
   if (newestFirst) rows.reverse();
   const { box, first, last } = useRowsInSight(rows.length, ROW);

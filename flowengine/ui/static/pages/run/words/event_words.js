@@ -39,6 +39,17 @@ export function lookOfEvent(event) {
 }
 
 /**
+ * Whether an event is of a group, by its key, or of this kind. What somebody has asked for is what people did.
+ * @param {RunEvent} event
+ * @param {string} wanted
+ */
+export function isOfKind(event, wanted) {
+  const group = GROUPS.find(({ key }) => key === wanted);
+  if (!group) return event.kind === wanted;
+  return group.kinds.includes(event.kind) || (wanted === "people" && event.by !== undefined);
+}
+
+/**
  * What happened, behind the name of the node if there is one.
  * @param {RunEvent} event
  */
@@ -46,11 +57,11 @@ export function eventWords(event) {
   const tried = (event.attempt ?? 0) > 1 ? `, try ${event.attempt}` : "";
   const who = event.by ? `the key ${event.by}` : "an operator";
   switch (event.kind) {
-    case "execution_started": return event.run && event.run > 1 ? `Run ${event.run} began.` : "The run began.";
+    case "execution_started": return `${event.run && event.run > 1 ? `Run ${event.run}` : "The run"} began${event.by ? `: ${who} started it` : ""}.`;
     case "execution_rerun": return `${capital(event.by ? who : "somebody")} asked for a rerun${event.mode ? ` (${event.mode})` : ""}.`;
     case "execution_paused": return `The run was paused${event.by ? ` by ${who}` : ""}: nothing new begins.`;
     case "execution_resumed": return `The run goes on${event.by ? `: ${who} resumed it` : ""}.`;
-    case "execution_stopping": return STOPPED[event.reason ?? ""] ?? `The run is being stopped: ${event.reason ?? "no reason was given"}.`;
+    case "execution_stopping": return stoppedWords(event, who);
     case "execution_finished": return `The run ended: ${event.status}.`;
     case "stage_started": return STAGES[event.stage ?? ""] ?? `${event.stage} begins.`;
     case "node_reset": return "is to run again.";
@@ -65,6 +76,17 @@ export function eventWords(event) {
     case "node_overruled": return `was decided by ${who}, who ${SAID[event.said ?? ""] ?? event.said}${event.reason ? `: “${event.reason}”` : "."}`;
     default: return `${event.kind.replaceAll("_", " ")}.`;
   }
+}
+
+/**
+ * @param {RunEvent} event
+ * @param {string} who
+ */
+function stoppedWords(event, who) {
+  if (event.reason === "cancel" && (event.by || event.explanation)) {
+    return `The run is being cancelled${event.by ? ` by ${who}` : ""}${event.explanation ? `: “${event.explanation}”` : "."}`;
+  }
+  return STOPPED[event.reason ?? ""] ?? `The run is being stopped: ${event.reason ?? "no reason was given"}.`;
 }
 
 /** @param {string} text */
