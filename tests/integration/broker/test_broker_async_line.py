@@ -112,7 +112,9 @@ def counts(rig: Rig) -> list[int]:
 def test_what_is_no_node_goes_into_the_queue(rig: Rig) -> None:
     """It belongs to Dramatiq's threads, and must not take down what came with it."""
     line = Line(rig)
-    ordinary = dramatiq.Message(queue_name=LINE, actor_name="x", args=(), kwargs={}, options={})
+    ordinary: dramatiq.Message[None] = dramatiq.Message(
+        queue_name=LINE, actor_name="x", args=(), kwargs={}, options={}
+    )
     rig.client.xadd(stream_key(LINE), {MESSAGE: encode_message(ordinary)})
     line.send("a")
     next(line.consumer)
