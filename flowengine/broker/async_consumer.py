@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
+from flowengine.broker.leases.hand_back import hand_back_unstarted
 from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.wrong_line import move_into_queue
@@ -35,15 +36,17 @@ class AsyncConsumer(StreamsConsumer):
 
     def __next__(self) -> MessageProxy | None:
         """None, after about a second at most."""
-        with self._fetching:
-            self._fetch_for_room()
-            taken, self._ready = list(self._ready), deque()
+        taken: list[Delivery] = []
         try:
+            with self._fetching:
+                try:
+                    self._fetch_for_room()
+                finally:
+                    taken, self._ready = list(self._ready), deque()
             for delivery in self._broker.begin_async(self._readable(taken)):
-                move_into_queue(self._broker.group, delivery)
-                self._held.finish(delivery)
-        except BaseException as error:
-            self._broker.let_go([each for each in taken if not each.left_thread], error)
+                self._move(delivery)
+        except BaseException as error:  # none has begun
+            self._broker.let_go(taken, error)
             if not isinstance(error, StoreUnavailableError | redis.RedisError | ConnectionClosed):
                 raise
         return None
@@ -58,10 +61,28 @@ class AsyncConsumer(StreamsConsumer):
         elif not self._held.stopping:
             self._stay_seen()
 
+    def _hand_back_waiting(self, reason: str) -> None:
+        """What has just arrived has not begun, though it is held as if it had."""
+        hand_back_unstarted(
+            self._broker.group, self._held.withdraw(self._ready, even_running=True), reason=reason
+        )
+
+    def _move(self, delivery: Delivery) -> None:
+        """Into the queue, or back into the line: what came with it has begun and must not be touched."""
+        try:
+            move_into_queue(self._broker.group, delivery)
+            self._held.finish(delivery)
+        except redis.RedisError as error:
+            self._broker.let_go([delivery], error)
+
     def _readable(self, taken: Sequence[Delivery]) -> list[Delivery]:
-        """Those whose payload can be decoded; the others go to the dead letters."""
+        """Those whose payload can be decoded; the others go to the dead letters, or where threads see to
+        them."""
         found = []
         for delivery in taken:
+            if not delivery.engine:
+                self._move(delivery)
+                continue
             try:
                 delivery.held()
                 found.append(delivery)

@@ -125,10 +125,10 @@ class HeldMessages:
     def leave_thread(self, delivery: Delivery) -> bool:
         """Whether it goes on without the thread that has begun it, which is free again.
 
-        False where as many do so as may.
+        False where as many do so as may, and in a process that stops: that waits for its threads.
         """
         with self._changed:
-            if delivery not in self._running or len(self._async) >= self._concurrency:
+            if self._stopping or delivery not in self._running or len(self._async) >= self._concurrency:
                 return False
             del self._running[delivery]
             self._async.add(delivery)

@@ -15,7 +15,7 @@ from flowengine.engine.running.async_nodes import AsyncNodes
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.messages import DeliverResults, RunNode
+from flowengine.execution.messages import DeliverResults, Payload, RunNode
 from flowengine.observability.log_context import bound_contextvars
 
 
@@ -62,9 +62,13 @@ def declare(
 def _begin_all(nodes: AsyncNodes, deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Begin those that need no thread; returns the others."""
     held = {delivery: delivery.held()[0] for delivery in deliveries}
-    needs_thread = [each for each in deliveries if nodes.needs_thread(held[each].payload)]
+    needs_thread = [each for each, item in held.items() if _needs_thread(nodes, item.payload)]
     nodes.begin([held[each] for each in deliveries if each not in needs_thread])
     return needs_thread
+
+
+def _needs_thread(nodes: AsyncNodes, payload: Payload) -> bool:
+    return not isinstance(payload, RunNode) or nodes.needs_thread(payload)
 
 
 def _begin_without_thread(broker: StreamsBroker, nodes: AsyncNodes, held: list[Held[RunNode]]) -> None:

@@ -100,7 +100,15 @@ class AsyncNodes:
     def begin(self, held: Sequence[Held[RunNode]]) -> None:
         """Begin these nodes: one round trip for all. Raises StoreUnavailableError: then none has begun."""
         known = [each for each in held if not self._leave(each)]
-        starts = self._runner.starts.of(known) if known else []
+        try:
+            starts = self._runner.starts.of(known) if known else []
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            if len(known) == 1:
+                raise
+            self._begin_one_by_one(known)
+            return
         for each, start in zip(known, starts, strict=True):
             task = each.payload
             with bound_contextvars(
@@ -118,6 +126,15 @@ class AsyncNodes:
                         error=str(error),
                     )
                     self._holding.let_go([each], error)
+
+    def _begin_one_by_one(self, held: Sequence[Held[RunNode]]) -> None:
+        """One of them cannot begin: that is no reason to keep the others from it."""
+        for each in held:
+            try:
+                self.begin([each])
+            except Exception as error:
+                log.warning("node.not_begun", exc_info=True, node_id=each.payload.node, error=str(error))
+                self._holding.let_go([each], error)
 
     def look(self) -> None:
         """Let go of handlers that ignore the end of their time. Call this now and then."""
@@ -176,6 +193,8 @@ class AsyncNodes:
         if not self._is_first_to_end(node):
             return
         node.output, node.raised, node.ended_at = output, raised, time.monotonic()
+        # It is in time, however long it waits for the reporter: the watchdog must not look at it any more.
+        self._runner.running.pop(id(node.hand), None)
         self._ended.append(node)
         self._has_ended.set()
         if self._reporter is None:
@@ -196,22 +215,28 @@ class AsyncNodes:
             while self._ended:
                 try:
                     self._report_next()
-                except Exception:  # the thread's edge: without it no async node would be reported any more
+                except BaseException:
                     log.error("node.reporter_failed", exc_info=True)
 
     def _report_next(self) -> None:
-        done: list[tuple[_Running, Outcome]] = []
+        mine: list[tuple[TaskInHand, Callback]] = []
         size = 0
-        while self._ended and len(done) < REPORTED_AT_MOST and size < REPORTED_BYTES:
+        while self._ended and len(mine) < REPORTED_AT_MOST and size < REPORTED_BYTES:
             node = self._ended.popleft()
-            outcome = self._outcome(node)
-            done.append((node, outcome))
-            size += len(outcome.result) if isinstance(outcome, Completed) else 0
-        self._report(done)
+            callback = self._callback(node)
+            if callback is not None:
+                mine.append((node.hand, callback))
+                outcome = callback.outcome
+                size += len(outcome.result) if isinstance(outcome, Completed) else 0
+        if mine:
+            self._report(mine)
 
-    def _outcome(self, node: _Running) -> Outcome:
-        hand, outcomes = node.hand, self._runner.outcomes
+    def _callback(self, node: _Running) -> Callback | None:
+        """What tells how it has ended. None if that is another's to tell, or cannot be told: then it is let
+        go of."""
+        hand = node.hand
         task = hand.task
+        failure: BaseException | None = None
         with bound_contextvars(
             execution_id=task.execution,
             node_id=task.node,
@@ -219,17 +244,35 @@ class AsyncNodes:
             correlation_id=task.correlation_id,
         ):
             try:
-                if node.raised is not None:
-                    raise node.raised
-                if node.start.stopping:
-                    return Cancelled()
-                outcome = outcomes.completed(task, node.start, node.call, node.output, node.ended_at)
-            except BaseException as error:  # noqa: BLE001 - the edge to users' code: it becomes the outcome
-                outcome = outcomes.failed(task, node.start, error)
+                outcome = self._outcome(node)
+                if self._holding.is_handed_back(hand.held):
+                    log.info("node.outcome_dropped", reason="handed back")
+                elif hand.take():
+                    return self._runner.callback(hand, outcome)
+                else:
+                    log.warning("node.outcome_dropped", reason="already reported")
+            except BaseException as error:
+                log.error("node.report_failed", exc_info=True)
+                failure = error
             finally:
-                self._runner.outputs.gather(hand)
                 self._forget(node)
-            return Cancelled() if isinstance(outcome, Failed) and hand.cancellation.requested else outcome
+        self._holding.let_go([hand.held], failure)
+        return None
+
+    def _outcome(self, node: _Running) -> Outcome:
+        hand, outcomes = node.hand, self._runner.outcomes
+        task = hand.task
+        outcome: Outcome
+        try:
+            if node.raised is not None:
+                raise node.raised
+            if node.start.stopping:
+                return Cancelled()
+            outcome = outcomes.completed(task, node.start, node.call, node.output, node.ended_at)
+        except BaseException as error:  # noqa: BLE001 - the edge to users' code: it becomes the outcome
+            outcome = outcomes.failed(task, node.start, error)
+        self._runner.outputs.gather(hand)
+        return Cancelled() if isinstance(outcome, Failed) and hand.cancellation.requested else outcome
 
     def _forget(self, node: _Running) -> None:
         hand = node.hand
@@ -240,35 +283,22 @@ class AsyncNodes:
         self._running.pop(id(node), None)
         self._runner.running.pop(id(hand), None)
 
-    def _report(self, done: Sequence[tuple[_Running, Outcome]]) -> None:
-        mine: list[tuple[TaskInHand, Callback]] = []
-        for node, outcome in done:
-            hand = node.hand
-            if self._holding.is_handed_back(hand.held):
-                log.info("node.outcome_dropped", node_id=hand.task.node, reason="handed back")
-            elif hand.take():
-                mine.append((hand, self._runner.callback(hand, outcome)))
-            else:
-                log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
-        held = [node.hand.held for node, _ in done]
+    def _report(self, mine: Sequence[tuple[TaskInHand, Callback]]) -> None:
+        held = [hand.held for hand, _ in mine]
         try:
             self._send(mine)
             self._holding.let_go(held, None)
         except Exception as error:
-            if len(mine) > 1 and not isinstance(error, StoreUnavailableError):
+            known = isinstance(error, StoreUnavailableError)
+            if len(mine) > 1 and not known:
                 # One of them cannot be written: that is no reason to run the others again.
-                for hand, _ in mine:
-                    hand.untake()
-                for pair in done:
+                for pair in mine:
                     self._report([pair])
                 return
-            known = isinstance(error, StoreUnavailableError)
             log.warning("node.report_failed", error=str(error), count=len(mine), exc_info=not known)
             self._holding.let_go(held, error)
 
     def _send(self, mine: Sequence[tuple[TaskInHand, Callback]]) -> None:
-        if not mine:
-            return
         held = [hand.held for hand, _ in mine]
 
         def acknowledge(sink: Sink) -> None:

@@ -219,3 +219,13 @@ def test_a_node_may_leave_its_thread_while_there_is_room() -> None:
     assert not held_messages.wait_for_async(within_s=0)
     assert held_messages.withdraw(held_messages.all_async(), even_running=True) == [first]
     assert held_messages.wait_for_async(within_s=0)
+
+
+def test_no_node_leaves_its_thread_in_a_process_that_stops() -> None:
+    """The stop may have looked already for those that have left, and would hand back what still runs."""
+    held_messages = HeldMessages()
+    held_messages.open(1, concurrency=1)
+    (delivery,) = fetch(held_messages, 1)
+    assert held_messages.start(delivery)
+    held_messages.stop()
+    assert not held_messages.leave_thread(delivery)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import msgspec
@@ -15,8 +17,10 @@ from flowengine.engine.running.async_nodes import CLEAN_UP_S, AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.runner import Runner
+from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.reports import Outcome
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
 from flowengine.settings import Limits
@@ -40,12 +44,18 @@ class Store:
         self.reported: list[list[str]] = []
         self.refused: dict[str, Exception] = {}
         self.unwanted: set[str] = set()
+        self.unreadable: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
         self.has_said_too_much = False
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
+        if self.unreadable & {task.node for task, _, _ in tasks}:
+            raise ValueError("no start")
         return [Start(task.node not in self.unwanted, {}, 1000, 0) for task, _, _ in tasks]
 
     def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: object = ()) -> None:
+        self.gate.wait(20)
         names = [each.node for each in callbacks]
         for name in names:
             if name in self.refused:
@@ -109,6 +119,7 @@ class Rig:
         registry = Registry()
         registry.add(wait.__flowengine_handler__)  # type: ignore[attr-defined]
         secrets, speed = NoSecrets(), HandlerSpeed()
+        self.secrets = secrets
         store = cast(RunningStore, self.store)
         environment = Environment(cast(Any, None), cast(Any, None), cast(Any, None))
         self.runner = Runner(
@@ -198,3 +209,65 @@ def test_what_nobody_wants_any_more_is_not_begun(rig: Rig) -> None:
     rig.begin("old", "new")
     assert list(rig.invoker.begun) == ["new"]
     assert rig.holding.let_go_of == {"old": None}
+
+
+@pytest.mark.parametrize("part", ["gather", "callback"])
+def test_a_node_of_which_nothing_can_be_told_costs_no_other(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Its message is let go of, and so are those of the nodes that ended with it: once they are reported."""
+    target = rig.runner.outputs if part == "gather" else rig.runner
+    right = getattr(target, part)
+
+    def fail_for_bad(hand: TaskInHand, *outcome: Outcome) -> object:
+        if hand.task.node == "bad":
+            raise SystemExit(1)
+        return right(hand, *outcome)
+
+    monkeypatch.setattr(target, part, fail_for_bad)
+    rig.begin("bad", *"abc")
+    rig.end("a", "bad", "b", "c")
+    rig.wait_for("bad", *"abc")
+    assert sorted(name for names in rig.store.reported for name in names) == ["a", "b", "c"]
+    assert isinstance(rig.holding.let_go_of["bad"], SystemExit)
+
+
+def test_what_has_ended_in_time_is_not_late_while_it_waits_for_the_reporter(rig: Rig) -> None:
+    """The reporter may be busy, or the store away, when its time is over: the watchdog no longer looks."""
+    rig.store.gate.clear()
+    rig.begin("first", "second")
+    rig.end("first", "second")
+    assert not rig.runner.running
+    rig.store.gate.set()
+    rig.wait_for("first", "second")
+
+
+def test_a_node_whose_start_cannot_be_read_keeps_no_other_from_it(rig: Rig) -> None:
+    """They came in one fetch, and would come together again and again."""
+    rig.store.unreadable.add("odd")
+    rig.begin("a", "odd", "b")
+    assert list(rig.invoker.begun) == ["a", "b"]
+    assert isinstance(rig.holding.let_go_of["odd"], ValueError)
+
+
+def test_secrets_are_hidden_until_the_outcome_is_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the `retry.when` of one of many that ended together may quote what a node was given."""
+    steps: list[str] = []
+
+    @contextmanager
+    def hiding(values: object) -> Iterator[None]:
+        yield
+        steps.append("shown")
+
+    made = rig.runner.callback
+
+    def callback(hand: TaskInHand, outcome: Outcome) -> Callback:
+        steps.append("made")
+        return made(hand, outcome)
+
+    monkeypatch.setattr(rig.secrets, "hiding", hiding)
+    monkeypatch.setattr(rig.runner, "callback", callback)
+    rig.begin(*"ab")
+    rig.end(*"ab")
+    rig.wait_for(*"ab")
+    assert steps == ["made", "shown"] * 2
