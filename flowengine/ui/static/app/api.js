@@ -116,7 +116,7 @@ async function answerOf(method, path, options) {
 function notAnswered(late) {
   const why = late ? `no answer within ${TIMEOUT_MS / 1000} s` : "the API was not reached";
   reached.value = { ok: false, at: reached.value.at, why };
-  return new Problem({ status: 0, code: late ? "timeout" : "unreachable", title: why });
+  return new Problem({ status: 0, code: late ? "timeout" : "unreachable", title: `${why[0].toUpperCase()}${why.slice(1)}` });
 }
 
 /** @param {Response} answer */

@@ -1,5 +1,8 @@
 // Numbers, times and ids as people read them. A number never leaves its unit.
 
+/** Common text has some wide characters, and narrow ones beside them. */
+const SLACK = 1.15;
+
 /** @param {number} ms A duration: "12 ms", "0.4 s", "38.2 s", "1 min 4 s", "4 h 36 min", "2 d 3 h". */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";
@@ -41,6 +44,25 @@ export function cutMiddle(text, most) {
   if (all.length <= most) return text;
   const tail = Math.min(6, Math.floor((most - 1) / 3));
   return `${all.slice(0, most - 1 - tail).join("")}…${all.slice(-tail).join("")}`;
+}
+
+/**
+ * Cut in the middle what is drawn, where no browser wraps or clips it.
+ * @param {string} text
+ * @param {number} most characters of common width; of wide ones fewer
+ */
+export function cutToFit(text, most) {
+  const first = [...text].slice(0, most);
+  let wide = 0;
+  for (const each of first) wide += widthOf(each);
+  return wide <= most * SLACK ? cutMiddle(text, most) : cutMiddle(text, Math.floor((most * first.length) / wide));
+}
+
+/** @param {string} character as a multiple of the common width */
+function widthOf(character) {
+  if (character >= "\u1100") return 2.1;
+  if (/[MWmw@%]/.test(character)) return 1.7;
+  return /[A-Z]/.test(character) ? 1.35 : 1;
 }
 
 /** @param {number} count "1,248" */

@@ -1,5 +1,5 @@
 // The page: who looks at it, where they are, and what is shown there.
-import { html, render, useEffect } from "../vendor/preact.js";
+import { html, render, useEffect, useRef } from "../vendor/preact.js";
 import { NewRun } from "../pages/new/new_run.js";
 import { Run } from "../pages/run/run.js";
 import { Runs } from "../pages/runs/runs.js";
@@ -11,10 +11,16 @@ import { learn, me } from "./session.js";
 import { SignIn } from "./sign_in.js";
 import { signal } from "../vendor/preact.js";
 
+const TRIED_AGAIN_MS = 5000;
 const problem = signal(/** @type {any} */ (null));
 
 function App() {
   useEffect(() => { ask(); }, []);
+  useEffect(() => {
+    if (!problem.value) return undefined;
+    const timer = setTimeout(ask, TRIED_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [problem.value]);
   if (me.value === null) return html`<${SignIn} />`;
   if (me.value === undefined) {
     return problem.value ? html`<main class="page"><${ProblemNote} problem=${problem.value} what="The page" again=${ask} /></main>` : null;
@@ -25,6 +31,7 @@ function App() {
 function Page() {
   const [place, id] = parts.value;
   useEffect(() => { if (!place) navigate("/ui/runs", { replace: true }); }, [place]);
+  useFocusAt(`${place} ${id ?? ""}`);
   if (place === "runs" && id) return html`<${Run} key=${id} id=${id} />`;
   if (place === "runs") return html`<${Runs} />`;
   if (place === "new") return html`<${NewRun} />`;
@@ -33,10 +40,24 @@ function Page() {
   return html`<div class="page empty"><h1>There is no page here</h1><p>Begin at the <a href="/ui/runs">runs</a>.</p></div>`;
 }
 
+/**
+ * Who comes to another place stands at its content: what had the focus before is gone.
+ * @param {string} where
+ */
+function useFocusAt(where) {
+  const before = useRef(where);
+  useEffect(() => {
+    if (before.current === where) return;
+    before.current = where;
+    const focus = document.activeElement;
+    if (!focus || focus === document.body) document.getElementById("main")?.focus({ preventScroll: true });
+  }, [where]);
+}
+
 async function ask() {
   try {
-    problem.value = null;
     await learn();
+    problem.value = null;
   } catch (error) {
     problem.value = error;
   }

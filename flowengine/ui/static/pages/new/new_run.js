@@ -8,7 +8,7 @@ import { Icon } from "../../parts/icon.js";
 import { ProblemNote } from "../../parts/problem_note.js";
 import { isJson } from "./code_words.js";
 import { Editor } from "./editor.js";
-import { EXAMPLES, loadExample } from "./examples.js";
+import { ChooseExample, ExampleList, EXAMPLES, loadExample } from "./examples.js";
 import { InputsForm } from "./inputs_form.js";
 import { answer, check, given, keep, replace, replaced, schema, takeUp, text, unanswered } from "./new_draft.js";
 import { PlanGraph } from "./plan_graph.js";
@@ -51,7 +51,7 @@ export function NewRun() {
     <section class=${over ? "pane over" : "pane"} aria-label="Document" onDrop=${drop}
         onDragOver=${(/** @type {Event} */ event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)}>
       <header><h1 class="t14">New run</h1><span class="faint cut hide-s">${source.value}</span><span class="grow"></span>
-        <span class="faint small hide-s">${text.value.trim() && (isJson(text.value) ? "JSON" : "YAML")}</span><${OpenFile} /></header>
+        <span class="faint small hide-s">${text.value.trim() && (isJson(text.value) ? "JSON" : "YAML")}</span>${text.value.trim() && html`<${ChooseExample} />`}<${OpenFile} /></header>
       ${notLoaded.value && html`<${ProblemNote} problem=${notLoaded.value} what="The document" again=${load} />`}
       ${replaced.value && html`<div class="note is-queued"><span class="grow">What was written here before is kept.</span>
         <button class="b" type="button" onClick=${bringBack}>Bring it back</button>
@@ -85,8 +85,7 @@ function Begin() {
   return html`<div class="stage"><div class="begin empty">
     ${written ? html`<p>${answer.value ? "No node of the document can be read yet." : ""}</p>` : html`
       <h2>Begin with a document</h2><p>Paste, type or drop one on the left. What is wrong with it is shown at its lines, and its graph here.</p>
-      <h2>Or try an example</h2><ul class="examples">${EXAMPLES.map((each) => html`<li><a href=${`/ui/new?example=${each.name}`}>
-        <b>${each.title}</b><span class="quiet">${each.about}</span></a></li>`)}</ul>
+      <h2>Or try an example</h2><${ExampleList} />
       <p class="small">The same from a terminal: <code>flowengine submit FILE --follow</code>. The language: <code>flowengine help document</code>.</p>`}
     </div></div>`;
 }

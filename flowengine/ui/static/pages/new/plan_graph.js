@@ -1,6 +1,6 @@
 // The graph of what is written: the plan, with a mark on each node that has a problem. A node leads to its line.
 import { html, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
-import { cutMiddle } from "../../app/format.js";
+import { counted, cutToFit } from "../../app/format.js";
 import { goToLine } from "./problem_list.js";
 
 const EDGE = 18;
@@ -42,7 +42,7 @@ export function PlanGraph({ graph, nodes, problems }) {
   };
   return html`<div class="stage plan" ref=${stage}>
     <div class="scroll-both"><svg ref=${picture} viewBox=${`${-EDGE} ${-EDGE} ${width} ${height}`} role="group"
-        aria-label=${`Graph of the document, ${nodes.length} nodes`} onKeyDown=${press}>
+        aria-label=${`Graph of the document, ${counted(nodes.length, "node")}`} onKeyDown=${press}>
       <g aria-hidden="true">${graph.edges.map((/** @type {any} */ edge) => html`<path class="edge" d=${pathOf(edge.points)} />`)}
         ${graph.lanes.map((/** @type {any} */ lane) => html`<line class="lane" x1="0" x2=${graph.width} y1=${lane.line} y2=${lane.line} />
           <text class="lane-name" x=${lane.x} y=${lane.y}>${lane.stage}</text>`)}</g>
@@ -60,7 +60,7 @@ export function PlanGraph({ graph, nodes, problems }) {
 function PlanCard({ card, at, wrong, line, stop, onFocus }) {
   const { x, y, width, height } = card;
   const count = card.members?.length ?? 1;
-  const name = count > 1 ? `${cutMiddle(card.id, MOST_ID - 6)} and ${count - 1} more` : cutMiddle(card.id, MOST_ID);
+  const name = count > 1 ? `${cutToFit(card.id, MOST_ID - 6)} and ${count - 1} more` : cutToFit(card.id, MOST_ID);
   const sub = wrong ? `${wrong.line ? `line ${wrong.line}: ` : ""}${wrong.code.replaceAll("_", " ")}` : card.handler;
   const go = () => { if (line) goToLine(line, 1); };
   return html`<g class=${`node ${wrong ? "is-failed" : "is-plan"}`} data-at=${at} role="button" tabindex=${stop ? 0 : -1}
@@ -73,7 +73,7 @@ function PlanCard({ card, at, wrong, line, stop, onFocus }) {
     <rect class="box" x=${x} y=${y} width=${width} height=${height} rx="6" />
     ${wrong && html`<rect class="mark" x=${x} y=${y} width="3" height=${height} rx="1.5" /><use href="#i-failed" x=${x + 11} y=${y + 13} width="14" height="14" />`}
     <text class="id" x=${x + (wrong ? 32 : 12)} y=${y + 17}>${name}</text>
-    <text class="sub" x=${x + (wrong ? 32 : 12)} y=${y + 32}>${wrong ? cutEnd(sub, MOST_SUB - 4) : cutMiddle(sub, MOST_SUB)}</text></g>`;
+    <text class="sub" x=${x + (wrong ? 32 : 12)} y=${y + 32}>${wrong ? cutEnd(sub, MOST_SUB - 4) : cutToFit(sub, MOST_SUB)}</text></g>`;
 }
 
 /** @param {string} said @param {number} most */

@@ -10,7 +10,7 @@ import { BulkBar } from "./bulk/bulk_bar.js";
 import { chosen, choose, chooseNone, chooseShown } from "./bulk/chosen.js";
 import { DayBars } from "./day_bars.js";
 import { FilterBar } from "./filter_bar.js";
-import { filters, narrows } from "./filters.js";
+import { clearFilters, filters, narrows } from "./filters.js";
 import { Bones, NothingHere } from "./nothing_here.js";
 import { RunRow } from "./run_row.js";
 import { runsStore } from "./runs_store.js";
@@ -39,7 +39,8 @@ export function Runs() {
     <div class="head"><h1>Runs</h1>${may("author") && html`<div class="actions"><a class="b primary" href="/ui/new">New run</a></div>`}</div>
     <div class="now"><${StatusChips} /><${DayBars} /></div>
     <section class="card" aria-label="List of runs" aria-busy=${store.loading.value ? "true" : "false"}><${FilterBar} />
-      ${problem && html`<${ProblemNote} problem=${problem} what="The runs" again=${store.again} />`}
+      ${problem && html`<${ProblemNote} problem=${problem} what="The runs" again=${store.again}
+        instead=${problem.status === 422 && html`<button class="b" type="button" onClick=${clearFilters}>Clear the filter</button>`} />`}
       ${selectable && html`<${BulkBar} store=${store} />`}
       <${Newer} />
       ${store.order.value ? store.shown.value ? html`<${Table} selectable=${selectable} />` : html`<${NothingHere} older=${store.next.value !== null} />`

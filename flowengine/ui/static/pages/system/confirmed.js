@@ -22,7 +22,7 @@ export function Confirmed({ title, says, does, act, onClose, danger }) {
     }
   };
   return html`<${Dialog} title=${title} onClose=${onClose}><p>${says}</p>
-    ${problem && html`<div class="note is-failed" role="alert"><span><b>It was not done.</b> ${problem.message} <code class="faint">${problem.code}</code></span></div>`}
+    ${problem && html`<div class="note is-failed" role="alert"><span><b>It was not done${problem.status ? "" : ", as far as is known"}.</b> ${problem.message} <code class="faint">${problem.code}</code></span></div>`}
     <div class="go line"><button class=${danger ? "b danger" : "b primary"} type="button" aria-disabled=${busy ? "true" : null} onClick=${go}>${does}</button>
       <button class="b" type="button" onClick=${onClose}>Leave it</button></div></${Dialog}>`;
 }

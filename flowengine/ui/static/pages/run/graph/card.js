@@ -1,7 +1,7 @@
 // One card of the graph: a button, whose inside is drawn only where it is seen.
 import { effect, untracked } from "../../../vendor/preact.js";
 import { exactNow, now } from "../../../app/clock.js";
-import { cutMiddle } from "../../../app/format.js";
+import { cutToFit } from "../../../app/format.js";
 import { select, shownStatuses } from "../selection.js";
 import { saidOf, saidOfStack } from "./card_words.js";
 import { element, segments } from "./shapes.js";
@@ -107,7 +107,7 @@ export class GraphCard {
     const near = level === "near";
     const size = near ? 14 : 20;
     const text = element("text", { class: "id", x: near ? 33 : 38, y: near ? 17 : height / 2 + 7 });
-    text.textContent = near ? cutMiddle(id, 21) : cutMiddle(id, 13);
+    text.textContent = near ? cutToFit(id, 21) : cutToFit(id, 13);
     const title = element("title");
     title.textContent = `${members ? `${members.length} nodes: ${id} to ${members[members.length - 1]}` : id}\n${handler}`
       + (condition ? `\n${condition.whole}` : "");

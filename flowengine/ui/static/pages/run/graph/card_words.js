@@ -1,5 +1,5 @@
 // What a card says of its node, or of the nodes of its stack: how it looks, and the one thing to know now.
-import { at, cutMiddle, duration } from "../../../app/format.js";
+import { at, cutToFit, duration } from "../../../app/format.js";
 import { wordOf } from "../../../parts/status.js";
 import { isConsequence } from "../node_changes.js";
 
@@ -76,7 +76,7 @@ function lineOf(node, now, find) {
   const { status, attempt } = node;
   if (status === "failed") return failedLine(node);
   if (status === "skipped") return skippedLine(node, find);
-  if (status === "pending") return cutMiddle(node.handler, LINE_CHARS);
+  if (status === "pending") return cutToFit(node.handler, LINE_CHARS);
   if (status === "running" && node.progress) return progressLine(node.progress);
   let more = status;
   if (status === "waiting" && node.waiting_for?.until) more = `try ${attempt + 1} in ${duration(at(node.waiting_for.until) - now)}`;
@@ -84,27 +84,27 @@ function lineOf(node, now, find) {
   else if (status === "running") more = `${attempt > 1 ? `try ${attempt}, ` : ""}${duration(now - at(node.started_at))}`;
   else if (status === "completed" && attempt > 1) more = `${attempt} tries`;
   else if (status === "completed") more = duration(Math.max(1, at(node.finished_at) - at(node.started_at ?? node.finished_at)));
-  return `${cutMiddle(node.handler, Math.max(8, LINE_CHARS - more.length - 3))} · ${more}`;
+  return `${cutToFit(node.handler, Math.max(8, LINE_CHARS - more.length - 3))} · ${more}`;
 }
 
 /** @param {Node} node */
 function failedLine(node) {
   const { error } = node;
   if (isConsequence(node) && !error?.caused_by) return "not run";
-  if (error?.caused_by) return `after ${cutMiddle(error.caused_by, LINE_CHARS - 6)}`;
+  if (error?.caused_by) return `after ${cutToFit(error.caused_by, LINE_CHARS - 6)}`;
   const tries = node.tolerated ? " · tolerated" : node.attempt > 1 ? ` · ${node.attempt} tries` : "";
   const what = error?.status_code ? `http ${error.status_code}` : error?.code ?? "failed";
-  return `${cutMiddle(what, LINE_CHARS - tries.length)}${tries}`;
+  return `${cutToFit(what, LINE_CHARS - tries.length)}${tries}`;
 }
 
 /** @param {Node} node @param {(id: string) => Node | undefined} find */
 function skippedLine(node, find) {
   if (node.skipped !== "upstream_skipped") return SKIPPED[node.skipped ?? ""] ?? "skipped";
   const cause = node.dependencies.find((id) => find(id)?.status === "skipped");
-  return cause ? `${cutMiddle(cause, LINE_CHARS - 8)} skipped` : "skipped";
+  return cause ? `${cutToFit(cause, LINE_CHARS - 8)} skipped` : "skipped";
 }
 
 /** @param {{done: number, total?: number, message?: string}} progress */
 function progressLine({ done, total, message }) {
-  return total ? `${done} of ${total}` : cutMiddle(message || `${done} done`, LINE_CHARS);
+  return total ? `${done} of ${total}` : cutToFit(message || `${done} done`, LINE_CHARS);
 }

@@ -11,7 +11,7 @@ import { MoreMenu } from "./more_menu.js";
 
 /** @param {{store: import("../run_store.js").RunStore}} props */
 export function Actions({ store }) {
-  const [problem, setProblem] = useState(/** @type {{name: string, message: string} | null} */ (null));
+  const [problem, setProblem] = useState(/** @type {{name: string, message: string, status: number} | null} */ (null));
   const [busy, setBusy] = useState("");
   if (store.deleted.value) return null;
   const act = async (/** @type {Action} */ action) => {
@@ -22,7 +22,8 @@ export function Actions({ store }) {
       await action.does();
       await store.snapshot();
     } catch (error) {
-      setProblem({ name: action.name, message: /** @type {Error} */ (error).message });
+      const { message, status } = /** @type {any} */ (error);
+      setProblem({ name: action.name, message, status });
     }
     setBusy("");
   };
@@ -30,7 +31,7 @@ export function Actions({ store }) {
   return html`<div class="actions">${actionsOf(store).map((action) => html`<button key=${action.name} class=${action.primary ? "b primary" : "b"} type="button"
       aria-disabled=${action.why ? "true" : null} title=${action.why ?? action.title ?? null} onClick=${() => act(action)}>${action.name}</button>`)}
     ${more.length > 0 && html`<${MoreMenu} items=${more} />`}</div>
-    ${problem && html`<div class="note is-failed wide" role="alert"><${Icon} name="failed" /><span class="grow"><b>${problem.name}: not done.</b> ${problem.message}</span>
+    ${problem && html`<div class="note is-failed wide" role="alert"><${Icon} name="failed" /><span class="grow"><b>${problem.name}: not done${problem.status ? "" : ", as far as is known"}.</b> ${problem.message}</span>
       <button class="b bare square" type="button" aria-label="Close this note" onClick=${() => setProblem(null)}><${Icon} name="x" /></button></div>`}`;
 }
 

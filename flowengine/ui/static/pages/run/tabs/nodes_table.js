@@ -1,12 +1,12 @@
 // All nodes of a run as a table: the same as the graph says, in words. What failed comes first.
 import { html, useState } from "../../../vendor/preact.js";
 import { now as clock } from "../../../app/clock.js";
-import { at as ms, duration, exact, number } from "../../../app/format.js";
+import { at as ms, counted, duration, exact, number } from "../../../app/format.js";
 import { useKeys } from "../../../app/keys.js";
 import { setQuery } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
 import { lookOf } from "../../../parts/status.js";
-import { useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
+import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { select, selected, shownStatuses } from "../selection.js";
 import { causeOf, iconOf, listed, queuedFor, ranFor, statusWords } from "../words/node_words.js";
 import { COLUMNS, sortedNodes } from "./nodes/node_order.js";
@@ -30,7 +30,7 @@ export function NodesTable({ store }) {
   return html`<section class="tab" aria-label="Nodes">
     <div class="time-bar"><label class="line"><span class="unseen">Filter the nodes</span><input class="in filter" type="search" value=${text} placeholder="Id, handler or cause"
       onInput=${(/** @type {any} */ event) => setText(event.target.value)} /></label>
-      <span class="quiet" role="status">${hidden ? `${number(rows.length)} of ${number(all.length)} nodes` : `${number(all.length)} nodes`}</span>
+      <span class="quiet" role="status">${hidden ? `${number(rows.length)} of ${number(all.length)} nodes` : counted(all.length, "node")}</span>
       ${hidden > 0 && html`<button class="b bare" type="button" onClick=${showAll}>Show all</button>`}</div>
     <${Table} rows=${rows} now=${now} order=${order} sort=${sort} chosen=${selected.value} />
     ${!rows.length && html`<p class="tab-note">${all.length ? `No node matches. ${number(hidden)} are hidden by the filter.` : "This run has no nodes."}</p>`}</section>`;
@@ -45,7 +45,7 @@ function Table({ rows, now, order, sort, chosen }) {
   const roving = useRoving({ box, rows, above: HEAD, chosen, height: ROW });
   useKeys([{ keys: "j", does: "next row", run: () => roving.move(1) }, { keys: "k", does: "row before", run: () => roving.move(-1) }], [rows]);
   const drawn = useDrawnOnce();
-  const gap = (/** @type {number} */ count) => html`<tr aria-hidden="true"><td class="gap" colspan=${COLUMNS.length} height=${count * ROW}></td></tr>`;
+  const gap = (/** @type {number} */ count) => html`<tr aria-hidden="true"><td class="gap" colspan=${COLUMNS.length} ref=${placed({ height: count * ROW })}></td></tr>`;
   return html`<div class="rows" ref=${box} onKeyDown=${roving.onKeyDown} role="group" aria-label="Table of nodes">
     <table class="nodes" aria-rowcount=${rows.length + 1}><thead><tr>${COLUMNS.map(({ key, name, look }) => html`
       <th key=${key} class=${look} scope="col" aria-sort=${order.by === key ? (order.down ? "descending" : "ascending") : null}>
