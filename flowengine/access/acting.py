@@ -28,6 +28,7 @@ class Note(msgspec.Struct, kw_only=True):
     written: bool = False
 
 
+_NOBODY: Final = Actor()
 _NOTE: Final[ContextVar[Note | None]] = ContextVar("flowengine_note", default=None)
 
 
@@ -61,5 +62,10 @@ def unwritten_note() -> Note | None:
 
 def acting_key() -> str | None:
     """The id of the key of who acts; None where nobody acts that the audit knows, or without a key."""
+    return acting_actor().key
+
+
+def acting_actor() -> Actor:
+    """Who acts; nobody where nobody acts that the audit knows."""
     note = _NOTE.get()
-    return None if note is None else note.actor.key
+    return _NOBODY if note is None else note.actor

@@ -16,10 +16,11 @@ from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import RunBulk
 from flowengine.execution.records import ExecutionRecord, NodeRecord
-from flowengine.execution.requests.bulk import Bulk, Progress
+from flowengine.execution.requests.bulk import Bulk, BulkStopped, Progress
 from flowengine.execution.requests.listing import Wanted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.access.audit_log import add_note, was_written
+from flowengine.store.access.stored_keys import StoredKeys
 from flowengine.store.admission import Admission, Asked
 from flowengine.store.codec import parse_execution
 from flowengine.store.connection.sessions import Command, Commands, Session
@@ -47,6 +48,7 @@ class RedisBulks:
     def __init__(self, state: RedisState, ensure_fit: Callable[[], None] = _fit) -> None:
         self._state = state
         self._keys = state.keys
+        self._api_keys = StoredKeys(state.sessions)
         self._listing = RedisListing(state)
         self._ensure_fit = ensure_fit
         self._admission = Admission(state)
@@ -73,6 +75,12 @@ class RedisBulks:
         self._ensure_fit()
         (reply,) = self._state.sessions.retrying_read([("HGETALL", self._keys.bulk(bulk_id))])
         return _parse(reply)
+
+    def may_go_on(self, bulk: Bulk) -> bool:
+        """Whether the key of who asked is valid; so is one that Redis does not hold, and none."""
+        if bulk.by is None or bulk.key_made_at is None:
+            return True
+        return self._api_keys.is_valid(bulk.by, bulk.key_made_at)
 
     def candidates(self, wanted: Wanted, before: str) -> Candidates:
         """Executions that may be wanted, newest first, whose ids are less than `before`; empty: all."""
@@ -114,9 +122,17 @@ class RedisBulks:
         return unit
 
     def advance(
-        self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
+        self,
+        message: RunBulk,
+        before: str,
+        counted: Counted,
+        acknowledge: Acknowledge,
+        *,
+        goes_on: bool,
+        stopped: BulkStopped | None = None,
     ) -> None:
-        """End a step that stands there: acknowledge its message, and send the next or finish.
+        """End a step that stands there: acknowledge its message, and send the next or finish. `stopped`: why
+        it finishes before its end.
 
         Raises ConflictError."""
         key = self._keys.bulk(message.bulk)
@@ -130,6 +146,8 @@ class RedisBulks:
             self._go_on(commands, following)
         else:
             commands.append(("HSET", key, "finished_at", self._state.now()))
+            if stopped is not None:
+                commands.append(("HSET", key, "stopped", stopped))
             commands.append(("ZREM", self._keys.bulks, message.bulk))
         acknowledge(commands)
         if session.transact(commands, session.epoch) is None:
@@ -245,4 +263,6 @@ def _parse(reply: list[bytes] | dict[bytes, bytes]) -> tuple[Bulk, Progress] | N
     }
     numbers = {name: int(fields.get(name, 0)) for name in _NUMBERS}
     reached = fields["reached"].decode()
-    return _decode(fields["asked"]), Progress(int(fields["step"]), reached, refused=refused, **numbers)
+    stopped: BulkStopped | None = "key_not_valid" if "stopped" in fields else None
+    progress = Progress(int(fields["step"]), reached, refused=refused, stopped=stopped, **numbers)
+    return _decode(fields["asked"]), progress

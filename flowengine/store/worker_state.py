@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from flowengine.engine.ports import Acknowledge, Begun, Given, Start
-from flowengine.execution.events import BEGUN, KEPT_ENTRIES, Event, EventKind, encode_events
+from flowengine.execution.events import BEGUN, Event, EventKind, encode_events, kept_entries
 from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
@@ -70,9 +70,10 @@ class RedisWorkerState:
 
     def _event(self, kind: EventKind, task: RunNode, at: int) -> Command:
         """What appends an event. It makes no stream: that of an execution that has expired stays gone."""
-        event = encode_events([Event(kind, at, task.node, task.attempt, task.dispatch)])
+        events = [Event(kind, at, task.node, task.attempt, task.dispatch)]
         key = self._keys.events(task.execution)
-        return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", KEPT_ENTRIES, "*", BEGUN, event)
+        kept = kept_entries(events)
+        return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", kept, "*", BEGUN, encode_events(events))
 
     def note_start(self, task: RunNode, begun: Begun) -> None:
         """Note that a delivery began, and arm its deadline."""

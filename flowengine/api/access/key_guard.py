@@ -41,10 +41,12 @@ Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """Who sends a request: the id of the key, None where the API has no keys, and what it lets them do."""
+    """Who sends a request: the id of the key, None where the API has no keys, and what it lets them do.
+    `made_at`: when the key was made, in milliseconds, if Redis holds it."""
 
     key: str | None
     role: Role
+    made_at: int | None = None
 
 
 def key_guard(keys: CurrentKeys, sessions: PageSessions) -> Guard:
@@ -66,7 +68,7 @@ def key_guard(keys: CurrentKeys, sessions: PageSessions) -> Guard:
         if method != "OPTIONS":
             _check_role(caller, role_of(handler))
         if method not in SAFE_METHODS:
-            act(Note(action=handler.handler_name, actor=actor_of(connection, caller.key)))
+            act(Note(action=handler.handler_name, actor=actor_of(connection, caller.key, caller.made_at)))
 
     return guard
 
@@ -77,10 +79,11 @@ def caller_of(connection: Connection) -> Caller:
     return caller
 
 
-def actor_of(connection: Connection, key: str | None) -> Actor:
+def actor_of(connection: Connection, key: str | None, made_at: int | None = None) -> Actor:
     """What the audit tells of the sender."""
     return Actor(
         key=key,
+        made_at=made_at,
         address=connection.client.host if connection.client is not None else None,
         correlation_id=correlation_id_of(connection.scope),
     )
@@ -122,7 +125,7 @@ async def _caller(keys: CurrentKeys, sessions: PageSessions, connection: Connect
         found = await sessions.key_of(connection)
     if found is None:
         raise not_let_in(was_sent=credential is not None)
-    return Caller(key=found.id, role=found.role)
+    return Caller(key=found.id, role=found.role, made_at=found.created_at)
 
 
 def _check_role(caller: Caller, needed: Role) -> None:

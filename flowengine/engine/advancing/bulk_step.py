@@ -31,7 +31,15 @@ from flowengine.errors import (
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import RunBulk
 from flowengine.execution.records import ExecutionRecord, NodeRecord
-from flowengine.execution.requests.bulk import FAILED, NOT_FOUND, Bulk, Progress, refusal, state_of
+from flowengine.execution.requests.bulk import (
+    FAILED,
+    NOT_FOUND,
+    Bulk,
+    BulkStopped,
+    Progress,
+    refusal,
+    state_of,
+)
 from flowengine.execution.requests.idempotency import KeptTrigger
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.rerunning import Wanted as Rerun
@@ -87,6 +95,9 @@ class BulkStore(Protocol):
     """State as this needs it. Every method may raise StoreUnavailableError."""
 
     def read(self, bulk_id: str) -> tuple[Bulk, Progress] | None: ...
+    def may_go_on(self, bulk: Bulk) -> bool:
+        """Whether the key of who asked is valid; so is one that Redis does not hold, and none."""
+
     def candidates(self, wanted: Wanted, before: str) -> Candidates: ...
     def records(self, executions: Sequence[str]) -> list[ExecutionRecord | None]: ...
     def begin(
@@ -103,9 +114,17 @@ class BulkStore(Protocol):
         """Its inputs and its vars, as JSON."""
 
     def advance(
-        self, message: RunBulk, before: str, counted: Counted, acknowledge: Acknowledge, *, goes_on: bool
+        self,
+        message: RunBulk,
+        before: str,
+        counted: Counted,
+        acknowledge: Acknowledge,
+        *,
+        goes_on: bool,
+        stopped: BulkStopped | None = None,
     ) -> None:
-        """End a step that stands there: acknowledge its message, and send the next or finish.
+        """End a step that stands there: acknowledge its message, and send the next or finish. `stopped`: why
+        it finishes before its end.
 
         Raises ConflictError."""
 
@@ -156,6 +175,9 @@ class BulkStep:
             held.confirm()
             return
         bulk, progress = found
+        if not self._store.may_go_on(bulk):
+            self._stop(held, bulk, progress)
+            return
         batch = self._batch(bulk, progress.reached, passes_over=passes_over)
         walk = _Walk(self._store, message, bulk, progress.reached)
         if bulk.dry_run:
@@ -170,6 +192,15 @@ class BulkStep:
         held.confirm()
         if batch.is_last:
             log.info("bulk.finished", bulk_id=message.bulk, action=bulk.action, dry_run=bulk.dry_run)
+
+    def _stop(self, held: Held[RunBulk], bulk: Bulk, progress: Progress) -> None:
+        """Finish before the end: nobody goes on with what a key began that opens nothing any more."""
+        stands = Counted(progress.reached)
+        self._store.advance(
+            held.payload, progress.reached, stands, held.acknowledge, goes_on=False, stopped="key_not_valid"
+        )
+        held.confirm()
+        log.warning("bulk.stopped", bulk_id=held.payload.bulk, action=bulk.action, key=bulk.by)
 
     def _batch(self, bulk: Bulk, reached: str, *, passes_over: bool) -> _Batch:
         if bulk.wanted is None:

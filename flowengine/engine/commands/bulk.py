@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.access.acting import acting_key
+from flowengine.access.acting import acting_actor
 from flowengine.errors import BulkNotFoundError, StoredFormatError
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.listing import Wanted
@@ -29,7 +29,8 @@ def start_bulk(store: BulkCommands, bulk: Bulk) -> BulkView:
     """Begin with it. A filter means what has been created by now. Raises StoreUnavailableError."""
     now = store.now()
     wanted = None if bulk.wanted is None else _by(bulk.wanted, now)
-    bulk = replace(bulk, created_at=now, wanted=wanted, by=acting_key())
+    who = acting_actor()
+    bulk = replace(bulk, created_at=now, wanted=wanted, by=who.key, key_made_at=who.made_at)
     return bulk_view(store.create(bulk), bulk, Progress(1, ""))
 
 

@@ -17,6 +17,8 @@ from flowengine.execution.views import Moment, moment, moment_or_none
 BulkAction: TypeAlias = Literal["cancel", "pause", "resume", "rerun", "delete"]
 BulkMode: TypeAlias = Literal["failed", "all"]
 """What a rerun begins again: what has failed or was stopped, or everything."""
+BulkStopped: TypeAlias = Literal["key_not_valid"]
+"""Why one finished before its end: the key of who asked was revoked, or has expired."""
 MAX_IDS: Final = 1000
 
 NOT_FOUND: Final = "not_found"
@@ -30,8 +32,8 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked: of the executions of these ids, or of those that are wanted.
 
     `dry_run`: nothing is done, and counted what would be. `reason`: of a cancel. `mode`: of a rerun. `force`:
-    a delete cancels first. `by`: the id of the key of who asked. `created_at` in milliseconds since the
-    epoch.
+    a delete cancels first. `by`: the id of the key of who asked; `key_made_at`: when that was made, if Redis
+    holds it: then the bulk ends with it. `created_at` and `key_made_at` in milliseconds since the epoch.
     """
 
     action: BulkAction
@@ -44,12 +46,13 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     force: bool = False
     mode: BulkMode = "failed"
     by: str | None = None
+    key_made_at: int | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
     """How far it is. `step`: the number of the message that goes on with it. `reached`: the last execution
     that was looked at, or of ids how many were. `reset`, `reused`: of reruns, how many nodes begin again, and
-    how many results stay."""
+    how many results stay. `stopped`: why it finished before its end."""
 
     step: int
     reached: str
@@ -59,13 +62,15 @@ class Progress(msgspec.Struct, frozen=True):
     finished_at: int = 0
     reset: int = 0
     reused: int = 0
+    stopped: BulkStopped | None = None
 
 
 class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     """One action on many executions. `seen`: how many were looked at that it is about. `done`: to how many it
     was done; of a dry run, to how many it would be. `refused`: to how many not, by the status that they have,
     or `not_found`, `stopping`, `too_many_executions`, `store_full`, `error`. `nodes_reset`,
-    `results_reused`: of reruns only, how many nodes begin again, and how many results stay."""
+    `results_reused`: of reruns only, how many nodes begin again, and how many results stay. `stopped`: it has
+    finished before its end, because the key of who asked was revoked or has expired."""
 
     bulk_id: str
     action: BulkAction
@@ -78,6 +83,7 @@ class BulkView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: Moment | None
     nodes_reset: int | msgspec.UnsetType = msgspec.UNSET
     results_reused: int | msgspec.UnsetType = msgspec.UNSET
+    stopped: BulkStopped | msgspec.UnsetType = msgspec.UNSET
 
 
 def bulk_view(bulk_id: str, bulk: Bulk, progress: Progress) -> BulkView:
@@ -94,6 +100,7 @@ def bulk_view(bulk_id: str, bulk: Bulk, progress: Progress) -> BulkView:
         finished_at=moment_or_none(progress.finished_at),
         nodes_reset=progress.reset if bulk.action == "rerun" else msgspec.UNSET,
         results_reused=progress.reused if bulk.action == "rerun" else msgspec.UNSET,
+        stopped=progress.stopped or msgspec.UNSET,
     )
 
 

@@ -91,6 +91,13 @@ class StoredKeys:
         self._sessions.retrying_read([("HDEL", API_KEYS, name, f"{_USED}{key_id}")])
         return True
 
+    def is_valid(self, key_id: str, made_at: int) -> bool:
+        """Whether the key of this id that was made then, in milliseconds, still opens the API."""
+        name = f"{_KEY}{key_id}"
+        time, value = self._sessions.retrying_read([("TIME",), ("HGET", API_KEYS, name)])
+        key = None if value is None else self._read(name.encode(), value, {})
+        return key is not None and key.created_at == made_at and not key.has_expired(milliseconds(time))
+
     def _read(self, name: bytes, value: bytes, fields: Mapping[bytes, bytes]) -> ApiKey | None:
         if not name.startswith(_KEY.encode()):
             return None

@@ -37,7 +37,7 @@ from flowengine.execution.changes import (
     Write,
     WriteDelivery,
 )
-from flowengine.execution.events import DECIDED, KEPT_ENTRIES, Event, encode_events
+from flowengine.execution.events import DECIDED, Event, encode_events, kept_entries
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
 from flowengine.execution.history.runs import KEPT_RUNS
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
@@ -223,7 +223,7 @@ class ChangeEncoder:
     def _tell(self, execution: str, events: Sequence[Event]) -> None:
         key = self._keys.events(execution)
         entry = ("*", DECIDED, encode_events(events))
-        self.commands.append(("XADD", key, "MAXLEN", "~", KEPT_ENTRIES, *entry))
+        self.commands.append(("XADD", key, "MAXLEN", "~", kept_entries(events), *entry))
 
     def _add_last(self, execution: str, change: Change) -> None:
         """What speaks of keys that the other changes may have made."""

@@ -75,8 +75,20 @@ MUTANTS: Final = (
     _bulk(
         "the events of a bulk tell who asked for it",
         "engine/commands/bulk",
-        ", by=acting_key())",
-        ")",
+        "by=who.key,",
+        "by=None,",
+    ),
+    _bulk(
+        "a bulk ends with its key",
+        "engine/advancing/bulk_step",
+        "        if not self._store.may_go_on(bulk):\n",
+        "        if False:\n",
+    ),
+    _bulk(
+        "a key of the same name that was made later does not stand for that of a bulk",
+        "store/access/stored_keys",
+        "key.created_at == made_at and ",
+        "",
     ),
     _bulk(
         "the nodes of a rerun count in the transaction that begins it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import redis
 from structlog.testing import capture_logs
 
 from flowengine.access.acting import Note, acting, unwritten_note
-from flowengine.access.records import Actor
+from flowengine.access.records import Actor, ApiKey
 from flowengine.api.access.api_keys import new_key
 from flowengine.engine.executions import StoredExecutions
 from flowengine.errors import WrongStateError
@@ -89,6 +90,22 @@ def test_what_changes_something_is_told_of(api: ServedApi, access: RedisAccess, 
     assert (newest["address"], newest["correlation_id"], newest["outcome"]) == ("127.0.0.1", "c-1", "done")
     times = [item["at"] for item in answer["items"]]
     assert times == sorted(times, reverse=True)
+
+
+def test_a_bulk_keeps_which_key_began_it(
+    api: ServedApi, access: RedisAccess, redis_client: redis.Redis
+) -> None:
+    """By id and time of making, where Redis holds it: the bulk ends with it. Else by its id."""
+    secret, entry = new_key("night", "operate")
+    _, digest, _ = entry.split(".")
+    key = ApiKey(id="night", digest=digest, role="operate", kept_in="redis", created_at=77)
+    assert access.add_key(key)
+    asked = []
+    for headers in ({"Authorization": f"Bearer {secret}"}, AS_OPS):
+        many = {"action": "pause", "ids": ["0" * 27]}
+        bulk = api.client.post("/workflows/bulk", json=many, headers=headers).json()["bulk_id"]
+        asked.append(json.loads(redis_client.hget(of().bulk(bulk), "asked") or b"{}"))
+    assert [(each["by"], each.get("key_made_at")) for each in asked] == [("night", 77), ("ops", None)]
 
 
 def test_a_node_that_an_operator_ends_is_told_of_with_who_and_why(api: ServedApi) -> None:

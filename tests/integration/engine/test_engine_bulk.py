@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from flowengine.access.acting import Note, acting
-from flowengine.access.records import Actor
+from flowengine.access.records import Actor, ApiKey
 from flowengine.errors import (
     BulkNotFoundError,
     StoredFormatError,
@@ -18,6 +20,7 @@ from flowengine.execution.requests.bulk import Bulk, BulkAction, BulkMode, BulkV
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import GROUP
+from flowengine.store.access.stored_keys import StoredKeys
 from flowengine.store.admission import Admission
 from tests.support.checks.invariants import check_everything
 from tests.support.rigs.harness import ApiProcess, Entry, Harness, failing_in, plan_of
@@ -99,6 +102,35 @@ def test_what_is_asked_is_done_to_each_in_steps(harness: Harness) -> None:
     assert seen == [3, 6, 7]
     assert told(harness, bulk_id) == (7, 7, {})
     assert set(statuses(harness, executions)) == {"cancelled"}
+
+
+@pytest.mark.proves("bulk-key-gone")
+def test_a_bulk_stops_at_its_next_step_once_its_key_is_revoked(harness: Harness) -> None:
+    """It says so, and what was done stays done; a key of that name made later does not stand for it."""
+    stored = StoredKeys(harness.api.state.sessions)
+    key = ApiKey(id="ops", digest="0" * 64, role="operate", kept_in="redis", created_at=5)
+    unwanted = pending(harness, 6)
+    assert stored.add(key)
+    with acting(Note(action="start_bulk", actor=Actor(key="ops", made_at=5))):
+        bulk = start(harness, asked(ids=unwanted))
+    assert step(harness)
+    assert (view_of(harness, bulk).done, view_of(harness, bulk).stopped) == (3, UNSET)
+    assert stored.revoke("ops")
+    assert stored.add(replace(key, created_at=6))
+    assert step(harness)
+    assert not messages(harness)
+    assert told(harness, bulk) == (3, 3, {})
+    assert view_of(harness, bulk).stopped == "key_not_valid"
+    assert statuses(harness, unwanted[3:]) == ["pending"] * 3
+    assert harness.client.zcard(harness.keys.bulks) == 0
+
+
+def test_a_bulk_of_a_key_that_redis_does_not_hold_goes_on(harness: Harness) -> None:
+    """One of the settings, say: nobody can revoke it but who starts the API."""
+    with acting(Note(action="start_bulk", actor=Actor(key="fixed"))):
+        bulk = start(harness, asked(ids=pending(harness, 2)))
+    assert step(harness)
+    assert (told(harness, bulk), view_of(harness, bulk).stopped) == ((2, 2, {}), UNSET)
 
 
 def test_what_cannot_be_done_is_counted_by_why(harness: Harness) -> None:

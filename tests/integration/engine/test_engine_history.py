@@ -8,6 +8,8 @@ from msgspec import UNSET
 from flowengine.access.acting import Note, acting
 from flowengine.access.records import Actor
 from flowengine.errors import ExecutionNotFoundError
+from flowengine.execution.changes import Happened
+from flowengine.execution.events import KEPT_BYTES, Event, kept_entries
 from flowengine.execution.history.places import START, parse_place
 from flowengine.execution.history.views import EventView
 from tests.support.rigs.harness import Harness, failing_in, plan_of
@@ -118,6 +120,29 @@ def test_dropped_events_are_told_of(harness: Harness) -> None:
     harness.client.xtrim(harness.keys.events(execution), maxlen=2, approximate=False)
     page = harness.api.executions.events(execution, after=START, limit=50)
     assert (page.cut, page.items[-1].kind) == (True, "execution_finished")
+
+
+@pytest.mark.parametrize("name_chars", [4, 60, 200])
+def test_a_stream_of_ends_and_dispatches_takes_no_more_than_8_mib(harness: Harness, name_chars: int) -> None:
+    """However long the names of its nodes are, and most of that is used."""
+    execution = harness.create(plan_of({"a": ()}))
+    node, at = "n" * name_chars, 1_764_417_404_123
+    ended, sent = Event("node_completed", at, node, 12, 12), Event("node_queued", at, node, 12, 12)
+    (add,) = harness.api.state.encoder().encode({execution: [Happened(ended), Happened(sent)]})
+    assert add[:3] == ("XADD", harness.keys.events(execution), "MAXLEN")
+    for _ in range(11):
+        pipeline = harness.client.pipeline(transaction=False)
+        for _ in range(5000):
+            pipeline.execute_command(*add)
+        pipeline.execute_command("XLEN", add[1])
+        kept = pipeline.execute()[-1]
+    # A trim drops whole blocks of entries.
+    assert 0 <= kept - kept_entries([ended, sent]) < 100
+    taken = harness.client.memory_usage(harness.keys.events(execution), samples=0)
+    assert taken is not None
+    assert 0.6 * KEPT_BYTES < taken <= KEPT_BYTES
+    assert harness.api.executions.events(execution, after=START, limit=1).cut is True
+    harness.client.delete(add[1])
 
 
 def test_what_does_not_exist_has_no_events(harness: Harness) -> None:

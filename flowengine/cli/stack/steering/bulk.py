@@ -143,7 +143,8 @@ def _told(view: BulkView) -> str:
     nodes = ""
     if isinstance(view.nodes_reset, int) and isinstance(view.results_reused, int):
         nodes = f", nodes reset: {view.nodes_reset}, results reused: {view.results_reused}"
-    return f"{view.action}: {done} to {view.done} of {view.seen}{nodes}{refused}"
+    stopped = "; stopped before its end: the key that began it is not valid any more" if view.stopped else ""
+    return f"{view.action}: {done} to {view.done} of {view.seen}{nodes}{refused}{stopped}"
 
 
 def _text(time: datetime | None) -> str | None:

@@ -48,6 +48,7 @@ const LEFT = {
  * @property {Record<string, number>} refused
  * @property {number} [nodes_reset]
  * @property {number} [results_reused]
+ * @property {string} [stopped]
  */
 
 /** @param {Bulk} bulk Which runs are left alone, and why; "" for none. */

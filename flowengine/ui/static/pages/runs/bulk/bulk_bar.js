@@ -64,6 +64,6 @@ function UnderWay() {
     ${problem && html`<${ProblemNote} problem=${problem} what="How far it is" />`}
     ${!problem && !bulk && html`<span>Asked for…</span>`}
     ${bulk && html`<span class="line"><${Icon} name=${over ? "completed" : "running"} /><b>${counted(bulk.done, "run")} ${actionCalled(bulk.action).does}${over ? "." : ` so far, ${number(bulk.seen)} looked at`}</b></span>
-      <span>${leftAlone(bulk)}</span>`}
+      <span>${leftAlone(bulk)}</span>${bulk.stopped && html`<span class="line"><${Icon} name="warn" /> It stopped before its end: the key that began it is not valid any more.</span>`}`}
     <span class="grow"></span>${over && html`<button class="b bare" type="button" onClick=${close}>Close</button>`}</div>`;
 }
