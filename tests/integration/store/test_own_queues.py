@@ -11,7 +11,7 @@ from flowengine.engine.commands.create import new_id
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.records import NodeRecord
-from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE, handler_line
+from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_line, handler_line
 from flowengine.store import keys
 from flowengine.store.codec import decode_record, encode_record
 from flowengine.store.maintenance.own_queues import PAGE, TIMERS_AT_ONCE, RedisOwnQueues
@@ -254,7 +254,7 @@ def test_what_comes_as_its_queues_are_forgotten_is_not_lost(
 
 
 def test_tasks_beside_a_queue_are_moved_as_well(own: Harness, common: Harness) -> None:
-    """What was put off, and what waits for a worker that knows its handler."""
+    """What was put off, what waits for a worker that knows its handler, and nodes of async handlers."""
     claim(own)
     own.begin(plan_of({"a": ()}))
     own.start_executions()
@@ -263,9 +263,10 @@ def test_tasks_beside_a_queue_are_moved_as_well(own: Harness, common: Harness) -
     own.client.xadd(OWN.stream(handler_line(WORKER_QUEUE, "sum")), fields)
     own.client.zadd(OWN.handlers(WORKER_QUEUE), {"sum": 1})
     own.client.xadd(OWN.later(WORKER_QUEUE), fields)
-    assert hand_over(common) == 2
+    own.client.xadd(OWN.stream(async_line(WORKER_QUEUE)), fields)
+    assert hand_over(common) == 3
     assert own_keys(own) == [key for key in own_keys(own) if "@" not in key]
-    assert len(common.tasks()) == 2
+    assert len(common.tasks()) == 3
     common.drain()
     assert common.results(OWNER) == {"a": 1}
 
