@@ -140,7 +140,7 @@ def test_sigterm_lets_what_runs_finish_and_hands_the_rest_back(own_service: Http
         *(node(name, "http_request", url=own_service.url("/slow")) for name in names),
         node("join", "aggregate", after=names, aggregate_type="count", inputs=names),
     )
-    with running_stack(worker_options=["--threads", "2"]) as stack:
+    with running_stack(worker_options=["--concurrency", "2"]) as stack:
         execution = stack.start(document)
         wait_until(lambda: own_service.count("/slow") == 2, what="two nodes that run")
         stopping = [stack.only("worker"), stack.only("orchestrator"), stack.only("api")]

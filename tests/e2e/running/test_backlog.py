@@ -41,7 +41,7 @@ def test_memory_of_no_process_grows_with_what_waits(capsys: pytest.CaptureFixtur
                 wait_until(lambda: not server.xlen("fe:q:orchestrator"), within_s=60, what="dispatching")
                 taken.append(resident(stack, server))
             assert server.zcard("fe:index:running") == FIRST + MORE
-            assert server.xlen("fe:q:worker") == FIRST + MORE
+            assert server.xlen("fe:q:worker:async") == FIRST + MORE
         children = [pid for name in ("orchestrator", "worker") for pid in stack.only(name).children()]
         assert len(children) == 2
     before, after = taken
