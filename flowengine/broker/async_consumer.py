@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from flowengine.broker.consumer import StreamsConsumer
 from flowengine.broker.delivery import Delivery
 from flowengine.broker.leases.hand_back import hand_back_unstarted
+from flowengine.broker.leases.recoverer import Recoverer
 from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.line_reader import LineReader
 from flowengine.broker.set_aside.wrong_line import move_into_queue
@@ -27,6 +28,10 @@ from flowengine.errors import StoreUnavailableError
 
 FETCHED_AT_MOST: Final = 128
 """So many at a time, so that the first of many do not wait until all are there."""
+
+PENDING_LOOKED_AT: Final = 2048
+"""So many at a time are looked at for those whose leases have lapsed: each process may hold hundreds, and for
+long, so that what a dead one held is not among the oldest."""
 
 
 class AsyncConsumer(StreamsConsumer):
@@ -89,6 +94,10 @@ class AsyncConsumer(StreamsConsumer):
             except UndecodablePayloadError:
                 self._bury(delivery, "undecodable")
         return found
+
+    def _recoverer_of(self, line: str) -> Recoverer:
+        group, held, timing = self._group, self._held, self._timing
+        return Recoverer(group, line, held, timing, cautious=self._cautious, scan_limit=PENDING_LOOKED_AT)
 
     def _policies(self) -> Policies:
         """Each node by itself: those that wait in no thread need not be shared out between threads."""

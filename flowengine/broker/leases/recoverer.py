@@ -36,7 +36,7 @@ log = structlog.stdlib.get_logger(__name__)
 class Recoverer:
     """Looks for lapsed messages of one queue, for the thread of one consumer.
 
-    With `cautious`, the process holds one suspect at a time.
+    With `cautious`, the process holds one suspect at a time. One look is at `scan_limit` pending entries.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class Recoverer:
         timing: Timing = TIMING,
         *,
         cautious: bool,
+        scan_limit: int = SCAN_LIMIT,
     ) -> None:
         self._group = group
         self._queue = queue
         self._held = held_messages
         self._scan_every_s = timing.scan_every_s
         self._cautious = cautious
+        self._scan_limit = scan_limit
         self._lease_s = group.lease_ms / 1000
         self.standstill_s: Final = max(timing.standstill_s, self._lease_s / 3)
         """A later reply means that the server or this process stood still, and perhaps other holders."""
@@ -103,7 +105,7 @@ class Recoverer:
         self._candidates.clear()
         late = []
         asked = time.monotonic()
-        look = self._group.lapsed(self._queue, SCAN_LIMIT, after=self._looked_until)
+        look = self._group.lapsed(self._queue, self._scan_limit, after=self._looked_until)
         stood_still = time.monotonic() - asked > self.standstill_s
         self._looked_until = look.reached
         for lapsed in look.lapsed:

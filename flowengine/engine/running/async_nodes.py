@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import Final
 
 import structlog
@@ -37,6 +38,8 @@ REPORTED_AT_MOST: Final = 64
 """So many outcomes go in one transaction."""
 REPORTED_BYTES: Final = 4 * 1024 * 1024
 """With results of so many bytes, a transaction is full."""
+READ_AT_ONCE: Final = 16
+"""So many outputs are read in one round trip, or those of one node: each may be a megabyte."""
 CLEAN_UP_S: Final = 2.0
 """How long a handler may ignore the end of its time before nobody waits for it any more."""
 
@@ -98,18 +101,34 @@ class AsyncNodes:
         return handler is not None and not handler.is_async
 
     def begin(self, held: Sequence[Held[RunNode]]) -> None:
-        """Begin these nodes: one round trip for all. Raises StoreUnavailableError: then none has begun."""
-        known = [each for each in held if not self._leave(each)]
+        """Begin these nodes: one round trip for all that read little. What cannot begin is let go of.
+
+        Raises StoreUnavailableError if one cannot be left to another worker: then none has begun.
+        """
+        known: Sequence[Held[RunNode]] = [each for each in held if not self._leave(each)]
+        while known:
+            part, known = _first_part(known)
+            try:
+                self._begin_together(part)
+            except StoreUnavailableError as error:
+                self._holding.let_go([*part, *known], error)
+                return
+
+    def _begin_together(self, held: Sequence[Held[RunNode]]) -> None:
         try:
-            starts = self._runner.starts.of(known) if known else []
+            starts = self._runner.starts.of(held)
         except StoreUnavailableError:
             raise
-        except Exception:
-            if len(known) == 1:
-                raise
-            self._begin_one_by_one(known)
+        except Exception as error:
+            if len(held) > 1:
+                # One of them cannot begin: that is no reason to keep the others from it.
+                for each in held:
+                    self._begin_alone(each)
+                return
+            log.warning("node.not_begun", exc_info=True, node_id=held[0].payload.node, error=str(error))
+            self._holding.let_go(held, error)
             return
-        for each, start in zip(known, starts, strict=True):
+        for each, start in zip(held, starts, strict=True):
             task = each.payload
             with bound_contextvars(
                 execution_id=task.execution,
@@ -127,14 +146,11 @@ class AsyncNodes:
                     )
                     self._holding.let_go([each], error)
 
-    def _begin_one_by_one(self, held: Sequence[Held[RunNode]]) -> None:
-        """One of them cannot begin: that is no reason to keep the others from it."""
-        for each in held:
-            try:
-                self.begin([each])
-            except Exception as error:
-                log.warning("node.not_begun", exc_info=True, node_id=each.payload.node, error=str(error))
-                self._holding.let_go([each], error)
+    def _begin_alone(self, held: Held[RunNode]) -> None:
+        try:
+            self._begin_together([held])
+        except StoreUnavailableError as error:
+            self._holding.let_go([held], error)
 
     def look(self) -> None:
         """Let go of handlers that ignore the end of their time. Call this now and then."""
@@ -309,3 +325,10 @@ class AsyncNodes:
             each.confirm()
         for hand, callback in mine:
             self._runner.note(hand, callback.outcome)
+
+
+def _first_part(held: Sequence[Held[RunNode]]) -> tuple[Sequence[Held[RunNode]], Sequence[Held[RunNode]]]:
+    """Those that begin in one round trip, and the others."""
+    reads = accumulate(len(each.payload.reads) for each in held)
+    most = max(1, sum(1 for number in reads if number <= READ_AT_ONCE))
+    return held[:most], held[most:]

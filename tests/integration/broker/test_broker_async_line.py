@@ -18,8 +18,8 @@ from flowengine.broker.streams.dramatiq_messages import encode_message
 from flowengine.broker.streams.wire import MESSAGE
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
-from flowengine.queues import async_line, stream_key
-from tests.support.rigs.broker_rig import QUEUE, Rig, Seen, encoded
+from flowengine.queues import GROUP, async_line, stream_key
+from tests.support.rigs.broker_rig import LEASE_S, QUEUE, Rig, Seen, encoded
 from tests.support.waiting import wait_until
 
 LINE = async_line(QUEUE)
@@ -28,9 +28,12 @@ LINE = async_line(QUEUE)
 class Line:
     """The consumer of one line, whose turns the test takes, and what it has begun."""
 
-    def __init__(self, rig: Rig, on_dead: Callable[[Any, int], Callback] | None = None) -> None:
+    def __init__(
+        self, rig: Rig, on_dead: Callable[[Any, int], Callback] | None = None, *, lease_s: float = LEASE_S
+    ) -> None:
         self.rig = rig
-        self.broker: StreamsBroker = rig.engine_broker("run_node", policy=ActorPolicy(on_dead=on_dead))
+        policy = ActorPolicy(on_dead=on_dead)
+        self.broker: StreamsBroker = rig.engine_broker("run_node", policy=policy, lease_s=lease_s)
         rig.actor(self.broker, Seen(), name="run_node")
         self.broker.declare_queue(LINE)
         self.broker.held_messages.open(1, 10)
@@ -120,3 +123,12 @@ def test_what_is_no_node_goes_into_the_queue(rig: Rig) -> None:
     next(line.consumer)
     assert (line.begun, line.held) == (["a"], 1)
     assert (rig.length(QUEUE), rig.length(LINE)) == (1, 1)
+
+
+def test_what_has_lapsed_is_found_at_once_behind_what_five_processes_hold(rig: Rig) -> None:
+    """A thousand nodes that wait for long are older: a look at 256 would come to it seconds later."""
+    line = Line(rig, lease_s=3600.0)
+    line.send(*["long"] * 1000, "lapsed")
+    *_, last = rig.take_as("works", queue=LINE, count=1001)
+    rig.client.xclaim(stream_key(LINE), GROUP, "gone", 0, [last], idle=3_600_000, justid=True)
+    assert [entry for (entry, _), _ in line.consumer._recoverer.take(10)] == [last]

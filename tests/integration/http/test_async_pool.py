@@ -146,3 +146,29 @@ def test_who_asks_for_a_name_at_once_asks_once() -> None:
 
     asyncio.run(main())
     assert sorted(asked) == ["a", "a", "bad"]
+
+
+def test_a_look_that_cannot_begin_or_breaks_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who ask for the name later would wait until their deadlines, for as long as the process lives."""
+    answers: list[Sequence[str] | Exception] = [ValueError("embedded null byte"), ["192.0.2.1"]]
+
+    def resolve(host: str, port: int) -> Sequence[str]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def has_none(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def look() -> Sequence[str]:
+        names = NameLookups(resolve)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", has_none)
+            with pytest.raises(RuntimeError):
+                await names.addresses_of("service", 80)
+        with pytest.raises(ValueError, match="null"):
+            await asyncio.wait_for(names.addresses_of("service", 80), 5)
+        return await asyncio.wait_for(names.addresses_of("service", 80), 5)
+
+    assert asyncio.run(look()) == ["192.0.2.1"]

@@ -19,7 +19,7 @@ from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.messages import Callback, Read, RunNode
 from flowengine.execution.reports import Outcome
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler
@@ -45,11 +45,17 @@ class Store:
         self.refused: dict[str, Exception] = {}
         self.unwanted: set[str] = set()
         self.unreadable: set[str] = set()
+        self.round_trips: list[list[str]] = []
+        self.is_away = False
+        self.away_for: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
         self.has_said_too_much = False
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]:
+        self.round_trips.append([task.node for task, _, _ in tasks])
+        if self.is_away or self.round_trips[-1] == self.away_for:
+            raise StoreUnavailableError("away")
         if self.unreadable & {task.node for task, _, _ in tasks}:
             raise ValueError("no start")
         return [Start(task.node not in self.unwanted, {}, 1000, 0) for task, _, _ in tasks]
@@ -141,7 +147,7 @@ class Rig:
         wait_until(lambda: set(names) <= set(self.holding.let_go_of), what="the report")
 
 
-def task(name: str, timeout_ms: int) -> RunNode:
+def task(name: str, timeout_ms: int, reads: int = 0) -> RunNode:
     """A node's task."""
     return RunNode(
         execution="x",
@@ -151,7 +157,7 @@ def task(name: str, timeout_ms: int) -> RunNode:
         attempt=1,
         handler="wait",
         config=msgspec.Raw(b"{}"),
-        reads=(),
+        reads=tuple(Read(f"n{number}") for number in range(reads)),
         timeout_ms=timeout_ms,
         correlation_id="c",
     )
@@ -245,9 +251,13 @@ def test_what_has_ended_in_time_is_not_late_while_it_waits_for_the_reporter(rig:
 def test_a_node_whose_start_cannot_be_read_keeps_no_other_from_it(rig: Rig) -> None:
     """They came in one fetch, and would come together again and again."""
     rig.store.unreadable.add("odd")
-    rig.begin("a", "odd", "b")
+    rig.store.away_for = ["late"]
+    rig.begin("a", "odd", "b", "late")
     assert list(rig.invoker.begun) == ["a", "b"]
-    assert isinstance(rig.holding.let_go_of["odd"], ValueError)
+    assert {node: type(error) for node, error in rig.holding.let_go_of.items()} == {
+        "odd": ValueError,
+        "late": StoreUnavailableError,
+    }
 
 
 def test_secrets_are_hidden_until_the_outcome_is_made(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,3 +281,18 @@ def test_secrets_are_hidden_until_the_outcome_is_made(rig: Rig, monkeypatch: pyt
     rig.end(*"ab")
     rig.wait_for(*"ab")
     assert steps == ["made", "shown"] * 2
+
+
+def test_nodes_that_read_much_begin_in_round_trips_of_their_own(rig: Rig) -> None:
+    """Together they might read gigabytes in one answer, which comes too late and never fits."""
+    reads = {"a": 10, "b": 6, "c": 1, "d": 40, "e": 0}
+    held = [Held(task(name, 60_000, number), 1, "1-0/c", Receipt()) for name, number in reads.items()]
+    rig.nodes.begin(held)
+    assert rig.store.round_trips == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert list(rig.invoker.begun) == list(reads)
+
+    rig.store.is_away = True
+    rig.nodes.begin(held)
+    assert len(rig.store.round_trips) == 5
+    assert {type(error) for error in rig.holding.let_go_of.values()} == {StoreUnavailableError}
+    assert set(rig.holding.let_go_of) == set(reads)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
 
-_Found: TypeAlias = Sequence[str] | OSError | UnicodeError
+_Found: TypeAlias = Sequence[str] | Exception
 
 
 class NameLookups:
@@ -28,13 +28,15 @@ class NameLookups:
         asked = (host, port)
         answer = self._under_way.get(asked)
         if answer is None:
-            answer = self._under_way[asked] = asyncio.get_running_loop().create_future()
-            answer.add_done_callback(lambda _: self._under_way.pop(asked, None))
+            answer = asyncio.get_running_loop().create_future()
             threading.Thread(
                 target=self._look_up, args=(host, port, answer), name="flowengine-resolve", daemon=True
             ).start()
+            # Only now: if there is no thread to be had, those who ask later would wait for nobody.
+            self._under_way[asked] = answer
+            answer.add_done_callback(lambda _: self._under_way.pop(asked, None))
         found = await asyncio.shield(answer)
-        if isinstance(found, OSError | UnicodeError):
+        if isinstance(found, Exception):
             raise found
         return found
 
@@ -42,7 +44,7 @@ class NameLookups:
         found: _Found
         try:
             found = self._resolver(host, port)
-        except (OSError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001 - the thread's edge: nobody else would answer those who wait
             found = error
 
         def tell() -> None:
