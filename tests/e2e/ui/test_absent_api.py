@@ -32,8 +32,13 @@ def test_page_keeps_what_it_shows_and_catches_up(visit: Visits, page_stack: Stac
         expect(page.get_by_role("alert").first).to_contain_text("The API does not answer")
         expect(page.get_by_role("link", name="before")).to_be_visible()
         assert violations(page) == []
+        page.get_by_role("link", name="before").click()
+        expect(page.get_by_text("The run could not be had.")).to_be_visible()
         runs.ended("meanwhile")
         proxy.lead_to(port)
+        page.get_by_role("button", name="Try now").click()
+        expect(page.get_by_role("heading", name="before")).to_be_visible()
+        page.go_back()
         page.get_by_role("button", name="Failed").click()
         expect(page.get_by_role("alert")).to_have_count(0)
         expect(page.locator(".live")).to_have_text("Live")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,10 +12,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from flowengine import ui
 from tests.support.rigs.browser import PHONE, Visits, reaches_sideways, violations
-from tests.support.rigs.stack_processes import Stack
+from tests.support.rigs.stack_processes import FLOWENGINE, START_S, Process, Stack, clean_environment
+from tests.support.servers.valkey import free_port
+from tests.support.waiting import wait_until
 
 EXAMPLES = sorted((ui.FOLDER / "examples").glob("*.yaml"))
-JSON = "application/json"
 RUN = re.compile(r"/ui/runs/([0-9a-f]+)$")
 WRONG = """\
 name: Corrected  # this comment is kept
@@ -49,16 +50,33 @@ def started(page: Page) -> str:
     return found[1]
 
 
-def test_a_first_run_is_two_clicks_away(visit: Visits, page_stack: Stack) -> None:
-    """From the list of runs that is empty: an example, and Start."""
-    page = visit("/ui/system")
-    nothing = json.dumps({"items": [], "next_cursor": None})
-    page.route(re.compile(r"/workflows\?"), lambda route: route.fulfill(body=nothing, content_type=JSON))
-    page.get_by_role("link", name="Runs").click()
-    page.get_by_role("link", name="Try an example").click()
-    page.get_by_role("button", name="Start run").click()
-    assert page_stack.ended(started(page)).status["status"] == "completed"
-    expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+def test_a_first_run_is_two_clicks_away_from_dev(visit: Visits, tmp_path: Path) -> None:
+    """On an empty stack: its page, an example, Start. Then the other examples are offered."""
+    port = free_port()
+    dev = Process("dev", [FLOWENGINE, "dev", "--port", str(port)], clean_environment(), tmp_path)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(
+            lambda: any(f"{url}/ui" in line for line in dev.lines), within_s=START_S, what="the welcome"
+        )
+        page = visit("/ui", url=url)
+        page.get_by_role("link", name="Try an example").click()
+        page.get_by_role("button", name="Start run").click()
+        expect(page.get_by_role("heading", name="First steps")).to_be_visible()
+        expect(page.locator(".verdict")).to_contain_text("Completed in")
+        expect(page.locator("main")).to_be_focused()
+
+        page.get_by_role("link", name="New", exact=True).click()
+        page.get_by_role("button", name="Examples").click()
+        page.get_by_role("dialog", name="Examples").get_by_role("link", name="A failure").click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(editor(page)).to_have_value(re.compile("What a failure looks like"))
+        page.get_by_role("button", name="Bring it back").click()
+        expect(editor(page)).to_have_value(re.compile("name: First steps"))
+    finally:
+        dev.interrupt()
+        dev.wait(20)
+        dev.close()
 
 
 def test_a_run_is_started_again_with_other_inputs(visit: Visits, page_stack: Stack) -> None:

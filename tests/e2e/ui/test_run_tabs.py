@@ -84,6 +84,18 @@ def test_a_failed_run_is_read_by_keyboard(visit: Visits, failed_run: str) -> Non
     expect(row).to_be_focused()
 
 
+def test_each_row_of_many_is_reached(visit: Visits, page_stack: Stack) -> None:
+    """Of 300 nodes: the one of the address is in sight, and keys lead to the last."""
+    nodes = [{"id": f"n{number}", "handler": "set", "config": {"a": 1}} for number in range(300)]
+    page = visit(f"/ui/runs/{page_stack.create({'name': 'many rows', 'nodes': nodes})}?tab=nodes&node=n150")
+    chosen = page.locator('.nodes [data-node="n150"]')
+    expect(chosen).to_be_in_viewport()
+    chosen.focus()
+    page.keyboard.press("End")
+    expect(page.locator('.nodes [data-node="n299"]')).to_be_focused()
+    expect(page.locator('.nodes [data-node="n299"]')).to_be_in_viewport()
+
+
 def test_each_tab_tells_its_part_of_a_failed_run(visit: Visits, failed_run: str) -> None:
     """Nodes: failures first; events: who and why; lines are filtered; data: secrets hidden, asked for."""
     page = visit(f"/ui/runs/{failed_run}?tab=nodes")

@@ -62,7 +62,7 @@ export function cutToFit(text, most) {
 function widthOf(character) {
   if (character >= "\u1100") return 2.1;
   if (/[MWmw@%]/.test(character)) return 1.7;
-  return /[A-Z]/.test(character) ? 1.35 : 1;
+  return /[A-Z]/.test(character) ? 1.5 : 1;
 }
 
 /** @param {number} count "1,248" */

@@ -1,13 +1,19 @@
 // Signing in with a key: from then on a cookie stands for it, which no script can read.
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { Icon } from "../parts/icon.js";
-import { signIn } from "./session.js";
+import { learn, signIn } from "./session.js";
 
 export function SignIn() {
   const field = useRef(/** @type {HTMLInputElement | null} */ (null));
   const [wrong, say] = useState("");
   const [busy, setBusy] = useState(false);
   useEffect(() => { document.title = "Sign in · FlowEngine"; field.current?.focus(); }, []);
+  // Who signed in on another tab is signed in here too.
+  useEffect(() => {
+    const seen = () => { if (!document.hidden) learn().catch(() => undefined); };
+    addEventListener("focus", seen);
+    return () => removeEventListener("focus", seen);
+  }, []);
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     const key = field.current?.value.trim() ?? "";

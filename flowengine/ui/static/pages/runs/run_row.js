@@ -6,6 +6,7 @@ import { runAddress } from "../../app/router.js";
 import { CountsBar } from "../../parts/counts_bar.js";
 import { Icon } from "../../parts/icon.js";
 import { Ago, Took } from "../../parts/moment.js";
+import { shownText } from "../../parts/shown_text.js";
 import { Status } from "../../parts/status.js";
 import { chosen, choose } from "./bulk/chosen.js";
 import { addLabel } from "./filters.js";
@@ -51,7 +52,7 @@ function failing(run) {
 function cause(run) {
   const { error, waiting_for: waits } = run;
   if (error) {
-    const text = cutMiddle(error.node ? `${error.node}: ${error.message}` : error.message, CAUSE_CHARS);
+    const text = shownText(cutMiddle(error.node ? `${error.node}: ${error.message}` : error.message, CAUSE_CHARS));
     return html`<span class=${run.status === "failed" || !run.finished_at ? "cut" : "cut say"} title=${`${error.code}: ${text}`}><bdi>${text}</bdi></span>`;
   }
   if (!waits) return null;

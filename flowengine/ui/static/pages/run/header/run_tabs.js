@@ -1,5 +1,5 @@
 // The tabs of a run.
-import { html } from "../../../vendor/preact.js";
+import { html, useEffect } from "../../../vendor/preact.js";
 import { number } from "../../../app/format.js";
 import { address } from "../../../app/router.js";
 import { showTab, tab, TABS } from "../selection.js";
@@ -9,6 +9,8 @@ const NAMES = { graph: "Graph", timeline: "Timeline", nodes: "Nodes", events: "E
 
 /** @param {{store: import("../run_store.js").RunStore}} props */
 export function RunTabs({ store }) {
+  // On a phone the tabs scroll sideways.
+  useEffect(() => { document.getElementById(`tab-${tab.value}`)?.scrollIntoView({ block: "nearest", inline: "nearest" }); }, [tab.value]);
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

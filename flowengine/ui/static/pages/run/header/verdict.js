@@ -3,6 +3,7 @@ import { html } from "../../../vendor/preact.js";
 import { now } from "../../../app/clock.js";
 import { at, counted, cutMiddle, duration } from "../../../app/format.js";
 import { Icon } from "../../../parts/icon.js";
+import { shownText } from "../../../parts/shown_text.js";
 import { isConsequence } from "../node_changes.js";
 import { select } from "../selection.js";
 
@@ -14,7 +15,8 @@ const QUEUED_LONG_MS = 10_000;
 
 /** @param {{store: import("../run_store.js").RunStore, onNext: () => void}} props */
 export function VerdictLine({ store, onNext }) {
-  const { look, lead, text } = verdictOf(store);
+  const { look, lead, text: said } = verdictOf(store);
+  const text = shownText(said);
   const failures = store.failures.value;
   return html`<p class=${`verdict is-${look}`}><${Icon} name=${look} /><span class="say"><b>${lead}</b> <bdi title=${text.length > MOST_CHARS ? text : null}>${short(text)}</bdi></span>
     ${failures.length > 0 && html`<button class="b bare next" type="button" onClick=${onNext}>${failures.length > 1 ? "Next failure" : "Show it"} <kbd>n</kbd></button>`}</p>`;

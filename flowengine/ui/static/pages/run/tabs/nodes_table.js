@@ -5,6 +5,7 @@ import { at as ms, counted, duration, exact, number } from "../../../app/format.
 import { useKeys } from "../../../app/keys.js";
 import { setQuery } from "../../../app/router.js";
 import { Icon } from "../../../parts/icon.js";
+import { shownText } from "../../../parts/shown_text.js";
 import { lookOf } from "../../../parts/status.js";
 import { placed, useDrawnOnce, useRowsInSight } from "../../../parts/virtual_rows.js";
 import { select, selected, shownStatuses } from "../selection.js";
@@ -59,7 +60,7 @@ function Table({ rows, now, order, sort, chosen }) {
 /** @param {{node: import("../run_store.js").Node, at: number, now: number, isSelected: boolean, isActive: boolean}} props */
 function NodeRow({ node, at, now, isSelected, isActive }) {
   const look = lookOf(node.status);
-  const cause = causeOf(node, now);
+  const cause = shownText(causeOf(node, now));
   const open = () => select(node.id);
   return html`<tr class=${`is-${look}${isSelected ? " chosen" : ""}`} aria-rowindex=${at + 2} onClick=${open}>
     <td class="c-status"><span class="status"><${Icon} name=${iconOf(node)} />${statusWords(node)}</span></td>
