@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -31,6 +31,14 @@ class EventLoopThread:
             coroutine.close()
             raise
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call this on the loop, behind the first steps of what it was given before; here if it is closed."""
+        try:
+            loop = self._running_loop()
+            loop.call_soon_threadsafe(loop.call_soon, call)
+        except RuntimeError:
+            call()
 
     def ask(self) -> None:
         """Have the loop show that it still turns: a handler may block it."""

@@ -141,8 +141,8 @@ class Invoker:
             try:
                 ended((done.result(), None))
             except concurrent.futures.CancelledError:
-                _close_unstarted(output)
                 ended((None, _cancelled(handler)))
+                self._loop.soon(lambda: _close_unstarted(output))
             except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
                 ended((None, error))
 
@@ -186,7 +186,7 @@ class Invoker:
         try:
             return future.result(timeout=remaining_s + _CLEAN_UP_SECONDS)
         except concurrent.futures.CancelledError as error:
-            _close_unstarted(output)
+            self._loop.soon(lambda: _close_unstarted(output))
             raise _cancelled(handler) from error
         except TimeoutError as error:
             # The handler ignored its cancellation, or it blocks the event loop.
@@ -252,7 +252,10 @@ def _log_traceback(error: BaseException, context: Context) -> None:
 
 
 def _close_unstarted(output: object) -> None:
-    """A coroutine that was cancelled before its first step would complain when it is collected."""
+    """A coroutine that was cancelled before its first step would complain when it is collected.
+
+    On the loop: elsewhere its first step may come in between.
+    """
     if inspect.iscoroutine(output) and inspect.getcoroutinestate(output) == inspect.CORO_CREATED:
         output.close()
 

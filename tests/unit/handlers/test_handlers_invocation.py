@@ -281,3 +281,15 @@ def test_a_handler_may_ask_whether_it_is_to_stop(runs: Runs) -> None:
     heard: list[bool] = []
     context.cancellation.on_request(lambda: heard.append(True))
     assert heard == [True]
+
+
+def test_a_stop_that_meets_the_first_step_of_an_async_handler_is_no_defect_of_it(runs: Runs) -> None:
+    """It comes from another thread than the handler's: whatever that has done, it ends as cancelled."""
+    described_handler, ended = described(act_async), list[tuple[object, BaseException | None]]()
+    for _ in range(300):
+        context = runs.context(timeout_s=60)
+        runs.invoker.begin(described_handler, {"what": "hang"}, context, ended.append)
+        context.cancellation.request()
+    wait_until(lambda: len(ended) == 300, within_s=30, what="their ends")
+    assert {getattr(error, "code", error) for _, error in ended} == {"handler_cancelled"}
+    assert not runs.log.events
