@@ -13,7 +13,10 @@ from pathlib import Path, PurePath
 from typing import Final
 
 OURS: Final = "flowengine"
-BUNDLED: Final = {"Swagger UI (the files of /docs)": "flowengine/api/swagger_ui"}
+BUNDLED: Final = {
+    "Swagger UI (the files of /docs)": "flowengine/api/swagger_ui",
+    "Preact, its signals, and htm (in the files of /ui)": "flowengine/ui/static/vendor",
+}
 """What FlowEngine's own package carries: a name, and the folder with its licence."""
 
 _HEAD: Final = """\

@@ -253,6 +253,9 @@ def test_image_holds_the_licences_of_what_is_in_it() -> None:
     swagger_ui = next(text for title, text in sections.items() if title.startswith("Swagger UI"))
     assert "Apache License" in swagger_ui
     assert "SmartBear" in swagger_ui
+    page = next(text for title, text in sections.items() if title.startswith("Preact"))
+    assert page.count("The MIT License (MIT)") == 2
+    assert "Apache License" in page
     assert ".image/third_party_notices.py > /opt/flowengine/THIRD_PARTY_NOTICES.txt" in DOCKERFILE
 
 
