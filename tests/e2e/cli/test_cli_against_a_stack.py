@@ -169,7 +169,7 @@ def test_nodes_that_hang_are_ended_by_hand(stack: Stack) -> None:
         ("fail", "failed"),
     ]
     assert told[0].reason == "done by hand"
-    assert "has ended" in run("skip", execution, "waits", code=3).stderr
+    assert "is in run 1" in run("skip", execution, "waits", "--run", "2", code=3).stderr
 
 
 def test_beginning_of_an_id_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,7 @@ def test_slow_empty_and_refused_answers_say_what_to_do(visit: Visits, runs: Runs
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     expect(page.locator("main")).to_contain_text("flowengine submit")
     assert violations(page) == []
-    page.unroute_all()
+    page.unroute_all(behavior="wait")
     runs.ended("shown-before")
     expect(page.get_by_role("link", name="shown-before")).to_be_visible()
     problem = {"type": "x", "title": "The store is full", "status": 500, "code": "internal_error"}
@@ -176,7 +176,7 @@ def test_slow_empty_and_refused_answers_say_what_to_do(visit: Visits, runs: Runs
     page.get_by_role("button", name="Failed").click()
     expect(page.get_by_role("alert")).to_contain_text("The store is full")
     expect(page.get_by_role("link", name="shown-before")).to_be_visible()
-    page.unroute_all()
+    page.unroute_all(behavior="wait")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("alert")).to_have_count(0)
 
