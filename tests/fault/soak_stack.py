@@ -79,12 +79,16 @@ class SoakStack:
     def wait_until_it_serves(self) -> None:
         """Return once every API answers that all is well; AssertionError if that takes too long."""
         with httpx.Client(timeout=5, trust_env=False) as client:
-            wait_until(
-                lambda: all(_serves(client, url) for url in self.api_urls),
-                within_s=START_S,
-                what="a stack that serves",
-                every_s=0.1,
-            )
+            try:
+                wait_until(
+                    lambda: all(_serves(client, url) for url in self.api_urls),
+                    within_s=2 * START_S,
+                    what="a stack that serves",
+                    every_s=0.1,
+                )
+            except AssertionError as error:
+                told = {url: client.get(f"{url}/health").text for url in self.api_urls}
+                raise AssertionError(f"{error}: {told}") from error
 
     def revive(self) -> None:
         """Start again whatever has ended: APIs, and supervisors of the others."""
