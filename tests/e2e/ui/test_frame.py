@@ -32,6 +32,6 @@ def test_nothing_is_shown_without_a_session(keyed_visit: Visits) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Key").fill(keyed_visit.key("read"))
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()

@@ -170,6 +170,7 @@ def test_slow_empty_and_refused_answers_say_what_to_do(visit: Visits, runs: Runs
     assert violations(page) == []
     page.unroute_all(behavior="wait")
     runs.ended("shown-before")
+    page.reload()  # else it may wait behind "newer runs"
     expect(page.get_by_role("link", name="shown-before")).to_be_visible()
     problem = {"type": "x", "title": "The store is full", "status": 500, "code": "internal_error"}
     page.route(re.compile(r"/workflows\?"), lambda route: route.fulfill(status=500, json=problem))
