@@ -246,7 +246,7 @@ class StreamsConsumer(dramatiq.Consumer):
         self._connection_id = self._group.connection_id()
         self._broker.keep_own(self._queue)
         if self._line_beside in self._broker.queues:
-            # Whoever serves the queue is known to serve the line as well: see `store.async_lines`.
+            # A worker that serves the queue must be seen to serve the line too: see `store.async_lines`.
             self._group.create(self._line_beside)
             self._group.sign(self._line_beside)
         self._group.create(self._queue)

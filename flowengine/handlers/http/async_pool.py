@@ -128,7 +128,7 @@ class AsyncPool:
 
 
 class _Body:
-    """The body of an answer. Whoever has read it, or will not, closes it."""
+    """The body of an answer. The caller closes it, read or not."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is stored on a server, read in a few round trips, for whoever judges it.
+"""What is stored on a server, read in a few round trips, for the checks that judge it.
 
 The invariants look at every key of every execution, in some tests thousands of times: asking the server for
 one after the other takes longer than what is tested. Judges nothing.
