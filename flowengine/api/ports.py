@@ -44,7 +44,7 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted_document import PostedDocument
+from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"

@@ -51,7 +51,7 @@ from flowengine.execution.views import (
 from flowengine.jsonvalue import JsonValue
 from flowengine.settings import Limits
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted_document import PostedDocument
+from flowengine.workflow.posting.posted_document import PostedDocument
 from flowengine.workflow.problems import Problem
 
 Inputs: TypeAlias = "Mapping[str, JsonValue] | None"

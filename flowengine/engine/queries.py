@@ -35,7 +35,7 @@ from flowengine.execution.views import (
 from flowengine.execution.work import handler_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
-from flowengine.workflow.posted_document import PostedDocument, unpack
+from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.stages import HOOKS
 
 _HIDDEN: Final = msgspec.Raw(msgspec.json.encode(MASK))

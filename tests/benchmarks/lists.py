@@ -27,7 +27,7 @@ from flowengine.store import keys
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.connection.sessions import connect
 from flowengine.store.state import RedisState
-from flowengine.workflow.posted_document import JSON, PostedDocument, pack
+from flowengine.workflow.posting.posted_document import JSON, PostedDocument, pack
 from tests.benchmarks.backlog_memory import document
 from tests.support.documents import accepted, json_bytes
 from tests.support.servers.valkey import Valkey

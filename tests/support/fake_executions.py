@@ -63,7 +63,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
 from flowengine.workflow.inputs.values import Occasion, check_given
 from flowengine.workflow.plan import Plan, PlanNode
-from flowengine.workflow.posted_document import PostedDocument, unpack
+from flowengine.workflow.posting.posted_document import PostedDocument, unpack
 from flowengine.workflow.problems import Problem
 from tests.support.fake_operations import FakeOperations
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from flowengine.execution.requests.bulk import MAX_IDS
 from flowengine.jsonvalue import JsonValue
-from flowengine.workflow.posted import MAX_REASON_CHARS
+from flowengine.workflow.posting.posted import MAX_REASON_CHARS
 
 JsonObject = dict[str, JsonValue]
 

@@ -28,7 +28,7 @@ from flowengine.handlers.webhooks.callback_url import MAX_CHARS as MAX_URL_CHARS
 from flowengine.jsonvalue import JsonValue
 from flowengine.layout import drawing
 from flowengine.plugin import Registry
-from flowengine.workflow.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
+from flowengine.workflow.posting.posted import CODE_PATTERN, MAX_MESSAGE_CHARS, MAX_REASON_CHARS
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import MAX_NODES, MODES, ORIGINAL, SAME
 from flowengine.workflow.schema import labels_schema

@@ -213,7 +213,7 @@ class _Run:
         return True
 
     def _start(self, services: WorkflowRunServices, executions: Executions, plan: Plan) -> str:
-        from flowengine.workflow.posted_document import JSON, YAML, PostedDocument, pack
+        from flowengine.workflow.posting.posted_document import JSON, YAML, PostedDocument, pack
 
         correlation_id = uuid.uuid4().hex
         form = JSON if is_json(self._path, self._body) else YAML

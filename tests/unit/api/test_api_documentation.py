@@ -24,7 +24,7 @@ from flowengine.api.routes.service.documentation_pages import FOLDER
 from flowengine.handlers.loading import load_registry
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.inputs.values import check_given
-from flowengine.workflow.posted import check_posted
+from flowengine.workflow.posting.posted import check_posted
 from tests.support.fake_access import FakeAccess
 from tests.support.fake_executions import FakeExecutions
 from tests.support.servers.served_api import ServedApi, catalog, served_api

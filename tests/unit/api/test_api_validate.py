@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from flowengine.settings import Limits
-from flowengine.workflow.posted import check_posted
-from flowengine.workflow.posted_document import PostedDocument
+from flowengine.workflow.posting.posted import check_posted
+from flowengine.workflow.posting.posted_document import PostedDocument
 from tests.support.servers.served_api import ServedApi, catalog, served_api
 
 ONE_NODE = {"name": "One", "nodes": [{"id": "a", "handler": "echo"}]}

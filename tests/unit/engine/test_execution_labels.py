@@ -21,7 +21,7 @@ from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.labels import MAX_LABELS
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted_document import PostedDocument, pack
+from flowengine.workflow.posting.posted_document import PostedDocument, pack
 from tests.support.documents import accepted, node, workflow
 
 NAMES = keys.of()

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from flowengine.workflow.posted_document import JSON, YAML, PostedDocument, pack, unpack
+from flowengine.workflow.posting.posted_document import JSON, YAML, PostedDocument, pack, unpack
 
 
 @pytest.mark.parametrize("size", [0, 1, 400, 4095, 4096, 4097, 100_000])

@@ -46,7 +46,7 @@ from flowengine.api.routes.starting.waiting_for_the_end import (
 )
 from flowengine.execution.requests.idempotency import AlreadyAnsweredError
 from flowengine.execution.views import TriggeredView
-from flowengine.workflow.posted import read_trigger
+from flowengine.workflow.posting.posted import read_trigger
 
 UNKNOWN_OUTCOME: Final = (
     "The trigger may have been applied, or may still be. GET {path} tells: it was, once `run` is one more "

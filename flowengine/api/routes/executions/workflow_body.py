@@ -20,14 +20,14 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted import (
+from flowengine.workflow.posting.posted import (
     JudgeCallback,
     PostedCancel,
     PostedOverruling,
     PostedTrigger,
     check_posted,
 )
-from flowengine.workflow.posted_document import pack
+from flowengine.workflow.posting.posted_document import pack
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form

@@ -31,7 +31,7 @@ from flowengine.api.routes.executions.workflow_body import read_posted, refused
 from flowengine.api.routes.history.list_lines import NODE_PARAMETER
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Complete, Fail, Overruling, Skip, Word
 from flowengine.execution.views import OverruledView
-from flowengine.workflow.posted import PostedOverruling, Said, read_overruling
+from flowengine.workflow.posting.posted import PostedOverruling, Said, read_overruling
 
 UNKNOWN_OUTCOME: Final = (
     "It may have been applied, or may still be. GET {path} tells. Sent again, it is refused if it has been."

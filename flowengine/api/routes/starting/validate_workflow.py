@@ -22,9 +22,9 @@ from flowengine.settings import Limits
 from flowengine.workflow.inputs.input_schema import input_schema
 from flowengine.workflow.inputs.values import InputsInvalidError, check_given
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posted import Source, check_posted
+from flowengine.workflow.posting.posted import Source, check_posted
+from flowengine.workflow.posting.sketch import sketch
 from flowengine.workflow.problems import Problem
-from flowengine.workflow.sketch import sketch
 
 VALID: Final = ValidationView(
     valid=True,

@@ -20,7 +20,7 @@ from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.labels import MAX_LABELS
-from flowengine.workflow.posted import check_reason
+from flowengine.workflow.posting.posted import check_reason
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.validation import read_text
 

@@ -24,7 +24,7 @@ from flowengine.api.routes.executions.execution_id import (
 )
 from flowengine.api.routes.executions.workflow_body import read_posted
 from flowengine.execution.views import CancelledView
-from flowengine.workflow.posted import read_cancel
+from flowengine.workflow.posting.posted import read_cancel
 
 UNKNOWN_OUTCOME: Final = (
     "The cancel may have been applied, or may still be. GET {path} tells. Sending it again does no harm."

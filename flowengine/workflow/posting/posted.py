@@ -23,7 +23,7 @@ from flowengine.workflow.checking.problem_order import by_line
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.labels import FIELD as LABELS
 from flowengine.workflow.labels import MAX_LABELS, Labels, read_labels, too_many
-from flowengine.workflow.posted_document import JSON, YAML, PostedDocument, from_envelope
+from flowengine.workflow.posting.posted_document import JSON, YAML, PostedDocument, from_envelope
 from flowengine.workflow.problems import Problem
 from flowengine.workflow.validation import Checked, Form, Text, check_document, read_text
 
