@@ -44,6 +44,7 @@ from flowengine.settings import Settings
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
+from flowengine.supervision.garbage import collect_rarely
 from flowengine.worker.actors import declare
 from flowengine.worker.draining import Draining
 from flowengine.worker.watchdog import Watchdog
@@ -202,6 +203,7 @@ def run_process(
     served = (
         None if queues is None else tuple(line for queue in queues for line in (queue, async_line(queue)))
     )
+    collect_rarely()
     worker = start_worker(parts.broker, threads=threads, queues=served)
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.
