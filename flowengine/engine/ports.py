@@ -497,6 +497,15 @@ class AsyncHolding(Protocol):
     def is_handed_back(self, held: Held[Any]) -> bool:
         """Whether it was handed back meanwhile: what comes of it is for others to tell."""
 
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """It has begun, and keeps so many bytes in memory."""
+
+    def keeps_too_much(self) -> bool:
+        """Whether what has begun keeps so much in memory that nothing more is to begin."""
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Hand these back, uncounted: they have not begun, and cannot now."""
+
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
         """Queue what settles them, in as few commands as can be."""
 
