@@ -171,6 +171,8 @@ def serve_metrics(settings: Settings, service: str, broker: StreamsBroker) -> No
         return (
             gauges.Reading(gauges.THREADS, {(): held.threads}),
             gauges.Reading(gauges.BUSY, {(): held.busy}),
+            gauges.Reading(gauges.CONCURRENCY, {(): held.concurrency}),
+            gauges.Reading(gauges.ASYNC_RUNNING, {(): held.busy_async}),
         )
 
     serve(Exposition(service, read).text, settings.metrics_host, settings.metrics_port)

@@ -210,7 +210,7 @@ class RunningStore(Protocol):
     """State as workers need it."""
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
-    def note_start(self, task: RunNode, begun: Begun) -> None: ...
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
     def report(
@@ -496,6 +496,15 @@ class AsyncHolding(Protocol):
 
     def is_handed_back(self, held: Held[Any]) -> bool:
         """Whether it was handed back meanwhile: what comes of it is for others to tell."""
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """It has begun, and keeps so many bytes in memory."""
+
+    def keeps_too_much(self) -> bool:
+        """Whether what has begun keeps so much in memory that nothing more is to begin."""
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Hand these back, uncounted: they have not begun, and cannot now."""
 
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
         """Queue what settles them, in as few commands as can be."""

@@ -75,9 +75,10 @@ class RedisWorkerState:
         kept = kept_entries(events)
         return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", kept, "*", BEGUN, encode_events(events))
 
-    def note_start(self, task: RunNode, begun: Begun) -> None:
-        """Note that a delivery began, and arm its deadline."""
-        self._sessions.retrying_read(self.note_commands(task, begun))
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None:
+        """Note that deliveries began, and arm their deadlines: one round trip."""
+        commands = [command for task, start in begun for command in self.note_commands(task, start)]
+        self._sessions.retrying_read(commands)
 
     def storable_bytes(self, execution: str) -> int:
         """How many bytes of results an execution may still store."""
@@ -85,7 +86,7 @@ class RedisWorkerState:
         return self._limits.max_execution_result_bytes - int(used or 0)
 
     def forget_start(self, task: RunNode) -> None:
-        """Take back what `start_nodes` or `note_start` wrote; the events tell that it was given back."""
+        """Take back what `start_nodes` or `note_starts` wrote; the events tell that it was given back."""
         self._sessions.retrying_read(
             [
                 ("HDEL", self._keys.started(task.execution), _field(task)),

@@ -11,12 +11,17 @@ import os
 import select
 import signal
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 FATAL_EXIT = 78
 """Exit code of a child that would fail again if it were started again (sysexits.h: EX_CONFIG)."""
+
+LEFT_THREADS_S = 0.1
+"""How long threads may end that are left when everything else has ended."""
 
 ORPHAN_GRACE_S = 5.0
 """How long a process may go on after its supervisor is gone, in seconds."""
@@ -65,6 +70,23 @@ def announce_draining(lifeline: int, within_s: float) -> None:
     if stat.S_ISSOCK(os.fstat(lifeline).st_mode):
         with contextlib.suppress(OSError):
             os.write(lifeline, b"%s%.1f\n" % (DRAINING, max(0.0, within_s)))
+
+
+def leave_threads_behind(exit_code: int) -> None:
+    """End this process at once if threads are left for which Python would wait: a handler's own, for example.
+
+    Returns if there are none. Call it last.
+    """
+    until = time.monotonic() + LEFT_THREADS_S
+    own = threading.current_thread()
+    left = [thread for thread in threading.enumerate() if thread is not own and not thread.daemon]
+    for thread in left:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in left):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(exit_code)
 
 
 def take_lifeline() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 import dramatiq
@@ -24,7 +25,7 @@ from flowengine.broker.broker import StreamsBroker
 from flowengine.broker.policy import ActorPolicy, KnownHandlers
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.delivering.sender import Sender
-from flowengine.engine.running.async_nodes import AsyncNodes
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -53,6 +54,10 @@ DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 LOST_EXIT = 70
+ENDS_AFTER_GRACE_S = 1.9
+"""So long after `grace` a process that stops has ended, whatever its handlers and the server do."""
+LEAST_CLEAN_UP_S = 0.2
+"""So long handlers that are cancelled at the end may clean up in any case."""
 
 
 class Watching(Middleware):
@@ -206,10 +211,12 @@ def run_process(
     collect_rarely()
     worker = start_worker(parts.broker, threads=threads, queues=served)
     stop.wait()
+    grace_s = 0 if parts.watchdog.drained else settings.grace_s
+    ends_by = time.monotonic() + grace_s + ENDS_AFTER_GRACE_S
     # A lost thread does not come back, and nothing else is left once the process has drained.
-    if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):
+    if parts.broker.stop(worker, within_s=grace_s):
         parts.broker.close()
-    parts.invoker.close()
+    parts.invoker.close(within_s=max(LEAST_CLEAN_UP_S, ends_by - time.monotonic()))
     return LOST_EXIT if parts.watchdog.lost else 0
 
 

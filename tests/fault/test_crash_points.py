@@ -1,7 +1,8 @@
 """Every crash point: stop before or after any Redis command of any service, by its death or by an error.
 
 The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
-in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
+in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. Half of its
+nodes are of async handlers, begun and reported several at a time. A second
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both

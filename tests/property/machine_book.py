@@ -250,8 +250,8 @@ class ExecutionBook(RuleBasedStateMachine):
     def all_tasks(self) -> list[Entry]:
         """The tasks that wait, and those of the past."""
         waiting = self.harness.tasks()
-        known = {task.id for task in waiting}
-        return waiting + [e for e in self.past if e.actor == "run_node" and e.id not in known]
+        known = {task.place for task in waiting}
+        return waiting + [e for e in self.past if e.actor == "run_node" and e.place not in known]
 
     def draw_batch(self, data: st.DataObject) -> list[Entry]:
         """Some callbacks, in any order, any of them more than once."""

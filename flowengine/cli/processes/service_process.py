@@ -14,6 +14,7 @@ from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import (
     FATAL_EXIT,
     announce_draining,
+    leave_threads_behind,
     stop_on_signal,
     take_lifeline,
 )
@@ -23,7 +24,9 @@ from flowengine.supervision.open_files import allow_files
 def main() -> int:
     """Run the service that the command line names; returns the exit code."""
     write_any_character()
-    return run_service(sys.argv[1], parse_options(sys.argv[2:]))
+    exit_code = run_service(sys.argv[1], parse_options(sys.argv[2:]))
+    leave_threads_behind(exit_code)
+    return exit_code
 
 
 def run_service(service: str, options: Mapping[str, str]) -> int:

@@ -56,7 +56,7 @@ def workers(as_json: bool) -> None:
             print_json_line(worker)
         return
     print_rows(
-        ("id", "service", "host", "pid", "version", "queues", "busy", "started", "seen"),
+        ("id", "service", "host", "pid", "version", "queues", "busy", "async", "started", "seen"),
         [
             (
                 worker.id,
@@ -66,6 +66,7 @@ def workers(as_json: bool) -> None:
                 worker.version,
                 ", ".join(worker.queues),
                 f"{worker.busy}/{worker.threads}",
+                f"{worker.async_running}/{worker.concurrency}" if worker.concurrency else "",
                 shown_time(worker.started_at),
                 shown_time(worker.seen_at),
             )

@@ -176,7 +176,7 @@ class QuickGroups:
                 self._report(group)
 
     def _report(self, group: QuickGroup) -> None:
-        done = group.take_done()
+        done = [pair for pair in group.take_done() if not pair[0].held.is_lost]
         if not done:
             return
         together = HeldTogether([hand.held for hand, _ in done])

@@ -133,9 +133,15 @@ class Runner:
             del self.running[id(hand)]
 
     def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
-        """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
+        """Send the callback and acknowledge the task, unless that has been done, or is another's to do.
+
+        Returns whether it did.
+        """
         if not hand.take():
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
+            return False
+        if hand.held.is_lost:
+            log.warning("node.outcome_dropped", node_id=hand.task.node, reason="lease lost")
             return False
         try:
             self.send([(hand, self.callback(hand, outcome))], hand.held.acknowledge)

@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import inspect
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -158,8 +159,12 @@ class Invoker:
         """For how long the event loop has been blocked, in seconds, once a handler did not end in time."""
         return self._loop.silent_s()
 
-    def close(self) -> None:
-        """Close the clients and stop the loop; async handlers that still run are cancelled."""
+    def close(self, *, within_s: float = 5.0) -> None:
+        """Close the clients and stop the loop; async handlers that still run are cancelled.
+
+        After `within_s` nobody waits any more for those that ignore that.
+        """
+        until = time.monotonic() + within_s
         with self._lock:
             client, async_client = self._http, self._async_http
             self._http = self._async_http = None
@@ -168,8 +173,8 @@ class Invoker:
         if async_client is not None:
             # If the loop is gone or stuck, the sockets end with the process, which is about to end.
             with contextlib.suppress(RuntimeError, TimeoutError):
-                self._loop.submit(async_client.aclose()).result(timeout=_CLEAN_UP_SECONDS)
-        self._loop.close()
+                self._loop.submit(async_client.aclose()).result(timeout=min(_CLEAN_UP_SECONDS, within_s / 2))
+        self._loop.close(max(0.0, until - time.monotonic()))
 
     def _call(self, handler: Handler, config: msgspec.Struct, context: Context) -> object:
         if handler.settings_type is None:

@@ -25,6 +25,7 @@ from tests.fault.mutations import (
     rerunning,
     stopping,
     store,
+    threadless,
 )
 from tests.fault.mutations.mutant import Mutant
 
@@ -49,6 +50,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *history.MUTANTS,
     *deliveries.MUTANTS,
     *operations.MUTANTS,
+    *threadless.MUTANTS,
 )
 
 __all__ = ["MUTANTS", "Mutant"]

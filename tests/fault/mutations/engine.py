@@ -158,8 +158,8 @@ MUTANTS: Final = (
     Mutant(
         "a start is not noted after its outcome",
         _in("running/task_in_hand"),
-        "            if not self._taken:\n",
-        "            if True:\n",
+        "return not self._noted and not self._taken",
+        "return not self._noted",
         tests=STARTS,
     ),
     Mutant(

@@ -8,7 +8,16 @@ what order, and knows nothing of what the messages mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -28,6 +37,7 @@ from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import Begun, Reading
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -40,7 +50,7 @@ from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_line, is_async_line
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
@@ -69,6 +79,7 @@ from tests.support.servers.direct_client import DirectClient
 from tests.support.servers.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
+LINE: Final = async_line(WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
 CONSUMER = "fe2-harness"
@@ -103,11 +114,18 @@ def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     return {"result": {"sum": add_up(config, context)["result"]}}
 
 
+@handler("later_sum")
+async def later_sum(config: Sum, context: Context) -> dict[str, int]:
+    """The same as `sum`, of a handler that needs no thread."""
+    return add_up(config, context)
+
+
 class Handlers:
     """What the harness's workers can run."""
 
     add_up = add_up
     name_sum = name_sum
+    later_sum = later_sum
 
 
 def registry() -> Registry:
@@ -136,13 +154,14 @@ def plan_of(
     ends: Collection[str] = (),
     overall: ExecutionPolicy = PLAIN_EXECUTION,
     stages: Stages = MAIN_ONLY,
+    waiting: Collection[str] = (),
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
     Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
     run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
     as a node of the handler `end` does. `overall`: what holds for the execution as a whole. `stages`: how
-    many of the last nodes are outputs and hooks.
+    many of the last nodes are outputs and hooks. `waiting`: the handlers of these need no thread.
     """
     missing = "" if says is None else " | default(0)"
     index = {node: position for position, node in enumerate(graph)}
@@ -156,7 +175,8 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        task = Task("name_sum" if node == OUTPUTS_NODE else "sum", encoded, reads, timeout_ms, WORKER_QUEUE)
+        handler = "name_sum" if node == OUTPUTS_NODE else "later_sum" if node in waiting else "sum"
+        task = Task(handler, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
     policies = {
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
@@ -165,7 +185,8 @@ def plan_of(
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
-    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages)
+    threadless = frozenset(index[node] for node in waiting if node != OUTPUTS_NODE)
+    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages, waiting=threadless)
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
@@ -195,6 +216,26 @@ class ScriptedInvoker:
         self.calls.append(context)
         self.script(context)
         return handler.function(msgspec.convert(config, handler.config_type), context)
+
+    def begin(
+        self,
+        handler: Handler,
+        config: JsonValue,
+        context: Context,
+        ended: Callable[[tuple[object, BaseException | None]], None],
+    ) -> None:
+        """Run an async handler to its end, which no handler here waits for."""
+        try:
+            coroutine = cast("Coroutine[None, None, object]", self.invoke(handler, config, context))
+            coroutine.send(None)
+        except StopIteration as returned:
+            ended((returned.value, None))
+        except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
+            ended((None, error))
+
+    def forsake(self, handler: str) -> None:
+        """No handler here outlasts its time."""
+        raise AssertionError(handler)
 
 
 class NoSecrets:
@@ -239,6 +280,12 @@ class Entry(msgspec.Struct, frozen=True):
     payload: bytes
     deliveries: int
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as a noted start says it."""
+        beside = f"/{self.queue}" if is_async_line(self.queue) else ""
+        return f"{self.id.decode()}/{CONSUMER}{beside}"
+
 
 def _payload(fields: Mapping[bytes, bytes]) -> bytes:
     """The payload of an engine message, in whatever format."""
@@ -260,7 +307,7 @@ class HeldEntries:
             Held(
                 decode(entry.actor, entry.payload),
                 entry.deliveries,
-                f"{entry.id.decode()}/{CONSUMER}",
+                entry.place,
                 self,
                 index,
             )
@@ -278,6 +325,10 @@ class HeldEntries:
         """The transaction has succeeded."""
         self.confirmed |= set(entries)
 
+    def is_lost(self, entry: int) -> bool:
+        """Nothing is taken over from who still runs."""
+        return False
+
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nothing is handed back: no watchdog runs here."""
         raise AssertionError("no watchdog runs here")
@@ -285,6 +336,37 @@ class HeldEntries:
     def pass_on(self, entries: Sequence[int]) -> None:
         """Nothing is passed on: every worker knows every handler here."""
         raise AssertionError("every handler is known here")
+
+
+class HeldForAsync:
+    """What async nodes ask of the broker. What is let go of unsettled comes back."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+
+    def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
+        """Those whose messages are not acknowledged come back."""
+        self.failure = self.failure or error
+
+    def is_handed_back(self, held: Held[Any]) -> bool:
+        """Nothing is: no worker here is told to stop."""
+        return False
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """What is begun here ends at once."""
+
+    def keeps_too_much(self) -> bool:
+        """Never."""
+        return False
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Nothing is handed back."""
+        raise AssertionError("there is room for everything here")
+
+    def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
+        """Queue what settles them."""
+        for each in held:
+            each.acknowledge(sink)
 
 
 class HookedState(RedisSweepState):
@@ -436,16 +518,30 @@ class WorkerProcess(Process):
             speed,
         )
         self.groups = QuickGroups(store, self.runner, speed)
+        self.holding = HeldForAsync()
+        self.nodes = AsyncNodes(
+            store, self.runner, self.invoker, NoSecrets(), speed, self.holding, reports_on_thread=False
+        )
         self.sender = Sender(RedisSending(self.state), self.harness.receive, lambda: 0.5)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the worker's actors do."""
         if actor == "deliver_results":
             self.sender.send(held[0])
+        elif self.nodes.may_begin(held[0].payload):
+            self._run_together(held)
         elif len(held) > 1:
             self.groups.run(held)
         else:
             self.runner.run(held[0])
+
+    def _run_together(self, held: list[Held[Any]]) -> None:
+        """Begin async nodes, and report them, in one transaction."""
+        self.holding.failure = None
+        self.nodes.begin(held)
+        self.nodes.reporter.report()
+        if self.holding.failure is not None:
+            raise self.holding.failure
 
 
 class ApiProcess(Process):
@@ -492,7 +588,7 @@ class Harness:
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
-        for queue in QUEUES if groups else ():
+        for queue in (*QUEUES, LINE) if groups else ():
             self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
         self.errors: list[Exception] = []
         self.deaths = 0
@@ -582,14 +678,26 @@ class Harness:
         """The key of a queue."""
         return self.keys.stream(queue)
 
-    def waiting(self, queue: str) -> list[Entry]:
+    def waiting(self, *queues: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
-        key = self.stream(queue)
-        _, pending, entries = self.client.execute_together(
-            ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
-            ("XPENDING", key, GROUP, "-", "+", 10_000),
-            ("XRANGE", key, "-", "+"),
+        replies = self.client.execute_together(
+            *(
+                command
+                for key in map(self.stream, queues)
+                for command in (
+                    ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
+                    ("XPENDING", key, GROUP, "-", "+", 10_000),
+                    ("XRANGE", key, "-", "+"),
+                )
+            )
         )
+        return [
+            entry
+            for queue, pending, entries in zip(queues, replies[1::3], replies[2::3], strict=True)
+            for entry in self._entries(queue, pending, entries)
+        ]
+
+    def _entries(self, queue: str, pending: Any, entries: Any) -> list[Entry]:
         counts = {entry_id: delivered for entry_id, _, _, delivered in pending}
         found = [
             (entry_id, dict(zip(fields[::2], fields[1::2], strict=True))) for entry_id, fields in entries
@@ -605,8 +713,8 @@ class Harness:
         return [entry for entry in self.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
 
     def tasks(self) -> list[Entry]:
-        """What waits for workers."""
-        return self.waiting(WORKER_QUEUE)
+        """What waits for workers, with or without a thread."""
+        return self.waiting(WORKER_QUEUE, LINE)
 
     def task_of(self, node: str) -> Entry:
         """The task of one node that waits."""
@@ -669,11 +777,14 @@ class Harness:
                 if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
                     self.deliver(process, entry)
             tasks = self.tasks()
-            nodes = [entry for entry in tasks if entry.actor == "run_node"]
+            threadless = [entry for entry in tasks if entry.queue == LINE]
+            nodes = [entry for entry in tasks if entry.actor == "run_node" and entry.queue != LINE]
             together = [entry for entry in nodes if entry.deliveries == 1]
-            alone = [(entry,) for entry in tasks if entry not in together]
+            alone = [(entry,) for entry in tasks if entry not in together and entry not in threadless]
             groups = [
-                tuple(together[at : at + TASKS_TOGETHER]) for at in range(0, len(together), TASKS_TOGETHER)
+                tuple(part[at : at + TASKS_TOGETHER])
+                for part in (together, threadless)
+                for at in range(0, len(part), TASKS_TOGETHER)
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
