@@ -27,7 +27,7 @@ from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome
+from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome, Waiting
 from flowengine.observability.log_context import bound_contextvars
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
@@ -288,7 +288,9 @@ class AsyncNodes:
         except BaseException as error:  # noqa: BLE001 - the edge to users' code: it becomes the outcome
             outcome = outcomes.failed(task, node.start, error)
         self._runner.outputs.gather(hand)
-        return Cancelled() if isinstance(outcome, Failed) and hand.cancellation.requested else outcome
+        return (
+            Cancelled() if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested else outcome
+        )
 
     def _forget(self, node: _Running) -> None:
         hand = node.hand

@@ -25,6 +25,7 @@ from tests.fault.mutations import (
     rerunning,
     stopping,
     store,
+    waits,
 )
 from tests.fault.mutations.mutant import Mutant
 
@@ -41,6 +42,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *stopping.MUTANTS,
     *closing.MUTANTS,
     *pausing.MUTANTS,
+    *waits.MUTANTS,
     *deleting.MUTANTS,
     *rerunning.MUTANTS,
     *overruling.MUTANTS,
