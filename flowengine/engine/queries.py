@@ -215,7 +215,15 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         error=record.error,
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
-        waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
-        if record.status == "waiting"
-        else msgspec.UNSET,
+        waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
+    )
+
+
+def waiting_for(record: NodeRecord) -> WaitingForView:
+    """What a waiting node waits for, as it is shown."""
+    until, waits = moment_or_none(record.until), record.waits
+    if waits is None:
+        return WaitingForView(kind="retry", until=until)
+    return WaitingForView(
+        kind=waits.kind, until=until, since=moment(waits.since), prompt=waits.prompt or msgspec.UNSET
     )

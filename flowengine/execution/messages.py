@@ -11,7 +11,8 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
-from flowengine.execution.reports import Completed, Failed, Outcome, Reporter
+from flowengine.execution.records import WaitKind
+from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
 
@@ -166,6 +167,16 @@ class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field=
     dispatch: int
 
 
+class WaitOver(msgspec.Struct, frozen=True, kw_only=True, tag="wait", tag_field="kind"):
+    """The time of a node is over that waits: for that time, or for something else."""
+
+    execution: str
+    run: int
+    node: str
+    dispatch: int
+    waits: WaitKind
+
+
 class RunTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="timeout", tag_field="kind"):
     """The time of a whole run is over."""
 
@@ -195,7 +206,7 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag
     number: int
 
 
-Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
+Timer: TypeAlias = Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -238,6 +249,7 @@ MESSAGES: Final = (
     MessageKind(DeliveryAttempted, "delivery_attempted", ORCHESTRATOR_QUEUE, "workers"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(WaitOver, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -257,13 +269,15 @@ def format_of(payload: Payload) -> int:
     match payload:
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
+        case Callback(by=ByEvent()):
+            return FORMAT
         case Callback(
             outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)
         ):
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case Callback() | NextTry() | StopExecution() | ResumeExecution():
+        case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
         case DeleteExecution() | NodeOverruled():
             return FORMAT

@@ -47,6 +47,22 @@ class ExecutionError(msgspec.Struct, frozen=True):
     node: str | None = None
 
 
+WaitKind: TypeAlias = Literal["later", "wait", "signal", "approval"]
+"""What a node waits for that is no other try: the time that its handler has named, a time of its own, a
+signal, a person's decision."""
+
+
+class Waits(
+    msgspec.Struct, frozen=True, omit_defaults=True, rename={"kind": "k", "since": "s", "prompt": "p"}
+):
+    """What a waiting node waits for, and since when, in milliseconds since the epoch. `prompt`: what a person
+    is asked."""
+
+    kind: WaitKind
+    since: int
+    prompt: str | None = None
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -72,6 +88,7 @@ class NodeRecord(
         "until": "v",
         "answered": "i",
         "moment": "m",
+        "waits": "x",
     },
 ):
     """One node: the field `state` of its key.
@@ -90,7 +107,7 @@ class NodeRecord(
     `until`. `answered` goes up after a failure that is certain to be the end of what was asked, and when a
     completed node is reset: it is the number in the idempotency key. `moment` is when a task with this key
     was first sent, where that was before `queued_at` (see `first_sent`): whatever leaves `answered` as it is
-    keeps it.
+    keeps it. `waits`: what a node waits for, until `until`, if it is no other try.
     """
 
     status: StoredNodeStatus = "pending"
@@ -113,6 +130,7 @@ class NodeRecord(
     until: int | None = None
     answered: int = 0
     moment: int | None = None
+    waits: Waits | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import NodeError, WaitKind
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
@@ -40,10 +40,29 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome
     """Its execution is being stopped, and its worker has stopped the handler."""
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled
+class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", omit_defaults=True):
+    """The handler has returned, and the node waits: no worker holds it.
+
+    `until`: for this time, in milliseconds since the epoch. `after_ms`: for so long. Neither: for what its
+    policy says. `prompt`: what a person is asked.
+    """
+
+    kind: WaitKind
+    until: int | None = None
+    after_ms: int | None = None
+    prompt: str | None = None
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
-    {Completed: "completed", Failed: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+    {
+        Completed: "completed",
+        Failed: "failed",
+        Skipped: "skipped",
+        Cancelled: "cancelled",
+        Waiting: "waiting",
+    }
 )
 """What each outcome is called."""
 
@@ -77,7 +96,11 @@ class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
     starts: int
 
 
-Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine
+class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="time"):
+    """The timer of a node that waits."""
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent
 
 
 def delivery_of(reporter: Reporter) -> int:
@@ -87,7 +110,7 @@ def delivery_of(reporter: Reporter) -> int:
             return number
         case ByEngine(starts=starts):
             return starts
-        case ByDeadline():
+        case ByDeadline() | ByEvent():
             return 0
 
 
@@ -95,11 +118,11 @@ def may_be_noted(reporter: Reporter) -> bool:
     """Whether a start of what is reported may be written down.
 
     One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
-    report, or its timer, removes what it wrote.
+    report, or its timer, removes what it wrote. A node that waits has been reported.
     """
-    return not isinstance(reporter, ByDelivery) or reporter.noted
+    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent)
 
 
 def started_at_of(reporter: Reporter) -> int | None:
     """When the reported try began, where that is known."""
-    return None if isinstance(reporter, ByEngine) else reporter.started_at
+    return None if isinstance(reporter, ByEngine | ByEvent) else reporter.started_at

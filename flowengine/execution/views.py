@@ -274,11 +274,19 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a waiting node waits for: `retry`, the next try after a failure, `until` that time."""
+WaitingKind: TypeAlias = Literal["retry", "later", "wait", "signal", "approval"]
+"""`retry`: the next try after a failure; `later`: the next call, for which its handler has asked; `wait`: a
+time; `signal`; `approval`: a person's decision."""
 
-    kind: Literal["retry"]
+
+class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
+    what is no retry. `prompt`: what a person is asked."""
+
+    kind: WaitingKind
     until: Moment | None
+    since: Moment | msgspec.UnsetType = msgspec.UNSET
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     Timer,
+    WaitOver,
 )
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.observability.log_context import bound_contextvars
@@ -66,7 +67,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
     def timer_fired(payloads: Sequence[bytes]) -> None:
         held: list[Held[Timer]] = broker.held()
         timer = held[0].payload
-        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry) else {}
+        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry | WaitOver) else {}
         with bound_contextvars(execution_id=timer.execution, **node):
             engine.fire(held[0])
 

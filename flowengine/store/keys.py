@@ -57,7 +57,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never, get_args
 
 from flowengine.execution.messages import (
     Deadline,
@@ -67,7 +67,9 @@ from flowengine.execution.messages import (
     RunTimeout,
     StopOverdue,
     Timer,
+    WaitOver,
 )
+from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.idempotency import PART_CHARS, names_request
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
@@ -383,6 +385,9 @@ def member_of(timer: Timer) -> str:
     match timer:
         case Deadline() | NextTry():
             return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+        case WaitOver():
+            member = timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+            return f"{member}|{timer.waits}"
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
@@ -398,6 +403,8 @@ def timer_kind(timer: Timer) -> str:
             return "deadline"
         case NextTry():
             return "retry"
+        case WaitOver():
+            return "wait"
         case RunTimeout():
             return "timeout"
         case StopOverdue():
@@ -450,6 +457,20 @@ def parse_delivery_due(member: bytes) -> DeliveryDue | None:
     except ValueError:
         return None
 
+
+def parse_wait_over(member: bytes) -> WaitOver | None:
+    """Reads the timers of nodes that wait; None for one that is not one of ours."""
+    try:
+        execution, run, node, dispatch, waits = member.decode("ascii").split("|")
+    except ValueError:
+        return None
+    kind = _WAIT_KINDS.get(waits)
+    if kind is None or not (run.isdecimal() and dispatch.isdecimal()):
+        return None
+    return WaitOver(execution=execution, run=int(run), node=node, dispatch=int(dispatch), waits=kind)
+
+
+_WAIT_KINDS: Final[dict[str, WaitKind]] = {kind: kind for kind in get_args(WaitKind)}
 
 parse_deadline: Final = parser_of(Deadline)
 parse_next_try: Final = parser_of(NextTry)

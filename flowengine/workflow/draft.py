@@ -41,6 +41,7 @@ from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
+from flowengine.workflow.waits.reading import read_waiting
 
 OUTPUTS_TIMEOUT_S: Final = 60
 """How long it may take to compute the outputs."""
@@ -197,9 +198,13 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         check_hook(pointer, stage, report)
     elif ends:
         check_end(node, pointer, report)
-    timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
-    policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
+    waits = read_waiting(node, pointer, report)
+    plain = ends or waits is not None
+    timeout_s = float(DEFAULT_TIMEOUT_S)
+    if waits is None:
+        timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
+    policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
-    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage)
+    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits)
     return DraftNode(fields, work, schema)

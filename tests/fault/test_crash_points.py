@@ -8,9 +8,9 @@ orchestrator and its timer loop are stopped, from the deadline on. A fourth one 
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
 seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
-receiver refuses the results once. Wherever it is struck, each ends, with the right results, and every
-invariant holds. The client repeats what it gets no answer to, with the same idempotency key: what it asks for
-is done once.
+receiver refuses the results once. A ninth one has nodes that wait, and go on by their timers. Wherever it is
+struck, each ends, with the right results, and every invariant holds. The client repeats what it gets no
+answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
 with the server, and after each of its commands that stores something. `just fault` tries each command in all
@@ -40,6 +40,7 @@ from tests.fault.crash_scenes.report import (
     told,
 )
 from tests.fault.crash_scenes.steering import Deleted, Rerun, Steered, Stopped
+from tests.fault.crash_scenes.waits import Waited
 from tests.support.faults import WAYS, Gate, Way
 from tests.support.rigs.harness import silence
 from tests.support.servers.valkey import Valkey
@@ -57,6 +58,7 @@ Scene: TypeAlias = Literal[
     "rerun",
     "steered",
     "delivered",
+    "waited",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -103,6 +105,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Steered(url, gate)
         case "delivered":
             passing = Delivered(url, gate)
+        case "waited":
+            passing = Waited(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -147,6 +151,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "overrule-crash",
     "pause-crash",
     "delivery-crash",
+    "wait-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

@@ -30,7 +30,7 @@ from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
 from tests.property.machine_book import WORDS, Crash, crashes, outcomes, ways
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
-from tests.support.checks.reference_model import LEFT, PLAIN, Graph, Model, Outcome, Says
+from tests.support.checks.reference_model import LEFT, Graph, Model, Outcome, Says
 from tests.support.faults import Gate, Way
 from tests.support.rigs.harness import plan_of
 from tests.support.servers.valkey import Valkey
@@ -217,11 +217,22 @@ class ExecutionMachine(StopRules):
         for entry in self.turn_timers(self.harness.end_pauses, loop):
             self.expire(entry, crash, self.pick(data))
 
+    @precondition(lambda self: "wait" in self.seen.timers)
+    @rule(data=st.data(), crash=crashes(30), loop=crashes(8))
+    def end_waits(self, data: st.DataObject, crash: Crash, loop: Crash) -> None:
+        """The time of all nodes is over that wait for a time."""
+        for entry in self.turn_timers(self.harness.end_waits, loop):
+            self.expire(entry, crash, self.pick(data))
+
     @precondition(lambda self: self.seen.old_timers)
     @rule(data=st.data())
     def repeat_timer(self, data: st.DataObject) -> None:
         """An old timer's message comes again: at most it makes up for what somebody left undone."""
         running, entry = self.left_to_workers(), data.draw(st.sampled_from(self.old_timers()))
+        if self.is_of_wait(entry):
+            # One that was let go of during a pause may come again after it.
+            self.expire(entry, None, self.pick(data))
+            return
         assert self.deliver([entry], None, self.pick(data))
         self.note_ended(running)
 
@@ -251,6 +262,7 @@ class ExecutionMachine(StopRules):
         others = [node for node in model.graph if node not in behind]
         assert {n: stored.record(n).status for n in others} == {n: model.status[n] for n in others}
         assert {n: stored.record(n).attempt for n in others} == {n: model.attempt[n] for n in others}
+        assert {n: stored.record(n).dispatch for n in others} == {n: model.dispatch[n] for n in others}
         tolerated = {node for node in others if stored.record(node).tolerated}
         assert tolerated == model.tolerated - set(behind)
         mark = self.mark()
@@ -287,7 +299,7 @@ def _without_contradiction(says: Mapping[str, Says], ends: set[str], fails: bool
     that the model does not know (a `one_success` behind tolerated failures): other tests look at it."""
     said = {}
     for node, saying in says.items():
-        found = saying._replace(tolerates=False, tries=PLAIN.tries) if node in ends else saying
+        found = saying._replace(tolerates=False, tries=1, waits=False) if node in ends else saying
         rule_kept = not (fails and found.rule == "one_success")
         said[node] = found if rule_kept else found._replace(rule="all_done")
     return said

@@ -15,6 +15,7 @@ TOPICS = (
     "document",
     "inputs",
     "flow",
+    "waits",
     "templates",
     "handlers",
     "secrets",

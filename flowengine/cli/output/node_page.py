@@ -11,7 +11,7 @@ from typing import assert_never
 import click
 import msgspec
 
-from flowengine.cli.output.progress import WHY_SKIPPED, elapsed
+from flowengine.cli.output.progress import WHY_SKIPPED, elapsed, waiting_words
 from flowengine.cli.output.tables import print_rows
 from flowengine.execution.records import NodeError
 from flowengine.execution.views import NULL, AttemptView, NodeDetailView
@@ -53,6 +53,8 @@ def _what(node: NodeDetailView, attempt: str, took: str) -> str:
         case "running":
             return f"has run for {took}{attempt}"
         case "waiting":
+            if node.waiting_for and node.waiting_for.kind != "retry":
+                return waiting_words(node.waiting_for)
             until = f" at {node.waiting_for.until}" if node.waiting_for else ""
             return f"failed{code} on attempt {node.attempt}, and is tried again{until}"
         case "completed":

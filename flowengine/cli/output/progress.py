@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, assert_never
 
 import click
 import msgspec
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus, SkipReason
-from flowengine.execution.views import ExecutionView, Moment, NodeView
+from flowengine.execution.views import ExecutionView, Moment, NodeView, WaitingForView
 from flowengine.plaintext import plain_text
 
 STYLES: Final[Mapping[NodeStatus | ExecutionStatus, str]] = {
@@ -221,10 +221,27 @@ def _fate(node: NodeView) -> tuple[str, ...]:
     """What there is to say of one that was skipped, has failed in vain, or waits."""
     if node.skipped:
         return (WHY_SKIPPED[node.skipped],)
+    if node.waiting_for and node.waiting_for.kind != "retry":
+        return (waiting_words(node.waiting_for),)
     if node.waiting_for:
         failed = f"failed with {plain_text(node.error.code)}" if node.error else ""
         return (failed, _next_try(node.waiting_for.until))
     return ("tolerated",) if node.tolerated else ()
+
+
+def waiting_words(waits: WaitingForView) -> str:
+    """What a node waits for that is no other try."""
+    match waits.kind:
+        case "later" | "retry":
+            return f"waits until {waits.until}, when its handler is called again"
+        case "wait":
+            return f"waits until {waits.until}"
+        case "signal":
+            return f"waits for a signal, until {waits.until}"
+        case "approval":
+            return f"waits for a decision, until {waits.until}"
+        case _ as never:
+            assert_never(never)
 
 
 def _next_try(until: Moment | None) -> str:

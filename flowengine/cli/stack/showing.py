@@ -116,7 +116,7 @@ def _row(node: NodeView) -> tuple[str, ...]:
 
 
 def _why(node: NodeView) -> str:
-    from flowengine.cli.output.progress import WHY_SKIPPED
+    from flowengine.cli.output.progress import WHY_SKIPPED, waiting_words
 
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
@@ -124,5 +124,6 @@ def _why(node: NodeView) -> str:
     if node.tolerated:
         parts.append("tolerated")
     if node.waiting_for and node.waiting_for.until is not None:
-        parts.append(f"next try at {node.waiting_for.until}")
+        retries = node.waiting_for.kind == "retry"
+        parts.append(f"next try at {node.waiting_for.until}" if retries else waiting_words(node.waiting_for))
     return "; ".join(parts)

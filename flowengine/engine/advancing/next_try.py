@@ -11,7 +11,7 @@ from flowengine.errors import ConflictError
 from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED
 from flowengine.execution.rules.dispatching import Run, Sizes, try_again
-from flowengine.execution.rules.failing import awaits_try
+from flowengine.execution.rules.waits.waiting_timer import awaits_timer
 
 TRIES: Final = 12
 
@@ -36,7 +36,7 @@ class NextTryStep:
         for _ in range(TRIES):
             unit = self._store.begin(Reading((key,), (timer.execution,)), exact_time=True)
             record, control = unit.nodes.get(key, UNTOUCHED), unit.controls.get(timer.execution)
-            waits = awaits_try(record, timer.dispatch)
+            waits = awaits_timer(record, timer)
             if plan is None or execution is None or control is None or not waits:
                 break
             if not control.lets_dispatch:

@@ -21,6 +21,7 @@ from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.resume_step import ResumeStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, Committed
@@ -40,6 +41,7 @@ from flowengine.execution.messages import (
     StopExecution,
     StopOverdue,
     Timer,
+    WaitOver,
 )
 from flowengine.execution.records import ExecutionRecord
 from flowengine.execution.reports import Completed
@@ -71,6 +73,7 @@ class Orchestrator:
         self._sizes = sizes
         self._follow_up = FollowUp(store, sizes)
         self._next_tries = NextTryStep(store, sizes)
+        self._waits = WaitOverStep(store, sizes, self.finish)
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
@@ -256,6 +259,8 @@ class Orchestrator:
                 self._deadlines.fire(held.of(deadline))
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
+            case WaitOver() as over:
+                self._waits.fire(held.of(over))
             case RunTimeout() as timeout:
                 self._stops.time_out(held.of(timeout))
             case HooksTimeout() as timeout:

@@ -24,12 +24,13 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
 from flowengine.execution.records import NodeError
-from flowengine.execution.reports import Completed, Failed, Outcome, Skipped
+from flowengine.execution.reports import Completed, Failed, Outcome, Skipped, Waiting
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
-from flowengine.plugin.errors import EndedError
+from flowengine.plugin.errors import EndedError, Later
+from flowengine.plugin.waiting import Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 
@@ -95,13 +96,22 @@ class Outcomes:
             return Skipped()
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
+        if isinstance(output, Wait):
+            return self._waiting(output)
         result = self._checked(task, output, start.storable_bytes)
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
         return Completed(msgspec.Raw(result))
 
-    def failed(self, task: RunNode, start: Start, error: BaseException) -> Failed:
+    def _waiting(self, wait: Wait) -> Waiting:
+        after_ms = None if wait.seconds is None else round(wait.seconds * 1000)
+        prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
+        return Waiting(wait.kind, wait.until_ms, after_ms, prompt)
+
+    def failed(self, task: RunNode, start: Start, error: BaseException) -> Failed | Waiting:
         """The outcome of whatever was raised. Raises nothing."""
+        if isinstance(error, Later):
+            return Waiting("later", after_ms=round(error.seconds * 1000))
         if isinstance(error, EndedError):
             return self._ended(task, error, start)
         if isinstance(error, HandlerError):

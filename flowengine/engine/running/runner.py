@@ -28,7 +28,16 @@ from flowengine.engine.running.stop_notices import StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import WORDS, ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
+from flowengine.execution.reports import (
+    WORDS,
+    ByDelivery,
+    Cancelled,
+    Completed,
+    Failed,
+    Outcome,
+    Skipped,
+    Waiting,
+)
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
 from flowengine.plugin import (
@@ -123,7 +132,7 @@ class Runner:
             with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)
-            if isinstance(outcome, Failed) and hand.cancellation.requested:
+            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:
                 return Cancelled()
             return outcome
         finally:
@@ -210,6 +219,8 @@ class Runner:
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
             log.info("node.cancelled", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Waiting):
+            log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
         else:
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +29,8 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 SIZES = Sizes()
+_SAME_TRY: Final = ("dispatch_again", "call_again")
+"""Steps that send the task of a try once more."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -59,6 +61,11 @@ def dispatch_again(plan: Plan, position: int, record: NodeRecord, run: Run, now:
 def try_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
     """Put a node in flight that has waited for its next attempt."""
     return _send(plan, position, record, run, now, "try_again", record.attempt + 1, record.unseen)
+
+
+def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight whose handler has put off its call: the same attempt and moment."""
+    return _send(plan, position, record, run, now, "call_again", record.attempt, record.unseen)
 
 
 def readable(plan: Plan, position: int) -> tuple[int, ...]:
@@ -93,10 +100,10 @@ def _send(
         run=record.run,
         when=record.when,
         unseen=unseen,
-        tried=record.tried + (step != "dispatch_again") if retries else 0,
-        since=(record.since or now) if retries else 0,
+        tried=record.tried + (step not in _SAME_TRY) if retries else 0,
+        since=record.since or (now if retries else 0),
         answered=record.answered,
-        moment=first_sent(record) if step == "dispatch_again" else record.moment,
+        moment=first_sent(record) if step in _SAME_TRY else record.moment,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:

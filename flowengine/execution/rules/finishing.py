@@ -10,23 +10,27 @@ from msgspec.structs import replace
 
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, Tally, Write
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
-from flowengine.execution.events import Event, EventKind
+from flowengine.execution.events import WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import Control, NodeError, NodeRecord, Stop, attempt_of, first_sent
 from flowengine.execution.reports import (
+    ByEvent,
     Cancelled,
     Completed,
     Failed,
     Skipped,
+    Waiting,
     delivery_of,
     may_be_noted,
     started_at_of,
 )
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
-from flowengine.execution.rules.failing import Pause, is_answered, next_try, next_try_timer, tolerates
+from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
+from flowengine.execution.rules.waits.beginning import waiting_record
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
 from flowengine.workflow.plan import Plan
 
@@ -82,8 +86,8 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
-    if record.status == "waiting" and record.delivery == delivery_of(callback.by):
-        return Decision("repeated", forget)
+    if record.status == "waiting" and not isinstance(callback.by, ByEvent):
+        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
     if is_final(record.status):
@@ -106,6 +110,8 @@ def finish(
             return _skip(report)
         case Cancelled():
             return _send_again(report) if control.stop is None else _cancel(report)
+        case Waiting() as waiting:
+            return _begin_waiting(report, waiting) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
 
@@ -139,6 +145,8 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
 
 
 def _ended(report: _Report) -> NodeRecord:
+    if report.before.status == "waiting":
+        return replace(report.before, finished_at=report.grounds.now, until=None, waits=None)
     # A worker's idea of the server's clock may be some milliseconds off.
     record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
@@ -182,12 +190,28 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
     """The node waits for its next try."""
     callback = report.callback
     code = None if record.error is None else record.error.code
-    timer = next_try_timer(callback.execution, callback.node, record)
+    timer = waiting_timer(callback.execution, callback.node, record)
     changes = (
         Write(callback.node, record, kept=attempt_of(record)),
         *report.forget,
         ArmTimer(timer, pause.until),
         _happened(report, record, "node_waiting", code),
+    )
+    return Decision("accepted", changes, continues=True)
+
+
+def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
+    """The node waits, and no worker holds it."""
+    callback, plan, now = report.callback, report.grounds.plan, report.grounds.now
+    record = waiting_record(plan.policy(report.position), _ended(report), waiting, now)
+    if isinstance(record, Failed):
+        return _fail(report, record)
+    timer = waiting_timer(callback.execution, callback.node, record)
+    changes = (
+        Write(callback.node, record),
+        *report.forget,
+        ArmTimer(timer, record.until or now),
+        _happened(report, record, "node_waiting", WAITS_FOR + waiting.kind),
     )
     return Decision("accepted", changes, continues=True)
 

@@ -27,7 +27,7 @@ from flowengine.execution.messages import StopExecution
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.failing import next_try_timer
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
@@ -130,7 +130,7 @@ def stop_node(
         return (Write(node, skipped), Happened(event), Tally(unfinished=-1))
     dropped: list[Change] = []
     if record.status == "waiting":
-        dropped.append(DropTimer(next_try_timer(execution, node, record)))
+        dropped.append(DropTimer(waiting_timer(execution, node, record)))
     if is_in_flight(record.status):
         dropped.append(ForgetStart(node, record.run, record.dispatch))
     event = Event("node_cancelled", now, node, record.attempt, record.dispatch)
@@ -142,7 +142,9 @@ def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     status = after(record.status, "cancel")
     if is_in_flight(record.status):
         return replace(record, status=status, finished_at=now, moment=first_sent(record))
-    # Of one that waits, the last attempt is kept already.
+    if record.waits is not None:
+        return replace(record, status=status, finished_at=now, until=None, waits=None)
+    # Of one that waits for another try, the last attempt is kept already.
     return replace(
         record, status=status, queued_at=None, started_at=None, finished_at=now, error=None, until=None
     )

@@ -27,7 +27,7 @@ from flowengine.handlers.invoking.failures import described, failure_of, text_of
 from flowengine.handlers.secrets.shown_text import Redactor, redacting
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin.context import Context
-from flowengine.plugin.errors import HandlerError, HandlerTimeoutError
+from flowengine.plugin.errors import HandlerError, HandlerTimeoutError, Later
 from flowengine.plugin.registry import AnyObject, Handler
 from flowengine.settings.model import Egress
 
@@ -100,8 +100,8 @@ class Invoker:
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object:
         """What the handler returns for a rendered config.
 
-        Raises HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of an
-        exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
+        Raises Later, and HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of
+        an exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
         """
         with redacting(self._redact):
             return self._invoked(handler, _typed(handler, config), context)
@@ -114,6 +114,8 @@ class Invoker:
             with network_deadline.until(context.deadline):
                 output = self._call(handler, typed, context)
             waits = inspect.isawaitable(output)
+        except Later:
+            raise
         except BaseException as error:
             raise self._failed(error, handler, context) from error
         return self._wait(output, handler, context) if waits else output
@@ -130,6 +132,8 @@ class Invoker:
             typed = _typed(handler, config)
             try:
                 output = self._call(handler, typed, context)
+            except Later:
+                raise
             except BaseException as error:
                 raise self._failed(error, handler, context) from error
             if not inspect.isawaitable(output):
@@ -216,7 +220,7 @@ class Invoker:
                     return await output
                 finally:
                     over.cancel()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Later):
             raise
         except BaseException as error:
             if limit.expired() and isinstance(error, TimeoutError):

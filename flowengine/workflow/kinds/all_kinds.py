@@ -74,6 +74,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         given=reads.given,
         ends=does.handler == END,
         gives_outputs=gives_outputs,
+        waits=node.waits,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 

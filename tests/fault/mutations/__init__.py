@@ -26,6 +26,7 @@ from tests.fault.mutations import (
     stopping,
     store,
     threadless,
+    waits,
 )
 from tests.fault.mutations.mutant import Mutant
 
@@ -42,6 +43,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *stopping.MUTANTS,
     *closing.MUTANTS,
     *pausing.MUTANTS,
+    *waits.MUTANTS,
     *deleting.MUTANTS,
     *rerunning.MUTANTS,
     *overruling.MUTANTS,

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.execution.events import Event, decode_events, fold
+from flowengine.execution.events import WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
 from flowengine.workflow.plan import Plan, decode_plan
@@ -26,9 +26,11 @@ from tests.support.checks.snapshot import Client, Snapshot
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
+WAITS: Final = b"fe:timers:wait"
 ALL_TIMERS: Final = (
     TIMERS,
     RETRIES,
+    WAITS,
     b"fe:timers:timeout",
     b"fe:timers:stop",
     b"fe:timers:hooks",
@@ -63,7 +65,9 @@ _TYPES: Final = {
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
-    re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(
+        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
+    ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
@@ -96,6 +100,7 @@ _LEGAL: Final = {
     ("waiting", "node_skipped"): "skipped",
     ("queued", "node_skipped"): "skipped",
     ("queued", "node_waiting"): "waiting",
+    ("waiting", "node_waiting"): "waiting",
     ("waiting", "node_queued"): "queued",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
@@ -505,10 +510,13 @@ def _histories(stored: Stored) -> Iterable[str]:
     anew = _first_run(stored) > 1
     for node, path in paths.items():
         status, attempt, dispatch = ("pending", 0, 0) if not anew else fold(path[:1])[node]
+        later = False
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
             queued = event.kind == "node_queued"
-            expected = (attempt + (queued and status in ("pending", "waiting")), dispatch + queued)
+            tries = queued and status in ("pending", "waiting") and not later
+            later = event.kind == "node_waiting" and event.detail == f"{WAITS_FOR}later"
+            expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:
                 shown = [(e.kind, e.attempt, e.dispatch) for e in path]

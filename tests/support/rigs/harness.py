@@ -50,6 +50,7 @@ from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.plugin.waiting import Wait
 from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_line, is_async_line
 from flowengine.settings import Settings
 from flowengine.store import keys
@@ -71,6 +72,7 @@ from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.checks.snapshot import Client
@@ -82,6 +84,7 @@ QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
 LINE: Final = async_line(WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
+HOLD_S = 3600.0
 CONSUMER = "fe2-harness"
 NO_HURRY_S = 3600.0
 """What a process of the harness has read ahead does not grow old, however slow the machine is."""
@@ -108,6 +111,12 @@ def add_up(config: Sum, context: Context) -> dict[str, int]:
     return {"result": (1 + sum(config.inputs)) % MODULUS}
 
 
+@handler("hold")
+def hold(config: Sum, context: Context) -> Wait:
+    """Waits for an hour."""
+    return Wait(kind="wait", seconds=HOLD_S)
+
+
 @handler("name_sum")
 def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     """The same as an object, as outputs are."""
@@ -124,6 +133,7 @@ class Handlers:
     """What the harness's workers can run."""
 
     add_up = add_up
+    hold = hold
     name_sum = name_sum
     later_sum = later_sum
 
@@ -164,10 +174,12 @@ def plan_of(
     many of the last nodes are outputs and hooks. `waiting`: the handlers of these need no thread.
     """
     missing = "" if says is None else " | default(0)"
+    holding = {node for node, said in (says or {}).items() if said.waits}
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
-        read = parents if reading else ()
+        # What waits for a time gives a time, which nobody adds up.
+        read = [parent for parent in parents if parent not in holding] if reading else ()
         config = {
             "inputs": [f"{{{{ {parent}.result{missing} }}}}" for parent in read],
             "pad": "x" * padding,
@@ -175,8 +187,9 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        handler = "name_sum" if node == OUTPUTS_NODE else "later_sum" if node in waiting else "sum"
-        task = Task(handler, encoded, reads, timeout_ms, WORKER_QUEUE)
+        does = "later_sum" if node in waiting else "hold" if node in holding else "sum"
+        does = "name_sum" if node == OUTPUTS_NODE else does
+        task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
     policies = {
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
@@ -197,6 +210,7 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
         tolerates=said.tolerates,
         retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
+        waits=WaitPolicy("wait") if said.waits else None,
     )
 
 
@@ -788,7 +802,7 @@ class Harness:
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if waiting or tasks or self.end_pauses() or self.end_stops():
+            if waiting or tasks or self.end_pauses() or self.end_waits() or self.end_stops():
                 continue
             if not self.end_delivery_pauses():
                 return
@@ -844,6 +858,10 @@ class Harness:
     def end_pauses(self) -> int:
         """Let the pauses of all nodes be over that wait for another try; returns how many there are."""
         return self._end_pauses("retry")
+
+    def end_waits(self) -> int:
+        """Let the time be over of all nodes that wait for one, or for something else; returns how many."""
+        return self._end_pauses("wait")
 
     def end_delivery_pauses(self) -> int:
         """Let the pauses be over of all deliveries that are sent again; returns how many there are."""

@@ -138,7 +138,7 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
         "aggregate", "assert", "call_external_service", "compute", "end", "http_request", "llm_service",
-        "set", "transform",
+        "set", "transform", "wait",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 

@@ -36,6 +36,7 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    WaitOver,
     format_of,
     kind_of,
 )
@@ -44,12 +45,14 @@ from flowengine.execution.reports import (
     ByDeadline,
     ByDelivery,
     ByEngine,
+    ByEvent,
     Cancelled,
     Completed,
     Failed,
     Outcome,
     Reporter,
     Skipped,
+    Waiting,
 )
 from flowengine.orchestrator import actors as orchestrator_actors
 from flowengine.orchestrator.process import POLICIES
@@ -122,6 +125,9 @@ NEWER: Final[dict[str, Payload]] = {
     "failed, and nobody can say": callback(
         ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=NodeError("when_not_boolean", "m"))
     ),
+    "waiting": callback(ByDelivery(2, 5), Waiting("later", after_ms=60_000)),
+    "wait over": callback(ByEvent(), COMPLETED),
+    "timer of a wait": WaitOver(execution="x", run=2, node="a", dispatch=7, waits="later"),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
     "cancelled": callback(ByDelivery(2, 5), Cancelled()),
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),

@@ -19,7 +19,7 @@ from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
-from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome
+from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome, Waiting
 from flowengine.observability.log_context import bound_contextvars
 
 log = structlog.stdlib.get_logger()
@@ -138,7 +138,8 @@ class AsyncReporter:
         except BaseException as error:  # noqa: BLE001 - the edge to users' code: it becomes the outcome
             outcome = outcomes.failed(task, node.start, error)
         self._runner.outputs.gather(hand)
-        return Cancelled() if isinstance(outcome, Failed) and hand.cancellation.requested else outcome
+        lost = isinstance(outcome, Failed | Waiting) and hand.cancellation.requested
+        return Cancelled() if lost else outcome
 
     def _report(self, mine: Sequence[tuple[TaskInHand, Callback]]) -> None:
         held = [hand.held for hand, _ in mine]

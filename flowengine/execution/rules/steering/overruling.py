@@ -29,9 +29,10 @@ from flowengine.execution.events import Event, EventKind, Overruled
 from flowengine.execution.messages import NodeOverruled
 from flowengine.execution.records import Control, NodeError, NodeRecord, carried_on, first_sent
 from flowengine.execution.rules.descent import Grounds
-from flowengine.execution.rules.failing import next_try_timer, tolerates
+from flowengine.execution.rules.failing import tolerates
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight
 from flowengine.workflow.plan import Plan
 
@@ -178,7 +179,9 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
         return replace(carried_on(before, before.status), finished_at=now)
     if is_in_flight(before.status):
         return replace(before, finished_at=now, moment=first_sent(before))
-    # Of one that waits, the last attempt is kept already.
+    if before.waits is not None:
+        return replace(before, finished_at=now, until=None, waits=None)
+    # Of one that waits for another try, the last attempt is kept already.
     return replace(before, queued_at=None, started_at=None, finished_at=now, error=None, until=None)
 
 
@@ -193,7 +196,7 @@ def _others_wait(plan: Plan, position: int, records: Records, ended: NodeRecord)
 def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
     """A worker that has the node's task is told, and a timer that would try it again goes."""
     if before.status == "waiting":
-        return (DropTimer(next_try_timer(execution, node, before)),)
+        return (DropTimer(waiting_timer(execution, node, before)),)
     if is_in_flight(before.status):
         return (ForgetStart(node, before.run, before.dispatch), AskWorkers(now))
     return ()
