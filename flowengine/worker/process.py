@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import threading
 from collections.abc import Callable, Mapping
 
@@ -35,10 +37,13 @@ from flowengine.handlers.handler_settings import load_handler_settings
 from flowengine.handlers.http.network.forbidden_target import own_server
 from flowengine.handlers.http.network.trusted_authorities import trusted_authorities
 from flowengine.handlers.invoking.invoker import Invoker
+from flowengine.handlers.isolated.children import Children
 from flowengine.handlers.loading import load_registry
+from flowengine.handlers.secrets.redaction import Secrets
 from flowengine.handlers.webhooks.webhook_call import WebhookCall
 from flowengine.heuristics import GROUPED_NODES
 from flowengine.observability import configure_logs, redact_prints
+from flowengine.plugin import Registry
 from flowengine.queues import async_line
 from flowengine.settings import Settings
 from flowengine.store.delivering.delivery_state import RedisSending
@@ -52,6 +57,8 @@ DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 LOST_EXIT = 70
+ISOLATED_PROGRAM = "flowengine.cli.processes.isolated_process"
+"""The program of child processes: by its name, because it stands above this layer as all programs do."""
 
 
 class Watching(Middleware):
@@ -78,6 +85,8 @@ class WorkerParts(msgspec.Struct, frozen=True):
     invoker: Invoker
     queues: tuple[str, ...]
     check: StartCheck
+    children: Children | None = None
+    """Where isolated handlers run, if there are any."""
 
 
 def build(
@@ -98,12 +107,14 @@ def build(
     secrets.warn_of_unusable()
     registry = load_registry(settings.handlers)
     state = build_state(settings, owner=owner)
+    children = _children(registry, settings, secrets)
     invoker = Invoker(
         egress=settings.egress,
         settings=load_handler_settings(registry, settings, environ),
         forbidden=own_server(settings.redis_url),
         trust=trusted_authorities(settings.ca_file, environ),
         redact=secrets.redact,
+        isolation=children,
     )
     worker_state = RedisWorkerState(state)
     speed = HandlerSpeed()
@@ -162,7 +173,17 @@ def build(
         loop_silent_s=invoker.loop_silent_s,
     )
     broker.add_middleware(Watching(watchdog))
-    return WorkerParts(broker, runner, watchdog, invoker, queues, StartCheck(state, "worker", queues))
+    check = StartCheck(state, "worker", queues)
+    return WorkerParts(broker, runner, watchdog, invoker, queues, check, children)
+
+
+def _children(registry: Registry, settings: Settings, secrets: Secrets) -> Children | None:
+    """The child processes for isolated handlers, none of them started; None if there is no such handler."""
+    if not any(item.isolated for item in registry):
+        return None
+    program = [sys.executable, "-P", "-m", ISOLATED_PROGRAM, str(os.getpid())]
+    most = settings.limits.max_result_bytes
+    return Children(program, hidden=secrets.passing, max_result_bytes=most)
 
 
 def setup() -> None:
@@ -203,6 +224,8 @@ def run_process(
         None if queues is None else tuple(line for queue in queues for line in (queue, async_line(queue)))
     )
     worker = start_worker(parts.broker, threads=threads, queues=served)
+    if parts.children is not None:
+        parts.children.warm_up()
     stop.wait()
     # A lost thread does not come back, and nothing else is left once the process has drained.
     if parts.broker.stop(worker, within_s=0 if parts.watchdog.drained else settings.grace_s):
