@@ -465,8 +465,17 @@ class WatchingStore(Protocol):
         """What has happened behind each place."""
 
 
+class EncodedOutput(msgspec.Struct, frozen=True):
+    """What a handler has returned, where it is JSON already."""
+
+    data: bytes
+
+
 class Invoker(Protocol):
-    """Runs a handler on a rendered config. Raises HandlerError."""
+    """Runs a handler on a rendered config. Raises HandlerError.
+
+    What it returns is for `outcomes` to write as JSON, unless it is an EncodedOutput.
+    """
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
 

@@ -70,6 +70,9 @@ INVALID_CONFIG: Final = ErrorCode(
 )
 HANDLER_ERROR: Final = ErrorCode("handler_error", "The handler raised an exception that it did not expect.")
 HANDLER_EXITED: Final = ErrorCode("handler_exited", "The handler tried to end its process.")
+HANDLER_CRASHED: Final = ErrorCode(
+    "handler_crashed", "The process of an isolated handler ended before the handler did."
+)
 HANDLER_CANCELLED: Final = ErrorCode(
     "handler_cancelled", "The handler was cancelled, by itself or because its process was stopping."
 )

@@ -14,7 +14,7 @@ import structlog
 from msgspec.structs import replace
 
 from flowengine import jsonvalue
-from flowengine.engine.ports import Given, Redactor, RunningStore, Start
+from flowengine.engine.ports import EncodedOutput, Given, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds
 from flowengine.engine.running.node_context import Environment, node_context
 from flowengine.engine.running.node_scope import node_scope, secret_reads
@@ -29,7 +29,7 @@ from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
-from flowengine.plugin.errors import EndedError, Later
+from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
 from flowengine.plugin.waiting import Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
@@ -173,7 +173,7 @@ class Outcomes:
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
-            data = _encoded(output)
+            data = output.data if type(output) is EncodedOutput else jsonvalue.encode_unruly(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
             self._refuse_large(data)
             data = self._secrets.redact_json(data)
@@ -194,11 +194,7 @@ class Outcomes:
 
     def _refuse_large(self, data: bytes) -> None:
         if len(data) > self._limits.max_result_bytes:
-            raise HandlerError(
-                codes.RESULT_TOO_LARGE.code,
-                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
-                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
-            )
+            raise ResultTooLargeError(len(data), self._limits.max_result_bytes)
 
     def _storable_bytes(self, task: RunNode) -> int:
         try:
@@ -234,21 +230,11 @@ class Outcomes:
         if not error.calls:
             return ()
         try:
-            data = self._secrets.redact_json(_encoded(error.calls[-MOST_CALLS:]))
+            data = self._secrets.redact_json(jsonvalue.encode_unruly(error.calls[-MOST_CALLS:]))
             return msgspec.json.decode(data, type=tuple[ModelCall, ...])
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")
             return ()
-
-
-def _encoded(output: object) -> bytes:
-    """What the handler returned, as JSON. Raises UnencodableError, whatever code the value has of its own."""
-    try:
-        return jsonvalue.encode(output)
-    except jsonvalue.UnencodableError:
-        raise
-    except BaseException as error:
-        raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
 
 
 def _retry_after_ms(wait_s: float | None) -> int | None:

@@ -14,7 +14,7 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -49,6 +49,14 @@ Ended: TypeAlias = tuple[object, BaseException | None]
 log = structlog.stdlib.get_logger()
 
 
+class Isolation(Protocol):
+    """Calls handlers in child processes."""
+
+    def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
+    def close(self) -> None:
+        """End the processes."""
+
+
 class Invoker:
     """Runs handlers for one process, and owns what they share: HTTP clients and the event loop."""
 
@@ -60,18 +68,21 @@ class Invoker:
         forbidden: ForbiddenTarget | None = None,
         trust: ssl.SSLContext | None = None,
         redact: Redactor | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         """Starts nothing; clients and loop are made when they are first needed.
 
         `settings` holds one struct for each type that a handler takes as its settings. `forbidden` is where
         no handler may connect, whatever the egress rules say. `trust` is what the certificates of services
-        are verified with. `redact` takes secrets out of what messages quote, before they cut it.
+        are verified with. `redact` takes secrets out of what messages quote, before they cut it. `isolation`
+        calls isolated handlers; without, they are called here.
         """
         self._egress: Egress = egress
         self._settings = settings
         self._forbidden = forbidden
         self._trust = trust
         self._redact = redact
+        self._isolation = isolation
         self._lock = threading.Lock()
         self._loop = EventLoopThread()
         self._http: httpx.Client | None = None
@@ -101,8 +112,11 @@ class Invoker:
         """What the handler returns for a rendered config.
 
         Raises Later, and HandlerError: `invalid_config`, which names the field, or what `failure_of` makes of
-        an exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline.
+        an exception of the handler. Raises HandlerTimeoutError if an async handler passes the deadline, or an
+        isolated one.
         """
+        if handler.isolated and self._isolation is not None:
+            return self._isolation.invoke(handler, config, context)
         with redacting(self._redact):
             return self._invoked(handler, _typed(handler, config), context)
 
@@ -179,6 +193,8 @@ class Invoker:
             with contextlib.suppress(RuntimeError, TimeoutError):
                 self._loop.submit(async_client.aclose()).result(timeout=min(_CLEAN_UP_SECONDS, within_s / 2))
         self._loop.close(max(0.0, until - time.monotonic()))
+        if self._isolation is not None:
+            self._isolation.close()
 
     def _call(self, handler: Handler, config: msgspec.Struct, context: Context) -> object:
         if handler.settings_type is None:
