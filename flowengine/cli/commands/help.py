@@ -15,6 +15,7 @@ TOPICS = (
     "document",
     "inputs",
     "flow",
+    "concurrency",
     "templates",
     "handlers",
     "secrets",

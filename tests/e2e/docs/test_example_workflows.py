@@ -43,6 +43,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
     "parameters": {"over_threshold": ["bergen"]},
+    "one_at_a_time": {"store": "acme: 65"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 FAILS_ON_PURPOSE = "saga"
