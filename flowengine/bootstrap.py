@@ -24,6 +24,7 @@ from flowengine.store.api_state import RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.connection.sessions import connect
 from flowengine.store.health import Health
+from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -119,7 +120,13 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
             raise SettingsError(f"REDIS_URL: {error}") from error
     letters, load = DeadLetters(state, queues, payload_of), Queues(state, queues)
     operations = StoredOperations(
-        api_state, letters, load, Processes(state, queues), RedisGauges(state, load), Stats(state)
+        api_state,
+        letters,
+        load,
+        Processes(state, queues),
+        RedisGauges(state, load),
+        Stats(state),
+        LimitsList(state),
     )
     bulks = RedisBulks(state, api_state.ensure_fit)
     return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits)

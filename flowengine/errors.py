@@ -103,6 +103,22 @@ class TooManyExecutionsError(FlowEngineError):
         self.retry_after_s = retry_after_s
 
 
+class ConcurrencyLimitError(FlowEngineError):
+    """As many executions of a key run as may, and the workflow does not wait; try again later."""
+
+    code = "concurrency_limit"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class AlreadyTriggeredError(WrongStateError):
+    """The execution was triggered, and waits for its turn to run."""
+
+    code = "already_triggered"
+
+
 class StoreUnavailableError(FlowEngineError):
     """Redis cannot be reached, or refuses to write; nothing was changed, or the change may be repeated."""
 

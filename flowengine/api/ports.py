@@ -13,6 +13,7 @@ from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -73,6 +74,9 @@ class Operations(Protocol):
     def workers(self) -> WorkersView:
         """The live processes that serve queues."""
 
+    def limits(self, limit: int, cursor: str | None) -> LimitsView:
+        """A page of limits: who runs, and who waits. Raises BadCursorError."""
+
     def stats(self) -> StatsView:
         """How executions have ended in the last day."""
 
@@ -125,7 +129,7 @@ class Executions(Protocol):
         """Store a new execution that has begun already.
 
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def answered_before(self, request: IdempotentRequest) -> None:
@@ -144,14 +148,14 @@ class Executions(Protocol):
         """Start it, or retry what failed. `inputs` and `labels` are the first trigger's.
 
         Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, WrongStateError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
         """Run an ended execution again.
 
         Raises WrongStateError, RerunOvertakenError, RerunInvalidError, RerunNotPossibleError,
-        TooManyExecutionsError, StoreFullError.
+        TooManyExecutionsError, ConcurrencyLimitError, StoreFullError.
         """
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:

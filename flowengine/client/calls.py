@@ -16,6 +16,7 @@ from flowengine.execution.access_views import AuditView, KeysView, MeView, Revok
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.limits.views import LimitsView
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -446,6 +447,11 @@ def queues() -> Call[QueuesView]:
 def workers() -> Call[WorkersView]:
     """The live processes of orchestrators and workers."""
     return Call(method="GET", path="/workers", answer=WorkersView)
+
+
+def limits_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[LimitsView]:
+    """Who runs of each limit, and who waits for a turn, by the limits' names."""
+    return Call(method="GET", path="/limits", answer=LimitsView, query=_paging(limit, cursor))
 
 
 def stats() -> Call[StatsView]:

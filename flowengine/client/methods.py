@@ -104,8 +104,8 @@ class Iteration(Generic[Parameters, Item]):
 
 
 class Methods:
-    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `audit` give all items from `cursor`
-    on, and ask for pages of `limit`; those that end in `_page` give one page."""
+    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `limits`, `audit` give all items
+    from `cursor` on, and ask for pages of `limit`; those that end in `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -143,6 +143,8 @@ class Methods:
     delete_dead_letter = Method(calls.delete_dead_letter)
     queues = Method(calls.queues)
     workers = Method(calls.workers)
+    limits = Iteration(calls.limits_page)
+    limits_page = Method(calls.limits_page)
     stats = Method(calls.stats)
     health = Method(calls.health)
     me = Method(calls.me)

@@ -18,6 +18,7 @@ from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
+from flowengine.engine.limits.turn import take_turn
 from flowengine.engine.listing import ListingStore, page
 from flowengine.engine.node_store import NodeStore
 from flowengine.engine.operations import StoredOperations
@@ -162,7 +163,10 @@ class StoredExecutions:
 
     def rerun(self, execution_id: str, asked: RerunAsked) -> RerunView:
         """Run an ended execution again, from where the caller wants it."""
-        return rerun(self._store, _checked(execution_id), asked)
+        view = rerun(self._store, _checked(execution_id), asked)
+        return (
+            view if view.status == "running" else replace(view, status=take_turn(self._store, execution_id))
+        )
 
     def preview_rerun(self, execution_id: str, asked: RerunAsked) -> RerunPreviewView:
         """What that would do."""

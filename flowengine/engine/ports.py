@@ -58,10 +58,12 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution."""
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `places`:
+    of what has joined a line, by its member there; 1 is the first."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
+    places: Mapping[str, int] = {}
 
 
 class Unit(Protocol):
@@ -319,6 +321,12 @@ class CommandStore(Protocol):
     def partition(self) -> str: ...
     @property
     def owner(self) -> str: ...
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None: ...
@@ -396,6 +404,9 @@ class QueryStore(ResultsStore, Protocol):
 
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
 
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""

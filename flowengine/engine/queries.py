@@ -11,6 +11,7 @@ from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
+from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -27,6 +28,7 @@ from flowengine.execution.views import (
     NodeResultsView,
     NodeView,
     ResultsView,
+    TurnView,
     WaitingForView,
     counts_of,
     moment,
@@ -66,6 +68,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
+        waiting_for=_turn(store, execution, record),
     )
 
 
@@ -132,6 +135,15 @@ class _Primary(msgspec.Struct, frozen=True):
 
 
 _decode_primary = msgspec.json.Decoder(_Primary).decode
+
+
+def _turn(store: QueryStore, execution: str, record: ExecutionRecord) -> TurnView | msgspec.UnsetType:
+    """What one waits for that was triggered and has not begun."""
+    line = record.line
+    if line is None or record.status != "pending" or not record.run:
+        return msgspec.UNSET
+    place, limit = store.place_in_line(line.line, str(Member(execution, record.run)))
+    return TurnView(kind="turn", key=shown_key(line.line), place=place, limit=limit, since=moment(line.at))
 
 
 def _outputs(

@@ -13,10 +13,12 @@ import msgspec
 from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.events import Event
 from flowengine.execution.history.runs import EndedRun, Why
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
     DeliverResults,
+    LineMoved,
     NodeOverruled,
     ResumeExecution,
     RunNode,
@@ -78,6 +80,7 @@ class Relabel(msgspec.Struct, frozen=True):
 class Begin(msgspec.Struct, frozen=True):
     """A run begins: write it into the execution's own record, and set its numbers and counters anew.
 
+    With the status `pending` it waits for its turn, and its time does not run yet.
     `was` is the status before; `touched` names the nodes that have a record, whose expiry is taken off.
     `failures`: the nodes that have failed and stay so. `events_anew` drops the events of all runs before.
     `inputs`: what the execution is given; None: as before.
@@ -249,10 +252,51 @@ class Send(msgspec.Struct, frozen=True):
         | StopExecution
         | ResumeExecution
         | DeleteExecution
+        | LineMoved
         | NodeOverruled
         | Callback
         | DeliverResults
     )
+
+
+class EnterLine(msgspec.Struct, frozen=True):
+    """Stand at the end of a line, of which the first `limit` may run. EXEC's reply tells the place."""
+
+    line: str
+    limit: int
+    member: str
+
+
+class LeaveLine(msgspec.Struct, frozen=True):
+    """Stand in a line no more."""
+
+    line: str
+    member: str
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """The execution's own record says that it stands there; None: it stands in no line."""
+
+    place: InLine | None
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """A run that has waited for its turn begins."""
+
+    status: ExecutionStatus
+    at: int
+    run: int
+
+
+class Withdraw(msgspec.Struct, frozen=True):
+    """The first run does not begin: the execution is as it was before, and expires if nobody triggers it.
+
+    `written`: the nodes that have got a record.
+    """
+
+    status: ExecutionStatus
+    created_at: int
+    written: tuple[str, ...] = ()
 
 
 class Happened(msgspec.Struct, frozen=True):
@@ -314,6 +358,11 @@ Change: TypeAlias = (
     | ChangeStatus
     | EnterStage
     | WriteDelivery
+    | EnterLine
+    | LeaveLine
+    | Stand
+    | Admit
+    | Withdraw
     | Send
     | Happened
     | Finish

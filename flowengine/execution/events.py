@@ -27,6 +27,8 @@ EventKind: TypeAlias = Literal[
     "node_waiting",
     "node_cancelled",
     "node_overruled",
+    "execution_queued",
+    "execution_admitted",
     "execution_paused",
     "execution_resumed",
     "execution_stopping",

@@ -68,6 +68,15 @@ class NodeOverruled(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has joined or left a line: let those run whose turn has come. `execution` and `run`: who."""
+
+    line: str
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -216,6 +225,7 @@ Payload: TypeAlias = (
     | ResumeExecution
     | DeleteExecution
     | NodeOverruled
+    | LineMoved
     | RunBulk
     | RunNode
     | Callback
@@ -242,6 +252,7 @@ MESSAGES: Final = (
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
+    MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
@@ -279,7 +290,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled():
+        case DeleteExecution() | NodeOverruled() | LineMoved():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
             return FORMAT

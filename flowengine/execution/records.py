@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
@@ -211,7 +212,7 @@ class Control(msgspec.Struct, frozen=True):
 
     `closing` is None while the main nodes run. `started_at`: when this run began, in milliseconds since the
     epoch; None where nobody has asked. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`.
+    `callback_url`. `line`: where it stands for its turn to run, until it has ended.
     """
 
     status: ExecutionStatus
@@ -221,6 +222,7 @@ class Control(msgspec.Struct, frozen=True):
     started_at: int | None = None
     doomed: bool = False
     notifies: bool = False
+    line: InLine | None = None
 
     @property
     def stage(self) -> Stage:
@@ -259,7 +261,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`. `started_by`: the id of the key of who has triggered it first.
+    `callback_url`. `started_by`: the id of the key of who has triggered it first. `line`: where it stands
+    for its turn to run, until it has ended.
     """
 
     status: ExecutionStatus
@@ -277,12 +280,19 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     doomed: bool = False
     notifies: bool = False
     started_by: str | None = None
+    line: InLine | None = None
 
     @property
     def control(self) -> Control:
         """The part that decisions go by."""
         return Control(
-            self.status, self.run, self.stop, self.closing, doomed=self.doomed, notifies=self.notifies
+            self.status,
+            self.run,
+            self.stop,
+            self.closing,
+            doomed=self.doomed,
+            notifies=self.notifies,
+            line=self.line,
         )
 
     @property

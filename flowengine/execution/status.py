@@ -40,7 +40,7 @@ NODE_STATUSES: Final[Mapping[NodeStatus, str]] = MappingProxyType(
 
 EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
     {
-        "pending": "It is stored and has not been triggered.",
+        "pending": "It is stored and has not been triggered, or it waits for its turn to run.",
         "running": "It has been triggered, and something is left to do.",
         "paused": "It runs, and nothing new is dispatched.",
         "cancelling": "It is being stopped, and some of its nodes have not ended.",
@@ -112,12 +112,30 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
 )
 
 ExecutionStep: TypeAlias = Literal[
-    "trigger", "rerun", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
+    "trigger",
+    "rerun",
+    "queue",
+    "admit",
+    "withdraw",
+    "pause",
+    "resume",
+    "stop",
+    "cancel",
+    "complete",
+    "fail",
+    "end_cancelled",
 ]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
     {
-        "pending": {"trigger": "running", "end_cancelled": "cancelled"},
+        # One that is queued for its turn is pending, and has a place in a line.
+        "pending": {
+            "trigger": "running",
+            "queue": "pending",
+            "admit": "running",
+            "withdraw": "pending",
+            "end_cancelled": "cancelled",
+        },
         "running": {
             "complete": "completed",
             "fail": "failed",
@@ -139,9 +157,9 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
             "fail": "failed",
             "stop": "cancelling",
         },
-        "completed": {"rerun": "running"},
-        "failed": {"trigger": "running", "rerun": "running"},
-        "cancelled": {"trigger": "running", "rerun": "running"},
+        "completed": {"rerun": "running", "queue": "pending"},
+        "failed": {"trigger": "running", "rerun": "running", "queue": "pending"},
+        "cancelled": {"trigger": "running", "rerun": "running", "queue": "pending"},
     }
 )
 

@@ -185,18 +185,20 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution in a list waits for: `retry`, the next try of `node` after a failure, `until` that
-    time."""
+    time; or its `turn` to begin, among the executions with its `key`."""
 
-    kind: Literal["retry"]
-    node: str
-    until: Moment
+    kind: Literal["retry", "turn"]
+    node: str | msgspec.UnsetType = msgspec.UNSET
+    until: Moment | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution in a list, without its nodes. `error`: why it has failed, or was cancelled; of several
     nodes that have failed, it is that of the first. `version`: of its definition; null for a posted document.
     `trigger` is null before the first one. `waiting_for`: of several nodes that wait, the one that goes on
-    first; null where none waits, and of an execution that does not run or is being stopped."""
+    first; its turn, if it was triggered and has not begun; null where nothing waits, and of any other
+    execution that does not run or is being stopped."""
 
     execution_id: str
     name: str
@@ -289,11 +291,23 @@ class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class TurnView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution waits for that was triggered and has not begun: `turn`, among the executions with its
+    `key`. `place`: in the line of those that run and wait; it begins once it is not behind `limit`."""
+
+    kind: Literal["turn"]
+    key: str
+    place: int | None
+    limit: int
+    since: Moment
+
+
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
-    has failed. `outputs`: what it gives, once it has ended with some."""
+    has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
+    has not begun."""
 
     execution_id: str
     name: str
@@ -311,6 +325,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    waiting_for: TurnView | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from flowengine.execution.messages import (
     Deadline,
     DeleteExecution,
     DeliveryAttempted,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -103,6 +104,12 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         ):
             engine.follow_overruled(held[0])
 
+    def line_moved(payloads: Sequence[bytes]) -> None:
+        held: list[Held[LineMoved]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.move_line(held[0])
+
     def delivery_attempted(payloads: Sequence[bytes]) -> None:
         held: list[Held[DeliveryAttempted]] = broker.held()
         message = held[0].payload
@@ -116,6 +123,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         delete_execution,
         run_bulk,
         node_overruled,
+        line_moved,
         node_finished,
         timer_fired,
         delivery_attempted,

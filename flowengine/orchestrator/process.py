@@ -47,6 +47,7 @@ POLICIES = {
     "delete_execution": ActorPolicy(),
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
+    "line_moved": ActorPolicy(),
     "delivery_attempted": ActorPolicy(),
 }
 

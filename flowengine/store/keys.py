@@ -37,6 +37,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
 | fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
 | fe:bulks | zset | those that are not finished, by when they last moved |
+| fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
+| fe:lines | zset | the lines in which somebody stands, all scores 0 |
+| fe:limits | hash | LINE -> how many of its first may run |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
@@ -92,6 +95,7 @@ OUTCOME: Final = "outcome"
 LABELS: Final = "labels"
 NOTIFIES: Final = "notifies"
 STARTED_BY: Final = "started_by"
+LINE: Final = "line"
 URL: Final = "url"
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
@@ -121,6 +125,8 @@ class Keys:
         "changes",
         "deleting",
         "delivering",
+        "line_index",
+        "line_limits",
         "odd_timers",
         "own_queues",
         "owner",
@@ -143,6 +149,8 @@ class Keys:
         self.deleting = f"{self._prefix}deleting"
         self.audit = f"{self._prefix}audit"
         self.bulks = f"{self._prefix}bulks"
+        self.line_index = f"{self._prefix}{owned('lines', owner)}"
+        self.line_limits = f"{self._prefix}{owned('limits', owner)}"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -257,6 +265,10 @@ class Keys:
     def timers(self, kind: str) -> str:
         """Sorted set: the timers of one kind."""
         return f"{self._prefix}timers:{owned(kind, self.owner)}"
+
+    def line(self, line: str) -> str:
+        """List: who stands in a line."""
+        return f"{self._prefix}line:{owned(line, self.owner)}"
 
     def ended(self, hour: int) -> str:
         """Hash: how many executions ended in this hour since the epoch, and how."""

@@ -21,6 +21,7 @@ from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
+from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     FUTURE_NODE_FIELDS,
@@ -37,6 +38,7 @@ from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_v
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
+from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -92,7 +94,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     work = TemplateWork(report, limits.max_template_chars)
     inputs = read_inputs(document, report, work)
     variables = read_vars(document, inputs, report, work)
-    overall = read_execution_policy(document, report)
+    given = GivenCheck(inputs, variables.vars, labels)
+    concurrency = read_concurrency(document, given, report, work)
+    overall = msgspec.structs.replace(read_execution_policy(document, report), concurrency=concurrency)
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
     return Draft(

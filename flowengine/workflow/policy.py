@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 TriggerRule: TypeAlias = Literal[
@@ -86,11 +87,12 @@ class ExecutionPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a document says of its executions as a whole.
 
     `timeout_ms`: how long one run may take, waits included; 0: as long as it takes. `stops_on_failure`: the
-    first failure that is not tolerated stops it.
+    first failure that is not tolerated stops it. `concurrency`: how many of them run at once.
     """
 
     timeout_ms: int = 0
     stops_on_failure: bool = False
+    concurrency: Concurrency | None = None
 
 
 PLAIN_EXECUTION: Final = ExecutionPolicy()

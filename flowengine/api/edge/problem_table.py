@@ -100,6 +100,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
         "can be triggered",
     ),
+    "already_triggered": ProblemKind(
+        409,
+        "The execution was triggered, and waits for its turn",
+        "execution '19b7ca98f2ef2c4d1b3a9e87f60' was triggered, and waits for its turn to run: see its "
+        "'waiting_for'",
+    ),
     "idempotency_conflict": ProblemKind(
         409,
         "The Idempotency-Key came with another request before",
@@ -185,7 +191,7 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
     ),
     "vars_invalid": ProblemKind(
         422,
-        "A var of the workflow cannot be made",
+        "A var of the workflow, or the key of its limit, cannot be made",
         "inputs has no field 'day'; its fields are: threshold",
         problems=(
             Problem(
@@ -210,6 +216,13 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "Too many executions wait or run",
         "100000 executions have not ended, the limit is 100000 (FLOWENGINE_MAX_UNFINISHED_EXECUTIONS): "
         "try again later",
+        5,
+    ),
+    "concurrency_limit": ProblemKind(
+        429,
+        "As many executions run as may at once",
+        "1 executions of 'nightly-report' with the key '2025-11-29' run, the limit is 1, and the workflow "
+        "says 'on_limit: reject': try again later",
         5,
     ),
     "internal_error": ProblemKind(

@@ -21,6 +21,7 @@ from flowengine.execution.delivery import views as delivery_views
 from flowengine.execution.error_codes import OPERATOR
 from flowengine.execution.history import runs
 from flowengine.execution.history import views as history_views
+from flowengine.execution.limits import views as limits_views
 from flowengine.execution.requests.bulk import BulkView
 from flowengine.execution.status import EXECUTION_STATUSES, NODE_STATUSES, ExecutionStatus, NodeStatus
 from flowengine.execution.validation_view import NodePlaceView, ValidationView
@@ -125,6 +126,9 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     operation_views.HandlerLineView: "HandlerLine",
     operation_views.WorkersView: "Workers",
     operation_views.WorkerView: "Worker",
+    limits_views.LimitsView: "Limits",
+    limits_views.LimitView: "Limit",
+    limits_views.StanderView: "Stander",
     operation_views.StatsView: "Statistics",
     operation_views.DefinitionStatsView: "DefinitionStatistics",
     operation_views.HourStatsView: "HourStatistics",

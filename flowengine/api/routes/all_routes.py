@@ -26,7 +26,14 @@ from flowengine.api.routes.history import (
     watch_changes,
 )
 from flowengine.api.routes.nodes import overrule_node, show_node
-from flowengine.api.routes.operations import dead_letters, show_metrics, show_queues, show_stats, show_workers
+from flowengine.api.routes.operations import (
+    dead_letters,
+    list_limits,
+    show_metrics,
+    show_queues,
+    show_stats,
+    show_workers,
+)
 from flowengine.api.routes.service import show_health
 from flowengine.api.routes.starting import validate_workflow
 from flowengine.api.routes.steering import (
@@ -70,6 +77,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     dead_letters.delete_route,
     show_queues.route,
     show_workers.route,
+    list_limits.route,
     show_metrics.route,
     show_stats.route,
     show_health.route,

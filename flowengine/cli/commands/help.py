@@ -16,6 +16,7 @@ TOPICS = (
     "inputs",
     "flow",
     "waits",
+    "concurrency",
     "templates",
     "handlers",
     "secrets",

@@ -9,7 +9,7 @@ import click
 from flowengine.cli.stack.dead_letters import dead_letters
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
-from flowengine.cli.stack.service import queues, stats, workers
+from flowengine.cli.stack.service import limits, queues, stats, workers
 from flowengine.cli.stack.showing import results, show
 from flowengine.cli.stack.starting import submit, trigger
 from flowengine.cli.stack.steering.bulk import bulk
@@ -37,5 +37,6 @@ STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     dead_letters,
     queues,
     workers,
+    limits,
     stats,
 )

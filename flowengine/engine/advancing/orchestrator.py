@@ -24,7 +24,8 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether
-from flowengine.engine.ports import AdvancingStore, Committed
+from flowengine.engine.limits.line_step import LineStep, LineStore
+from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
@@ -33,6 +34,7 @@ from flowengine.execution.messages import (
     DeliveryAttempted,
     DeliveryDue,
     HooksTimeout,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -66,7 +68,7 @@ class Orchestrator:
     """
 
     def __init__(
-        self, store: AdvancingStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
+        self, store: LineStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
     ) -> None:
         self.stale_callbacks = 0
         self._store = store
@@ -81,6 +83,7 @@ class Orchestrator:
         self._deletes = DeleteStep(store)
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
+        self.lines = LineStep(store)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -324,6 +327,19 @@ class Orchestrator:
                 raise
             self._give_up(held, "node.overruled_failed_for_good")
 
+    # -- line_moved
+
+    def move_line(self, held: Held[LineMoved]) -> None:
+        """Somebody has joined a line, or left it."""
+        try:
+            self.lines.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "line.failed_for_good")
+
     # -- delivery_attempted
 
     def deliver(self, held: Held[DeliveryAttempted]) -> None:
@@ -345,6 +361,7 @@ class Orchestrator:
             | Held[ResumeExecution]
             | Held[DeleteExecution]
             | Held[NodeOverruled]
+            | Held[LineMoved]
             | Held[DeliveryAttempted]
             | Held[Timer]
         ),

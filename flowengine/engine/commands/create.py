@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import CommandStore, Creating
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.changes import Change, Create, StoredInputs
@@ -27,7 +28,10 @@ from flowengine.execution.requests.idempotency import (
     part_of_no_request,
     refuse_other,
 )
+from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import line_up
 from flowengine.execution.rules.starting import Given, first_run
+from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import CreatedView, StartedView, moment
 from flowengine.jsonvalue import JsonValue, decode, encode
 from flowengine.workflow.inputs.declared import secret_names
@@ -79,7 +83,8 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
     """Store a new execution that has begun already: one transaction.
 
     Raises AlreadyAnsweredError, IdempotencyConflictError, InputsInvalidError, VarsInvalidError,
-    TooManyExecutionsError, StoreFullError, StoreUnavailableError: then it may have been stored and begun.
+    TooManyExecutionsError, ConcurrencyLimitError, StoreFullError, StoreUnavailableError: then it may have
+    been stored and begun.
     """
     plan, token = new.plan, secrets.token_hex(8)
     encoded = encode_plan(plan)
@@ -89,12 +94,18 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
         record = _record_before(new, now)
         given = beginning(execution, plan, record, new.inputs, now, stores=bool(new.inputs)) or Given()
         made = _made(new, encoded, stored, None, starts=True)
+        place = place_of_run(store, plan, given.key, None, now)
         begun = first_run(execution, plan, record, token, now, given, by=acting_key())
+        if place is not None:
+            begun = line_up(Run(execution, 1, new.correlation_id), begun, place)
         return [made, *begun], _size(new, encoded, given.inputs)
 
     stored = _store(store, new, make)
     store.keep_plan(stored.execution, encoded, plan)
-    return _started(stored.execution, plan.name, stored.at, new.correlation_id, new.warnings)
+    status: ExecutionStatus = "running"
+    if plan.overall.concurrency is not None:
+        status = take_turn(store, stored.execution, made=True)
+    return _started(stored.execution, plan.name, stored.at, new.correlation_id, new.warnings, status)
 
 
 def answered_before(store: CommandStore, request: IdempotentRequest) -> None:
@@ -159,12 +170,17 @@ def _created(
 
 
 def _started(
-    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
+    execution: str,
+    name: str,
+    at: int,
+    correlation_id: str,
+    warnings: tuple[Problem, ...],
+    status: ExecutionStatus = "running",
 ) -> StartedView:
     return StartedView(
         execution_id=execution,
         name=name,
-        status="running",
+        status=status,
         run=1,
         created_at=moment(at),
         correlation_id=correlation_id,
@@ -230,7 +246,9 @@ def beginning(
     `stores`: some of the inputs are not stored yet. Raises InputsInvalidError, VarsInvalidError.
     """
     says_something = plan.inputs is not None or plan.vars or stores
-    if not says_something and not any(policy.given for policy in plan.policies.values()):
+    limit = plan.overall.concurrency
+    makes_key = limit is not None and limit.makes_key
+    if not says_something and not makes_key and not any(policy.given for policy in plan.policies.values()):
         return None
     # Imported where there are inputs: an orchestrator never renders a template.
     from flowengine.workflow.inputs.beginning import begin
@@ -238,7 +256,8 @@ def beginning(
 
     begun = replace(record, started_at=now)
     found = begin(plan, values, Occasion(execution_fields(execution, begun, 1), now))
-    return Given(stored_inputs(plan, found.inputs, found.vars) if says_something else None, found.conditions)
+    stored = stored_inputs(plan, found.inputs, found.vars) if says_something else None
+    return Given(stored, found.conditions, key=found.key)
 
 
 def _given(plan: Plan, inputs: Mapping[str, JsonValue]) -> StoredInputs:

@@ -19,7 +19,8 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
-from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
+from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, NodeRecord
@@ -53,7 +54,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -118,6 +119,7 @@ class Sweep:
         )
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
+        self._lines = UnmovedLines(store, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -145,6 +147,8 @@ class Sweep:
             self._alone(execution, partial(self._check, execution, marks[execution]))
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self.repaired += self._deliveries.look()
+        if moved := self._lines.look():
+            self._found("", "unmoved_line", moved)
         self._store.prune()
         return self.repaired - before
 

@@ -128,7 +128,9 @@ def event_view(place: Place, event: Event) -> EventView:
             said, by = overruled.said, overruled.by or UNSET
             reason = overruled.reason or UNSET
         case (
-            "execution_paused"
+            "execution_queued"
+            | "execution_admitted"
+            | "execution_paused"
             | "execution_resumed"
             | "node_reset"
             | "node_queued"

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
+from flowengine.execution.limits.lines import shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeRecord, Stop
 from flowengine.execution.rules.closing import ended_by_of
 from flowengine.execution.status import ExecutionStatus, is_over
@@ -125,6 +126,8 @@ def may_wait(record: ExecutionRecord) -> bool:
 
 def _waiting_for(record: ExecutionRecord, waits: Sequence[Wait]) -> SummaryWaitView | None:
     """A timer of another run is stale."""
+    if record.status == "pending" and record.run and record.line is not None:
+        return SummaryWaitView(kind="turn", key=shown_key(record.line.line))
     first = next((wait for wait in waits if wait.run == record.run), None)
     if first is None or not may_wait(record):
         return None

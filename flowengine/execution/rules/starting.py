@@ -58,11 +58,13 @@ def begins_events_anew(run: int) -> bool:
 
 class Given(msgspec.Struct, frozen=True):
     """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
-    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before."""
+    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before. `key`: that
+    of its `concurrency`, where it had to be made."""
 
     inputs: StoredInputs | None = None
     conditions: Mapping[str, bool] = {}
     labels: Mapping[str, str] | None = None
+    key: str | None = None
 
 
 NOTHING: Final = Given()

@@ -23,12 +23,21 @@ from flowengine.execution.changes import (
 )
 from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
+from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import StopExecution
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
+from flowengine.execution.status import (
+    ExecutionStatus,
+    ExecutionStep,
+    after,
+    execution_after,
+    is_final,
+    is_in_flight,
+)
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
 
@@ -103,11 +112,23 @@ def stop_below(grounds: Grounds, descent: Descent) -> Stop | None:
 
 
 def cancel_before_start(record: ExecutionRecord, run: Run, stop: Stop) -> tuple[Change, ...]:
-    """End an execution that was never triggered: none of its nodes has a record, and none gets one."""
+    """End an execution that was never triggered, or waits for its turn: no node gets a record by it."""
     status = execution_after(record.status, "end_cancelled")
     marked = MarkStop(record.status, replace(stop, told=True))
     end = Finish(status, stop.at, record.run, was=record.status, notifies=record.notifies)
-    return (marked, end, *(deliver(run, stop.at) if record.notifies else ()))
+    told = _ended_in_line(record, record.line, stop, status) if record.line is not None else ()
+    delivered = deliver(run, stop.at) if record.notifies else ()
+    return (marked, end, *told, *leave_line(run, record.control), *delivered)
+
+
+def _ended_in_line(
+    record: ExecutionRecord, place: InLine, stop: Stop, status: ExecutionStatus
+) -> tuple[Change, ...]:
+    """What the events tell of a run that ends before its turn has come: nothing has told of a first one."""
+    first = Event("execution_started", place.at, detail="1", by=record.started_by)
+    finished = Event("execution_finished", stop.at, detail=status)
+    begun = (Happened(first),) if record.run == 1 else ()
+    return (*begun, Happened(stopping(stop, stop.at)), Happened(finished))
 
 
 def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "main") -> tuple[str, ...]:

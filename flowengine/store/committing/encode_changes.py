@@ -10,6 +10,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
+    Admit,
     Answer,
     ArmTimer,
     AskWorkers,
@@ -21,19 +22,23 @@ from flowengine.execution.changes import (
     Dispatch,
     Doom,
     DropTimer,
+    EnterLine,
     EnterStage,
     Finish,
     ForgetStart,
     Happened,
+    LeaveLine,
     MarkStop,
     Relabel,
     Remove,
     Send,
     SetCounter,
     SetCounts,
+    Stand,
     StoredInputs,
     Tally,
     Touch,
+    Withdraw,
     Write,
     WriteDelivery,
 )
@@ -51,6 +56,7 @@ from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
+from flowengine.store.limits.line_commands import entering, standing
 from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
@@ -112,6 +118,7 @@ class ChangeEncoder:
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
+        self._place_replies: dict[str, int] = {}
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
@@ -132,6 +139,7 @@ class ChangeEncoder:
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
+            {member: int(replies[at]) for member, at in self._place_replies.items()},
         )
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
@@ -194,6 +202,18 @@ class ChangeEncoder:
                 case Remove():
                     self.commands += removing(self._keys, execution, change)
                     self._changed(execution, "deleted", change.at, change.run)
+                case EnterLine():
+                    self._place_replies[change.member] = len(self.commands)
+                    self.commands += entering(self._keys, change)
+                case LeaveLine(line=line, member=member):
+                    self.commands.append(("LREM", self._keys.line(line), 1, member))
+                case Stand(place=place):
+                    self.commands.append(standing(self._keys, execution, place))
+                case Admit(status=status, at=at, run=run):
+                    self._admit(execution, status, at)
+                    self._changed(execution, status, at, run)
+                case Withdraw():
+                    self._withdraw(execution, change)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
                 case Relabel():
@@ -381,7 +401,8 @@ class ChangeEncoder:
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
         begun = ("status", change.status, "run", change.run, "token", change.token)
-        times = ("started_at", change.at, "finished_at", 0)
+        # What waits for its turn has not started.
+        times = ("started_at", 0 if change.status == "pending" else change.at, "finished_at", 0)
         who = () if change.by is None else (keys.STARTED_BY, change.by)
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
@@ -401,6 +422,28 @@ class ChangeEncoder:
         self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
+
+    def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:
+        self.commands += [
+            ("HSET", self._keys.control(execution), "status", status, "started_at", at),
+            ("ZREM", self._keys.index("pending"), execution),
+            ("ZADD", self._keys.index(status), at, execution),
+            *self._relisted(execution, "pending", status),
+        ]
+
+    def _withdraw(self, execution: str, change: Withdraw) -> None:
+        control, gone = self._keys.control(execution), change.created_at // 1000 + self._lifetimes.retention_s
+        later = gone + CONTROL_LEAD_S
+        names = [*self._keys.own(execution), *self._keys.sent(execution)]
+        self.commands += [
+            ("HSET", control, "status", change.status, "run", 0, "token", ""),
+            ("ZADD", self._keys.index(change.status), change.created_at, execution),
+            *(("EXPIREAT", name, gone) for name in self._keys.with_control(execution)),
+            *(("EXPIREAT", name, later) for name in names),
+            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
+            *(("DEL", self._keys.node(execution, node)) for node in change.written),
+        ]
+        self._changed(execution, change.status, change.created_at, 0)
 
     def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
         narrow = [("ZREM", self._keys.listing(was), execution)] if was in NARROW_LISTS else []

@@ -44,6 +44,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     },
     "parameters": {"over_threshold": ["bergen"]},
     "waiting": {"look_again": "first, then later: True"},
+    "one_at_a_time": {"store": "acme: 65"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 FAILS_ON_PURPOSE = "saga"

@@ -48,6 +48,8 @@ BESIDES: Final = (
     "execution_resumed",
     "stage_started",
     "execution_rerun",
+    "execution_queued",
+    "execution_admitted",
 )
 """What may happen between the start of a run and its end."""
 OPEN: Final = ("running", "paused", "cancelling")
@@ -75,6 +77,9 @@ _TYPES: Final = {
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:(stopping|deleting|bulks|delivering)"): b"zset",
     re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
+    re.compile(rb"fe:line:[xs]:.+"): b"list",
+    re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
+    re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -134,6 +139,18 @@ class Stored(msgspec.Struct, dict=True):
     def status(self) -> str:
         """The execution's status."""
         return self.control["status"]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was triggered and waits for its turn."""
+        return self.status == "pending" and self.control["run"] != "0"
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The line in which it stands, and the member that it is there."""
+        if "line" not in self.control or not (self.waits or self.status in OPEN):
+            return None
+        return msgspec.json.decode(self.control["line"])["line"], f"{self.id}|{self.control['run']}"
 
     @property
     def is_stopped(self) -> bool:
@@ -356,8 +373,20 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     deleting = {member.decode() for member in found.zrange("fe:deleting", 0, -1)}
     assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
     _check_kept_requests(found, known)
-    if all(stored.status not in OPEN for stored in checked):
+    _check_lines(found, checked)
+    if all(stored.status not in OPEN and not stored.waits for stored in checked):
         _check_drained(found)
+    return checked
+
+
+def check_moment(client: Client) -> list[Stored]:
+    """Assert what holds of all executions together at any moment, whatever is still to come: each is right,
+    and so are the lines in which they stand."""
+    found = Snapshot(client)
+    belonging = found.starting_with("fe:x:")
+    executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
+    checked = [_check(found, execution, settled=False) for execution in executions]
+    _check_lines(found, checked)
     return checked
 
 
@@ -369,6 +398,28 @@ def _check_kept_requests(found: Snapshot, known: Collection[str]) -> None:
         assert execution[11:27] == name.decode().removeprefix("fe:once:")
         lifetimes = {found.expiretime(key) for key in (name, f"fe:x:{execution}:control")}
         assert len(lifetimes) == 1, f"{name!r} and the control of '{execution}' end at {lifetimes}"
+
+
+def _check_lines(found: Snapshot, checked: Sequence[Stored]) -> None:
+    """Assert that who stands in a line is who says so, that no more run than may, and that a free place is
+    taken, or a message tells of it."""
+    standing: dict[str, dict[str, Stored]] = defaultdict(dict)
+    for stored in checked:
+        if stored.place is not None:
+            standing[stored.place[0]][stored.place[1]] = stored
+    limits = _text(found.hgetall("fe:limits"))
+    listed = {line.decode() for line in found.zrange("fe:lines", 0, -1)}
+    lines = {key.decode().removeprefix("fe:line:") for key in found.starting_with("fe:line:")}
+    assert lines <= listed, f"lines that are in no index: {lines - listed}"
+    assert lines == set(standing), f"lines {lines}, stood in are {set(standing)}"
+    told = b"".join(_payload(fields) for queue in _queues(found) for _, fields in found.xrange(queue))
+    for line, stand in standing.items():
+        members = [member.decode() for member in found.lrange(f"fe:line:{line}")]
+        assert sorted(members) == sorted(stand), f"in {line} are {members}, there should be {sorted(stand)}"
+        first = members[: int(limits[line])]
+        waiting = [member for member in first if stand[member].waits]
+        moved = msgspec.json.encode(line)[1:-1] in told
+        assert moved or not waiting, f"in {line} nothing lets {waiting} run"
 
 
 def _numbers(stored: Stored) -> Iterable[str]:
@@ -386,7 +437,8 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.main):
         yield f"total is {stored.control['total']} of {len(stored.plan.main)}"
-    if stored.status in ENDED and unfinished:
+    # What is cancelled while it waits for its turn ends no node.
+    if stored.status in ENDED and unfinished and stored.control["started_at"] != "0":
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
         yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
@@ -543,7 +595,7 @@ def _first_run(stored: Stored) -> int:
 
 def _runs(stored: Stored) -> Iterable[str]:
     told = [event for event in stored.events if event.kind not in BESIDES]
-    if not told and stored.control["run"] == "1" and stored.status in OPEN:
+    if not told and stored.control["run"] == "1" and (stored.status in OPEN or stored.waits):
         # Its events begin with its first dispatch.
         return
     if not stored.events and stored.control["run"] == "0":
@@ -566,7 +618,7 @@ def _runs(stored: Stored) -> Iterable[str]:
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status in OPEN:
+    if stored.status in OPEN or stored.waits:
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0 and name not in SAID]
         mortal += [name for name in SAID if -1 < stored.ttls.get(name, -1) < SAID_FOR_S]
         if mortal:

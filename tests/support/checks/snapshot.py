@@ -95,6 +95,11 @@ class Snapshot:
         found: Mapping[bytes, bytes] = self._value(key, "hash", {})
         return found
 
+    def lrange(self, key: Key) -> list[bytes]:
+        """The members of a list."""
+        found: list[bytes] = self._value(key, "list", [])
+        return found
+
     def zrange(self, key: Key, first: int, last: int) -> list[bytes]:
         """The members of a sorted set from one place to another, both included."""
         members = list(self._value(key, "zset", {}))
@@ -139,6 +144,8 @@ def _ask(pipe: Client, kind: str, key: bytes) -> None:
             pipe.get(key)
         case "hash":
             pipe.hgetall(key)
+        case "list":
+            pipe.lrange(key, 0, -1)
         case "zset":
             pipe.zrange(key, 0, -1, withscores=True)
         case "stream":

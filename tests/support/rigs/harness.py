@@ -60,6 +60,7 @@ from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.delivering.delivery_state import RedisSending
+from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -505,6 +506,8 @@ class OrchestratorProcess(Process):
             self.engine.delete(held[0])
         elif actor == "node_overruled":
             self.engine.follow_overruled(held[0])
+        elif actor == "line_moved":
+            self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
             self.engine.deliver(held[0])
         elif actor == "timer_fired":
@@ -568,7 +571,8 @@ class ApiProcess(Process):
         letters = DeadLetters(self.state, QUEUES, payload_of)
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
-        operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
+        stats, limits = Stats(self.state), LimitsList(self.state)
+        operations = StoredOperations(store, letters, queues, processes, gauges, stats, limits)
         self.executions = StoredExecutions(
             store, lambda: health, operations, RedisBulks(self.state), self.harness.settings.limits
         )

@@ -90,6 +90,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/dead-letters"): "admin",
         ("GET", "/queues"): "read",
         ("GET", "/workers"): "read",
+        ("GET", "/limits"): "read",
         ("POST", "/dead-letters/x1/retry"): "admin",
         ("DELETE", "/dead-letters/x1"): "admin",
         ("GET", "/audit"): "admin",

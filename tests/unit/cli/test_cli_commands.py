@@ -63,8 +63,8 @@ def test_help_lists_every_command() -> None:
     assert listed == [
         "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
         "cancel", "pause", "resume", "delete", "rerun", "bulk", "skip", "complete", "fail",
-        "dead-letters", "queues", "workers", "stats", "api", "orchestrator", "worker", "handlers", "schema",
-        "key", "completion", "help",
+        "dead-letters", "queues", "workers", "limits", "stats", "api", "orchestrator", "worker", "handlers",
+        "schema", "key", "completion", "help",
     ]  # fmt: skip
 
 

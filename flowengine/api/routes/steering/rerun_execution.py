@@ -96,6 +96,7 @@ RERUN_EXECUTION: Final = Operation(
         "vars_invalid",
         "unknown_parameter",
         "too_many_executions",
+        "concurrency_limit",
     ),
 )
 
