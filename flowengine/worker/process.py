@@ -50,6 +50,7 @@ from flowengine.settings import Settings
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.server_checks.start_check import StartCheck
 from flowengine.store.worker_state import RedisWorkerState
+from flowengine.supervision.child_shutdown import ENDS_AFTER_GRACE_S
 from flowengine.supervision.garbage import collect_rarely
 from flowengine.worker.actors import declare
 from flowengine.worker.draining import Draining
@@ -59,8 +60,6 @@ DEFAULT_THREADS = 16
 PATIENCE = 0.8
 """How long a worker tries to report an outcome, in leases: after one, others may run the node."""
 LOST_EXIT = 70
-ENDS_AFTER_GRACE_S = 1.9
-"""So long after `grace` a process that stops has ended, whatever its handlers and the server do."""
 LEAST_CLEAN_UP_S = 0.2
 """So long handlers that are cancelled at the end may clean up in any case."""
 ISOLATED_PROGRAM = "flowengine.cli.processes.isolated_process"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Literal
@@ -12,9 +13,10 @@ from flowengine.cli.processes.command_lines import parse_options
 from flowengine.cli.processes.import_without_rich import import_without_rich
 from flowengine.plaintext import plain_text
 from flowengine.supervision.child_shutdown import (
+    ENDS_AFTER_GRACE_S,
     FATAL_EXIT,
     announce_draining,
-    leave_threads_behind,
+    end_within,
     stop_on_signal,
     take_lifeline,
 )
@@ -24,9 +26,7 @@ from flowengine.supervision.open_files import allow_files
 def main() -> int:
     """Run the service that the command line names; returns the exit code."""
     write_any_character()
-    exit_code = run_service(sys.argv[1], parse_options(sys.argv[2:]))
-    leave_threads_behind(exit_code)
-    return exit_code
+    return run_service(sys.argv[1], parse_options(sys.argv[2:]))
 
 
 def run_service(service: str, options: Mapping[str, str]) -> int:
@@ -65,7 +65,7 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
         # Until here SIGTERM ends this process at once, which is right: it has taken no work yet.
         stop = stop_on_signal(lifeline)
         queues = tuple(name for name in options.get("queues", "").split(",") if name) or None
-        return run_process(
+        exit_code = run_process(
             settings,
             threads=threads,
             queues=queues,
@@ -73,6 +73,8 @@ def run_service(service: str, options: Mapping[str, str]) -> int:
             announce=partial(announce_draining, lifeline),
             owner=options.get("owner", ""),
         )
+        end_within(stop.set_at + settings.grace_s + ENDS_AFTER_GRACE_S - time.monotonic(), exit_code)
+        return exit_code
     except (SettingsError, UnfitServerError) as error:
         print(plain_text(f"error: {error}", keep_lines=True), file=sys.stderr)  # noqa: T201 - the log is not set up yet
         return FATAL_EXIT

@@ -128,7 +128,7 @@ class Story:
     def pending(self) -> list[tuple[str, int]]:
         """Of each node in the line: who holds it, and how often it was delivered."""
         with self.stack.valkey.connect() as server:
-            rows: Any = server.execute_command("XPENDING", LINE, "fe", "-", "+", NODES)
+            rows: Any = server.execute_command(b"XPENDING", LINE, "fe", "-", "+", NODES)
         return [(row[1].decode(), int(row[3])) for row in rows]
 
     def holders(self) -> dict[int, int]:
