@@ -66,6 +66,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
+        version=msgspec.UNSET if record.version is None else record.version,
     )
 
 

@@ -259,7 +259,8 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
 
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
-    `callback_url`. `started_by`: the id of the key of who has triggered it first.
+    `callback_url`. `started_by`: the id of the key of who has triggered it first. `version`: of its
+    definition; None: its document was posted.
     """
 
     status: ExecutionStatus
@@ -277,6 +278,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     doomed: bool = False
     notifies: bool = False
     started_by: str | None = None
+    version: int | None = None
 
     @property
     def control(self) -> Control:

@@ -49,7 +49,8 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`."""
+    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`. `version`: of its
+    definition, where it is an applied one."""
 
     execution_id: str
     name: str
@@ -58,6 +59,7 @@ class StartedView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     correlation_id: str
     warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,7 +295,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
-    has failed. `outputs`: what it gives, once it has ended with some."""
+    has failed. `outputs`: what it gives, once it has ended with some. `version`: of its definition, where
+    it is of one."""
 
     execution_id: str
     name: str
@@ -311,6 +314,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

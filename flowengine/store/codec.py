@@ -51,6 +51,7 @@ EXECUTION_FIELDS: Final = (
     "doomed",
     "notifies",
     "started_by",
+    "version",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -122,6 +123,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         doomed=values[12] is not None,
         notifies=values[13] is not None,
         started_by=None if values[14] is None else values[14].decode(),
+        version=None if values[15] is None else int(values[15]),
     )
 
 

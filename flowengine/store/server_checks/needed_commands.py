@@ -122,6 +122,12 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("XDEL", _DEAD, "0-1"),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("ZLEXCOUNT", _NAMES.list_by, "-", "+"),
+        ("HGETALL", _NAMES.definition("a")),
+        ("HDEL", _NAMES.definition("a"), ""),
+        ("HMGET", _NAMES.version("a", 1), keys.PLAN),
+        ("DEL", _NAMES.version("a", 1)),
+        ("ZADD", _NAMES.definitions, 0, "a"),
+        ("ZREM", _NAMES.definitions, "a"),
         ("XREAD", "COUNT", 1, "STREAMS", _EVENTS, "0"),
     ),
     "orchestrator": (

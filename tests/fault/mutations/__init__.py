@@ -9,6 +9,7 @@ from tests.fault.mutations import (
     broker,
     closing,
     deciding,
+    definitions,
     deleting,
     deliveries,
     engine,
@@ -33,6 +34,7 @@ from tests.fault.mutations.mutant import Mutant
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *execution.MUTANTS,
     *deciding.MUTANTS,
+    *definitions.MUTANTS,
     *engine.MUTANTS,
     *inputs.MUTANTS,
     *idempotency.MUTANTS,
