@@ -19,6 +19,7 @@ TOPICS = (
     "templates",
     "handlers",
     "secrets",
+    "definitions",
     "commands",
     "api",
     "errors",
