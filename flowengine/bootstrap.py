@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flowengine.broker.streams.wire import payload_of, post
 from flowengine.broker.timing import TIMING, Timing
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.executions import StoredExecutions
 from flowengine.engine.operations import StoredOperations
 from flowengine.errors import SettingsError, StoreUnavailableError, UnfitServerError
@@ -23,6 +24,7 @@ from flowengine.store.access.redis_access import RedisAccess
 from flowengine.store.api_state import RedisApiState
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.connection.sessions import connect
+from flowengine.store.definitions.redis_definitions import RedisDefinitions
 from flowengine.store.health import Health
 from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.own_queues import RedisOwnQueues
@@ -129,7 +131,12 @@ def build_executions(settings: Settings, registry: Registry, *, owner: str = "")
         LimitsList(state),
     )
     bulks = RedisBulks(state, api_state.ensure_fit)
-    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits)
+    definitions = StoredDefinitions(
+        RedisDefinitions(state, ensure_fit=api_state.ensure_fit),
+        api_state,
+        kept_versions=settings.definition_versions,
+    )
+    return StoredExecutions(api_state, Health(state, queues), operations, bulks, settings.limits, definitions)
 
 
 def build_access(settings: Settings) -> RedisAccess:

@@ -66,7 +66,11 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
     documentation = documentation_routes(
         lambda asks: openapi_document(routes, registry, asks_for_keys=asks), keys, calls
     )
-    guard = key_guard(keys, sessions)
+
+    async def definition_of(execution_id: str) -> tuple[bool, str | None]:
+        return await calls.store(lambda: executions.definition_of(execution_id))
+
+    guard = key_guard(keys, sessions, definition_of)
     is_served = served_hosts_only(settings, lambda: keys.asks_now)
     return Application([*routes, *documentation, *page_routes(calls)], guard, is_served, backend)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from flowengine.access.records import AuditItem, FoundKeys, SignIn
+from flowengine.api.definition_ports import Definitions
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.engine.ports import Cursor, Seen
@@ -94,6 +95,10 @@ class Executions(Protocol):
     @property
     def operations(self) -> Operations:
         """The service that runs them."""
+
+    @property
+    def definitions(self) -> Definitions:
+        """The applied documents that they may be of."""
 
     def create(
         self,
@@ -227,6 +232,10 @@ class Executions(Protocol):
 
     def events_are_cut(self, execution_id: str, after: LivePlace) -> bool:
         """Whether events behind a place have been dropped before anybody could read them from there."""
+
+    def definition_of(self, execution_id: str) -> tuple[bool, str | None]:
+        """Whether there is such an execution, and the name of the definition that it is of, if it is of one.
+        Raises nothing but StoreUnavailableError."""
 
     def health(self) -> HealthView:
         """Whether Redis answers and accepts writes. Never raises."""

@@ -69,6 +69,7 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
         waiting_for=_turn(store, execution, record),
+        version=msgspec.UNSET if record.version is None else record.version,
     )
 
 

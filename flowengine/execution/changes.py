@@ -53,7 +53,7 @@ class Create(msgspec.Struct, frozen=True):
 
     `plan` is the encoded plan; `total` counts its nodes; `inputs`: what it is given so far; `labels`: by
     which it is found; `document`: as it was posted, compressed; `kept`: of the request that its id names;
-    `callback_url`: where its results are sent.
+    `callback_url`: where its results are sent; `version`: of its definition.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Create(msgspec.Struct, frozen=True):
     document: bytes | None = None
     kept: KeptCreation | None = None
     callback_url: str | None = None
+    version: int | None = None
 
 
 class Relabel(msgspec.Struct, frozen=True):

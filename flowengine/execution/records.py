@@ -262,7 +262,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     `token` names the trigger that was applied last, so that a caller whose connection failed can
     tell its own from another's. `doomed`: it is deleted once it has ended. `notifies`: it has a
     `callback_url`. `started_by`: the id of the key of who has triggered it first. `line`: where it stands
-    for its turn to run, until it has ended.
+    for its turn to run, until it has ended. `version`: of its definition; None: its document was posted.
     """
 
     status: ExecutionStatus
@@ -281,6 +281,7 @@ class ExecutionRecord(msgspec.Struct, frozen=True):
     notifies: bool = False
     started_by: str | None = None
     line: InLine | None = None
+    version: int | None = None
 
     @property
     def control(self) -> Control:

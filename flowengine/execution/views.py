@@ -49,7 +49,8 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`."""
+    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`. `version`: of its
+    definition, where it is an applied one."""
 
     execution_id: str
     name: str
@@ -58,6 +59,7 @@ class StartedView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     correlation_id: str
     warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -307,7 +309,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
     has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
-    has not begun."""
+    has not begun. `version`: of its definition, where it is of one."""
 
     execution_id: str
     name: str
@@ -326,6 +328,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
     waiting_for: TurnView | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -54,6 +54,7 @@ EXECUTION_FIELDS: Final = (
     "notifies",
     "started_by",
     "line",
+    "version",
 )
 
 COUNTS_FIELDS: Final = ("unfinished", "failed", "bytes")
@@ -127,6 +128,7 @@ def parse_execution(values: Sequence[bytes | None]) -> ExecutionRecord | None:
         notifies=values[13] is not None,
         started_by=None if values[14] is None else values[14].decode(),
         line=None if values[15] is None else _line_decoder.decode(values[15]),
+        version=None if values[16] is None else int(values[16]),
     )
 
 

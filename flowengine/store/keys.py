@@ -23,7 +23,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
 | fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
-| fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
+| fe:list:by | zset | names, correlation ids, labels and versions, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
@@ -35,6 +35,9 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:ended:HOUR | hash | how many executions ended then, by status, length and name; lives two days |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
+| fe:definitions | zset | the names of definitions, all scores 0 |
+| fe:definition:NAME | hash | `v:N` and `current`: VersionRecords; `last`: the highest number |
+| fe:version:N:NAME | hash | a version's content: its `plan`, and its `document` by zlib |
 | fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
 | fe:bulks | zset | those that are not finished, by when they last moved |
 | fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
@@ -101,6 +104,11 @@ LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
 DOOMED: Final = "doomed"
+VERSION: Final = "version"
+CURRENT: Final = "current"
+LAST: Final = "last"
+PLAN: Final = "plan"
+DOCUMENT: Final = "document"
 MAIN_FAILED: Final = "main_failed"
 
 FORMAT: Final = "fe:format"
@@ -123,6 +131,7 @@ class Keys:
         "audit",
         "bulks",
         "changes",
+        "definitions",
         "deleting",
         "delivering",
         "line_index",
@@ -151,6 +160,7 @@ class Keys:
         self.bulks = f"{self._prefix}bulks"
         self.line_index = f"{self._prefix}{owned('lines', owner)}"
         self.line_limits = f"{self._prefix}{owned('limits', owner)}"
+        self.definitions = f"{self._prefix}definitions"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -274,6 +284,14 @@ class Keys:
         """Hash: how many executions ended in this hour since the epoch, and how."""
         return f"{self._prefix}ended:{hour}"
 
+    def definition(self, name: str) -> str:
+        """Hash: what is known of the versions of a definition."""
+        return f"{self._prefix}definition:{name}"
+
+    def version(self, name: str, number: int) -> str:
+        """Hash: the content of a version of a definition."""
+        return f"{self._prefix}version:{number}:{name}"
+
     def bulk(self, bulk_id: str) -> str:
         """Hash: one action on many executions."""
         return f"{self._prefix}bulk:{bulk_id}"
@@ -350,6 +368,17 @@ def weight_field(node: str) -> str:
 def cut_field(node: str) -> str:
     """The field of `logged` that says how many of a node's lines were dropped."""
     return f"c:{node}"
+
+
+def version_field(number: int) -> str:
+    """The field of a definition that says what is known of a version."""
+    return f"v:{number}"
+
+
+def parse_version_field(field: str) -> int | None:
+    """The number of the version that a field of a definition is about, or None."""
+    kind, _, number = field.partition(":")
+    return int(number) if kind == "v" and number.isascii() and number.isdecimal() else None
 
 
 def once_field(key: str) -> str:

@@ -29,7 +29,16 @@ member of it. All of it together has its own name as the kind."""
 GIVEN_KINDS = {kind: root for root, kind in GIVEN.items()} | {root: root for root in GIVEN}
 """The kinds of such references: the name of what they read of."""
 
-EXECUTION_FIELDS = ("id", "name", "run", "created_at", "started_at", "correlation_id", "labels")
+EXECUTION_FIELDS = (
+    "id",
+    "name",
+    "run",
+    "created_at",
+    "started_at",
+    "correlation_id",
+    "labels",
+    "version",
+)
 """What `execution` has."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")

@@ -58,6 +58,12 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "The key's role does not allow this",
         "This needs the role 'operate'; the key 'ci' has the role 'read'. See: flowengine help api",
     ),
+    "definition_missing": ProblemKind(
+        403,
+        "The key is for other definitions",
+        "The key 'etl' with the role 'run' is for the definitions 'etl-*' only: it is not for the definition "
+        "'billing'. See: flowengine help api",
+    ),
     "cross_site_request": ProblemKind(
         403,
         "A page of another site sent this",
@@ -89,6 +95,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         404,
         "No document is kept of this execution",
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' was accepted by an earlier version, which kept no documents",
+    ),
+    "definition_not_found": ProblemKind(
+        404,
+        "No such definition, or no such version of it",
+        "no definition is applied as 'nightly-reprot'; GET /definitions lists those that are",
     ),
     "method_not_allowed": ProblemKind(
         405, "The route has no such method", "Allowed here: GET, HEAD, OPTIONS."

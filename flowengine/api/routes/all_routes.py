@@ -9,6 +9,12 @@ from litestar.handlers import HTTPRouteHandler
 
 from flowengine.api.routes.access import keys, list_audit, session, show_me, show_settings
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions import (
+    apply_definition,
+    diff_definitions,
+    show_definition,
+    start_definition,
+)
 from flowengine.api.routes.executions import (
     create_execution,
     list_executions,
@@ -60,6 +66,14 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     overrule_node.skip_route,
     overrule_node.complete_route,
     overrule_node.fail_route,
+    apply_definition.route,
+    apply_definition.delete_route,
+    diff_definitions.route,
+    start_definition.route,
+    show_definition.list_route,
+    show_definition.show_route,
+    show_definition.graph_route,
+    show_definition.versions_route,
     list_executions.route,
     show_execution.route,
     show_document.route,

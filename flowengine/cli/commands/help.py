@@ -20,6 +20,7 @@ TOPICS = (
     "templates",
     "handlers",
     "secrets",
+    "definitions",
     "commands",
     "api",
     "errors",

@@ -7,6 +7,8 @@ from typing import Final
 import click
 
 from flowengine.cli.stack.dead_letters import dead_letters
+from flowengine.cli.stack.definitions.applying import apply, diff
+from flowengine.cli.stack.definitions.listing import definitions
 from flowengine.cli.stack.history import events, logs
 from flowengine.cli.stack.listing import list_executions
 from flowengine.cli.stack.service import limits, queues, stats, workers
@@ -20,6 +22,9 @@ from flowengine.cli.stack.steering.stopping import cancel, delete, pause, resume
 STACK_COMMANDS: Final[tuple[click.Command, ...]] = (
     submit,
     trigger,
+    apply,
+    diff,
+    definitions,
     list_executions,
     show,
     results,

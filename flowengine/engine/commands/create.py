@@ -44,7 +44,8 @@ TRIES: Final = 50
 class New(msgspec.Struct, frozen=True, kw_only=True):
     """What an execution is made of. `inputs`: those that are known already. `labels`: all of them.
     `document`: what its plan was compiled from, packed. `warnings`: what may go wrong with it. `request`: the
-    idempotent one that creates it, if it is one. `callback_url`: where its results are sent."""
+    idempotent one that creates it, if it is one. `callback_url`: where its results are sent. `version`: of
+    the definition that the plan is of; None: it was posted."""
 
     plan: Plan
     correlation_id: str
@@ -54,6 +55,7 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
     request: IdempotentRequest | None = None
     callback_url: str | None = None
+    version: int | None = None
 
 
 class _Stored(NamedTuple):
@@ -76,7 +78,7 @@ def create(store: CommandStore, new: New) -> CreatedView:
     size = _size(new, encoded, given)
     stored = _store(store, new, lambda stored: ([_made(new, encoded, stored, given, starts=False)], size))
     store.keep_plan(stored.execution, encoded, new.plan)
-    return _created(stored.execution, new.plan.name, stored.at, new.correlation_id, new.warnings)
+    return _created(stored.execution, _record_before(new, stored.at), new.warnings)
 
 
 def create_and_start(store: CommandStore, new: New) -> StartedView:
@@ -105,7 +107,7 @@ def create_and_start(store: CommandStore, new: New) -> StartedView:
     status: ExecutionStatus = "running"
     if plan.overall.concurrency is not None:
         status = take_turn(store, stored.execution, made=True)
-    return _started(stored.execution, plan.name, stored.at, new.correlation_id, new.warnings, status)
+    return _started(stored.execution, _record_before(new, stored.at), new.warnings, status)
 
 
 def answered_before(store: CommandStore, request: IdempotentRequest) -> None:
@@ -151,39 +153,34 @@ def _refuse_answered(unit: Creating, request: IdempotentRequest) -> None:
     kept, record = unit.before
     refuse_other(kept, request)
     view = _started if kept.starts else _created
-    raise AlreadyAnsweredError(
-        view(kept.execution, record.name, record.created_at, record.correlation_id, kept.warnings)
-    )
+    raise AlreadyAnsweredError(view(kept.execution, record, kept.warnings))
 
 
-def _created(
-    execution: str, name: str, at: int, correlation_id: str, warnings: tuple[Problem, ...]
-) -> CreatedView:
+def _created(execution: str, record: ExecutionRecord, warnings: tuple[Problem, ...]) -> CreatedView:
     return CreatedView(
         execution_id=execution,
-        name=name,
+        name=record.name,
         status="pending",
-        created_at=moment(at),
-        correlation_id=correlation_id,
+        created_at=moment(record.created_at),
+        correlation_id=record.correlation_id,
         warnings=warnings or msgspec.UNSET,
     )
 
 
 def _started(
     execution: str,
-    name: str,
-    at: int,
-    correlation_id: str,
+    record: ExecutionRecord,
     warnings: tuple[Problem, ...],
     status: ExecutionStatus = "running",
 ) -> StartedView:
     return StartedView(
         execution_id=execution,
-        name=name,
+        name=record.name,
         status=status,
         run=1,
-        created_at=moment(at),
-        correlation_id=correlation_id,
+        created_at=moment(record.created_at),
+        correlation_id=record.correlation_id,
+        version=msgspec.UNSET if record.version is None else record.version,
         warnings=warnings or msgspec.UNSET,
     )
 
@@ -202,6 +199,7 @@ def _record_before(new: New, now: int) -> ExecutionRecord:
         token="",
         labels=new.labels,
         notifies=new.callback_url is not None,
+        version=new.version,
     )
 
 
@@ -220,6 +218,7 @@ def _made(new: New, encoded: bytes, stored: _Stored, given: StoredInputs | None,
         new.document,
         kept,
         new.callback_url,
+        new.version,
     )
 
 

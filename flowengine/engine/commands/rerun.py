@@ -68,14 +68,15 @@ class RerunStore(Protocol):
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
-    """What a caller asks for. `run`: only of an execution whose last run is this one. `inputs`: those that
-    get other values; `wanted` does not name their readers. `said`: what an operator says of nodes that
-    `wanted` names as skipped or said."""
+    """What a caller asks for. `run`: only of an execution whose last run is this one; `version`: only of one
+    of this version of its definition. `inputs`: those that get other values; `wanted` does not name their
+    readers. `said`: what an operator says of nodes that `wanted` names as skipped or said."""
 
     wanted: Wanted = Wanted()
     run: int | None = None
     inputs: Mapping[str, JsonValue] = {}
     said: Mapping[str, Overruling] = {}
+    version: int | None = None
 
 
 class RerunInvalidError(FlowEngineError):
@@ -150,7 +151,7 @@ def preview(store: RerunStore, execution: str, asked: RerunAsked) -> RerunPrevie
             return RerunPreviewView(
                 execution_id=execution,
                 run=found.record.run,
-                version=None,
+                version=found.record.version,
                 reset=found.reset,
                 reused=found.reused,
                 skipped=found.skipped,
@@ -233,6 +234,11 @@ def find(
         raise RerunOvertakenError(
             f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "
             "again"
+        )
+    if asked.version is not None and record.version != asked.version:
+        actual = "a posted document" if record.version is None else f"version {record.version}"
+        raise RerunOvertakenError(
+            f"execution '{execution}' is one of {actual}, and version {asked.version} was expected"
         )
     if not execution_may(record.status, "rerun"):
         raise WrongStateError(

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flowengine.access.scope import covers
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
 from flowengine.execution.limits.lines import shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeRecord, Stop
@@ -32,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     `statuses`: one of them. `labels`: all of them, each with its value. `prefix`: how the id or the name
     begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
     in milliseconds. `version`: of their definition. `parent`: the execution that has started them.
+    `definitions`: one of these patterns fits the name of their definition.
     """
 
     statuses: tuple[ExecutionStatus, ...] = ()
@@ -43,12 +45,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     created_before: int | None = None
     version: int | None = None
     parent: str | None = None
+    definitions: tuple[str, ...] = ()
 
     @property
     def may_be_met(self) -> bool:
-        """Whether there can be one. Every execution is of a posted document and was started by a request: it
-        has neither a version nor a parent."""
-        return self.version is None and self.parent is None
+        """Whether there can be one. Every execution was started by a request: it has no parent."""
+        return self.parent is None
 
     def includes(self, execution: str, record: ExecutionRecord) -> bool:
         """Whether an execution is wanted."""
@@ -56,6 +58,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             self.may_be_met
             and (not self.statuses or record.status in self.statuses)
             and self.name in (None, record.name)
+            and self.version in (None, record.version)
+            and covers(self.definitions, None if record.version is None else record.name)
             and self.correlation_id in (None, record.correlation_id)
             and all(record.labels.get(name) == value for name, value in self.labels)
             and (execution.startswith(self.prefix) or record.name.startswith(self.prefix))
@@ -104,7 +108,7 @@ def summary(
     return SummaryView(
         execution_id=execution,
         name=record.name,
-        version=None,
+        version=record.version,
         status=record.status,
         trigger=TriggerView(kind="api") if record.run else None,
         waiting_for=_waiting_for(record, waits),

@@ -356,6 +356,8 @@ class ChangeEncoder:
             fields[keys.LABELS] = _encode(change.labels)
         if change.callback_url is not None:
             fields[keys.NOTIFIES] = 1
+        if change.version is not None:
+            fields[keys.VERSION] = change.version
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),
@@ -374,7 +376,7 @@ class ChangeEncoder:
             self.commands.append(("HSET", name, keys.URL, change.callback_url))
             self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
         self._changed(execution, "pending", change.at, 0)
-        listed = Listed(change.name, change.correlation_id, change.labels)
+        listed = Listed(change.name, change.correlation_id, change.labels, change.version)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
             self._give(execution, change.inputs)

@@ -9,6 +9,7 @@ from tests.fault.mutations import (
     broker,
     closing,
     deciding,
+    definitions,
     deleting,
     deliveries,
     engine,
@@ -34,6 +35,7 @@ from tests.fault.mutations.mutant import Mutant
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *execution.MUTANTS,
     *deciding.MUTANTS,
+    *definitions.MUTANTS,
     *engine.MUTANTS,
     *inputs.MUTANTS,
     *limits.MUTANTS,

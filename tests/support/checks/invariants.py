@@ -21,6 +21,7 @@ from flowengine.execution.history.spoken import decode_lines, encoded_lines, wei
 from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
+from tests.support.checks.definitions import check_definitions
 from tests.support.checks.reference_model import verdict
 from tests.support.checks.snapshot import Client, Snapshot
 
@@ -80,6 +81,8 @@ _TYPES: Final = {
     re.compile(rb"fe:line:[xs]:.+"): b"list",
     re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
+    re.compile(rb"fe:(definition:|version:[1-9][0-9]*:).+"): b"hash",
+    re.compile(rb"fe:definitions"): b"zset",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -357,6 +360,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     """
     found = Snapshot(client)
     _check_keys(found)
+    check_definitions(found)
     _check_dead_letters(found, dead_letters)
     belonging = found.starting_with("fe:x:")
     executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
@@ -652,8 +656,11 @@ def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
 def _entries(stored: Stored) -> set[str]:
     """What it is to be found by, in `fe:list:by`."""
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    values = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
-    return {"\t".join((*value, stored.id)) for value in (*values, *(("l", *each) for each in labels.items()))}
+    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
+    values += [("l", *each) for each in labels.items()]
+    if "version" in stored.control:
+        values.append(("v", stored.control["name"], stored.control["version"]))
+    return {"\t".join((*value, stored.id)) for value in values}
 
 
 def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
@@ -671,6 +678,8 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
         yield f"not found by {sorted(missing)}"
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
     said = [stored.control["name"], stored.control["correlation_id"], labels]
+    if "version" in stored.control:
+        said.append(int(stored.control["version"]))
     if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
         yield f"its list of entries is {stored.listed!r}"
 

@@ -30,6 +30,7 @@ from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.executions import StoredExecutions
@@ -59,6 +60,7 @@ from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
@@ -436,6 +438,20 @@ class HookedApiState(RedisApiState):
         return unit
 
 
+class HookedDefinitions(RedisDefinitions):
+    """The same between the reads and the writes of an apply or a deletion."""
+
+    def __init__(self, state: HookedState) -> None:
+        super().__init__(state)
+        self._hooked = state
+
+    def begin(self, name: str) -> RedisDefinitionUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin(name)
+        self._hooked.call_hook()
+        return unit
+
+
 class Process:
     """One process of a service. `reborn` starts it again after its death."""
 
@@ -573,8 +589,15 @@ class ApiProcess(Process):
         gauges = RedisGauges(self.state, queues)
         stats, limits = Stats(self.state), LimitsList(self.state)
         operations = StoredOperations(store, letters, queues, processes, gauges, stats, limits)
+        settings = self.harness.settings
+        self.definitions = HookedDefinitions(self.state)
         self.executions = StoredExecutions(
-            store, lambda: health, operations, RedisBulks(self.state), self.harness.settings.limits
+            store,
+            lambda: health,
+            operations,
+            RedisBulks(self.state),
+            settings.limits,
+            StoredDefinitions(self.definitions, store, kept_versions=settings.definition_versions),
         )
 
 
