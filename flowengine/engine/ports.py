@@ -183,7 +183,7 @@ class Start(msgspec.Struct, frozen=True):
     still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
     milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
     being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
-    node's templates read it.
+    node's templates read it. `previous`: what its iteration before has given, as JSON, where they read that.
     """
 
     wanted: bool
@@ -195,6 +195,7 @@ class Start(msgspec.Struct, frozen=True):
     stopping: bool = False
     fates: Mapping[str, NodeRecord] = {}
     given: Given = NOTHING_GIVEN
+    previous: bytes | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -215,6 +216,9 @@ class RunningStore(Protocol):
     def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
+
     def report(
         self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
     ) -> None:

@@ -15,6 +15,7 @@ from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import (
     NodeStatus,
     SkipReason,
@@ -229,6 +230,7 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
         waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
+        iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
     )
 
 
@@ -236,7 +238,7 @@ def waiting_for(record: NodeRecord) -> WaitingForView:
     """What a waiting node waits for, as it is shown."""
     until, waits = moment_or_none(record.until), record.waits
     if waits is None:
-        return WaitingForView(kind="retry", until=until)
+        return WaitingForView(kind=wait_kind(record), until=until)
     return WaitingForView(
         kind=waits.kind, until=until, since=moment(waits.since), prompt=waits.prompt or msgspec.UNSET
     )

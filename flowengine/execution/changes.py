@@ -118,10 +118,22 @@ class Answer(msgspec.Struct, frozen=True):
     kept: KeptTrigger
 
 
+class Iteration(msgspec.Struct, frozen=True):
+    """What is kept of an iteration of a node that has ended: what it gave, for the templates of the next one
+    (`previous`) and for the list of all (`collected`); its last attempt, of this `number`, if another one
+    follows."""
+
+    number: int
+    attempt: Attempt | None = None
+    previous: msgspec.Raw | None = None
+    collected: msgspec.Raw | None = None
+
+
 class Write(msgspec.Struct, frozen=True):
     """Store a node's record, and its result with it where there is one.
 
-    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow.
+    `anew`: the result that it had goes. `kept`: its last attempt, which another one may follow. `iteration`:
+    that which has ended with this.
     """
 
     node: str
@@ -129,18 +141,28 @@ class Write(msgspec.Struct, frozen=True):
     result: msgspec.Raw | None = None
     anew: bool = False
     kept: Attempt | None = None
+    iteration: Iteration | None = None
+
+
+class ForgetIterations(msgspec.Struct, frozen=True):
+    """Remove what is kept of a node's iterations. `collects`: the list of what they have given, too."""
+
+    node: str
+    collects: bool
 
 
 class Dispatch(msgspec.Struct, frozen=True):
     """Store a node's record (`queued`) and send its task to a worker queue.
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
+    `iteration`: that which has ended with this.
     """
 
     record: NodeRecord
     task: RunNode
     queue: str
     waits: bool = False
+    iteration: Iteration | None = None
 
 
 class CountDown(msgspec.Struct, frozen=True):
@@ -345,6 +367,7 @@ Change: TypeAlias = (
     | Begin
     | Answer
     | Write
+    | ForgetIterations
     | Dispatch
     | CountDown
     | SetCounter

@@ -11,10 +11,11 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
-from flowengine.execution.records import WaitKind
+from flowengine.execution.records import Repeated, WaitKind
 from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
+from flowengine.workflow.repeating.repeat import Repeat
 
 
 class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +101,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
-    `given`: what its templates read of what the execution is given.
+    `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
+    iterations; `repeated`: how far it is with them.
     """
 
     execution: str
@@ -122,6 +124,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_when: str | None = None
     output_schema: str | None = None
     given: tuple[str, ...] = ()
+    repeat: Repeat | None = None
+    repeated: Repeated | None = None
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -310,7 +314,8 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.retry_when,
         task.output_schema,
         task.given,
+        task.repeat,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), None)

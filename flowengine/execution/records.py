@@ -6,7 +6,7 @@ Times are milliseconds since the epoch on Redis's clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -20,6 +20,9 @@ from flowengine.execution.status import (
 )
 from flowengine.plugin.errors import AttemptError, ModelCall
 from flowengine.workflow.stages import Stage
+
+COUNTED_RESULT_BYTES: Final = 4096
+"""Results under this are not counted towards an execution's limit: a thousand of them fit."""
 
 
 class NodeError(msgspec.Struct, frozen=True):
@@ -64,6 +67,23 @@ class Waits(
     prompt: str | None = None
 
 
+class Repeated(msgspec.Struct, frozen=True, array_like=True):
+    """How far a node is that repeats.
+
+    `number`: that of the iteration which was sent last; 0: none was. `ended`: how many have ended; so many
+    had when it went on after it had exhausted them (`before`). `since`: when the first of those that it may
+    have now was sent. `kept`: bytes that are stored of what iterations have given. `delayed`: the wait before
+    the first one is over.
+    """
+
+    number: int = 0
+    ended: int = 0
+    before: int = 0
+    since: int = 0
+    kept: int = 0
+    delayed: bool = False
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -90,6 +110,7 @@ class NodeRecord(
         "answered": "i",
         "moment": "m",
         "waits": "x",
+        "repeated": "l",
     },
 ):
     """One node: the field `state` of its key.
@@ -108,7 +129,9 @@ class NodeRecord(
     `until`. `answered` goes up after a failure that is certain to be the end of what was asked, and when a
     completed node is reset: it is the number in the idempotency key. `moment` is when a task with this key
     was first sent, where that was before `queued_at` (see `first_sent`): whatever leaves `answered` as it is
-    keeps it. `waits`: what a node waits for, until `until`, if it is no other try.
+    keeps it. `waits`: what a node waits for, until `until`, if it is no other try and no iteration.
+    `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
+    `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
     """
 
     status: StoredNodeStatus = "pending"
@@ -132,21 +155,33 @@ class NodeRecord(
     answered: int = 0
     moment: int | None = None
     waits: Waits | None = None
+    repeated: Repeated | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An attempt that is over, of a node that is tried again: the field `try:N` of its key."""
+    """An attempt that is over, of a node that is tried again or repeats: the field `try:N` of its key.
+
+    `iteration`: the number of the iteration that it was of; 0: the node does not repeat.
+    """
 
     queued_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
     delivery: int = 0
     error: NodeError | None = None
+    iteration: int = 0
 
 
 def attempt_of(record: NodeRecord) -> Attempt:
     """What is kept of a node's last attempt once another one may follow."""
-    return Attempt(record.queued_at, record.started_at, record.finished_at, record.delivery, record.error)
+    return Attempt(
+        record.queued_at,
+        record.started_at,
+        record.finished_at,
+        record.delivery,
+        record.error,
+        0 if record.repeated is None else record.repeated.number,
+    )
 
 
 def is_failure(record: NodeRecord) -> bool:
@@ -169,6 +204,8 @@ def carried_on(record: NodeRecord, status: StoredNodeStatus) -> NodeRecord:
         when=record.when,
         answered=record.answered,
         moment=record.moment,
+        repeated=record.repeated,
+        counted=0 if record.repeated is None else record.counted,
     )
 
 

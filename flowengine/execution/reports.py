@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -53,7 +53,23 @@ class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", o
     prompt: str | None = None
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting
+Exhausted: TypeAlias = Literal["max_iterations", "max_seconds"]
+"""By which of its limits a node may repeat no more."""
+
+
+class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_defaults=True):
+    """An iteration has ended, or the wait before the first one is to begin; the next one follows.
+
+    `value`: the primary value that it has given, as JSON, where that is kept. `pause_ms`: how long to wait
+    before the next one. `exhausted`: there is none, so that the node fails.
+    """
+
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    pause_ms: int = 0
+    exhausted: Exhausted | None = None
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -62,9 +78,21 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Skipped: "skipped",
         Cancelled: "cancelled",
         Waiting: "waiting",
+        Again: "again",
     }
 )
 """What each outcome is called."""
+
+
+def size_of(outcome: Outcome) -> int:
+    """How many bytes of what the node has given it carries."""
+    match outcome:
+        case Completed(result=result):
+            return len(result)
+        case Again(value=msgspec.Raw() as value):
+            return len(value)
+        case _:
+            return 0
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):

@@ -63,6 +63,7 @@ NodeStep: TypeAlias = Literal[
     "wait",
     "try_again",
     "call_again",
+    "iterate",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -91,6 +92,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "fail": "failed",
             "skip": "skipped",
             "wait": "waiting",
+            "iterate": "queued",
             "cancel": "cancelled",
             **_BY_HAND,
         },
@@ -98,6 +100,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         "waiting": {
             "try_again": "queued",
             "call_again": "queued",
+            "iterate": "queued",
             "complete": "completed",
             "fail": "failed",
             "wait": "waiting",

@@ -186,10 +186,10 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution in a list waits for: `retry`, the next try of `node` after a failure, `until` that
-    time; or its `turn` to begin, among the executions with its `key`."""
+    """What an execution in a list waits for, `until` that time: `retry`, the next try of `node` after a
+    failure; `repeat`, its next iteration; or its `turn` to begin, among the executions with its `key`."""
 
-    kind: Literal["retry", "turn"]
+    kind: Literal["retry", "repeat", "turn"]
     node: str | msgspec.UnsetType = msgspec.UNSET
     until: Moment | msgspec.UnsetType = msgspec.UNSET
     key: str | msgspec.UnsetType = msgspec.UNSET
@@ -230,7 +230,8 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
-    on; `waiting_for` says what it waits for. Each is there only of a node of which it is true."""
+    on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
+    that repeats. Each is there only of a node of which it is true."""
 
     id: str
     handler: str
@@ -244,6 +245,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
 
 
 NULL: Final = msgspec.Raw(b"null")
@@ -252,7 +254,7 @@ NULL: Final = msgspec.Raw(b"null")
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a node. `delivery`: which delivery of its task gave the outcome; null: none has.
-    `error`: why it has failed, if it has."""
+    `error`: why it has failed, if it has. `iteration`: which it was of, of a node that repeats."""
 
     attempt: int
     queued_at: Moment | None
@@ -260,6 +262,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: Moment | None
     delivery: int | None
     error: NodeError | None
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeDetailView(NodeView, frozen=True, kw_only=True):
@@ -278,14 +281,14 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-WaitingKind: TypeAlias = Literal["retry", "later", "wait", "signal", "approval"]
-"""`retry`: the next try after a failure; `later`: the next call, for which its handler has asked; `wait`: a
-time; `signal`; `approval`: a person's decision."""
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval"]
+"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision."""
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
-    what is no retry. `prompt`: what a person is asked."""
+    what is no retry and no iteration. `prompt`: what a person is asked."""
 
     kind: WaitingKind
     until: Moment | None

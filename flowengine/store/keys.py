@@ -10,7 +10,8 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
-| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
+| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt), `previous`, or absent |
+| fe:x:ID:collected:NODE | string | what a node's iterations have given, as JSON, each behind a comma |
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH -> DELIVERY:MILLISECONDS:PLACE, written by workers at start |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
@@ -90,6 +91,7 @@ from flowengine.queues import (
 
 STATE: Final = "state"
 RESULT: Final = "result"
+PREVIOUS: Final = "previous"
 VALUES: Final = "values"
 VARS: Final = "vars"
 LATE: Final = "late"
@@ -192,6 +194,10 @@ class Keys:
     def node(self, execution: str, name: str) -> str:
         """Hash: one node."""
         return f"{self._executions}{execution}:node:{name}"
+
+    def collected(self, execution: str, name: str) -> str:
+        """String: what the iterations of a node have given that collects."""
+        return f"{self._executions}{execution}:collected:{name}"
 
     def started(self, execution: str) -> str:
         """Hash: what workers have begun."""

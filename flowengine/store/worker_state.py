@@ -14,6 +14,7 @@ from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
+from flowengine.execution.rules.repeating import reads_previous
 from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
@@ -84,6 +85,12 @@ class RedisWorkerState:
         """How many bytes of results an execution may still store."""
         used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
         return self._limits.max_execution_result_bytes - int(used or 0)
+
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
+        key = self._keys.collected(task.execution, task.node)
+        found: bytes | None = self._sessions.retrying_read([("GET", key)])[0]
+        return found or b""
 
     def forget_start(self, task: RunNode) -> None:
         """Take back what `start_nodes` or `note_starts` wrote; the events tell that it was given back."""
@@ -171,10 +178,18 @@ class RedisWorkerState:
         """The commands that read whether it is wanted, whether its execution is being stopped, and how much
         that stores."""
         return [
-            ("HGET", self._keys.node(task.execution, task.node), keys.STATE),
+            self._own_read(task),
             ("HMGET", self._keys.control(task.execution), *CONTROL_FIELDS),
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
+
+    def _own_read(self, task: RunNode) -> Command:
+        """The command that reads its record. What its iteration before has given must be read with it, as
+        both move together."""
+        key = self._keys.node(task.execution, task.node)
+        if reads_previous(task):
+            return ("HMGET", key, keys.STATE, keys.PREVIOUS)
+        return ("HGET", key, keys.STATE)
 
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
@@ -227,7 +242,8 @@ class _Asked:
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
-        state, control, used, *rest = replies[self._ignored :]
+        own, control, used, *rest = replies[self._ignored :]
+        state, previous = own if reads_previous(self._task) else (own, None)
         stopping = _is_stopped(parse_control(control))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
         sees = self._task.sees
@@ -251,6 +267,7 @@ class _Asked:
             stopping=stopping,
             fates=fates,
             given=given,
+            previous=previous,
         )
 
 

@@ -44,10 +44,13 @@ EXECUTION_FIELDS = (
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""
 
+PREVIOUS = "previous"
+"""What the iteration before has given, of a node that repeats."""
+
 ROOTS = frozenset(
     (
         *(NODES, SECRETS, STATUSES, ERRORS, INPUTS, EXECUTION, VARS, "trigger", "callback_url"),
-        *("item", "item_index", "item_key", "iteration", "previous", "attempt", "error"),
+        *("item", "item_index", "item_key", "iteration", PREVIOUS, "attempt", "error"),
     )
 )
 """What templates read besides nodes, or will: those that have no value yet are kept free for it."""

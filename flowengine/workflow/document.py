@@ -41,7 +41,6 @@ FUTURE_NODE_FIELDS: Final = (
     "outputs",
     "on_node_failure",
     "map",
-    "repeat",
     "wait_for_callback",
     "concurrency",
     "rate_limit",

@@ -42,6 +42,7 @@ from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
+from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
 from flowengine.workflow.waits.reading import read_waiting
 
@@ -208,6 +209,8 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     if waits is None:
         timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
     policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
+    if waits is not None and policy.repeat is not None:
+        refuse_with_wait(pointer, report)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits)

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import msgspec
 
 from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 TriggerRule: TypeAlias = Literal[
@@ -66,6 +67,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
     `waits`: what it waits for once it has run.
+    `repeat`: it runs again and again.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -78,6 +80,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     ends: bool = False
     gives_outputs: bool = False
     waits: WaitPolicy | None = None
+    repeat: Repeat | None = None
 
 
 PLAIN: Final = Policy()

@@ -11,6 +11,7 @@ from flowengine.workflow.checking.stage_fields import HOOKS_TIMEOUT_S
 from flowengine.workflow.document import DEFAULT_TIMEOUT_S, MAX_ID_CHARS, MAX_TIMEOUT_S, MIN_TIMEOUT_S
 from flowengine.workflow.kinds.config_schema import Schema
 from flowengine.workflow.policy import RULES_WITHOUT_DEPENDENCIES, TRIGGER_RULES, Retry
+from flowengine.workflow.repeating.repeat_schema import repeat_schema
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS
 from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S as WAIT_S
 from flowengine.workflow.waits.wait_policy import MAX_TIMEOUT_S as MAX_WAIT_S
@@ -48,6 +49,7 @@ def properties(max_template_chars: int) -> dict[str, Schema]:
         },
         "retry": _reference(RETRY),
         "on_error": _reference(ON_ERROR),
+        "repeat": repeat_schema(max_template_chars),
     }
 
 

@@ -27,7 +27,7 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
-from flowengine.execution.reports import Cancelled, Completed, Skipped, Waiting
+from flowengine.execution.reports import Again, Cancelled, Completed, Skipped, Waiting
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError, Later
@@ -443,7 +443,7 @@ class ExecutionBook(RuleBasedStateMachine):
     def outcome_of(self, callback: Callback) -> Outcome:
         """What a worker has reported."""
         match callback.outcome:
-            case Completed():
+            case Completed() | Again():
                 return "completed"
             case Skipped():
                 return "skipped"
@@ -489,4 +489,4 @@ def _callback(entry: Entry) -> Callback:
 
 
 def _is_no_completion(callback: Callback) -> bool:
-    return not isinstance(callback.outcome, Completed)
+    return not isinstance(callback.outcome, Completed | Again)

@@ -121,6 +121,8 @@ def _why(node: NodeView) -> str:
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
     parts = [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    if node.iteration:
+        parts.append(f"iteration {node.iteration}")
     if node.tolerated:
         parts.append("tolerated")
     if node.waiting_for and node.waiting_for.until is not None:

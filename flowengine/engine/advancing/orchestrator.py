@@ -46,7 +46,7 @@ from flowengine.execution.messages import (
     WaitOver,
 )
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.reports import Completed
+from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
@@ -159,7 +159,7 @@ class Orchestrator:
     # -- node_finished
 
     def finish(self, held: Sequence[Held[Callback]]) -> None:
-        """Apply callbacks: completions joined in one transaction, failures each in its own.
+        """Apply callbacks: completions and iterations joined in one transaction, failures each in its own.
 
         A conflict, or any error but an unreachable store, takes a batch again one by one, so that
         one bad callback cannot hold up the others.
@@ -167,8 +167,8 @@ class Orchestrator:
         if len(held) == 1:
             self._apply_alone(held[0])
             return
-        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]
-        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]
+        joined = [each for each in held if isinstance(each.payload.outcome, Completed | Again)]
+        alone = [each for each in held if not isinstance(each.payload.outcome, Completed | Again)]
         if not self._apply_joined(joined):
             alone = [*joined, *alone]
         for each in alone:

@@ -15,6 +15,7 @@ from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
+from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
 
 
 def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_chars: int) -> Scope:
@@ -23,7 +24,7 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     Raises TemplateError: one of these cannot be made.
     """
     scope = Scope(
-        outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {},
+        outputs=_outputs(task, start),
         primaries={read.node: read.primary for read in task.reads} if task.reads else {},
         secrets=secrets,
         fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
@@ -46,7 +47,18 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
 def idempotency_key(task: RunNode) -> str:
     """What a service may tell a repeated call by."""
-    return f"{task.execution}-{task.answered + 1}-{task.node}"
+    if task.repeated is None:
+        return f"{task.execution}-{task.answered + 1}-{task.node}"
+    return f"{task.execution}-{task.answered + 1}.{task.repeated.number}-{task.node}"
+
+
+def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
+    """What the nodes have given that it reads; and its iteration, of a node that repeats."""
+    found = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
+    if task.repeated is not None:
+        found[ITERATION] = task.repeated.number
+        found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
+    return found
 
 
 def secret_inputs(given: Given) -> list[str]:

@@ -21,7 +21,7 @@ from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.node_scope import node_scope, secret_inputs
-from flowengine.engine.running.outcomes import Outcomes, shortened
+from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
@@ -30,6 +30,7 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import (
     WORDS,
+    Again,
     ByDelivery,
     Cancelled,
     Completed,
@@ -89,7 +90,7 @@ class Runner:
         passes_on: bool = False,
     ) -> None:
         self._store = store
-        self.outcomes = Outcomes(store, registry, secrets, limits, environment)
+        self.outcomes = Outcomes(store, registry, secrets, limits, environment, clock)
         self._invoker = invoker
         self._secrets = secrets
         self._limits = limits
@@ -215,6 +216,8 @@ class Runner:
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Again):
+            log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
         elif isinstance(outcome, Skipped):
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
@@ -235,8 +238,8 @@ class Runner:
         outcomes = self.outcomes
         try:
             call = outcomes.call_of(task, start, delivery, deadline, hand)
-            if call is None:
-                return Skipped()
+            if not isinstance(call, Call):
+                return call
             with heard_by(None if hand is None else hand.output):
                 output = self._invoker.invoke(call.handler, call.config, call.context)
             return outcomes.completed(task, start, call, output)

@@ -18,6 +18,7 @@ from flowengine.engine.ports import RunningStore, Start
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.execution.messages import RunNode
+from flowengine.execution.rules.repeating import reads_previous
 from flowengine.heuristics import LASTING_S
 
 NOTED_AT_ONCE: Final = 64
@@ -74,7 +75,7 @@ class Starts:
 
     def _may_begin_at_once(self, held: Held[RunNode]) -> bool:
         task = held.payload
-        reads = task.reads or task.sees or task.given
+        reads = task.reads or task.sees or task.given or reads_previous(task)
         if held.delivery != 1 or reads or self._is_stopping(task.execution):
             return False
         return self._speed.is_quick(task.handler)

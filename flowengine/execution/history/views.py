@@ -20,8 +20,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `by`: the key of who has asked for it, where somebody has and keys are in use. `code`: of the error.
     `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
     was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
-    ended. `said`: what an operator said of the node: it is skipped, completed or failed.
-    `waits_for`: what a node waits for that is no other try.
+    ended. `said`: what an operator said of the node: it is skipped, completed or failed. `waits_for`: what a
+    node waits for that is no other try. `iteration`: which has ended.
     """
 
     id: str
@@ -39,6 +39,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     status: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +106,7 @@ def event_view(place: Place, event: Event) -> EventView:
     mode: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
     by: str | UnsetType = event.by or UNSET
     detail = event.detail
     match event.kind:
@@ -115,6 +117,8 @@ def event_view(place: Place, event: Event) -> EventView:
             mode, by = how or UNSET, asked or UNSET
         case "node_waiting" if detail is not None and detail.startswith(WAITS_FOR):
             waits_for = detail.removeprefix(WAITS_FOR)
+        case "node_iterated":
+            iteration = int(detail or 0)
         case "node_failed" | "node_waiting":
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
@@ -158,4 +162,5 @@ def event_view(place: Place, event: Event) -> EventView:
         status=status,
         said=said,
         waits_for=waits_for,
+        iteration=iteration,
     )

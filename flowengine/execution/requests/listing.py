@@ -10,8 +10,9 @@ import msgspec
 from flowengine.access.scope import covers
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
 from flowengine.execution.limits.lines import shown_key
-from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, ExecutionError, ExecutionRecord, NodeRecord, Stop
 from flowengine.execution.rules.closing import ended_by_of
+from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import ExecutionStatus, is_over
 from flowengine.execution.views import (
     SummaryCountsView,
@@ -90,7 +91,8 @@ def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A node that waits for its next try, in this run, until a time in milliseconds since the epoch."""
+    """A node that waits for its next try or iteration, in this run, until a time in milliseconds since the
+    epoch."""
 
     run: int
     node: str
@@ -102,16 +104,18 @@ def summary(
     record: ExecutionRecord,
     numbers: Numbers,
     to_blame: NodeRecord,
-    waits: Sequence[Wait] = (),
+    wait: Wait | None = None,
+    waiting: NodeRecord = UNTOUCHED,
 ) -> SummaryView:
-    """What a list shows of an execution. `to_blame`: the record of that node. `waits`: the next one first."""
+    """What a list shows of an execution. `to_blame`: the record of that node. `wait`: the node that goes on
+    first; `waiting`: its record."""
     return SummaryView(
         execution_id=execution,
         name=record.name,
         version=record.version,
         status=record.status,
         trigger=TriggerView(kind="api") if record.run else None,
-        waiting_for=_waiting_for(record, waits),
+        waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),
         error=_error(record, node_to_blame(record, numbers), to_blame),
@@ -128,14 +132,17 @@ def may_wait(record: ExecutionRecord) -> bool:
     return record.status == "running" and record.stop is None
 
 
-def _waiting_for(record: ExecutionRecord, waits: Sequence[Wait]) -> SummaryWaitView | None:
-    """A timer of another run is stale."""
+def next_wait(record: ExecutionRecord, waits: Sequence[Wait]) -> Wait | None:
+    """The first of these nodes, if the execution may wait for it. A timer of another run is stale."""
+    return next((wait for wait in waits if wait.run == record.run), None) if may_wait(record) else None
+
+
+def _waiting_for(record: ExecutionRecord, wait: Wait | None, waiting: NodeRecord) -> SummaryWaitView | None:
     if record.status == "pending" and record.run and record.line is not None:
         return SummaryWaitView(kind="turn", key=shown_key(record.line.line))
-    first = next((wait for wait in waits if wait.run == record.run), None)
-    if first is None or not may_wait(record):
+    if wait is None:
         return None
-    return SummaryWaitView(kind="retry", node=first.node, until=moment(first.until))
+    return SummaryWaitView(kind=wait_kind(waiting), node=wait.node, until=moment(wait.until))
 
 
 def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:

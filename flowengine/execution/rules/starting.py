@@ -35,6 +35,7 @@ from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
+from flowengine.execution.rules.repeating import begun_again, forget
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.rules.stopping import mark
@@ -166,9 +167,12 @@ def begin_again(
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
-            gives = plan.policy(position).gives_outputs
-            writes[position] = _reset(node.id, before, run, gives_outputs=gives)
-            freed += before.counted
+            policy, goes_on = plan.policy(position), position in rerun.goes_on
+            writes[position] = _reset(
+                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on
+            )
+            freed += 0 if goes_on else before.counted
+            happened += () if goes_on else forget(policy, node.id, before)
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -267,8 +271,11 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
     return [ArmTimer(RunTimeout(execution=execution, run=run), now + limit_ms)] if limit_ms else []
 
 
-def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False) -> Write:
-    """The node becomes pending in this run: its numbers and its attempts stay, a result goes.
+def _reset(
+    node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False, goes_on: bool = False
+) -> Write:
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
+    the iteration at which it has stopped.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
@@ -279,6 +286,8 @@ def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = Fal
         when=None,
         answered=before.answered + completed,
         moment=None if completed else before.moment,
+        repeated=begun_again(before) if goes_on else None,
+        counted=before.counted if goes_on else 0,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     return Write(node, pending, anew=completed or gives_outputs, kept=kept)

@@ -25,6 +25,7 @@ from flowengine.execution.changes import (
     EnterLine,
     EnterStage,
     Finish,
+    ForgetIterations,
     ForgetStart,
     Happened,
     LeaveLine,
@@ -53,6 +54,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
@@ -64,8 +66,6 @@ from flowengine.workflow.plan import Plan
 KEPT_STOPS = 10_000
 """Workers learn by the second of so many executions that are being stopped, or of which a node was
 overruled; of others when a node begins."""
-KEPT_ATTEMPTS = 20
-"""So many attempts of a node are kept beside its last one."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -216,6 +216,8 @@ class ChangeEncoder:
                     self._withdraw(execution, change)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
+                case ForgetIterations(node=node, collects=collects):
+                    self.commands += forgetting(self._keys, execution, node, collects=collects)
                 case Relabel():
                     self._relabel(execution, change)
                 case Answer(key=key, kept=kept):
@@ -262,7 +264,9 @@ class ChangeEncoder:
         state = encode_record(change.record)
         if change.anew:
             self.commands.append(("HDEL", key, keys.RESULT))
-        if change.kept is not None:
+        if change.iteration is not None:
+            self.commands += iteration_commands(self._keys, execution, change.node, state, change.iteration)
+        elif change.kept is not None:
             oldest = change.record.attempt - KEPT_ATTEMPTS
             result = () if change.result is None else (keys.RESULT, bytes(change.result))
             self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change), *result))
@@ -279,7 +283,12 @@ class ChangeEncoder:
     def _dispatch(self, execution: str, change: Dispatch) -> None:
         key = self._keys.node(execution, change.task.node)
         self.nodes.add((execution, change.task.node))
-        self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
+        state = encode_record(change.record)
+        if change.iteration is None:
+            self.commands.append(("HSET", key, keys.STATE, state))
+        else:
+            node = change.task.node
+            self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
         queue = self._line_for(change.queue) if change.waits else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
@@ -467,6 +476,7 @@ class ChangeEncoder:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
+            names += self._collected(execution, self._lifetimes.plan(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
@@ -489,6 +499,11 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
+    def _collected(self, execution: str, plan: Plan | None) -> list[str]:
+        """The keys that hold what the iterations of nodes have given."""
+        collecting = () if plan is None else plan.collecting
+        return [self._keys.collected(execution, node) for node in collecting]
+
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
         ended_at, run = change.at, change.run
@@ -496,6 +511,7 @@ class ChangeEncoder:
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+            names += self._collected(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
         if run > 1:

@@ -42,6 +42,7 @@ def rest_of(
     `entries`: what that says. Without a plan nobody knows its nodes: they expire.
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
+    nodes += [] if plan is None else [names.collected(execution, node) for node in plan.collecting]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
     last = (names.plan(execution), names.listed(execution))
     gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]

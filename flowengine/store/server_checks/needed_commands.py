@@ -152,6 +152,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
         ("DEL", _CONTROL),
         ("UNLINK", _NODE),
+        ("APPEND", _NAMES.collected(_ID, "a"), ""),
         ("RPUSH", _TURNS, ""),
         ("LREM", _TURNS, 1, ""),
         ("LLEN", _TURNS),

@@ -270,8 +270,9 @@ MUTANTS: Final = (
     Mutant(
         "failures are not joined with completions",
         _in("advancing/orchestrator"),
-        "        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]\n"
-        "        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]\n",
+        "        joined = [each for each in held if isinstance(each.payload.outcome, Completed | Again)]\n"
+        "        alone = [each for each in held "
+        "if not isinstance(each.payload.outcome, Completed | Again)]\n",
         "        joined, alone = list(held), list[Held[Callback]]()\n",
     ),
     Mutant(

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.execution.events import WAITS_FOR, Event, decode_events, fold
+from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
 from flowengine.workflow.plan import Plan, decode_plan
@@ -63,7 +63,7 @@ PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
-    re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
@@ -109,6 +109,7 @@ _LEGAL: Final = {
     ("queued", "node_skipped"): "skipped",
     ("queued", "node_waiting"): "waiting",
     ("waiting", "node_waiting"): "waiting",
+    ("queued", "node_iterated"): "waiting",
     ("waiting", "node_queued"): "queued",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
@@ -135,6 +136,9 @@ class Stored(msgspec.Struct, dict=True):
     events: list[Event]
     ttls: dict[str, int]
     listed: bytes | None
+    previous: dict[str, bytes] = {}
+    """What the last iterations of nodes have given, where that is kept."""
+    collected: dict[str, bytes] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
 
@@ -221,16 +225,22 @@ def read(found: Snapshot, execution: str) -> Stored:
     """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
     names = [key.decode().removeprefix(prefix) for key in found.starting_with(prefix)]
-    nodes, results = {}, {}
+    nodes, results, previous = {}, {}, {}
     for name in names:
         if not name.startswith("node:"):
             continue
         hashed = found.hgetall(prefix + name)
-        odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
+        odd = {field for field in hashed if not field.startswith(b"try:")} - {
+            b"state",
+            b"result",
+            b"previous",
+        }
         assert not odd, f"odd fields in {name}: {sorted(hashed)}"
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
         if b"result" in hashed:
             results[name[5:]] = hashed[b"result"]
+        if b"previous" in hashed:
+            previous[name[5:]] = hashed[b"previous"]
     ttls = {name: found.ttl(prefix + name) for name in names}
     plan = found.get(prefix + "plan")
     assert plan is not None, "the plan is gone"
@@ -252,6 +262,12 @@ def read(found: Snapshot, execution: str) -> Stored:
         ttls=ttls,
         cut="events" in names and _is_cut(found, prefix + "events"),
         listed=found.get(prefix + "listed"),
+        previous=previous,
+        collected={
+            name.removeprefix("collected:"): found.get(prefix + name) or b""
+            for name in names
+            if name.startswith("collected:")
+        },
     )
 
 
@@ -275,6 +291,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_numbers(stored),
         *_counters(stored),
         *_records(stored),
+        *_iterations(stored),
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
         *_lifetimes(stored, settled=settled),
@@ -437,6 +454,9 @@ def _numbers(stored: Stored) -> Iterable[str]:
     if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
+    counted_bytes += sum(
+        record.counted for name, record in stored.nodes.items() if name not in stored.results
+    )
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.main):
@@ -532,6 +552,26 @@ def _records(stored: Stored) -> Iterable[str]:
         yield f"records of no node: {unknown}"
 
 
+def _iterations(stored: Stored) -> Iterable[str]:
+    """What is kept of the iterations of a node that has not completed is what its record says of them."""
+    for node in stored.plan.nodes:
+        repeat, record = stored.plan.policy(stored.plan.index[node.id]).repeat, stored.record(node.id)
+        repeated, collected = record.repeated, stored.collected.get(node.id)
+        previous = stored.previous.get(node.id)
+        if repeat is None and (repeated or collected or previous):
+            yield f"{node.id} does not repeat, and is {record}, {previous!r}, {collected!r}"
+        if repeat is None:
+            continue
+        ended = 0 if repeated is None or record.status == "completed" else repeated.ended
+        if repeated is not None and not repeated.ended <= repeated.number <= repeated.ended + 1:
+            yield f"{node.id} is at iteration {repeated.number}, {repeated.ended} have ended"
+        if (previous is not None) != (repeat.reads_previous and ended > 0):
+            yield f"{node.id} has ended {ended} iterations, kept of the last is {previous!r}"
+        listed = msgspec.json.decode(b"[" + (collected or b",")[1:] + b"]")
+        if len(listed) != (ended if repeat.collects else 0) or (collected is None) != (not listed):
+            yield f"{node.id} has ended {ended} iterations, collected is {collected!r}"
+
+
 def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str]:
     """What was decided about a node is what its rule says of how the nodes that it depends on have ended."""
     record = stored.record(node)
@@ -566,12 +606,12 @@ def _histories(stored: Stored) -> Iterable[str]:
     anew = _first_run(stored) > 1
     for node, path in paths.items():
         status, attempt, dispatch = ("pending", 0, 0) if not anew else fold(path[:1])[node]
-        later = False
+        same = False
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
             queued = event.kind == "node_queued"
-            tries = queued and status in ("pending", "waiting") and not later
-            later = event.kind == "node_waiting" and event.detail == f"{WAITS_FOR}later"
+            tries = queued and status in ("pending", "waiting") and not same
+            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", INITIAL_DELAY)
             expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:

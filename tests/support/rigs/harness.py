@@ -74,6 +74,7 @@ from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.checks.invariants import check_everything
@@ -206,7 +207,7 @@ def plan_of(
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
-    """A node's policy in the plan. Its pause before another try is one second."""
+    """A node's policy in the plan. Its pause before another try, or between iterations, is one second."""
     return Policy(
         trigger_rule=cast(TriggerRule, said.rule),
         when=_condition(said.when),
@@ -214,6 +215,11 @@ def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
         retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
         waits=WaitPolicy("wait") if said.waits else None,
+        repeat=None
+        if said.times == 1
+        else Repeat(
+            f"{{{{ iteration >= {said.times} }}}}", delay_s=int(said.delayed), collects=said.collects
+        ),
     )
 
 

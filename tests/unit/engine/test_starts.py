@@ -18,8 +18,8 @@ from flowengine.engine.running.starts import NOTED_AT_ONCE, Starts
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import RunNode
+from flowengine.execution.records import COUNTED_RESULT_BYTES
 from flowengine.execution.reports import Completed, Failed, Outcome
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
 from flowengine.heuristics import LASTING_S, SPEED_KNOWN_AFTER
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, Registry, handler

@@ -40,8 +40,9 @@ from flowengine.execution.messages import (
     format_of,
     kind_of,
 )
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import NodeError, Repeated
 from flowengine.execution.reports import (
+    Again,
     ByDeadline,
     ByDelivery,
     ByEngine,
@@ -60,6 +61,7 @@ from flowengine.plugin.errors import AttemptError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.worker import actors as worker_actors
+from flowengine.workflow.repeating.repeat import Repeat
 
 TASK: Final = RunNode(
     execution="x",
@@ -118,7 +120,15 @@ NEWER: Final[dict[str, Payload]] = {
     "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
     "task with a schema": msgspec.structs.replace(TASK, output_schema='{"type":"object"}'),
     "task with a condition for another try": msgspec.structs.replace(TASK, retry_when="{{ attempt < 3 }}"),
+    "task of an iteration": msgspec.structs.replace(
+        TASK,
+        repeat=Repeat("{{ a.done }}", delay_s="{{ a.wait }}", max_s=60),
+        repeated=Repeated(3, 2, 0, 5, 7, delayed=True),
+    ),
     "skipped": callback(ByDelivery(2, 5), Skipped()),
+    "iterated": callback(ByDelivery(2, 5), Again(msgspec.Raw(b"null"), 5000)),
+    "iterated, and nothing kept": callback(ByDelivery(2, 5), Again()),
+    "exhausted": callback(ByDelivery(2, 5), Again(exhausted="max_seconds")),
     "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),
     "failed, asked to wait": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, retry_after_ms=0)),
     "failed, not to be tried again": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=False)),

@@ -6,8 +6,9 @@ import time
 from contextlib import AbstractContextManager
 
 from flowengine.engine.ports import Start
-from flowengine.engine.running.outcomes import Call
+from flowengine.engine.running.outcomes import Call, Spared
 from flowengine.engine.running.task_in_hand import TaskInHand
+from flowengine.execution.reports import Skipped
 
 
 class AsyncNode:
@@ -19,7 +20,7 @@ class AsyncNode:
         self.hand = hand
         self.start = start
         self.hiding = hiding
-        self.call: Call | None = None
+        self.call: Call | Spared = Skipped()
         self.output: object = None
         self.raised: BaseException | None = None
         self.is_over = False

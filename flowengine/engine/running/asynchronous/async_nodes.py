@@ -21,6 +21,7 @@ from flowengine.engine.running.asynchronous.async_reporter import AsyncReporter
 from flowengine.engine.running.asynchronous.kept_memory import kept_bytes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_scope import secret_inputs
+from flowengine.engine.running.outcomes import Call
 from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
@@ -176,7 +177,7 @@ class AsyncNodes:
         try:
             call = self._runner.outcomes.call_of(hand.task, start, hand.delivery, hand.deadline, hand)
             node.call = call
-            if call is None:
+            if not isinstance(call, Call):
                 self._end(node, None, None)
                 return
             self._holding.weigh(hand.held, kept_bytes(start, call.config))

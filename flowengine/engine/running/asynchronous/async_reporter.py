@@ -19,7 +19,7 @@ from flowengine.engine.running.runner import Runner
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
-from flowengine.execution.reports import Cancelled, Completed, Failed, Outcome, Waiting
+from flowengine.execution.reports import Cancelled, Failed, Outcome, Waiting, size_of
 from flowengine.observability.log_context import bound_contextvars
 
 log = structlog.stdlib.get_logger()
@@ -90,8 +90,7 @@ class AsyncReporter:
             callback = self._callback(node)
             if callback is not None:
                 mine.append((node.hand, callback))
-                outcome = callback.outcome
-                size += len(outcome.result) if isinstance(outcome, Completed) else 0
+                size += size_of(callback.outcome)
         if mine:
             self._report(mine)
 
