@@ -56,6 +56,7 @@ from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_lin
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
+from flowengine.store.async_lines import AsyncLines
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
@@ -478,6 +479,8 @@ class Process:
             owner=names.owner,
             ahead_for_s=NO_HURRY_S,
         )
+        # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
+        self.state.async_lines = AsyncLines(self.state.sessions, names, every_s=NO_HURRY_S)
         self.assemble()
 
     def assemble(self) -> None:
