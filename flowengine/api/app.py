@@ -26,6 +26,7 @@ from flowengine.api.openapi.document import openapi_document
 from flowengine.api.ports import Access, Executions
 from flowengine.api.routes.all_routes import ROUTES
 from flowengine.api.routes.backend import Backend
+from flowengine.api.routes.definitions.checked_documents import CheckedDocuments
 from flowengine.api.routes.service.documentation_pages import documentation_routes
 from flowengine.api.routes.service.page_files import page_routes
 from flowengine.api.watching.live_reader import LiveReader
@@ -61,6 +62,7 @@ def create_app(executions: Executions, registry: Registry, settings: Settings, a
         request_budget=request_budget(settings.limits),
         response_budget=response_budget(settings.limits),
         live=live,
+        checked=CheckedDocuments(registry, settings.limits),
     )
     routes = [make(backend) for make in ROUTES]
     documentation = documentation_routes(

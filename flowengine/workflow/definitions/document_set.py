@@ -6,8 +6,8 @@ YAML: then its problems have their places in that text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -17,13 +17,16 @@ from flowengine.settings import Limits
 from flowengine.template.json_values import type_name
 from flowengine.workflow.checking.object_fields import refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
-from flowengine.workflow.definitions.applied_document import AppliedDocument, check_applied, check_value
+from flowengine.workflow.definitions.applied_document import AppliedDocument, check_value
 from flowengine.workflow.problems import Problem, quoted
-from flowengine.workflow.validation import Form, Text, read_text
+from flowengine.workflow.validation import Form, read_text
 
 DOCUMENTS: Final = "documents"
 MAX_DOCUMENTS: Final = 1000
 MAX_PROBLEMS: Final = 1000
+
+CheckText: TypeAlias = Callable[[bytes, Form], AppliedDocument]
+"""Reads and checks a document that is a text."""
 
 
 class DocumentSet(msgspec.Struct, frozen=True):
@@ -34,8 +37,10 @@ class DocumentSet(msgspec.Struct, frozen=True):
     malformed: bool = False
 
 
-def check_set(body: bytes, form: Form, registry: Registry, limits: Limits) -> DocumentSet:
-    """Read and check documents that are applied together."""
+def check_set(
+    body: bytes, form: Form, registry: Registry, limits: Limits, check_text: CheckText
+) -> DocumentSet:
+    """Read and check documents that are applied together. `check_text`: one that is a text."""
     text = read_text(body, form, limits)
     if isinstance(text, Problem):
         return DocumentSet(problems=(text,), malformed=True)
@@ -47,7 +52,12 @@ def check_set(body: bytes, form: Form, registry: Registry, limits: Limits) -> Do
     problems: list[Problem] = []
     for place, written in enumerate(listed):
         pointer = pointer_to(f"/{DOCUMENTS}", place)
-        found, wrong = _check(written, pointer, text, registry, limits)
+        if isinstance(written, str):
+            found = _check_text(written, check_text)
+            wrong = _below(found.checked.problems, pointer)
+        else:
+            found = check_value(written, registry, limits)
+            wrong = text.located(_below(found.checked.problems, pointer))
         problems += wrong or _twice(found, documents, pointer)
         documents.append(found)
     return DocumentSet(tuple(documents), tuple(problems[:MAX_PROBLEMS]))
@@ -71,18 +81,11 @@ def _listed(body: JsonValue, report: Report) -> list[JsonValue]:
     return listed
 
 
-def _check(
-    written: JsonValue, pointer: str, text: Text, registry: Registry, limits: Limits
-) -> tuple[AppliedDocument, tuple[Problem, ...]]:
-    """A document, and its problems with their places."""
-    if isinstance(written, str):
-        # What is no Unicode is refused by the parser, with its place.
-        body = written.encode(errors="surrogatepass")
-        form: Form = "json" if written.lstrip("\ufeff \t\r\n").startswith("{") else "yaml"
-        found = check_applied(body, form, registry, limits)
-        return found, _below(found.checked.problems, pointer)
-    found = check_value(written, registry, limits)
-    return found, text.located(_below(found.checked.problems, pointer))
+def _check_text(written: str, check_text: CheckText) -> AppliedDocument:
+    # What is no Unicode is refused by the parser, with its place.
+    body = written.encode(errors="surrogatepass")
+    form: Form = "json" if written.lstrip("\ufeff \t\r\n").startswith("{") else "yaml"
+    return check_text(body, form)
 
 
 def _below(problems: tuple[Problem, ...], pointer: str) -> tuple[Problem, ...]:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from flowengine.api.access.api_keys import new_key
-from flowengine.settings import Settings
+from flowengine.api.routes.definitions.checked_documents import CheckedDocuments
+from flowengine.settings import Limits, Settings
 from tests.e2e.answers import assert_problem
-from tests.support.servers.served_api import ServedApi, served_api
+from tests.support.servers.served_api import ServedApi, catalog, served_api
 
 PATH = "/definitions/nightly report"
 
@@ -208,3 +209,19 @@ def test_wrong_documents_are_refused_together(api: ServedApi) -> None:
     for body in bodies:
         assert_problem(api.client.post("/definitions/diff", json=body), 422, "invalid_workflow")
     assert_problem(api.client.post("/definitions/diff", json=[]), 422, "invalid_workflow")
+
+
+def test_what_was_found_right_is_not_checked_twice() -> None:
+    """Within a budget; what is wrong, or of another form, is looked at each time."""
+    checked = CheckedDocuments(catalog(), Limits(), budget=200)
+    first, second = (f"name: {name}\nnodes: [{{id: a, handler: echo}}]\n{'#' * 60}".encode() for name in "ab")
+    found = checked.check(first, "yaml")
+    assert checked.check(first, "yaml") is found
+    assert checked.check(first, "json").checked.malformed
+    checked.check(second, "yaml")
+    assert checked.check(first, "yaml") is found
+    checked.check(second + b"\n#", "yaml")
+    assert checked.check(second, "yaml").checked.plan is not None
+    assert checked.check(first, "yaml") is not found
+    wrong = first.replace(b"echo", b"ehco")
+    assert checked.check(wrong, "yaml") is not checked.check(wrong, "yaml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+import msgspec
 
 from flowengine.execution.definitions.records import KeptDefinition, VersionRecord, beyond, decide
 
@@ -60,6 +60,9 @@ def test_versions_go_beyond_the_newest() -> None:
     assert beyond(found, 1, 2) == (2,)
 
 
-def test_a_record_of_an_earlier_version_is_read() -> None:
-    """What is added later stands at the end and has a default."""
-    assert replace(record("a"), by=None) == VersionRecord(0, "a", "s", 1, 1000)
+def test_a_stored_record_is_read() -> None:
+    """As the first version wrote it: what is added later stands at the end and has a default."""
+    stored = b'[2,"a","s",3,1000,"ops","what it does",{"team":"data"}]'
+    found = msgspec.json.decode(stored, type=VersionRecord)
+    assert found == VersionRecord(2, "a", "s", 3, 1000, "ops", "what it does", {"team": "data"})
+    assert msgspec.json.encode(found) == stored

@@ -120,7 +120,9 @@ def delete_route(backend: Backend) -> HTTPRouteHandler:
 
 def checked(body: Body, name: str, backend: Backend) -> NewVersion:
     """What is applied. Raises RefusalError with every problem of the document."""
-    found = check_applied(body.data, body.form, backend.registry, backend.limits, name=name)
+    found = backend.checked.check(body.data, body.form)
+    if found.name != name:
+        found = check_applied(body.data, body.form, backend.registry, backend.limits, name=name)
     checked = found.checked
     if checked.plan is None or checked.problems or found.document is None:
         raise refused("invalid_workflow", checked.problems, malformed=checked.malformed)

@@ -87,7 +87,9 @@ def route(backend: Backend) -> HTTPRouteHandler:
         with backend.request_budget.share() as share:
             body = await read_document(request, backend.limits, share)
             found = await backend.calls.check(
-                lambda: check_set(body.data, body.form, backend.registry, backend.limits)
+                lambda: check_set(
+                    body.data, body.form, backend.registry, backend.limits, backend.checked.check
+                )
             )
             if found.problems:
                 raise refused("invalid_workflow", found.problems, malformed=found.malformed)
