@@ -8,6 +8,7 @@ from typing import Protocol
 from flowengine.engine.definitions.definitions import Applied, Compared, NewVersion, Start
 from flowengine.engine.drawn_graphs import DrawnGraph
 from flowengine.execution.definitions.views import (
+    ChangesView,
     DefinitionListView,
     DefinitionView,
     DeletedDefinitionView,
@@ -37,6 +38,10 @@ class Definitions(Protocol):
 
     def diff(self, documents: Sequence[Compared], warnings: tuple[Problem, ...] = ()) -> DiffView:
         """What an apply of these would do."""
+
+    def changes(self, name: str, version: int | None = None, since: int | None = None) -> ChangesView:
+        """What differs in a version, by default the one in force, from another one, by default the one
+        before."""
 
     def list(self, *, limit: int, cursor: str = "", patterns: tuple[str, ...] = ()) -> DefinitionListView:
         """A page of definitions, by name, with those that fit one of the patterns, if there are some. Raises

@@ -11,6 +11,7 @@ from flowengine.client.calls import PAGE, Inputs, Labels, Workflow
 from flowengine.client.workflow_text import posted
 from flowengine.execution.definitions.views import (
     AppliedView,
+    ChangesView,
     DefinitionListView,
     DefinitionView,
     DeletedDefinitionView,
@@ -50,6 +51,14 @@ def versions_page(name: str, *, limit: int = PAGE, cursor: str | None = None) ->
     """The versions of a definition, the newest first."""
     path = f"{_path(name)}/versions"
     return Call(method="GET", path=path, answer=VersionListView, query=paging(limit, cursor))
+
+
+def definition_changes(
+    name: str, *, version: int | None = None, since: int | None = None
+) -> Call[ChangesView]:
+    """What differs in a version, by default the one in force, from another one, by default the one before."""
+    query = (*_of_version(version), *given_query(since=None if since is None else str(since)))
+    return Call(method="GET", path=f"{_path(name)}/changes", answer=ChangesView, query=query)
 
 
 def delete_definition(name: str) -> Call[DeletedDefinitionView]:

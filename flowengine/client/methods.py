@@ -137,6 +137,7 @@ class Methods:
     definition_graph = Method(definition_calls.definition_graph)
     versions = Iteration(definition_calls.versions_page)
     versions_page = Method(definition_calls.versions_page)
+    definition_changes = Method(definition_calls.definition_changes)
     delete_definition = Method(definition_calls.delete_definition)
     diff_definitions = Method(definition_calls.diff_definitions)
     start_definition = Method(definition_calls.start_definition)

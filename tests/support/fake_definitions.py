@@ -110,7 +110,7 @@ class FakeDefinitions(StoredDefinitions):
         self._start_plan = start_plan
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("apply", "delete", "list", "show", "graph", "versions", "start", "diff"):
+        if name in ("apply", "delete", "list", "show", "graph", "versions", "start", "diff", "changes"):
             super().__getattribute__("_enter")()
         return super().__getattribute__(name)
 

@@ -115,6 +115,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     definition_views.VersionListView: "DefinitionVersionList",
     definition_views.DeletedDefinitionView: "DeletedDefinition",
     definition_views.DiffView: "DefinitionDiffs",
+    definition_views.ChangesView: "DefinitionChanges",
     definition_views.DefinitionDiffView: "DefinitionDiff",
     Difference: "DefinitionDifference",
     delivery_views.DeliveriesView: "Deliveries",

@@ -74,6 +74,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     show_definition.show_route,
     show_definition.graph_route,
     show_definition.versions_route,
+    show_definition.changes_route,
     list_executions.route,
     show_execution.route,
     show_document.route,

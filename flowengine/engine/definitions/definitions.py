@@ -29,6 +29,7 @@ from flowengine.execution.definitions.records import (
 from flowengine.execution.definitions.views import (
     AppliedView,
     Change,
+    ChangesView,
     DefinitionDiffView,
     DefinitionListView,
     DefinitionView,
@@ -215,6 +216,24 @@ class StoredDefinitions:
         kept = self._definitions.kept_of([document.name for document in documents])
         items = tuple(self._compare(*pair) for pair in zip(documents, kept, strict=True))
         return DiffView(items=items, warnings=warnings)
+
+    def changes(self, name: str, version: int | None = None, since: int | None = None) -> ChangesView:
+        """What differs in a version, by default the one in force, from another one, by default the one
+        before.
+
+        Raises DefinitionNotFoundError.
+        """
+        kept = self._definitions.kept(name)
+        shown = version if version is not None or kept.current is None else kept.current.number
+        if shown is None or shown not in kept.versions:
+            raise DefinitionNotFoundError.of(name, version)
+        if since is not None and since not in kept.versions:
+            raise DefinitionNotFoundError.of(name, since)
+        earlier = since if since is not None else max((n for n in kept.versions if n < shown), default=None)
+        found: tuple[Difference, ...] = ()
+        if earlier is not None:
+            found = differences(self._written(name, earlier), self._written(name, shown))
+        return ChangesView(name=name, version=shown, since=earlier, differences=found)
 
     def _compare(self, document: Compared, kept: KeptDefinition) -> DefinitionDiffView:
         current, same = kept.current, kept.version_of(document.value)

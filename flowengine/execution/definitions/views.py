@@ -115,6 +115,16 @@ class DiffView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...]
 
 
+class ChangesView(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two versions of a definition. `since`: the earlier one; null: `version` is the
+    first that is kept, and there is nothing to compare it with."""
+
+    name: str
+    version: int
+    since: int | None
+    differences: tuple[Difference, ...]
+
+
 def summary_view(name: str, record: VersionRecord) -> DefinitionSummaryView:
     """A definition as a list shows it."""
     return DefinitionSummaryView(

@@ -89,6 +89,7 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("GET", "/definitions/x1"): "read",
         ("GET", "/definitions/x1/versions"): "read",
         ("GET", "/definitions/x1/graph"): "read",
+        ("GET", "/definitions/x1/changes"): "read",
         ("GET", "/me"): "read",
         ("GET", "/keys"): "admin",
         ("DELETE", "/keys/x1"): "admin",

@@ -18,7 +18,8 @@ from tests.support.servers.served_api import ServedApi, served_api
 def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ServedApi]:
     """An API that the commands find by FLOWENGINE_URL, and a folder of workflows."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FLOWENGINE_KEY", raising=False)
+    for name in ("FLOWENGINE_KEY", "FLOWENGINE_FAULT_EXAMPLES"):  # the tool warns of what is no setting
+        monkeypatch.delenv(name, raising=False)
     Path("flows/deep").mkdir(parents=True)
     with capture_logs(), served_api() as served:  # it logs to the standard output of this process
         monkeypatch.setenv("FLOWENGINE_URL", f"http://127.0.0.1:{served.port}")
@@ -167,6 +168,12 @@ def test_definitions_are_listed_shown_and_deleted(api: ServedApi, monkeypatch: p
     listed = run("definitions", "versions", "one").stdout.splitlines()
     assert [line.split("\t")[:3] for line in listed] == [["2", "yes", "2"], ["1", "", "1"]]
     assert "id: b" not in run("definitions", "document", "one", "--version", "1").stdout
+    changed = run("definitions", "changes", "one").stdout
+    assert changed == "one, version 1 -> 2\n  + node b (echo)\n"
+    back = run("definitions", "changes", "one", "--version", "1", "--since", "2").stdout
+    assert back == "one, version 2 -> 1\n  - node b (echo)\n"
+    assert "the first that is kept" in run("definitions", "changes", "one", "--version", "1").stderr
+    assert json.loads(run("definitions", "changes", "one", "--json").stdout)["since"] == 1
     assert "say --yes" in run("definitions", "delete", "one", code=2).stderr
     monkeypatch.setattr("flowengine.cli.stack.definitions.listing.can_ask", lambda: True)
     refused = CliRunner().invoke(tool, ["definitions", "delete", "one"], input="n\n")

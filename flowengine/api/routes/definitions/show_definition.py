@@ -14,9 +14,9 @@ from litestar.params import FromPath
 from flowengine.api.access.key_guard import NARROWS, NEEDS_ROLE, caller_of
 from flowengine.api.edge.entity_tags import tagged_response
 from flowengine.api.edge.paging import CURSOR, LIMIT, limit_of
-from flowengine.api.edge.query_parameters import query_text, refuse_value
+from flowengine.api.edge.query_parameters import query_number, query_text, refuse_value
 from flowengine.api.edge.responses import json_response
-from flowengine.api.openapi.operation import OPERATION, Operation, ViewResponse
+from flowengine.api.openapi.operation import OPERATION, Operation, Parameter, ViewResponse
 from flowengine.api.routes.backend import Backend
 from flowengine.api.routes.definitions.definition_name import (
     NAME_PARAMETER,
@@ -25,8 +25,10 @@ from flowengine.api.routes.definitions.definition_name import (
     version_of,
 )
 from flowengine.api.routes.executions import example_execution as example
+from flowengine.api.routes.executions.list_executions import MAX_VERSION
 from flowengine.api.routes.executions.show_graph import DRAWN
 from flowengine.execution.definitions.views import (
+    ChangesView,
     DefinitionListView,
     DefinitionSummaryView,
     DefinitionView,
@@ -34,6 +36,7 @@ from flowengine.execution.definitions.views import (
     VersionView,
 )
 from flowengine.layout.drawing import Drawing
+from flowengine.workflow.definitions.comparison import Difference
 
 _CURSOR: Final = re.compile(r"[A-Za-z0-9_-]{1,1000}")
 _DESCRIPTION: Final = "Fetches the numbers of a day and has a model judge them."
@@ -117,6 +120,28 @@ LIST_VERSIONS: Final = Operation(
     tag="definitions",
 )
 
+SINCE_PARAMETER: Final = Parameter(
+    component="SinceVersion",
+    name="since",
+    location="query",
+    description="The version to compare with; without it, the one before.",
+    schema={"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
+)
+CHANGED: Final = ChangesView(
+    name=example.NAME,
+    version=2,
+    since=1,
+    differences=(Difference(kind="added", node="analyze_with_llm", after='"llm_service"'),),
+)
+SHOW_CHANGES: Final = Operation(
+    summary="What a version has changed",
+    description="Which nodes it adds and removes, and which fields it changes.",
+    parameters=(NAME_PARAMETER, VERSION_PARAMETER, SINCE_PARAMETER),
+    responses={200: ViewResponse("What differs", ChangesView, {"changed": CHANGED})},
+    refusals=("definition_not_found", "unknown_parameter", "invalid_parameter"),
+    tag="definitions",
+)
+
 
 def list_route(backend: Backend) -> HTTPRouteHandler:
     """The list, over this backend."""
@@ -174,6 +199,21 @@ def versions_route(backend: Backend) -> HTTPRouteHandler:
         return json_response(data)
 
     return list_versions
+
+
+def changes_route(backend: Backend) -> HTTPRouteHandler:
+    """What a version has changed, over this backend."""
+
+    @get("/definitions/{name:str}/changes", opt={OPERATION: SHOW_CHANGES, NEEDS_ROLE: "read"})
+    async def show_changes(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
+        version = version_of(request)
+        since = query_number(request, SINCE_PARAMETER.name, most=MAX_VERSION)
+        data = await backend.calls.results(
+            lambda: msgspec.json.encode(backend.executions.definitions.changes(name, version, since))
+        )
+        return json_response(data)
+
+    return show_changes
 
 
 def _cursor(request: Request[Any, Any, Any]) -> str:

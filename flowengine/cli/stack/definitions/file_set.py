@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
+from flowengine.cli.stack.definitions.difference_line import difference_line
 from flowengine.cli.stack.reaching import InvalidInputError
 from flowengine.cli.workflow_files import find_files, is_json, problem_line, read_file
 from flowengine.client import RefusedError
@@ -62,7 +63,7 @@ class Planned(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def lines(self) -> Iterator[str]:
         """The lines below it."""
-        return (_line(each) for each in self.differences)
+        return map(difference_line, self.differences)
 
 
 class FileSet:
@@ -169,16 +170,3 @@ def _batches(files: Sequence[tuple[Path, bytes]]) -> Iterator[tuple[int, Sequenc
         size += len(body)
     if first < len(files):
         yield first, files[first:]
-
-
-def _line(found: Difference) -> str:
-    """One difference, as a person reads it."""
-    if found.kind == "moved":
-        return "~ the order of fields differs" if found.field is None else f"~ {found.field} in another order"
-    node = f"node {found.node}" if found.node is not None else ""
-    what = " ".join(part for part in (node, found.field) if part)
-    if found.kind == "changed":
-        return f"~ {what}: {found.before} -> {found.after}"
-    sign, value = ("+", found.after or "") if found.kind == "added" else ("-", found.before or "")
-    shown = value if found.field is not None else "({})".format(value.strip('"'))
-    return f"{sign} {what} {shown}"

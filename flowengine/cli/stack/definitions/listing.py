@@ -94,6 +94,28 @@ def document(name: str, version: int | None, as_json: bool) -> None:
 
 @definitions.command()
 @_name
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="This version, not that in force.")
+@click.option("--since", type=click.IntRange(min=1), metavar="N", help="Not the one before, but this one.")
+@json_option
+def changes(name: str, version: int | None, since: int | None, as_json: bool) -> None:
+    """Show what a version of a definition has changed."""
+    from flowengine.cli.output.tables import print_json_line
+    from flowengine.cli.stack.definitions.difference_line import difference_line
+
+    with stack(as_json=as_json) as client:
+        found = client.definition_changes(name, version=version, since=since)
+    if as_json:
+        print_json_line(found)
+    elif found.since is None:
+        click.echo(f"version {found.version} is the first that is kept", err=True)
+    else:
+        click.echo(plain_text(f"{found.name}, version {found.since} -> {found.version}"))
+        for each in found.differences:
+            click.echo(plain_text(f"  {difference_line(each)}"))
+
+
+@definitions.command()
+@_name
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @json_option
 def delete(name: str, yes: bool, as_json: bool) -> None:
