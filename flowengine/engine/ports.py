@@ -220,9 +220,17 @@ class RunningStore(Protocol):
         """What the iterations of a node have given that collects, as JSON, each behind a comma."""
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
-        """Send callbacks and acknowledge their tasks, and write down what their nodes have said."""
+        """Send callbacks and acknowledge their tasks, and write down what their nodes have said.
+
+        `crowd`: they are of many nodes of one execution, and step back behind others' callbacks.
+        """
 
     @property
     def has_said_too_much(self) -> bool:

@@ -155,7 +155,8 @@ class Dispatch(msgspec.Struct, frozen=True):
     """Store a node's record (`queued`) and send its task to a worker queue.
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
-    `iteration`: that which has ended with this.
+    `crowd`: it is one of many that one execution sends at once, and goes behind the queue. `iteration`: that
+    which has ended with this.
     """
 
     record: NodeRecord
@@ -163,6 +164,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     queue: str
     waits: bool = False
     iteration: Iteration | None = None
+    crowd: bool = False
 
 
 class CountDown(msgspec.Struct, frozen=True):

@@ -11,13 +11,12 @@ import redis
 import structlog
 
 from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
-from flowengine.execution.changes import Change
+from flowengine.execution.changes import Change, Dispatch
 from flowengine.execution.records import ExecutionRecord, NodeRecord
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.heuristics import READ_AHEAD_FOR_S
 from flowengine.settings import Settings
 from flowengine.store import keys
-from flowengine.store.async_lines import AsyncLines
 from flowengine.store.codec import EXECUTION_FIELDS, decode_record, parse_begun, parse_execution
 from flowengine.store.committing.encode_changes import ChangeEncoder, Post
 from flowengine.store.committing.removal import rest_of
@@ -26,6 +25,7 @@ from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
 from flowengine.store.limits.lines import RedisLines
+from flowengine.store.lines_beside import LinesBeside
 from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
@@ -56,8 +56,8 @@ class RedisState:
         self.sessions = Sessions(client, ahead_for_s=ahead_for_s)
         self.settings = settings
         self.keys = keys.of(partition, owner)
-        self.async_lines = AsyncLines(self.sessions, self.keys)
         self.lines = RedisLines(self.sessions, self.keys)
+        self.lines_beside = LinesBeside(self.sessions, self.keys)
         self.plans = PlanCache()
         self.ended = EndedCounts()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
@@ -96,7 +96,10 @@ class RedisState:
 
     def encoder(self) -> ChangeEncoder:
         """A new encoder of one transaction's changes."""
-        return ChangeEncoder(self.keys, self.post, self, self.async_lines.line_for)
+        return ChangeEncoder(self.keys, self.post, self, self._line_for)
+
+    def _line_for(self, dispatch: Dispatch) -> str:
+        return self.lines_beside.line_for(dispatch.queue, waits=dispatch.waits, crowd=dispatch.crowd)
 
     def begin(self, reading: Reading, *, commits: bool = False, exact_time: bool = False) -> RedisUnit:
         """WATCH and read, in one round trip.

@@ -103,7 +103,12 @@ class RedisWorkerState:
         )
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
         """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said.
 
@@ -111,8 +116,11 @@ class RedisWorkerState:
         would run again, and again as long, for nothing. A callback that arrives twice counts once.
         """
         commands = Commands()
+        queue = ORCHESTRATOR_QUEUE
+        if crowd:
+            queue = self._state.lines_beside.line_for(queue, waits=False, crowd=True)
         for callback in callbacks:
-            self._state.post(commands, ORCHESTRATOR_QUEUE, callback, self._keys.partition)
+            self._state.post(commands, queue, callback, self._keys.partition)
         acknowledge(commands)
         ended = len(commands)
         written = self._outputs.commands(said)

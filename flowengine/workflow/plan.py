@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar, assert_never
 import msgspec
 from msgspec.structs import replace
 
+from flowengine.heuristics import FIRST_OF_MANY
 from flowengine.stored_format import CORE_FORMAT, FORMAT, READABLE
 from flowengine.workflow.inputs.declared import Input, Var
 from flowengine.workflow.policy import PLAIN, PLAIN_EXECUTION, ExecutionPolicy, Policy, TriggerRule
@@ -200,6 +201,22 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
                 if not waiting[child]:
                     order.append(child)
         return tuple(order)
+
+    @Derived
+    def crowd(self) -> frozenset[int]:
+        """The nodes that become ready together with many others, but for the first FIRST_OF_MANY of these.
+
+        They step back behind the nodes of other executions. Those are together that depend on the same nodes.
+        """
+        if len(self.nodes) <= FIRST_OF_MANY:
+            return frozenset()
+        seen: dict[tuple[int, ...], int] = {}
+        found = []
+        for position, node in enumerate(self.nodes):
+            before = seen[node.parents] = seen.get(node.parents, 0) + 1
+            if before > FIRST_OF_MANY:
+                found.append(position)
+        return frozenset(found)
 
     @Derived
     def roots(self) -> tuple[int, ...]:

@@ -127,7 +127,8 @@ def _send(
     match node.work:
         case Task() as task:
             message = _task(plan, node.id, task, policy, queued, run)
-            return (Dispatch(queued, message, task.queue, position in plan.waiting), Happened(event))
+            waits, crowd = position in plan.waiting, position in plan.crowd
+            return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
         case _ as never:
             assert_never(never)
 

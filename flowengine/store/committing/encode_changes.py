@@ -99,7 +99,8 @@ class ChangeEncoder:
     """The commands of one transaction's changes, of several executions in one partition.
 
     `armed` is the time at which the first of the timers armed here is due; None where none is. `nodes` are
-    those whose records are written. `line_for` says where the nodes of async handlers go.
+    those whose records are written. `line_for` says where the tasks go that do not go into their queue
+    itself.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class ChangeEncoder:
         names: keys.Keys,
         post: Post,
         lifetimes: Lifetimes,
-        line_for: Callable[[str], str] = lambda queue: queue,
+        line_for: Callable[[Dispatch], str] = lambda dispatch: dispatch.queue,
     ) -> None:
         self.commands = Commands()
         self.armed: int | None = None
@@ -289,7 +290,7 @@ class ChangeEncoder:
         else:
             node = change.task.node
             self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
-        queue = self._line_for(change.queue) if change.waits else change.queue
+        queue = self._line_for(change) if change.waits or change.crowd else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
     def _change_status(self, execution: str, status: ExecutionStatus) -> None:

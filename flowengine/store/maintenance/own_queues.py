@@ -14,7 +14,7 @@ import structlog
 
 from flowengine.errors import ConflictError
 from flowengine.execution.status import is_over
-from flowengine.queues import MOVED_KEPT_S, async_line, handler_line, is_async_line, owned
+from flowengine.queues import MOVED_KEPT_S, handler_line, is_async_line, lines_beside, owned
 from flowengine.store import keys
 from flowengine.store.connection.clock import milliseconds
 from flowengine.store.connection.sessions import Command
@@ -103,7 +103,7 @@ class RedisOwnQueues:
         (handlers,) = self._sessions.retrying_read([("ZRANGE", own.handlers(queue), 0, -1)])
         beside = [own.stream(handler_line(queue, name.decode(errors="replace"))) for name in handlers]
         if not is_async_line(queue):  # a worker that has read it has claimed it; perhaps none has
-            beside.append(own.stream(async_line(queue)))
+            beside += map(own.stream, lines_beside(queue))
         return [own.stream(queue), own.later(queue), *beside]
 
     def _move(self, stream: str, queue: str) -> int:

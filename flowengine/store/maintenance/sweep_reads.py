@@ -14,7 +14,6 @@ from flowengine.execution.events import DECIDED
 from flowengine.execution.messages import DeliveryDue
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
-from flowengine.queues import async_line
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.delivering.silent_deliveries import (
     arm_deliveries,
@@ -125,9 +124,9 @@ class RedisSweepState(RedisState):
         rows = zip(queues, oldest, moved, strict=True)
         return {queue: _sent_at(entries, self._moved_at(queue, at)) for queue, entries, at in rows}
 
-    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
-        """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
-        return {queue: async_line(queue) for queue in queues if self.async_lines.is_served(queue)}
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]:
+        """The queue and the lines beside it in which the task of such a node may be, of those in use."""
+        return self.lines_beside.may_hold(queue, waits=waits, crowd=crowd)
 
     def _moved_at(self, queue: str, stored: Any) -> int | None:
         """When messages were last moved into a queue; None where none were, or nobody can read it."""

@@ -72,7 +72,7 @@ _TYPES: Final = {
         rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
-    re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+(:async|:crowd|:async:crowd)(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
@@ -90,7 +90,7 @@ _TYPES: Final = {
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
     re.compile(rb"fe:ended:\d+"): b"hash",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
-    re.compile(rb"fe:janitor:[^:@]+(:async)?(@[0-9a-f]{27})?"): b"string",
+    re.compile(rb"fe:janitor:[^:@]+(:async)?(:crowd)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
