@@ -9,9 +9,9 @@ orchestrator and its timer loop are stopped, from the deadline on. A fourth one 
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
 seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
 receiver refuses the results once. A ninth one has nodes that wait, and go on by their timers. Of a tenth one
-only one execution runs at once. Wherever it is struck, each ends, with the right results, and every invariant
-holds. The client repeats what it gets no answer to, with the same idempotency key: what it asks for is done
-once.
+only one execution runs at once. An eleventh one has nodes that repeat, one of which fails in an iteration.
+Wherever it is struck, each ends, with the right results, and every invariant holds. The client repeats what
+it gets no answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
 with the server, and after each of its commands that stores something. `just fault` tries each command in all
@@ -33,6 +33,7 @@ from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
+from tests.fault.crash_scenes.repeating import Repeating
 from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,
     SERVICES,
@@ -62,6 +63,7 @@ Scene: TypeAlias = Literal[
     "delivered",
     "waited",
     "lined",
+    "repeating",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -112,6 +114,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Waited(url, gate)
         case "lined":
             passing = Lined(url, gate)
+        case "repeating":
+            passing = Repeating(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -158,6 +162,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "delivery-crash",
     "wait-crash",
     "line-crash",
+    "crash-between-iterations",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)
