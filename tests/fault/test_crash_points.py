@@ -2,10 +2,10 @@
 
 What is struck is a scene: workflows and what clients do with them meanwhile. Each scene's module, in
 `tests/fault/crash_scenes`, says what it shows; the first, here, is the reference workflow: a diamond with a
-join, a branch that fails in the first run and is retried in the second, and a node whose worker dies the first
-time, run once noted and once unnoted, half of its nodes async. Wherever a scene is struck, each execution
-ends, with the right results, and every invariant holds. The client repeats what it gets no answer to, with the
-same idempotency key: what it asks for is done once.
+join, a branch that fails in the first run and is retried in the second, and a node whose worker dies the
+first time, run once noted and once unnoted, half of its nodes async. Wherever a scene is struck, each
+execution ends, with the right results, and every invariant holds. The client repeats what it gets no answer
+to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
 with the server, and after each of its commands that stores something. `just fault` tries each command in all
