@@ -411,9 +411,8 @@ class StreamsBroker(dramatiq.Broker):
                 put_off.move_back(queue)
                 if lines is not None:
                     lines.look(queue)
-            for line in (queue, self.crowd_of(queue)):
-                if janitor is not None and line:
-                    janitor.turn(line)
+            if janitor is not None:
+                janitor.turn(queue, self.crowd_of(queue))
 
         with self._making:
             if self._keeper is None:

@@ -256,7 +256,7 @@ def test_a_node_costs_the_same_in_a_graph_of_any_size(harness: Harness, cost: Me
         found.append(cost(harness.workers[0], *harness.tasks()))
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
         harness.client.flushall()
-        for queue in ("fe:q:orchestrator", "fe:q:worker"):
+        for queue in ("fe:q:orchestrator", "fe:q:worker", "fe:q:worker:async"):
             harness.client.xgroup_create(queue, "fe", id="0", mkstream=True)
     assert [one.commands for one in found[:2]] == [one.commands for one in found[2:]]
     assert [one.round_trips for one in found] == [1, 2, 1, 2]

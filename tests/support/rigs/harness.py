@@ -648,10 +648,11 @@ class Harness:
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
-        lines = (*QUEUES, LINE)
-        for line in (*lines, *map(crowd_line, lines)) if groups else ():
+        for line in (*QUEUES, LINE) if groups else ():
             self.client.xgroup_create(self.stream(line), GROUP, id="0", mkstream=True)
-            self.client.xgroup_createconsumer(self.stream(line), GROUP, CONSUMER)
+            crowd = self.stream(crowd_line(line))
+            self.client.xgroup_create(crowd, GROUP, id="0", mkstream=True)
+            self.client.xgroup_createconsumer(crowd, GROUP, CONSUMER)  # it is read, as the queue is
         self.errors: list[Exception] = []
         self.deaths = 0
         self.api = ApiProcess("api", self)
