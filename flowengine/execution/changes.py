@@ -18,12 +18,15 @@ from flowengine.execution.messages import (
     Callback,
     DeleteExecution,
     DeliverResults,
+    KeepChildren,
     LineMoved,
     NodeOverruled,
     ResumeExecution,
     RunNode,
     StartExecution,
     StopExecution,
+    TendChild,
+    TendChildren,
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
@@ -69,6 +72,26 @@ class Create(msgspec.Struct, frozen=True):
     version: int | None = None
 
 
+class MakeChild(msgspec.Struct, frozen=True):
+    """Store a new child execution, which begins in the same transaction. `reference`: what stands for its
+    plan; `root`: the execution at the top, which knows of it from now on, and `parent` its parent."""
+
+    name: str
+    reference: bytes
+    root: str
+    parent: str
+    total: int
+    correlation_id: str
+    at: int
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Let all keys of a child expire as those of its root do, which ended `at` this time, in milliseconds
+    since the epoch; None: it has not, and none of them expires."""
+
+    at: int | None
+
+
 class Relabel(msgspec.Struct, frozen=True):
     """The execution's labels, in place of those that it had. The rest is found by as before."""
 
@@ -88,7 +111,7 @@ class Begin(msgspec.Struct, frozen=True):
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run. `by`: the id of the key of who has triggered it first.
+    the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
     """
 
     was: ExecutionStatus
@@ -109,6 +132,7 @@ class Begin(msgspec.Struct, frozen=True):
     notifies: bool = False
     had_inputs: bool = False
     by: str | None = None
+    nests: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -281,6 +305,9 @@ class Send(msgspec.Struct, frozen=True):
         | NodeOverruled
         | Callback
         | DeliverResults
+        | TendChild
+        | TendChildren
+        | KeepChildren
     )
 
 
@@ -365,6 +392,8 @@ class Remove(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | MakeChild
+    | Keep
     | Relabel
     | Begin
     | Answer

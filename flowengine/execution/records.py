@@ -84,6 +84,13 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True):
     delayed: bool = False
 
 
+class AwaitedChild(msgspec.Struct, frozen=True, array_like=True):
+    """A child execution, and the run of it whose end ends its node."""
+
+    execution: str
+    run: int
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -111,6 +118,7 @@ class NodeRecord(
         "moment": "m",
         "waits": "x",
         "repeated": "l",
+        "child": "h",
     },
 ):
     """One node: the field `state` of its key.
@@ -132,6 +140,8 @@ class NodeRecord(
     keeps it. `waits`: what a node waits for, until `until`, if it is no other try and no iteration.
     `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
     `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
+    `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
+    if it may go on.
     """
 
     status: StoredNodeStatus = "pending"
@@ -156,6 +166,7 @@ class NodeRecord(
     moment: int | None = None
     waits: Waits | None = None
     repeated: Repeated | None = None
+    child: AwaitedChild | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -69,7 +69,11 @@ class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_
     exhausted: Exhausted | None = None
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again
+class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome"):
+    """What has to be rendered is: the node is to run as a child execution."""
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again | Child
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -79,6 +83,7 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Cancelled: "cancelled",
         Waiting: "waiting",
         Again: "again",
+        Child: "opened",
     }
 )
 """What each outcome is called."""
@@ -128,7 +133,13 @@ class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="time"):
     """The timer of a node that waits."""
 
 
-Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent
+class ByChild(msgspec.Struct, frozen=True, array_like=True, tag="child"):
+    """The child execution that the node stands for, by its end. `started_at`: when the node was opened."""
+
+    started_at: int | None = None
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent | ByChild
 
 
 def delivery_of(reporter: Reporter) -> int:
@@ -138,7 +149,7 @@ def delivery_of(reporter: Reporter) -> int:
             return number
         case ByEngine(starts=starts):
             return starts
-        case ByDeadline() | ByEvent():
+        case ByDeadline() | ByEvent() | ByChild():
             return 0
 
 
@@ -148,7 +159,7 @@ def may_be_noted(reporter: Reporter) -> bool:
     One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
     report, or its timer, removes what it wrote. A node that waits has been reported.
     """
-    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent)
+    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent | ByChild)
 
 
 def started_at_of(reporter: Reporter) -> int | None:

@@ -13,9 +13,12 @@ NodeStatus: TypeAlias = Literal[
     "pending", "queued", "running", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
 StoredNodeStatus: TypeAlias = Literal[
-    "pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"
+    "pending", "queued", "open", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
-"""`running` is never stored: it is a queued node whose start a worker has noted."""
+"""`running` is never stored: it is a queued node whose start a worker has noted, or an open one.
+
+`open`: what the node stands for runs, a child execution, and no worker has a task of it.
+"""
 
 SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]
 """Why a node does not run: its `when` is false, a node that it depends on was skipped, its trigger rule does
@@ -60,6 +63,7 @@ NodeStep: TypeAlias = Literal[
     "inherit_failure",
     "settle",
     "skip",
+    "open",
     "wait",
     "try_again",
     "call_again",
@@ -91,8 +95,16 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "complete": "completed",
             "fail": "failed",
             "skip": "skipped",
+            "open": "open",
             "wait": "waiting",
             "iterate": "queued",
+            "cancel": "cancelled",
+            **_BY_HAND,
+        },
+        "open": {
+            "complete": "completed",
+            "fail": "failed",
+            "wait": "waiting",
             "cancel": "cancelled",
             **_BY_HAND,
         },
@@ -210,6 +222,16 @@ def is_final(status: StoredNodeStatus) -> bool:
 def counts_as_success(status: StoredNodeStatus) -> bool:
     """Whether a node in this status lets the nodes that need its result run."""
     return status == "completed"
+
+
+def is_open(status: StoredNodeStatus) -> bool:
+    """Whether what the node stands for runs, and will end it."""
+    return status == "open"
+
+
+def shown(status: StoredNodeStatus) -> NodeStatus:
+    """The status under which a node is shown of which no worker has a task."""
+    return "running" if status == "open" else status
 
 
 def is_in_flight(status: StoredNodeStatus) -> bool:

@@ -25,6 +25,7 @@ import pytest
 
 from tests.fault.crash_scenes.applied import Applied
 from tests.fault.crash_scenes.delivery import Delivered
+from tests.fault.crash_scenes.groups import Grouped
 from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
@@ -60,6 +61,7 @@ Scene: TypeAlias = Literal[
     "lined",
     "applied",
     "repeating",
+    "grouped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -114,6 +116,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Applied(url, gate)
         case "repeating":
             passing = Repeating(url, gate)
+        case "grouped":
+            passing = Grouped(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -162,6 +166,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "line-crash",
     "definition-cut",
     "crash-between-iterations",
+    "group-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

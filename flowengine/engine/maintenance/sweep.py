@@ -25,6 +25,7 @@ from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
 from flowengine.execution.records import UNTOUCHED, NodeRecord
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
 from flowengine.execution.rules.readiness import (
     Records,
@@ -36,7 +37,7 @@ from flowengine.execution.rules.readiness import (
 )
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
-from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
+from flowengine.execution.status import is_final, is_in_flight, is_open, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
@@ -213,6 +214,7 @@ class Sweep:
         if queued := {name: record for name, record in stored.items() if is_in_flight(record.status)}:
             self._check_messages(plan, run, queued)
         self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
+        self._check_children(run, {n: r for n, r in stored.items() if is_open(r.status)})
 
     def _oldest_callback(self) -> int | None:
         """When the oldest message to the orchestrators was sent."""
@@ -281,6 +283,27 @@ class Sweep:
                 asked[kind] = self._store.streams_of(queue, waits=waits, crowd=crowd)
             found[name] = asked[kind]
         return found
+
+    def _check_children(self, run: Run, opened: Mapping[str, NodeRecord]) -> None:
+        """Have those children looked after that have ended, or were never made, and of which no message may
+        still wait to tell."""
+        for name, record in opened.items():
+            awaited = record.child
+            child = None if awaited is None else self._store.read_execution(awaited.execution)
+            if awaited is None or (
+                child is not None and child.run == awaited.run and not is_over(child.status)
+            ):
+                continue
+            oldest = self._oldest_callback()
+            if self._waits_its_turn(oldest, 0 if child is None else child.finished_at, ""):
+                continue
+            unit = self._store.begin(Reading(((run.execution, name),), (run.execution,)))
+            now = unit.nodes.get((run.execution, name), UNTOUCHED)
+            changes = tend_open(run.execution, name, now, run.correlation_id) if now == record else ()
+            if not changes:
+                unit.abandon()
+            elif unit.commit({run.execution: changes}) is not None:
+                self._found(run.execution, "lost_child", 1)
 
     def _check_pauses(self, run: Run, waiting: Mapping[str, NodeRecord]) -> None:
         """Arm the timers again of nodes that wait and whose timer and message are gone."""

@@ -23,9 +23,12 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
     Raises TemplateError: one of these cannot be made.
     """
+    primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
+    if task.outer:
+        primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
         outputs=_outputs(task, start),
-        primaries={read.node: read.primary for read in task.reads} if task.reads else {},
+        primaries=primaries,
         secrets=secrets,
         fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
         unseen=task.unseen,
@@ -82,7 +85,10 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     if VARS in task.given:
         found[VARS] = _object(given.vars)
     if given.execution is not None:
-        fields = execution_fields(task.execution, given.execution, task.run)
+        # In a group the document's execution is meant, and its run.
+        run = given.execution.run if task.chain else task.run
+        fields = execution_fields(task.home, given.execution, run)
+        fields["group_id"] = task.execution if task.chain else None
         found[EXECUTION] = fields | _object(given.outcome)
     return found
 

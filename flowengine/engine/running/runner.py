@@ -33,6 +33,7 @@ from flowengine.execution.reports import (
     Again,
     ByDelivery,
     Cancelled,
+    Child,
     Completed,
     Failed,
     Outcome,
@@ -223,6 +224,8 @@ class Runner:
             log.info("node.cancelled", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Waiting):
             log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
+        elif isinstance(outcome, Child):
+            log.info("node.opened", delivery=hand.delivery, **fields)
         else:
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)

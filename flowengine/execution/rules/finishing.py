@@ -23,8 +23,10 @@ from flowengine.execution.records import (
 )
 from flowengine.execution.reports import (
     Again,
+    ByChild,
     ByEvent,
     Cancelled,
+    Child,
     Completed,
     Exhausted,
     Failed,
@@ -35,6 +37,7 @@ from flowengine.execution.reports import (
     started_at_of,
 )
 from flowengine.execution.rules import repeating
+from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
@@ -42,7 +45,7 @@ from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
+from flowengine.execution.status import after, counts_as_success, is_final, is_open, may, takes_reports
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
@@ -98,6 +101,9 @@ def finish(
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
+    if is_open(record.status) != isinstance(callback.by, ByChild) and not is_final(record.status):
+        # Its task has ended by opening it: from then on its child alone ends it.
+        return Decision("repeated" if is_open(record.status) else "stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
         if plan.policies or callback.run > 1 or not counts_as_success(record.status):
@@ -122,6 +128,8 @@ def finish(
             return _begin_waiting(report, waiting) if control.stop is None else _cancel(report)
         case Again() as again:
             return _iterate(report, again)
+        case Child():
+            return _open(report) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
 
@@ -291,6 +299,19 @@ def _skip(report: _Report) -> Decision:
     )
     tally = Tally(unfinished=-1, bytes=-before.counted)
     return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
+
+
+def _open(report: _Report) -> Decision:
+    """What had to be rendered is: it runs as a child execution."""
+    callback = report.callback
+    opened = open_child(
+        callback.execution,
+        callback.node,
+        _ended(report),
+        callback.correlation_id,
+        report.grounds.now,
+    )
+    return Decision("accepted", (*report.forget, *opened), continues=True)
 
 
 def _cancel(

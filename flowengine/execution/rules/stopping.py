@@ -26,6 +26,7 @@ from flowengine.execution.events import Event
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import StopExecution
 from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import leave_line
@@ -37,6 +38,7 @@ from flowengine.execution.status import (
     execution_after,
     is_final,
     is_in_flight,
+    is_open,
 )
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
@@ -137,14 +139,18 @@ def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "ma
 
 
 def stop_node(
-    execution: str, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
+    run: Run, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
 ) -> tuple[Change, ...]:
-    """End one node of an execution that is being stopped, if it has not ended.
+    """End one node of an execution that is being stopped, if it has not ended; one that is open ends with its
+    child, which is told.
 
     `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
     """
+    execution = run.execution
     if is_final(record.status) or (is_in_flight(record.status) and begun):
         return ()
+    if is_open(record.status):
+        return tend_open(execution, node, record, run.correlation_id)
     if stop.cause == "end" and record.status == "pending":
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
         event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")
@@ -161,7 +167,7 @@ def stop_node(
 def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     """The record of a node that was stopped before it had a result."""
     status = after(record.status, "cancel")
-    if is_in_flight(record.status):
+    if is_in_flight(record.status) or is_open(record.status):
         return replace(record, status=status, finished_at=now, moment=first_sent(record))
     if record.waits is not None:
         return replace(record, status=status, finished_at=now, until=None, waits=None)

@@ -70,7 +70,8 @@ class RedisOwnQueues:
             for queue in queues:
                 moved += sum(self._move(stream, queue) for stream in lines[queue])
             for kind in PARSERS:
-                self._move_timers(own, kind)
+                self._move_scored(own.timers(kind), self._common.timers(kind))
+            self._move_scored(own.nested, self._common.nested)
             self._forget(own, lines, unless_left=True)
         else:
             self._forget(own, lines, unless_left=False)
@@ -117,9 +118,7 @@ class RedisOwnQueues:
 
         return self._emptied(stream, ("XRANGE", stream, "-", "+", "COUNT", PAGE), moving)
 
-    def _move_timers(self, own: keys.Keys, kind: str) -> None:
-        source, target = own.timers(kind), self._common.timers(kind)
-
+    def _move_scored(self, source: str, target: str) -> None:
         def moving(found: list[Any]) -> list[Command]:
             armed = [part for pair in zip(found[1::2], found[::2], strict=True) for part in pair]
             return [("ZADD", target, *armed), ("ZREM", source, *found[::2])]
@@ -149,6 +148,6 @@ class RedisOwnQueues:
         if unless_left and any(lengths):
             session.unwatch()
             return
-        names = [*streams, *map(own.handlers, lines), *map(own.timers, PARSERS), own.sweep]
+        names = [*streams, *map(own.handlers, lines), *map(own.timers, PARSERS), own.sweep, own.nested]
         members = [owned(queue, own.owner) for queue in lines]
         session.transact([("DEL", *names), ("ZREM", self._common.own_queues, *members)], session.epoch)

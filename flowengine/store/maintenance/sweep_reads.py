@@ -56,7 +56,8 @@ class RedisSweepState(RedisState):
         return self.sessions.retrying_read([period])[0] is not None
 
     def running_executions(self) -> dict[str, int]:
-        """The ids of all running executions, longest running first, and when each was triggered.
+        """The ids of all running executions, children behind the others, longest running first, and when
+        each was triggered.
 
         Without those that have queues of their own: their own processes see to them. With an owner, only
         that. A member that is no execution's id is taken out of the index: it holds up no other, and does not
@@ -65,7 +66,10 @@ class RedisSweepState(RedisState):
         if self.keys.owner:
             return self._own_execution()
         index = ("ZRANGE", self.keys.index("running"), 0, -1, "WITHSCORES")
-        found, own = self.sessions.retrying_read([index, ("ZRANGE", self.keys.own_queues, 0, -1)])
+        nested = ("ZRANGE", self.keys.nested, 0, -1, "WITHSCORES")
+        own_queues = ("ZRANGE", self.keys.own_queues, 0, -1)
+        found, below, own = self.sessions.retrying_read([index, nested, own_queues])
+        found += below
         read = [parse_own_queue(member, self.keys.partition) for member in own]
         others = {owned[1].encode() for owned in read if owned is not None}
         pairs = list(zip(found[::2], map(float, found[1::2]), strict=True))
@@ -80,11 +84,15 @@ class RedisSweepState(RedisState):
 
     def _own_execution(self) -> dict[str, int]:
         owner = self.keys.owner
-        score = self.sessions.retrying_read([("ZSCORE", self.keys.index("running"), owner)])[0]
-        return {} if score is None else {owner: int(float(score))}
+        nested = ("ZRANGE", self.keys.nested, 0, -1, "WITHSCORES")
+        score, below = self.sessions.retrying_read([("ZSCORE", self.keys.index("running"), owner), nested])
+        found = {} if score is None else {owner: int(float(score))}
+        children = zip(below[::2], below[1::2], strict=True)
+        return found | {member.decode(): int(float(since)) for member, since in children}
 
     def _set_aside(self, odd: Sequence[bytes]) -> None:
-        self.sessions.retrying_write([("ZREM", self.keys.index("running"), *odd)])
+        names = (self.keys.index("running"), self.keys.nested)
+        self.sessions.retrying_write([("ZREM", name, *odd) for name in names])
         self.set_aside += len(odd)
         shown = [member[:100].decode(errors="replace") for member in odd[:3]]
         log.error("index.set_aside", status="running", count=len(odd), members=shown)
@@ -173,7 +181,7 @@ class RedisSweepState(RedisState):
     def forget_running(self, execution: str) -> None:
         """Take an execution whose keys are gone out of the index: it would count against the limit."""
         listings = map(self.keys.listing, ("running", *NARROW_LISTS))
-        names = (self.keys.index("running"), *listings)
+        names = (self.keys.index("running"), self.keys.nested, *listings)
         self.sessions.retrying_read([("ZREM", name, execution) for name in names])
 
     def deleting(self, skip: int, most: int) -> list[tuple[str, int]]:

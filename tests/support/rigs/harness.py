@@ -49,8 +49,10 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
+from flowengine.handlers.builtin.ending import end
+from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.plugin import AnyObject, Context, Handler, HandlerError, Registry, handler
 from flowengine.plugin.waiting import Wait
 from flowengine.queues import (
     GROUP,
@@ -149,6 +151,8 @@ class Handlers:
     hold = hold
     name_sum = name_sum
     later_sum = later_sum
+    set_values = set_values
+    end = end
 
 
 def registry() -> Registry:
@@ -247,6 +251,8 @@ class ScriptedInvoker:
         """What the handler returns."""
         self.calls.append(context)
         self.script(context)
+        if handler.config_type is AnyObject:
+            return handler.function(AnyObject(cast(dict[str, Any], config)), context)
         return handler.function(msgspec.convert(config, handler.config_type), context)
 
     def begin(
@@ -545,6 +551,12 @@ class OrchestratorProcess(Process):
             self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
             self.engine.deliver(held[0])
+        elif actor == "tend_child":
+            self.engine.tend_child(held[0])
+        elif actor == "tend_children":
+            self.engine.tend_children(held[0])
+        elif actor == "keep_children":
+            self.engine.keep_children(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -870,6 +882,7 @@ class Harness:
         self.drain()
         check_everything(self.client)
         running = self.client.zrange(self.keys.index("running"), 0, -1)
+        running += self.client.zrange(self.keys.nested, 0, -1)
         assert not running, f"nothing waits, and these have not ended: {running[:3]}"
 
     # -- time

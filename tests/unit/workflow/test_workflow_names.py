@@ -123,7 +123,7 @@ WORKFLOW_LATER = (
     "concurrency", "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "nodes", "outputs", "on_node_failure", "map", "wait_for_callback", "concurrency", "rate_limit",
+    "map", "wait_for_callback", "concurrency", "rate_limit",
     "cache",
 )  # fmt: skip
 

@@ -35,13 +35,15 @@ from flowengine.execution.records import (
     carried_on,
     first_sent,
 )
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Grounds
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import tolerates
 from flowengine.execution.rules.finishing import Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
 from flowengine.execution.rules.repeating import forget
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
-from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight
+from flowengine.execution.status import after, is_final, is_in_flight, is_open
 from flowengine.workflow.plan import Plan
 
 
@@ -64,7 +66,7 @@ class Fail(msgspec.Struct, frozen=True):
 
 Word: TypeAlias = Skip | Complete | Fail
 
-STATUS_OF: Final[Mapping[type[Word], StoredNodeStatus]] = MappingProxyType(
+STATUS_OF: Final[Mapping[type[Word], Literal["skipped", "completed", "failed"]]] = MappingProxyType(
     {Skip: "skipped", Complete: "completed", Fail: "failed"}
 )
 """Where each leads."""
@@ -129,7 +131,7 @@ def overrule(
     changes: tuple[Change, ...] = (
         *((Happened(opening), Touch(control.status)) if opening is not None else ()),
         Happened(overruled(node.id, record, said, by, now)),
-        *_let_go(run.execution, node.id, before, now),
+        *_let_go(run, node.id, before, now),
         *(() if record.status == "failed" else forget(plan.policy(position), node.id, before)),
         Happened(event_of(node.id, record, said.word, now)),
     )
@@ -190,7 +192,7 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
     """The record of a node whose attempt, if it is at one, has no outcome of its own."""
     if before.status == "pending":
         return replace(carried_on(before, before.status), finished_at=now)
-    if is_in_flight(before.status):
+    if is_in_flight(before.status) or is_open(before.status):
         return replace(before, finished_at=now, moment=first_sent(before))
     if before.waits is not None:
         return replace(before, finished_at=now, until=None, waits=None)
@@ -206,8 +208,12 @@ def _others_wait(plan: Plan, position: int, records: Records, ended: NodeRecord)
     return plan.settles[position] if ended.status == "failed" and not ended.tolerated else True
 
 
-def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
-    """A worker that has the node's task is told, and a timer that would try it again goes."""
+def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
+    """A worker that has the node's task is told, and so is its child; a timer that would try it again
+    goes."""
+    execution = run.execution
+    if is_open(before.status):
+        return tend_open(execution, node, before, run.correlation_id)
     if before.status == "waiting":
         return (DropTimer(waiting_timer(execution, node, before)),)
     if is_in_flight(before.status):
