@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import dramatiq
+import redis
 from dramatiq.brokers.redis import RedisBroker
 
 from tests.benchmarks.drivers import marks
@@ -16,7 +17,8 @@ from tests.benchmarks.drivers.lines import redis_url
 
 IS_ASYNC = bool(os.environ.get("BENCH_ASYNC"))
 
-broker = RedisBroker(url=redis_url())
+# By itself a client allows a hundred connections, and each of Dramatiq's threads takes one.
+broker = RedisBroker(client=redis.Redis.from_url(redis_url(), max_connections=marks.CONNECTIONS))
 if IS_ASYNC:
     from dramatiq.middleware.asyncio import AsyncIO
 
