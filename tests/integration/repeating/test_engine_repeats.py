@@ -356,6 +356,22 @@ def test_a_cancel_ends_the_repetition_and_the_next_run_goes_on(harness: Harness,
     assert output(harness, execution) == {"result": [2, 5, 9, 14], "iterations": 4}
 
 
+@pytest.mark.proves("iteration-cancel")
+def test_the_report_of_an_iteration_ends_the_node_of_an_execution_that_is_stopped(harness: Harness) -> None:
+    """As what its worker says that has stopped: nobody waits for anything else."""
+    execution = harness.begin(looping(until="{{ iteration == 4 }}", delay_seconds=30))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.cancel(execution)
+    (callback,) = harness.callbacks()
+    for entry in harness.waiting("orchestrator"):
+        if entry.actor == "stop_execution":
+            assert harness.deliver(harness.orchestrators[0], entry)
+    assert harness.api.executions.status(execution).status == "cancelling"
+    assert harness.deliver(harness.orchestrators[0], callback)
+    assert harness.api.executions.status(execution).status == "cancelled"
+
+
 @pytest.mark.parametrize("word", [Complete(msgspec.Raw(b'{"result":7}')), Skip(), Fail()])
 def test_an_operator_ends_a_node_that_repeats(harness: Harness, word: Word) -> None:
     """While it waits between two iterations; what is kept of these goes, unless it failed."""
