@@ -396,6 +396,8 @@ def test_a_rerun_of_the_node_begins_anew(harness: Harness) -> None:
     check(harness.client, execution)
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9], "iterations": 3}
+    attempts = harness.api.executions.node(execution, "loop").attempts
+    assert [each.iteration for each in attempts] == [1, 2, 3, 1, 2, 3]
     harness.api.executions.rerun(execution, RerunAsked(Wanted("all")))
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9], "iterations": 3}
@@ -490,6 +492,27 @@ def test_the_sweep_arms_a_timer_again_that_is_lost(harness: Harness) -> None:
     assert sweep.repaired == 1
     harness.drain()
     assert output(harness, execution)["iterations"] == 2
+
+
+def test_a_node_of_a_group_repeats_as_any_other(harness: Harness) -> None:
+    """Its iterations are those of the group's own execution, and go with it."""
+    inner: JsonValue = {
+        "id": "inner",
+        "handler": "sum",
+        "config": TOTAL,
+        "repeat": {"until": "{{ iteration == 3 }}", "collect": True, "delay_seconds": 1},
+    }
+    group: JsonValue = {"id": "group", "nodes": [inner], "outputs": {"all": "{{ inner.result }}"}}
+    checked = check_document({"name": "loop", "nodes": [group]}, registry(), Limits())
+    assert checked.plan is not None, checked.problems
+    execution = harness.begin(checked.plan)
+    harness.drain()
+    found = harness.api.executions.results(execution).results["group"]
+    assert msgspec.json.decode(found)["result"] == {"all": [2, 5, 9]}
+    assert not list(harness.client.scan_iter("fe:x:*:collected:*"))
+    harness.delete(execution)
+    harness.drain()
+    assert not list(harness.client.scan_iter("fe:x:*"))
 
 
 def test_nothing_is_left_of_a_deleted_execution(harness: Harness) -> None:
