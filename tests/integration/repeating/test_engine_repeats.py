@@ -130,6 +130,7 @@ def test_a_re_trigger_goes_on_after_the_last_iteration(harness: Harness) -> None
     assert shown.error.message == "'until' was not true after 3 iterations (repeat.max_iterations)"
     check(harness.client, execution)
     harness.trigger(execution)
+    check(harness.client, execution)
     harness.drain()
     assert output(harness, execution) == {"result": [2, 5, 9, 14, 20], "iterations": 5}
 
