@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
+from flowengine.execution.limits.lines import Pace
 from flowengine.execution.records import Repeated, WaitKind
 from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
@@ -102,7 +103,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
-    iterations; `repeated`: how far it is with them.
+    iterations; `repeated`: how far it is with them. `pace`: as what its start is counted.
     """
 
     execution: str
@@ -126,6 +127,7 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     given: tuple[str, ...] = ()
     repeat: Repeat | None = None
     repeated: Repeated | None = None
+    pace: Pace | None = None
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,6 +213,14 @@ class HooksTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="hooks", tag_f
     run: int
 
 
+class StartsDue(msgspec.Struct, frozen=True, kw_only=True, tag="starts", tag_field="kind"):
+    """Those that wait to start in a line may start now, or some of them."""
+
+    line: str
+    execution: str = ""
+    run: int = 0
+
+
 class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag_field="kind"):
     """The results of a run are to be sent to the execution's `callback_url`, as attempt `number`."""
 
@@ -219,7 +229,9 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag
     number: int
 
 
-Timer: TypeAlias = Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
+Timer: TypeAlias = (
+    Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue | StartsDue
+)
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -269,6 +281,7 @@ MESSAGES: Final = (
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(DeliveryDue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop, and workers"),
+    MessageKind(StartsDue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
 )
 
 _KINDS: Final = MappingProxyType({kind.payload: kind for kind in MESSAGES})
@@ -296,7 +309,7 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case DeleteExecution() | NodeOverruled() | LineMoved():
             return FORMAT
-        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
+        case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue() | StartsDue():
             return FORMAT
         case DeliverResults() | DeliveryAttempted():
             return FORMAT
@@ -315,7 +328,8 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.output_schema,
         task.given,
         task.repeat,
+        task.pace,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None)
+_NOTHING: Final = (None, (), (), False, None, None, (), None, None)

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.limits.lines import InLine
+from flowengine.execution.limits.lines import InLine, NodeTurn, Pace
 from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
@@ -111,6 +111,8 @@ class NodeRecord(
         "moment": "m",
         "waits": "x",
         "repeated": "l",
+        "turn": "j",
+        "pace": "J",
     },
 ):
     """One node: the field `state` of its key.
@@ -132,6 +134,8 @@ class NodeRecord(
     keeps it. `waits`: what a node waits for, until `until`, if it is no other try and no iteration.
     `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
     `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
+    `turn`: where it stands for its turn among the nodes of its key, waiting or in flight. `pace`: where it
+    waits to start, and, in flight, as what its start is counted.
     """
 
     status: StoredNodeStatus = "pending"
@@ -156,6 +160,13 @@ class NodeRecord(
     moment: int | None = None
     waits: Waits | None = None
     repeated: Repeated | None = None
+    turn: NodeTurn | None = None
+    pace: Pace | None = None
+
+    @property
+    def in_line(self) -> bool:
+        """Whether it stands in a line, or did so to be put in flight."""
+        return self.turn is not None or self.pace is not None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

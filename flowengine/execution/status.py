@@ -61,6 +61,7 @@ NodeStep: TypeAlias = Literal[
     "settle",
     "skip",
     "wait",
+    "line_up",
     "try_again",
     "call_again",
     "iterate",
@@ -80,6 +81,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
     {
         "pending": {
             "dispatch": "queued",
+            "line_up": "waiting",
             "inherit_failure": "failed",
             "skip": "skipped",
             "cancel": "cancelled",
@@ -98,6 +100,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         },
         # `complete` and `fail` by what it has waited for, or by the end of its time; `wait`: once more.
         "waiting": {
+            "line_up": "waiting",
             "try_again": "queued",
             "call_again": "queued",
             "iterate": "queued",

@@ -42,8 +42,6 @@ FUTURE_NODE_FIELDS: Final = (
     "on_node_failure",
     "map",
     "wait_for_callback",
-    "concurrency",
-    "rate_limit",
     "cache",
 )
 """Fields of the language that are not built yet: refused with a word of their own."""

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from flowengine.workflow.limits.declared import Concurrency
+from flowengine.workflow.limits.declared import Concurrency, NodeConcurrency, RateLimit
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.waits.wait_policy import WaitPolicy
 
@@ -66,8 +66,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
-    `waits`: what it waits for once it has run.
-    `repeat`: it runs again and again.
+    `waits`: what it waits for once it has run. `repeat`: it runs again and again. `concurrency`: how many of
+    its kind run at once; `rate_limit`: how often they start.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -81,6 +81,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     gives_outputs: bool = False
     waits: WaitPolicy | None = None
     repeat: Repeat | None = None
+    concurrency: NodeConcurrency | None = None
+    rate_limit: RateLimit | None = None
 
 
 PLAIN: Final = Policy()

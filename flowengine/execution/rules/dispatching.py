@@ -122,6 +122,8 @@ def _send(
         moment=first_sent(record) if step in _SAME_TRY else record.moment,
         counted=record.counted,
         repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
+        turn=record.turn,
+        pace=record.pace,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:
@@ -165,6 +167,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         core,
         when=policy.when if queued.tried <= 1 and queued.when is None else None,
         tries_once=policy.retry is not None,
+        pace=queued.pace,
         sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
         unseen=tuple([nodes[at].id for at in unseen]),
         retry_when=None if policy.retry is None else policy.retry.when,

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
+from flowengine.workflow.checking.node_policy import PolicyFields
 from flowengine.workflow.checking.object_fields import JsonObject
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.templates.output_fields import DeclaredOutput
@@ -24,10 +25,13 @@ from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.kinds.task import TaskDraft
 from flowengine.workflow.output_schema import OutputSchema
-from flowengine.workflow.plan import PlanNode
-from flowengine.workflow.policy import Policy
+from flowengine.workflow.plan import PlanNode, Task
+from flowengine.workflow.policy import Policy, Retry
 from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import OUTPUTS_NODE
+
+_TRY_BY_THEMSELVES: Final = ("http_request", "call_external_service", "llm_service")
+"""Handlers that repeat a call which has failed, unless the engine does."""
 
 END: Final = "end"
 """The handler whose nodes end the execution."""
@@ -70,7 +74,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         trigger_rule=said.trigger_rule,
         when=said.when,
         tolerates=said.tolerates,
-        retry=said.retry,
+        retry=_retry_of(said, does),
         sees=reads.sees,
         output_schema=node.output_schema,
         given=reads.given,
@@ -78,8 +82,17 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         gives_outputs=gives_outputs,
         waits=node.waits,
         repeat=None if said.repeat is None else replace(said.repeat, reads_previous=reads.previous),
+        concurrency=said.concurrency,
+        rate_limit=said.rate_limit,
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
+
+
+def _retry_of(said: PolicyFields, does: Task) -> Retry | None:
+    """Where starts are limited, the engine tries again, and not the handler: each try counts then."""
+    if said.retry is None and said.rate_limit is not None and does.handler in _TRY_BY_THEMSELVES:
+        return Retry()
+    return said.retry
 
 
 def ends_without_outputs(work: DraftWork | None) -> bool:
