@@ -19,6 +19,7 @@ from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.messages import Callback, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
@@ -48,13 +49,14 @@ Candidates: TypeAlias = Callable[[str, int], Batch]
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
-    noted a start."""
+    noted a start. `lines`: of which it reads the starts, and WATCHes them; so many at most of each."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
+    lines: tuple[tuple[str, int], ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -82,6 +84,10 @@ class Unit(Protocol):
     def counts(self) -> Mapping[str, Counts]: ...
     @property
     def begun(self) -> Collection[tuple[str, str, int]]: ...
+    @property
+    def starts_of(self) -> Mapping[str, Starts]:
+        """The newest starts of lines."""
+
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None:

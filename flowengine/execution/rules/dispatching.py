@@ -142,6 +142,8 @@ def _queued(
         counted=record.counted,
         repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
         child=record.child,
+        turn=record.turn,
+        pace=record.pace,
     )
 
 
@@ -193,6 +195,7 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         core,
         when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
+        pace=queued.pace,
         sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
         unseen=(*[nodes[at].id for at in unseen], *(() if lineage is None else lineage.unseen)),
         retry_when=None if policy.retry is None else policy.retry.when,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
@@ -17,6 +18,7 @@ from flowengine.store.codec import (
     decode_record,
     parse_control,
     parse_counts,
+    parse_starts,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
 from flowengine.store.connection.sessions import Command, Session, WatchedReads
@@ -52,6 +54,10 @@ class Found:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
+        self.starts_of: dict[str, Starts] = {}
+        if reading.lines:
+            found = zip(reading.lines, left, strict=False)
+            self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in found}
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -69,7 +75,11 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
-    return WatchedReads((*nodes, *controls), tuple(reads), reading)
+    names_of_starts = [names.starts(line) for line, _ in reading.lines]
+    if reading.lines:
+        pairs = zip(names_of_starts, reading.lines, strict=True)
+        reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
+    return WatchedReads((*nodes, *controls, *names_of_starts), tuple(reads), reading)
 
 
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer, Keep)
@@ -98,6 +108,7 @@ class RedisUnit:
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
         self.begun = found.begun
+        self.starts_of = found.starts_of
         self.now = now
         self._session = session
         self._epoch = session.epoch

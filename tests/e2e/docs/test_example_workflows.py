@@ -48,6 +48,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     "parameters": {"over_threshold": ["bergen"]},
     "waiting": {"look_again": "first, then later: True"},
     "one_at_a_time": {"store": "acme: 65"},
+    "rate_limited_calls": {"total": 21},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 PAGES = (
