@@ -74,7 +74,7 @@ def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int
 def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
     """Put a node in flight for its next iteration. After the wait before the first one that is the same
     attempt."""
-    first = record.repeated is None or not record.repeated.ended
+    first = record.repeated is None or not record.repeated.number
     attempt = record.attempt if first else record.attempt + 1
     queued = _queued(plan, position, record, now, "iterate", attempt, record.unseen)
     return _send_task(plan, position, queued, run, now)
