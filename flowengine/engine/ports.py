@@ -19,9 +19,9 @@ from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
-from flowengine.execution.messages import Callback, Payload, RunNode
+from flowengine.execution.messages import Callback, ItemTry, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
-from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
+from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
 from flowengine.jsonvalue import JsonValue
@@ -30,6 +30,9 @@ from flowengine.workflow.plan import Plan
 
 NodeKey: TypeAlias = tuple[str, str]
 """An execution and one of its nodes."""
+
+ItemKey: TypeAlias = tuple[str, str, int]
+"""An execution, one of its maps, and the index of an item."""
 
 Acknowledge: TypeAlias = Callable[[Sink], None]
 
@@ -48,27 +51,43 @@ Candidates: TypeAlias = Callable[[str, int], Batch]
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
-    noted a start."""
+    noted a start. `maps`: nodes of which it WATCHes how many items have been sent, and reads how many have
+    ended. `items`: of these it reads whether they have ended, and of their maps how many have been sent."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
+    maps: tuple[NodeKey, ...] = ()
+    items: tuple[ItemKey, ...] = ()
+
+
+class MapNumbers(msgspec.Struct, frozen=True):
+    """How far the items of a map are: how many of them have been sent and have ended. `failures`: how many
+    are noted as failed, which may be too many. `counted`: the bytes of their results that count."""
+
+    sent: int = 0
+    ended: int = 0
+    failures: int = 0
+    counted: int = 0
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution."""
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution, items that
+    have ended by (execution, node)."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
+    ended: Mapping[NodeKey, int] = {}
 
 
 class Unit(Protocol):
     """One optimistic transaction: what it read, and its only chance to write.
 
     `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there. `begun`
-    has those of the `starts` that a worker has noted.
+    has those of the `starts` that a worker has noted; `maps` the numbers of the `maps`, `ended` those
+    of the `items` that have ended, `sent` how many items of their maps have been sent.
     `now` is Redis's clock in milliseconds since the epoch.
     """
 
@@ -80,6 +99,12 @@ class Unit(Protocol):
     def counts(self) -> Mapping[str, Counts]: ...
     @property
     def begun(self) -> Collection[tuple[str, str, int]]: ...
+    @property
+    def maps(self) -> Mapping[NodeKey, MapNumbers]: ...
+    @property
+    def ended(self) -> Collection[ItemKey]: ...
+    @property
+    def sent(self) -> Mapping[NodeKey, int]: ...
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None:
@@ -153,7 +178,21 @@ class AdvancingStore(DeletingStore, Protocol):
         self, executions: Sequence[str]
     ) -> Mapping[str, tuple[Plan | None, ExecutionRecord | None]]: ...
     def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]: ...
-    def begun(self, execution: str, node: str, dispatch: int) -> Begun | None: ...
+    def begun(
+        self, execution: str, node: str, dispatch: int, item: ItemTry | None = None
+    ) -> Begun | None: ...
+    def items_to_send(self, execution: str, node: str, first: int, count: int) -> list[tuple[int, bytes]]:
+        """The next items of a map that are to be sent, each with its index, from this place of the order."""
+
+    def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
+        """The records of the items that are noted as failed."""
+
+    def stored_items(self, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
+        """These items of a map."""
+
+    def has_items_begun(self, execution: str, node: str, dispatch: int) -> bool:
+        """Whether a worker has noted that it runs an item of this dispatch."""
+
     def task_state(self, queue: str, begun: Begun) -> TaskState: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
 
@@ -389,6 +428,8 @@ class ResultsStore(Protocol):
     def plan(self, execution: str) -> Plan | None: ...
     def read_execution(self, execution: str) -> ExecutionRecord | None: ...
     def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
 
 
 class QueryStore(ResultsStore, Protocol):

@@ -21,6 +21,7 @@ from flowengine.execution.status import (
     is_final,
     is_in_flight,
     is_over,
+    shown,
 )
 from flowengine.execution.views import (
     ExecutionView,
@@ -32,7 +33,7 @@ from flowengine.execution.views import (
     moment,
     moment_or_none,
 )
-from flowengine.execution.work import handler_of
+from flowengine.execution.work import handler_of, primary_of
 from flowengine.workflow.inputs.declared import MASK, secret_names
 from flowengine.workflow.plan import Plan, PlanNode
 from flowengine.workflow.posting.posted_document import PostedDocument, unpack
@@ -74,6 +75,8 @@ def results(store: ResultsStore, execution: str) -> ResultsView:
     record, plan = known(store, execution)
     names = [*plan.names("main"), *[name for stage in HOOKS for name in plan.names(stage)]]
     stored = list(zip(names, store.node_results(execution, names), strict=True))
+    maps = _of_maps(store, execution, plan, stored)
+    stored = [(name, (found, maps.get(name, result))) for name, (found, result) in stored]
     main, hooks = _results(stored[: len(plan.main)]), _results(stored[len(plan.main) :])
     outputs = _outputs(store, execution, plan, record) if is_over(record.status) else None
     if outputs is None and record.status == "completed":
@@ -112,6 +115,20 @@ def deliveries(store: QueryStore, execution: str) -> DeliveriesView:
     if not is_there:
         raise ExecutionNotFoundError.of(execution)
     return deliveries_view(execution, url or "", found)
+
+
+def _of_maps(
+    store: ResultsStore,
+    execution: str,
+    plan: Plan,
+    stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]],
+) -> dict[str, bytes | None]:
+    """What the maps have given that have completed by themselves."""
+    return {
+        name: store.map_results(execution, name, primary_of(plan.nodes[plan.index[name]]))
+        for name, (record, result) in stored
+        if record.map is not None and result is None and counts_as_success(record.status)
+    }
 
 
 def _results(stored: Sequence[tuple[str, tuple[NodeRecord, bytes | None]]]) -> NodeResultsView:
@@ -187,7 +204,7 @@ def shown_status(
     One that an ended execution has not come to was cancelled, or is a hook of another verdict.
     """
     if not is_over(execution.status) or is_final(record.status):
-        return record.status, record.skipped
+        return shown(record.status), record.skipped
     if plan.index[node.id] in plan.main or execution.run == 0 or execution.stop is not None:
         return "cancelled", None
     return "skipped", "trigger_rule"

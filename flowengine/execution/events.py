@@ -21,6 +21,7 @@ EventKind: TypeAlias = Literal[
     "node_queued",
     "node_started",
     "node_returned",
+    "node_opened",
     "node_completed",
     "node_failed",
     "node_skipped",
@@ -39,9 +40,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
     `detail`: the run of an `execution_started`, the mode of an `execution_rerun` and after a space who has
-    asked for it, the error's code of a `node_failed` or `node_waiting`, the reason of a `node_skipped`, an
-    `Overruled` as JSON of a `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the
-    status of an `execution_finished`.
+    asked for it, the number of items of a `node_opened`, the error's code of a `node_failed` or
+    `node_waiting`, the reason of a `node_skipped`, an `Overruled` as JSON of a `node_overruled`, the cause of
+    an `execution_stopping`, the name of a stage, the status of an `execution_finished`.
     `by`: the id of the key of who has asked for it, where that is a caller of the API, of all kinds but
     `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as that caller says.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
@@ -89,6 +90,7 @@ _STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
     {
         "node_reset": "pending",
         "node_queued": "queued",
+        "node_opened": "open",
         "node_completed": "completed",
         "node_failed": "failed",
         "node_skipped": "skipped",

@@ -81,6 +81,23 @@ OUTCOME: Final = "outcome"
 """What an execution is given, as `given` of a task names it: the words that templates have for it."""
 
 
+class ItemTry(msgspec.Struct, frozen=True, array_like=True):
+    """One try of one item of a map: the item's index, and the number of the try, from 1 on in each run."""
+
+    index: int
+    number: int = 1
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a map, as its task carries it. `name`: what templates call it."""
+
+    index: int
+    number: int
+    key: str
+    value: msgspec.Raw
+    name: str = "item"
+
+
 class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The task of running one node.
 
@@ -90,7 +107,9 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
-    `given`: what its templates read of what the execution is given.
+    `given`: what its templates read of what the execution is given. `expands`: it is the task that renders
+    the items of a map, `config` holds their templates, and these call an item `item_name`. `item`: it is the
+    task of this item of an open map. `maps`: those nodes among the `reads` that are maps.
     """
 
     execution: str
@@ -112,10 +131,20 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_when: str | None = None
     output_schema: str | None = None
     given: tuple[str, ...] = ()
+    expands: bool = False
+    item: Item | None = None
+    maps: tuple[str, ...] = ()
+    item_name: str = "item"
+
+    @property
+    def item_try(self) -> ItemTry | None:
+        """Which try of which item it is, if it is one."""
+        return None if self.item is None else ItemTry(self.item.index, self.item.number)
 
 
-class Callback(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one dispatch of a node. `finished_at` in milliseconds since the epoch."""
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one dispatch of a node, or of a try of one of its items. `finished_at` in milliseconds
+    since the epoch."""
 
     execution: str
     run: int
@@ -126,6 +155,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: int
     outcome: Outcome
     correlation_id: str
+    item: ItemTry | None = None
 
 
 class DeliverResults(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,12 +179,13 @@ class DeliveryAttempted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="deadline", tag_field="kind"):
-    """A node's time is over, by the timer's account."""
+    """The time of a node, or of a try of one of its items, is over, by the timer's account."""
 
     execution: str
     run: int
     node: str
     dispatch: int
+    item: ItemTry | None = None
 
 
 class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field="kind"):
@@ -255,6 +286,8 @@ def kind_of(payload: Payload) -> MessageKind:
 def format_of(payload: Payload) -> int:
     """The oldest format that can say this message: older processes put off what they cannot understand."""
     match payload:
+        case Callback(item=ItemTry()) | Deadline(item=ItemTry()):
+            return FORMAT
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
         case Callback(
@@ -285,7 +318,10 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.retry_when,
         task.output_schema,
         task.given,
+        task.expands,
+        task.item,
+        task.maps,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), False, None, ())

@@ -47,6 +47,42 @@ class ExecutionError(msgspec.Struct, frozen=True):
     node: str | None = None
 
 
+class MapRecord(
+    msgspec.Struct,
+    frozen=True,
+    omit_defaults=True,
+    rename={"total": "t", "at_once": "w", "tolerated": "f", "kept": "k", "completed": "c", "failed": "e"},
+):
+    """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
+    as workers take; `tolerated`: how many may fail; `kept`: how many had completed before this run. Once it
+    has ended, `completed` and `failed` say how many have.
+    """
+
+    total: int
+    at_once: int = 0
+    tolerated: int = 0
+    kept: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a map that has ended: a field of one hash for all items of the map.
+
+    `tries`: how often it was tried in the run in which it ended. `delivery`: the one whose outcome was
+    accepted. `result` is the handler's output; null of one that has failed.
+    """
+
+    status: Literal["completed", "failed"]
+    started_at: int | None
+    finished_at: int
+    tries: int
+    delivery: int
+    answered: int
+    error: NodeError | None
+    result: msgspec.Raw
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -72,6 +108,7 @@ class NodeRecord(
         "until": "v",
         "answered": "i",
         "moment": "m",
+        "map": "p",
     },
 ):
     """One node: the field `state` of its key.
@@ -90,7 +127,7 @@ class NodeRecord(
     `until`. `answered` goes up after a failure that is certain to be the end of what was asked, and when a
     completed node is reset: it is the number in the idempotency key. `moment` is when a task with this key
     was first sent, where that was before `queued_at` (see `first_sent`): whatever leaves `answered` as it is
-    keeps it.
+    keeps it. `map`: of a map, from when its items are known.
     """
 
     status: StoredNodeStatus = "pending"
@@ -113,6 +150,7 @@ class NodeRecord(
     until: int | None = None
     answered: int = 0
     moment: int | None = None
+    map: MapRecord | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -40,10 +40,42 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome
     """Its execution is being stopped, and its worker has stopped the handler."""
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled
+class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
+    """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
+
+    `at_once`: how many may run at a time; 0: as many as workers take. `tolerated`: how many may fail.
+    """
+
+    items: tuple[msgspec.Raw, ...]
+    keys: tuple[str, ...] = ()
+    at_once: int = 0
+    tolerated: int = 0
+
+
+class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outcome"):
+    """All items of a map have ended that were begun, and no other begins. Told by the engine itself.
+
+    `error`: why the map has failed, if it has. `counted`: the bytes of their results that count towards the
+    execution's limit.
+    """
+
+    completed: int
+    failed: int
+    error: NodeError | None = None
+    counted: int = 0
+
+
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Expanded | ItemsEnded
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
-    {Completed: "completed", Failed: "failed", Skipped: "skipped", Cancelled: "cancelled"}
+    {
+        Completed: "completed",
+        Failed: "failed",
+        Skipped: "skipped",
+        Cancelled: "cancelled",
+        Expanded: "expanded",
+        ItemsEnded: "items_ended",
+    }
 )
 """What each outcome is called."""
 

@@ -13,9 +13,10 @@ NodeStatus: TypeAlias = Literal[
     "pending", "queued", "running", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
 StoredNodeStatus: TypeAlias = Literal[
-    "pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"
+    "pending", "queued", "open", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
-"""`running` is never stored: it is a queued node whose start a worker has noted."""
+"""`running` is never stored: it is a queued node whose start a worker has noted, or one that is `open`: its
+task has ended, and what the task has asked for runs, such as the items of a map."""
 
 SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]
 """Why a node does not run: its `when` is false, a node that it depends on was skipped, its trigger rule does
@@ -55,6 +56,7 @@ EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
 NodeStep: TypeAlias = Literal[
     "dispatch",
     "dispatch_again",
+    "open",
     "complete",
     "fail",
     "inherit_failure",
@@ -86,6 +88,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         },
         "queued": {
             "dispatch_again": "queued",
+            "open": "open",
             "complete": "completed",
             "fail": "failed",
             "skip": "skipped",
@@ -93,6 +96,7 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "cancel": "cancelled",
             **_BY_HAND,
         },
+        "open": {"complete": "completed", "fail": "failed", "cancel": "cancelled", **_BY_HAND},
         "waiting": {"try_again": "queued", "cancel": "cancelled", **_BY_HAND},
         "completed": {"settle": "completed", "reset": "pending"},
         "failed": {"settle": "failed", "reset": "pending"},
@@ -184,6 +188,16 @@ def counts_as_success(status: StoredNodeStatus) -> bool:
 def is_in_flight(status: StoredNodeStatus) -> bool:
     """Whether a worker has the node's task, or will get it."""
     return status == "queued"
+
+
+def shown(status: StoredNodeStatus) -> NodeStatus:
+    """The status that people see of a node whose start nobody has asked about."""
+    return "running" if status == "open" else status
+
+
+def is_open(status: StoredNodeStatus) -> bool:
+    """Whether what its task has asked for runs."""
+    return status == "open"
 
 
 def is_over(status: ExecutionStatus) -> bool:

@@ -231,6 +231,10 @@ class RedisApiState:
         """The records and outputs of nodes."""
         return self._state.node_results(execution, nodes)
 
+    def map_results(self, execution: str, node: str, primary: str | None) -> bytes | None:
+        """What the items of a completed map gave, and their numbers, as JSON."""
+        return self._state.map_results(execution, node, primary)
+
     def stored_node(self, execution: str, node: str) -> StoredNode:
         """All that is stored of a node."""
         return read_node(self._state, execution, node)

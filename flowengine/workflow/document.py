@@ -40,7 +40,6 @@ FUTURE_NODE_FIELDS: Final = (
     "nodes",
     "outputs",
     "on_node_failure",
-    "map",
     "repeat",
     "wait_for_callback",
     "concurrency",

@@ -37,6 +37,8 @@ from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_v
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
+from flowengine.workflow.maps.reading import FIELD as MAP
+from flowengine.workflow.maps.reading import check_mapped, read_map
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -53,6 +55,7 @@ _NODE_FIELDS: Final = (
     "timeout_seconds",
     *POLICY_FIELDS,
     OUTPUT_SCHEMA,
+    MAP,
 )
 
 
@@ -201,5 +204,8 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
-    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage)
+    mapped = read_map(node, pointer, report)
+    if mapped is not None:
+        check_mapped(policy, mapped.pointer, report)
+    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, mapped)
     return DraftNode(fields, work, schema)

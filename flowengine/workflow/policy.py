@@ -9,6 +9,8 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from flowengine.workflow.maps.policy import MapPolicy
+
 TriggerRule: TypeAlias = Literal[
     "all_success",
     "none_failed",
@@ -61,7 +63,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     codes. `sees` are the indexes of the ancestors of which its templates read what became of them, or that
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
-    so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
+    so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well. `map`:
+    it runs once for each item of a list.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -73,6 +76,7 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     given: tuple[str, ...] = ()
     ends: bool = False
     gives_outputs: bool = False
+    map: MapPolicy | None = None
 
 
 PLAIN: Final = Policy()

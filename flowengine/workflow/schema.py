@@ -18,6 +18,7 @@ from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
+from flowengine.workflow.maps.schema import map_schema
 from flowengine.workflow.stages import HOOKS
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -157,6 +158,7 @@ def _node(work: WorkSchema, limits: Limits) -> Schema:
                 "type": ["object", "null"],
                 "description": "The JSON Schema of its primary value; a mismatch fails the node.",
             },
+            "map": map_schema(),
         },
         "allOf": [*work.conditions, *policy_schema.conditions()],
     }

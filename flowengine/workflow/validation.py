@@ -28,6 +28,8 @@ from flowengine.workflow.kinds.all_kinds import compile_node, declared_output, e
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.task import check_defaults
 from flowengine.workflow.labels import Labels
+from flowengine.workflow.maps.output import DECLARED as MAP_OUTPUT
+from flowengine.workflow.maps.reading import refuse_hiding
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.problems import Problem
@@ -208,6 +210,10 @@ def _compiled(
         None if node.work is None else declared_output(node.work, registry, node.output_schema)
         for node in draft.nodes
     ]
+    for node in draft.nodes:
+        if (mapped := node.fields.map) is not None:
+            outputs[node.fields.place] = MAP_OUTPUT
+            refuse_hiding(mapped, links.index, report)
     ends = [
         node.fields.place
         for node in draft.nodes

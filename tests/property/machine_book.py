@@ -26,7 +26,7 @@ from flowengine.execution.messages import (
     StopOverdue,
     Timer,
 )
-from flowengine.execution.reports import Cancelled, Completed, Skipped
+from flowengine.execution.reports import Cancelled, Completed, Expanded, ItemsEnded, Skipped
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError
@@ -425,6 +425,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "skipped"
             case Cancelled():
                 return "cancelled"
+            case Expanded() | ItemsEnded():
+                raise AssertionError("no node here is a map")
             case failed:
                 ends = failed.error.code == ENDED.code and callback.node in self.model.ends
                 return "ended" if ends else "failed"

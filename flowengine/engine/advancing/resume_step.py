@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
@@ -15,7 +16,7 @@ from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.steering.pausing import timers_again
-from flowengine.execution.status import is_final
+from flowengine.execution.status import is_final, is_open
 from flowengine.workflow.plan import Plan
 
 TRIES: Final = 50
@@ -24,7 +25,9 @@ TRIES: Final = 50
 class ResumeStep:
     """Carries out the messages of executions that go on."""
 
-    def __init__(self, store: AdvancingStore, follow_up: FollowUp) -> None:
+    def __init__(self, store: AdvancingStore, follow_up: FollowUp, look: Callable[[Run, str], None]) -> None:
+        """`look`: at the items of an open map."""
+        self._look = look
         self._store = store
         self._follow_up = follow_up
 
@@ -45,6 +48,8 @@ class ResumeStep:
         names = plan.names(record.stage)
         stored = self._store.read_nodes(message.execution, names)
         self._arm(run, timers_again(plan, message.execution, records_of(stored), names))
+        for name in [name for name, found in stored.items() if is_open(found.status)]:
+            self._look(run, name)
         follows = self._follows(plan, run, record, stored)
         self._follow_up.carry_out(follows, held.acknowledge, [run])
         held.confirm()

@@ -23,7 +23,7 @@ from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.stopping import mark, stop_node, tell, to_stop
-from flowengine.execution.status import is_final, is_in_flight, is_over
+from flowengine.execution.status import is_final, is_in_flight, is_open, is_over
 from flowengine.execution.work import queue_of
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
@@ -169,17 +169,23 @@ class StopStep:
         )
         reading = Reading(tuple([(execution, name) for name in names]), (execution,), starts=starts)
         settled: set[str] | None = None
+        dispatches = {name: records(name).dispatch for name in names if is_open(records(name).status)}
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             control = unit.controls.get(execution)
             changes: list[Change] = []
+            running = {
+                name
+                for name, dispatch in dispatches.items()
+                if self._store.has_items_begun(execution, name, dispatch)
+            }
             if control is not None and control.run == stopping.run.run and control.stop is not None:
                 late_ms = unit.now - control.stop.at - self._stop_ms
                 if settled is None and starts and 0 <= late_ms < self._lease_ms:
                     settled = self._settled(stopping.plan, starts)
                 for name in names:
                     record = unit.nodes.get((execution, name), UNTOUCHED)
-                    begun = (execution, name, record.dispatch) in unit.begun
+                    begun = (execution, name, record.dispatch) in unit.begun or name in running
                     waits = begun and (late_ms < 0 or name in (settled or ()))
                     changes += stop_node(execution, name, record, control.stop, unit.now, begun=waits)
             if not changes:

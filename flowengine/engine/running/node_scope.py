@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,6 +18,9 @@ from flowengine.execution.records import NodeRecord
 from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
+from flowengine.workflow.maps.policy import names_of
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_chars: int) -> Scope:
@@ -22,9 +28,19 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
     Raises TemplateError: one of these cannot be made.
     """
+    outputs = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
+    primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
+    if task.item is not None:
+        item, index, key = names_of(task.item.name)
+        outputs |= {
+            item: jsonvalue.decode(bytes(task.item.value)),
+            index: task.item.index,
+            key: task.item.key,
+        }
+        primaries |= {item: None, index: None, key: None}
     scope = Scope(
-        outputs={node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {},
-        primaries={read.node: read.primary for read in task.reads} if task.reads else {},
+        outputs=outputs,
+        primaries=primaries,
         secrets=secrets,
         fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
         unseen=task.unseen,
@@ -46,7 +62,16 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
 def idempotency_key(task: RunNode) -> str:
     """What a service may tell a repeated call by."""
-    return f"{task.execution}-{task.answered + 1}-{task.node}"
+    key = f"{task.execution}-{task.answered + 1}-{task.node}"
+    return key if task.item is None else f"{key}-{_plain_key(task.item.key)}"
+
+
+def _plain_key(key: str) -> str:
+    """The key of an item as a part of a header's value: a digest of one that holds more than plain
+    characters, or is long."""
+    if _PLAIN_KEY.fullmatch(key):
+        return key
+    return f".{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
 
 
 def secret_inputs(given: Given) -> list[str]:

@@ -28,7 +28,16 @@ from flowengine.engine.running.stop_notices import StopNotices
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
-from flowengine.execution.reports import WORDS, ByDelivery, Cancelled, Completed, Failed, Outcome, Skipped
+from flowengine.execution.reports import (
+    WORDS,
+    ByDelivery,
+    Cancelled,
+    Completed,
+    Expanded,
+    Failed,
+    Outcome,
+    Skipped,
+)
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
 from flowengine.plugin import (
@@ -178,6 +187,7 @@ class Runner:
             finished_at=self._clock(),
             outcome=self._asked(hand, outcome) if isinstance(outcome, Failed) else outcome,
             correlation_id=hand.task.correlation_id,
+            item=hand.task.item_try,
         )
 
     def _asked(self, hand: TaskInHand, failed: Failed) -> Failed:
@@ -200,11 +210,13 @@ class Runner:
         fields = {**_identity(hand.task), "handler": hand.task.handler}
         if isinstance(outcome, Completed):
             log.info("node.completed", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Expanded):
+            log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
         elif isinstance(outcome, Skipped):
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
             log.info("node.cancelled", delivery=hand.delivery, **fields)
-        else:
+        elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
 
@@ -217,6 +229,8 @@ class Runner:
         """
         outcomes = self.outcomes
         try:
+            if task.expands:
+                return outcomes.expanded(task, start)
             call = outcomes.call_of(task, start, delivery, deadline, hand)
             if call is None:
                 return Skipped()

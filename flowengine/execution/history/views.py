@@ -129,6 +129,7 @@ def event_view(place: Place, event: Event) -> EventView:
             | "node_queued"
             | "node_started"
             | "node_returned"
+            | "node_opened"
             | "node_completed"
             | "node_cancelled"
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
 
@@ -102,7 +103,8 @@ def _send(
     match node.work:
         case Task() as task:
             message = _task(plan, node.id, task, policy, queued, run)
-            return (Dispatch(queued, message, task.queue, position in plan.waiting), Happened(event))
+            waits = position in plan.waiting and policy.map is None
+            return (Dispatch(queued, message, task.queue, waits), Happened(event))
         case _ as never:
             assert_never(never)
 
@@ -113,6 +115,17 @@ def task_of(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
     match node.work:
         case Task() as task:
             return _task(plan, node.id, task, plan.policy(position), record, run)
+        case _ as never:
+            assert_never(never)
+
+
+def base_of_items(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> RunNode:
+    """What the tasks of all items of an open map have in common."""
+    node, policy = plan.nodes[position], plan.policy(position)
+    match node.work:
+        case Task() as task:
+            base = _task(plan, node.id, task, replace(policy, map=None), record, run)
+            return replace(base, when=None, moment=now)
         case _ as never:
             assert_never(never)
 
@@ -133,9 +146,11 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         answered=queued.answered,
         moment=first_sent(queued) or 0,
     )
+    if plan.maps and (maps := [nodes[at].id for at in task.reads if at in plan.maps and at not in unseen]):
+        core = replace(core, maps=tuple(maps))
     if policy is PLAIN and not unseen:
         return core
-    return replace(
+    full = replace(
         core,
         when=policy.when if queued.tried <= 1 and queued.when is None else None,
         tries_once=policy.retry is not None,
@@ -144,6 +159,19 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
         given=policy.given,
+    )
+    return full if policy.map is None else _expanding(full, policy.map)
+
+
+EXPANDER: Final = "set"
+"""The handler whose task renders the items of a map: every worker knows it."""
+
+
+def _expanding(task: RunNode, said: MapPolicy) -> RunNode:
+    """The task of a map's node: what its items are."""
+    config = msgspec.Raw(said.spec.encode())
+    return replace(
+        task, handler=EXPANDER, config=config, output_schema=None, expands=True, item_name=said.name
     )
 
 

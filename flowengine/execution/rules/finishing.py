@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, Tally, Write
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, OpenMap, Tally, Write
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
 from flowengine.execution.events import Event, EventKind
 from flowengine.execution.messages import Callback
@@ -16,7 +16,9 @@ from flowengine.execution.records import Control, NodeError, NodeRecord, Stop, a
 from flowengine.execution.reports import (
     Cancelled,
     Completed,
+    Expanded,
     Failed,
+    ItemsEnded,
     Skipped,
     delivery_of,
     may_be_noted,
@@ -25,9 +27,17 @@ from flowengine.execution.reports import (
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, next_try_timer, tolerates
+from flowengine.execution.rules.maps.opening import items_to_store, map_of
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
-from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
+from flowengine.execution.status import (
+    after,
+    counts_as_success,
+    is_final,
+    is_open,
+    may,
+    takes_reports,
+)
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
@@ -44,7 +54,7 @@ class Decision(msgspec.Struct, frozen=True):
     `continues`: the changes put a child in flight, so that the execution cannot end here.
     `again`: it was applied before; its follow-up may be missing, so do it again.
     `tally`: what the changes add to the execution's numbers. `unread`: nodes that must be read before this
-    decision holds, nearest first.
+    decision holds, nearest first. `open`: it is a map that is open, whose items must be looked at.
     """
 
     verdict: Verdict
@@ -55,6 +65,7 @@ class Decision(msgspec.Struct, frozen=True):
     again: bool = False
     tally: Tally = Tally()
     unread: tuple[str, ...] = ()
+    open: bool = False
 
 
 def finish(
@@ -92,6 +103,10 @@ def finish(
             return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)
+    if is_open(record.status) and not isinstance(callback.outcome, ItemsEnded):
+        # Its task has ended before; its items may not have been sent.
+        repeated = record.delivery == delivery_of(callback.by)
+        return Decision("repeated" if repeated else "stale", forget, open=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
     run = Run(callback.execution, callback.run, callback.correlation_id)
@@ -106,6 +121,10 @@ def finish(
             return _skip(report)
         case Cancelled():
             return _send_again(report) if control.stop is None else _cancel(report)
+        case Expanded() as expanded:
+            return _open(report, expanded)
+        case ItemsEnded() as ended:
+            return _end_items(report, record, ended)
         case _ as never:
             assert_never(never)
 
@@ -190,6 +209,39 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
         _happened(report, record, "node_waiting", code),
     )
     return Decision("accepted", changes, continues=True)
+
+
+def _open(report: _Report, expanded: Expanded) -> Decision:
+    """The items of a map are known. A map without any has completed with its task."""
+    record = replace(_ended(report), map=map_of(expanded))
+    if not expanded.items:
+        return _end_items(report, record, ItemsEnded(0, 0))
+    opened = replace(record, status=after(report.before.status, "open"), finished_at=None)
+    node = report.callback.node
+    changes = (
+        Write(node, opened),
+        OpenMap(node, items_to_store(expanded)),
+        *report.forget,
+        _happened(report, opened, "node_opened", str(len(expanded.items))),
+    )
+    return Decision("accepted", changes, open=True)
+
+
+def _end_items(report: _Report, before: NodeRecord, ended: ItemsEnded) -> Decision:
+    """A map has ended, with its last item."""
+    node, error = report.callback.node, ended.error
+    numbers = (
+        None if before.map is None else replace(before.map, completed=ended.completed, failed=ended.failed)
+    )
+    record = replace(before, map=numbers, finished_at=report.grounds.now)
+    if error is None:
+        completed = replace(record, status=after(before.status, "complete"), counted=ended.counted)
+        return _decided(report, Write(node, completed), "node_completed", None, Tally(unfinished=-1))
+    tolerated = tolerates(report.grounds.plan.policy(report.position), error)
+    status = after(before.status, "fail")
+    failed = replace(record, status=status, error=error, tolerated=tolerated, counted=ended.counted)
+    tally = Tally(unfinished=-1, failed=int(not tolerated))
+    return _decided(report, Write(node, failed), "node_failed", error.code, tally)
 
 
 def _skip(report: _Report) -> Decision:

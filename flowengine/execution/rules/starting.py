@@ -12,6 +12,7 @@ from flowengine.execution.changes import (
     ArmTimer,
     Begin,
     Change,
+    DropMap,
     Happened,
     Relabel,
     Send,
@@ -38,7 +39,14 @@ from flowengine.execution.rules.readiness import Records, counter_of, records_of
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.rules.stopping import mark
-from flowengine.execution.status import ExecutionStep, after, counts_as_success, execution_after, is_final
+from flowengine.execution.status import (
+    ExecutionStep,
+    after,
+    counts_as_success,
+    execution_after,
+    is_final,
+    shown,
+)
 from flowengine.execution.views import counts_of
 from flowengine.workflow.plan import Plan
 
@@ -167,6 +175,7 @@ def begin_again(
             gives = plan.policy(position).gives_outputs
             writes[position] = _reset(node.id, before, run, gives_outputs=gives)
             freed += before.counted
+            happened += [DropMap(node.id)] if position in plan.maps and before.map is not None else []
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -227,7 +236,7 @@ def _ended_run(plan: Plan, record: ExecutionRecord, stored: Mapping[str, NodeRec
         status=record.status,
         started_at=record.started_at,
         finished_at=record.finished_at,
-        counts=counts_of([status if is_final(status) else "cancelled" for status in main]),
+        counts=counts_of([shown(status) if is_final(status) else "cancelled" for status in main]),
         error=error and replace(error, message=error.message[:MAX_MESSAGE_CHARS]),
     )
 
@@ -270,7 +279,8 @@ def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = Fal
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
-    completed = counts_as_success(before.status)
+    # Of what was asked for the items of a map, some at least has been answered.
+    completed = counts_as_success(before.status) or before.map is not None
     pending = replace(
         carried_on(before, after(before.status, "reset")),
         run=run,

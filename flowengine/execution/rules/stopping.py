@@ -28,7 +28,7 @@ from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, S
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import next_try_timer
-from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight
+from flowengine.execution.status import ExecutionStep, after, execution_after, is_final, is_in_flight, is_open
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage, is_hook
 
@@ -122,7 +122,7 @@ def stop_node(
 
     `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
     """
-    if is_final(record.status) or (is_in_flight(record.status) and begun):
+    if is_final(record.status) or (begun and (is_in_flight(record.status) or is_open(record.status))):
         return ()
     if stop.cause == "end" and record.status == "pending":
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
@@ -140,7 +140,7 @@ def stop_node(
 def cancelled(record: NodeRecord, now: int) -> NodeRecord:
     """The record of a node that was stopped before it had a result."""
     status = after(record.status, "cancel")
-    if is_in_flight(record.status):
+    if is_in_flight(record.status) or is_open(record.status):
         return replace(record, status=status, finished_at=now, moment=first_sent(record))
     # Of one that waits, the last attempt is kept already.
     return replace(

@@ -17,18 +17,23 @@ from flowengine.execution.changes import (
     Change,
     ChangeStatus,
     CountDown,
+    CountItems,
     Create,
     Dispatch,
     Doom,
+    DropMap,
     DropTimer,
+    EndItem,
     EnterStage,
     Finish,
     ForgetStart,
     Happened,
     MarkStop,
+    OpenMap,
     Relabel,
     Remove,
     Send,
+    SendItems,
     SetCounter,
     SetCounts,
     StoredInputs,
@@ -48,6 +53,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.map_commands import ending_item, opening_map
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
@@ -111,6 +117,7 @@ class ChangeEncoder:
         self._line_for = line_for
         self._lifetimes = lifetimes
         self._counter_replies: dict[NodeKey, int] = {}
+        self._ended_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
@@ -132,6 +139,7 @@ class ChangeEncoder:
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
+            {key: int(replies[at]) for key, at in self._ended_replies.items()},
         )
 
     def _add(self, execution: str, changes: Sequence[Change]) -> None:
@@ -158,9 +166,21 @@ class ChangeEncoder:
                     tally["bytes"] += change.bytes
                 case CountDown(node=node, completed=completed):
                     steps[node] = steps.get(node, 0) + step_of_counter(completed=completed)
-                case ForgetStart(node=node, run=run, dispatch=dispatch):
-                    forgotten.append(keys.start_field(node, dispatch))
-                    self._dropped.append(keys.timer_member(execution, run, node, dispatch))
+                case ForgetStart(node=node, run=run, dispatch=dispatch, item=item):
+                    forgotten.append(keys.start_field(node, dispatch, item))
+                    self._dropped.append(keys.timer_member(execution, run, node, dispatch, item))
+                case EndItem():
+                    self.commands += ending_item(self._keys, execution, change)
+                case CountItems():
+                    last.append(change)
+                case OpenMap():
+                    self.commands += opening_map(self._keys, execution, change)
+                case SendItems():
+                    self._send_items(execution, change)
+                case DropMap(node=node):
+                    self.commands.append(("UNLINK", *self._keys.of_map(execution, node)))
+                    counts = self._keys.counts(execution)
+                    self.commands.append(("HDEL", counts, keys.map_bytes_field(node)))
                 case Send() | Finish():
                     last.append(change)
                 case Begin():
@@ -232,6 +252,9 @@ class ChangeEncoder:
                 self._finish(execution, change)
             case Begin():
                 self._persist(execution, change)
+            case CountItems(node=node):
+                self._ended_replies[execution, node] = len(self.commands)
+                self.commands.append(("HLEN", self._keys.items_ended(execution, node)))
             case Send(message=message):
                 queue = kind_of(message).queue or ORCHESTRATOR_QUEUE
                 self._post(self.commands, queue, message, self._keys.partition)
@@ -262,6 +285,13 @@ class ChangeEncoder:
         self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
         queue = self._line_for(change.queue) if change.waits else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
+
+    def _send_items(self, execution: str, change: SendItems) -> None:
+        if change.sent is not None:
+            self.commands.append(("HSET", self._keys.map(execution, change.node), keys.SENT, change.sent))
+        queue = self._line_for(change.queue) if change.waits else change.queue
+        for task in change.tasks:
+            self._post(self.commands, queue, task, self._keys.partition)
 
     def _change_status(self, execution: str, status: ExecutionStatus) -> None:
         self.commands.append(("HSET", self._keys.control(execution), "status", status))
@@ -422,6 +452,7 @@ class ChangeEncoder:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
+            names += self._of_maps(execution, self._lifetimes.plan(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
@@ -444,6 +475,11 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
+    def _of_maps(self, execution: str, plan: Plan | None) -> list[str]:
+        """The keys of the items of all maps."""
+        maps = () if plan is None or not plan.policies else plan.maps
+        return [name for at in sorted(maps) for name in self._keys.of_map(execution, plan.nodes[at].id)]  # type: ignore[union-attr]  # no map without a plan
+
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
         ended_at, run = change.at, change.run
@@ -451,6 +487,7 @@ class ChangeEncoder:
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+            names += self._of_maps(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
         if run > 1:

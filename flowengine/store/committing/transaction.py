@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
+from flowengine.engine.ports import Acknowledge, Committed, ItemKey, MapNumbers, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
@@ -52,6 +52,15 @@ class Found:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
+        self.maps: dict[NodeKey, MapNumbers] = {}
+        for key in reading.maps:
+            fields, sent, ended, counted = next(left), next(left), next(left), next(left)
+            self.maps[key] = MapNumbers(int(sent or 0), ended, max(0, fields - 1), int(counted or 0))
+        self.ended: frozenset[ItemKey] = frozenset()
+        self.sent: dict[NodeKey, int] = {}
+        if reading.items:
+            self.ended = frozenset([item for item, found in zip(reading.items, left, strict=False) if found])
+            self.sent = {key: int(sent or 0) for key, sent in zip(_maps_of(reading), left, strict=False)}
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -69,7 +78,21 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
-    return WatchedReads((*nodes, *controls), tuple(reads), reading)
+    if not reading.maps and not reading.items:
+        return WatchedReads((*nodes, *controls), tuple(reads), reading)
+    maps = [names.map(execution, node) for execution, node in reading.maps]
+    for name, (execution, node) in zip(maps, reading.maps, strict=True):
+        # Once more have failed than may, nothing is sent: so what has been sent is read after that.
+        reads += [("HLEN", name), ("HGET", name, keys.SENT), ("HLEN", names.items_ended(execution, node))]
+        reads.append(("HGET", names.counts(execution), keys.map_bytes_field(node)))
+    if reading.items:
+        reads += [("HEXISTS", names.items_ended(*item[:2]), item[2]) for item in reading.items]
+        reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
+    return WatchedReads((*nodes, *controls, *maps), tuple(reads), reading)
+
+
+def _maps_of(reading: Reading) -> list[NodeKey]:
+    return list(dict.fromkeys([(execution, node) for execution, node, _ in reading.items]))
 
 
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
@@ -98,6 +121,9 @@ class RedisUnit:
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
         self.begun = found.begun
+        self.maps = found.maps
+        self.ended = found.ended
+        self.sent = found.sent
         self.now = now
         self._session = session
         self._epoch = session.epoch

@@ -20,6 +20,7 @@ from flowengine.workflow.document import (
     MIN_TIMEOUT_S,
     NODE_ID,
 )
+from flowengine.workflow.maps.reading import MapFields
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.stages import Stage
 
@@ -30,7 +31,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     `place` is the node's number in the document. `id` is None where it is missing or no text; one that is not
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
     document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
-    list of the document it is in.
+    list of the document it is in. `map`: it runs for each item of a list.
     """
 
     place: int
@@ -41,6 +42,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     policy: PolicyFields = NO_POLICY
     output_schema: str | None = None
     stage: Stage = "main"
+    map: MapFields | None = None
 
     @property
     def said(self) -> str:

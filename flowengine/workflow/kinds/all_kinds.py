@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
+from flowengine.jsonvalue import encode
 from flowengine.plugin import Registry
 from flowengine.workflow.checking.config_defaults import ConfigDefaults
 from flowengine.workflow.checking.node_fields import NodeFields
@@ -22,6 +23,7 @@ from flowengine.workflow.kinds.config_schema import WorkSchema
 from flowengine.workflow.kinds.document_context import DocumentContext
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.kinds.task import TaskDraft
+from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
@@ -74,6 +76,7 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         given=reads.given,
         ends=does.handler == END,
         gives_outputs=gives_outputs,
+        map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
 

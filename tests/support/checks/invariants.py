@@ -18,7 +18,8 @@ import redis
 
 from flowengine.execution.events import Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
-from flowengine.execution.records import UNTOUCHED, Closing, NodeRecord, Stop
+from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
+from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
 from tests.support.checks.reference_model import verdict
@@ -34,6 +35,7 @@ ALL_TIMERS: Final = (
     b"fe:timers:hooks",
     b"fe:timers:delivery",
 )
+UNFINISHED: Final = ("pending", "queued", "open", "waiting")
 STAGES: Final[tuple[Stage, ...]] = ("main", "outputs", "on_failure", "finally")
 CONTROL_LEAD_S: Final = 60
 SAID: Final = ("logs", "logged", "live")
@@ -58,6 +60,8 @@ PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(map|ended):.+"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
@@ -86,6 +90,11 @@ _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|sessio
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
     ("queued", "node_completed"): "completed",
+    ("queued", "node_opened"): "open",
+    ("open", "node_completed"): "completed",
+    ("open", "node_failed"): "failed",
+    ("open", "node_skipped"): "skipped",
+    ("open", "node_cancelled"): "cancelled",
     ("queued", "node_failed"): "failed",
     ("queued", "node_queued"): "queued",
     ("pending", "node_failed"): "failed",
@@ -108,6 +117,15 @@ _LEGAL: Final = {
 }
 
 
+class StoredMap(msgspec.Struct):
+    """What is stored of the items of a map, besides its node's record."""
+
+    sent: int
+    failures: set[int]
+    ended: dict[int, ItemRecord]
+    items: int
+
+
 class Stored(msgspec.Struct, dict=True):
     """Everything that is stored of one execution."""
 
@@ -122,6 +140,7 @@ class Stored(msgspec.Struct, dict=True):
     events: list[Event]
     ttls: dict[str, int]
     listed: bytes | None
+    maps: dict[str, StoredMap] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
 
@@ -227,7 +246,19 @@ def read(found: Snapshot, execution: str) -> Stored:
         ttls=ttls,
         cut="events" in names and _is_cut(found, prefix + "events"),
         listed=found.get(prefix + "listed"),
+        maps={name[4:]: _read_map(found, prefix, name[4:]) for name in names if name.startswith("map:")},
     )
+
+
+def _read_map(found: Snapshot, prefix: str, node: str) -> StoredMap:
+    fields = _text(found.hgetall(f"{prefix}map:{node}"))
+    sent = int(fields.pop("sent"))
+    ended = {
+        int(index): msgspec.json.decode(value, type=ItemRecord)
+        for index, value in found.hgetall(f"{prefix}ended:{node}").items()
+    }
+    failures = {int(field.removeprefix("f:")) for field in fields}
+    return StoredMap(sent, failures, ended, found.llen(f"{prefix}items:{node}"))
 
 
 def _is_cut(found: Snapshot, stream: str) -> bool:
@@ -252,6 +283,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_records(stored),
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
+        *_maps(stored),
         *_lifetimes(stored, settled=settled),
         *_lines(found, stored),
         *_index(found, stored),
@@ -371,12 +403,13 @@ def _numbers(stored: Stored) -> Iterable[str]:
         return
     counted = Counter(stored.record(name).status for name in stored.names)
     unfinished, failed = int(stored.counts["unfinished"]), int(stored.counts["failed"])
-    if unfinished != counted["pending"] + counted["queued"] + counted["waiting"]:
+    if unfinished != sum(counted[status] for status in UNFINISHED):
         yield f"unfinished is {unfinished}, the nodes say {dict(counted)}"
     untolerated = _failed(stored, stored.names)
     if failed != untolerated:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
-    counted_bytes = sum(len(r) for r in stored.results.values() if len(r) >= COUNTED_RESULT_BYTES)
+    results = [*stored.results.values(), *_item_results(stored)]
+    counted_bytes = sum(len(result) for result in results if len(result) >= COUNTED_RESULT_BYTES)
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.main):
@@ -385,6 +418,42 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
         yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
+
+
+def _item_results(stored: Stored) -> Iterable[bytes]:
+    for found in stored.maps.values():
+        yield from (bytes(record.result) for record in found.ended.values())
+
+
+def _maps(stored: Stored) -> Iterable[str]:
+    """No more items run at a time than may, and an open map is not at its end."""
+    for node, found in stored.maps.items():
+        record = stored.record(node)
+        if record.map is None:
+            yield f"items of {node}, which is no map: {record}"
+            continue
+        ended, window = len(found.ended) - record.map.kept, record.map.at_once or WINDOW
+        if not 0 <= ended <= found.sent <= record.map.total - record.map.kept:
+            yield f"{node} has sent {found.sent} items, {ended} have ended, of {record.map}"
+        if found.sent - ended > window:
+            yield f"{node} has {found.sent - ended} items in flight, {window} may be"
+        if found.items != record.map.total:
+            yield f"{node} has {found.items} items, its record says {record.map.total}"
+        failed = {index for index, item in found.ended.items() if item.status == "failed"}
+        if failed - found.failures:
+            yield f"{node} does not know of the failures of {failed - found.failures}"
+        by_itself = record.status == "completed" or (
+            record.error is not None and record.error.code == "map_failed"
+        )
+        counted = (record.map.completed, record.map.failed)
+        if (
+            by_itself
+            and node not in stored.results
+            and counted != (len(found.ended) - len(failed), len(failed))
+        ):
+            yield f"{node} counts {counted} items, {len(found.ended)} have ended, {len(failed)} have failed"
+        if by_itself and node not in stored.results and ended < found.sent:
+            yield f"{node} has ended before its items: {ended} of {found.sent}"
 
 
 def _right_verdict(stored: Stored, untolerated: int) -> str:
@@ -413,7 +482,7 @@ def _stages(stored: Stored) -> Iterable[str]:
     main = [stored.record(name).status for name in stored.plan.names("main")]
     if stored.closing is None:
         return
-    if any(status in ("pending", "queued", "waiting") for status in main):
+    if any(status in UNFINISHED for status in main):
         yield f"in '{stored.stage}', but the main nodes are {main}"
     if not stored.names:
         yield f"'{stored.stage}' has no node"
@@ -457,7 +526,8 @@ def _records(stored: Stored) -> Iterable[str]:
         if record.status == "failed" and record.error is None:
             yield f"{node.id} failed for no reason"
         gives = record.status == "failed" and stored.plan.policy(stored.plan.index[node.id]).gives_outputs
-        if (node.id in stored.results) != (record.status == "completed") and not gives:
+        has_items = record.status == "completed" and record.map is not None
+        if (node.id in stored.results) != (record.status == "completed") and not gives and not has_items:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
         began = record.status == "queued" or (
             record.status == "completed" and not stored.was_overruled(node.id)

@@ -95,6 +95,10 @@ class Snapshot:
         found: Mapping[bytes, bytes] = self._value(key, "hash", {})
         return found
 
+    def llen(self, key: Key) -> int:
+        """How many members a list has."""
+        return len(self._value(key, "list", []))
+
     def zrange(self, key: Key, first: int, last: int) -> list[bytes]:
         """The members of a sorted set from one place to another, both included."""
         members = list(self._value(key, "zset", {}))
@@ -139,6 +143,8 @@ def _ask(pipe: Client, kind: str, key: bytes) -> None:
             pipe.get(key)
         case "hash":
             pipe.hgetall(key)
+        case "list":
+            pipe.lrange(key, 0, -1)
         case "zset":
             pipe.zrange(key, 0, -1, withscores=True)
         case "stream":

@@ -81,6 +81,7 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
         "node_reset",
         "node_queued",
         "node_waiting",
+        "node_opened",
         "node_completed",
         "node_failed",
         "node_skipped",

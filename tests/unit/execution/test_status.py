@@ -35,6 +35,7 @@ NODES: Final[tuple[NodeStatus, ...]] = (
 STORED: Final[tuple[StoredNodeStatus, ...]] = (
     "pending",
     "queued",
+    "open",
     "waiting",
     "completed",
     "failed",
@@ -57,6 +58,13 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("pending", "skip"): "skipped",
     ("pending", "reset"): "pending",
     ("queued", "dispatch_again"): "queued",
+    ("queued", "open"): "open",
+    ("open", "complete"): "completed",
+    ("open", "fail"): "failed",
+    ("open", "cancel"): "cancelled",
+    ("open", "skip_by_hand"): "skipped",
+    ("open", "complete_by_hand"): "completed",
+    ("open", "fail_by_hand"): "failed",
     ("queued", "complete"): "completed",
     ("queued", "fail"): "failed",
     ("queued", "skip"): "skipped",
@@ -85,6 +93,7 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
 ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "dispatch",
     "dispatch_again",
+    "open",
     "complete",
     "fail",
     "inherit_failure",
@@ -270,7 +279,8 @@ def test_predicates_and_tables_say_the_same() -> None:
     """A node that has ended is left by a reset alone; one in flight ends by a report; so do executions."""
     for (before, step), after in NODE_STEPS.items():
         assert (step == "reset") == (after == "pending")
-        assert (before in IN_FLIGHT) >= (step in ("dispatch_again", "complete", "fail", "wait"))
+        assert (before in IN_FLIGHT) >= (step in ("dispatch_again", "open", "wait"))
+        assert status.is_open(before) or (before in IN_FLIGHT) >= (step in ("complete", "fail"))
         assert (before in FINAL) == (step == "settle" or (step == "reset" and before != "pending"))
         assert (step == "cancel") == (after == "cancelled")
         assert before not in FINAL or after in {before, "pending"}
@@ -288,5 +298,6 @@ def test_what_is_in_flight_takes_every_outcome_and_what_waits_takes_none() -> No
     outcomes: set[NodeStep] = {"complete", "fail", "skip", "wait"}
     taken = {one: {step for (before, step) in NODE_STEPS if before == one} & outcomes for one in STORED}
     assert taken["queued"] == outcomes
+    assert taken["open"] == {"complete", "fail"}
     assert taken["waiting"] == set()
     assert not any(taken[one] for one in STORED if one in FINAL)

@@ -32,7 +32,7 @@ from flowengine.execution.rules.descent import Grounds
 from flowengine.execution.rules.failing import next_try_timer, tolerates
 from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
-from flowengine.execution.status import StoredNodeStatus, after, is_final, is_in_flight
+from flowengine.execution.status import after, is_final, is_in_flight, is_open
 from flowengine.workflow.plan import Plan
 
 
@@ -55,7 +55,7 @@ class Fail(msgspec.Struct, frozen=True):
 
 Word: TypeAlias = Skip | Complete | Fail
 
-STATUS_OF: Final[Mapping[type[Word], StoredNodeStatus]] = MappingProxyType(
+STATUS_OF: Final[Mapping[type[Word], Literal["skipped", "completed", "failed"]]] = MappingProxyType(
     {Skip: "skipped", Complete: "completed", Fail: "failed"}
 )
 """Where each leads."""
@@ -176,7 +176,7 @@ def _ended(before: NodeRecord, now: int) -> NodeRecord:
     """The record of a node whose attempt, if it is at one, has no outcome of its own."""
     if before.status == "pending":
         return replace(carried_on(before, before.status), finished_at=now)
-    if is_in_flight(before.status):
+    if is_in_flight(before.status) or is_open(before.status):
         return replace(before, finished_at=now, moment=first_sent(before))
     # Of one that waits, the last attempt is kept already.
     return replace(before, queued_at=None, started_at=None, finished_at=now, error=None, until=None)
@@ -196,6 +196,8 @@ def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Ch
         return (DropTimer(next_try_timer(execution, node, before)),)
     if is_in_flight(before.status):
         return (ForgetStart(node, before.run, before.dispatch), AskWorkers(now))
+    if is_open(before.status):
+        return (AskWorkers(now),)
     return ()
 
 

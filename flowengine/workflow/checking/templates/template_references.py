@@ -31,11 +31,13 @@ from flowengine.workflow.checking.templates.template_cost import (
     cost_of,
 )
 from flowengine.workflow.checking.templates.templated_texts import (
+    IN_MAP,
     IN_RETRY,
     SecretRule,
     TemplatedText,
     Where,
     conditions,
+    map_texts,
     ruled_texts,
     templates_in,
 )
@@ -135,7 +137,9 @@ class TemplateCheck:
         """
         judged: dict[tuple[str, str | None, frozenset[str]], int] = {}
         places: dict[str, Where] = {}
-        for ruled in (*conditions(node), *ruled_texts(config, pointer, secret_rule)):
+        given_names = frozenset() if node.map is None else frozenset(node.map.names)
+        texts = ruled_texts(config, pointer, secret_rule, given_names)
+        for ruled in (*conditions(node), *map_texts(node), *texts):
             if self._work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
@@ -359,6 +363,9 @@ class TemplateCheck:
             source = self._links.index.get(name)
             if name in IN_RETRY:
                 message = f"'{name}' is what a try left behind: only 'retry.when' reads it"
+                self._refuse("unknown_node_reference", where, message)
+            elif name in IN_MAP:
+                message = f"{quoted(name)} is there only where a node has a 'map', in its config"
                 self._refuse("unknown_node_reference", where, message)
             elif source is None:
                 hint = self._hyphen_hint(name) or did_you_mean(

@@ -20,6 +20,8 @@ SecretRule: TypeAlias = Callable[[str], str | None]
 """Why a field of the config may read no secret, by the field's name; None: it may."""
 
 NO_SECRETS: Final = "a condition takes no secrets: whether the node runs would tell of them"
+NO_SECRETS_IN_ITEMS: Final = "a map takes no secrets: its items are stored and shown"
+IN_MAP: Final = frozenset({"item", "item_index", "item_key"})
 IN_RETRY: Final = frozenset({ERROR, ATTEMPT})
 
 
@@ -45,12 +47,25 @@ def conditions(node: NodeFields) -> Iterator[TemplatedText]:
         yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
 
 
-def ruled_texts(config: JsonObject, pointer: str, secret_rule: SecretRule) -> Iterator[TemplatedText]:
-    """Every templated string in the config."""
+def map_texts(node: NodeFields) -> Iterator[TemplatedText]:
+    """What a map's items are made of. Only their keys read the items."""
+    if node.map is None:
+        return
+    own = frozenset(node.map.names[:2])
+    for field, value in node.map.spec.items():
+        given = own if field == "key" else frozenset()
+        for where, text in templates_in({field: value}, node.map.pointer):
+            yield TemplatedText(where, text, NO_SECRETS_IN_ITEMS, given)
+
+
+def ruled_texts(
+    config: JsonObject, pointer: str, secret_rule: SecretRule, given: frozenset[str] = frozenset()
+) -> Iterator[TemplatedText]:
+    """Every templated string in the config. `given`: the names that they may read besides nodes."""
     for field, value in config.items():
         no_secrets = secret_rule(field)
         for where, text in templates_in({field: value}, pointer):
-            yield TemplatedText(where, text, no_secrets)
+            yield TemplatedText(where, text, no_secrets, given)
 
 
 def templates_in(config: JsonObject, pointer: str) -> Iterator[tuple[Where, str]]:

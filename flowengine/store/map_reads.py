@@ -1,0 +1,111 @@
+"""What is stored of the items of maps, read in bounded steps. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from flowengine.execution.map_views import MapOutput, output_of
+from flowengine.execution.records import ItemRecord
+from flowengine.execution.rules.maps.opening import key_of
+from flowengine.store import keys
+from flowengine.store.codec import decode_record
+from flowengine.store.connection.sessions import Command
+
+if TYPE_CHECKING:
+    from flowengine.store.state import RedisState
+
+AT_ONCE: Final = 64
+"""So many ends of items are read in one step: each may be a megabyte."""
+
+decode_item = msgspec.json.Decoder(ItemRecord).decode
+
+
+class ReadOutput(msgspec.Struct, frozen=True):
+    """The output of a map as JSON, and its size. None: there is none, or it is too large."""
+
+    data: bytes | None
+    size: int
+
+
+def read_map_output(
+    state: RedisState,
+    execution: str,
+    node: str,
+    primary: str | None,
+    most_bytes: int,
+    *,
+    with_items: bool = True,
+) -> ReadOutput:
+    """The output of a completed map, of its items' outputs, whose primary values are in the field `primary`.
+
+    Not read where these are larger than `most_bytes`. An operator may have given the map another output.
+    """
+    names, read = state.keys, state.sessions.retrying_read
+    ((stored, result),) = read([("HMGET", names.node(execution, node), keys.STATE, keys.RESULT)])
+    record = decode_record(stored)
+    if result is not None or record.status != "completed" or record.map is None:
+        return ReadOutput(result, 0 if result is None else len(result))
+    total, ended = record.map.total, names.items_ended(execution, node)
+    found: dict[int, ItemRecord] = {}
+    size = 0
+    for indexes in _parts(total):
+        if size > most_bytes:
+            size += sum(read([("HSTRLEN", ended, index) for index in indexes]))
+            continue
+        (values,) = read([("HMGET", ended, *indexes)])
+        size += sum(len(value) for value in values if value)
+        found |= {index: decode_item(value) for index, value in zip(indexes, values, strict=True) if value}
+    if size > most_bytes:
+        return ReadOutput(None, size)
+    item_keys = [key for part in _keys(state, execution, node, total) for key in part]
+    return ReadOutput(output_of(MapOutput(record.map, found, item_keys, primary, with_items)), size)
+
+
+def _parts(total: int) -> Iterator[Sequence[int]]:
+    for first in range(0, total, AT_ONCE):
+        yield range(first, min(first + AT_ONCE, total))
+
+
+def _keys(state: RedisState, execution: str, node: str, total: int) -> Iterator[list[str]]:
+    name = state.keys.items(execution, node)
+    for part in _parts(total):
+        (items,) = state.sessions.retrying_read([("LRANGE", name, part[0], part[-1])])
+        yield [key_of(stored, index) for index, stored in zip(part, items, strict=True)]
+
+
+def items_to_send(
+    state: RedisState, execution: str, node: str, first: int, count: int
+) -> list[tuple[int, bytes]]:
+    """The next items of a map that are to be sent, each with its index, from this place of the order."""
+    name = state.keys.items(execution, node)
+    (items,) = state.sessions.here().call([("LRANGE", name, first, first + count - 1)])
+    return list(enumerate(items, start=first))
+
+
+def noted_failures(state: RedisState, execution: str, node: str) -> dict[int, ItemRecord]:
+    """The records of the items of a map that are noted as failed."""
+    (fields,) = state.sessions.here().call([("HKEYS", state.keys.map(execution, node))])
+    indexes = [index for field in fields if (index := keys.parse_failure_field(field)) is not None]
+    name = state.keys.items_ended(execution, node)
+    found: dict[int, ItemRecord] = {}
+    for first in range(0, len(indexes), AT_ONCE):
+        part = indexes[first : first + AT_ONCE]
+        (values,) = state.sessions.here().call([("HMGET", name, *part)])
+        found |= {index: decode_item(value) for index, value in zip(part, values, strict=True) if value}
+    return found
+
+
+def stored_items(state: RedisState, execution: str, node: str, indexes: Sequence[int]) -> list[bytes]:
+    """These items of a map."""
+    name = state.keys.items(execution, node)
+    commands: list[Command] = [("LINDEX", name, index) for index in indexes]
+    return [item for item in state.sessions.here().call(commands) if item] if commands else []
+
+
+def has_items_begun(state: RedisState, execution: str, node: str, dispatch: int) -> bool:
+    """Whether a worker has noted that it runs an item of this dispatch."""
+    (fields,) = state.sessions.here().call([("HKEYS", state.keys.started(execution))])
+    return any(keys.is_item_start(field, node, dispatch) for field in fields)
