@@ -52,7 +52,8 @@ class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
     noted a start. `maps`: nodes of which it WATCHes how many items have been sent, and reads how many have
-    ended. `items`: of these it reads whether they have ended, and of their maps how many have been sent."""
+    ended. `items`: of these it reads whether they have ended, and of their maps how many have been sent.
+    `tries`: items of which it WATCHes how they stand between their tries."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
@@ -61,6 +62,15 @@ class Reading(msgspec.Struct, frozen=True):
     starts: tuple[tuple[str, str, int], ...] = ()
     maps: tuple[NodeKey, ...] = ()
     items: tuple[ItemKey, ...] = ()
+    tries: tuple[ItemKey, ...] = ()
+
+
+class ItemToSend(msgspec.Struct, frozen=True):
+    """An item of a map: its index, how often its failures were answered, and the item as it is stored."""
+
+    index: int
+    answered: int
+    stored: bytes
 
 
 class MapNumbers(msgspec.Struct, frozen=True):
@@ -87,7 +97,8 @@ class Unit(Protocol):
 
     `nodes` lacks what was never written; `controls` and `counts` lack executions that are not there. `begun`
     has those of the `starts` that a worker has noted; `maps` the numbers of the `maps`, `ended` those
-    of the `items` that have ended, `sent` how many items of their maps have been sent.
+    of the `items` that have ended, `sent` how many items of their maps have been sent,
+    `tries` the records of those that have been tried before.
     `now` is Redis's clock in milliseconds since the epoch.
     """
 
@@ -105,6 +116,8 @@ class Unit(Protocol):
     def ended(self) -> Collection[ItemKey]: ...
     @property
     def sent(self) -> Mapping[NodeKey, int]: ...
+    @property
+    def tries(self) -> Mapping[ItemKey, NodeRecord]: ...
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None:
@@ -181,8 +194,11 @@ class AdvancingStore(DeletingStore, Protocol):
     def begun(
         self, execution: str, node: str, dispatch: int, item: ItemTry | None = None
     ) -> Begun | None: ...
-    def items_to_send(self, execution: str, node: str, first: int, count: int) -> list[tuple[int, bytes]]:
-        """The next items of a map that are to be sent, each with its index, from this place of the order."""
+    def items_to_send(
+        self, execution: str, node: str, first: int, count: int, *, again: bool
+    ) -> list[ItemToSend]:
+        """The next items of a map that are to be sent, from this place of the order. `again`: of those that a
+        run before has left."""
 
     def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
         """The records of the items that are noted as failed."""
@@ -252,6 +268,10 @@ class RunningStore(Protocol):
     def note_start(self, task: RunNode, begun: Begun) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
+    def items_left(self, task: RunNode) -> list[tuple[int, int]]:
+        """The items of a map that the run before has left, each with how many of its failures were
+        answered."""
+
     def report(
         self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
     ) -> None:

@@ -185,6 +185,25 @@ class OpenMap(msgspec.Struct, frozen=True):
     items: tuple[bytes, ...]
 
 
+class ReopenMap(msgspec.Struct, frozen=True):
+    """The items that are `left` of a run before are sent in this one; what has become of them goes."""
+
+    node: str
+    left: tuple[tuple[int, int], ...]
+
+
+class WriteTry(msgspec.Struct, frozen=True):
+    """Store how an item stands between its tries, and after the first of them.
+
+    `until`: when that is of no use any more, in milliseconds since the epoch, however things go on.
+    """
+
+    node: str
+    index: int
+    record: NodeRecord
+    until: int
+
+
 class SendItems(msgspec.Struct, frozen=True):
     """Send tasks of items of a map. `sent`: so many items in all have been sent then; None: as before."""
 
@@ -200,13 +219,14 @@ class EndItem(msgspec.Struct, frozen=True):
 
     One that has failed is noted among the failures of its map, even if it had ended before: who counts these
     looks at the items' own records (`rules.maps.ending`). `counted`: the bytes of its result that count
-    towards the execution's limit.
+    towards the execution's limit. `tried`: how it stood between its tries is stored, and goes.
     """
 
     node: str
     index: int
     record: ItemRecord
     counted: int = 0
+    tried: bool = False
 
 
 class CountItems(msgspec.Struct, frozen=True):
@@ -352,6 +372,8 @@ Change: TypeAlias = (
     | Tally
     | ForgetStart
     | OpenMap
+    | ReopenMap
+    | WriteTry
     | SendItems
     | EndItem
     | CountItems

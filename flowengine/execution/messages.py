@@ -82,10 +82,17 @@ OUTCOME: Final = "outcome"
 
 
 class ItemTry(msgspec.Struct, frozen=True, array_like=True):
-    """One try of one item of a map: the item's index, and the number of the try, from 1 on in each run."""
+    """One try of one item of a map: the item's index, and the number of the try, from 1 on in each run.
+
+    `answered`: how many of its failures were certain to be the end of what was asked, which its idempotency
+    key counts. `moment`: when a task with this key was first sent. Whatever tells of the try carries both, as
+    an item has no record while it runs.
+    """
 
     index: int
     number: int = 1
+    answered: int = 0
+    moment: int = 0
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):
@@ -96,6 +103,7 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
     key: str
     value: msgspec.Raw
     name: str = "item"
+    answered: int = 0
 
 
 class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +117,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given. `expands`: it is the task that renders
     the items of a map, `config` holds their templates, and these call an item `item_name`. `item`: it is the
-    task of this item of an open map. `maps`: those nodes among the `reads` that are maps.
+    task of this item of an open map. `maps`: those nodes among the `reads` that are maps. `keeps`: its items
+    are those of the run before, of which it says what is left to do.
     """
 
     execution: str
@@ -135,11 +144,13 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     item: Item | None = None
     maps: tuple[str, ...] = ()
     item_name: str = "item"
+    keeps: bool = False
 
     @property
     def item_try(self) -> ItemTry | None:
         """Which try of which item it is, if it is one."""
-        return None if self.item is None else ItemTry(self.item.index, self.item.number)
+        item = self.item
+        return None if item is None else ItemTry(item.index, item.number, item.answered, self.moment)
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,12 +200,13 @@ class Deadline(msgspec.Struct, frozen=True, kw_only=True, tag="deadline", tag_fi
 
 
 class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field="kind"):
-    """The pause after a failed attempt is over. `dispatch` is that of the attempt."""
+    """The pause after a failed attempt is over. `dispatch` is that of the attempt, or of its map."""
 
     execution: str
     run: int
     node: str
     dispatch: int
+    item: ItemTry | None = None
 
 
 class RunTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="timeout", tag_field="kind"):

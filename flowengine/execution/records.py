@@ -51,11 +51,20 @@ class MapRecord(
     msgspec.Struct,
     frozen=True,
     omit_defaults=True,
-    rename={"total": "t", "at_once": "w", "tolerated": "f", "kept": "k", "completed": "c", "failed": "e"},
+    rename={
+        "total": "t",
+        "at_once": "w",
+        "tolerated": "f",
+        "kept": "k",
+        "completed": "c",
+        "failed": "e",
+        "again": "a",
+    },
 ):
     """A map whose items are known. `total`: their number; `at_once`: how many may run at a time, 0: as many
     as workers take; `tolerated`: how many may fail; `kept`: how many had completed before this run. Once it
-    has ended, `completed` and `failed` say how many have.
+    has ended, `completed` and `failed` say how many have. `again`: only those run that the run before has
+    left.
     """
 
     total: int
@@ -64,13 +73,15 @@ class MapRecord(
     kept: int = 0
     completed: int = 0
     failed: int = 0
+    again: bool = False
 
 
 class ItemRecord(msgspec.Struct, frozen=True, array_like=True):
     """An item of a map that has ended: a field of one hash for all items of the map.
 
     `tries`: how often it was tried in the run in which it ended. `delivery`: the one whose outcome was
-    accepted. `result` is the handler's output; null of one that has failed.
+    accepted. `answered` counts the failures that were certain to be the end of what was asked. `result` is
+    the handler's output; null of one that has failed.
     """
 
     status: Literal["completed", "failed"]

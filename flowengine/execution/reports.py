@@ -43,13 +43,16 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome
 class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
     """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
 
-    `at_once`: how many may run at a time; 0: as many as workers take. `tolerated`: how many may fail.
+    `left`: the items are those of the run before, and these are run again, each with how many of its failures
+    were answered. `at_once`: how many may run at a time; 0: as many as workers take. `tolerated`: how many
+    may fail.
     """
 
     items: tuple[msgspec.Raw, ...]
     keys: tuple[str, ...] = ()
     at_once: int = 0
     tolerated: int = 0
+    left: tuple[tuple[int, int], ...] | None = None
 
 
 class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outcome"):

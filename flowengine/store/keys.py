@@ -14,9 +14,10 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:map:NODE | hash | of a map: `sent`, how many of its items have been; `f:INDEX`: it failed |
 | fe:x:ID:items:NODE | list | its items, each a StoredItem |
 | fe:x:ID:ended:NODE | hash | index -> an ItemRecord, of each item that has ended; not WATCHed |
-| fe:x:ID:todo:NODE | list | the indexes that a later run sends, where it does not send all |
+| fe:x:ID:todo:NODE | list | INDEX:ANSWERED of the items that a later run sends, where it keeps others |
+| fe:x:ID:try:NODE:INDEX | hash | `state` of an item that is tried again, a NodeRecord; expires by itself |
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
-| fe:x:ID:started | hash | NODE:DISPATCH, NODE#INDEX.TRY:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |
+| fe:x:ID:started | hash | NODE:DISPATCH, NODE#ITEM:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
 | fe:x:ID:runs | hash | RUN: how that run has ended; `why:RUN`: why it began; of later runs than the first |
 | fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
@@ -195,6 +196,10 @@ class Keys:
         """List: the indexes of the items that this run sends, where it does not send all."""
         return f"{self._executions}{execution}:todo:{name}"
 
+    def item_try(self, execution: str, name: str, index: int) -> str:
+        """Hash: how an item stands between its tries."""
+        return f"{self._executions}{execution}:try:{name}:{index}"
+
     def of_map(self, execution: str, name: str) -> list[str]:
         """All keys of a map besides its node's: they expire, persist and go with it."""
         kinds = (self.map, self.items, self.items_ended, self.items_todo)
@@ -350,13 +355,13 @@ def why_field(run: int) -> str:
     return f"why:{run}"
 
 
-_ITEM: Final = re.compile(r"(.*)#(\d+)\.(\d+)")
+_ITEM: Final = re.compile(r"(.*)#(\d+)\.(\d+)\.(\d+)\.(\d+)")
 
 
 def _placed(name: str, item: ItemTry | None) -> str:
     """What a node, or a try of one of its items, is called where both stand side by side. No node's id holds
     `#`."""
-    return name if item is None else f"{name}#{item.index}.{item.number}"
+    return name if item is None else f"{name}#{item.index}.{item.number}.{item.answered}.{item.moment}"
 
 
 def start_field(name: str, dispatch: int, item: ItemTry | None = None) -> str:
@@ -438,10 +443,8 @@ def timer_member(execution: str, run: int, node: str, dispatch: int, item: ItemT
 def member_of(timer: Timer) -> str:
     """The member of a timer, in the sorted set of its kind."""
     match timer:
-        case Deadline():
+        case Deadline() | NextTry():
             return timer_member(timer.execution, timer.run, timer.node, timer.dispatch, timer.item)
-        case NextTry():
-            return timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
@@ -473,7 +476,7 @@ def _parsed(member: bytes) -> tuple[str, int, str, ItemTry | None, int]:
     """What `timer_member` has written. Raises ValueError."""
     execution, run, node, dispatch = member.decode("ascii").split("|")
     if found := _ITEM.fullmatch(node):
-        return execution, int(run), found[1], ItemTry(int(found[2]), int(found[3])), int(dispatch)
+        return execution, int(run), found[1], ItemTry(*map(int, found.groups()[1:])), int(dispatch)
     return execution, int(run), node, None, int(dispatch)
 
 
@@ -490,7 +493,7 @@ def parse_next_try(member: bytes) -> NextTry | None:
     """Reads the timers of pauses; None for a member that is not one of ours."""
     try:
         execution, run, node, item, dispatch = _parsed(member)
-        return None if item else NextTry(execution=execution, run=run, node=node, dispatch=dispatch)
+        return NextTry(execution=execution, run=run, node=node, dispatch=dispatch, item=item)
     except ValueError:
         return None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from flowengine.engine.ports import ItemToSend
 from flowengine.execution.map_views import MapOutput, output_of
 from flowengine.execution.records import ItemRecord
 from flowengine.execution.rules.maps.opening import key_of
@@ -77,12 +78,32 @@ def _keys(state: RedisState, execution: str, node: str, total: int) -> Iterator[
 
 
 def items_to_send(
-    state: RedisState, execution: str, node: str, first: int, count: int
-) -> list[tuple[int, bytes]]:
-    """The next items of a map that are to be sent, each with its index, from this place of the order."""
-    name = state.keys.items(execution, node)
-    (items,) = state.sessions.here().call([("LRANGE", name, first, first + count - 1)])
-    return list(enumerate(items, start=first))
+    state: RedisState, execution: str, node: str, first: int, count: int, *, again: bool
+) -> list[ItemToSend]:
+    """The next items of a map that are to be sent, from this place of the order. `again`: of those that a run
+    before has left."""
+    last = first + count - 1
+    if not again:
+        (items,) = state.sessions.here().call([("LRANGE", state.keys.items(execution, node), first, last)])
+        return [ItemToSend(index, 0, item) for index, item in enumerate(items, start=first)]
+    (listed,) = state.sessions.here().call([("LRANGE", state.keys.items_todo(execution, node), first, last)])
+    left = [tuple(map(int, each.split(b":"))) for each in listed]
+    items = stored_items(state, execution, node, [index for index, _ in left])
+    return [ItemToSend(index, answered, item) for (index, answered), item in zip(left, items, strict=True)]
+
+
+def items_left(state: RedisState, execution: str, node: str, total: int) -> list[tuple[int, int]]:
+    """The items of an ended map that have not completed, each with how many of its failures were answered."""
+    name = state.keys.items_ended(execution, node)
+    (fields,) = state.sessions.retrying_read([("HKEYS", name)])
+    failures = noted_failures(state, execution, node)
+    failed = {index: record for index, record in failures.items() if record.status == "failed"}
+    completed = {int(field) for field in fields} - failed.keys()
+    return [
+        (index, failed[index].answered if index in failed else 0)
+        for index in range(total)
+        if index not in completed
+    ]
 
 
 def noted_failures(state: RedisState, execution: str, node: str) -> dict[int, ItemRecord]:

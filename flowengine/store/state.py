@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import redis
 import structlog
 
-from flowengine.engine.ports import Acknowledge, Begun, NodeKey, Reading
+from flowengine.engine.ports import Acknowledge, Begun, ItemToSend, NodeKey, Reading
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import ItemTry
 from flowengine.execution.records import ExecutionRecord, ItemRecord, NodeRecord
@@ -220,9 +220,12 @@ class RedisState:
         read = map_reads.read_map_output(self, execution, node, primary, most, with_items=False)
         return read.data
 
-    def items_to_send(self, execution: str, node: str, first: int, count: int) -> list[tuple[int, bytes]]:
-        """The next items of a map that are to be sent, each with its index, from this place of the order."""
-        return map_reads.items_to_send(self, execution, node, first, count)
+    def items_to_send(
+        self, execution: str, node: str, first: int, count: int, *, again: bool
+    ) -> list[ItemToSend]:
+        """The next items of a map that are to be sent, from this place of the order. `again`: of those that a
+        run before has left."""
+        return map_reads.items_to_send(self, execution, node, first, count, again=again)
 
     def noted_failures(self, execution: str, node: str) -> dict[int, ItemRecord]:
         """The records of the items that are noted as failed."""

@@ -26,7 +26,7 @@ from flowengine.store.codec import (
 )
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.history.output_writer import OutputWriter
-from flowengine.store.map_reads import read_map_output
+from flowengine.store.map_reads import items_left, read_map_output
 from flowengine.store.state import RedisState
 
 MANY_READS = 16
@@ -95,6 +95,15 @@ class RedisWorkerState:
         if task.item is None:
             commands.append(self._event("node_returned", task, self._state.now()))
         self._sessions.retrying_read(commands)
+
+    def items_left(self, task: RunNode) -> list[tuple[int, int]]:
+        """The items of a map that the run before has left, each with how many of its failures were
+        answered."""
+        name = self._keys.node(task.execution, task.node)
+        (stored,) = self._sessions.retrying_read([("HGET", name, keys.STATE)])
+        record = decode_record(stored)
+        total = 0 if record.map is None else record.map.total
+        return items_left(self._state, task.execution, task.node, total)
 
     def report(
         self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()

@@ -38,7 +38,7 @@ from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, rea
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
 from flowengine.workflow.maps.reading import FIELD as MAP
-from flowengine.workflow.maps.reading import check_mapped, read_map
+from flowengine.workflow.maps.reading import read_map
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
@@ -205,7 +205,5 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     mapped = read_map(node, pointer, report)
-    if mapped is not None:
-        check_mapped(policy, mapped.pointer, report)
     fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, mapped)
     return DraftNode(fields, work, schema)

@@ -7,7 +7,8 @@ orchestrator and its timer loop are stopped, from the deadline on. A fourth one 
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
 seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
-receiver refuses the results once. Wherever it is struck, each ends, with the right results, and every
+receiver refuses the results once. A ninth one has a map, of which items fail, are tried again, and are run
+again. Wherever it is struck, each ends, with the right results, and every
 invariant holds. The client repeats what it gets no answer to, with the same idempotency key: what it asks for
 is done once.
 
@@ -29,6 +30,7 @@ import pytest
 
 from tests.fault.crash_scenes.delivery import Delivered
 from tests.fault.crash_scenes.overdue import Overdue
+from tests.fault.crash_scenes.maps import Mapped
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
 from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,
@@ -56,6 +58,7 @@ Scene: TypeAlias = Literal[
     "rerun",
     "steered",
     "delivered",
+    "mapped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
     "overdue": frozenset({"orchestrator"}),
@@ -102,6 +105,8 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Steered(url, gate)
         case "delivered":
             passing = Delivered(url, gate)
+        case "mapped":
+            passing = Mapped(url, gate)
         case "cancelled" | "ended":
             passing = Stopped(url, gate, by=scene)
         case _:
@@ -146,6 +151,7 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "overrule-crash",
     "pause-crash",
     "delivery-crash",
+    "map-crash",
 )
 @pytest.mark.slow
 @pytest.mark.timeout(600)

@@ -18,17 +18,24 @@ import structlog
 from flowengine.engine.held import Held, HeldTogether
 from flowengine.engine.ports import AdvancingStore, ItemKey, MapNumbers, NodeKey, Reading, Unit
 from flowengine.errors import ConflictError, FlowEngineError
-from flowengine.execution.changes import Change, CountItems, SendItems
-from flowengine.execution.messages import Callback, RunNode
+from flowengine.execution.changes import ArmTimer, Change, CountItems, SendItems, WriteTry
+from flowengine.execution.messages import Callback, ItemTry, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, ItemRecord, NodeRecord
 from flowengine.execution.reports import ByDeadline, Completed, Failed, delivery_of
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
 from flowengine.execution.rules.maps.ending import Failure, callback_of, failed_items, items_ended
-from flowengine.execution.rules.maps.opening import item_of, key_of, task_of_item
+from flowengine.execution.rules.maps.opening import key_of, task_of_item
 from flowengine.execution.rules.maps.progress import Far, Next, due, far_of
-from flowengine.execution.rules.maps.reporting import end_item, forget_item
-from flowengine.execution.status import is_open
+from flowengine.execution.rules.maps.reporting import (
+    KEPT_MS,
+    Known,
+    awaits_next_try,
+    end_item,
+    forget_item,
+    try_item_again,
+)
+from flowengine.execution.status import is_open, takes_reports
 from flowengine.execution.work import queue_of
 from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
@@ -40,6 +47,8 @@ LOOKS: Final = 100
 """A look conflicts with each other process that sends items of the map, and then finds less to do."""
 LAST_DELIVERY: Final = 5
 FAILURES_NAMED: Final = 5
+HELD_MS: Final = 10_000
+"""While an execution is paused, what is due is looked at again after this time."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -126,7 +135,9 @@ class MapStep:
                 if callback.item
             ]
         )
-        reading = Reading(tuple(keys), executions, items=tuple(dict.fromkeys(items)))
+        items = tuple(dict.fromkeys(items))
+        tries = tuple([item for item in items if _is_tried_again(plans[item[0]], item[1])])
+        reading = Reading(tuple(keys), executions, items=items, tries=tries)
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             changes: dict[str, list[Change]] = {execution: [] for execution in executions}
@@ -166,29 +177,28 @@ class MapStep:
                 changes[execution] += forget_item(callback)
                 continue
             item_key = (execution, node, item.index)
-            decision = end_item(record, control, callback, item, unit.now, ended=item_key in ended)
+            known = Known(item_key in ended, unit.tries.get(item_key))
+            policy = plan.policy(plan.index[node])
+            decision = end_item(policy, record, control, callback, known, unit.now)
             changes[execution] += decision.changes
             told.append(_Told(callback, decision.verdict))
             if decision.verdict == "accepted":
                 ended.add(item_key)
             by_numbers = decision.verdict == "accepted" and isinstance(callback.outcome, Completed)
-            if is_open(record.status):
+            if is_open(record.status) and not (decision.waits and control.stop is None):
                 looked[key] = looked.get(key, True) and by_numbers and control.stop is None
             if decision.again:
                 run = Run(execution, callback.run, callback.correlation_id)
-                changes[execution].append(self._send_again(plan, run, record, callback, unit.now))
+                changes[execution].append(self._send_again(plan, run, record, callback))
         return told, looked
 
-    def _send_again(
-        self, plan: Plan, run: Run, record: NodeRecord, callback: Callback, now: int
-    ) -> SendItems:
+    def _send_again(self, plan: Plan, run: Run, record: NodeRecord, callback: Callback) -> SendItems:
         """Its worker has stopped for a mark that is not there: the server has lost it."""
         assert callback.item is not None, "it is the report of an item"
         index, position = callback.item.index, plan.index[callback.node]
         found = self._store.stored_items(callback.execution, callback.node, [index])
-        base = base_of_items(plan, position, record, run, now)
-        name = _name(plan, position)
-        tasks = [task_of_item(base, item_of(each, index, callback.item.number, name)) for each in found]
+        base, name = base_of_items(plan, position, record, run), _name(plan, position)
+        tasks = [task_of_item(base, each, callback.item, name) for each in found]
         return _sending(plan, position, None, tasks)
 
     def _is_due(self, unit: Unit, key: NodeKey, ended: int) -> bool:
@@ -198,6 +208,50 @@ class MapStep:
         if record is None:
             return False
         return due(record, far_of(record, unit.sent.get(key, 0), ended, 0)) != 0
+
+    # -- tries
+
+    def try_again(self, held: Held[NextTry]) -> None:
+        """The pause of an item is over. Raises ConflictError, StoreUnavailableError.
+
+        While its execution is paused, the pause goes on.
+        """
+        timer = held.payload
+        execution, node, item = timer.execution, timer.node, timer.item
+        assert item is not None, "it is the timer of an item"
+        plan, known = self._store.plans_and_executions([execution])[execution]
+        key, item_key = (execution, node), (execution, node, item.index)
+        reading = Reading((key,), (execution,), tries=(item_key,))
+        for _ in range(TRIES):
+            unit = self._store.begin(reading, exact_time=True)
+            control, record = unit.controls.get(execution), unit.nodes.get(key, UNTOUCHED)
+            before = unit.tries.get(item_key)
+            waits = awaits_next_try(record, before, timer)
+            if plan is None or known is None or control is None or before is None or not waits:
+                break
+            if control.stop is not None or not takes_reports(control.status):
+                break
+            changes: list[Change] = []
+            if control.lets_dispatch:
+                again, wanted = try_item_again(node, item.index, before, unit.now)
+                run = Run(execution, control.run, known.correlation_id)
+                position, name = plan.index[node], _name(plan, plan.index[node])
+                base = base_of_items(plan, position, record, run)
+                stored = self._store.stored_items(execution, node, [item.index])
+                tasks = [task_of_item(base, each, wanted, name) for each in stored]
+                changes = [again, _sending(plan, position, None, tasks)]
+            else:
+                later = unit.now + HELD_MS
+                kept = WriteTry(node, item.index, before, later + KEPT_MS)
+                changes = [kept, ArmTimer(timer, later)]
+            if unit.commit({execution: changes}, held.acknowledge) is not None:
+                held.confirm()
+                return
+        else:
+            raise ConflictError(f"item {item.index} of '{node}' of '{execution}' keeps changing")
+        unit.abandon()
+        self._store.acknowledge(held.acknowledge)
+        held.confirm()
 
     # -- looks
 
@@ -271,23 +325,30 @@ class MapStep:
         """The next items, as many as one transaction may send."""
         assert isinstance(what, int), "something is to be sent"
         position = plan.index[node]
-        base = base_of_items(plan, position, record, run, now)
-        name = _name(plan, position)
+        base, name = base_of_items(plan, position, record, run), _name(plan, position)
+        again = record.map is not None and record.map.again
         count = min(what, self._sizes.chunk_nodes)
-        found = self._store.items_to_send(run.execution, node, far.sent, count)
+        found = self._store.items_to_send(run.execution, node, far.sent, count, again=again)
         left = self._sizes.transaction_bytes
         tasks: list[RunNode] = []
-        for index, stored in found:
-            left -= len(stored) + plan.weights[position]
+        for item in found:
+            left -= len(item.stored) + plan.weights[position]
             if tasks and left < 0:
                 break
-            tasks.append(task_of_item(base, item_of(stored, index, 1, name)))
+            wanted = ItemTry(item.index, 1, item.answered, now)
+            tasks.append(task_of_item(base, item.stored, wanted, name))
         return _sending(plan, position, far.sent + len(tasks), tasks)
 
 
 def _sending(plan: Plan, position: int, sent: int | None, tasks: Sequence[RunNode]) -> SendItems:
     node = plan.nodes[position]
     return SendItems(node.id, sent, tuple(tasks), queue_of(node), position in plan.waiting)
+
+
+def _is_tried_again(plan: Plan | None, node: str) -> bool:
+    """Whether the items of a map may be tried again: then how each stands between its tries is WATCHed."""
+    position = None if plan is None else plan.index.get(node)
+    return plan is not None and position is not None and plan.policy(position).retry is not None
 
 
 def _name(plan: Plan, position: int) -> str:

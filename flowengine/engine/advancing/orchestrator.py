@@ -274,6 +274,8 @@ class Orchestrator:
         match held.payload:
             case Deadline() as deadline:
                 self._deadlines.fire(held.of(deadline))
+            case NextTry() as next_try if next_try.item is not None:
+                self._maps.try_again(held.of(next_try))
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
             case RunTimeout() as timeout:

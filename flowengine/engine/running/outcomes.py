@@ -94,6 +94,8 @@ class Outcomes:
         scope = node_scope(task, start, self._secrets.lookup, max_chars)
         if task.when is not None and not holds("when", task.when, scope, max_chars):
             return Skipped()
+        if task.keeps:
+            return Expanded((), left=tuple(self._store.items_left(task)))
         found = rendered_map(
             jsonvalue.decode(bytes(task.config)),
             scope,

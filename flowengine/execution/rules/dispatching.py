@@ -98,6 +98,7 @@ def _send(
         since=(record.since or now) if retries else 0,
         answered=record.answered,
         moment=first_sent(record) if step == "dispatch_again" else record.moment,
+        map=record.map,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
     match node.work:
@@ -119,13 +120,13 @@ def task_of(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
             assert_never(never)
 
 
-def base_of_items(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> RunNode:
+def base_of_items(plan: Plan, position: int, record: NodeRecord, run: Run) -> RunNode:
     """What the tasks of all items of an open map have in common."""
     node, policy = plan.nodes[position], plan.policy(position)
     match node.work:
         case Task() as task:
             base = _task(plan, node.id, task, replace(policy, map=None), record, run)
-            return replace(base, when=None, moment=now)
+            return replace(base, when=None)
         case _ as never:
             assert_never(never)
 
@@ -160,18 +161,24 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         output_schema=policy.output_schema,
         given=policy.given,
     )
-    return full if policy.map is None else _expanding(full, policy.map)
+    return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 
 
 EXPANDER: Final = "set"
 """The handler whose task renders the items of a map: every worker knows it."""
 
 
-def _expanding(task: RunNode, said: MapPolicy) -> RunNode:
-    """The task of a map's node: what its items are."""
+def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
+    """The task of a map's node: what its items are, or what is left to do of those that it `keeps`."""
     config = msgspec.Raw(said.spec.encode())
     return replace(
-        task, handler=EXPANDER, config=config, output_schema=None, expands=True, item_name=said.name
+        task,
+        handler=EXPANDER,
+        config=config,
+        output_schema=None,
+        expands=True,
+        item_name=said.name,
+        keeps=keeps,
     )
 
 

@@ -8,7 +8,16 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, OpenMap, Tally, Write
+from flowengine.execution.changes import (
+    ArmTimer,
+    Change,
+    ForgetStart,
+    Happened,
+    OpenMap,
+    ReopenMap,
+    Tally,
+    Write,
+)
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
 from flowengine.execution.events import Event, EventKind
 from flowengine.execution.messages import Callback
@@ -27,7 +36,7 @@ from flowengine.execution.reports import (
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, next_try_timer, tolerates
-from flowengine.execution.rules.maps.opening import items_to_store, map_of
+from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.status import (
@@ -213,16 +222,23 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
 
 def _open(report: _Report, expanded: Expanded) -> Decision:
     """The items of a map are known. A map without any has completed with its task."""
-    record = replace(_ended(report), map=map_of(expanded))
-    if not expanded.items:
-        return _end_items(report, record, ItemsEnded(0, 0))
+    before, node, left = report.before.map, report.callback.node, expanded.left
+    if left is not None and before is not None:
+        record = replace(_ended(report), map=reopened(before, left))
+        stored: Change = ReopenMap(node, left)
+    elif expanded.items:
+        record, stored = (
+            replace(_ended(report), map=map_of(expanded)),
+            OpenMap(node, items_to_store(expanded)),
+        )
+    else:
+        return _end_items(report, replace(_ended(report), map=map_of(expanded)), ItemsEnded(0, 0))
     opened = replace(record, status=after(report.before.status, "open"), finished_at=None)
-    node = report.callback.node
     changes = (
         Write(node, opened),
-        OpenMap(node, items_to_store(expanded)),
+        stored,
         *report.forget,
-        _happened(report, opened, "node_opened", str(len(expanded.items))),
+        _happened(report, opened, "node_opened", None if record.map is None else str(record.map.total)),
     )
     return Decision("accepted", changes, open=True)
 

@@ -173,9 +173,11 @@ def begin_again(
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
             gives = plan.policy(position).gives_outputs
-            writes[position] = _reset(node.id, before, run, gives_outputs=gives)
-            freed += before.counted
-            happened += [DropMap(node.id)] if position in plan.maps and before.map is not None else []
+            keeps = position in rerun.keeps
+            writes[position] = _reset(node.id, before, run, gives_outputs=gives, keeps=keeps)
+            if not keeps:
+                freed += before.counted
+                happened += [DropMap(node.id)] if before.map is not None else []
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -274,19 +276,23 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
     return [ArmTimer(RunTimeout(execution=execution, run=run), now + limit_ms)] if limit_ms else []
 
 
-def _reset(node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False) -> Write:
-    """The node becomes pending in this run: its numbers and its attempts stay, a result goes.
+def _reset(
+    node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False, keeps: bool = False
+) -> Write:
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `keeps`: it
+    is a map whose items stay.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
     # Of what was asked for the items of a map, some at least has been answered.
-    completed = counts_as_success(before.status) or before.map is not None
+    completed = counts_as_success(before.status) or (before.map is not None and not keeps)
     pending = replace(
         carried_on(before, after(before.status, "reset")),
         run=run,
         when=None,
         answered=before.answered + completed,
         moment=None if completed else before.moment,
+        map=before.map if keeps else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None
     return Write(node, pending, anew=completed or gives_outputs, kept=kept)

@@ -32,6 +32,7 @@ from flowengine.execution.changes import (
     OpenMap,
     Relabel,
     Remove,
+    ReopenMap,
     Send,
     SendItems,
     SetCounter,
@@ -41,6 +42,7 @@ from flowengine.execution.changes import (
     Touch,
     Write,
     WriteDelivery,
+    WriteTry,
 )
 from flowengine.execution.events import DECIDED, Event, encode_events, kept_entries
 from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusChange, encode_change
@@ -53,7 +55,12 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.decisions_counted import count_decided
-from flowengine.store.committing.map_commands import ending_item, opening_map
+from flowengine.store.committing.map_commands import (
+    ending_item,
+    opening_map,
+    reopening_map,
+    writing_try,
+)
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
@@ -175,6 +182,10 @@ class ChangeEncoder:
                     last.append(change)
                 case OpenMap():
                     self.commands += opening_map(self._keys, execution, change)
+                case ReopenMap():
+                    self.commands += reopening_map(self._keys, execution, change)
+                case WriteTry():
+                    self.commands += writing_try(self._keys, execution, change)
                 case SendItems():
                     self._send_items(execution, change)
                 case DropMap(node=node):

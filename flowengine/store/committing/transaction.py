@@ -61,6 +61,10 @@ class Found:
         if reading.items:
             self.ended = frozenset([item for item, found in zip(reading.items, left, strict=False) if found])
             self.sent = {key: int(sent or 0) for key, sent in zip(_maps_of(reading), left, strict=False)}
+        self.tries: dict[ItemKey, NodeRecord] = {}
+        if reading.tries:
+            found = zip(reading.tries, left, strict=False)
+            self.tries = {item: decode_record(state) for item, state in found if state}
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -78,7 +82,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
-    if not reading.maps and not reading.items:
+    if not (reading.maps or reading.items or reading.tries):
         return WatchedReads((*nodes, *controls), tuple(reads), reading)
     maps = [names.map(execution, node) for execution, node in reading.maps]
     for name, (execution, node) in zip(maps, reading.maps, strict=True):
@@ -88,7 +92,9 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
     if reading.items:
         reads += [("HEXISTS", names.items_ended(*item[:2]), item[2]) for item in reading.items]
         reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
-    return WatchedReads((*nodes, *controls, *maps), tuple(reads), reading)
+    tries = [names.item_try(*item) for item in reading.tries]
+    reads += [("HGET", name, keys.STATE) for name in tries]
+    return WatchedReads((*nodes, *controls, *maps, *tries), tuple(reads), reading)
 
 
 def _maps_of(reading: Reading) -> list[NodeKey]:
@@ -124,6 +130,8 @@ class RedisUnit:
         self.maps = found.maps
         self.ended = found.ended
         self.sent = found.sent
+        self.tries = found.tries
+        self._watched_tries = frozenset(reading.tries)
         self.now = now
         self._session = session
         self._epoch = session.epoch

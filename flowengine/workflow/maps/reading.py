@@ -11,7 +11,6 @@ import msgspec
 from flowengine.jsonvalue import JsonValue, pointer_to
 from flowengine.template import RESERVED_NAMES, is_template
 from flowengine.template.json_values import type_name
-from flowengine.workflow.checking.node_policy import PolicyFields
 from flowengine.workflow.checking.object_fields import JsonObject, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.document import MAX_ID_CHARS, NODE_ID
@@ -58,15 +57,6 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     _check_tolerated(said.get("tolerated_failures"), pointer_to(place, "tolerated_failures"), report)
     name = _name(said.get("as"), pointer_to(place, "as"), report)
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
-
-
-def check_mapped(policy: PolicyFields, pointer: str, report: Report) -> None:
-    """Refuse what a map cannot have yet."""
-    if policy.retry is not None:
-        message = (
-            "'map' together with 'retry' is something of the language that this version does not have yet"
-        )
-        report.add("not_supported_yet", pointer, f"{message}: take one of them out")
 
 
 def refuse_hiding(fields: MapFields, ids: Container[str], report: Report) -> None:

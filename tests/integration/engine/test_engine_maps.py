@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from flowengine.execution.messages import ItemTry, RunNode
+from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete
+from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
 from flowengine.queues import WORKER_QUEUE
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
-from flowengine.workflow.policy import Policy
+from flowengine.workflow.policy import Policy, Retry
 from tests.support.rigs.harness import Entry, Harness, Script
 
 pytestmark = pytest.mark.usefixtures("no_logs")
@@ -36,7 +38,7 @@ def failing_items(*keys: str) -> Script:
 
     def script(context: Context) -> None:
         if any(context.idempotency_key.endswith(f"-each-{key}") for key in keys):
-            raise HandlerError("boom", f"{context.idempotency_key} failed on purpose", permanent=True)
+            raise HandlerError("boom", f"{context.idempotency_key} failed on purpose")
 
     return script
 
@@ -288,16 +290,141 @@ def test_an_operator_ends_an_open_map(harness: Harness) -> None:
     assert harness.results(execution) == {"each": [41], "after": 42}
 
 
-def test_a_failed_map_is_triggered_again(harness: Harness) -> None:
-    """All of it, or what has failed."""
-    execution = harness.begin(map_plan(list(range(4))))
-    harness.script = failing_items("2")
+def ran(harness: Harness) -> list[str]:
+    """The keys of the items that have run since this was asked, sorted."""
+    calls = harness.workers[0].invoker.calls
+    found = [context.idempotency_key.partition("-each-")[2] for context in calls if context.node_id == "each"]
+    calls.clear()
+    return sorted(found)
+
+
+def test_a_second_run_runs_what_has_failed_and_no_more(harness: Harness) -> None:
+    """The list stays; results stand in the items' order, those of the first run among them."""
+    execution = harness.begin(map_plan(list(range(6))))
+    harness.script = failing_items("2", "4")
     harness.drain()
-    assert harness.statuses(execution)["each"] == "failed"
+    assert harness.statuses(execution) == {"each": "failed", "after": "failed"}
+    assert ran(harness) == ["0", "1", "2", "3", "4", "5"]
+    harness.script = failing_items("4")
+    harness.trigger(execution)
+    harness.drain()
+    assert (harness.statuses(execution)["each"], ran(harness)) == ("failed", ["2", "4"])
     harness.script = lambda context: None
     harness.trigger(execution)
     harness.drain()
+    assert ran(harness) == ["4"]
+    assert output(harness, execution) == {
+        "result": [1, 2, 3, 4, 5, 6],
+        "counts": {"total": 6, "completed": 6, "failed": 0, "cancelled": 0},
+    }
+
+
+def test_a_second_run_runs_what_was_cancelled(harness: Harness) -> None:
+    """What had not been sent, too; no more at a time than may."""
+    execution = harness.begin(map_plan(list(range(6)), max_concurrent=2))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.deliver(harness.workers[0], harness.tasks()[1])
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.cancel(execution)
+    harness.drain()
+    assert (harness.statuses(execution)["each"], ran(harness)) == ("cancelled", ["1"])
+    harness.trigger(execution)
+    harness.drain()
+    assert ran(harness) == ["0", "2", "3", "4", "5"]
+    assert output(harness, execution)["result"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_all_items_run_again_where_something_above_does(harness: Harness) -> None:
+    """The list may be another one then."""
+    plan = map_plan("{{ list.result }}")
+    numbers = PlanNode("list", (), Task("list", msgspec.Raw(b'{"inputs":[]}'), (), 300_000, WORKER_QUEUE))
+    each, after = plan.nodes
+    each = msgspec.structs.replace(each, parents=(0,), work=msgspec.structs.replace(each.work, reads=(0,)))
+    after = msgspec.structs.replace(after, parents=(1,), work=msgspec.structs.replace(after.work, reads=(1,)))
+    plan = Plan("maps", (numbers, each, after), {1: plan.policies[0]})
+    execution = harness.begin(plan)
+    harness.script = failing_items("1")
+    harness.drain()
+    assert ran(harness) == ["0", "1", "2"]
+    harness.script = lambda context: None
+    asked = RerunAsked(Wanted("from", ("list",)))
+    harness.api.executions.rerun(execution, asked)
+    harness.drain()
+    assert ran(harness) == ["0", "1", "2"]
+    assert output(harness, execution)["result"] == [2, 3, 4]
+
+
+def test_an_item_is_tried_again_after_its_pause(harness: Harness) -> None:
+    """It keeps its place among those that run at a time; the tries that fail do not fail the map."""
+    plan = map_plan(list(range(4)), max_concurrent=2)
+    policy = msgspec.structs.replace(plan.policies[0], retry=Retry(max_attempts=3))
+    execution = harness.begin(msgspec.structs.replace(plan, policies={0: policy}))
+    tries: list[tuple[str, int]] = []
+
+    def script(context: Context) -> None:
+        key = context.idempotency_key.partition("-each-")[2]
+        if context.node_id == "each":
+            tries.append((key, context.attempt))
+        if key == "0" and context.attempt < 3:
+            raise HandlerError("boom", "on purpose")
+
+    harness.script = script
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    for _ in range(3):
+        harness.run_tasks()
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert tries == [("0", 1), ("1", 1), ("2", 1), ("3", 1)]
+    assert harness.client.exists(harness.keys.item_try(execution, "each", 0))
+    harness.drain()
+    assert tries[4:] == [("0", 2), ("0", 3)]
     assert output(harness, execution)["result"] == [1, 2, 3, 4]
+    assert not harness.client.exists(harness.keys.item_try(execution, "each", 0))
+
+
+def test_the_last_failure_of_an_item_counts(harness: Harness) -> None:
+    """Its tries are over; a second run begins them anew, with another idempotency key."""
+    plan = map_plan([1, 2])
+    policy = msgspec.structs.replace(plan.policies[0], retry=Retry(max_attempts=2))
+    execution = harness.begin(msgspec.structs.replace(plan, policies={0: policy}))
+    used: list[str] = []
+
+    def script(context: Context) -> None:
+        if context.idempotency_key.endswith("-each-1"):
+            used.append(context.idempotency_key.removeprefix(execution))
+            raise HandlerError("boom", "on purpose")
+
+    harness.script = script
+    harness.drain()
+    assert harness.statuses(execution)["each"] == "failed"
+    harness.trigger(execution)
+    harness.drain()
+    assert used == ["-1-each-1", "-2-each-1", "-3-each-1", "-4-each-1"]
+
+
+def test_a_pause_of_an_item_goes_on_while_its_execution_is_paused(harness: Harness) -> None:
+    """It is tried again after the resume."""
+    plan = map_plan([1, 2])
+    policy = msgspec.structs.replace(plan.policies[0], retry=Retry(max_attempts=2))
+    execution = harness.begin(msgspec.structs.replace(plan, policies={0: policy}))
+    harness.script = failing_items("0")
+    harness.start_executions()
+    harness.run_tasks()
+    for _ in range(2):
+        harness.deliver(harness.orchestrators[0], *harness.callbacks())
+        harness.run_tasks()
+    harness.script = lambda context: None
+    harness.api.executions.pause(execution)
+    assert harness.end_pauses() == 1
+    for entry in harness.waiting("orchestrator"):
+        harness.deliver(harness.orchestrators[0], entry)
+    assert not harness.tasks()
+    harness.api.executions.resume(execution)
+    harness.drain()
+    assert output(harness, execution)["result"] == [2, 3]
 
 
 def test_the_time_of_an_item_is_over(harness: Harness) -> None:
@@ -316,7 +443,8 @@ def test_the_time_of_an_item_is_over(harness: Harness) -> None:
     assert not harness.deliver(worker, first)
     harness.still_holding(first)
     harness.script = lambda context: None
-    harness.make_overdue(execution, "each", 1, ItemTry(0))
+    task = msgspec.json.decode(first.payload, type=RunNode)
+    harness.make_overdue(execution, "each", 1, task.item_try)
     harness.fire_timers()
     for entry in harness.waiting("orchestrator"):
         harness.deliver(harness.orchestrators[0], entry)

@@ -60,7 +60,7 @@ PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
-    re.compile(rb"fe:x:[^:]+:(map|ended):.+"): b"hash",
+    re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
@@ -85,6 +85,7 @@ _TYPES: Final = {
     re.compile(rb"fe:janitor:[^:@]+(:async)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
+_TRY: Final = re.compile(rb"fe:x:[^:]+:try:.*")
 _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|session:|ended:|bulk:).*")
 
 _LEGAL: Final = {
@@ -225,7 +226,8 @@ def read(found: Snapshot, execution: str) -> Stored:
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
         if b"result" in hashed:
             results[name[5:]] = hashed[b"result"]
-    ttls = {name: found.ttl(prefix + name) for name in names}
+    # How an item stands between its tries expires by itself, whatever becomes of the execution.
+    ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
     plan = found.get(prefix + "plan")
     assert plan is not None, "the plan is gone"
     return Stored(
@@ -344,6 +346,8 @@ def _check_keys(found: Snapshot) -> None:
         # One that has expired since has no type.
         if expected is None or kind.encode() not in (expected, b"none"):
             breaches.append(f"{key.decode(errors='replace')} is a {kind}")
+    tries = [key for key in found.keys if _TRY.fullmatch(key)]
+    breaches += [f"{key.decode()} never expires" for key in tries if found.ttl(key) == -1]
     passing = [key for key in found.keys if _PASSING.fullmatch(key)]
     breaches += [f"{key.decode()} never expires" for key in passing if found.ttl(key) == -1]
     assert not breaches, "keys of no known kind:\n  " + "\n  ".join(breaches[:10])
@@ -376,7 +380,11 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     stale = {member.decode() for member in found.zrange("fe:list:by", 0, -1)} - entries
     assert not stale, f"entries of nothing that is there: {sorted(stale)[:5]}"
     odd = [
-        key for key in belonging if key.decode().split(":")[2] not in known and not key.endswith(b":listed")
+        key
+        for key in belonging
+        if key.decode().split(":")[2] not in known
+        and not key.endswith(b":listed")
+        and _TRY.fullmatch(key) is None
     ]
     assert not odd, f"keys of executions that do not exist: {odd[:5]}"
     doomed = {stored.id for stored in checked if stored.status in OPEN and "doomed" in stored.control}

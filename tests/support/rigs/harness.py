@@ -103,8 +103,16 @@ def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     return {"result": {"sum": add_up(config, context)["result"]}}
 
 
+@handler("list")
+def give_list(config: Sum, context: Context) -> dict[str, list[int]]:
+    """The numbers from 1 to 3."""
+    return {"result": [1, 2, 3]}
+
+
 class Handlers:
     """What the harness's workers can run."""
+
+    give_list = give_list
 
     add_up = add_up
     name_sum = name_sum

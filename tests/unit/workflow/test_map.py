@@ -116,10 +116,14 @@ def test_the_output_of_a_map_has_three_fields() -> None:
     assert [code for code, _ in codes(document)] == ["unknown_field", "unknown_field"]
 
 
-def test_a_map_is_not_tried_again_yet() -> None:
-    """Neither by its own `retry` nor by that of the defaults."""
+def test_the_condition_for_another_try_knows_the_item() -> None:
+    """And the error of the try."""
     document = mapped()
-    assert codes({**document, "defaults": {"node": {"retry": {}}}}) == [("not_supported_yet", "/nodes/1/map")]
+    nodes = document["nodes"]
+    assert isinstance(nodes, list)
+    assert isinstance(nodes[1], dict)
+    nodes[1]["retry"] = {"when": "{{ item.patient and error.code == 'boom' }}"}
+    accepted(document)
 
 
 def test_the_node_that_ends_an_execution_is_no_map() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.messages import Item, RunNode
+from flowengine.execution.messages import Item, ItemTry, RunNode
 from flowengine.execution.records import MapRecord
 from flowengine.execution.reports import Expanded
 
@@ -40,13 +42,20 @@ def key_of(stored: bytes, index: int) -> str:
     return str(index) if key is None else key
 
 
-def item_of(stored: bytes, index: int, number: int, name: str) -> Item:
+def item_of(stored: bytes, wanted: ItemTry, name: str) -> Item:
     """A stored item as its task carries it."""
     found = _decode(stored)
-    key = str(index) if found.key is None else found.key
-    return Item(index, number, key, found.value, name)
+    key = str(wanted.index) if found.key is None else found.key
+    return Item(wanted.index, wanted.number, key, found.value, name, wanted.answered)
 
 
-def task_of_item(base: RunNode, item: Item) -> RunNode:
-    """The task of an item, made of what the tasks of all items of the map have in common."""
-    return replace(base, item=item, attempt=item.number)
+def task_of_item(base: RunNode, stored: bytes, wanted: ItemTry, name: str) -> RunNode:
+    """The task of a try of an item, made of what the tasks of all items of the map have in common."""
+    item = item_of(stored, wanted, name)
+    answered = base.answered + wanted.answered
+    return replace(base, item=item, attempt=item.number, answered=answered, moment=wanted.moment)
+
+
+def reopened(record: MapRecord, left: Sequence[tuple[int, int]]) -> MapRecord:
+    """The record of a map of which only these items run again."""
+    return replace(record, kept=record.total - len(left), completed=0, failed=0, again=True)

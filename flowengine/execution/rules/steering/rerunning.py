@@ -57,12 +57,16 @@ class NotPossible(msgspec.Struct, frozen=True):
 
 
 class Rerun(msgspec.Struct, frozen=True):
-    """What a rerun does with each main node, by index. What comes after the main nodes always comes again."""
+    """What a rerun does with each main node, by index. What comes after the main nodes always comes again.
+
+    `keeps`: those maps among the `reset` that keep their items, of which those run that have not completed.
+    """
 
     reset: frozenset[int]
     skipped: frozenset[int] = frozenset()
     not_possible: tuple[NotPossible, ...] = ()
     said: frozenset[int] = frozenset()
+    keeps: frozenset[int] = frozenset()
 
     @property
     def by_hand(self) -> frozenset[int]:
@@ -108,9 +112,20 @@ def rerun_of(plan: Plan, records: Records, wanted: Wanted = RETRY) -> Rerun:
             or (not touched.isdisjoint(parents) and not _stays(plan, records, position, touched, wanted))
         ):
             touched.add(position)
-    rerun = Rerun(frozenset(touched) - skipped - said, skipped, said=said)
+    reset = frozenset(touched) - skipped - said
+    anew = reset if wanted.mode == "all" else first | readers
+    keeps = frozenset([at for at in reset & plan.maps - anew if _keeps(plan, records, at, touched)])
+    rerun = Rerun(reset, skipped, said=said, keeps=keeps)
     hindered += _hindered_starts(plan, records, rerun, first)
     return replace(rerun, not_possible=tuple(hindered))
+
+
+def _keeps(plan: Plan, records: Records, position: int, touched: Container[int]) -> bool:
+    """Whether a map's items are those that they were: nothing above it begins again."""
+    record = records(plan.nodes[position].id)
+    if record.map is None or record.status not in ("failed", "cancelled"):
+        return False
+    return not any(parent in touched for parent in plan.nodes[position].parents)
 
 
 def _positions(plan: Plan, names: Iterable[str]) -> frozenset[int]:

@@ -44,7 +44,8 @@ def conditions(node: NodeFields) -> Iterator[TemplatedText]:
     if policy.when is not None:
         yield TemplatedText((node.pointer, "when"), policy.when, NO_SECRETS)
     if policy.retry is not None and policy.retry.when is not None:
-        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, IN_RETRY)
+        given = IN_RETRY if node.map is None else IN_RETRY.union(node.map.names)
+        yield TemplatedText((policy.retry_pointer, "when"), policy.retry.when, NO_SECRETS, given)
 
 
 def map_texts(node: NodeFields) -> Iterator[TemplatedText]:
