@@ -29,8 +29,8 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 import pytest
 
 from tests.fault.crash_scenes.delivery import Delivered
-from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.maps import Mapped
+from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
 from tests.fault.crash_scenes.report import (
     COUNTED_PASSES,

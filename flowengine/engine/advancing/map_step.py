@@ -21,7 +21,7 @@ from flowengine.errors import ConflictError, FlowEngineError
 from flowengine.execution.changes import ArmTimer, Change, CountItems, SendItems, WriteTry
 from flowengine.execution.messages import Callback, ItemTry, NextTry, RunNode
 from flowengine.execution.records import UNTOUCHED, ItemRecord, NodeRecord
-from flowengine.execution.reports import ByDeadline, Completed, Failed, delivery_of
+from flowengine.execution.reports import ByDeadline, Completed, Failed, ItemsEnded, delivery_of
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.finishing import Verdict, internal_error
 from flowengine.execution.rules.maps.ending import Failure, callback_of, failed_items, items_ended
@@ -35,7 +35,7 @@ from flowengine.execution.rules.maps.reporting import (
     forget_item,
     try_item_again,
 )
-from flowengine.execution.status import is_open, takes_reports
+from flowengine.execution.status import is_final, is_open, takes_reports
 from flowengine.execution.work import queue_of
 from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
@@ -107,7 +107,7 @@ class MapStep:
     def _finish(self, held: Sequence[Held[Callback]]) -> None:
         callbacks = [each.payload for each in held]
         plans = {callback.execution: self._store.plan(callback.execution) for callback in callbacks}
-        maps = self._write(callbacks, plans)
+        maps = self._write(held, plans)
         ends: dict[NodeKey, Callback] = {}
         for (execution, node), run in maps.items():
             end = self.look(run, node)
@@ -124,8 +124,9 @@ class MapStep:
         for key, end in ends.items():
             self._report([carriers[key].of(end)])
 
-    def _write(self, callbacks: Sequence[Callback], plans: Mapping[str, Plan | None]) -> dict[NodeKey, Run]:
+    def _write(self, held: Sequence[Held[Callback]], plans: Mapping[str, Plan | None]) -> dict[NodeKey, Run]:
         """Write what these reports change; the maps to look at."""
+        callbacks = [each.payload for each in held]
         keys = dict.fromkeys([(callback.execution, callback.node) for callback in callbacks])
         executions = tuple(dict.fromkeys([callback.execution for callback in callbacks]))
         items = tuple(
@@ -141,7 +142,7 @@ class MapStep:
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             changes: dict[str, list[Change]] = {execution: [] for execution in executions}
-            told, looked = self._decide(unit, callbacks, plans, changes)
+            told, looked = self._decide(unit, held, plans, changes)
             for execution, node in [key for key, by_numbers in looked.items() if by_numbers]:
                 changes[execution].append(CountItems(node))
             committed = unit.commit(changes)
@@ -159,7 +160,7 @@ class MapStep:
     def _decide(
         self,
         unit: Unit,
-        callbacks: Sequence[Callback],
+        held: Sequence[Held[Callback]],
         plans: Mapping[str, Plan | None],
         changes: dict[str, list[Change]],
     ) -> tuple[list[_Told], dict[NodeKey, bool]]:
@@ -168,7 +169,8 @@ class MapStep:
         told: list[_Told] = []
         looked: dict[NodeKey, bool] = {}
         ended: set[ItemKey] = set(unit.ended)
-        for callback in callbacks:
+        for each in held:
+            callback = each.payload
             execution, node = key = callback.execution, callback.node
             control, record = unit.controls.get(execution), unit.nodes.get(key, UNTOUCHED)
             item, plan = callback.item, plans[execution]
@@ -185,7 +187,9 @@ class MapStep:
             if decision.verdict == "accepted":
                 ended.add(item_key)
             by_numbers = decision.verdict == "accepted" and isinstance(callback.outcome, Completed)
-            if is_open(record.status) and not (decision.waits and control.stop is None):
+            # A process that ended the map with this report may have died over what follows from that.
+            died = each.delivery > 1 and is_final(record.status) and record.dispatch == callback.dispatch
+            if died or (is_open(record.status) and not (decision.waits and control.stop is None)):
                 looked[key] = looked.get(key, True) and by_numbers and control.stop is None
             if decision.again:
                 run = Run(execution, callback.run, callback.correlation_id)
@@ -266,9 +270,13 @@ class MapStep:
         for _ in range(LOOKS):
             unit = self._store.begin(reading)
             control, record = unit.controls.get(run.execution), unit.nodes.get(key, UNTOUCHED)
-            if plan is None or control is None or not is_open(record.status) or record.map is None:
+            if plan is None or control is None or record.map is None or not is_open(record.status):
                 unit.abandon()
-                return None
+                if plan is None or record.map is None or not is_final(record.status):
+                    return None
+                # It has ended: what follows is looked at again.
+                ended = ItemsEnded(record.map.completed, record.map.failed)
+                return callback_of(run, node, record, ended, unit.now)
             if control.stop is not None:
                 unit.abandon()
                 if not self._store.has_items_begun(run.execution, node, record.dispatch):

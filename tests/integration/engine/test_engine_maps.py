@@ -70,6 +70,7 @@ def test_every_item_runs_once_and_results_stand_in_the_items_order(harness: Harn
     assert len(calls) == count + 1
 
 
+@pytest.mark.proves("map-at-once")
 def test_no_more_items_are_in_flight_than_may_be_and_always_so_many(harness: Harness) -> None:
     """The end of one sends the next one, at once."""
     execution = harness.begin(map_plan(list(range(7)), max_concurrent=3))
@@ -87,6 +88,7 @@ def test_no_more_items_are_in_flight_than_may_be_and_always_so_many(harness: Har
     assert harness.statuses(execution)["each"] == "completed"
 
 
+@pytest.mark.proves("map-failures")
 def test_too_many_failures_end_the_map_once_what_runs_has_ended(harness: Harness) -> None:
     """Nothing more starts, not even in the place of what has failed."""
     execution = harness.begin(map_plan(list(range(6)), max_concurrent=2, tolerated_failures=1))
@@ -160,6 +162,7 @@ def test_a_map_that_gives_no_list_fails_its_node(
     assert error.code == "map_invalid"
 
 
+@pytest.mark.proves("map-report-twice")
 def test_reports_that_come_twice_count_once(harness: Harness) -> None:
     """Of the map's own task and of items, together with the first and later."""
     execution = harness.begin(map_plan([1, 2, 3], max_concurrent=2))
@@ -200,6 +203,7 @@ class Repeater:
             )
 
 
+@pytest.mark.proves("map-false-failure")
 def test_a_failed_item_counts_as_completed_where_it_had_completed_before(harness: Harness) -> None:
     """What is noted as failed by a report that came too late does not fail the map."""
     execution = harness.begin(map_plan([1, 2]))
@@ -211,6 +215,7 @@ def test_a_failed_item_counts_as_completed_where_it_had_completed_before(harness
     assert harness.statuses(execution)["each"] == "completed"
 
 
+@pytest.mark.proves("map-at-once")
 def test_two_orchestrators_send_each_item_once(harness: Harness) -> None:
     """One that finds that another has sent has less to do."""
     harness.second_orchestrator()
@@ -229,6 +234,7 @@ def test_two_orchestrators_send_each_item_once(harness: Harness) -> None:
     assert output(harness, execution)["result"] == list(range(1, 10))
 
 
+@pytest.mark.proves("map-paused")
 def test_a_paused_execution_sends_no_item_and_goes_on_at_its_resume(harness: Harness) -> None:
     """What runs ends and counts."""
     execution = harness.begin(map_plan(list(range(5)), max_concurrent=2))
@@ -258,6 +264,7 @@ def test_a_cancelled_map_ends_when_what_runs_has_ended(harness: Harness) -> None
     assert output(harness, execution)["result"] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.proves("map-stopped")
 def test_a_cancelled_map_waits_for_the_items_that_run(harness: Harness) -> None:
     """They say themselves that they have stopped, or have ended."""
     execution = harness.begin(map_plan(list(range(3)), max_concurrent=2))
@@ -298,6 +305,7 @@ def ran(harness: Harness) -> list[str]:
     return sorted(found)
 
 
+@pytest.mark.proves("map-again")
 def test_a_second_run_runs_what_has_failed_and_no_more(harness: Harness) -> None:
     """The list stays; results stand in the items' order, those of the first run among them."""
     execution = harness.begin(map_plan(list(range(6))))
@@ -319,6 +327,7 @@ def test_a_second_run_runs_what_has_failed_and_no_more(harness: Harness) -> None
     }
 
 
+@pytest.mark.proves("map-again")
 def test_a_second_run_runs_what_was_cancelled(harness: Harness) -> None:
     """What had not been sent, too; no more at a time than may."""
     execution = harness.begin(map_plan(list(range(6)), max_concurrent=2))
@@ -336,6 +345,7 @@ def test_a_second_run_runs_what_was_cancelled(harness: Harness) -> None:
     assert output(harness, execution)["result"] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.proves("map-again")
 def test_all_items_run_again_where_something_above_does(harness: Harness) -> None:
     """The list may be another one then."""
     plan = map_plan("{{ list.result }}")
@@ -405,6 +415,7 @@ def test_the_last_failure_of_an_item_counts(harness: Harness) -> None:
     assert used == ["-1-each-1", "-2-each-1", "-3-each-1", "-4-each-1"]
 
 
+@pytest.mark.proves("map-paused")
 def test_a_pause_of_an_item_goes_on_while_its_execution_is_paused(harness: Harness) -> None:
     """It is tried again after the resume."""
     plan = map_plan([1, 2])
@@ -427,6 +438,7 @@ def test_a_pause_of_an_item_goes_on_while_its_execution_is_paused(harness: Harne
     assert output(harness, execution)["result"] == [2, 3]
 
 
+@pytest.mark.proves("map-item-hangs")
 def test_the_time_of_an_item_is_over(harness: Harness) -> None:
     """Its worker hangs: the item fails by its deadline's timer, the others run."""
     execution = harness.begin(map_plan([1, 2], tolerated_failures=1))
