@@ -16,6 +16,7 @@ from flowengine.execution.access_views import AuditView, KeysView, MeView, Revok
 from flowengine.execution.delivery.views import DeliveriesView
 from flowengine.execution.history.runs import RunPage
 from flowengine.execution.history.views import EventPage, LinePage
+from flowengine.execution.map_views import ItemPage, ItemStatus
 from flowengine.execution.operation_views import (
     DeadLettersView,
     DeletedLetterView,
@@ -421,6 +422,20 @@ def logs_page(
     path = _execution(execution_id) + ("/logs" if node is None else f"/nodes/{_part(node)}/logs")
     query = (*_given(attempt=None if attempt is None else str(attempt)), *_paging(limit, cursor))
     return Call(method="GET", path=path, answer=LinePage, query=query)
+
+
+def items_page(
+    execution_id: str,
+    node: str,
+    *,
+    status: Sequence[ItemStatus] = (),
+    limit: int = PAGE,
+    cursor: str | None = None,
+) -> Call[ItemPage]:
+    """The items of a map, in their order. `status`: only those in one of these."""
+    path = f"{_execution(execution_id)}/nodes/{_part(node)}/items"
+    query = (*(("status", each) for each in status), *_paging(limit, cursor))
+    return Call(method="GET", path=path, answer=ItemPage, query=query)
 
 
 def dead_letters_page(*, limit: int = PAGE, cursor: str | None = None) -> Call[DeadLettersView]:

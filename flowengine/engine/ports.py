@@ -83,6 +83,9 @@ class MapNumbers(msgspec.Struct, frozen=True):
     counted: int = 0
 
 
+NO_ITEMS: Final = MapNumbers()
+
+
 class Committed(msgspec.Struct, frozen=True):
     """The numbers that a transaction left: counters by (execution, node), unfinished by execution, items that
     have ended by (execution, node)."""
@@ -429,10 +432,12 @@ class LetterStore(Protocol):
 
 
 class NodeState(msgspec.Struct, frozen=True):
-    """A node's record and, while it is in flight, when a worker noted its start."""
+    """A node's record and, while it is in flight, when a worker noted its start. `map`: how far the items of
+    a map are that has not ended by itself."""
 
     record: NodeRecord
     begun_at: int | None = None
+    map: MapNumbers = NO_ITEMS
 
 
 class StoredRuns(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
+from flowengine.execution.map_views import map_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
@@ -235,4 +236,5 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
         if record.status == "waiting"
         else msgspec.UNSET,
+        map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
     )

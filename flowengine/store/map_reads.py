@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from flowengine.engine.ports import ItemToSend
-from flowengine.execution.map_views import MapOutput, output_of
-from flowengine.execution.records import ItemRecord
+from flowengine.engine.ports import ItemToSend, MapNumbers
+from flowengine.execution.map_views import MapOutput, StoredItemState, output_of
+from flowengine.execution.records import ItemRecord, NodeRecord
 from flowengine.execution.rules.maps.opening import key_of
 from flowengine.store import keys
 from flowengine.store.codec import decode_record
@@ -18,6 +18,8 @@ from flowengine.store.connection.sessions import Command
 if TYPE_CHECKING:
     from flowengine.store.state import RedisState
 
+SHOWN_BYTES: Final = 64 * 1024
+"""An end of an item that takes more is shown without its result."""
 AT_ONCE: Final = 64
 """So many ends of items are read in one step: each may be a megabyte."""
 
@@ -90,6 +92,70 @@ def items_to_send(
     left = [tuple(map(int, each.split(b":"))) for each in listed]
     items = stored_items(state, execution, node, [index for index, _ in left])
     return [ItemToSend(index, answered, item) for (index, answered), item in zip(left, items, strict=True)]
+
+
+def map_numbers(state: RedisState, execution: str, nodes: Sequence[str]) -> dict[str, MapNumbers]:
+    """How far the items of these maps are."""
+    names = state.keys
+    replies = iter(
+        state.sessions.retrying_read(
+            [
+                command
+                for node in nodes
+                for command in (
+                    ("HGET", names.map(execution, node), keys.SENT),
+                    ("HLEN", names.map(execution, node)),
+                    ("HLEN", names.items_ended(execution, node)),
+                )
+            ]
+        )
+        if nodes
+        else ()
+    )
+    found = {}
+    for node in nodes:
+        sent, fields, ended = next(replies), next(replies), next(replies)
+        found[node] = MapNumbers(int(sent or 0), ended, max(0, fields - 1))
+    return found
+
+
+def item_states(
+    state: RedisState, execution: str, node: str, record: NodeRecord, indexes: Sequence[int]
+) -> list[StoredItemState]:
+    """What is stored of these items of a map, which follow one another. Large results are left out."""
+    names, read = state.keys, state.sessions.retrying_read
+    ended = names.items_ended(execution, node)
+    again = record.map is not None and record.map.again
+    stored, sent, todo, *sizes = read(
+        [
+            ("LRANGE", names.items(execution, node), indexes[0], indexes[-1]),
+            ("HGET", names.map(execution, node), keys.SENT),
+            ("LRANGE", names.items_todo(execution, node), 0, -1 if again else 0),
+            *(("HSTRLEN", ended, index) for index in indexes),
+        ]
+    )
+    number = int(sent or 0)
+    in_flight = {int(each.partition(b":")[0]) for each in todo[:number]} if again else range(number)
+    small = [index for index, size in zip(indexes, sizes, strict=True) if 0 < size <= SHOWN_BYTES]
+    found: dict[int, ItemRecord] = {}
+    if small:
+        (values,) = read([("HMGET", ended, *small)])
+        found = {index: decode_item(value) for index, value in zip(small, values, strict=True) if value}
+    for index in [index for index, size in zip(indexes, sizes, strict=True) if size > SHOWN_BYTES]:
+        (value,) = read([("HGET", ended, index)])
+        if value:
+            found[index] = msgspec.structs.replace(decode_item(value), result=msgspec.Raw(b"null"))
+    tries = read([("HGET", names.item_try(execution, node, index), keys.STATE) for index in indexes])
+    return [
+        StoredItemState(
+            key_of(item, index),
+            found.get(index),
+            decode_record(tried) if tried else None,
+            index in in_flight,
+            truncated=size > SHOWN_BYTES,
+        )
+        for index, item, tried, size in zip(indexes, stored, tries, sizes, strict=False)
+    ]
 
 
 def items_left(state: RedisState, execution: str, node: str, total: int) -> list[tuple[int, int]]:

@@ -116,11 +116,13 @@ def _row(node: NodeView) -> tuple[str, ...]:
 
 
 def _why(node: NodeView) -> str:
+    from flowengine.cli.output.node_page import map_words
     from flowengine.cli.output.progress import WHY_SKIPPED
 
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
-    parts = [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    parts = [map_words(node.map)] if node.map else []
+    parts += [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
     if node.tolerated:
         parts.append("tolerated")
     if node.waiting_for and node.waiting_for.until is not None:

@@ -88,9 +88,18 @@ _BY_CONSUMERS: Final[tuple[Command, ...]] = (
     ("SET", process_key("a"), "", "PX", 1),
 )
 
+_OF_MAPS: Final[tuple[Command, ...]] = (
+    ("HLEN", _NAMES.items_ended(_ID, "a")),
+    ("HKEYS", _NAMES.map(_ID, "a")),
+    ("HSTRLEN", _NAMES.items_ended(_ID, "a"), "0"),
+    ("LRANGE", _NAMES.items(_ID, "a"), 0, 0),
+)
+"""What reads the items of maps."""
+
 NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "api": (
         *_BY_ALL,
+        *_OF_MAPS,
         ("XINFO", "GROUPS", _QUEUE),
         ("ZREMRANGEBYRANK", _NAMES.stopping, 0, 0),
         ("SET", keys.HEALTH, "", "EX", 60),
@@ -126,6 +135,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     ),
     "orchestrator": (
         *_BY_ALL,
+        *_OF_MAPS,
         *_BY_CONSUMERS,
         ("SET", _NAMES.sweep, "1", "NX", "PX", 1),
         ("EXPIREAT", _CONTROL, 1),
@@ -136,11 +146,17 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
         ("ZSCORE", _NAMES.deadlines, ""),
         ("SET", _NAMES.moved(WORKER_QUEUE), "", "EX", 1),
         ("HSETNX", _NAMES.counts(_ID), keys.FIRST_FAILED, ""),
+        ("HEXISTS", _NAMES.items_ended(_ID, "a"), "0"),
+        ("RPUSH", _NAMES.items_todo(_ID, "a"), ""),
+        ("LINDEX", _NAMES.items(_ID, "a"), 0),
+        ("PEXPIREAT", _NAMES.item_try(_ID, "a", 0), 1),
         ("DEL", _CONTROL),
         ("UNLINK", _NODE),
     ),
     "worker": (
         *_BY_ALL,
+        *_OF_MAPS,
+        ("HEXISTS", _NAMES.items_ended(_ID, "a"), "0"),
         *_BY_CONSUMERS,
         ("HMGET", _NAMES.inputs(_ID), keys.VALUES, keys.SECRET),
         ("HSTRLEN", _NODE, keys.RESULT),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from flowengine.engine.commands.rerun import RerunAsked
+from flowengine.execution.map_views import ItemPage, ItemStatus, MapView
 from flowengine.execution.messages import RunNode
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete
@@ -464,3 +465,48 @@ def test_the_time_of_an_item_is_over(harness: Harness) -> None:
     view = harness.api.executions.status(execution).nodes[0]
     assert view.status == "completed"
     assert output(harness, execution)["result"] == [None, 3]
+
+
+def test_a_status_shows_numbers_and_pages_show_items(harness: Harness) -> None:
+    """While the map runs, and once it has ended; items are found by their status."""
+    execution = harness.begin(map_plan(list(range(7)), max_concurrent=3, tolerated_failures=1))
+    harness.start_executions()
+    harness.run_tasks()
+    assert isinstance(harness.api.executions.status(execution).nodes[0].map, msgspec.UnsetType)
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.script = failing_items("1")
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    view = harness.api.executions.status(execution).nodes[0]
+    assert view.status == "running"
+    assert view.map == MapView(total=7, pending=1, running=3, completed=2, failed=1, cancelled=0)
+    assert statuses(harness, execution) == ["completed", "failed", "completed", *["running"] * 3, "pending"]
+    harness.drain()
+    found = harness.api.executions.node(execution, "each")
+    assert found.map == MapView(total=7, pending=0, running=0, completed=6, failed=1, cancelled=0)
+    (failed,) = page(harness, execution, statuses=("failed",)).items
+    assert (failed.key, failed.error and failed.error.code, failed.tries) == ("1", "boom", 1)
+    assert page(harness, execution, limit=3, cursor="5").items[-1].result == msgspec.Raw(b'{"result":7}')
+    first = page(harness, execution, limit=3)
+    assert (first.next_cursor, [item.index for item in first.items]) == ("3", [0, 1, 2])
+    assert page(harness, execution, limit=4, cursor="3").next_cursor is None
+    assert page(harness, execution, node="after").items == ()
+
+
+def page(
+    harness: Harness,
+    execution: str,
+    node: str = "each",
+    *,
+    statuses: Sequence[ItemStatus] = (),
+    limit: int = 50,
+    cursor: str | None = None,
+) -> ItemPage:
+    """A page of items."""
+    executions = harness.api.executions
+    return executions.items(execution, node, statuses=statuses, limit=limit, cursor=cursor)
+
+
+def statuses(harness: Harness, execution: str) -> list[str]:
+    """The statuses of the items."""
+    return [item.status for item in page(harness, execution).items]
