@@ -100,6 +100,7 @@ NEEDED: Final[Mapping[Service, tuple[Command, ...]]] = {
     "api": (
         *_BY_ALL,
         *_OF_MAPS,
+        ("UNLINK", _NAMES.map(_ID, "a")),
         ("XINFO", "GROUPS", _QUEUE),
         ("ZREMRANGEBYRANK", _NAMES.stopping, 0, 0),
         ("SET", keys.HEALTH, "", "EX", 60),
