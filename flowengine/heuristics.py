@@ -94,3 +94,8 @@ LONE_IN_A_ROW: Final = 4
 
 FETCHER_BUSY_S: Final = 0.01
 """A thread that processes what it fetched keeps others from being fetched no longer than this."""
+
+# -- Services look for garbage rarely (`supervision/garbage.py`).
+
+KEPT_BETWEEN_LOOKS: Final = 10_000
+"""So many more objects are made than dropped between two looks for rings of them."""

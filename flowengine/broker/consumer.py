@@ -25,7 +25,7 @@ from flowengine.broker.delivery import Delivery
 from flowengine.broker.errors import connection_closed
 from flowengine.broker.inline_processor import InlineProcessor
 from flowengine.broker.leases.hand_back import hand_back_failed, hand_back_unstarted
-from flowengine.broker.leases.recoverer import Recoverer
+from flowengine.broker.leases.recoverer import SCAN_LIMIT, Recoverer
 from flowengine.broker.policy import Policies
 from flowengine.broker.set_aside.dead_letters import Reason, bury
 from flowengine.broker.set_aside.line_reader import LineReader
@@ -34,6 +34,7 @@ from flowengine.broker.streams.consumer_group import RawEntry, is_missing_group
 from flowengine.broker.streams.own_connection import OwnConnection
 from flowengine.broker.streams.sign_of_life import SignOfLife
 from flowengine.broker.streams.wire import UndecodablePayloadError, acknowledge
+from flowengine.errors import StoreUnavailableError
 from flowengine.queues import async_line, queue_of_line
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class StreamsConsumer(dramatiq.Consumer):
     """
 
     _needs_threads = True
+    _scan_limit = SCAN_LIMIT
 
     def __init__(self, broker: StreamsBroker, queue: str) -> None:
         self._broker = broker
@@ -77,7 +79,15 @@ class StreamsConsumer(dramatiq.Consumer):
         self._failures = 0
 
     def _recoverer_of(self, line: str) -> Recoverer:
-        return Recoverer(self._group, line, self._held, self._timing, cautious=self._cautious)
+        return Recoverer(
+            self._group,
+            line,
+            self._held,
+            self._timing,
+            cautious=self._cautious,
+            max_deliveries=self._broker.max_deliveries,
+            scan_limit=self._scan_limit,
+        )
 
     def _policies(self) -> Policies:
         return self._broker.policies
@@ -348,8 +358,13 @@ class StreamsConsumer(dramatiq.Consumer):
         """Hand back what the engine has not acknowledged."""
         unacknowledged = delivery.unacknowledged
         self._held.finish(delivery)
-        if unacknowledged:
-            hand_back_failed(self._broker.group, delivery, unacknowledged, after_s=self._timing.retry_after_s)
+        if not unacknowledged:
+            self._broker.outage_pause.succeeded()
+            return
+        after_s = self._timing.retry_after_s
+        if isinstance(delivery.exception, StoreUnavailableError):
+            after_s = max(after_s, self._broker.outage_pause.after_failure())
+        hand_back_failed(self._broker.group, delivery, unacknowledged, after_s=after_s)
 
     def _acknowledge(self, delivery: Delivery) -> None:
         group = self._broker.group

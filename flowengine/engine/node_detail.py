@@ -41,6 +41,7 @@ class _Asked(msgspec.Struct, frozen=True):
     plan: Plan
     position: int
     record: NodeRecord
+    previous: bytes | None
 
 
 class _NotRenderableError(Exception):
@@ -58,7 +59,7 @@ def show(store: NodeStore, execution: str, node: str, limits: Limits) -> NodeDet
         raise no_such_node(node, plan.index)
     stored = store.stored_node(execution, node)
     view = node_view(execution_record, plan, plan.nodes[position], stored.state)
-    asked = _Asked(execution, execution_record, plan, position, stored.state.record)
+    asked = _Asked(execution, execution_record, plan, position, stored.state.record, stored.previous)
     config, error, is_cut = _config(store, asked, limits)
     return NodeDetailView(
         **msgspec.structs.asdict(view),
@@ -89,6 +90,7 @@ def _attempts(view: NodeView, stored: StoredNode) -> Iterator[AttemptView]:
             finished_at=moment_or_none(attempt.finished_at),
             delivery=attempt.delivery or None,
             error=attempt.error,
+            iteration=attempt.iteration or msgspec.UNSET,
         )
 
 
@@ -112,6 +114,7 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
     run = Run(asked.execution, asked.execution_record.run, asked.execution_record.correlation_id)
     task = task_of(asked.plan, asked.position, asked.record, run)
     start = _start(store, asked, task, limits.max_read_bytes)
+    start = msgspec.structs.replace(start, previous=asked.previous)
     scope = node_scope(task, start, lambda name: MASK, limits.max_rendered_chars)
     config = jsonvalue.decode(bytes(task.config))
     return jsonvalue.encode(render(config, scope, max_chars=limits.max_rendered_chars))

@@ -87,11 +87,13 @@ NO_ITEMS: Final = MapNumbers()
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """The numbers that a transaction left: counters by (execution, node), unfinished by execution, items that
-    have ended by (execution, node)."""
+    """The numbers that a transaction left: counters by (execution, node), unfinished by execution. `places`:
+    of what has joined a line, by its member there; 1 is the first. `ended`: items that have ended, by
+    (execution, node)."""
 
     counters: Mapping[NodeKey, int]
     unfinished: Mapping[str, int]
+    places: Mapping[str, int] = {}
     ended: Mapping[NodeKey, int] = {}
 
 
@@ -239,7 +241,7 @@ class Start(msgspec.Struct, frozen=True):
     still store; None where nobody has looked. `fates`: the records of the nodes that it `sees`. `now`:
     milliseconds since the epoch. `noted`: whether the start is written down. `stopping`: its execution is
     being stopped, so that the node is not to begin. `given`: what the execution is given, as far as the
-    node's templates read it.
+    node's templates read it. `previous`: what its iteration before has given, as JSON, where they read that.
     """
 
     wanted: bool
@@ -251,6 +253,7 @@ class Start(msgspec.Struct, frozen=True):
     stopping: bool = False
     fates: Mapping[str, NodeRecord] = {}
     given: Given = NOTHING_GIVEN
+    previous: bytes | None = None
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -268,12 +271,15 @@ class RunningStore(Protocol):
     """State as workers need it."""
 
     def start_nodes(self, tasks: Sequence[tuple[RunNode, int, str]]) -> list[Start]: ...
-    def note_start(self, task: RunNode, begun: Begun) -> None: ...
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None: ...
     def storable_bytes(self, execution: str) -> int: ...
     def forget_start(self, task: RunNode) -> None: ...
     def items_left(self, task: RunNode) -> list[tuple[int, int]]:
         """The items of a map that the run before has left, each with how many of its failures were
         answered."""
+
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
 
     def report(
         self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
@@ -381,6 +387,12 @@ class CommandStore(Protocol):
     def partition(self) -> str: ...
     @property
     def owner(self) -> str: ...
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def now(self) -> int: ...
     def plan(self, execution: str) -> Plan | None: ...
     def keep_plan(self, execution: str, encoded: bytes, plan: Plan) -> None: ...
@@ -463,6 +475,9 @@ class QueryStore(ResultsStore, Protocol):
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The nodes, and the inputs of the execution."""
 
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+
     def runs(self, execution: str) -> StoredRuns:
         """What is kept of its runs."""
 
@@ -531,8 +546,17 @@ class WatchingStore(Protocol):
         """What has happened behind each place."""
 
 
+class EncodedOutput(msgspec.Struct, frozen=True):
+    """What a handler has returned, where it is JSON already."""
+
+    data: bytes
+
+
 class Invoker(Protocol):
-    """Runs a handler on a rendered config. Raises HandlerError."""
+    """Runs a handler on a rendered config. Raises HandlerError.
+
+    What it returns is for `outcomes` to write as JSON, unless it is an EncodedOutput.
+    """
 
     def invoke(self, handler: Handler, config: JsonValue, context: Context) -> object: ...
 
@@ -562,6 +586,15 @@ class AsyncHolding(Protocol):
 
     def is_handed_back(self, held: Held[Any]) -> bool:
         """Whether it was handed back meanwhile: what comes of it is for others to tell."""
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """It has begun, and keeps so many bytes in memory."""
+
+    def keeps_too_much(self) -> bool:
+        """Whether what has begun keeps so much in memory that nothing more is to begin."""
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Hand these back, uncounted: they have not begun, and cannot now."""
 
     def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
         """Queue what settles them, in as few commands as can be."""

@@ -11,10 +11,12 @@ from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import NodeState, QueryStore, ResultsStore
 from flowengine.errors import DocumentNotFoundError, ExecutionNotFoundError
 from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
+from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.map_views import map_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
+from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import (
     NodeStatus,
     SkipReason,
@@ -29,6 +31,7 @@ from flowengine.execution.views import (
     NodeResultsView,
     NodeView,
     ResultsView,
+    TurnView,
     WaitingForView,
     counts_of,
     moment,
@@ -68,6 +71,8 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         hooks=tuple([views[hook] for hook in hooks]) if hooks else msgspec.UNSET,
         hooks_failed=_hooks_failed(record, [states[hook].record for hook in hooks]),
         outputs=msgspec.UNSET if outputs is None else outputs,
+        waiting_for=_turn(store, execution, record),
+        version=msgspec.UNSET if record.version is None else record.version,
     )
 
 
@@ -152,6 +157,15 @@ class _Primary(msgspec.Struct, frozen=True):
 _decode_primary = msgspec.json.Decoder(_Primary).decode
 
 
+def _turn(store: QueryStore, execution: str, record: ExecutionRecord) -> TurnView | msgspec.UnsetType:
+    """What one waits for that was triggered and has not begun."""
+    line = record.line
+    if line is None or record.status != "pending" or not record.run:
+        return msgspec.UNSET
+    place, limit = store.place_in_line(line.line, str(Member(execution, record.run)))
+    return TurnView(kind="turn", key=shown_key(line.line), place=place, limit=limit, since=moment(line.at))
+
+
 def _outputs(
     store: ResultsStore, execution: str, plan: Plan, record: ExecutionRecord
 ) -> dict[str, msgspec.Raw] | None:
@@ -233,8 +247,17 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         error=record.error,
         skipped=skipped or msgspec.UNSET,
         tolerated=record.tolerated or msgspec.UNSET,
-        waiting_for=WaitingForView(kind="retry", until=moment_or_none(record.until))
-        if record.status == "waiting"
-        else msgspec.UNSET,
+        waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
+        iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
         map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
+    )
+
+
+def waiting_for(record: NodeRecord) -> WaitingForView:
+    """What a waiting node waits for, as it is shown."""
+    until, waits = moment_or_none(record.until), record.waits
+    if waits is None:
+        return WaitingForView(kind=wait_kind(record), until=until)
+    return WaitingForView(
+        kind=waits.kind, until=until, since=moment(waits.since), prompt=waits.prompt or msgspec.UNSET
     )

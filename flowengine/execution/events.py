@@ -26,8 +26,11 @@ EventKind: TypeAlias = Literal[
     "node_failed",
     "node_skipped",
     "node_waiting",
+    "node_iterated",
     "node_cancelled",
     "node_overruled",
+    "execution_queued",
+    "execution_admitted",
     "execution_paused",
     "execution_resumed",
     "execution_stopping",
@@ -40,9 +43,10 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """One thing that happened. `at` in milliseconds since the epoch.
 
     `detail`: the run of an `execution_started`, the mode of an `execution_rerun` and after a space who has
-    asked for it, the number of items of a `node_opened`, the error's code of a `node_failed` or
-    `node_waiting`, the reason of a `node_skipped`, an `Overruled` as JSON of a `node_overruled`, the cause of
-    an `execution_stopping`, the name of a stage, the status of an `execution_finished`.
+    asked for it, the number of items of a `node_opened`, the error's code of a `node_failed`, that of a
+    `node_waiting` or WAITS_FOR and what it waits for, the reason of a `node_skipped`, an `Overruled` as JSON
+    of a `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the status of an
+    `execution_finished`, the number of the iteration that has ended of a `node_iterated`.
     `by`: the id of the key of who has asked for it, where that is a caller of the API, of all kinds but
     `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as that caller says.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
@@ -62,6 +66,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 DECIDED: Final = "e"
 BEGUN: Final = "s"
 """The field of a stream entry: what a transaction decided, or what a worker began or gave back."""
+
+WAITS_FOR: Final = "for:"
+"""What the detail of a `node_waiting` begins with where the node waits for no other try."""
+INITIAL_DELAY: Final = f"{WAITS_FOR}repeat"
+"""That of a node which repeats and has not begun its first iteration."""
 
 KEPT_ENTRIES: Final = 50_000
 """So many entries of an event stream are kept at most, the newest."""
@@ -95,6 +104,7 @@ _STATUS: Final[Mapping[EventKind, StoredNodeStatus]] = MappingProxyType(
         "node_failed": "failed",
         "node_skipped": "skipped",
         "node_waiting": "waiting",
+        "node_iterated": "waiting",
         "node_cancelled": "cancelled",
     }
 )

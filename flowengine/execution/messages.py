@@ -11,9 +11,11 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
-from flowengine.execution.reports import Completed, Failed, Outcome, Reporter
+from flowengine.execution.records import Repeated, WaitKind
+from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
+from flowengine.workflow.repeating.repeat import Repeat
 
 
 class StartExecution(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,15 @@ class NodeOverruled(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody has joined or left a line: let those run whose turn has come. `execution` and `run`: who."""
+
+    line: str
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -115,10 +126,11 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in its idempotency key. `moment`, in milliseconds since the epoch, is what `now()` says in its templates:
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
-    `given`: what its templates read of what the execution is given. `expands`: it is the task that renders
-    the items of a map, `config` holds their templates, and these call an item `item_name`. `item`: it is the
-    task of this item of an open map. `maps`: those nodes among the `reads` that are maps. `keeps`: its items
-    are those of the run before, of which it says what is left to do.
+    `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
+    iterations; `repeated`: how far it is with them. `expands`: it is the task that renders the items of a
+    map, `config` holds their templates, and these call an item `item_name`. `item`: it is the task of this
+    item of an open map. `maps`: those nodes among the `reads` that are maps. `keeps`: its items are those of
+    the run before, of which it says what is left to do.
     """
 
     execution: str
@@ -140,6 +152,8 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retry_when: str | None = None
     output_schema: str | None = None
     given: tuple[str, ...] = ()
+    repeat: Repeat | None = None
+    repeated: Repeated | None = None
     expands: bool = False
     item: Item | None = None
     maps: tuple[str, ...] = ()
@@ -209,6 +223,16 @@ class NextTry(msgspec.Struct, frozen=True, kw_only=True, tag="retry", tag_field=
     item: ItemTry | None = None
 
 
+class WaitOver(msgspec.Struct, frozen=True, kw_only=True, tag="wait", tag_field="kind"):
+    """The time of a node is over that waits: for that time, or for something else."""
+
+    execution: str
+    run: int
+    node: str
+    dispatch: int
+    waits: WaitKind
+
+
 class RunTimeout(msgspec.Struct, frozen=True, kw_only=True, tag="timeout", tag_field="kind"):
     """The time of a whole run is over."""
 
@@ -238,7 +262,7 @@ class DeliveryDue(msgspec.Struct, frozen=True, kw_only=True, tag="delivery", tag
     number: int
 
 
-Timer: TypeAlias = Deadline | NextTry | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
+Timer: TypeAlias = Deadline | NextTry | WaitOver | RunTimeout | StopOverdue | HooksTimeout | DeliveryDue
 """The kinds of timers. Each kind has a sorted set of its own, so that an older process never meets a
 kind that it does not know."""
 
@@ -248,6 +272,7 @@ Payload: TypeAlias = (
     | ResumeExecution
     | DeleteExecution
     | NodeOverruled
+    | LineMoved
     | RunBulk
     | RunNode
     | Callback
@@ -274,6 +299,7 @@ MESSAGES: Final = (
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
+    MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
@@ -281,6 +307,7 @@ MESSAGES: Final = (
     MessageKind(DeliveryAttempted, "delivery_attempted", ORCHESTRATOR_QUEUE, "workers"),
     MessageKind(Deadline, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(NextTry, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
+    MessageKind(WaitOver, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(RunTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(StopOverdue, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
     MessageKind(HooksTimeout, "timer_fired", ORCHESTRATOR_QUEUE, "the timer loop"),
@@ -302,15 +329,17 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
+        case Callback(by=ByEvent()):
+            return FORMAT
         case Callback(
             outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)
         ):
             return CORE_FORMAT
         case StartExecution() | Deadline():
             return CORE_FORMAT
-        case Callback() | NextTry() | StopExecution() | ResumeExecution():
+        case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled():
+        case DeleteExecution() | NodeOverruled() | LineMoved():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
             return FORMAT
@@ -330,10 +359,11 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.retry_when,
         task.output_schema,
         task.given,
+        task.repeat,
         task.expands,
         task.item,
         task.maps,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), False, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), None, False, None, ())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import NodeError, WaitKind
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed", tag_field="outcome"):
@@ -40,6 +40,35 @@ class Cancelled(msgspec.Struct, frozen=True, tag="cancelled", tag_field="outcome
     """Its execution is being stopped, and its worker has stopped the handler."""
 
 
+class Waiting(msgspec.Struct, frozen=True, tag="waiting", tag_field="outcome", omit_defaults=True):
+    """The handler has returned, and the node waits: no worker holds it.
+
+    `until`: for this time, in milliseconds since the epoch. `after_ms`: for so long. Neither: for what its
+    policy says. `prompt`: what a person is asked.
+    """
+
+    kind: WaitKind
+    until: int | None = None
+    after_ms: int | None = None
+    prompt: str | None = None
+
+
+Exhausted: TypeAlias = Literal["max_iterations", "max_seconds"]
+"""By which of its limits a node may repeat no more."""
+
+
+class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_defaults=True):
+    """An iteration has ended, or the wait before the first one is to begin; the next one follows.
+
+    `value`: the primary value that it has given, as JSON, where that is kept. `pause_ms`: how long to wait
+    before the next one. `exhausted`: there is none, so that the node fails.
+    """
+
+    value: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    pause_ms: int = 0
+    exhausted: Exhausted | None = None
+
+
 class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
     """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
 
@@ -68,7 +97,7 @@ class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outc
     counted: int = 0
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Expanded | ItemsEnded
+Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again | Expanded | ItemsEnded
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -76,11 +105,24 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Failed: "failed",
         Skipped: "skipped",
         Cancelled: "cancelled",
+        Waiting: "waiting",
+        Again: "again",
         Expanded: "expanded",
         ItemsEnded: "items_ended",
     }
 )
 """What each outcome is called."""
+
+
+def size_of(outcome: Outcome) -> int:
+    """How many bytes of what the node has given it carries."""
+    match outcome:
+        case Completed(result=result):
+            return len(result)
+        case Again(value=msgspec.Raw() as value):
+            return len(value)
+        case _:
+            return 0
 
 
 class ByDelivery(msgspec.Struct, frozen=True, array_like=True, tag="delivery"):
@@ -112,7 +154,11 @@ class ByEngine(msgspec.Struct, frozen=True, array_like=True, tag="engine"):
     starts: int
 
 
-Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine
+class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="time"):
+    """The timer of a node that waits."""
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent
 
 
 def delivery_of(reporter: Reporter) -> int:
@@ -122,7 +168,7 @@ def delivery_of(reporter: Reporter) -> int:
             return number
         case ByEngine(starts=starts):
             return starts
-        case ByDeadline():
+        case ByDeadline() | ByEvent():
             return 0
 
 
@@ -130,11 +176,11 @@ def may_be_noted(reporter: Reporter) -> bool:
     """Whether a start of what is reported may be written down.
 
     One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
-    report, or its timer, removes what it wrote.
+    report, or its timer, removes what it wrote. A node that waits has been reported.
     """
-    return not isinstance(reporter, ByDelivery) or reporter.noted
+    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent)
 
 
 def started_at_of(reporter: Reporter) -> int | None:
     """When the reported try began, where that is known."""
-    return None if isinstance(reporter, ByEngine) else reporter.started_at
+    return None if isinstance(reporter, ByEngine | ByEvent) else reporter.started_at

@@ -41,7 +41,7 @@ NODE_STATUSES: Final[Mapping[NodeStatus, str]] = MappingProxyType(
 
 EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
     {
-        "pending": "It is stored and has not been triggered.",
+        "pending": "It is stored and has not been triggered, or it waits for its turn to run.",
         "running": "It has been triggered, and something is left to do.",
         "paused": "It runs, and nothing new is dispatched.",
         "cancelling": "It is being stopped, and some of its nodes have not ended.",
@@ -64,6 +64,8 @@ NodeStep: TypeAlias = Literal[
     "skip",
     "wait",
     "try_again",
+    "call_again",
+    "iterate",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -93,11 +95,22 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
             "fail": "failed",
             "skip": "skipped",
             "wait": "waiting",
+            "iterate": "queued",
             "cancel": "cancelled",
             **_BY_HAND,
         },
+        # `complete` and `fail` by what it has waited for, or by the end of its time; `wait`: once more.
         "open": {"complete": "completed", "fail": "failed", "cancel": "cancelled", **_BY_HAND},
-        "waiting": {"try_again": "queued", "cancel": "cancelled", **_BY_HAND},
+        "waiting": {
+            "try_again": "queued",
+            "call_again": "queued",
+            "iterate": "queued",
+            "complete": "completed",
+            "fail": "failed",
+            "wait": "waiting",
+            "cancel": "cancelled",
+            **_BY_HAND,
+        },
         "completed": {"settle": "completed", "reset": "pending"},
         "failed": {"settle": "failed", "reset": "pending"},
         "skipped": {"settle": "skipped", "reset": "pending"},
@@ -106,12 +119,30 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
 )
 
 ExecutionStep: TypeAlias = Literal[
-    "trigger", "rerun", "pause", "resume", "stop", "cancel", "complete", "fail", "end_cancelled"
+    "trigger",
+    "rerun",
+    "queue",
+    "admit",
+    "withdraw",
+    "pause",
+    "resume",
+    "stop",
+    "cancel",
+    "complete",
+    "fail",
+    "end_cancelled",
 ]
 
 EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, ExecutionStatus]]] = MappingProxyType(
     {
-        "pending": {"trigger": "running", "end_cancelled": "cancelled"},
+        # One that is queued for its turn is pending, and has a place in a line.
+        "pending": {
+            "trigger": "running",
+            "queue": "pending",
+            "admit": "running",
+            "withdraw": "pending",
+            "end_cancelled": "cancelled",
+        },
         "running": {
             "complete": "completed",
             "fail": "failed",
@@ -133,9 +164,9 @@ EXECUTION_STEPS: Final[Mapping[ExecutionStatus, Mapping[ExecutionStep, Execution
             "fail": "failed",
             "stop": "cancelling",
         },
-        "completed": {"rerun": "running"},
-        "failed": {"trigger": "running", "rerun": "running"},
-        "cancelled": {"trigger": "running", "rerun": "running"},
+        "completed": {"rerun": "running", "queue": "pending"},
+        "failed": {"trigger": "running", "rerun": "running", "queue": "pending"},
+        "cancelled": {"trigger": "running", "rerun": "running", "queue": "pending"},
     }
 )
 

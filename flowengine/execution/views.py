@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -32,7 +32,8 @@ class CreatedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartedView(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`."""
+    """Answer to a workflow that was accepted and started. `warnings` as in `CreatedView`. `version`: of its
+    definition, where it is an applied one."""
 
     execution_id: str
     name: str
@@ -41,6 +42,7 @@ class StartedView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     correlation_id: str
     warnings: tuple[Problem, ...] | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TriggeredView(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,19 +169,21 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution in a list waits for: `retry`, the next try of `node` after a failure, `until` that
-    time."""
+    """What an execution in a list waits for, `until` that time: `retry`, the next try of `node` after a
+    failure; `repeat`, its next iteration; or its `turn` to begin, among the executions with its `key`."""
 
-    kind: Literal["retry"]
-    node: str
-    until: Moment
+    kind: Literal["retry", "repeat", "turn"]
+    node: str | msgspec.UnsetType = msgspec.UNSET
+    until: Moment | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution in a list, without its nodes. `error`: why it has failed, or was cancelled; of several
     nodes that have failed, it is that of the first. `version`: of its definition; null for a posted document.
     `trigger` is null before the first one. `waiting_for`: of several nodes that wait, the one that goes on
-    first; null where none waits, and of an execution that does not run or is being stopped."""
+    first; its turn, if it was triggered and has not begun; null where nothing waits, and of any other
+    execution that does not run or is being stopped."""
 
     execution_id: str
     name: str
@@ -209,8 +213,8 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
-    on; `waiting_for` says what it waits for; `map`: how far its items are. Each is there only of a node of
-    which it is true."""
+    on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
+    that repeats; `map`: how far its items are. Each is there only of a node of which it is true."""
 
     id: str
     handler: str
@@ -224,6 +228,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     skipped: SkipReason | msgspec.UnsetType = msgspec.UNSET
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
     map: MapView | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -233,7 +238,7 @@ NULL: Final = msgspec.Raw(b"null")
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a node. `delivery`: which delivery of its task gave the outcome; null: none has.
-    `error`: why it has failed, if it has."""
+    `error`: why it has failed, if it has. `iteration`: which it was of, of a node that repeats."""
 
     attempt: int
     queued_at: Moment | None
@@ -241,6 +246,7 @@ class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: Moment | None
     delivery: int | None
     error: NodeError | None
+    iteration: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeDetailView(NodeView, frozen=True, kw_only=True):
@@ -259,18 +265,38 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a waiting node waits for: `retry`, the next try after a failure, `until` that time."""
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval"]
+"""`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision."""
 
-    kind: Literal["retry"]
+
+class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
+    what is no retry and no iteration. `prompt`: what a person is asked."""
+
+    kind: WaitingKind
     until: Moment | None
+    since: Moment | msgspec.UnsetType = msgspec.UNSET
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class TurnView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an execution waits for that was triggered and has not begun: `turn`, among the executions with its
+    `key`. `place`: in the line of those that run and wait; it begins once it is not behind `limit`."""
+
+    kind: Literal["turn"]
+    key: str
+    place: int | None
+    limit: int
+    since: Moment
 
 
 class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     """An execution and all of its nodes, in the document's order. `labels`: by which it is found. `inputs`:
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
-    has failed. `outputs`: what it gives, once it has ended with some."""
+    has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
+    has not begun. `version`: of its definition, where it is of one."""
 
     execution_id: str
     name: str
@@ -288,6 +314,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     hooks: tuple[NodeView, ...] | msgspec.UnsetType = msgspec.UNSET
     hooks_failed: bool | msgspec.UnsetType = msgspec.UNSET
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+    waiting_for: TurnView | msgspec.UnsetType = msgspec.UNSET
+    version: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from flowengine.handlers.builtin.ending import end
 from flowengine.handlers.builtin.http_request import call_external_service, http_request
 from flowengine.handlers.builtin.set_values import set_values
 from flowengine.handlers.builtin.transform import transform
+from flowengine.handlers.builtin.waiting import wait
 from flowengine.handlers.llm.llm_service import llm_service
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "llm_service",
     "set_values",
     "transform",
+    "wait",
 ]

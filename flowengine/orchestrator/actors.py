@@ -18,6 +18,7 @@ from flowengine.execution.messages import (
     Deadline,
     DeleteExecution,
     DeliveryAttempted,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -25,6 +26,7 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     Timer,
+    WaitOver,
 )
 from flowengine.heuristics import SMALL_CALLBACK_BYTES, SMALL_EXECUTION_NODES
 from flowengine.observability.log_context import bound_contextvars
@@ -66,7 +68,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
     def timer_fired(payloads: Sequence[bytes]) -> None:
         held: list[Held[Timer]] = broker.held()
         timer = held[0].payload
-        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry) else {}
+        node = {"node_id": timer.node} if isinstance(timer, Deadline | NextTry | WaitOver) else {}
         with bound_contextvars(execution_id=timer.execution, **node):
             engine.fire(held[0])
 
@@ -102,6 +104,12 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         ):
             engine.follow_overruled(held[0])
 
+    def line_moved(payloads: Sequence[bytes]) -> None:
+        held: list[Held[LineMoved]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.move_line(held[0])
+
     def delivery_attempted(payloads: Sequence[bytes]) -> None:
         held: list[Held[DeliveryAttempted]] = broker.held()
         message = held[0].payload
@@ -115,6 +123,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         delete_execution,
         run_bulk,
         node_overruled,
+        line_moved,
         node_finished,
         timer_fired,
         delivery_attempted,

@@ -13,7 +13,7 @@ def greet(config: Greet, context: Context) -> dict[str, str]:
 """
 
 from flowengine.plugin.context import Cancellation, Context, Log
-from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, ModelCall
+from flowengine.plugin.errors import AttemptError, HandlerError, HandlerTimeoutError, Later, ModelCall
 from flowengine.plugin.literal_check import LiteralCheck
 from flowengine.plugin.registry import AnyObject, Handler, Registry, handler
 from flowengine.settings.model import HttpSettings, LlmSettings
@@ -27,6 +27,7 @@ __all__ = [
     "HandlerError",
     "HandlerTimeoutError",
     "HttpSettings",
+    "Later",
     "LiteralCheck",
     "LlmSettings",
     "Log",

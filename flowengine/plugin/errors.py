@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+MOST_LATER_S: Final = 30 * 86_400
 
 
 class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,38 @@ class EndedError(HandlerError):
     def __init__(self, message: str, outputs: dict[str, Any] | None) -> None:
         super().__init__("ended", message, permanent=True)
         self.outputs = outputs
+
+
+class Later(Exception):  # noqa: N818 - no error: the handler asks for another call
+    """Raised by a handler that is to be called again after so many seconds: its node waits, and no worker
+    holds it meanwhile.
+
+    It is no failed attempt: the next call is part of the same one, with the same `idempotency_key`. All calls
+    together take no longer than the node's `retry.max_seconds` (a day, where it says nothing). Raises
+    ValueError for what is no time between 0 and 30 days.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        if not _is_wait(seconds):
+            raise ValueError(f"Later takes 0 to {MOST_LATER_S} seconds, not {seconds!r}")
+        super().__init__(f"it asks to be called again in {seconds:g} s")
+        self.seconds = seconds
+
+
+def _is_wait(seconds: object) -> bool:
+    """Whether a node can wait for so long; NaN is no time."""
+    return isinstance(seconds, int | float) and 0 <= seconds <= MOST_LATER_S
+
+
+class ResultTooLargeError(HandlerError):
+    """The result has `size` bytes as JSON, and may have `most`."""
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(
+            "result_too_large",
+            f"the result is {size} bytes, the limit is {most} (FLOWENGINE_MAX_RESULT_BYTES): return less, or "
+            "store it elsewhere and return where",
+        )
 
 
 class HandlerTimeoutError(HandlerError):

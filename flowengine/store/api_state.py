@@ -94,6 +94,14 @@ class RedisApiState:
         """The id of the execution whose own queues are used, the only one created here; else empty."""
         return self._state.keys.owner
 
+    def line_length(self, line: str) -> int:
+        """How many stand in a line."""
+        return self._state.lines.length(line)
+
+    def place_in_line(self, line: str, member: str) -> tuple[int | None, int]:
+        """The place of a member, 1 is the first, None: it does not stand there; and how many may run."""
+        return self._state.lines.place(line, member)
+
     def now(self) -> int:
         """Redis's time in milliseconds since the epoch."""
         return self._state.now()

@@ -10,7 +10,8 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:counts | hash | nodes unfinished, nodes failed, bytes of results, `first` that failed; not WATCHed |
 | fe:x:ID:plan | string | the compiled plan |
 | fe:x:ID:deps | hash | join -> its counter of parents (`rules.readiness`) |
-| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt); absent: never attempted |
+| fe:x:ID:node:NODE | hash | `state` (a NodeRecord), `result`, `try:N` (an Attempt), `previous`, or absent |
+| fe:x:ID:collected:NODE | string | what a node's iterations have given, as JSON, each behind a comma |
 | fe:x:ID:map:NODE | hash | of a map: `sent`, how many of its items have been; `f:INDEX`: it failed |
 | fe:x:ID:items:NODE | list | its items, each a StoredItem |
 | fe:x:ID:ended:NODE | hash | index -> an ItemRecord, of each item that has ended; not WATCHed |
@@ -28,7 +29,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:document | string | its media type, a line feed, and the document as posted, by zlib |
 | fe:x:ID:listed | string | what the execution is found by; a day longer than the rest |
 | fe:list:STATUS | zset | execution ids, all scores 0: `paused`, `cancelling`: part of `running` |
-| fe:list:by | zset | names, correlation ids and labels, each with an id, all scores 0 |
+| fe:list:by | zset | names, correlation ids, labels and versions, each with an id, all scores 0 |
 | fe:timers:KIND | zset | what the kind's timer names, by due time |
 | fe:timers:odd | zset | members that nobody can read, by the time when they were set aside |
 | fe:delivering | zset | ID|RUN of each delivery that is not over, by the time of its last step |
@@ -40,8 +41,14 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:ended:HOUR | hash | how many executions ended then, by status, length and name; lives two days |
 | fe:stopping | zset | the executions that were marked as stopping last, by when |
 | fe:deleting | zset | executions that are doomed, or deleted but for some of their keys, since when |
+| fe:definitions | zset | the names of definitions, all scores 0 |
+| fe:definition:NAME | hash | `v:N` and `current`: VersionRecords; `last`: the highest number |
+| fe:version:N:NAME | hash | a version's content: its `plan`, and its `document` by zlib |
 | fe:bulk:ID | hash | one action on many: what was `asked`, how far it is, its numbers |
 | fe:bulks | zset | those that are not finished, by when they last moved |
+| fe:line:LINE | list | who may run of a limit, and behind them who waits (`execution.limits.lines`) |
+| fe:lines | zset | the lines in which somebody stands, all scores 0 |
+| fe:limits | hash | LINE -> how many of its first may run |
 | fe:audit | stream | who has done what (`a`, an AuditEntry), the newest 10,000 |
 | fe:own | zset | QUEUE@ID: the queues that executions have of their own, by the end of their leases |
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
@@ -62,7 +69,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never, get_args
 
 from flowengine.execution.messages import (
     Deadline,
@@ -73,7 +80,9 @@ from flowengine.execution.messages import (
     RunTimeout,
     StopOverdue,
     Timer,
+    WaitOver,
 )
+from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.idempotency import PART_CHARS, names_request
 from flowengine.execution.status import ExecutionStatus
 from flowengine.queues import (
@@ -88,6 +97,7 @@ from flowengine.queues import (
 
 STATE: Final = "state"
 RESULT: Final = "result"
+PREVIOUS: Final = "previous"
 VALUES: Final = "values"
 VARS: Final = "vars"
 LATE: Final = "late"
@@ -97,11 +107,17 @@ LABELS: Final = "labels"
 NOTIFIES: Final = "notifies"
 SENT: Final = "sent"
 STARTED_BY: Final = "started_by"
+LINE: Final = "line"
 URL: Final = "url"
 LOGGED_BYTES: Final = "b"
 LOGGED_CUT: Final = "c"
 FIRST_FAILED: Final = "first"
 DOOMED: Final = "doomed"
+VERSION: Final = "version"
+CURRENT: Final = "current"
+LAST: Final = "last"
+PLAN: Final = "plan"
+DOCUMENT: Final = "document"
 MAIN_FAILED: Final = "main_failed"
 
 FORMAT: Final = "fe:format"
@@ -124,8 +140,11 @@ class Keys:
         "audit",
         "bulks",
         "changes",
+        "definitions",
         "deleting",
         "delivering",
+        "line_index",
+        "line_limits",
         "odd_timers",
         "own_queues",
         "owner",
@@ -148,6 +167,9 @@ class Keys:
         self.deleting = f"{self._prefix}deleting"
         self.audit = f"{self._prefix}audit"
         self.bulks = f"{self._prefix}bulks"
+        self.line_index = f"{self._prefix}{owned('lines', owner)}"
+        self.line_limits = f"{self._prefix}{owned('limits', owner)}"
+        self.definitions = f"{self._prefix}definitions"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -204,6 +226,10 @@ class Keys:
         """All keys of a map besides its node's: they expire, persist and go with it."""
         kinds = (self.map, self.items, self.items_ended, self.items_todo)
         return [kind(execution, name) for kind in kinds]
+
+    def collected(self, execution: str, name: str) -> str:
+        """String: what the iterations of a node have given that collects."""
+        return f"{self._executions}{execution}:collected:{name}"
 
     def started(self, execution: str) -> str:
         """Hash: what workers have begun."""
@@ -288,9 +314,21 @@ class Keys:
         """Sorted set: the timers of one kind."""
         return f"{self._prefix}timers:{owned(kind, self.owner)}"
 
+    def line(self, line: str) -> str:
+        """List: who stands in a line."""
+        return f"{self._prefix}line:{owned(line, self.owner)}"
+
     def ended(self, hour: int) -> str:
         """Hash: how many executions ended in this hour since the epoch, and how."""
         return f"{self._prefix}ended:{hour}"
+
+    def definition(self, name: str) -> str:
+        """Hash: what is known of the versions of a definition."""
+        return f"{self._prefix}definition:{name}"
+
+    def version(self, name: str, number: int) -> str:
+        """Hash: the content of a version of a definition."""
+        return f"{self._prefix}version:{number}:{name}"
 
     def bulk(self, bulk_id: str) -> str:
         """Hash: one action on many executions."""
@@ -400,6 +438,17 @@ def cut_field(node: str) -> str:
     return f"c:{node}"
 
 
+def version_field(number: int) -> str:
+    """The field of a definition that says what is known of a version."""
+    return f"v:{number}"
+
+
+def parse_version_field(field: str) -> int | None:
+    """The number of the version that a field of a definition is about, or None."""
+    kind, _, number = field.partition(":")
+    return int(number) if kind == "v" and number.isascii() and number.isdecimal() else None
+
+
 def once_field(key: str) -> str:
     """The field of control that keeps a trigger whose request had this key."""
     return f"once:{key}"
@@ -445,6 +494,9 @@ def member_of(timer: Timer) -> str:
     match timer:
         case Deadline() | NextTry():
             return timer_member(timer.execution, timer.run, timer.node, timer.dispatch, timer.item)
+        case WaitOver():
+            member = timer_member(timer.execution, timer.run, timer.node, timer.dispatch)
+            return f"{member}|{timer.waits}"
         case RunTimeout() | StopOverdue() | HooksTimeout():
             return f"{timer.execution}|{timer.run}"
         case DeliveryDue():
@@ -460,6 +512,8 @@ def timer_kind(timer: Timer) -> str:
             return "deadline"
         case NextTry():
             return "retry"
+        case WaitOver():
+            return "wait"
         case RunTimeout():
             return "timeout"
         case StopOverdue():
@@ -521,3 +575,18 @@ def parse_delivery_due(member: bytes) -> DeliveryDue | None:
         return DeliveryDue(execution=execution, run=int(run), number=int(number))
     except ValueError:
         return None
+
+
+def parse_wait_over(member: bytes) -> WaitOver | None:
+    """Reads the timers of nodes that wait; None for one that is not one of ours."""
+    try:
+        execution, run, node, dispatch, waits = member.decode("ascii").split("|")
+    except ValueError:
+        return None
+    kind = _WAIT_KINDS.get(waits)
+    if kind is None or not (run.isdecimal() and dispatch.isdecimal()):
+        return None
+    return WaitOver(execution=execution, run=int(run), node=node, dispatch=int(dispatch), waits=kind)
+
+
+_WAIT_KINDS: Final[dict[str, WaitKind]] = {kind: kind for kind in get_args(WaitKind)}

@@ -26,6 +26,7 @@ from flowengine.store.committing.transaction import Found, RedisUnit, commands_o
 from flowengine.store.connection.clock import Clock
 from flowengine.store.connection.sessions import Command, Commands, Sessions
 from flowengine.store.delivering.delivery_state import RedisDeliveryUnit
+from flowengine.store.limits.lines import RedisLines
 from flowengine.store.listing_entries import stored_entries
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.store.plan_cache import PlanCache
@@ -57,6 +58,7 @@ class RedisState:
         self.settings = settings
         self.keys = keys.of(partition, owner)
         self.async_lines = AsyncLines(self.sessions, self.keys)
+        self.lines = RedisLines(self.sessions, self.keys)
         self.plans = PlanCache()
         self.ended = EndedCounts()
         self.clock = Clock(lambda: self.sessions.retrying_read([("TIME",)])[0])
@@ -186,6 +188,13 @@ class RedisState:
     def read_execution(self, execution: str) -> ExecutionRecord | None:
         """The execution's own record, or None."""
         return parse_execution(self.sessions.retrying_read([self.execution_read(execution)])[0])
+
+    def read_executions(self, executions: Sequence[str]) -> list[ExecutionRecord | None]:
+        """Their own records, in one round trip."""
+        if not executions:
+            return []
+        replies = self.sessions.retrying_read([self.execution_read(execution) for execution in executions])
+        return [parse_execution(reply) for reply in replies]
 
     def execution_read(self, execution: str) -> Command:
         """The command whose reply `parse_execution` takes."""

@@ -14,6 +14,7 @@ from flowengine.execution.history.spoken import Said
 from flowengine.execution.messages import EXECUTION, INPUTS, OUTCOME, VARS, Callback, RunNode
 from flowengine.execution.records import Control
 from flowengine.execution.rules.deadlines import backstop_due, is_awaited
+from flowengine.execution.rules.repeating import reads_previous
 from flowengine.execution.status import takes_reports
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
@@ -77,17 +78,24 @@ class RedisWorkerState:
         kept = kept_entries(events)
         return ("XADD", key, "NOMKSTREAM", "MAXLEN", "~", kept, "*", BEGUN, encode_events(events))
 
-    def note_start(self, task: RunNode, begun: Begun) -> None:
-        """Note that a delivery began, and arm its deadline."""
-        self._sessions.retrying_read(self.note_commands(task, begun))
+    def note_starts(self, begun: Sequence[tuple[RunNode, Begun]]) -> None:
+        """Note that deliveries began, and arm their deadlines: one round trip."""
+        commands = [command for task, start in begun for command in self.note_commands(task, start)]
+        self._sessions.retrying_read(commands)
 
     def storable_bytes(self, execution: str) -> int:
         """How many bytes of results an execution may still store."""
         used = self._sessions.retrying_read([("HGET", self._keys.counts(execution), "bytes")])[0]
         return self._limits.max_execution_result_bytes - int(used or 0)
 
+    def collected(self, task: RunNode) -> bytes:
+        """What the iterations of a node have given that collects, as JSON, each behind a comma."""
+        key = self._keys.collected(task.execution, task.node)
+        found: bytes | None = self._sessions.retrying_read([("GET", key)])[0]
+        return found or b""
+
     def forget_start(self, task: RunNode) -> None:
-        """Take back what `start_nodes` or `note_start` wrote; the events tell that it was given back."""
+        """Take back what `start_nodes` or `note_starts` wrote; the events tell that it was given back."""
         commands: list[Command] = [
             ("HDEL", self._keys.started(task.execution), _field(task)),
             ("ZREM", self._keys.deadlines, _member(task)),
@@ -195,7 +203,7 @@ class RedisWorkerState:
         """The commands that read whether it is wanted, whether its execution is being stopped, and how much
         that stores."""
         return [
-            ("HGET", self._keys.node(task.execution, task.node), keys.STATE),
+            self._own_read(task),
             ("HMGET", self._keys.control(task.execution), *CONTROL_FIELDS),
             ("HGET", self._keys.counts(task.execution), "bytes"),
         ]
@@ -205,6 +213,14 @@ class RedisWorkerState:
         if task.item is None:
             return []
         return [("HEXISTS", self._keys.items_ended(task.execution, task.node), task.item.index)]
+
+    def _own_read(self, task: RunNode) -> Command:
+        """The command that reads its record. What its iteration before has given must be read with it, as
+        both move together."""
+        key = self._keys.node(task.execution, task.node)
+        if reads_previous(task):
+            return ("HMGET", key, keys.STATE, keys.PREVIOUS)
+        return ("HGET", key, keys.STATE)
 
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
@@ -258,7 +274,8 @@ class _Asked:
 
     def start(self, replies: Sequence[Any]) -> Start:
         """What the worker learns."""
-        state, control, used, *rest = replies[self._ignored :]
+        own, control, used, *rest = replies[self._ignored :]
+        state, previous = own if reads_previous(self._task) else (own, None)
         stopping = _is_stopped(parse_control(control))
         has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
@@ -288,6 +305,7 @@ class _Asked:
             stopping=stopping,
             fates=fates,
             given=given,
+            previous=previous,
         )
 
 

@@ -24,6 +24,7 @@ WORKFLOW_FIELDS: Final = (
     "timeout_seconds",
     "on_node_failure",
     "hooks_timeout_seconds",
+    "concurrency",
     "nodes",
     "on_failure",
     "finally",
@@ -31,7 +32,6 @@ WORKFLOW_FIELDS: Final = (
 )
 
 FUTURE_WORKFLOW_FIELDS: Final = (
-    "concurrency",
     "priority",
     "schedules",
     "after",
@@ -40,7 +40,6 @@ FUTURE_NODE_FIELDS: Final = (
     "nodes",
     "outputs",
     "on_node_failure",
-    "repeat",
     "wait_for_callback",
     "concurrency",
     "rate_limit",

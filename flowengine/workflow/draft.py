@@ -21,6 +21,7 @@ from flowengine.workflow.checking.node_policy import NO_POLICY, read_policy
 from flowengine.workflow.checking.object_fields import JsonObject, read_text, refuse_unknown_fields
 from flowengine.workflow.checking.problem_report import Report
 from flowengine.workflow.checking.stage_fields import check_hook, read_hooks_timeout_ms, read_outputs
+from flowengine.workflow.checking.templates.given_references import GivenCheck
 from flowengine.workflow.document import (
     DEFAULT_TIMEOUT_S,
     FUTURE_NODE_FIELDS,
@@ -37,12 +38,15 @@ from flowengine.workflow.inputs.variables import NO_VARIABLES, Variables, read_v
 from flowengine.workflow.kinds.all_kinds import END, WORK_FIELDS, DraftWork, read_work
 from flowengine.workflow.kinds.outputs import OutputsDraft
 from flowengine.workflow.labels import Labels, read_labels
+from flowengine.workflow.limits.reading import read_concurrency
 from flowengine.workflow.maps.reading import FIELD as MAP
-from flowengine.workflow.maps.reading import read_map
+from flowengine.workflow.maps.reading import read_map, refuse_beside
 from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
+from flowengine.workflow.repeating.reading import refuse_with_wait
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
+from flowengine.workflow.waits.reading import read_waiting
 
 OUTPUTS_TIMEOUT_S: Final = 60
 """How long it may take to compute the outputs."""
@@ -94,7 +98,9 @@ def read_draft(document: JsonObject, limits: Limits, report: Report) -> Draft:
     work = TemplateWork(report, limits.max_template_chars)
     inputs = read_inputs(document, report, work)
     variables = read_vars(document, inputs, report, work)
-    overall = read_execution_policy(document, report)
+    given = GivenCheck(inputs, variables.vars, labels)
+    concurrency = read_concurrency(document, given, report, work)
+    overall = msgspec.structs.replace(read_execution_policy(document, report), concurrency=concurrency)
     hooks_timeout_ms = read_hooks_timeout_ms(document, report)
     nodes = _nodes(document, limits, report, defaults)
     return Draft(
@@ -200,10 +206,20 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         check_hook(pointer, stage, report)
     elif ends:
         check_end(node, pointer, report)
-    timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
-    policy = read_policy(node, pointer, report, NO_POLICY if ends else defaults.policy)
+    waits = read_waiting(node, pointer, report)
+    plain = ends or waits is not None
+    timeout_s = float(DEFAULT_TIMEOUT_S)
+    if waits is None:
+        timeout_s = read_timeout(node, pointer, report, DEFAULT_TIMEOUT_S if ends else defaults.timeout_s)
+    policy = read_policy(node, pointer, report, NO_POLICY if plain else defaults.policy)
+    if waits is not None and policy.repeat is not None:
+        refuse_with_wait(pointer, report)
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     mapped = read_map(node, pointer, report)
-    fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, mapped)
+    if mapped is not None:
+        refuse_beside(mapped, report, repeats=policy.repeat is not None, waits=waits is not None)
+    fields = NodeFields(
+        place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits, mapped
+    )
     return DraftNode(fields, work, schema)

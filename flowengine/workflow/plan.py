@@ -109,11 +109,23 @@ class Plan(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     @Derived
     def weights(self) -> tuple[int, ...]:
-        """For each node, about how many bytes its dispatch takes, with the schema of its output."""
+        """For each node, about how many bytes its dispatch takes, with what else is sent of its policy."""
         weights = [len(node.work.config) for node in self.nodes]
         for position, policy in self.policies.items():
             weights[position] += len(policy.output_schema or "")
+            weights[position] += 0 if policy.repeat is None else len(policy.repeat.until)
         return tuple(weights)
+
+    @Derived
+    def collecting(self) -> tuple[str, ...]:
+        """The ids of the nodes whose result is the list of what all their iterations give."""
+        return tuple(
+            [
+                self.nodes[position].id
+                for position, policy in self.policies.items()
+                if policy.repeat is not None and policy.repeat.collects
+            ]
+        )
 
     @Derived
     def index(self) -> dict[str, int]:

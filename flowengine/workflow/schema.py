@@ -18,6 +18,8 @@ from flowengine.workflow.inputs.variables import MAX_VARS
 from flowengine.workflow.kinds.all_kinds import work_schema
 from flowengine.workflow.kinds.config_schema import TEMPLATE, Schema, WorkSchema
 from flowengine.workflow.labels import MAX_CHARS, MAX_LABELS, NOT_IN_NAMES
+from flowengine.workflow.limits.reading import FIELD as CONCURRENCY
+from flowengine.workflow.limits.schema import concurrency_schema
 from flowengine.workflow.maps.schema import map_schema
 from flowengine.workflow.stages import HOOKS
 
@@ -53,6 +55,7 @@ def document_schema(registry: Registry, limits: Limits | None = None) -> Schema:
             },
             "defaults": policy_schema.defaults(work.defaults),
             **policy_schema.execution(),
+            CONCURRENCY: concurrency_schema(),
             "nodes": {
                 "type": "array",
                 "minItems": 1,

@@ -207,7 +207,9 @@ def _compiled(
     fields = [node.fields for node in draft.nodes]
     links = link(fields, report)
     outputs = [
-        None if node.work is None else declared_output(node.work, registry, node.output_schema)
+        None
+        if node.work is None
+        else declared_output(node.work, registry, node.output_schema, node.fields.policy.repeat)
         for node in draft.nodes
     ]
     for node in draft.nodes:

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky"]
+Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky"]
+"""`later` naps as `nap` does, but holds no thread; nor does `http`."""
 
 NAP_S: Final = 0.1
 TIMEOUT_S: Final = 30
@@ -30,6 +31,12 @@ class Step(msgspec.Struct, frozen=True):
     parents: tuple[str, ...] = ()
     plus: int = 0
 
+
+HANDLERS: Final[Mapping[Kind, str]] = {
+    "compute": "compute",
+    "http": "call_external_service",
+    "later": "soak_later",
+}
 
 HOOKS: Final[Mapping[str, Step]] = {
     "on_failure": Step("tell", "sum", plus=2),
@@ -132,13 +139,13 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
         case "http":
             terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
-        case "sum" | "nap" | "flaky":
+        case "sum" | "nap" | "later" | "flaky":
             config = {"values": reads, "plus": step.plus}
-            config |= {"nap_s": NAP_S} if step.kind == "nap" else {}
+            config |= {"nap_s": NAP_S} if step.kind in ("nap", "later") else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
     return {
         "id": step.id,
-        "handler": {"compute": "compute", "http": "call_external_service"}.get(step.kind, "soak_sum"),
+        "handler": HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
         "timeout_seconds": TIMEOUT_S,
@@ -160,7 +167,7 @@ def _fan_out(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "compute", (), rng.randrange(100))
     leaves = [f"leaf{at}" for at in range(rng.randint(6, 30))]
     for leaf in leaves:
-        yield Step(leaf, rng.choice(("compute", "sum")), ("start",), rng.randrange(100))
+        yield Step(leaf, rng.choice(("compute", "sum", "later")), ("start",), rng.randrange(100))
     yield Step("join", "sum", tuple(leaves), 1)
 
 
@@ -177,7 +184,7 @@ def _naps(rng: random.Random) -> Iterable[Step]:
     for depth in range(3):
         for lane in lanes:
             parents = (f"nap{depth - 1}_{lane}",) if depth else ()
-            yield Step(f"nap{depth}_{lane}", "nap", parents, rng.randrange(100))
+            yield Step(f"nap{depth}_{lane}", rng.choice(("nap", "later")), parents, rng.randrange(100))
     yield Step("join", "sum", tuple(f"nap2_{lane}" for lane in lanes), 1)
 
 
@@ -194,7 +201,7 @@ def _failing(rng: random.Random) -> Iterable[Step]:
     yield Step("start", "compute", (), rng.randrange(100))
     yield Step("good", "http", ("start",), rng.randrange(100))
     yield Step("bad", "flaky", ("start",), rng.randrange(100))
-    yield Step("side", "nap", ("good",), rng.randrange(100))
+    yield Step("side", "later", ("good",), rng.randrange(100))
     for at in range(rng.randint(1, 5)):
         yield Step(f"below{at}", "sum", ("bad",) if at % 2 else ("bad", "good"), rng.randrange(100))
     yield Step("end", "sum", ("side", "below0"), 1)

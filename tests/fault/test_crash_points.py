@@ -1,16 +1,18 @@
 """Every crash point: stop before or after any Redis command of any service, by its death or by an error.
 
 The reference workflow has a diamond with a join, a branch that fails in the first run and is retried
-in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. A second
+in the second, and a node whose worker dies the first time; it is run once noted and once unnoted. Half of its
+nodes are of async handlers, begun and reported several at a time. A second
 workflow has rules, conditions and retries. In a third one a node hangs until its deadline: there the
 orchestrator and its timer loop are stopped, from the deadline on. A fourth one is cancelled, or stopped by an
 `end`, while nodes run, wait and are queued, or deleted by force. A fifth one has outputs and hooks of both
 kinds. A sixth one is run again once it has completed, from two nodes and without the one below them. In a
 seventh one operators pause it, end nodes, and let it go on. An eighth one has a `callback_url`, whose
-receiver refuses the results once. A ninth one has a map, of which items fail, are tried again, and are run
-again. Wherever it is struck, each ends, with the right results, and every
-invariant holds. The client repeats what it gets no answer to, with the same idempotency key: what it asks for
-is done once.
+receiver refuses the results once. A ninth one has nodes that wait, and go on by their timers. Of a tenth one
+only one execution runs at once. An eleventh one is of a definition, which is applied in two versions and
+deleted. A twelfth one has a map, of which items fail, are tried again, and are run again. Wherever it is
+struck, each ends, with the right results, and every invariant holds. The client repeats what it gets no
+answer to, with the same idempotency key: what it asks for is done once.
 
 CI tries every point that differs from others in what it leaves behind (`Gate.apart`): before each exchange
 with the server, and after each of its commands that stores something. `just fault` tries each command in all
@@ -28,7 +30,9 @@ from typing import Final, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
+from tests.fault.crash_scenes.applied import Applied
 from tests.fault.crash_scenes.delivery import Delivered
+from tests.fault.crash_scenes.lining import Lined
 from tests.fault.crash_scenes.maps import Mapped
 from tests.fault.crash_scenes.overdue import Overdue
 from tests.fault.crash_scenes.reference import Hooked, Reference, Ruled
@@ -41,6 +45,7 @@ from tests.fault.crash_scenes.report import (
     told,
 )
 from tests.fault.crash_scenes.steering import Deleted, Rerun, Steered, Stopped
+from tests.fault.crash_scenes.waits import Waited
 from tests.support.faults import WAYS, Gate, Way
 from tests.support.rigs.harness import silence
 from tests.support.servers.valkey import Valkey
@@ -58,6 +63,9 @@ Scene: TypeAlias = Literal[
     "rerun",
     "steered",
     "delivered",
+    "waited",
+    "lined",
+    "applied",
     "mapped",
 ]
 STRUCK: Final[dict[Scene, frozenset[str]]] = {
@@ -105,6 +113,12 @@ def one_pass(url: str, gate: Gate, scene: Scene) -> str | None:
             passing = Steered(url, gate)
         case "delivered":
             passing = Delivered(url, gate)
+        case "waited":
+            passing = Waited(url, gate)
+        case "lined":
+            passing = Lined(url, gate)
+        case "applied":
+            passing = Applied(url, gate)
         case "mapped":
             passing = Mapped(url, gate)
         case "cancelled" | "ended":
@@ -151,6 +165,9 @@ def points_of(url: str, scene: Scene) -> list[Point]:
     "overrule-crash",
     "pause-crash",
     "delivery-crash",
+    "wait-crash",
+    "line-crash",
+    "definition-cut",
     "map-crash",
 )
 @pytest.mark.slow

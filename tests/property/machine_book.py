@@ -25,11 +25,12 @@ from flowengine.execution.messages import (
     StartExecution,
     StopOverdue,
     Timer,
+    WaitOver,
 )
-from flowengine.execution.reports import Cancelled, Completed, Expanded, ItemsEnded, Skipped
+from flowengine.execution.reports import Again, Cancelled, Completed, Expanded, ItemsEnded, Skipped, Waiting
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
-from flowengine.plugin import Context, HandlerError
+from flowengine.plugin import Context, HandlerError, Later
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.connection.sessions import connect
@@ -39,6 +40,7 @@ from tests.support.faults import WAYS, Gate, ProcessDied, Way
 from tests.support.rigs.harness import Entry, Harness, OrchestratorProcess, Process, silence
 
 SMALL_CHUNK = 2
+LATER_S = 600.0
 OPEN = ("running", "paused", "cancelling")
 
 LOOKS_AT_ALL = ("start_execution", "stop_execution", "resume_execution", "node_overruled")
@@ -48,7 +50,9 @@ Crash: TypeAlias = tuple[int, Way] | None
 """At which of its commands a process is struck, and how; None: not at all."""
 
 ways = st.sampled_from(WAYS)
-outcomes: st.SearchStrategy[Outcome] = st.sampled_from(["completed", "completed", "failed", "ended"])
+outcomes: st.SearchStrategy[Outcome] = st.sampled_from(
+    ["completed", "completed", "completed", "failed", "ended", "later"]
+)
 """How a handler ends; what is no `end` only fails."""
 
 
@@ -150,6 +154,8 @@ class ExecutionBook(RuleBasedStateMachine):
             meanwhile()
         if self.outcomes[-1] == "ended" and context.node_id in self.model.ends:
             raise HandlerError(ENDED.code, "ended by the rule", permanent=True)
+        if self.outcomes[-1] == "later":
+            raise Later(LATER_S)
         if self.outcomes[-1] != "completed":
             raise HandlerError("boom", "failed by the rule")
 
@@ -192,7 +198,7 @@ class ExecutionBook(RuleBasedStateMachine):
             for node in self.model.graph
             if stored.record(node).status in ("pending", "waiting")
             and self.model.status[node] not in ("pending", "waiting")
-            and stored.record(node).attempt == self.model.attempt[node] - self.is_queued(node)
+            and stored.record(node).dispatch == self.model.dispatch[node] - self.is_queued(node)
         ]
 
     def look(self, *, may_trigger: bool, may_rerun: bool) -> Seen:
@@ -200,7 +206,7 @@ class ExecutionBook(RuleBasedStateMachine):
         orders, tasks = self.harness.waiting("orchestrator"), self.harness.tasks()
         past = {entry.actor for entry in self.past}
         owed = {entry.id for entry in orders if entry.id in self.struck}
-        kinds = ("retry", "stop", "timeout", "hooks")
+        kinds = ("retry", "wait", "stop", "timeout", "hooks")
         return Seen(
             may_trigger=may_trigger,
             may_rerun=may_rerun,
@@ -250,8 +256,12 @@ class ExecutionBook(RuleBasedStateMachine):
     def all_tasks(self) -> list[Entry]:
         """The tasks that wait, and those of the past."""
         waiting = self.harness.tasks()
-        known = {task.id for task in waiting}
-        return waiting + [e for e in self.past if e.actor == "run_node" and e.id not in known]
+        known = {task.place for task in waiting}
+        return waiting + [e for e in self.past if e.actor == "run_node" and e.place not in known]
+
+    def is_of_wait(self, entry: Entry) -> bool:
+        """Whether it is the timer of a node that waits."""
+        return isinstance(msgspec.json.decode(entry.payload, type=Timer), NextTry | WaitOver)
 
     def draw_batch(self, data: st.DataObject) -> list[Entry]:
         """Some callbacks, in any order, any of them more than once."""
@@ -326,7 +336,9 @@ class ExecutionBook(RuleBasedStateMachine):
                 self.expire_deadline(timer, entry, crash, process)
             case NextTry():
                 if self.deliver([entry], crash, process) or self.is_over(entry):
-                    self.model.try_again(timer.node, timer.dispatch)
+                    self.model.time_over(timer.node, timer.dispatch)
+            case WaitOver():
+                self.end_wait(timer, entry, crash, process)
             case RunTimeout():
                 self.end_run(timer, entry, crash, process)
             case HooksTimeout():
@@ -341,6 +353,18 @@ class ExecutionBook(RuleBasedStateMachine):
         hung = self.has_hung(timer)
         if (self.deliver([entry], crash, process) or self.is_applied(entry)) and hung:
             self.move(lambda: self.model.report(timer.node, timer.dispatch, "failed", asked=False))
+
+    def end_wait(self, timer: WaitOver, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
+        """The time of a node is over that waits."""
+        waits = self.waits_for(timer)
+        delivered = self.deliver([entry], crash, process)
+        if delivered or (waits and not self.waits_for(timer)):
+            self.move(lambda: self.model.time_over(timer.node, timer.dispatch))
+
+    def waits_for(self, timer: WaitOver) -> bool:
+        """Whether the node of a timer waits for it, by what is stored."""
+        record = self.stored().record(timer.node)
+        return (record.status, record.dispatch) == ("waiting", timer.dispatch)
 
     def end_run(self, timer: RunTimeout, entry: Entry, crash: Crash, process: OrchestratorProcess) -> None:
         """The time of a run is over, which counts in its own run only, and while that lasts."""
@@ -387,14 +411,14 @@ class ExecutionBook(RuleBasedStateMachine):
         way."""
         mark = self.mark()
         late_s = 0.0 if mark is None else (self.harness.now() - mark.at) / 1000 - self.harness.settings.stop_s
-        begun = {node for node, dispatch in self.begun() if self.model.attempt[node] == dispatch}
+        begun = {node for node, dispatch in self.begun() if self.model.dispatch[node] == dispatch}
         if mark is None or late_s < 0:
             return begun
         if late_s >= self.harness.settings.lease_s:
             return set()
         held = {task.id.decode() for task in self.harness.tasks()}
         places = {
-            node: self.harness.begun(self.execution, node, self.model.attempt[node]).place for node in begun
+            node: self.harness.begun(self.execution, node, self.model.dispatch[node]).place for node in begun
         }
         return {node for node in begun if places[node].partition("/")[0] not in held}
 
@@ -419,7 +443,7 @@ class ExecutionBook(RuleBasedStateMachine):
     def outcome_of(self, callback: Callback) -> Outcome:
         """What a worker has reported."""
         match callback.outcome:
-            case Completed():
+            case Completed() | Again():
                 return "completed"
             case Skipped():
                 return "skipped"
@@ -427,6 +451,10 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "cancelled"
             case Expanded() | ItemsEnded():
                 raise AssertionError("no node here is a map")
+            case Waiting(kind="later"):
+                return "later"
+            case Waiting():
+                return "completed"
             case failed:
                 ends = failed.error.code == ENDED.code and callback.node in self.model.ends
                 return "ended" if ends else "failed"
@@ -463,4 +491,4 @@ def _callback(entry: Entry) -> Callback:
 
 
 def _is_no_completion(callback: Callback) -> bool:
-    return not isinstance(callback.outcome, Completed)
+    return not isinstance(callback.outcome, Completed | Again)

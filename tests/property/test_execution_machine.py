@@ -30,7 +30,7 @@ from tests.property.graphs import graphs, names_of, sayings, stages, stages_of
 from tests.property.machine_book import WORDS, Crash, crashes, outcomes, ways
 from tests.property.machine_stops import StopRules
 from tests.support.checks.invariants import Stored, check_everything
-from tests.support.checks.reference_model import LEFT, PLAIN, Graph, Model, Outcome, Says
+from tests.support.checks.reference_model import LEFT, Graph, Model, Outcome, Says
 from tests.support.faults import Gate, Way
 from tests.support.rigs.harness import plan_of
 from tests.support.servers.valkey import Valkey
@@ -55,6 +55,7 @@ class ExecutionMachine(StopRules):
         begun=st.booleans(),
         deleted=st.booleans(),
         steered=st.booleans(),
+        threadless=st.booleans(),
         data=st.data(),
     )
     def create(
@@ -67,10 +68,11 @@ class ExecutionMachine(StopRules):
         begun: bool,
         deleted: bool,
         steered: bool,
+        threadless: bool,
         data: st.DataObject,
     ) -> None:
         """A pending execution or one that was triggered; perhaps one whose nodes begin unnoted, say when they
-        run, or stop it, or that others follow."""
+        run, or stop it, or that others follow, or need no thread."""
         hooks = data.draw(stages()) if hooked else {}
         whole = {**graph, **{node: parents for listed in hooks.values() for node, parents in listed.items()}}
         says = data.draw(sayings(whole)) if ruled else None
@@ -87,8 +89,15 @@ class ExecutionMachine(StopRules):
         self.model = Model(
             whole, says, ends=ends, stops_on_failure=overall.stops_on_failure, stages=names_of(hooks)
         )
+        waiting = data.draw(st.sets(st.sampled_from(list(whole)))) if threadless else ()
         plan = plan_of(
-            whole, reading=not quick, says=says, ends=ends, overall=overall, stages=stages_of(hooks)
+            whole,
+            reading=not quick,
+            says=says,
+            ends=ends,
+            overall=overall,
+            stages=stages_of(hooks),
+            waiting=waiting,
         )
         self.execution = self.harness.create(plan)
         if begun:
@@ -195,7 +204,7 @@ class ExecutionMachine(StopRules):
         self.harness.make_overdue(self.execution, node, dispatch)
         begun = self.harness.begun(self.execution, node, dispatch)
         for task in self.harness.tasks():
-            if task.id.decode() == begun.place.partition("/")[0]:
+            if task.place == begun.place:
                 deliveries = begun.delivery if hangs else begun.delivery + 1
                 self.harness.still_holding(msgspec.structs.replace(task, deliveries=deliveries))
         for entry in self.turn_timers(self.harness.fire_timers, loop):
@@ -208,11 +217,22 @@ class ExecutionMachine(StopRules):
         for entry in self.turn_timers(self.harness.end_pauses, loop):
             self.expire(entry, crash, self.pick(data))
 
+    @precondition(lambda self: "wait" in self.seen.timers)
+    @rule(data=st.data(), crash=crashes(30), loop=crashes(8))
+    def end_waits(self, data: st.DataObject, crash: Crash, loop: Crash) -> None:
+        """The time of all nodes is over that wait for a time."""
+        for entry in self.turn_timers(self.harness.end_waits, loop):
+            self.expire(entry, crash, self.pick(data))
+
     @precondition(lambda self: self.seen.old_timers)
     @rule(data=st.data())
     def repeat_timer(self, data: st.DataObject) -> None:
         """An old timer's message comes again: at most it makes up for what somebody left undone."""
         running, entry = self.left_to_workers(), data.draw(st.sampled_from(self.old_timers()))
+        if self.is_of_wait(entry):
+            # One that was let go of during a pause may come again after it.
+            self.expire(entry, None, self.pick(data))
+            return
         assert self.deliver([entry], None, self.pick(data))
         self.note_ended(running)
 
@@ -242,6 +262,7 @@ class ExecutionMachine(StopRules):
         others = [node for node in model.graph if node not in behind]
         assert {n: stored.record(n).status for n in others} == {n: model.status[n] for n in others}
         assert {n: stored.record(n).attempt for n in others} == {n: model.attempt[n] for n in others}
+        assert {n: stored.record(n).dispatch for n in others} == {n: model.dispatch[n] for n in others}
         tolerated = {node for node in others if stored.record(node).tolerated}
         assert tolerated == model.tolerated - set(behind)
         mark = self.mark()
@@ -274,11 +295,12 @@ class ExecutionMachine(StopRules):
 
 
 def _without_contradiction(says: Mapping[str, Says], ends: set[str], fails: bool) -> dict[str, Says]:
-    """An `end` has no retry and no `on_error`. A failure that nobody reports stops an execution at a moment
-    that the model does not know (a `one_success` behind tolerated failures): other tests look at it."""
+    """An `end` has no retry, no `repeat` and no `on_error`. A failure that nobody reports stops an execution
+    at a moment that the model does not know (a `one_success` behind tolerated failures): other tests look at
+    it."""
     said = {}
     for node, saying in says.items():
-        found = saying._replace(tolerates=False, tries=PLAIN.tries) if node in ends else saying
+        found = saying._replace(tolerates=False, tries=1, waits=False, times=1) if node in ends else saying
         rule_kept = not (fails and found.rule == "one_success")
         said[node] = found if rule_kept else found._replace(rule="all_done")
     return said

@@ -16,7 +16,7 @@ from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
-from flowengine.errors import FlowEngineError, TooManyExecutionsError
+from flowengine.errors import ConcurrencyLimitError, FlowEngineError, TooManyExecutionsError
 from flowengine.workflow.inputs.beginning import VarsInvalidError
 from flowengine.workflow.inputs.values import InputsInvalidError
 from flowengine.workflow.problems import Problem
@@ -72,7 +72,7 @@ def refusal_for(error: Exception) -> RefusalError:
     """What a caller is told about `error`. Logs an error that nobody expected: it is `internal_error`."""
     if isinstance(error, RefusalError):
         return error
-    if isinstance(error, TooManyExecutionsError):
+    if isinstance(error, TooManyExecutionsError | ConcurrencyLimitError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
     if isinstance(error, InputsInvalidError | VarsInvalidError | RerunInvalidError | RerunNotPossibleError):
         return RefusalError(error.code, str(error), problems=error.problems)

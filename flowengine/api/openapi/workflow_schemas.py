@@ -71,8 +71,10 @@ def _nodes(node: Schema, taken: dict[str, Schema]) -> dict[str, Schema]:
 def _configs(conditions: list[Schema]) -> dict[str, Schema]:
     """What holds for the nodes of each handler. Those that take any object have no condition, and some
     conditions ask about other fields."""
-    asked = [(condition["if"]["properties"].get("handler"), condition["then"]) for condition in conditions]
-    return {handler["const"]: then for handler, then in asked if handler is not None}
+    asked = [
+        (condition["if"]["properties"].get("handler", {}), condition["then"]) for condition in conditions
+    ]
+    return {handler["const"]: then for handler, then in asked if "const" in handler}
 
 
 def _node_of(node: Schema, handler: str, then: Schema) -> Schema:

@@ -15,7 +15,8 @@ import redis
 from flowengine.queues import GROUP, NOBODY, stream_key
 
 RawEntry: TypeAlias = "tuple[bytes, list[bytes]]"
-OWNED_LIMIT = 10_000
+OWNED_LIMIT: Final = 50_000
+"""More than one process holds: 10,000 nodes without threads, and what 1000 threads have and fetch ahead."""
 _AFTER_ALL: Final = b"18446744073709551615-0"
 _NOTES_EMPTY_READS: Final = (7, 2)
 
@@ -135,10 +136,11 @@ class ConsumerGroup:
         )
         return {row[0] for row in rows}
 
-    def claim(self, queue: str, ids: Sequence[bytes]) -> list[RawEntry]:
-        """Take over those of `ids` that are still lapsed; counts one more delivery of each."""
+    def claim(self, queue: str, ids: Sequence[bytes], *, counted_as: int | None = None) -> list[RawEntry]:
+        """Take over those of `ids` that are still lapsed; counts one more delivery of each, or so many."""
+        counted = () if counted_as is None else (b"RETRYCOUNT", counted_as)
         reply = self.client.execute_command(
-            b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids
+            b"XCLAIM", self.stream(queue), GROUP, self.consumer, self.lease_ms, *ids, *counted
         )
         # Entries deleted meanwhile are left out, or null on older servers.
         return [entry for entry in reply if entry is not None]
@@ -147,10 +149,10 @@ class ConsumerGroup:
         """Begin the lease of `ids` anew, in this consumer's name; counts no delivery."""
         self.client.execute_command(b"XCLAIM", self.stream(queue), GROUP, self.consumer, 0, *ids, b"JUSTID")
 
-    def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> None:
+    def hand_back(self, queue: str, counts: Mapping[bytes, int], *, lapses_in_ms: int) -> int:
         """Let the leases of these ids run out in `lapses_in_ms`, with these delivery counts.
 
-        Skips what another consumer has taken over.
+        Skips what another consumer has taken over. Returns how many were handed back.
         """
         idle_ms = max(0, self.lease_ms - lapses_in_ms)
         owned = self.owned(queue)
@@ -165,6 +167,7 @@ class ConsumerGroup:
                 b"IDLE", idle_ms, b"RETRYCOUNT", count, b"JUSTID",
             )
             # fmt: on
+        return sum(map(len, by_count.values()))
 
     def leave(self, line: str) -> None:
         """Leave the group of a line. What is still pending here is nobody's: its lease is over."""

@@ -11,7 +11,7 @@ from typing import assert_never
 import click
 import msgspec
 
-from flowengine.cli.output.progress import WHY_SKIPPED, elapsed
+from flowengine.cli.output.progress import WHY_SKIPPED, elapsed, waiting_words
 from flowengine.cli.output.tables import print_rows
 from flowengine.execution.map_views import MapView
 from flowengine.execution.records import NodeError
@@ -69,7 +69,12 @@ def _what(node: NodeDetailView, attempt: str, took: str) -> str:
         case "running":
             return f"has run for {took}{attempt}"
         case "waiting":
+            if node.waiting_for and node.waiting_for.kind != "retry":
+                return waiting_words(node.waiting_for)
             until = f" at {node.waiting_for.until}" if node.waiting_for else ""
+            if node.waiting_for and node.waiting_for.kind == "repeat":
+                done = f"iteration {node.iteration} has ended" if node.iteration else "its first is to come"
+                return f"waits for its next iteration{until}: {done}"
             return f"failed{code} on attempt {node.attempt}, and is tried again{until}"
         case "completed":
             return f"completed{attempt} in {took}" if took else f"completed{attempt}"

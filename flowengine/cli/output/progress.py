@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, assert_never
 
 import click
 import msgspec
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flowengine.execution.status import NODE_STATUSES, ExecutionStatus, NodeStatus, SkipReason
-from flowengine.execution.views import ExecutionView, Moment, NodeView
+from flowengine.execution.views import ExecutionView, Moment, NodeView, WaitingForView
 from flowengine.plaintext import plain_text
 
 STYLES: Final[Mapping[NodeStatus | ExecutionStatus, str]] = {
@@ -205,7 +205,10 @@ def failed_and_skipped(view: ExecutionView) -> str:
 
 
 def _suffix(node: NodeView, *, with_error: bool = True) -> str:
-    attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
+    if node.iteration:
+        attempt = f"iteration {node.iteration}"
+    else:
+        attempt = f"attempt {node.attempt}" if node.attempt > 1 else ""
     error = plain_text(f"{node.error.code}: {node.error.message}") if node.error and with_error else ""
     return "".join(f"  {part}" for part in (_time(node), attempt, *_fate(node), error) if part)
 
@@ -221,12 +224,31 @@ def _fate(node: NodeView) -> tuple[str, ...]:
     """What there is to say of one that was skipped, has failed in vain, or waits."""
     if node.skipped:
         return (WHY_SKIPPED[node.skipped],)
+    if node.waiting_for and node.waiting_for.kind != "retry":
+        return (waiting_words(node.waiting_for),)
     if node.waiting_for:
         failed = f"failed with {plain_text(node.error.code)}" if node.error else ""
-        return (failed, _next_try(node.waiting_for.until))
+        return (failed, _due("next try", node.waiting_for.until))
     return ("tolerated",) if node.tolerated else ()
 
 
-def _next_try(until: Moment | None) -> str:
+def waiting_words(waits: WaitingForView) -> str:
+    """What a node waits for that is no other try."""
+    match waits.kind:
+        case "later" | "retry":
+            return f"waits until {waits.until}, when its handler is called again"
+        case "wait":
+            return f"waits until {waits.until}"
+        case "repeat":
+            return _due("next iteration", waits.until)
+        case "signal":
+            return f"waits for a signal, until {waits.until}"
+        case "approval":
+            return f"waits for a decision, until {waits.until}"
+        case _ as never:
+            assert_never(never)
+
+
+def _due(what: str, until: Moment | None) -> str:
     left = 0.0 if until is None else (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds()
-    return f"next try in {left:.1f} s" if left > 0 else "next try is due"
+    return f"{what} in {left:.1f} s" if left > 0 else f"{what} is due"

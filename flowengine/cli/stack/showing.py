@@ -117,14 +117,17 @@ def _row(node: NodeView) -> tuple[str, ...]:
 
 def _why(node: NodeView) -> str:
     from flowengine.cli.output.node_page import map_words
-    from flowengine.cli.output.progress import WHY_SKIPPED
+    from flowengine.cli.output.progress import WHY_SKIPPED, waiting_words
 
     if node.skipped:
         return WHY_SKIPPED[node.skipped]
     parts = [map_words(node.map)] if node.map else []
     parts += [] if node.error is None else [f"{node.error.code}: {node.error.message}"]
+    if node.iteration:
+        parts.append(f"iteration {node.iteration}")
     if node.tolerated:
         parts.append("tolerated")
     if node.waiting_for and node.waiting_for.until is not None:
-        parts.append(f"next try at {node.waiting_for.until}")
+        retries = node.waiting_for.kind == "retry"
+        parts.append(f"next try at {node.waiting_for.until}" if retries else waiting_words(node.waiting_for))
     return "; ".join(parts)

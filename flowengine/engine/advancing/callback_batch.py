@@ -19,7 +19,16 @@ from flowengine.engine.ports import NodeKey, Reading, Unit
 from flowengine.execution.changes import Change, Dispatch, MarkStop, Write
 from flowengine.execution.messages import Callback
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
-from flowengine.execution.reports import ByDeadline, Completed, Failed, Skipped, delivery_of
+from flowengine.execution.reports import (
+    Again,
+    ByDeadline,
+    ByEvent,
+    Completed,
+    Failed,
+    Skipped,
+    Waiting,
+    delivery_of,
+)
 from flowengine.execution.rules.concluding import conclude
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.finishing import Decision, Verdict, finish, forget_start
@@ -76,7 +85,7 @@ class CallbackBatch:
             return
         decision = self._decide(plan, control, callback)
         self._verdicts.append((callback, decision.verdict))
-        if decision.verdict == "stale" and not isinstance(callback.by, ByDeadline):
+        if decision.verdict == "stale" and not isinstance(callback.by, ByDeadline | ByEvent):
             self.stale += 1
         self.changes[execution] += decision.changes
         self._remember(plan, execution, decision)
@@ -206,7 +215,7 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
     }
     if verdict == "accepted" and isinstance(callback.outcome, Completed):
         log.debug("node.completed", **fields)
-    elif verdict != "accepted" and isinstance(callback.by, ByDeadline):
+    elif verdict != "accepted" and isinstance(callback.by, ByDeadline | ByEvent):
         log.info("timer.ignored", **fields)
     elif verdict == "stale":
         log.warning("callback.stale", delivery=delivery_of(callback.by), **fields)
@@ -216,5 +225,9 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.warning("node.failed", code=callback.outcome.error.code, **fields)
     elif isinstance(callback.outcome, Skipped):
         log.info("node.skipped", reason="when", **fields)
+    elif isinstance(callback.outcome, Waiting):
+        log.info("node.waiting", waits_for=callback.outcome.kind, **fields)
+    elif isinstance(callback.outcome, Again):
+        log.debug("node.iterated", **fields)
     else:
         log.info("node.cancelled", **fields)

@@ -22,9 +22,11 @@ from flowengine.engine.advancing.overruled_step import OverruledStep
 from flowengine.engine.advancing.reads import expected, reading_of, undecided
 from flowengine.engine.advancing.resume_step import ResumeStep
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
+from flowengine.engine.advancing.wait_over import WaitOverStep
 from flowengine.engine.delivering.delivery_step import DeliveryStep
 from flowengine.engine.held import Held, HeldTogether, unheld
-from flowengine.engine.ports import AdvancingStore, Committed
+from flowengine.engine.limits.line_step import LineStep, LineStore
+from flowengine.engine.ports import Committed
 from flowengine.errors import ConflictError, FlowEngineError, StoreUnavailableError
 from flowengine.execution.messages import (
     Callback,
@@ -33,6 +35,7 @@ from flowengine.execution.messages import (
     DeliveryAttempted,
     DeliveryDue,
     HooksTimeout,
+    LineMoved,
     NextTry,
     NodeOverruled,
     ResumeExecution,
@@ -41,9 +44,10 @@ from flowengine.execution.messages import (
     StopExecution,
     StopOverdue,
     Timer,
+    WaitOver,
 )
 from flowengine.execution.records import ExecutionRecord
-from flowengine.execution.reports import Completed
+from flowengine.execution.reports import Again, Completed
 from flowengine.execution.rules.descent import EVERYTHING
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes
 from flowengine.execution.rules.finishing import internal_error
@@ -65,13 +69,14 @@ class Orchestrator:
     """
 
     def __init__(
-        self, store: AdvancingStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
+        self, store: LineStore, *, lease_s: float, stop_s: float = STOP_S, sizes: Sizes = SIZES
     ) -> None:
         self.stale_callbacks = 0
         self._store = store
         self._sizes = sizes
         self._follow_up = FollowUp(store, sizes)
         self._next_tries = NextTryStep(store, sizes)
+        self._waits = WaitOverStep(store, sizes, self.finish)
         self._stops = StopStep(
             store, self._follow_up, sizes, stop_ms=int(stop_s * 1000), lease_ms=int(lease_s * 1000)
         )
@@ -80,6 +85,7 @@ class Orchestrator:
         self._overruled = OverruledStep(store, self._follow_up)
         self._deliveries = DeliveryStep(store)
         self._maps = MapStep(store, sizes, report=self.finish, stop=self._go_on_stopping)
+        self.lines = LineStep(store)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -155,7 +161,7 @@ class Orchestrator:
     # -- node_finished
 
     def finish(self, held: Sequence[Held[Callback]]) -> None:
-        """Apply callbacks: completions joined in one transaction, failures each in its own.
+        """Apply callbacks: completions and iterations joined in one transaction, failures each in its own.
 
         A conflict, or any error but an unreachable store, takes a batch again one by one, so that
         one bad callback cannot hold up the others.
@@ -167,8 +173,8 @@ class Orchestrator:
         if len(held) == 1:
             self._apply_alone(held[0])
             return
-        joined = [each for each in held if isinstance(each.payload.outcome, Completed)]
-        alone = [each for each in held if not isinstance(each.payload.outcome, Completed)]
+        joined = [each for each in held if isinstance(each.payload.outcome, Completed | Again)]
+        alone = [each for each in held if not isinstance(each.payload.outcome, Completed | Again)]
         if not self._apply_joined(joined):
             alone = [*joined, *alone]
         for each in alone:
@@ -278,6 +284,8 @@ class Orchestrator:
                 self._maps.try_again(held.of(next_try))
             case NextTry() as next_try:
                 self._next_tries.fire(held.of(next_try))
+            case WaitOver() as over:
+                self._waits.fire(held.of(over))
             case RunTimeout() as timeout:
                 self._stops.time_out(held.of(timeout))
             case HooksTimeout() as timeout:
@@ -341,6 +349,19 @@ class Orchestrator:
                 raise
             self._give_up(held, "node.overruled_failed_for_good")
 
+    # -- line_moved
+
+    def move_line(self, held: Held[LineMoved]) -> None:
+        """Somebody has joined a line, or left it."""
+        try:
+            self.lines.fire(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "line.failed_for_good")
+
     # -- delivery_attempted
 
     def deliver(self, held: Held[DeliveryAttempted]) -> None:
@@ -362,6 +383,7 @@ class Orchestrator:
             | Held[ResumeExecution]
             | Held[DeleteExecution]
             | Held[NodeOverruled]
+            | Held[LineMoved]
             | Held[DeliveryAttempted]
             | Held[Timer]
         ),

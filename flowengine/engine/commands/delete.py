@@ -49,6 +49,6 @@ def delete(store: SteeringStore, execution: str, *, force: bool = False) -> Dele
 def _changes(execution: str, record: ExecutionRecord, now: int, *, gone: bool) -> tuple[Change, ...]:
     run = Run(execution, record.run, record.correlation_id)
     if gone:
-        return (remove(record.control, now), deletion(run))
+        return (*remove(record.control, run, now), deletion(run))
     stop = Stop("cancel", "cancelled", now, reason=REASON, by=acting_key())
     return doom(record.control, run, stop)

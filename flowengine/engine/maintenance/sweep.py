@@ -19,13 +19,12 @@ from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
-from flowengine.engine.ports import AdvancingStore, Reading, Unit
+from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
+from flowengine.engine.ports import Reading, Unit
 from flowengine.errors import FlowEngineError, StoreUnavailableError
 from flowengine.execution.changes import ArmTimer, Change, SetCounter, SetCounts
-from flowengine.execution.messages import NextTry
 from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again
-from flowengine.execution.rules.failing import next_try_timer
 from flowengine.execution.rules.readiness import (
     Records,
     count_of,
@@ -35,6 +34,7 @@ from flowengine.execution.rules.readiness import (
     records_of,
 )
 from flowengine.execution.rules.starting import opening
+from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
 from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
@@ -54,7 +54,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -75,7 +75,7 @@ class SweepStore(AdvancingStore, UnfinishedStore, LostDeliveryStore, Protocol):
     def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]:
         """The lines beside these queues in which nodes of async handlers wait, of those that are in use."""
 
-    def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
+    def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
         """Whether each of these timers is armed."""
 
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]:
@@ -119,6 +119,7 @@ class Sweep:
         )
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
+        self._lines = UnmovedLines(store, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -146,6 +147,8 @@ class Sweep:
             self._alone(execution, partial(self._check, execution, marks[execution]))
         self._go_on((now if oldest is None else min(now, oldest)) - self._clock_margin_ms)
         self.repaired += self._deliveries.look()
+        if moved := self._lines.look():
+            self._found("", "unmoved_line", moved)
         self._store.prune()
         return self.repaired - before
 
@@ -261,8 +264,8 @@ class Sweep:
                 self._dispatch_again(plan, name, run, record)
 
     def _check_pauses(self, run: Run, waiting: Mapping[str, NodeRecord]) -> None:
-        """Arm the timers again of nodes that wait for another try and whose timer and message are gone."""
-        timers = {name: next_try_timer(run.execution, name, record) for name, record in waiting.items()}
+        """Arm the timers again of nodes that wait and whose timer and message are gone."""
+        timers = {name: waiting_timer(run.execution, name, record) for name, record in waiting.items()}
         gone = [
             name
             for name, armed in zip(timers, self._store.are_armed(list(timers.values())), strict=True)
@@ -276,7 +279,7 @@ class Sweep:
             if self._has_no_callback((run.execution, name, record.dispatch), oldest):
                 self._arm_again(run, name, record, timers[name])
 
-    def _arm_again(self, run: Run, name: str, seen: NodeRecord, timer: NextTry) -> None:
+    def _arm_again(self, run: Run, name: str, seen: NodeRecord, timer: WaitingTimer) -> None:
         key = (run.execution, name)
         unit = self._store.begin(Reading((key,), (run.execution,)))
         if unit.nodes.get(key, UNTOUCHED) != seen:

@@ -19,6 +19,7 @@ from flowengine.jsonvalue import JsonValue
 from flowengine.template import Fate, Scope
 from flowengine.template.budget import Budget
 from flowengine.workflow.maps.policy import names_of
+from flowengine.workflow.repeating.repeat import ITERATION, PREVIOUS
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -28,18 +29,11 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
     Raises TemplateError: one of these cannot be made.
     """
-    outputs = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
     primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
     if task.item is not None:
-        item, index, key = names_of(task.item.name)
-        outputs |= {
-            item: jsonvalue.decode(bytes(task.item.value)),
-            index: task.item.index,
-            key: task.item.key,
-        }
-        primaries |= {item: None, index: None, key: None}
+        primaries |= dict.fromkeys(names_of(task.item.name))
     scope = Scope(
-        outputs=outputs,
+        outputs=_outputs(task, start),
         primaries=primaries,
         secrets=secrets,
         fates={node: _fate(record) for node, record in start.fates.items()} if start.fates else {},
@@ -62,6 +56,8 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
 
 def idempotency_key(task: RunNode) -> str:
     """What a service may tell a repeated call by."""
+    if task.repeated is not None:
+        return f"{task.execution}-{task.answered + 1}.{task.repeated.number}-{task.node}"
     key = f"{task.execution}-{task.answered + 1}-{task.node}"
     return key if task.item is None else f"{key}-{_plain_key(task.item.key)}"
 
@@ -72,6 +68,20 @@ def _plain_key(key: str) -> str:
     if _PLAIN_KEY.fullmatch(key):
         return key
     return f".{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:32]}"
+
+
+def _outputs(task: RunNode, start: Start) -> dict[str, JsonValue]:
+    """What the nodes have given that it reads; and its iteration, of a node that repeats, or its item, of one
+    that is a map."""
+    found = {node: jsonvalue.decode(data) for node, data in start.inputs.items()} if start.inputs else {}
+    if task.repeated is not None:
+        found[ITERATION] = task.repeated.number
+        found |= {} if start.previous is None else {PREVIOUS: jsonvalue.decode(start.previous)}
+    if task.item is not None:
+        names = names_of(task.item.name)
+        values = (jsonvalue.decode(bytes(task.item.value)), task.item.index, task.item.key)
+        found |= dict(zip(names, values, strict=True))
+    return found
 
 
 def secret_inputs(given: Given) -> list[str]:

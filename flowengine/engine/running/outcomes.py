@@ -7,29 +7,32 @@ with a clear error.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
+from typing import TypeAlias
 
 import msgspec
 import structlog
 from msgspec.structs import replace
 
 from flowengine import jsonvalue
-from flowengine.engine.ports import Given, Redactor, RunningStore, Start
+from flowengine.engine.ports import EncodedOutput, Given, Redactor, RunningStore, Start
 from flowengine.engine.running.conditions import holds
 from flowengine.engine.running.node_context import Environment, node_context
 from flowengine.engine.running.node_scope import node_scope, secret_reads
 from flowengine.engine.running.output_check import refuse_misfits
+from flowengine.engine.running.repeating.iterations import Iterations
 from flowengine.engine.running.task_in_hand import TaskInHand
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
-from flowengine.execution.records import NodeError
-from flowengine.execution.reports import Completed, Expanded, Failed, Outcome, Skipped
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES
+from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError
+from flowengine.execution.reports import Again, Completed, Expanded, Failed, Outcome, Skipped, Waiting
+from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
 from flowengine.plugin import Context, Handler, HandlerError, HandlerTimeoutError, ModelCall, Registry
-from flowengine.plugin.errors import EndedError
+from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
+from flowengine.plugin.waiting import Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
 
@@ -42,11 +45,17 @@ MOST_WAIT_S = 30 * 86_400.0
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A handler, and what it is called with: its rendered config and its context."""
+    """A handler, and what it is called with: its rendered config and its context. `scope`: what the node's
+    templates read."""
 
     handler: Handler
     config: JsonValue
     context: Context
+    scope: Scope
+
+
+Spared: TypeAlias = Skipped | Again
+"""What is reported of a task whose handler is not called."""
 
 
 class Outcomes:
@@ -59,12 +68,14 @@ class Outcomes:
         secrets: Redactor,
         limits: Limits,
         environment: Environment,
+        clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._registry = registry
         self._secrets = secrets
         self._limits = limits
         self._environment = environment
+        self._iterations = Iterations(store, limits, clock)
 
     def handler(self, name: str) -> Handler | None:
         """The handler of this name, if this process knows it."""
@@ -72,17 +83,21 @@ class Outcomes:
 
     def call_of(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
-    ) -> Call | None:
-        """What is to be called; None if the node's `when` is false. Raises what `failed` takes.
+    ) -> Call | Spared:
+        """What is to be called, or what is reported without a call: its `when` is false, or the wait before
+        its first iteration is to begin. Raises what `failed` takes.
 
         `hand`: who may ask the handler to stop, and hears what it says.
         """
         handler = self._handler(task, start)
         scope = node_scope(task, start, self._secrets.lookup, self._limits.max_rendered_chars)
         if task.when is not None and not holds("when", task.when, scope, self._limits.max_rendered_chars):
-            return None
+            return Skipped()
+        delay = self._iterations.before_first(task, scope)
+        if delay is not None:
+            return delay
         config = self._render(task, scope, handler.no_secrets_in, start.given)
-        return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand))
+        return Call(handler, config, node_context(task, delivery, deadline, self._environment, hand), scope)
 
     def expanded(self, task: RunNode, start: Start) -> Outcome:
         """The outcome of the task that says what the items of a map are. Raises what `failed` takes."""
@@ -107,23 +122,42 @@ class Outcomes:
         return msgspec.json.decode(data, type=Expanded)
 
     def completed(
-        self, task: RunNode, start: Start, call: Call | None, output: object, ended_at: float | None = None
+        self, task: RunNode, start: Start, call: Call | Spared, output: object, ended_at: float | None = None
     ) -> Outcome:
         """The outcome of a handler that has returned `output`. Raises what `failed` takes.
 
         `ended_at`: when it did, in seconds of the monotonic clock; None: just now.
         """
-        if call is None:
-            return Skipped()
+        if not isinstance(call, Call):
+            return call
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
-        result = self._checked(task, output, start.storable_bytes)
+        if isinstance(output, Wait):
+            return self._waiting(task, output)
+        # What is kept of the iterations before makes room for what this one gives.
+        room = 0 if task.repeated is None else counted_bytes(task.repeated.kept)
+        storable = None if start.storable_bytes is None else start.storable_bytes + room
+        result = self._checked(task, output, storable)
         if task.output_schema is not None:
             refuse_misfits(task.output_schema.encode(), result, call.handler.primary)
-        return Completed(msgspec.Raw(result))
+        if task.repeat is None:
+            return Completed(msgspec.Raw(result))
+        if storable is None:
+            storable = self._limits.max_execution_result_bytes
+        return self._iterations.after(task, task.repeat, call.scope, result, call.handler.primary, storable)
 
-    def failed(self, task: RunNode, start: Start, error: BaseException) -> Failed:
+    def _waiting(self, task: RunNode, wait: Wait) -> Waiting:
+        if task.repeat is not None:
+            text = "a node with `repeat` cannot wait for an event yet: take one of the two out"
+            raise HandlerError(codes.INVALID_REPEAT.code, text, permanent=True)
+        after_ms = None if wait.seconds is None else round(wait.seconds * 1000)
+        prompt = None if wait.prompt is None else self._secrets.redact(wait.prompt)
+        return Waiting(wait.kind, wait.until_ms, after_ms, prompt)
+
+    def failed(self, task: RunNode, start: Start, error: BaseException) -> Failed | Waiting:
         """The outcome of whatever was raised. Raises nothing."""
+        if isinstance(error, Later):
+            return Waiting("later", after_ms=round(error.seconds * 1000))
         if isinstance(error, EndedError):
             return self._ended(task, error, start)
         if isinstance(error, HandlerError):
@@ -188,7 +222,7 @@ class Outcomes:
 
     def _checked(self, task: RunNode, output: object, storable_bytes: int | None) -> bytes:
         try:
-            data = _encoded(output)
+            data = output.data if type(output) is EncodedOutput else jsonvalue.encode_unruly(output)
             # Before it is searched for secrets, which takes a multiple of its size, and after.
             self._refuse_large(data)
             data = self._secrets.redact_json(data)
@@ -209,11 +243,7 @@ class Outcomes:
 
     def _refuse_large(self, data: bytes) -> None:
         if len(data) > self._limits.max_result_bytes:
-            raise HandlerError(
-                codes.RESULT_TOO_LARGE.code,
-                f"the result is {len(data)} bytes, the limit is {self._limits.max_result_bytes} "
-                "(FLOWENGINE_MAX_RESULT_BYTES): return less, or store it elsewhere and return where",
-            )
+            raise ResultTooLargeError(len(data), self._limits.max_result_bytes)
 
     def _storable_bytes(self, task: RunNode) -> int:
         try:
@@ -249,21 +279,11 @@ class Outcomes:
         if not error.calls:
             return ()
         try:
-            data = self._secrets.redact_json(_encoded(error.calls[-MOST_CALLS:]))
+            data = self._secrets.redact_json(jsonvalue.encode_unruly(error.calls[-MOST_CALLS:]))
             return msgspec.json.decode(data, type=tuple[ModelCall, ...])
         except (TypeError, jsonvalue.UnencodableError, msgspec.DecodeError):
             log.warning("node.calls_dropped", reason="they are no list of calls")
             return ()
-
-
-def _encoded(output: object) -> bytes:
-    """What the handler returned, as JSON. Raises UnencodableError, whatever code the value has of its own."""
-    try:
-        return jsonvalue.encode(output)
-    except jsonvalue.UnencodableError:
-        raise
-    except BaseException as error:
-        raise jsonvalue.UnencodableError(f"reading it raised {type(error).__name__}") from error
 
 
 def _retry_after_ms(wait_s: float | None) -> int | None:

@@ -21,7 +21,7 @@ from flowengine.engine.running.conditions import holds, scope_after
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.node_scope import node_scope, secret_inputs
-from flowengine.engine.running.outcomes import Outcomes, shortened
+from flowengine.engine.running.outcomes import Call, Outcomes, shortened
 from flowengine.engine.running.outputs import Outputs
 from flowengine.engine.running.starts import Starts
 from flowengine.engine.running.stop_notices import StopNotices
@@ -30,6 +30,7 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback, RunNode
 from flowengine.execution.reports import (
     WORDS,
+    Again,
     ByDelivery,
     Cancelled,
     Completed,
@@ -37,6 +38,7 @@ from flowengine.execution.reports import (
     Failed,
     Outcome,
     Skipped,
+    Waiting,
 )
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
@@ -89,7 +91,7 @@ class Runner:
         passes_on: bool = False,
     ) -> None:
         self._store = store
-        self.outcomes = Outcomes(store, registry, secrets, limits, environment)
+        self.outcomes = Outcomes(store, registry, secrets, limits, environment, clock)
         self._invoker = invoker
         self._secrets = secrets
         self._limits = limits
@@ -132,7 +134,7 @@ class Runner:
             with self._secrets.hiding(secret) if secret else _NOTHING_TO_HIDE:
                 outcome = self.outcome(hand.task, start, hand.delivery, hand.deadline, hand)
                 self.outputs.gather(hand)
-            if isinstance(outcome, Failed) and hand.cancellation.requested:
+            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:
                 return Cancelled()
             return outcome
         finally:
@@ -142,9 +144,15 @@ class Runner:
             del self.running[id(hand)]
 
     def report(self, hand: TaskInHand, outcome: Outcome) -> bool:
-        """Send the callback and acknowledge the task, unless that has been done. Returns whether it did."""
+        """Send the callback and acknowledge the task, unless that has been done, or is another's to do.
+
+        Returns whether it did.
+        """
         if not hand.take():
             log.warning("node.outcome_dropped", node_id=hand.task.node, reason="already reported")
+            return False
+        if hand.held.is_lost:
+            log.warning("node.outcome_dropped", node_id=hand.task.node, reason="lease lost")
             return False
         try:
             self.send([(hand, self.callback(hand, outcome))], hand.held.acknowledge)
@@ -212,10 +220,14 @@ class Runner:
             log.info("node.completed", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Expanded):
             log.info("node.expanded", delivery=hand.delivery, items=len(outcome.items), **fields)
+        elif isinstance(outcome, Again):
+            log.info("node.iterated", delivery=hand.delivery, pause_s=outcome.pause_ms / 1000, **fields)
         elif isinstance(outcome, Skipped):
             log.info("node.skipped", delivery=hand.delivery, reason="when", **fields)
         elif isinstance(outcome, Cancelled):
             log.info("node.cancelled", delivery=hand.delivery, **fields)
+        elif isinstance(outcome, Waiting):
+            log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
         elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)
@@ -232,8 +244,8 @@ class Runner:
             if task.expands:
                 return outcomes.expanded(task, start)
             call = outcomes.call_of(task, start, delivery, deadline, hand)
-            if call is None:
-                return Skipped()
+            if not isinstance(call, Call):
+                return call
             with heard_by(None if hand is None else hand.output):
                 output = self._invoker.invoke(call.handler, call.config, call.context)
             return outcomes.completed(task, start, call, output)

@@ -7,7 +7,7 @@ from typing import assert_never
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from flowengine.execution.events import Event, EventKind, Overruled
+from flowengine.execution.events import WAITS_FOR, Event, EventKind, Overruled
 from flowengine.execution.history.places import Place
 from flowengine.execution.history.spoken import Field, Line, Lines, Source
 from flowengine.execution.views import Moment, moment
@@ -20,7 +20,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `by`: the key of who has asked for it, where somebody has and keys are in use. `code`: of the error.
     `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
     was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
-    ended. `said`: what an operator said of the node: it is skipped, completed or failed.
+    ended. `said`: what an operator said of the node: it is skipped, completed or failed. `waits_for`: what a
+    node waits for that is no other try. `iteration`: which has ended.
     """
 
     id: str
@@ -37,6 +38,8 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     stage: str | UnsetType = UNSET
     status: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
+    waits_for: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,8 @@ def event_view(place: Place, event: Event) -> EventView:
     status: str | UnsetType = UNSET
     mode: str | UnsetType = UNSET
     said: str | UnsetType = UNSET
+    waits_for: str | UnsetType = UNSET
+    iteration: int | UnsetType = UNSET
     by: str | UnsetType = event.by or UNSET
     detail = event.detail
     match event.kind:
@@ -110,6 +115,10 @@ def event_view(place: Place, event: Event) -> EventView:
         case "execution_rerun":
             how, _, asked = (detail or "").partition(" ")
             mode, by = how or UNSET, asked or UNSET
+        case "node_waiting" if detail is not None and detail.startswith(WAITS_FOR):
+            waits_for = detail.removeprefix(WAITS_FOR)
+        case "node_iterated":
+            iteration = int(detail or 0)
         case "node_failed" | "node_waiting":
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
@@ -123,7 +132,9 @@ def event_view(place: Place, event: Event) -> EventView:
             said, by = overruled.said, overruled.by or UNSET
             reason = overruled.reason or UNSET
         case (
-            "execution_paused"
+            "execution_queued"
+            | "execution_admitted"
+            | "execution_paused"
             | "execution_resumed"
             | "node_reset"
             | "node_queued"
@@ -151,4 +162,6 @@ def event_view(place: Place, event: Event) -> EventView:
         stage=stage,
         status=status,
         said=said,
+        waits_for=waits_for,
+        iteration=iteration,
     )

@@ -8,6 +8,7 @@ from flowengine.execution.events import Event
 from flowengine.execution.records import UNTOUCHED, Control, Counts, NodeRecord
 from flowengine.execution.rules.closing import enter, next_stage
 from flowengine.execution.rules.dispatching import Run
+from flowengine.execution.rules.limits.queueing import leave_line
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.steering.deleting import deletion
 from flowengine.execution.status import ExecutionStatus, ExecutionStep, execution_may
@@ -48,6 +49,7 @@ def conclude(
             verdict, now, control.run, stopped=stopped, was=control.status, took_ms=took, notifies=notifies
         ),
         Happened(Event("execution_finished", now, detail=verdict)),
+        *leave_line(run, control),
         *_what_follows(run, control, now),
     )
 

@@ -13,6 +13,7 @@ from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord, first_sent
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
 from flowengine.workflow.maps.policy import MapPolicy
@@ -30,6 +31,8 @@ class Sizes(msgspec.Struct, frozen=True):
 
 
 SIZES = Sizes()
+_SAME_TRY: Final = ("dispatch_again", "call_again")
+"""Steps that send the task of a try once more."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -62,6 +65,26 @@ def try_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int)
     return _send(plan, position, record, run, now, "try_again", record.attempt + 1, record.unseen)
 
 
+def call_again(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight whose handler has put off its call: the same attempt and moment."""
+    return _send(plan, position, record, run, now, "call_again", record.attempt, record.unseen)
+
+
+def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Dispatch, Happened]:
+    """Put a node in flight for its next iteration. After the wait before the first one that is the same
+    attempt."""
+    first = record.repeated is None or not record.repeated.ended
+    attempt = record.attempt if first else record.attempt + 1
+    return _send(plan, position, record, run, now, "iterate", attempt, record.unseen)
+
+
+def go_on(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
+    """Put a node in flight whose wait is over."""
+    if awaits_iteration(record):
+        return iterate(plan, position, record, run, now)
+    return try_again(plan, position, record, run, now)
+
+
 def readable(plan: Plan, position: int) -> tuple[int, ...]:
     """The indexes of the nodes whose output or fate a node's templates read."""
     return (*reads_of(plan.nodes[position]), *plan.policy(position).sees)
@@ -82,7 +105,7 @@ def _send(
     step: NodeStep,
     attempt: int,
     unseen: tuple[int, ...],
-) -> tuple[Change, ...]:
+) -> tuple[Dispatch, Happened]:
     node = plan.nodes[position]
     policy = plan.policy(position)
     retries = policy.retry is not None
@@ -94,10 +117,12 @@ def _send(
         run=record.run,
         when=record.when,
         unseen=unseen,
-        tried=record.tried + (step != "dispatch_again") if retries else 0,
-        since=(record.since or now) if retries else 0,
+        tried=record.tried + (step not in _SAME_TRY) if retries else 0,
+        since=record.since or (now if retries else 0),
         answered=record.answered,
-        moment=first_sent(record) if step == "dispatch_again" else record.moment,
+        moment=first_sent(record) if step in _SAME_TRY else record.moment,
+        counted=record.counted,
+        repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
         map=record.map,
     )
     event = Event("node_queued", now, node.id, attempt, queued.dispatch)
@@ -160,6 +185,8 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
         given=policy.given,
+        repeat=policy.repeat,
+        repeated=queued.repeated,
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 

@@ -18,10 +18,9 @@ from flowengine.execution.error_codes import (
     WORKER_LOST,
     WORTH_ANOTHER_TRY,
 )
-from flowengine.execution.messages import Callback, NextTry
+from flowengine.execution.messages import Callback
 from flowengine.execution.records import NodeError, NodeRecord
 from flowengine.execution.reports import Failed
-from flowengine.execution.status import may
 from flowengine.workflow.policy import ANY_CODE, Policy, Retry
 
 _STATUS_CLASS: Final = re.compile(r"http_([45])xx")
@@ -63,16 +62,6 @@ def next_try(
         why = f"that takes a pause of {pause_s:g} s, and retry.max_seconds leaves {left_s:g} s"
         return replace(failed.error, message=f"{failed.error.message}; not tried again: {why}")
     return Pause(now + pause_ms)
-
-
-def next_try_timer(execution: str, node: str, record: NodeRecord) -> NextTry:
-    """The timer of a node that waits for its next try."""
-    return NextTry(execution=execution, run=record.run, node=node, dispatch=record.dispatch)
-
-
-def awaits_try(record: NodeRecord, dispatch: int) -> bool:
-    """Whether a node still waits for the try after this dispatch."""
-    return may(record.status, "try_again") and record.dispatch == dispatch
 
 
 def is_answered(error: NodeError) -> bool:

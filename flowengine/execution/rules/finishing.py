@@ -13,32 +13,48 @@ from flowengine.execution.changes import (
     Change,
     ForgetStart,
     Happened,
+    Iteration,
     OpenMap,
     ReopenMap,
     Tally,
     Write,
 )
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
-from flowengine.execution.events import Event, EventKind
+from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
-from flowengine.execution.records import Control, NodeError, NodeRecord, Stop, attempt_of, first_sent
+from flowengine.execution.records import (
+    COUNTED_RESULT_BYTES,
+    Control,
+    NodeError,
+    NodeRecord,
+    Stop,
+    attempt_of,
+    first_sent,
+)
 from flowengine.execution.reports import (
+    Again,
+    ByEvent,
     Cancelled,
     Completed,
+    Exhausted,
     Expanded,
     Failed,
     ItemsEnded,
     Skipped,
+    Waiting,
     delivery_of,
     may_be_noted,
     started_at_of,
 )
+from flowengine.execution.rules import repeating
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
-from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits
-from flowengine.execution.rules.failing import Pause, is_answered, next_try, next_try_timer, tolerates
+from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
+from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
 from flowengine.execution.rules.maps.opening import items_to_store, map_of, reopened
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
+from flowengine.execution.rules.waits.beginning import waiting_record
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import (
     after,
     counts_as_success,
@@ -50,9 +66,6 @@ from flowengine.execution.status import (
 from flowengine.workflow.plan import Plan
 
 Verdict: TypeAlias = Literal["accepted", "repeated", "stale"]
-
-COUNTED_RESULT_BYTES = 4096
-"""Results under this are not counted towards an execution's limit: a thousand of them fit."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -102,8 +115,8 @@ def finish(
     record = records(callback.node)
     if record.dispatch != callback.dispatch:
         return Decision("stale", forget)
-    if record.status == "waiting" and record.delivery == delivery_of(callback.by):
-        return Decision("repeated", forget)
+    if record.status == "waiting" and not isinstance(callback.by, ByEvent):
+        return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
     if is_final(record.status):
@@ -130,6 +143,10 @@ def finish(
             return _skip(report)
         case Cancelled():
             return _send_again(report) if control.stop is None else _cancel(report)
+        case Waiting() as waiting:
+            return _begin_waiting(report, waiting) if control.stop is None else _cancel(report)
+        case Again() as again:
+            return _iterate(report, again)
         case Expanded() as expanded:
             return _open(report, expanded)
         case ItemsEnded() as ended:
@@ -167,6 +184,8 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
 
 
 def _ended(report: _Report) -> NodeRecord:
+    if report.before.status == "waiting":
+        return replace(report.before, finished_at=report.grounds.now, until=None, waits=None)
     # A worker's idea of the server's clock may be some milliseconds off.
     record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
@@ -180,8 +199,12 @@ def _complete(report: _Report, result: msgspec.Raw) -> Decision:
     counted = len(result) if len(result) >= COUNTED_RESULT_BYTES else 0
     status = after(report.before.status, "complete")
     record = replace(_ended(report), status=status, counted=counted)
+    before = report.before
+    if before.repeated is not None:
+        record = replace(record, repeated=repeating.completed(before))
     written = Write(report.callback.node, record, result)
-    return _decided(report, written, "node_completed", None, Tally(unfinished=-1, bytes=counted))
+    tally = Tally(unfinished=-1, bytes=counted - before.counted)
+    return _decided(report, written, "node_completed", None, tally)
 
 
 def _fail(report: _Report, failed: Failed) -> Decision:
@@ -210,7 +233,7 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
     """The node waits for its next try."""
     callback = report.callback
     code = None if record.error is None else record.error.code
-    timer = next_try_timer(callback.execution, callback.node, record)
+    timer = waiting_timer(callback.execution, callback.node, record)
     changes = (
         Write(callback.node, record, kept=attempt_of(record)),
         *report.forget,
@@ -260,15 +283,94 @@ def _end_items(report: _Report, before: NodeRecord, ended: ItemsEnded) -> Decisi
     return _decided(report, Write(node, failed), "node_failed", error.code, tally)
 
 
+def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
+    """The node waits, and no worker holds it."""
+    callback, plan, now = report.callback, report.grounds.plan, report.grounds.now
+    record = waiting_record(plan.policy(report.position), _ended(report), waiting, now)
+    if isinstance(record, Failed):
+        return _fail(report, record)
+    timer = waiting_timer(callback.execution, callback.node, record)
+    changes = (
+        Write(callback.node, record),
+        *report.forget,
+        ArmTimer(timer, record.until or now),
+        _happened(report, record, "node_waiting", WAITS_FOR + waiting.kind),
+    )
+    return Decision("accepted", changes, continues=True)
+
+
+def _iterate(report: _Report, again: Again) -> Decision:
+    """An iteration has ended, and the next one follows: at once, or after a pause. Where the execution is
+    being stopped the node ends with this."""
+    policy, before = report.grounds.plan.policy(report.position), report.before
+    record, iteration = repeating.after_iteration(policy, _ended(report), again)
+    more = record.counted - before.counted
+    if not report.control.lets_decide:
+        return _cancel(report, record, replace(iteration, attempt=None), more)
+    if again.exhausted is not None:
+        return _exhaust(report, again.exhausted, record, replace(iteration, attempt=None), more)
+    if again.pause_ms or not report.control.lets_dispatch:
+        return _pause(report, record, iteration, report.grounds.now + again.pause_ms, more)
+    grounds = report.grounds
+    told = _iterated(report, record)
+    sent, queued = iterate(grounds.plan, report.position, record, grounds.run, grounds.now)
+    changes = (replace(sent, iteration=iteration), *report.forget, Tally(bytes=more), told, queued)
+    return Decision("accepted", changes, continues=True)
+
+
+def _pause(report: _Report, record: NodeRecord, iteration: Iteration, until: int, more: int) -> Decision:
+    """The node waits for its next iteration."""
+    waiting = replace(record, status=after(record.status, "wait"), until=until)
+    timer = waiting_timer(report.callback.execution, report.callback.node, waiting)
+    changes = (
+        Write(report.callback.node, waiting, iteration=iteration),
+        *report.forget,
+        Tally(bytes=more),
+        ArmTimer(timer, until),
+        _iterated(report, record),
+    )
+    return Decision("accepted", changes, continues=True)
+
+
+def _exhaust(
+    report: _Report, why: Exhausted, record: NodeRecord, iteration: Iteration, more: int
+) -> Decision:
+    """No iteration may follow: the node fails."""
+    policy = report.grounds.plan.policy(report.position)
+    assert policy.repeat is not None, "only a node that repeats has iterations"
+    error = repeating.exhaustion(policy.repeat, record.repeated, why)
+    tolerated = tolerates(policy, error)
+    failed = replace(record, status=after(record.status, "fail"), error=error, tolerated=tolerated)
+    written = Write(report.callback.node, failed, iteration=iteration)
+    tally = Tally(unfinished=-1, failed=int(not tolerated), bytes=more)
+    return _decided(report, written, "node_failed", error.code, tally)
+
+
+def _iterated(report: _Report, record: NodeRecord) -> Happened:
+    number = 0 if record.repeated is None else record.repeated.number
+    if not number:
+        return _happened(report, record, "node_waiting", INITIAL_DELAY)
+    return _happened(report, record, "node_iterated", str(number))
+
+
 def _skip(report: _Report) -> Decision:
-    record = replace(_ended(report), status=after(report.before.status, "skip"), skipped="when")
-    return _decided(report, Write(report.callback.node, record), "node_skipped", "when", Tally(unfinished=-1))
+    before = report.before
+    record = replace(
+        _ended(report), status=after(before.status, "skip"), skipped="when", repeated=None, counted=0
+    )
+    tally = Tally(unfinished=-1, bytes=-before.counted)
+    return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
 
 
-def _cancel(report: _Report) -> Decision:
-    """Its worker says that it has stopped."""
-    record = cancelled(_ended(report), report.grounds.now)
-    return _decided(report, Write(report.callback.node, record), "node_cancelled", None, Tally(unfinished=-1))
+def _cancel(
+    report: _Report, ended: NodeRecord | None = None, iteration: Iteration | None = None, more: int = 0
+) -> Decision:
+    """Its worker says that it has stopped, or that an iteration has `ended`, which is the last one now."""
+    record = cancelled(ended or _ended(report), report.grounds.now)
+    if ended is not None:
+        record = replace(record, moment=None)
+    written = Write(report.callback.node, record, iteration=iteration)
+    return _decided(report, written, "node_cancelled", None, Tally(unfinished=-1, bytes=more))
 
 
 def _send_again(report: _Report) -> Decision:
@@ -282,6 +384,9 @@ def _send_again(report: _Report) -> Decision:
 
 def _decided(report: _Report, written: Write, kind: EventKind, detail: str | None, own: Tally) -> Decision:
     told = (*report.forget, _happened(report, written.record, kind, detail))
+    if report.before.repeated is not None and kind in ("node_completed", "node_skipped"):
+        policy = report.grounds.plan.policy(report.position)
+        told += repeating.forget(policy, report.callback.node, report.before)
     return end_of_node(report.position, report.control, report.grounds, written, told, own)
 
 

@@ -36,6 +36,7 @@ from flowengine.execution.rules.closing import ended_by_of, error_of
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
+from flowengine.execution.rules.repeating import begun_again, forget
 from flowengine.execution.rules.steering.overruling import Overruling, ended_by_hand, event_of, overruled
 from flowengine.execution.rules.steering.rerunning import Rerun, rerun_of, skipped_by_operator
 from flowengine.execution.rules.stopping import mark
@@ -66,11 +67,13 @@ def begins_events_anew(run: int) -> bool:
 
 class Given(msgspec.Struct, frozen=True):
     """What a first run begins with: what is stored of it, and what the conditions of nodes give that read
-    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before."""
+    nothing else, by the node's id. `labels`: those of the execution from now on; None: as before. `key`: that
+    of its `concurrency`, where it had to be made."""
 
     inputs: StoredInputs | None = None
     conditions: Mapping[str, bool] = {}
     labels: Mapping[str, str] | None = None
+    key: str | None = None
 
 
 NOTHING: Final = Given()
@@ -172,12 +175,14 @@ def begin_again(
     for position, node in enumerate(plan.nodes):
         before = stored.get(node.id, NodeRecord())
         if position in rerun.touched or position not in plan.main:
-            gives = plan.policy(position).gives_outputs
+            policy, goes_on = plan.policy(position), position in rerun.goes_on
             keeps = position in rerun.keeps
-            writes[position] = _reset(node.id, before, run, gives_outputs=gives, keeps=keeps)
-            if not keeps:
-                freed += before.counted
-                happened += [DropMap(node.id)] if before.map is not None else []
+            writes[position] = _reset(
+                node.id, before, run, gives_outputs=policy.gives_outputs, goes_on=goes_on, keeps=keeps
+            )
+            freed += 0 if goes_on or keeps else before.counted
+            happened += () if goes_on else forget(policy, node.id, before)
+            happened += [DropMap(node.id)] if before.map is not None and not keeps else []
             happened.append(Happened(Event("node_reset", now, node.id, before.attempt, before.dispatch)))
         elif anew:
             happened.append(Happened(_ended_before(node.id, before, now)))
@@ -277,10 +282,16 @@ def _run_timeout(execution: str, plan: Plan, run: int, now: int) -> list[Change]
 
 
 def _reset(
-    node: str, before: NodeRecord, run: int, *, gives_outputs: bool = False, keeps: bool = False
+    node: str,
+    before: NodeRecord,
+    run: int,
+    *,
+    gives_outputs: bool = False,
+    goes_on: bool = False,
+    keeps: bool = False,
 ) -> Write:
-    """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `keeps`: it
-    is a map whose items stay.
+    """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
+    the iteration at which it has stopped. `keeps`: it is a map whose items stay.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
@@ -292,6 +303,8 @@ def _reset(
         when=None,
         answered=before.answered + completed,
         moment=None if completed else before.moment,
+        repeated=begun_again(before) if goes_on else None,
+        counted=before.counted if goes_on else 0,
         map=before.map if keeps else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from flowengine.execution.events import Event, EventKind
+from flowengine.execution.events import WAITS_FOR, Event, EventKind
 from flowengine.execution.work import handler_of
 from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
@@ -36,6 +36,8 @@ def count_decided(told: Iterable[tuple[str, Iterable[Event]]], plan_of: Callable
                 counted.EXECUTIONS.add(plan.name, event.detail or "")
             else:
                 handler = handler_of(plan.nodes[plan.index[event.node]])
+                if status is None and (event.detail or "").startswith(WAITS_FOR):
+                    continue
                 if status is None:
                     counted.RETRIES.add(handler)
                 else:

@@ -10,6 +10,7 @@ import msgspec
 from flowengine.engine.held import Sink
 from flowengine.engine.ports import Committed, NodeKey
 from flowengine.execution.changes import (
+    Admit,
     Answer,
     ArmTimer,
     AskWorkers,
@@ -24,10 +25,13 @@ from flowengine.execution.changes import (
     DropMap,
     DropTimer,
     EndItem,
+    EnterLine,
     EnterStage,
     Finish,
+    ForgetIterations,
     ForgetStart,
     Happened,
+    LeaveLine,
     MarkStop,
     OpenMap,
     Relabel,
@@ -37,9 +41,11 @@ from flowengine.execution.changes import (
     SendItems,
     SetCounter,
     SetCounts,
+    Stand,
     StoredInputs,
     Tally,
     Touch,
+    Withdraw,
     Write,
     WriteDelivery,
     WriteTry,
@@ -55,6 +61,7 @@ from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.decisions_counted import count_decided
+from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.map_commands import (
     ending_item,
     opening_map,
@@ -64,6 +71,7 @@ from flowengine.store.committing.map_commands import (
 from flowengine.store.committing.removal import removing
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
+from flowengine.store.limits.line_commands import entering, standing
 from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
 from flowengine.store.operations.ended_counts import EndedCounts
 from flowengine.workflow.plan import Plan
@@ -71,8 +79,6 @@ from flowengine.workflow.plan import Plan
 KEPT_STOPS = 10_000
 """Workers learn by the second of so many executions that are being stopped, or of which a node was
 overruled; of others when a node begins."""
-KEPT_ATTEMPTS = 20
-"""So many attempts of a node are kept beside its last one."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -126,6 +132,7 @@ class ChangeEncoder:
         self._counter_replies: dict[NodeKey, int] = {}
         self._ended_replies: dict[NodeKey, int] = {}
         self._unfinished_replies: dict[str, int] = {}
+        self._place_replies: dict[str, int] = {}
         self._told: list[tuple[str, list[Event]]] = []
         self._dropped: list[str] = []
         self._timers: dict[str, list[int | str]] = {}
@@ -146,6 +153,7 @@ class ChangeEncoder:
         return Committed(
             {key: int(replies[at]) for key, at in self._counter_replies.items()},
             {execution: int(replies[at]) for execution, at in self._unfinished_replies.items()},
+            {member: int(replies[at]) for member, at in self._place_replies.items()},
             {key: int(replies[at]) for key, at in self._ended_replies.items()},
         )
 
@@ -225,8 +233,22 @@ class ChangeEncoder:
                 case Remove():
                     self.commands += removing(self._keys, execution, change)
                     self._changed(execution, "deleted", change.at, change.run)
+                case EnterLine():
+                    self._place_replies[change.member] = len(self.commands)
+                    self.commands += entering(self._keys, change)
+                case LeaveLine(line=line, member=member):
+                    self.commands.append(("LREM", self._keys.line(line), 1, member))
+                case Stand(place=place):
+                    self.commands.append(standing(self._keys, execution, place))
+                case Admit(status=status, at=at, run=run):
+                    self._admit(execution, status, at)
+                    self._changed(execution, status, at, run)
+                case Withdraw():
+                    self._withdraw(execution, change)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
+                case ForgetIterations(node=node, collects=collects):
+                    self.commands += forgetting(self._keys, execution, node, collects=collects)
                 case Relabel():
                     self._relabel(execution, change)
                 case Answer(key=key, kept=kept):
@@ -276,7 +298,9 @@ class ChangeEncoder:
         state = encode_record(change.record)
         if change.anew:
             self.commands.append(("HDEL", key, keys.RESULT))
-        if change.kept is not None:
+        if change.iteration is not None:
+            self.commands += iteration_commands(self._keys, execution, change.node, state, change.iteration)
+        elif change.kept is not None:
             oldest = change.record.attempt - KEPT_ATTEMPTS
             result = () if change.result is None else (keys.RESULT, bytes(change.result))
             self.commands.append(("HSET", key, keys.STATE, state, *self._kept(change), *result))
@@ -293,7 +317,12 @@ class ChangeEncoder:
     def _dispatch(self, execution: str, change: Dispatch) -> None:
         key = self._keys.node(execution, change.task.node)
         self.nodes.add((execution, change.task.node))
-        self.commands.append(("HSET", key, keys.STATE, encode_record(change.record)))
+        state = encode_record(change.record)
+        if change.iteration is None:
+            self.commands.append(("HSET", key, keys.STATE, state))
+        else:
+            node = change.task.node
+            self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
         queue = self._line_for(change.queue) if change.waits else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
@@ -377,6 +406,8 @@ class ChangeEncoder:
             fields[keys.LABELS] = _encode(change.labels)
         if change.callback_url is not None:
             fields[keys.NOTIFIES] = 1
+        if change.version is not None:
+            fields[keys.VERSION] = change.version
         self.commands += [
             ("SET", self._keys.plan(execution), change.plan, "EXAT", gone + CONTROL_LEAD_S),
             ("HSET", control, *_flat(fields)),
@@ -395,7 +426,7 @@ class ChangeEncoder:
             self.commands.append(("HSET", name, keys.URL, change.callback_url))
             self.commands.append(("EXPIREAT", name, gone + CONTROL_LEAD_S))
         self._changed(execution, "pending", change.at, 0)
-        listed = Listed(change.name, change.correlation_id, change.labels)
+        listed = Listed(change.name, change.correlation_id, change.labels, change.version)
         self._list_by(execution, listed, ("EXAT", gone + CONTROL_LEAD_S + LISTED_LONGER_S))
         if change.inputs is not None:
             self._give(execution, change.inputs)
@@ -422,7 +453,8 @@ class ChangeEncoder:
     def _begin(self, execution: str, change: Begin) -> None:
         deps, counts = self._keys.deps(execution), self._keys.counts(execution)
         begun = ("status", change.status, "run", change.run, "token", change.token)
-        times = ("started_at", change.at, "finished_at", 0)
+        # What waits for its turn has not started.
+        times = ("started_at", 0 if change.status == "pending" else change.at, "finished_at", 0)
         who = () if change.by is None else (keys.STARTED_BY, change.by)
         stale = [deps, self._keys.started(execution)]
         if change.events_anew:
@@ -442,6 +474,28 @@ class ChangeEncoder:
         self.commands += _history(self._keys.runs(execution), change)
         if change.counters:
             self.commands.append(("HSET", deps, *_flat(change.counters)))
+
+    def _admit(self, execution: str, status: ExecutionStatus, at: int) -> None:
+        self.commands += [
+            ("HSET", self._keys.control(execution), "status", status, "started_at", at),
+            ("ZREM", self._keys.index("pending"), execution),
+            ("ZADD", self._keys.index(status), at, execution),
+            *self._relisted(execution, "pending", status),
+        ]
+
+    def _withdraw(self, execution: str, change: Withdraw) -> None:
+        control, gone = self._keys.control(execution), change.created_at // 1000 + self._lifetimes.retention_s
+        later = gone + CONTROL_LEAD_S
+        names = [*self._keys.own(execution), *self._keys.sent(execution)]
+        self.commands += [
+            ("HSET", control, "status", change.status, "run", 0, "token", ""),
+            ("ZADD", self._keys.index(change.status), change.created_at, execution),
+            *(("EXPIREAT", name, gone) for name in self._keys.with_control(execution)),
+            *(("EXPIREAT", name, later) for name in names),
+            ("EXPIREAT", self._keys.listed(execution), later + LISTED_LONGER_S),
+            *(("DEL", self._keys.node(execution, node)) for node in change.written),
+        ]
+        self._changed(execution, change.status, change.created_at, 0)
 
     def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
         narrow = [("ZREM", self._keys.listing(was), execution)] if was in NARROW_LISTS else []
@@ -464,6 +518,7 @@ class ChangeEncoder:
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
             names += self._of_maps(execution, self._lifetimes.plan(execution))
+            names += self._collected(execution, self._lifetimes.plan(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
@@ -486,10 +541,17 @@ class ChangeEncoder:
         if change.stopped:
             self._disarm(StopOverdue(execution=execution, run=change.run))
 
+    def _collected(self, execution: str, plan: Plan | None) -> list[str]:
+        """The keys that hold what the iterations of nodes have given."""
+        collecting = () if plan is None else plan.collecting
+        return [self._keys.collected(execution, node) for node in collecting]
+
     def _of_maps(self, execution: str, plan: Plan | None) -> list[str]:
         """The keys of the items of all maps."""
-        maps = () if plan is None or not plan.policies else plan.maps
-        return [name for at in sorted(maps) for name in self._keys.of_map(execution, plan.nodes[at].id)]  # type: ignore[union-attr]  # no map without a plan
+        if plan is None or not plan.policies:
+            return []
+        nodes = [plan.nodes[at].id for at in sorted(plan.maps)]
+        return [name for node in nodes for name in self._keys.of_map(execution, node)]
 
     def _expiries(self, execution: str, plan: Plan | None, change: Finish) -> list[Command]:
         """Commands that let every key of an ended execution expire, control before the rest."""
@@ -499,6 +561,7 @@ class ChangeEncoder:
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
             names += self._of_maps(execution, plan)
+            names += self._collected(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
         if run > 1:

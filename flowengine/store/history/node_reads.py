@@ -27,7 +27,8 @@ def read_node(state: RedisState, execution: str, node: str) -> StoredNode:
     tries = {keys.parse_try_field(field): value for field, value in fields.items()}
     kept = {attempt: decode_attempt(value) for attempt, value in tries.items() if attempt is not None}
     numbers = NO_ITEMS if record.map is None else map_numbers(state, execution, [node])[node]
-    return StoredNode(NodeState(record, begun, numbers), fields.get(keys.RESULT), kept)
+    found = NodeState(record, begun, numbers)
+    return StoredNode(found, fields.get(keys.RESULT), kept, fields.get(keys.PREVIOUS))
 
 
 def read_readable(state: RedisState, execution: str, nodes: Sequence[str]) -> Readable:

@@ -11,7 +11,8 @@ import structlog
 
 from flowengine.engine.delivering.lost_deliveries import Silent
 from flowengine.execution.events import DECIDED
-from flowengine.execution.messages import DeliveryDue, NextTry
+from flowengine.execution.messages import DeliveryDue
+from flowengine.execution.rules.waits.waiting_timer import WaitingTimer
 from flowengine.execution.status import ALL_EXECUTION_STATUSES, ExecutionStatus, is_over
 from flowengine.queues import async_line
 from flowengine.store.bulks import RedisBulks
@@ -20,7 +21,7 @@ from flowengine.store.delivering.silent_deliveries import (
     forget_deliveries,
     silent_deliveries,
 )
-from flowengine.store.keys import is_execution_id, parse_own_queue, timer_kind, timer_member
+from flowengine.store.keys import is_execution_id, member_of, parse_own_queue, timer_kind
 from flowengine.store.listing_entries import NARROW_LISTS
 from flowengine.store.maintenance.expired_entries import ExpiredEntries
 from flowengine.store.state import RedisState
@@ -149,16 +150,12 @@ class RedisSweepState(RedisState):
             for handler in handlers
         }
 
-    def are_armed(self, timers: Sequence[NextTry]) -> list[bool]:
+    def are_armed(self, timers: Sequence[WaitingTimer]) -> list[bool]:
         """Whether each of these timers is armed."""
         if not timers:
             return []
-        members = [timer_member(each.execution, each.run, each.node, each.dispatch) for each in timers]
         found = self.sessions.retrying_read(
-            [
-                ("ZSCORE", self.keys.timers(timer_kind(each)), member)
-                for each, member in zip(timers, members, strict=True)
-            ]
+            [("ZSCORE", self.keys.timers(timer_kind(each)), member_of(each)) for each in timers]
         )
         return [score is not None for score in found]
 

@@ -16,7 +16,13 @@ from flowengine.execution.messages import HooksTimeout, RunTimeout, StopOverdue,
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store.connection.sessions import Commands
-from flowengine.store.keys import parse_deadline, parse_delivery_due, parse_next_try, run_parser_of
+from flowengine.store.keys import (
+    parse_deadline,
+    parse_delivery_due,
+    parse_next_try,
+    parse_wait_over,
+    run_parser_of,
+)
 from flowengine.store.state import RedisState
 
 log = structlog.stdlib.get_logger()
@@ -28,6 +34,7 @@ PARSERS: Final[Mapping[str, Callable[[bytes], Timer | None]]] = MappingProxyType
     {
         "deadline": parse_deadline,
         "retry": parse_next_try,
+        "wait": parse_wait_over,
         "timeout": run_parser_of(RunTimeout),
         "stop": run_parser_of(StopOverdue),
         "hooks": run_parser_of(HooksTimeout),

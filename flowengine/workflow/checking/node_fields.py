@@ -23,6 +23,7 @@ from flowengine.workflow.document import (
 from flowengine.workflow.maps.reading import MapFields
 from flowengine.workflow.problems import quoted
 from flowengine.workflow.stages import Stage
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 
 
 class NodeFields(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class NodeFields(msgspec.Struct, frozen=True):
     `place` is the node's number in the document. `id` is None where it is missing or no text; one that is not
     allowed has been reported and is kept, so that what names it can still be checked. `dependencies` is the
     document's own list; items that are no text have been reported. `output_schema` is JSON. `stage`: which
-    list of the document it is in. `map`: it runs for each item of a list.
+    list of the document it is in. `waits`: what it waits for once it has run; `timeout_s` is that of its task
+    then. `map`: it runs for each item of a list.
     """
 
     place: int
@@ -42,6 +44,7 @@ class NodeFields(msgspec.Struct, frozen=True):
     policy: PolicyFields = NO_POLICY
     output_schema: str | None = None
     stage: Stage = "main"
+    waits: WaitPolicy | None = None
     map: MapFields | None = None
 
     @property

@@ -78,6 +78,7 @@ def _readers(plan: Plan, changed: Collection[Read]) -> Iterator[str]:
     for position in plan.main:
         node, policy = plan.nodes[position], plan.policy(position)
         conditions = [policy.when, None if policy.retry is None else policy.retry.when]
+        conditions += [] if policy.repeat is None else [text for _, text in policy.repeat.templates()]
         values = [decode(bytes(node.work.config)), *(text for text in conditions if text is not None)]
         if changed and _reads(_texts(values), changed):
             yield node.id

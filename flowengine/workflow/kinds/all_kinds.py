@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.jsonvalue import encode
 from flowengine.plugin import Registry
@@ -27,6 +28,7 @@ from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.output_schema import OutputSchema
 from flowengine.workflow.plan import PlanNode
 from flowengine.workflow.policy import Policy
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import OUTPUTS_NODE
 
 END: Final = "end"
@@ -76,6 +78,8 @@ def compile_node(node: NodeFields, work: DraftWork, document: DocumentContext) -
         given=reads.given,
         ends=does.handler == END,
         gives_outputs=gives_outputs,
+        waits=node.waits,
+        repeat=None if said.repeat is None else replace(said.repeat, reads_previous=reads.previous),
         map=None if node.map is None else MapPolicy(encode(node.map.spec).decode(), node.map.name),
     )
     return CompiledNode(PlanNode(node_id, document.links.graph.parents[node.place], does), policy)
@@ -90,12 +94,15 @@ def ends_without_outputs(work: DraftWork | None) -> bool:
 
 
 def declared_output(
-    work: DraftWork, registry: Registry, schema: OutputSchema | None
+    work: DraftWork, registry: Registry, schema: OutputSchema | None, repeat: Repeat | None = None
 ) -> DeclaredOutput | None:
     """What is known of the node's output before it has run."""
     match work:
         case TaskDraft():
-            return task.declared_output(work, registry, schema)
+            known = task.declared_output(work, registry, schema)
+            if known is None or repeat is None:
+                return known
+            return replace(known, repeats="all" if repeat.collects else "last")
         case OutputsDraft():
             return None
         case _:

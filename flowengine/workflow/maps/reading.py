@@ -59,6 +59,16 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
 
 
+def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, waits: bool) -> None:
+    """Refuse what a map cannot be as well: a node that only waits, and, in this version, one that repeats."""
+    if waits:
+        message = "a node that waits cannot be a map: its handler is one for the nodes of a group"
+        report.add("not_with_map", fields.pointer, f"{message}; take 'map' out")
+    elif repeats:
+        message = "'map' together with 'repeat' is a part of the language that this version does not have yet"
+        report.add("not_supported_yet", fields.pointer, f"{message}: take one of them out")
+
+
 def refuse_hiding(fields: MapFields, ids: Container[str], report: Report) -> None:
     """Report a name that hides a node."""
     for name in fields.names:

@@ -352,17 +352,17 @@ TRIES: Final = (
     ),
     _dispatching(
         "each try is counted",
-        'tried=record.tried + (step != "dispatch_again") if retries else 0',
+        "tried=record.tried + (step not in _SAME_TRY) if retries else 0",
         "tried=1 if retries else 0",
     ),
     _dispatching(
         "a message that is sent again is no other try",
-        'tried=record.tried + (step != "dispatch_again") if retries else 0',
+        "tried=record.tried + (step not in _SAME_TRY) if retries else 0",
         "tried=record.tried + 1 if retries else 0",
     ),
     _dispatching(
         "the first try's time is kept",
-        "since=(record.since or now) if retries else 0",
+        "since=record.since or (now if retries else 0)",
         "since=now if retries else 0",
     ),
     _dispatching(

@@ -26,8 +26,8 @@ MUTANTS: Final = (
     _in(
         "one that is cancelled before its first trigger is delivered too",
         "execution/rules/stopping",
-        "*(deliver(run, stop.at) if record.notifies else ())",
-        "",
+        "delivered = deliver(run, stop.at) if record.notifies else ()",
+        "delivered: tuple[Change, ...] = ()",
     ),
     _in(
         "410 is the end",

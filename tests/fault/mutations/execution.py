@@ -92,14 +92,14 @@ FINISHING: Final = (
     Mutant(
         "who reports in place of a worker takes its start back",
         "flowengine/execution/reports.py",
-        "return not isinstance(reporter, ByDelivery) or reporter.noted",
-        "return isinstance(reporter, ByDelivery) and reporter.noted",
+        "return reporter.noted if isinstance(reporter, ByDelivery) else not",
+        "return reporter.noted if isinstance(reporter, ByDelivery) else False and",
         EVERYTHING,
     ),
     Mutant(
         "a start that was never noted is not taken back",
         "flowengine/execution/reports.py",
-        "return not isinstance(reporter, ByDelivery) or reporter.noted",
+        "return reporter.noted if isinstance(reporter, ByDelivery) else not",
         "return True",
         EVERYTHING,
     ),
@@ -141,14 +141,14 @@ DISPATCHING: Final = (
     ),
     _dispatching(
         "a task that is sent again keeps its moment",
-        'moment=first_sent(record) if step == "dispatch_again" else record.moment,',
+        "moment=first_sent(record) if step in _SAME_TRY else record.moment,",
         "moment=record.moment,",
         RULES,
     ),
     _dispatching(
         "a try with the same idempotency key keeps its moment",
-        'moment=first_sent(record) if step == "dispatch_again" else record.moment,',
-        'moment=first_sent(record) if step == "dispatch_again" else None,',
+        "moment=first_sent(record) if step in _SAME_TRY else record.moment,",
+        "moment=first_sent(record) if step in _SAME_TRY else None,",
         RULES,
     ),
     _dispatching(

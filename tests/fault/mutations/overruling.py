@@ -40,7 +40,7 @@ MUTANTS: Final = (
     ),
     _rule(
         "the timer of a next try goes with a node that an operator ends",
-        "        return (DropTimer(next_try_timer(execution, node, before)),)\n",
+        "        return (DropTimer(waiting_timer(execution, node, before)),)\n",
         "        return ()\n",
     ),
     _rule(

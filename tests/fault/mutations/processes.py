@@ -10,6 +10,7 @@ SUPERVISION: Final = ("tests/e2e/cli/test_cli_supervision.py",)
 WATCHDOG: Final = ("tests/unit/engine/test_watchdog.py",)
 DRAINING: Final = ("tests/unit/engine/test_draining.py",)
 CONNECTIONS: Final = ("tests/integration/store/test_store_connection.py",)
+CHILDREN: Final = ("tests/integration/isolated/test_children.py",)
 
 
 MUTANTS: Final = (
@@ -61,5 +62,40 @@ MUTANTS: Final = (
         "        max_connections=UNLIMITED,\n",
         "",
         tests=CONNECTIONS,
+    ),
+    Mutant(
+        "a child that has died while it waited fails no call",
+        "flowengine/handlers/isolated/children.py",
+        "                if is_new:\n",
+        "                if True:\n",
+        tests=CHILDREN,
+    ),
+    Mutant(
+        "what an isolated handler has started is killed with it",
+        "flowengine/handlers/isolated/child_process.py",
+        "                os.killpg(self._process.pid, signal.SIGKILL)\n",
+        "                pass\n",
+        tests=CHILDREN,
+    ),
+    Mutant(
+        "an isolated handler that does not stop is killed",
+        "flowengine/handlers/isolated/child_process.py",
+        "        timer.start()\n",
+        "",
+        tests=CHILDREN,
+    ),
+    Mutant(
+        "an isolated handler's lines cross before it goes on",
+        "flowengine/handlers/isolated/child_side.py",
+        "        if not self._telling.locked():\n",
+        "        if False:\n",
+        tests=CHILDREN,
+    ),
+    Mutant(
+        "secrets of one execution are hidden in child processes",
+        "flowengine/handlers/isolated/child_side.py",
+        "self._secrets.hiding(job.hidden),",
+        "self._secrets.hiding(()),",
+        tests=CHILDREN,
     ),
 )

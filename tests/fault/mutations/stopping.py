@@ -164,7 +164,7 @@ NODES: Final = (
     ),
     _stopping(
         "the timer of a pause goes with the node that waits",
-        "        dropped.append(DropTimer(next_try_timer(execution, node, record)))\n",
+        "        dropped.append(DropTimer(waiting_timer(execution, node, record)))\n",
         "        pass\n",
     ),
     _stopping(
@@ -244,13 +244,13 @@ WORKERS: Final = (
     _in(
         "a failure after a request to stop is a cancelled node",
         "engine/running/runner",
-        "            if isinstance(outcome, Failed) and hand.cancellation.requested:\n",
+        "            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:\n",
         "            if False:\n",
     ),
     _in(
         "a completion after a request to stop is kept",
         "engine/running/runner",
-        "            if isinstance(outcome, Failed) and hand.cancellation.requested:\n",
+        "            if isinstance(outcome, Failed | Waiting) and hand.cancellation.requested:\n",
         "            if hand.cancellation.requested:\n",
     ),
     _in(

@@ -20,6 +20,7 @@ from flowengine.access.records import Actor
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
+from flowengine.workflow.repeating.repeat import Repeat
 from tests.support.faults import Gate
 from tests.support.rigs.harness import Entry, Harness, HeldEntries, Process, plan_of, silence
 from tests.support.rigs.live_stack import HURRIED, LiveStack, through_gates
@@ -34,6 +35,19 @@ WORKER_NODE = Counter(
 )
 """Start: `started`, its timer, its event; is it wanted, is its execution stopped, how much may it store.
 Report: the callback."""
+
+WORKER_ITERATION = WORKER_NODE - Counter(("hget",)) + Counter(("hmget",))
+"""What the iteration before gave is read with the record, in one command."""
+ITERATION = Counter(
+    {
+        **dict.fromkeys(("watch", "hget", "multi", "exec", "hset", "append"), 1),
+        **dict.fromkeys(("hdel", "zrem", "xack", "xdel"), 1),
+        "hmget": 2,
+        "xadd": 2,
+    }
+)
+"""Read the node, control and the counts under WATCH, then write: the record with what the iteration gave, the
+list, its start's end, the events, the next task, the acknowledgement."""
 
 
 class Cost:
@@ -141,6 +155,22 @@ def test_worker_makes_one_round_trip_for_a_quick_node(harness: Harness, cost: Me
     found = cost(harness.workers[0], *harness.tasks())
     assert found.round_trips == 1
     assert found.commands == Counter(("multi", "xadd", "xack", "xdel", "exec"))
+
+
+@pytest.mark.proves("iteration-cost")
+def test_each_iteration_costs_the_same_however_many_there_were(harness: Harness, cost: Measure) -> None:
+    """One round trip to begin it, one to report it, one to go on; from the 21st on one command more, which
+    drops the oldest attempt."""
+    repeat = Repeat("{{ iteration == 100 }}", collects=True, reads_previous=True)
+    started(harness, msgspec.structs.replace(unread(chain(1)), policies={0: Policy(repeat=repeat)}))
+    found = {}
+    for iteration in range(1, 61):
+        mine = cost(harness.workers[0], *harness.tasks())
+        theirs = cost(harness.orchestrators[0], *harness.callbacks())
+        found[iteration] = (mine.commands + theirs.commands, mine.round_trips, theirs.round_trips)
+    assert found[3][0] == WORKER_ITERATION + ITERATION
+    assert found[3][1:] == (2, 1)
+    assert found[60] == found[25] == (found[3][0] + Counter(("hdel",)), 2, 1)
 
 
 def test_worker_reads_the_outputs_of_parents_in_the_same_round_trip(harness: Harness, cost: Measure) -> None:

@@ -16,20 +16,23 @@ import msgspec
 import pytest
 import redis
 
-from flowengine.execution.events import Event, decode_events, fold
+from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_events, fold
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.rules.maps.progress import WINDOW
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
+from tests.support.checks.definitions import check_definitions
 from tests.support.checks.reference_model import verdict
 from tests.support.checks.snapshot import Client, Snapshot
 
 TIMERS: Final = b"fe:timers:deadline"
 RETRIES: Final = b"fe:timers:retry"
+WAITS: Final = b"fe:timers:wait"
 ALL_TIMERS: Final = (
     TIMERS,
     RETRIES,
+    WAITS,
     b"fe:timers:timeout",
     b"fe:timers:stop",
     b"fe:timers:hooks",
@@ -48,6 +51,8 @@ BESIDES: Final = (
     "execution_resumed",
     "stage_started",
     "execution_rerun",
+    "execution_queued",
+    "execution_admitted",
 )
 """What may happen between the start of a run and its end."""
 OPEN: Final = ("running", "paused", "cancelling")
@@ -62,12 +67,14 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
     re.compile(rb"fe:x:[^:]+:(map|ended|try):.+"): b"hash",
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
-    re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
+    re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
-    re.compile(rb"fe:timers:((deadline|retry|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"): b"zset",
+    re.compile(
+        rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
+    ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
@@ -75,6 +82,11 @@ _TYPES: Final = {
     re.compile(rb"fe:own"): b"zset",
     re.compile(rb"fe:(stopping|deleting|bulks|delivering)"): b"zset",
     re.compile(rb"fe:bulk:[0-9a-f]{27}"): b"hash",
+    re.compile(rb"fe:line:[xs]:.+"): b"list",
+    re.compile(rb"fe:lines(@[0-9a-f]{27})?"): b"zset",
+    re.compile(rb"fe:limits(@[0-9a-f]{27})?"): b"hash",
+    re.compile(rb"fe:(definition:|version:[1-9][0-9]*:).+"): b"hash",
+    re.compile(rb"fe:definitions"): b"zset",
     re.compile(rb"fe:keys"): b"hash",
     re.compile(rb"fe:audit"): b"stream",
     re.compile(rb"fe:session:[0-9a-f]{64}"): b"string",
@@ -106,6 +118,8 @@ _LEGAL: Final = {
     ("waiting", "node_skipped"): "skipped",
     ("queued", "node_skipped"): "skipped",
     ("queued", "node_waiting"): "waiting",
+    ("waiting", "node_waiting"): "waiting",
+    ("queued", "node_iterated"): "waiting",
     ("waiting", "node_queued"): "queued",
     ("completed", "node_reset"): "pending",
     ("skipped", "node_reset"): "pending",
@@ -142,6 +156,9 @@ class Stored(msgspec.Struct, dict=True):
     ttls: dict[str, int]
     listed: bytes | None
     maps: dict[str, StoredMap] = {}
+    previous: dict[str, bytes] = {}
+    """What the last iterations of nodes have given, where that is kept."""
+    collected: dict[str, bytes] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
 
@@ -149,6 +166,18 @@ class Stored(msgspec.Struct, dict=True):
     def status(self) -> str:
         """The execution's status."""
         return self.control["status"]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was triggered and waits for its turn."""
+        return self.status == "pending" and self.control["run"] != "0"
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """The line in which it stands, and the member that it is there."""
+        if "line" not in self.control or not (self.waits or self.status in OPEN):
+            return None
+        return msgspec.json.decode(self.control["line"])["line"], f"{self.id}|{self.control['run']}"
 
     @property
     def is_stopped(self) -> bool:
@@ -216,16 +245,22 @@ def read(found: Snapshot, execution: str) -> Stored:
     """Everything that is stored of one execution."""
     prefix = f"fe:x:{execution}:"
     names = [key.decode().removeprefix(prefix) for key in found.starting_with(prefix)]
-    nodes, results = {}, {}
+    nodes, results, previous = {}, {}, {}
     for name in names:
         if not name.startswith("node:"):
             continue
         hashed = found.hgetall(prefix + name)
-        odd = {field for field in hashed if not field.startswith(b"try:")} - {b"state", b"result"}
+        odd = {field for field in hashed if not field.startswith(b"try:")} - {
+            b"state",
+            b"result",
+            b"previous",
+        }
         assert not odd, f"odd fields in {name}: {sorted(hashed)}"
         nodes[name[5:]] = msgspec.json.decode(hashed[b"state"], type=NodeRecord)
         if b"result" in hashed:
             results[name[5:]] = hashed[b"result"]
+        if b"previous" in hashed:
+            previous[name[5:]] = hashed[b"previous"]
     # How an item stands between its tries expires by itself, whatever becomes of the execution.
     ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
     plan = found.get(prefix + "plan")
@@ -249,6 +284,12 @@ def read(found: Snapshot, execution: str) -> Stored:
         cut="events" in names and _is_cut(found, prefix + "events"),
         listed=found.get(prefix + "listed"),
         maps={name[4:]: _read_map(found, prefix, name[4:]) for name in names if name.startswith("map:")},
+        previous=previous,
+        collected={
+            name.removeprefix("collected:"): found.get(prefix + name) or b""
+            for name in names
+            if name.startswith("collected:")
+        },
     )
 
 
@@ -260,7 +301,7 @@ def _read_map(found: Snapshot, prefix: str, node: str) -> StoredMap:
         for index, value in found.hgetall(f"{prefix}ended:{node}").items()
     }
     failures = {int(field.removeprefix("f:")) for field in fields}
-    return StoredMap(sent, failures, ended, found.llen(f"{prefix}items:{node}"))
+    return StoredMap(sent, failures, ended, len(found.lrange(f"{prefix}items:{node}")))
 
 
 def _is_cut(found: Snapshot, stream: str) -> bool:
@@ -283,6 +324,7 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_numbers(stored),
         *_counters(stored),
         *_records(stored),
+        *_iterations(stored),
         *(() if stored.cut else (*_histories(stored), *_runs(stored))),
         *_stages(stored),
         *_maps(stored),
@@ -371,6 +413,7 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     """
     found = Snapshot(client)
     _check_keys(found)
+    check_definitions(found)
     _check_dead_letters(found, dead_letters)
     belonging = found.starting_with("fe:x:")
     executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
@@ -391,8 +434,20 @@ def check_everything(client: Client, *, dead_letters: int = 0) -> list[Stored]:
     deleting = {member.decode() for member in found.zrange("fe:deleting", 0, -1)}
     assert deleting == doomed, f"to be deleted are {sorted(deleting)}, doomed and not ended {sorted(doomed)}"
     _check_kept_requests(found, known)
-    if all(stored.status not in OPEN for stored in checked):
+    _check_lines(found, checked)
+    if all(stored.status not in OPEN and not stored.waits for stored in checked):
         _check_drained(found)
+    return checked
+
+
+def check_moment(client: Client) -> list[Stored]:
+    """Assert what holds of all executions together at any moment, whatever is still to come: each is right,
+    and so are the lines in which they stand."""
+    found = Snapshot(client)
+    belonging = found.starting_with("fe:x:")
+    executions = [key.decode().split(":")[2] for key in belonging if _CONTROL.fullmatch(key)]
+    checked = [_check(found, execution, settled=False) for execution in executions]
+    _check_lines(found, checked)
     return checked
 
 
@@ -404,6 +459,28 @@ def _check_kept_requests(found: Snapshot, known: Collection[str]) -> None:
         assert execution[11:27] == name.decode().removeprefix("fe:once:")
         lifetimes = {found.expiretime(key) for key in (name, f"fe:x:{execution}:control")}
         assert len(lifetimes) == 1, f"{name!r} and the control of '{execution}' end at {lifetimes}"
+
+
+def _check_lines(found: Snapshot, checked: Sequence[Stored]) -> None:
+    """Assert that who stands in a line is who says so, that no more run than may, and that a free place is
+    taken, or a message tells of it."""
+    standing: dict[str, dict[str, Stored]] = defaultdict(dict)
+    for stored in checked:
+        if stored.place is not None:
+            standing[stored.place[0]][stored.place[1]] = stored
+    limits = _text(found.hgetall("fe:limits"))
+    listed = {line.decode() for line in found.zrange("fe:lines", 0, -1)}
+    lines = {key.decode().removeprefix("fe:line:") for key in found.starting_with("fe:line:")}
+    assert lines <= listed, f"lines that are in no index: {lines - listed}"
+    assert lines == set(standing), f"lines {lines}, stood in are {set(standing)}"
+    told = b"".join(_payload(fields) for queue in _queues(found) for _, fields in found.xrange(queue))
+    for line, stand in standing.items():
+        members = [member.decode() for member in found.lrange(f"fe:line:{line}")]
+        assert sorted(members) == sorted(stand), f"in {line} are {members}, there should be {sorted(stand)}"
+        first = members[: int(limits[line])]
+        waiting = [member for member in first if stand[member].waits]
+        moved = msgspec.json.encode(line)[1:-1] in told
+        assert moved or not waiting, f"in {line} nothing lets {waiting} run"
 
 
 def _numbers(stored: Stored) -> Iterable[str]:
@@ -418,11 +495,17 @@ def _numbers(stored: Stored) -> Iterable[str]:
         yield f"failed is {failed}, the nodes say {dict(counted)}"
     results = [*stored.results.values(), *_item_results(stored)]
     counted_bytes = sum(len(result) for result in results if len(result) >= COUNTED_RESULT_BYTES)
+    counted_bytes += sum(
+        record.counted
+        for name, record in stored.nodes.items()
+        if name not in stored.results and name not in stored.maps
+    )
     if int(stored.counts.get("bytes", "0")) != counted_bytes:
         yield f"bytes is {stored.counts.get('bytes')}, the large results together are {counted_bytes}"
     if int(stored.control["total"]) != len(stored.plan.main):
         yield f"total is {stored.control['total']} of {len(stored.plan.main)}"
-    if stored.status in ENDED and unfinished:
+    # What is cancelled while it waits for its turn ends no node.
+    if stored.status in ENDED and unfinished and stored.control["started_at"] != "0":
         yield f"{stored.status}, but the nodes say {dict(counted)}"
     if stored.status != _right_verdict(stored, untolerated):
         yield f"{stored.status}, but the nodes say {dict(counted)} and control {stored.control}"
@@ -549,6 +632,26 @@ def _records(stored: Stored) -> Iterable[str]:
         yield f"records of no node: {unknown}"
 
 
+def _iterations(stored: Stored) -> Iterable[str]:
+    """What is kept of the iterations of a node that has not completed is what its record says of them."""
+    for node in stored.plan.nodes:
+        repeat, record = stored.plan.policy(stored.plan.index[node.id]).repeat, stored.record(node.id)
+        repeated, collected = record.repeated, stored.collected.get(node.id)
+        previous = stored.previous.get(node.id)
+        if repeat is None and (repeated or collected or previous):
+            yield f"{node.id} does not repeat, and is {record}, {previous!r}, {collected!r}"
+        if repeat is None:
+            continue
+        ended = 0 if repeated is None or record.status == "completed" else repeated.ended
+        if repeated is not None and not repeated.ended <= repeated.number <= repeated.ended + 1:
+            yield f"{node.id} is at iteration {repeated.number}, {repeated.ended} have ended"
+        if (previous is not None) != (repeat.reads_previous and ended > 0):
+            yield f"{node.id} has ended {ended} iterations, kept of the last is {previous!r}"
+        listed = msgspec.json.decode(b"[" + (collected or b",")[1:] + b"]")
+        if len(listed) != (ended if repeat.collects else 0) or (collected is None) != (not listed):
+            yield f"{node.id} has ended {ended} iterations, collected is {collected!r}"
+
+
 def _decision(stored: Stored, node: str, parents: Sequence[str]) -> Iterable[str]:
     """What was decided about a node is what its rule says of how the nodes that it depends on have ended."""
     record = stored.record(node)
@@ -583,10 +686,13 @@ def _histories(stored: Stored) -> Iterable[str]:
     anew = _first_run(stored) > 1
     for node, path in paths.items():
         status, attempt, dispatch = ("pending", 0, 0) if not anew else fold(path[:1])[node]
+        same = False
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
             queued = event.kind == "node_queued"
-            expected = (attempt + (queued and status in ("pending", "waiting")), dispatch + queued)
+            tries = queued and status in ("pending", "waiting") and not same
+            same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", INITIAL_DELAY)
+            expected = (attempt + tries, dispatch + queued)
             following = _LEGAL.get((status, event.kind))
             if following is None or (event.attempt, event.dispatch) != expected:
                 shown = [(e.kind, e.attempt, e.dispatch) for e in path]
@@ -613,7 +719,7 @@ def _first_run(stored: Stored) -> int:
 
 def _runs(stored: Stored) -> Iterable[str]:
     told = [event for event in stored.events if event.kind not in BESIDES]
-    if not told and stored.control["run"] == "1" and stored.status in OPEN:
+    if not told and stored.control["run"] == "1" and (stored.status in OPEN or stored.waits):
         # Its events begin with its first dispatch.
         return
     if not stored.events and stored.control["run"] == "0":
@@ -636,7 +742,7 @@ def _runs(stored: Stored) -> Iterable[str]:
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status in OPEN:
+    if stored.status in OPEN or stored.waits:
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0 and name not in SAID]
         mortal += [name for name in SAID if -1 < stored.ttls.get(name, -1) < SAID_FOR_S]
         if mortal:
@@ -670,8 +776,11 @@ def _lines(found: Snapshot, stored: Stored) -> Iterable[str]:
 def _entries(stored: Stored) -> set[str]:
     """What it is to be found by, in `fe:list:by`."""
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
-    values = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
-    return {"\t".join((*value, stored.id)) for value in (*values, *(("l", *each) for each in labels.items()))}
+    values: list[tuple[str, ...]] = [("n", stored.control["name"]), ("c", stored.control["correlation_id"])]
+    values += [("l", *each) for each in labels.items()]
+    if "version" in stored.control:
+        values.append(("v", stored.control["name"], stored.control["version"]))
+    return {"\t".join((*value, stored.id)) for value in values}
 
 
 def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
@@ -689,6 +798,8 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
         yield f"not found by {sorted(missing)}"
     labels = msgspec.json.decode(stored.control.get("labels", "{}"))
     said = [stored.control["name"], stored.control["correlation_id"], labels]
+    if "version" in stored.control:
+        said.append(int(stored.control["version"]))
     if stored.listed is not None and msgspec.json.decode(stored.listed) != said:
         yield f"its list of entries is {stored.listed!r}"
 

@@ -10,8 +10,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 Graph: TypeAlias = Mapping[str, Sequence[str]]
 Status: TypeAlias = Literal["pending", "queued", "waiting", "completed", "failed", "skipped", "cancelled"]
-Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled"]
-"""What a worker reports. `ended`: an `end` that says failed."""
+Outcome: TypeAlias = Literal["completed", "failed", "ended", "skipped", "cancelled", "later"]
+"""What a worker reports. `ended`: an `end` that says failed. `later`: its handler asks for another call."""
 Cause: TypeAlias = Literal["cancel", "end", "node_failure", "timeout", "hooks_timeout"]
 HOOKS: Final = ("on_failure", "finally")
 
@@ -46,13 +46,19 @@ def final_statuses(graph: Graph, fails: Callable[[str], bool]) -> dict[str, Stat
 
 class Says(NamedTuple):
     """What a node says about when it runs, and about its failures. `when`: what its condition gives; `again`:
-    what that for another try gives."""
+    what that for another try gives. `waits`: once it has run, it waits for a time. It repeats so many
+    `times`, with a pause between two iterations if it is `delayed`; `collects`: it gives what all of them
+    gave."""
 
     rule: str = "all_success"
     when: bool | None = None
     tolerates: bool = False
     tries: int = 1
     again: bool | None = None
+    waits: bool = False
+    times: int = 1
+    delayed: bool = False
+    collects: bool = False
 
 
 PLAIN = Says()
@@ -99,6 +105,15 @@ def verdict(rule: str, fates: Sequence[str]) -> str | None:
     return "run" if runs[rule] else "fail" if fails.get(rule) else "skip"
 
 
+class _Before(NamedTuple):
+    """Where a node stood before it was put in flight."""
+
+    status: Status
+    attempt: int
+    tried: int
+    later: bool
+
+
 class Model:
     """One execution, moved by what is reported of it.
 
@@ -129,7 +144,18 @@ class Model:
         self.stop: Stop | None = None
         self.status: dict[str, Status] = dict.fromkeys(graph, "pending")
         self.attempt: dict[str, int] = dict.fromkeys(graph, 0)
+        self.dispatch: dict[str, int] = dict.fromkeys(graph, 0)
+        """How often its task was sent: more often than it has attempts, where its handler puts off calls."""
+        self.later: set[str] = set()
+        """Nodes whose handlers have put off their calls."""
+        self.timed: set[str] = set()
+        """Nodes that wait for a time, and have completed then."""
+        self._before: dict[str, _Before] = {}
         self.tried: dict[str, int] = dict.fromkeys(graph, 0)
+        self.iterated: dict[str, int] = dict.fromkeys(graph, 0)
+        """How many of its iterations a node has ended, before its last one."""
+        self.repeating: set[str] = set()
+        """Nodes that have ended one of theirs in this run."""
         self.tolerated: set[str] = set()
         self.ended_early: set[str] = set()
         self.ended_ahead: set[str] = set()
@@ -207,6 +233,7 @@ class Model:
             self.begin_again(self.graph)
             return
         reset: set[str] = {node for listed in self.stages.values() for node in listed}
+        hooks = set(reset)
         for node in parents_first(self.graph):
             above = [parent for parent in self.graph[node] if parent in reset]
             stays = (
@@ -216,10 +243,12 @@ class Model:
             )
             if self._is_to_repeat(node) or (above and not stays):
                 reset.add(node)
-        self.begin_again(reset)
+        stopped = {node for node in reset if self.status[node] in ("failed", "cancelled")} - hooks
+        self.begin_again(reset, {node for node in stopped if reset.isdisjoint(self.graph[node])})
 
-    def begin_again(self, reset: Collection[str]) -> None:
-        """A run begins in which these nodes are pending."""
+    def begin_again(self, reset: Collection[str], going_on: Collection[str] = ()) -> None:
+        """A run begins in which these nodes are pending; some of them go on with the iteration that they had
+        come to."""
         self.run += 1
         self.started = self.paused = False
         self.stop = None
@@ -227,6 +256,10 @@ class Model:
         for node in reset:
             self.status[node] = "pending"
             self.tried[node] = 0
+            self.iterated[node] = self.iterated[node] if node in going_on else 0
+        self.later -= set(reset)
+        self.timed -= set(reset)
+        self.repeating -= set(reset)
         self.tolerated -= set(reset)
         self.ended_early -= set(reset)
         self.ended_ahead -= set(reset)
@@ -245,28 +278,52 @@ class Model:
         said = self.of(node)
         return self.tried[node] < said.tries and not (asked and said.again is False)
 
-    def report(self, node: str, attempt: int, outcome: Outcome, *, asked: bool = True) -> bool:
+    def report(self, node: str, dispatch: int, outcome: Outcome, *, asked: bool = True) -> bool:
         """A worker's outcome, or a timer's, which asks no condition; True when it counts.
 
         It counts during a stop too, and nothing follows from it then: no other node, no other try.
         """
-        if self.status[node] != "queued" or self.attempt[node] != attempt:
+        if self.status[node] != "queued" or self.dispatch[node] != dispatch:
             return False
-        if outcome in ("completed", "skipped", "cancelled"):
+        waits = outcome == "later" or (outcome == "completed" and self.of(node).waits)
+        if waits and self.stop is not None:
+            self.status[node] = "cancelled"
+        elif waits:
+            self.status[node] = "waiting"
+            (self.later if outcome == "later" else self.timed).add(node)
+        elif outcome in ("completed", "skipped", "cancelled"):
             assert outcome != "cancelled" or self.stop is not None, "a worker stops for a stop only"
             self.status[node] = outcome
+            if outcome == "completed" and self.iterated[node] + 1 < self.of(node).times:
+                self._iterate(node)
         elif outcome == "failed" and self.stop is None and self._is_tried_again(node, asked):
             self.status[node] = "waiting"
         else:
             self._fail(node)
-        self._stop_after(node, outcome)
+        if self.status[node] not in LEFT:
+            self._stop_after(node, outcome)
         self._decide()
         return True
 
-    def try_again(self, node: str, attempt: int) -> None:
-        """The pause after an attempt is over."""
+    def _iterate(self, node: str) -> None:
+        """One iteration of several has ended. During a stop the node ends with it."""
+        self.iterated[node] += 1
+        self.tried[node] = 0
+        self.repeating.add(node)
+        self.status[node] = "cancelled" if self.stop is not None else "waiting"
+        if self.stop is None and not self.paused and not self.of(node).delayed:
+            self._queue(node)
+
+    def time_over(self, node: str, dispatch: int) -> None:
+        """The pause after an attempt is over, or the time that a node waits for."""
         held = self.stop is not None or self.paused
-        if not held and self.status[node] == "waiting" and self.attempt[node] == attempt:
+        if held or self.status[node] != "waiting" or self.dispatch[node] != dispatch:
+            return
+        if node in self.timed:
+            self.timed.discard(node)
+            self.status[node] = "completed"
+            self._decide()
+        else:
             self._queue(node)
 
     def pause(self) -> None:
@@ -332,9 +389,15 @@ class Model:
         and are not decided any more."""
         for node in nodes:
             if self.status[node] == "queued":
-                self.attempt[node] -= 1
-                self.tried[node] -= 1
-            self.status[node] = "waiting" if self.tried[node] else "pending"
+                self.dispatch[node] -= 1
+                self.status[node], self.attempt[node], self.tried[node], later = self._before[node]
+                self.later |= {node} if later else set()
+            elif self.status[node] == "completed" and self.of(node).waits:
+                self.status[node] = "waiting"
+                self.timed.add(node)
+            else:
+                has_begun = self.tried[node] or node in self.repeating
+                self.status[node] = "waiting" if has_begun else "pending"
 
     def stop_nodes(self, running: Collection[str], only: Collection[str] | None = None) -> None:
         """A step of the stop ends what has not ended, but for what workers are to stop: `running`.
@@ -363,7 +426,7 @@ class Model:
 
     def _is_settled(self, node: str) -> bool:
         """Whether a node that has failed is one that ran, or all that it depends on has ended."""
-        return self.tried[node] > 0 or self._has_all_above(node)
+        return self.tried[node] > 0 or node in self.repeating or self._has_all_above(node)
 
     def _has_all_above(self, node: str) -> bool:
         return all(self.fate(parent) not in ("left", "failing") for parent in self.graph[node])
@@ -390,9 +453,13 @@ class Model:
                     self._stop_after(node, "failed")
 
     def _queue(self, node: str) -> None:
+        later = node in self.later
+        self._before[node] = _Before(self.status[node], self.attempt[node], self.tried[node], later)
         self.status[node] = "queued"
-        self.attempt[node] += 1
-        self.tried[node] += 1
+        self.dispatch[node] += 1
+        self.attempt[node] += not later
+        self.tried[node] += not later
+        self.later.discard(node)
 
     def _fail(self, node: str) -> None:
         self.status[node] = "failed"
@@ -409,9 +476,9 @@ def run_to_the_end(model: Model, failing: Collection[str]) -> None:
             if status == "queued":
                 outcome: Outcome = "failed" if node in failing else "completed"
                 outcome = "skipped" if model.of(node).when is False else outcome
-                model.report(node, model.attempt[node], outcome)
+                model.report(node, model.dispatch[node], outcome)
             elif status == "waiting":
-                model.try_again(node, model.attempt[node])
+                model.time_over(node, model.dispatch[node])
 
 
 def parents_first(graph: Graph) -> list[str]:

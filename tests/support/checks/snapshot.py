@@ -95,9 +95,10 @@ class Snapshot:
         found: Mapping[bytes, bytes] = self._value(key, "hash", {})
         return found
 
-    def llen(self, key: Key) -> int:
-        """How many members a list has."""
-        return len(self._value(key, "list", []))
+    def lrange(self, key: Key) -> list[bytes]:
+        """The members of a list."""
+        found: list[bytes] = self._value(key, "list", [])
+        return found
 
     def zrange(self, key: Key, first: int, last: int) -> list[bytes]:
         """The members of a sorted set from one place to another, both included."""

@@ -8,7 +8,16 @@ what order, and knows nothing of what the messages mean.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Any, Final, cast
 
@@ -21,6 +30,7 @@ from flowengine.bootstrap import posting_to
 from flowengine.broker.streams.wire import ACTOR, decode, payload_of
 from flowengine.engine.advancing.bulk_step import BulkStep
 from flowengine.engine.advancing.orchestrator import Orchestrator
+from flowengine.engine.definitions.definitions import StoredDefinitions
 from flowengine.engine.delivering.ports import Answered, Outgoing
 from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.executions import StoredExecutions
@@ -28,6 +38,7 @@ from flowengine.engine.held import Held, Sink
 from flowengine.engine.maintenance.sweep import Sweep
 from flowengine.engine.operations import StoredOperations
 from flowengine.engine.ports import Begun, Reading
+from flowengine.engine.running.asynchronous.async_nodes import AsyncNodes
 from flowengine.engine.running.handler_speed import HandlerSpeed
 from flowengine.engine.running.node_context import Environment
 from flowengine.engine.running.quick_group import QuickGroups
@@ -40,15 +51,19 @@ from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE
+from flowengine.plugin.waiting import Wait
+from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_line, is_async_line
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
+from flowengine.store.async_lines import AsyncLines
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
 from flowengine.store.connection.clock import milliseconds
+from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
 from flowengine.store.delivering.delivery_state import RedisSending
+from flowengine.store.limits.limits_list import LimitsList
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -60,7 +75,9 @@ from flowengine.store.worker_state import RedisWorkerState
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import PLAIN as PLAIN_POLICY
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy, Policy, Retry, TriggerRule
+from flowengine.workflow.repeating.repeat import Repeat
 from flowengine.workflow.stages import MAIN_ONLY, OUTPUTS_NODE, Stages
+from flowengine.workflow.waits.wait_policy import WaitPolicy
 from tests.support.checks.invariants import check_everything
 from tests.support.checks.reference_model import MODULUS, Graph, Says
 from tests.support.checks.snapshot import Client
@@ -69,8 +86,10 @@ from tests.support.servers.direct_client import DirectClient
 from tests.support.servers.valkey import Valkey
 
 QUEUES = (ORCHESTRATOR_QUEUE, WORKER_QUEUE)
+LINE: Final = async_line(WORKER_QUEUE)
 STEPS_AT_MOST = 20_000
 TASKS_TOGETHER = 2
+HOLD_S = 3600.0
 CONSUMER = "fe2-harness"
 NO_HURRY_S = 3600.0
 """What a process of the harness has read ahead does not grow old, however slow the machine is."""
@@ -97,6 +116,12 @@ def add_up(config: Sum, context: Context) -> dict[str, int]:
     return {"result": (1 + sum(config.inputs)) % MODULUS}
 
 
+@handler("hold")
+def hold(config: Sum, context: Context) -> Wait:
+    """Waits for an hour."""
+    return Wait(kind="wait", seconds=HOLD_S)
+
+
 @handler("name_sum")
 def name_sum(config: Sum, context: Context) -> dict[str, dict[str, int]]:
     """The same as an object, as outputs are."""
@@ -109,13 +134,21 @@ def give_list(config: Sum, context: Context) -> dict[str, list[int]]:
     return {"result": [1, 2, 3]}
 
 
+@handler("later_sum")
+async def later_sum(config: Sum, context: Context) -> dict[str, int]:
+    """The same as `sum`, of a handler that needs no thread."""
+    return add_up(config, context)
+
+
 class Handlers:
     """What the harness's workers can run."""
 
     give_list = give_list
 
     add_up = add_up
+    hold = hold
     name_sum = name_sum
+    later_sum = later_sum
 
 
 def registry() -> Registry:
@@ -144,19 +177,22 @@ def plan_of(
     ends: Collection[str] = (),
     overall: ExecutionPolicy = PLAIN_EXECUTION,
     stages: Stages = MAIN_ONLY,
+    waiting: Collection[str] = (),
 ) -> Plan:
     """A plan whose nodes add up what their parents gave. `padding`: bytes to add to each config.
 
     Without `reading` they read nothing, so that each gives 1. `says`: what nodes say about when they
     run; what they read of a parent that has not completed is 0. `ends`: nodes whose end stops the execution,
     as a node of the handler `end` does. `overall`: what holds for the execution as a whole. `stages`: how
-    many of the last nodes are outputs and hooks.
+    many of the last nodes are outputs and hooks. `waiting`: the handlers of these need no thread.
     """
     missing = "" if says is None else " | default(0)"
+    holding = {node for node, said in (says or {}).items() if said.waits}
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
     for node, parents in graph.items():
-        read = parents if reading else ()
+        # What waits for a time gives a time, which nobody adds up.
+        read = [parent for parent in parents if parent not in holding] if reading else ()
         config = {
             "inputs": [f"{{{{ {parent}.result{missing} }}}}" for parent in read],
             "pad": "x" * padding,
@@ -164,7 +200,9 @@ def plan_of(
         positions = tuple(index[parent] for parent in parents)
         reads = tuple(index[parent] for parent in read)
         encoded = msgspec.Raw(msgspec.json.encode(config))
-        task = Task("name_sum" if node == OUTPUTS_NODE else "sum", encoded, reads, timeout_ms, WORKER_QUEUE)
+        does = "later_sum" if node in waiting else "hold" if node in holding else "sum"
+        does = "name_sum" if node == OUTPUTS_NODE else does
+        task = Task(does, encoded, reads, timeout_ms, WORKER_QUEUE)
         nodes.append(PlanNode(node, positions, task))
     policies = {
         index[node]: policy_of(said, tuple(index[parent] for parent in (graph[node] if reading else ())))
@@ -173,17 +211,24 @@ def plan_of(
     for node in ends:
         position = index[node]
         policies[position] = msgspec.structs.replace(policies.get(position, PLAIN_POLICY), ends=True)
-    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages)
+    threadless = frozenset(index[node] for node in waiting if node != OUTPUTS_NODE)
+    return Plan(name, tuple(nodes), policies, overall=overall, stages=stages, waiting=threadless)
 
 
 def policy_of(said: Says, sees: tuple[int, ...] = ()) -> Policy:
-    """A node's policy in the plan. Its pause before another try is one second."""
+    """A node's policy in the plan. Its pause before another try, or between iterations, is one second."""
     return Policy(
         trigger_rule=cast(TriggerRule, said.rule),
         when=_condition(said.when),
         tolerates=said.tolerates,
         retry=Retry(max_attempts=said.tries, when=_condition(said.again)) if said.tries > 1 else None,
         sees=sees,
+        waits=WaitPolicy("wait") if said.waits else None,
+        repeat=None
+        if said.times == 1
+        else Repeat(
+            f"{{{{ iteration >= {said.times} }}}}", delay_s=int(said.delayed), collects=said.collects
+        ),
     )
 
 
@@ -203,6 +248,26 @@ class ScriptedInvoker:
         self.calls.append(context)
         self.script(context)
         return handler.function(msgspec.convert(config, handler.config_type), context)
+
+    def begin(
+        self,
+        handler: Handler,
+        config: JsonValue,
+        context: Context,
+        ended: Callable[[tuple[object, BaseException | None]], None],
+    ) -> None:
+        """Run an async handler to its end, which no handler here waits for."""
+        try:
+            coroutine = cast("Coroutine[None, None, object]", self.invoke(handler, config, context))
+            coroutine.send(None)
+        except StopIteration as returned:
+            ended((returned.value, None))
+        except BaseException as error:  # noqa: BLE001 - handed on as the handler's outcome
+            ended((None, error))
+
+    def forsake(self, handler: str) -> None:
+        """No handler here outlasts its time."""
+        raise AssertionError(handler)
 
 
 class NoSecrets:
@@ -247,6 +312,12 @@ class Entry(msgspec.Struct, frozen=True):
     payload: bytes
     deliveries: int
 
+    @property
+    def place(self) -> str:
+        """Where it stands, as a noted start says it."""
+        beside = f"/{self.queue}" if is_async_line(self.queue) else ""
+        return f"{self.id.decode()}/{CONSUMER}{beside}"
+
 
 def _payload(fields: Mapping[bytes, bytes]) -> bytes:
     """The payload of an engine message, in whatever format."""
@@ -268,7 +339,7 @@ class HeldEntries:
             Held(
                 decode(entry.actor, entry.payload),
                 entry.deliveries,
-                f"{entry.id.decode()}/{CONSUMER}",
+                entry.place,
                 self,
                 index,
             )
@@ -286,6 +357,10 @@ class HeldEntries:
         """The transaction has succeeded."""
         self.confirmed |= set(entries)
 
+    def is_lost(self, entry: int) -> bool:
+        """Nothing is taken over from who still runs."""
+        return False
+
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nothing is handed back: no watchdog runs here."""
         raise AssertionError("no watchdog runs here")
@@ -293,6 +368,37 @@ class HeldEntries:
     def pass_on(self, entries: Sequence[int]) -> None:
         """Nothing is passed on: every worker knows every handler here."""
         raise AssertionError("every handler is known here")
+
+
+class HeldForAsync:
+    """What async nodes ask of the broker. What is let go of unsettled comes back."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+
+    def let_go(self, held: Sequence[Held[Any]], error: BaseException | None = None) -> None:
+        """Those whose messages are not acknowledged come back."""
+        self.failure = self.failure or error
+
+    def is_handed_back(self, held: Held[Any]) -> bool:
+        """Nothing is: no worker here is told to stop."""
+        return False
+
+    def weigh(self, held: Held[Any], size: int) -> None:
+        """What is begun here ends at once."""
+
+    def keeps_too_much(self) -> bool:
+        """Never."""
+        return False
+
+    def hand_back(self, held: Sequence[Held[Any]]) -> None:
+        """Nothing is handed back."""
+        raise AssertionError("there is room for everything here")
+
+    def acknowledge(self, sink: Sink, held: Sequence[Held[Any]]) -> None:
+        """Queue what settles them."""
+        for each in held:
+            each.acknowledge(sink)
 
 
 class HookedState(RedisSweepState):
@@ -347,6 +453,20 @@ class HookedApiState(RedisApiState):
         return unit
 
 
+class HookedDefinitions(RedisDefinitions):
+    """The same between the reads and the writes of an apply or a deletion."""
+
+    def __init__(self, state: HookedState) -> None:
+        super().__init__(state)
+        self._hooked = state
+
+    def begin(self, name: str) -> RedisDefinitionUnit:
+        """As ever, and then what the test wants."""
+        unit = super().begin(name)
+        self._hooked.call_hook()
+        return unit
+
+
 class Process:
     """One process of a service. `reborn` starts it again after its death."""
 
@@ -367,6 +487,8 @@ class Process:
             owner=names.owner,
             ahead_for_s=NO_HURRY_S,
         )
+        # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
+        self.state.async_lines = AsyncLines(self.state.sessions, names, every_s=NO_HURRY_S)
         self.assemble()
 
     def assemble(self) -> None:
@@ -417,6 +539,8 @@ class OrchestratorProcess(Process):
             self.engine.delete(held[0])
         elif actor == "node_overruled":
             self.engine.follow_overruled(held[0])
+        elif actor == "line_moved":
+            self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
             self.engine.deliver(held[0])
         elif actor == "timer_fired":
@@ -444,16 +568,30 @@ class WorkerProcess(Process):
             speed,
         )
         self.groups = QuickGroups(store, self.runner, speed)
+        self.holding = HeldForAsync()
+        self.nodes = AsyncNodes(
+            store, self.runner, self.invoker, NoSecrets(), speed, self.holding, reports_on_thread=False
+        )
         self.sender = Sender(RedisSending(self.state), self.harness.receive, lambda: 0.5)
 
     def handle(self, actor: str, held: list[Held[Any]]) -> None:
         """What the worker's actors do."""
         if actor == "deliver_results":
             self.sender.send(held[0])
+        elif self.nodes.may_begin(held[0].payload):
+            self._run_together(held)
         elif len(held) > 1:
             self.groups.run(held)
         else:
             self.runner.run(held[0])
+
+    def _run_together(self, held: list[Held[Any]]) -> None:
+        """Begin async nodes, and report them, in one transaction."""
+        self.holding.failure = None
+        self.nodes.begin(held)
+        self.nodes.reporter.report()
+        if self.holding.failure is not None:
+            raise self.holding.failure
 
 
 class ApiProcess(Process):
@@ -466,9 +604,17 @@ class ApiProcess(Process):
         letters = DeadLetters(self.state, QUEUES, payload_of)
         queues, processes = Queues(self.state, QUEUES), Processes(self.state, QUEUES)
         gauges = RedisGauges(self.state, queues)
-        operations = StoredOperations(store, letters, queues, processes, gauges, Stats(self.state))
+        stats, limits = Stats(self.state), LimitsList(self.state)
+        operations = StoredOperations(store, letters, queues, processes, gauges, stats, limits)
+        settings = self.harness.settings
+        self.definitions = HookedDefinitions(self.state)
         self.executions = StoredExecutions(
-            store, lambda: health, operations, RedisBulks(self.state), self.harness.settings.limits
+            store,
+            lambda: health,
+            operations,
+            RedisBulks(self.state),
+            settings.limits,
+            StoredDefinitions(self.definitions, store, kept_versions=settings.definition_versions),
         )
 
 
@@ -500,7 +646,7 @@ class Harness:
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
-        for queue in QUEUES if groups else ():
+        for queue in (*QUEUES, LINE) if groups else ():
             self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
         self.errors: list[Exception] = []
         self.deaths = 0
@@ -590,14 +736,26 @@ class Harness:
         """The key of a queue."""
         return self.keys.stream(queue)
 
-    def waiting(self, queue: str) -> list[Entry]:
+    def waiting(self, *queues: str) -> list[Entry]:
         """What has not been acknowledged, oldest first, each as its next delivery would be."""
-        key = self.stream(queue)
-        _, pending, entries = self.client.execute_together(
-            ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
-            ("XPENDING", key, GROUP, "-", "+", 10_000),
-            ("XRANGE", key, "-", "+"),
+        replies = self.client.execute_together(
+            *(
+                command
+                for key in map(self.stream, queues)
+                for command in (
+                    ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
+                    ("XPENDING", key, GROUP, "-", "+", 10_000),
+                    ("XRANGE", key, "-", "+"),
+                )
+            )
         )
+        return [
+            entry
+            for queue, pending, entries in zip(queues, replies[1::3], replies[2::3], strict=True)
+            for entry in self._entries(queue, pending, entries)
+        ]
+
+    def _entries(self, queue: str, pending: Any, entries: Any) -> list[Entry]:
         counts = {entry_id: delivered for entry_id, _, _, delivered in pending}
         found = [
             (entry_id, dict(zip(fields[::2], fields[1::2], strict=True))) for entry_id, fields in entries
@@ -613,8 +771,8 @@ class Harness:
         return [entry for entry in self.waiting(ORCHESTRATOR_QUEUE) if entry.actor == "node_finished"]
 
     def tasks(self) -> list[Entry]:
-        """What waits for workers."""
-        return self.waiting(WORKER_QUEUE)
+        """What waits for workers, with or without a thread."""
+        return self.waiting(WORKER_QUEUE, LINE)
 
     def task_of(self, node: str) -> Entry:
         """The task of one node that waits."""
@@ -677,15 +835,18 @@ class Harness:
                 if entry not in joined and not (entry.actor == "node_finished" and entry.deliveries == 1):
                     self.deliver(process, entry)
             tasks = self.tasks()
-            nodes = [entry for entry in tasks if entry.actor == "run_node"]
+            threadless = [entry for entry in tasks if entry.queue == LINE]
+            nodes = [entry for entry in tasks if entry.actor == "run_node" and entry.queue != LINE]
             together = [entry for entry in nodes if entry.deliveries == 1]
-            alone = [(entry,) for entry in tasks if entry not in together]
+            alone = [(entry,) for entry in tasks if entry not in together and entry not in threadless]
             groups = [
-                tuple(together[at : at + TASKS_TOGETHER]) for at in range(0, len(together), TASKS_TOGETHER)
+                tuple(part[at : at + TASKS_TOGETHER])
+                for part in (together, threadless)
+                for at in range(0, len(part), TASKS_TOGETHER)
             ]
             for group in (*groups, *alone):
                 self.deliver(self.workers[step % len(self.workers)], *group)
-            if waiting or tasks or self.end_pauses() or self.end_stops():
+            if waiting or tasks or self.end_pauses() or self.end_waits() or self.end_stops():
                 continue
             if not self.end_delivery_pauses():
                 return
@@ -750,6 +911,10 @@ class Harness:
     def end_pauses(self) -> int:
         """Let the pauses of all nodes be over that wait for another try; returns how many there are."""
         return self._end_pauses("retry")
+
+    def end_waits(self) -> int:
+        """Let the time be over of all nodes that wait for one, or for something else; returns how many."""
+        return self._end_pauses("wait")
 
     def end_delivery_pauses(self) -> int:
         """Let the pauses be over of all deliveries that are sent again; returns how many there are."""

@@ -61,10 +61,11 @@ def test_help_lists_every_command() -> None:
     result = run("--help")
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
-        "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
+        "run", "dev", "validate", "graph", "submit", "trigger", "apply", "diff", "definitions", "list",
+        "show", "results", "logs", "events",
         "cancel", "pause", "resume", "delete", "rerun", "bulk", "skip", "complete", "fail",
-        "dead-letters", "queues", "workers", "stats", "api", "orchestrator", "worker", "handlers", "schema",
-        "key", "completion", "help",
+        "dead-letters", "queues", "workers", "limits", "stats", "api", "orchestrator", "worker", "handlers",
+        "schema", "key", "completion", "help",
     ]  # fmt: skip
 
 
@@ -138,7 +139,7 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
         "aggregate", "assert", "call_external_service", "compute", "end", "http_request", "llm_service",
-        "set", "transform",
+        "set", "transform", "wait",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 

@@ -49,6 +49,7 @@ class Settled:
 
     def __init__(self) -> None:
         self.confirmed: list[tuple[int, ...]] = []
+        self.lost: set[int] = set()
 
     def acknowledge(self, sink: object, entries: Sequence[int]) -> None:
         """Nothing to send."""
@@ -56,6 +57,10 @@ class Settled:
     def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
         self.confirmed.append(tuple(entries))
+
+    def is_lost(self, entry: int) -> bool:
+        """Whether the test says so."""
+        return entry in self.lost
 
     def hand_back(self, entries: Sequence[int]) -> None:
         """Nobody hands back what has run."""
@@ -125,6 +130,15 @@ def test_outcome_whose_report_failed_may_be_reported_again() -> None:
     assert runner.report(hand, outcome)
     assert not runner.report(hand, outcome)
     assert (store.reports, receipt.confirmed) == (1, [(3,)])
+
+
+def test_outcome_of_a_node_that_another_process_has_is_not_reported() -> None:
+    """Its lease was lost: to report and acknowledge it would settle what runs there."""
+    store, receipt = Outage(failures=0), Settled()
+    receipt.lost.add(0)
+    hand = TaskInHand(Held(TASK, 1, "1-0/me", receipt), Start(True, {}, None, 5))
+    assert not runner_over(store).report(hand, Completed(msgspec.Raw(b"1")))
+    assert (store.reports, receipt.confirmed, hand.taken) == (0, [], True)
 
 
 def test_a_report_names_its_dispatch_and_the_delivery_that_makes_it() -> None:

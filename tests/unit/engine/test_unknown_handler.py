@@ -42,6 +42,10 @@ class Store:
     def confirm(self, entries: Sequence[int]) -> None:
         """Settled."""
 
+    def is_lost(self, entry: int) -> bool:
+        """It is not."""
+        return False
+
     def hand_back(self, entries: Sequence[int]) -> None:
         """Handed back."""
         self.done.append("handed back")

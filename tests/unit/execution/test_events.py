@@ -82,6 +82,7 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
         "node_queued",
         "node_waiting",
         "node_opened",
+        "node_iterated",
         "node_completed",
         "node_failed",
         "node_skipped",

@@ -38,14 +38,17 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    WaitOver,
     format_of,
     kind_of,
 )
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import NodeError, Repeated
 from flowengine.execution.reports import (
+    Again,
     ByDeadline,
     ByDelivery,
     ByEngine,
+    ByEvent,
     Cancelled,
     Completed,
     Expanded,
@@ -54,6 +57,7 @@ from flowengine.execution.reports import (
     Outcome,
     Reporter,
     Skipped,
+    Waiting,
 )
 from flowengine.orchestrator import actors as orchestrator_actors
 from flowengine.orchestrator.process import POLICIES
@@ -61,6 +65,7 @@ from flowengine.plugin.errors import AttemptError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.worker import actors as worker_actors
+from flowengine.workflow.repeating.repeat import Repeat
 
 TASK: Final = RunNode(
     execution="x",
@@ -119,7 +124,15 @@ NEWER: Final[dict[str, Payload]] = {
     "task that is tried once": msgspec.structs.replace(TASK, tries_once=True),
     "task with a schema": msgspec.structs.replace(TASK, output_schema='{"type":"object"}'),
     "task with a condition for another try": msgspec.structs.replace(TASK, retry_when="{{ attempt < 3 }}"),
+    "task of an iteration": msgspec.structs.replace(
+        TASK,
+        repeat=Repeat("{{ a.done }}", delay_s="{{ a.wait }}", max_s=60),
+        repeated=Repeated(3, 2, 0, 5, 7, delayed=True),
+    ),
     "skipped": callback(ByDelivery(2, 5), Skipped()),
+    "iterated": callback(ByDelivery(2, 5), Again(msgspec.Raw(b"null"), 5000)),
+    "iterated, and nothing kept": callback(ByDelivery(2, 5), Again()),
+    "exhausted": callback(ByDelivery(2, 5), Again(exhausted="max_seconds")),
     "failed for good": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, permanent=True)),
     "failed, asked to wait": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, retry_after_ms=0)),
     "failed, not to be tried again": callback(ByDelivery(2, 5), msgspec.structs.replace(FAILED, again=False)),
@@ -133,6 +146,9 @@ NEWER: Final[dict[str, Payload]] = {
     "items ended": callback(ByEngine(0), ItemsEnded(3, 1, NodeError("map_failed", "m"), 4096)),
     "item completed": msgspec.structs.replace(callback(ByDelivery(2, 5), COMPLETED), item=ItemTry(3, 2)),
     "deadline of an item": Deadline(execution="x", run=2, node="a", dispatch=7, item=ItemTry(3, 2)),
+    "waiting": callback(ByDelivery(2, 5), Waiting("later", after_ms=60_000)),
+    "wait over": callback(ByEvent(), COMPLETED),
+    "timer of a wait": WaitOver(execution="x", run=2, node="a", dispatch=7, waits="later"),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
     "cancelled": callback(ByDelivery(2, 5), Cancelled()),
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),

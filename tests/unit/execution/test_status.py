@@ -70,6 +70,12 @@ NODE_STEPS: Final[dict[tuple[StoredNodeStatus, NodeStep], StoredNodeStatus]] = {
     ("queued", "skip"): "skipped",
     ("queued", "wait"): "waiting",
     ("waiting", "try_again"): "queued",
+    ("waiting", "call_again"): "queued",
+    ("waiting", "complete"): "completed",
+    ("waiting", "fail"): "failed",
+    ("waiting", "wait"): "waiting",
+    ("waiting", "iterate"): "queued",
+    ("queued", "iterate"): "queued",
     ("pending", "cancel"): "cancelled",
     ("queued", "cancel"): "cancelled",
     ("waiting", "cancel"): "cancelled",
@@ -101,6 +107,8 @@ ALL_NODE_STEPS: Final[tuple[NodeStep, ...]] = (
     "skip",
     "wait",
     "try_again",
+    "call_again",
+    "iterate",
     "cancel",
     "skip_by_hand",
     "complete_by_hand",
@@ -279,8 +287,10 @@ def test_predicates_and_tables_say_the_same() -> None:
     """A node that has ended is left by a reset alone; one in flight ends by a report; so do executions."""
     for (before, step), after in NODE_STEPS.items():
         assert (step == "reset") == (after == "pending")
-        assert (before in IN_FLIGHT) >= (step in ("dispatch_again", "open", "wait"))
-        assert status.is_open(before) or (before in IN_FLIGHT) >= (step in ("complete", "fail"))
+        ends = step in ("complete", "fail", "wait")
+        in_flight = before in IN_FLIGHT or before == "waiting"
+        assert in_flight >= (step in ("dispatch_again", "open", "wait"))
+        assert (in_flight or status.is_open(before)) >= (ends or step == "dispatch_again")
         assert (before in FINAL) == (step == "settle" or (step == "reset" and before != "pending"))
         assert (step == "cancel") == (after == "cancelled")
         assert before not in FINAL or after in {before, "pending"}
@@ -293,11 +303,11 @@ def test_predicates_and_tables_say_the_same() -> None:
     assert set(EXECUTIONS) == {"pending"} | TAKES_REPORTS | OVER
 
 
-def test_what_is_in_flight_takes_every_outcome_and_what_waits_takes_none() -> None:
-    """A report of a node that waits for its next try comes from the try before."""
+def test_what_is_in_flight_takes_every_outcome_and_what_waits_ends_by_what_it_waits_for() -> None:
+    """A worker's report of a node that waits comes from before the wait: see the rules of reports."""
     outcomes: set[NodeStep] = {"complete", "fail", "skip", "wait"}
     taken = {one: {step for (before, step) in NODE_STEPS if before == one} & outcomes for one in STORED}
     assert taken["queued"] == outcomes
     assert taken["open"] == {"complete", "fail"}
-    assert taken["waiting"] == set()
+    assert taken["waiting"] == outcomes - {"skip"}
     assert not any(taken[one] for one in STORED if one in FINAL)

@@ -163,7 +163,7 @@ def test_a_start_is_an_event_beside_those_that_were_decided(
     """Its field tells them apart; each delivery has one."""
     opened(redis)
     (first,) = workers.start_nodes([(TASK, 1, "7-0/me")])
-    workers.note_start(TASK, Begun(2, first.now + 5, "7-0/me"))
+    workers.note_starts([(TASK, Begun(2, first.now + 5, "7-0/me"))])
     assert entries(redis)[1:] == [
         (BEGUN, Event("node_started", first.now, "a", 2, 3)),
         (BEGUN, Event("node_started", first.now + 5, "a", 2, 3)),
@@ -173,7 +173,7 @@ def test_a_start_is_an_event_beside_those_that_were_decided(
 def test_a_start_makes_no_stream(redis: FakeRedis, workers: RedisWorkerState) -> None:
     """The events of an execution that has expired stay gone: nothing would remove them again."""
     workers.start_nodes([(TASK, 1, "7-0/me")])
-    workers.note_start(TASK, Begun(1, 5, "7-0/me"))
+    workers.note_starts([(TASK, Begun(1, 5, "7-0/me"))])
     workers.forget_start(TASK)
     assert not redis.exists(NAMES.events("x"))
 
@@ -218,7 +218,7 @@ def test_what_workers_tell_is_no_move_of_the_execution(redis: FakeRedis, workers
     opened(redis)
     before = sweep.last_moves(["x", "none"])
     for _ in range(ENTRIES - 1):
-        workers.note_start(TASK, Begun(1, 5, "7-0/me"))
+        workers.note_starts([(TASK, Begun(1, 5, "7-0/me"))])
     assert sweep.last_moves(["x", "none"]) == before
     assert before["none"] == ""
     redis.xadd(NAMES.events("x"), {DECIDED: encode_events([Event("node_completed", 2, "a", 2, 3)])})

@@ -126,6 +126,18 @@ def test_the_condition_for_another_try_knows_the_item() -> None:
     accepted(document)
 
 
+def test_a_map_neither_repeats_nor_waits() -> None:
+    """The first comes later, the second only inside a group."""
+    document = mapped()
+    nodes = document["nodes"]
+    assert isinstance(nodes, list)
+    assert isinstance(nodes[1], dict)
+    nodes[1]["repeat"] = {"until": "{{ true }}"}
+    assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
+    waits = workflow({"id": "w", "handler": "wait", "config": {"seconds": 1}, "map": {"items": [1]}})
+    assert codes(waits) == [("not_with_map", "/nodes/0/map")]
+
+
 def test_the_node_that_ends_an_execution_is_no_map() -> None:
     """It ends once."""
     document = workflow(

@@ -102,7 +102,7 @@ def test_field_like_no_other_is_answered_with_the_list(word: str) -> None:
     problem = only(checked(workflow(node("a", **{word: {}}))))
     assert problem.message == (
         f"unknown field '{word}'. Known fields: id, description, handler, config, dependencies, "
-        "timeout_seconds, when, trigger_rule, retry, on_error, output_schema, map"
+        "timeout_seconds, when, trigger_rule, retry, on_error, repeat, output_schema, map"
     )
 
 
@@ -127,7 +127,7 @@ WORKFLOW_LATER = (
     "concurrency", "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "nodes", "outputs", "on_node_failure", "repeat", "wait_for_callback", "concurrency", "rate_limit",
+    "nodes", "outputs", "on_node_failure", "wait_for_callback", "concurrency", "rate_limit",
     "cache",
 )  # fmt: skip
 

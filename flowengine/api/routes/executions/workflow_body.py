@@ -18,6 +18,7 @@ from flowengine.api.routes.executions import example_execution as example
 from flowengine.api.routes.starting.idempotent_requests import idempotency_key, identified
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
+from flowengine.workflow.definitions.start_body import PostedStart
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.posting.posted import (
@@ -33,7 +34,7 @@ from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form
 
 T = TypeVar("T")
-PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling)
+PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling, PostedStart)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",

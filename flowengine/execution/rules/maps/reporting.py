@@ -8,24 +8,30 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.execution.changes import ArmTimer, Change, EndItem, ForgetStart, Tally, WriteTry
+from flowengine.execution.error_codes import HANDLER_ERROR
 from flowengine.execution.messages import Callback, ItemTry, NextTry
-from flowengine.execution.records import Control, ItemRecord, NodeError, NodeRecord
+from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, ItemRecord, NodeError, NodeRecord
 from flowengine.execution.reports import (
+    Again,
     Cancelled,
     Completed,
     Expanded,
     Failed,
     ItemsEnded,
     Skipped,
+    Waiting,
     delivery_of,
     may_be_noted,
     started_at_of,
 )
 from flowengine.execution.rules.failing import Pause, is_answered, next_try
-from flowengine.execution.rules.finishing import COUNTED_RESULT_BYTES, Verdict
+from flowengine.execution.rules.finishing import Verdict
 from flowengine.execution.status import is_open, takes_reports
 from flowengine.workflow.policy import Policy
 
+_CANNOT_WAIT: Final = NodeError(
+    HANDLER_ERROR.code, "an item of a map cannot wait: its handler must return, or fail and be tried again"
+)
 _NO_RESULT: Final = msgspec.Raw(b"null")
 MOST_MESSAGE_CHARS: Final = 500
 """So much of an item's error is kept: there may be ten thousand."""
@@ -84,7 +90,9 @@ def end_item(
             return ItemDecision("accepted", (_end(report, error, _NO_RESULT), *forget))
         case Cancelled():
             return ItemDecision("accepted", forget, again=control.stop is None)
-        case Skipped() | Expanded() | ItemsEnded():
+        case Waiting():
+            return ItemDecision("accepted", (_end(report, _CANNOT_WAIT, _NO_RESULT), *forget))
+        case Skipped() | Expanded() | ItemsEnded() | Again():
             return ItemDecision("stale", forget)
         case _ as never:
             assert_never(never)

@@ -11,8 +11,8 @@ from flowengine.execution.events import Event
 from flowengine.execution.messages import ResumeExecution
 from flowengine.execution.records import Control
 from flowengine.execution.rules.dispatching import Run
-from flowengine.execution.rules.failing import next_try_timer
 from flowengine.execution.rules.readiness import Records
+from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import execution_after
 from flowengine.workflow.plan import Plan
 
@@ -46,6 +46,6 @@ def may_be_held(control: Control) -> bool:
 
 
 def timers_again(plan: Plan, execution: str, records: Records, names: list[str]) -> list[Change]:
-    """The timers of the nodes that wait for another try: those that were due meanwhile have fired in vain."""
+    """The timers of the nodes that wait: those that were due meanwhile have fired in vain."""
     waiting = [(name, record) for name in names if (record := records(name)).status == "waiting"]
-    return [ArmTimer(next_try_timer(execution, name, record), record.until or 0) for name, record in waiting]
+    return [ArmTimer(waiting_timer(execution, name, record), record.until or 0) for name, record in waiting]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flowengine.jsonvalue import pointer_to
 from flowengine.settings import Limits
@@ -32,6 +33,7 @@ from flowengine.workflow.checking.templates.template_cost import (
 )
 from flowengine.workflow.checking.templates.templated_texts import (
     IN_MAP,
+    IN_REPEAT,
     IN_RETRY,
     SecretRule,
     TemplatedText,
@@ -43,6 +45,7 @@ from flowengine.workflow.checking.templates.templated_texts import (
 )
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
+from flowengine.workflow.repeating.repeat import PREVIOUS
 from flowengine.workflow.stages import is_hook
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
@@ -84,11 +87,12 @@ class Reads(msgspec.Struct, frozen=True):
     """What a node's templates read: the indexes of nodes whose output they read, and of those of which they
     read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
-    it gives."""
+    it gives. `previous`: they read what the iteration before has given."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
     given: tuple[str, ...] = ()
+    previous: bool = False
 
 
 class _TooLongError(TemplateError):
@@ -135,15 +139,14 @@ class TemplateCheck:
 
         `pointer` leads to the config.
         """
-        judged: dict[tuple[str, str | None, frozenset[str]], int] = {}
+        judged: dict[tuple[str, str | None, frozenset[str], bool], int] = {}
         places: dict[str, Where] = {}
-        given_names = frozenset() if node.map is None else frozenset(node.map.names)
-        texts = ruled_texts(config, pointer, secret_rule, given_names)
+        texts = ruled_texts(node, config, pointer, secret_rule)
         for ruled in (*conditions(node), *map_texts(node), *texts):
             if self._work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
-            rules = ruled.text, ruled.no_secrets, ruled.given
+            rules = ruled.text, ruled.no_secrets, ruled.given, ruled.reads_own
             wrong = judged.get(rules)
             if wrong is None or (wrong and not self._report.is_full):
                 judged[rules] = self._judge(ruled, node)
@@ -153,16 +156,19 @@ class TemplateCheck:
         found: set[int] = set()
         sees: set[int] = set()
         given: set[str] = set(self._given.of_every_node)
+        previous = False
         for text, read in fine.items():
             if isinstance(read, _Read):
                 found.update(read.sources)
                 given.update(self._given.roots(read.analysis))
                 sees.update(self._ancestors(node) if read.analysis.all_fates else read.fates)
+                previous |= PREVIOUS in read.analysis.nodes
                 self._warn_of_missing(read, node, places[text])
+        found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
         if not is_hook(node.stage):
             given.discard(OUTCOME)
-        return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)))
+        return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)), previous)
 
     def _ancestors(self, node: NodeFields) -> Iterator[int]:
         bits = self._links.readable(node.place)
@@ -179,6 +185,12 @@ class TemplateCheck:
                 "{{ error.status_code | default(0) == 423 }}",
                 where,
             )
+        if PREVIOUS in read.analysis.needed:
+            self._warn(
+                f"there is no '{PREVIOUS}' in the first iteration: give another value, as in "
+                f"{{{{ {PREVIOUS} | default(0) }}}}",
+                where,
+            )
         for absent in self._given.may_be_absent(read.analysis):
             self._warn(
                 f"the input {quoted(absent)} need not be given, and is missing then: give another value, "
@@ -192,7 +204,7 @@ class TemplateCheck:
                 where,
             )
         for source in read.needed:
-            if not self._is_certain(source, node):
+            if source != node.place and not self._is_certain(source, node):
                 name = self._links.names[source]
                 message = (
                     f"{quoted(node.said)} may run though {quoted(name)} has not completed, and its "
@@ -244,7 +256,9 @@ class TemplateCheck:
         if isinstance(known, TemplateError):
             self._refuse(known.code, where, known.message)
             return 1
-        allowed = self._links.readable(node.place) & ~(1 << node.place)
+        own = 1 << node.place
+        allowed = self._links.readable(node.place)
+        allowed = allowed | own if ruled.reads_own else allowed & ~own
         given = ruled.given.intersection(known.analysis.nodes)
         wrong = (known.bits & ~allowed).bit_count() + known.unknown - len(given)
         if wrong:
@@ -258,12 +272,22 @@ class TemplateCheck:
                 self.secrets[name] = self._report.place_of(pointer_to(*where))
         if wrong:
             return wrong
-        for missing in known.missing:
+        absent = self._missing_in_own(known, node) if ruled.reads_own else known.missing
+        for missing in absent:
             self._refuse_field(missing, where)
         unreadable = (*known.unreadable, *self._given.unreadable_in(node.stage, known.analysis))
         for found in unreadable:
             self._refuse_given(found, where)
-        return len(known.missing) + len(unreadable)
+        return len(absent) + len(unreadable)
+
+    def _missing_in_own(self, known: _Read, node: NodeFields) -> Sequence[MissingField]:
+        """The fields that are missing where the node's own output is what one iteration has given."""
+        output = self._outputs[node.place]
+        if known.bits >> node.place & 1 == 0 or output is None:
+            return known.missing
+        own = replace(output, repeats=None)
+        found = {missing.message: missing for missing in self._missing(known.analysis, (node.place, own))}
+        return tuple(found.values())
 
     def _tells_secret(self, analysis: Analysis) -> bool:
         return bool(analysis.secrets) or (bool(analysis.given) and self._given.reads_secret(analysis))
@@ -312,10 +336,15 @@ class TemplateCheck:
             unreadable=tuple(self._given.unreadable(text, analysis)) if analysis.given else (),
         )
 
-    def _missing(self, analysis: Analysis) -> Iterator[MissingField]:
+    def _missing(
+        self, analysis: Analysis, instead: tuple[int, DeclaredOutput] | None = None
+    ) -> Iterator[MissingField]:
+        """The fields that cannot be there. `instead`: the output of one node, in place of the known one."""
         for read in analysis.fields:
             source = self._links.index.get(read.node)
             output = _GIVEN_IN_RETRY.get(read.node) if source is None else self._outputs[source]
+            if instead is not None and source == instead[0]:
+                output = instead[1]
             found = None if output is None else missing_field(output, read)
             if found is not None:
                 yield found
@@ -366,6 +395,11 @@ class TemplateCheck:
                 self._refuse("unknown_node_reference", where, message)
             elif name in IN_MAP:
                 message = f"{quoted(name)} is there only where a node has a 'map', in its config"
+                self._refuse("unknown_node_reference", where, message)
+            elif name in IN_REPEAT:
+                message = (
+                    f"'{name}' is that of a node which repeats: it is read in the config of one with 'repeat'"
+                )
                 self._refuse("unknown_node_reference", where, message)
             elif source is None:
                 hint = self._hyphen_hint(name) or did_you_mean(

@@ -16,7 +16,7 @@
  */
 
 const OUTCOMES = /** @type {Record<string, string>} */ ({
-  node_completed: "completed", node_failed: "failed", node_waiting: "retried", node_cancelled: "cancelled",
+  node_completed: "completed", node_failed: "failed", node_waiting: "retried", node_iterated: "completed", node_cancelled: "cancelled",
   node_skipped: "skipped", node_returned: "returned",
 });
 

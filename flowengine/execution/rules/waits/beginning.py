@@ -1,0 +1,58 @@
+"""How a wait begins: what the worker reports that has run the node becomes a record, or the node fails."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from flowengine.execution.error_codes import TIMEOUT
+from flowengine.execution.records import NodeError, NodeRecord, Waits, first_sent
+from flowengine.execution.reports import Failed, Waiting
+from flowengine.execution.status import after
+from flowengine.workflow.policy import Policy, Retry
+from flowengine.workflow.waits.wait_policy import DEFAULT_TIMEOUT_S
+
+_PLAIN = Retry()
+
+
+def waiting_record(policy: Policy, ended: NodeRecord, waiting: Waiting, now: int) -> NodeRecord | Failed:
+    """The record of a node that waits from now on, or why it does not.
+
+    `ended`: its record with what is reported of its task, still in flight. A call that is put off is part of
+    the same try: its idempotency key stays, and so does the moment that its templates know.
+    """
+    since = first_sent(ended) or now
+    until = _until(policy, ended, waiting, since, now)
+    if isinstance(until, Failed):
+        return until
+    return replace(
+        ended,
+        status=after(ended.status, "wait"),
+        finished_at=None,
+        until=until,
+        # It has been asked, and holds for the calls that follow.
+        when=True if policy.when is not None else ended.when,
+        since=(ended.since or since) if waiting.kind == "later" else ended.since,
+        moment=first_sent(ended),
+        waits=Waits(waiting.kind, now, waiting.prompt),
+    )
+
+
+def _until(policy: Policy, ended: NodeRecord, waiting: Waiting, since: int, now: int) -> int | Failed:
+    """When the time is over. What takes longer than it may is not begun."""
+    if waiting.kind == "later":
+        retry = policy.retry or _PLAIN
+        until = (ended.finished_at or now) + (waiting.after_ms or 0)
+        last = (ended.since or since) + retry.max_ms
+        if until > last:
+            asked_s, left_s = (waiting.after_ms or 0) / 1000, max(0, last - now) / 1000
+            text = f"it asks to be called again in {asked_s:g} s, and retry.max_seconds leaves {left_s:g} s"
+            return Failed(NodeError(TIMEOUT.code, text), permanent=True)
+        return until
+    timeout_ms = DEFAULT_TIMEOUT_S * 1000 if policy.waits is None else policy.waits.timeout_ms
+    if waiting.kind != "wait":
+        return now + timeout_ms
+    until = since + (waiting.after_ms or 0) if waiting.until is None else waiting.until
+    if until - since > timeout_ms:
+        text = f"it would wait for {(until - since) / 1000:g} s, its timeout_seconds is {timeout_ms / 1000:g}"
+        return Failed(NodeError(TIMEOUT.code, text), permanent=True)
+    return until

@@ -1,0 +1,1 @@
+"""What a document says of nodes that wait (LANGUAGE section 7). Pure."""
