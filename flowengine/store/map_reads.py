@@ -158,6 +158,29 @@ def item_states(
     ]
 
 
+def items_in_flight(
+    state: RedisState, execution: str, node: str, sent: int, *, again: bool
+) -> list[tuple[ItemToSend, NodeRecord | None]]:
+    """The items that have been sent and have not ended, each with how it stands between its tries."""
+    names, call = state.keys, state.sessions.retrying_read
+    (fields,) = call([("HKEYS", names.items_ended(execution, node))])
+    ended = {int(field) for field in fields}
+    indexes = range(sent)
+    answered: dict[int, int] = {}
+    if again and sent:
+        (listed,) = call([("LRANGE", names.items_todo(execution, node), 0, sent - 1)])
+        answered = dict(tuple(map(int, each.split(b":"))) for each in listed)  # type: ignore[misc]
+    wanted = [index for index in (answered if again else indexes) if index not in ended]
+    if not wanted:
+        return []
+    stored = stored_items(state, execution, node, wanted)
+    tries = call([("HGET", names.item_try(execution, node, index), keys.STATE) for index in wanted])
+    return [
+        (ItemToSend(index, answered.get(index, 0), item), decode_record(tried) if tried else None)
+        for index, item, tried in zip(wanted, stored, tries, strict=True)
+    ]
+
+
 def items_left(state: RedisState, execution: str, node: str, total: int) -> list[tuple[int, int]]:
     """The items of an ended map that have not completed, each with how many of its failures were answered."""
     name = state.keys.items_ended(execution, node)

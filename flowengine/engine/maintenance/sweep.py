@@ -18,6 +18,7 @@ from flowengine.engine.advancing.follow_up import Follow, FollowUp
 from flowengine.engine.advancing.stop_step import STOP_S, StopStep
 from flowengine.engine.delivering.lost_deliveries import LostDeliveries, LostDeliveryStore
 from flowengine.engine.maintenance.lapsed_runs import LapsedRuns
+from flowengine.engine.maintenance.open_maps import OpenMaps, OpenMapStore
 from flowengine.engine.maintenance.unfinished_deletes import UnfinishedDeletes, UnfinishedStore
 from flowengine.engine.maintenance.unmoved_lines import UnmovedLines, UnmovedStore
 from flowengine.engine.ports import Reading, Unit
@@ -35,7 +36,7 @@ from flowengine.execution.rules.readiness import (
 )
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
-from flowengine.execution.status import is_final, is_in_flight, is_over, takes_reports
+from flowengine.execution.status import is_final, is_in_flight, is_open, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
 from flowengine.queues import ORCHESTRATOR_QUEUE
@@ -54,7 +55,7 @@ Dispatched: TypeAlias = tuple[str, str, int]
 """Execution, node, dispatch number."""
 
 
-class SweepStore(UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
+class SweepStore(OpenMapStore, UnmovedStore, UnfinishedStore, LostDeliveryStore, Protocol):
     """State, and what only a sweep asks for."""
 
     def sweep_due(self, every_s: float) -> bool:
@@ -120,6 +121,7 @@ class Sweep:
         self._deletes = UnfinishedDeletes(store)
         self._deliveries = LostDeliveries(store, clock_margin_ms)
         self._lines = UnmovedLines(store, clock_margin_ms)
+        self._maps = OpenMaps(store, sizes, clock_margin_ms)
         self._at_most = at_most
         self._marks: dict[str, str] = {}
         self._missing: dict[Dispatched, int] = {}
@@ -142,6 +144,7 @@ class Sweep:
             and not self._waits_its_turn(oldest, started[execution], mark)
         )
         self._marks = marks
+        self._maps.forget(marks)
         self._missing = {key: at for key, at in self._missing.items() if key[0] in marks}
         for execution in self._next_of(stuck):
             self._alone(execution, partial(self._check, execution, marks[execution]))
@@ -208,6 +211,9 @@ class Sweep:
             self._follow_up.carry_out(follows, None, [run])
         if queued := {name: record for name, record in stored.items() if is_in_flight(record.status)}:
             self._check_messages(plan, run, queued)
+        for name in [name for name, found in stored.items() if is_open(found.status)]:
+            if repaired := self._maps.check(plan, run, name, stored[name]):
+                self._found(execution, "unmoved_map", repaired)
         self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
 
     def _waits_its_turn(self, oldest: int | None, started_at: int, mark: str) -> bool:

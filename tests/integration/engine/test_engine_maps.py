@@ -15,7 +15,7 @@ from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete
 from flowengine.execution.rules.steering.rerunning import Wanted
 from flowengine.plugin import Context, HandlerError
-from flowengine.queues import WORKER_QUEUE
+from flowengine.queues import GROUP, WORKER_QUEUE
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, PlanNode, Task
 from flowengine.workflow.policy import Policy, Retry
@@ -510,3 +510,51 @@ def page(
 def statuses(harness: Harness, execution: str) -> list[str]:
     """The statuses of the items."""
     return [item.status for item in page(harness, execution).items]
+
+
+@pytest.mark.proves("map-message-lost")
+def test_the_sweep_sends_items_again_whose_messages_are_gone(harness: Harness) -> None:
+    """Once all that was sent before has left the queues, and nothing moves from one sweep to the next."""
+    execution = harness.begin(map_plan(list(range(4)), max_concurrent=2))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    lost, kept = harness.tasks()
+    harness.client.xack(harness.stream(lost.queue), GROUP, lost.id)
+    harness.client.xdel(harness.stream(lost.queue), lost.id)
+    sweep = harness.orchestrators[0].sweep
+    assert [sweep.run() for _ in range(3)] == [0, 0, 0]
+    harness.deliver(harness.workers[0], kept)
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert items_in(harness.tasks()) == [2]
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    harness.run_tasks()
+    harness.deliver(harness.orchestrators[0], *harness.callbacks())
+    assert not harness.tasks()
+    assert sum(sweep.run() for _ in range(3)) == 1
+    assert items_in(harness.tasks()) == [0]
+    harness.drain()
+    assert output(harness, execution)["result"] == [1, 2, 3, 4]
+
+
+@pytest.mark.proves("map-message-lost")
+def test_the_sweep_looks_at_a_map_that_nobody_has_looked_at(harness: Harness) -> None:
+    """Its report is gone with the process that was to look."""
+    execution = harness.begin(map_plan([1, 2]))
+    harness.start_executions()
+    harness.run_tasks()
+    harness.orchestrators[0].state.skipped = 1
+
+    def die() -> None:
+        harness.orchestrators[0].line.dead = True
+
+    harness.orchestrators[0].state.between = die
+    (expanded,) = harness.callbacks()
+    assert not harness.deliver(harness.orchestrators[0], expanded)
+    harness.client.xack(harness.stream(expanded.queue), GROUP, expanded.id)
+    harness.client.xdel(harness.stream(expanded.queue), expanded.id)
+    sweep = harness.orchestrators[0].sweep
+    assert sum(sweep.run() for _ in range(3)) == 1
+    harness.drain()
+    assert output(harness, execution)["result"] == [2, 3]
