@@ -17,7 +17,7 @@ export const GROUPS = [
 /** @type {Record<string, string>} */
 const LOOKS = {
   execution_started: "running", execution_rerun: "running", node_reset: "pending", node_queued: "queued", node_started: "running",
-  node_returned: "queued", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_iterated: "waiting", node_skipped: "skipped",
+  node_returned: "queued", node_opened: "running", node_completed: "completed", node_failed: "failed", node_waiting: "waiting", node_iterated: "waiting", node_skipped: "skipped",
   node_cancelled: "cancelled", node_overruled: "paused", execution_paused: "paused", execution_resumed: "running",
   execution_stopping: "cancelled", stage_started: "running",
 };
@@ -68,6 +68,7 @@ export function eventWords(event) {
     case "node_queued": return `was sent to the workers${tried}.`;
     case "node_started": return `runs${tried}.`;
     case "node_returned": return `was given back by its worker${tried}: another one takes it.`;
+    case "node_opened": return `knows its items${tried}: they run.`;
     case "node_completed": return `completed${tried}.`;
     case "node_failed": return event.code === "upstream_failed" ? "did not run: what it depends on failed." : `failed${tried}: ${errorWords({ code: event.code ?? "unknown" })}.`;
     case "node_waiting": return event.code ? `failed${tried}: ${errorWords({ code: event.code })}. It is tried again.` : `waits${tried}.`;
