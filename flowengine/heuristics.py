@@ -39,6 +39,11 @@ GROUP_SLOW_S: Final = 0.05
 GROUP_UNREPORTED_BYTES: Final = 1024 * 1024
 """A group reports as soon as its outcomes are larger together."""
 
+# -- Of many nodes that one execution sends at once, most stand behind the queue (`broker/turn_reader.py`).
+
+FIRST_OF_MANY: Final = 16
+"""So many of them stand in the queue itself."""
+
 # -- Callbacks and starts that wait are joined into one message (`orchestrator/process.py`).
 
 JOINED_CALLBACKS: Final = 64

@@ -26,7 +26,7 @@ from flowengine.broker.streams.wire import UndecodablePayloadError
 from flowengine.errors import StoreUnavailableError
 
 FETCHED_AT_MOST: Final = 128
-"""So many at a time, so that the first of many do not wait until all are there."""
+"""So many of a line at a time, so that the first of many do not wait until all are there."""
 
 PENDING_LOOKED_AT: Final = 2048
 """So many at a time are looked at for those whose leases have lapsed: each process may hold hundreds, and for
@@ -62,7 +62,7 @@ class AsyncConsumer(StreamsConsumer):
             return
         room = self._held.wait_for_room(within_s=self._timing.block_at_most_s)
         if room > 0:
-            self._fetch(min(FETCHED_AT_MOST, room))
+            self._fetch(min(2 * FETCHED_AT_MOST, room))
         elif not self._held.stopping:
             self._stay_seen()
 

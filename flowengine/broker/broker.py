@@ -46,7 +46,14 @@ from flowengine.broker.streams.wire import MESSAGE, READABLE_PAYLOADS, Understoo
 from flowengine.broker.timing import TIMING, Timing
 from flowengine.engine.held import Held
 from flowengine.errors import StoreUnavailableError
-from flowengine.queues import is_async_line, later_key
+from flowengine.queues import (
+    ORCHESTRATOR_QUEUE,
+    async_line,
+    crowd_line,
+    is_async_line,
+    later_key,
+    queue_of_line,
+)
 
 SUSPECT_FROM: Final = 3
 """From this delivery on a message is suspected of killing its worker; sooner where the limit is lower."""
@@ -238,7 +245,7 @@ class StreamsBroker(dramatiq.Broker):
     def flush(self, queue_name: str) -> None:
         """Drop every message of a queue, delivered or not, put off or passed on or not."""
         later = later_key(queue_name, self._partition, self._owner)
-        self.group.client.delete(self.group.stream(queue_name), later)
+        self.group.client.delete(*map(self.group.stream, (queue_name, crowd_line(queue_name))), later)
         if self.handler_lines is not None:
             self.handler_lines.drop(queue_name)
 
@@ -369,12 +376,18 @@ class StreamsBroker(dramatiq.Broker):
     def _leave_groups(self) -> None:
         if self._notice is not None:
             self._notice.remove()
-        for line in dict.fromkeys([*self._consumers, *self.held_messages.lines()]):
+        crowds = [crowd for queue in list(self._consumers) if (crowd := self.crowd_of(queue))]
+        for line in dict.fromkeys([*self._consumers, *crowds, *self.held_messages.lines()]):
             try:
                 self.group.leave(line)
             except redis.RedisError as error:
                 if not is_missing_group(error):
                     log.info("broker.group_not_left", queue=line, error=str(error) or type(error).__name__)
+
+    def crowd_of(self, queue: str) -> str:
+        """The crowd behind a queue of a service, or behind an async line; empty for other queues."""
+        has_crowd = queue == ORCHESTRATOR_QUEUE or async_line(queue_of_line(queue)) in self.queues
+        return crowd_line(queue) if has_crowd else ""
 
     def _actors_of(self, queue: str) -> list[str]:
         """The actors whose messages the queue may hold: all of them if none is declared on it."""
@@ -399,7 +412,7 @@ class StreamsBroker(dramatiq.Broker):
                 if lines is not None:
                     lines.look(queue)
             if janitor is not None:
-                janitor.turn(queue)
+                janitor.turn(queue, self.crowd_of(queue))
 
         with self._making:
             if self._keeper is None:

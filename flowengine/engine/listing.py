@@ -46,8 +46,6 @@ def page(store: ListingStore, wanted: Wanted, limit: int, cursor: str = "") -> L
 
     Raises StoreUnavailableError.
     """
-    if not wanted.may_be_met:
-        return ListView(items=(), next_cursor=None)
     found, reached = _look(store, wanted, limit, cursor)
     shown = found[:limit]
     following = shown[-1][0] if len(found) > limit else reached

@@ -123,29 +123,53 @@ def _rendered(store: NodeStore, asked: _Asked, limits: Limits) -> bytes:
 def _start(store: NodeStore, asked: _Asked, task: RunNode, max_read_bytes: int) -> Start:
     """What a worker would learn that began the node now, without secrets. Raises _NotRenderableError."""
     names = [asked.plan.nodes[at].id for at in dict.fromkeys(readable(asked.plan, asked.position))]
-    if not names and not task.given:
+    if not names and not task.given and not task.outer:
         return Start(wanted=True, inputs={}, storable_bytes=None, now=store.now())
     if task.given and not asked.execution_record.run:
         raise _NotRenderableError("it reads what is known once the execution has been triggered")
     found = store.readable(asked.execution, names)
+    if task.chain:
+        found = _with_around(store, task, found)
     _refuse_missing(asked, task, found)
-    reads = [read.node for read in task.reads]
-    size = sum(found.sizes[name] for name in reads)
+    reads = [(asked.execution, read.node) for read in task.reads]
+    reads += [(task.around(read.up), read.node) for read in task.outer if read.is_read]
+    size = sum(found.sizes[name] for _, name in reads)
     if size > max_read_bytes:
         raise _NotRenderableError(
             f"the outputs it reads are {size} bytes, the limit is {max_read_bytes} "
             "(FLOWENGINE_MAX_READ_BYTES)"
         )
-    results = store.node_results(asked.execution, reads) if reads else []
-    outputs = {name: output for name, (_, output) in zip(reads, results, strict=True) if output is not None}
+    outputs: dict[str, bytes] = {}
+    for execution in dict.fromkeys(owner for owner, _ in reads):
+        own = [name for owner, name in reads if owner == execution]
+        results = store.node_results(execution, own)
+        outputs |= {
+            name: output for name, (_, output) in zip(own, results, strict=True) if output is not None
+        }
     return Start(
         wanted=True,
         inputs=outputs,
         storable_bytes=None,
         now=store.now(),
-        fates={name: found.records[name] for name in task.sees},
-        given=_masked(asked, found.given),
+        fates={
+            name: found.records[name]
+            for name in (*task.sees, *(read.node for read in task.outer if read.is_seen))
+        },
+        given=_masked(asked, store, task, found.given),
     )
+
+
+def _with_around(store: NodeStore, task: RunNode, own: Readable) -> Readable:
+    """The same, with the nodes around that it reads, and what the execution of its document is given."""
+    records, sizes = dict(own.records), dict(own.sizes)
+    given = store.readable(task.home, ()).given
+    for execution in task.chain:
+        names = [read.node for read in task.outer if task.around(read.up) == execution]
+        if names:
+            found = store.readable(execution, names)
+            records |= found.records
+            sizes |= found.sizes
+    return Readable(given, records, sizes)
 
 
 def _refuse_missing(asked: _Asked, task: RunNode, found: Readable) -> None:
@@ -164,7 +188,8 @@ def _refuse_missing(asked: _Asked, task: RunNode, found: Readable) -> None:
         raise _NotRenderableError("it reads how the main nodes have ended, which is not known")
 
 
-def _masked(asked: _Asked, given: Given) -> Given:
+def _masked(asked: _Asked, store: NodeStore, task: RunNode, given: Given) -> Given:
     """What the execution is given, secret inputs hidden. What is made of secrets is made here of `***`."""
-    shown = None if given.inputs is None else msgspec.json.encode(shown_inputs(asked.plan, given.inputs))
-    return msgspec.structs.replace(given, inputs=shown, execution=asked.execution_record)
+    record, plan = (asked.execution_record, asked.plan) if not task.chain else known(store, task.home)
+    shown = None if given.inputs is None else msgspec.json.encode(shown_inputs(plan, given.inputs))
+    return msgspec.structs.replace(given, inputs=shown, execution=record)

@@ -191,6 +191,18 @@ class DeliveryUnit(Protocol):
 class AdvancingStore(DeletingStore, Protocol):
     """State as the orchestrator's messages need it."""
 
+    @property
+    def max_result_bytes(self) -> int:
+        """The most that a node's result may take."""
+
+    def children_of(self, root: str, after: str) -> tuple[list[str], str]:
+        """Some of the executions below a root, after a place (empty: from the first on), and the place that
+        they reach; empty: there are no more."""
+
+    def result_sizes(self, execution: str, nodes: Sequence[str]) -> list[int]:
+        """How many bytes the outputs of nodes take."""
+
+    def node_results(self, execution: str, nodes: Sequence[str]) -> list[tuple[NodeRecord, bytes | None]]: ...
     def begin_delivery(self, execution: str, run: int) -> DeliveryUnit: ...
     def plans_and_executions(
         self, executions: Sequence[str]
@@ -282,9 +294,17 @@ class RunningStore(Protocol):
         """What the iterations of a node have given that collects, as JSON, each behind a comma."""
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
-        """Send callbacks and acknowledge their tasks, and write down what their nodes have said."""
+        """Send callbacks and acknowledge their tasks, and write down what their nodes have said.
+
+        `crowd`: they are of many nodes of one execution, and step back behind others' callbacks.
+        """
 
     @property
     def has_said_too_much(self) -> bool:
@@ -344,6 +364,7 @@ class SteeringStore(Protocol):
     """State as commands need it that steer one execution."""
 
     def begin_command(self, execution: str) -> CommandUnit: ...
+    def plan(self, execution: str) -> Plan | None: ...
 
 
 class Creating(Protocol):
@@ -483,6 +504,9 @@ class QueryStore(ResultsStore, Protocol):
 
     def document(self, execution: str) -> tuple[bytes | None, bool]:
         """The document as it is stored, if it is, and whether the execution is there."""
+
+    def count_children(self, root: str, parent: str) -> int:
+        """How many children an execution has, by what its root knows."""
 
     def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
         """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""

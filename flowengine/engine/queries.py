@@ -14,6 +14,7 @@ from flowengine.execution.delivery.views import DeliveriesView, deliveries_view
 from flowengine.execution.limits.lines import Member, shown_key
 from flowengine.execution.map_views import map_view
 from flowengine.execution.records import ExecutionError, ExecutionRecord, NodeError, NodeRecord
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of, error_of, source_of_outputs
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.repeating import wait_kind
@@ -27,9 +28,11 @@ from flowengine.execution.status import (
     shown,
 )
 from flowengine.execution.views import (
+    ChildrenView,
     ExecutionView,
     NodeResultsView,
     NodeView,
+    ParentView,
     ResultsView,
     TurnView,
     WaitingForView,
@@ -73,7 +76,24 @@ def status(store: QueryStore, execution: str) -> ExecutionView:
         outputs=msgspec.UNSET if outputs is None else outputs,
         waiting_for=_turn(store, execution, record),
         version=msgspec.UNSET if record.version is None else record.version,
+        parent=_parent(plan),
+        children=_children(store, execution, plan),
     )
+
+
+def _parent(plan: Plan) -> ParentView | msgspec.UnsetType:
+    lineage = plan.lineage
+    if lineage is None:
+        return msgspec.UNSET
+    return ParentView(execution_id=lineage.parent, node=lineage.node, root=lineage.root)
+
+
+def _children(store: QueryStore, execution: str, plan: Plan) -> ChildrenView | msgspec.UnsetType:
+    if not plan.nests:
+        return msgspec.UNSET
+    root = execution if plan.lineage is None else plan.lineage.root
+    count = store.count_children(root, execution)
+    return ChildrenView(count=count, link=f"/workflows?parent={execution}")
 
 
 def results(store: ResultsStore, execution: str) -> ResultsView:
@@ -102,6 +122,10 @@ def document(store: QueryStore, execution: str) -> PostedDocument:
     stored, is_there = store.document(execution)
     if not is_there:
         raise ExecutionNotFoundError.of(execution)
+    if stored is None and is_child(execution):
+        raise DocumentNotFoundError(
+            f"execution '{execution}' stands for a node of another one: the document is that of its `parent`"
+        )
     if stored is None:
         raise DocumentNotFoundError(
             f"execution '{execution}' was accepted by an earlier version, which kept no documents"
@@ -170,7 +194,7 @@ def _outputs(
     store: ResultsStore, execution: str, plan: Plan, record: ExecutionRecord
 ) -> dict[str, msgspec.Raw] | None:
     """What an ended execution gives; None where nothing does."""
-    source = source_of_outputs(plan, record)
+    source = source_of_outputs(plan, record.control)
     if source is None:
         return None
     ((_, result),) = store.node_results(execution, [source])
@@ -228,16 +252,16 @@ def shown_status(
 def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: NodeState) -> NodeView:
     """One node as it is shown."""
     record = state.record
-    shown, skipped = shown_status(execution, plan, node, record)
+    status, skipped = shown_status(execution, plan, node, record)
     started = record.started_at
     if is_in_flight(record.status) and state.begun_at is not None:
-        shown = "running"
+        status = "running"
         # By a worker's idea of the server's clock, which may be some milliseconds off.
         started = max(state.begun_at, record.queued_at or 0)
     return NodeView(
         id=node.id,
         handler=handler_of(node),
-        status=shown,
+        status=status,
         attempt=record.attempt,
         dependencies=tuple(plan.nodes[parent].id for parent in node.parents),
         queued_at=moment_or_none(record.queued_at),
@@ -250,6 +274,7 @@ def node_view(execution: ExecutionRecord, plan: Plan, node: PlanNode, state: Nod
         waiting_for=waiting_for(record) if record.status == "waiting" else msgspec.UNSET,
         iteration=(record.repeated.number if record.repeated is not None else 0) or msgspec.UNSET,
         map=map_view(record, state.map.sent, state.map.ended, state.map.failures),
+        child=msgspec.UNSET if record.child is None else record.child.execution,
     )
 
 

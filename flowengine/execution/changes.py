@@ -19,12 +19,15 @@ from flowengine.execution.messages import (
     DeleteExecution,
     DeliverResults,
     ItemTry,
+    KeepChildren,
     LineMoved,
     NodeOverruled,
     ResumeExecution,
     RunNode,
     StartExecution,
     StopExecution,
+    TendChild,
+    TendChildren,
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, ItemRecord, NodeRecord, Stop
@@ -70,6 +73,26 @@ class Create(msgspec.Struct, frozen=True):
     version: int | None = None
 
 
+class MakeChild(msgspec.Struct, frozen=True):
+    """Store a new child execution, which begins in the same transaction. `reference`: what stands for its
+    plan; `root`: the execution at the top, which knows of it from now on, and `parent` its parent."""
+
+    name: str
+    reference: bytes
+    root: str
+    parent: str
+    total: int
+    correlation_id: str
+    at: int
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Let all keys of a child expire as those of its root do, which ended `at` this time, in milliseconds
+    since the epoch; None: it has not, and none of them expires."""
+
+    at: int | None
+
+
 class Relabel(msgspec.Struct, frozen=True):
     """The execution's labels, in place of those that it had. The rest is found by as before."""
 
@@ -89,7 +112,7 @@ class Begin(msgspec.Struct, frozen=True):
     `ended`: how the run before has ended; `why`: this one begins; None: it is the first.
     `was_stopped`: the last run was, and the mark goes. `was_closing`: it had ended its main nodes, and what
     is known of that goes. `notifies`: it has a `callback_url`. `had_inputs`: some were stored before
-    the first run. `by`: the id of the key of who has triggered it first.
+    the first run. `by`: the id of the key of who has triggered it first. `nests`: it may have children.
     """
 
     was: ExecutionStatus
@@ -110,6 +133,7 @@ class Begin(msgspec.Struct, frozen=True):
     notifies: bool = False
     had_inputs: bool = False
     by: str | None = None
+    nests: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -156,7 +180,8 @@ class Dispatch(msgspec.Struct, frozen=True):
     """Store a node's record (`queued`) and send its task to a worker queue.
 
     `waits`: its handler is async, so that it goes to the line beside the queue where workers read that.
-    `iteration`: that which has ended with this.
+    `crowd`: it is one of many that one execution sends at once, and goes behind the queue. `iteration`: that
+    which has ended with this.
     """
 
     record: NodeRecord
@@ -164,6 +189,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     queue: str
     waits: bool = False
     iteration: Iteration | None = None
+    crowd: bool = False
 
 
 class CountDown(msgspec.Struct, frozen=True):
@@ -238,6 +264,7 @@ class SendItems(msgspec.Struct, frozen=True):
     tasks: tuple[RunNode, ...]
     queue: str
     waits: bool = False
+    crowd: bool = False
 
 
 class EndItem(msgspec.Struct, frozen=True):
@@ -344,6 +371,9 @@ class Send(msgspec.Struct, frozen=True):
         | NodeOverruled
         | Callback
         | DeliverResults
+        | TendChild
+        | TendChildren
+        | KeepChildren
     )
 
 
@@ -428,6 +458,8 @@ class Remove(msgspec.Struct, frozen=True):
 
 Change: TypeAlias = (
     Create
+    | MakeChild
+    | Keep
     | Relabel
     | Begin
     | Answer

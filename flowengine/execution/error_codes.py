@@ -196,6 +196,14 @@ INVALID_REPEAT: Final = ErrorCode(
 OPERATOR: Final = ErrorCode("operator", "An operator has failed the node, and named no code.")
 ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as failed.", permanent=True)
 
+# Nodes that run as executions of their own.
+GROUP_FAILED: Final = ErrorCode(
+    "group_failed", "A node inside the group has failed, or its outputs could not be made."
+)
+CHILD_CANCELLED: Final = ErrorCode(
+    "child_cancelled", "Somebody has cancelled the execution that the node stands for.", permanent=True
+)
+
 # Of an execution as a whole.
 EXECUTION_TIMEOUT: Final = ErrorCode(
     "execution_timeout", "The whole execution took longer than its workflow's `timeout_seconds`."

@@ -19,6 +19,7 @@ EventKind: TypeAlias = Literal[
     "execution_rerun",
     "node_reset",
     "node_queued",
+    "node_opened",
     "node_started",
     "node_returned",
     "node_opened",
@@ -51,6 +52,14 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as that caller says.
     `node_started` is written by the worker that begins, and `node_returned` by one that gives its task back,
     beside any transaction: they may come late, even after the node's end, and a redelivered task has several.
+    asked for it, the child of a `node_opened`, the error's code of a `node_failed`, that of a `node_waiting`
+    or WAITS_FOR and what it waits for, the reason of a `node_skipped`, an `Overruled` as JSON of a
+    `node_overruled`, the cause of an `execution_stopping`, the name of a stage, the status of an
+    `execution_finished`. `by`: the id of the key of who has asked for it, where that is a caller of the API,
+    of all kinds but `execution_rerun` and `node_overruled`, whose `detail` has it. `explanation`: why, as
+    that caller says. `node_started` is written by the worker that begins, and `node_returned` by one that
+    gives its task back, beside any transaction: they may come late, even after the node's end, and a
+    redelivered task has several.
     """
 
     kind: EventKind

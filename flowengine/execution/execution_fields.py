@@ -18,4 +18,5 @@ def execution_fields(execution: str, record: ExecutionRecord, run: int) -> dict[
         "correlation_id": record.correlation_id,
         "labels": dict(record.labels),
         "version": record.version,
+        "group_id": None,
     }

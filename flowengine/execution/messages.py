@@ -12,9 +12,10 @@ import msgspec
 
 from flowengine.execution.delivery.records import DeliveryAttempt
 from flowengine.execution.records import Repeated, WaitKind
-from flowengine.execution.reports import ByEvent, Completed, Failed, Outcome, Reporter
+from flowengine.execution.reports import ByChild, ByEvent, Completed, Failed, Outcome, Reporter
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.stored_format import CORE_FORMAT, FORMAT
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.repeating.repeat import Repeat
 
 
@@ -78,6 +79,35 @@ class LineMoved(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class TendChild(msgspec.Struct, frozen=True, kw_only=True):
+    """Bring a node and the child execution that it stands for in line: what is missing is done, whoever asks.
+
+    `execution` and `node`: the parent's. `child`: the child, `run`: the run of it that the message speaks of.
+    """
+
+    execution: str
+    node: str
+    child: str
+    run: int
+    correlation_id: str
+
+
+class TendChildren(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution is held: all children that its nodes stand for are to be tended."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
+class KeepChildren(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution at the top has ended, or has begun anew: all below it is kept as long as it is."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -127,10 +157,12 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     when a task with this key was first sent. 0: it is not known. `retry_when`: the condition under which it
     is tried again if it fails, a template. `output_schema`: the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given. `repeat`: what the node says about its
-    iterations; `repeated`: how far it is with them. `expands`: it is the task that renders the items of a
-    map, `config` holds their templates, and these call an item `item_name`. `item`: it is the task of this
-    item of an open map. `maps`: those nodes among the `reads` that are maps. `keeps`: its items are those of
-    the run before, of which it says what is left to do.
+    iterations; `repeated`: how far it is with them. `chain`: the executions around its own,
+    the parent last; what is given is that of the first. `outer`: what it reads of nodes there. `opens`: there
+    is no handler to call; once its condition is true, the node runs as a child execution. `expands`: it is
+    the task that renders the items of a map, `config` holds their templates, and these call an item
+    `item_name`. `item`: it is the task of this item of an open map. `maps`: those nodes among the `reads`
+    that are maps. `keeps`: its items are those of the run before, of which it says what is left to do.
     """
 
     execution: str
@@ -154,6 +186,9 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     given: tuple[str, ...] = ()
     repeat: Repeat | None = None
     repeated: Repeated | None = None
+    chain: tuple[str, ...] = ()
+    outer: tuple[Outer, ...] = ()
+    opens: bool = False
     expands: bool = False
     item: Item | None = None
     maps: tuple[str, ...] = ()
@@ -165,6 +200,15 @@ class RunNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Which try of which item it is, if it is one."""
         item = self.item
         return None if item is None else ItemTry(item.index, item.number, item.answered, self.moment)
+
+    @property
+    def home(self) -> str:
+        """The execution of its document."""
+        return self.chain[0] if self.chain else self.execution
+
+    def around(self, up: int) -> str:
+        """The execution so many around its own."""
+        return self.chain[-up]
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -274,6 +318,9 @@ Payload: TypeAlias = (
     | NodeOverruled
     | LineMoved
     | RunBulk
+    | TendChild
+    | TendChildren
+    | KeepChildren
     | RunNode
     | Callback
     | DeliverResults
@@ -301,6 +348,9 @@ MESSAGES: Final = (
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
     MessageKind(LineMoved, "line_moved", ORCHESTRATOR_QUEUE, "what joins a line, and what leaves it"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
+    MessageKind(TendChild, "tend_child", ORCHESTRATOR_QUEUE, "what opens a node, ends a child or steers one"),
+    MessageKind(TendChildren, "tend_children", ORCHESTRATOR_QUEUE, "what holds an execution with children"),
+    MessageKind(KeepChildren, "keep_children", ORCHESTRATOR_QUEUE, "what begins or ends one with children"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
     MessageKind(DeliverResults, "deliver_results", WORKER_QUEUE, "what ends an execution, and its timer"),
@@ -329,7 +379,7 @@ def format_of(payload: Payload) -> int:
             return FORMAT
         case RunNode() as task:
             return CORE_FORMAT if _beyond_the_core(task) == _NOTHING else FORMAT
-        case Callback(by=ByEvent()):
+        case Callback(by=ByEvent() | ByChild()):
             return FORMAT
         case Callback(
             outcome=Completed() | Failed(permanent=False, retry_after_ms=None, again=None, outputs=None)
@@ -340,6 +390,8 @@ def format_of(payload: Payload) -> int:
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
         case DeleteExecution() | NodeOverruled() | LineMoved():
+            return FORMAT
+        case TendChild() | TendChildren() | KeepChildren():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
             return FORMAT
@@ -360,10 +412,13 @@ def _beyond_the_core(task: RunNode) -> tuple[object, ...]:
         task.output_schema,
         task.given,
         task.repeat,
+        task.chain,
+        task.outer,
+        task.opens,
         task.expands,
         task.item,
         task.maps,
     )
 
 
-_NOTHING: Final = (None, (), (), False, None, None, (), None, False, None, ())
+_NOTHING: Final = (None, (), (), False, None, None, (), None, (), (), False, False, None, ())

@@ -15,6 +15,7 @@ from flowengine.execution.status import (
     ExecutionStatus,
     SkipReason,
     StoredNodeStatus,
+    is_open,
     lets_decide,
     lets_dispatch,
 )
@@ -131,6 +132,13 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True):
     delayed: bool = False
 
 
+class AwaitedChild(msgspec.Struct, frozen=True, array_like=True):
+    """A child execution, and the run of it whose end ends its node."""
+
+    execution: str
+    run: int
+
+
 class NodeRecord(
     msgspec.Struct,
     frozen=True,
@@ -158,6 +166,7 @@ class NodeRecord(
         "moment": "m",
         "waits": "x",
         "repeated": "l",
+        "child": "h",
         "map": "p",
     },
 ):
@@ -180,7 +189,8 @@ class NodeRecord(
     keeps it. `waits`: what a node waits for, until `until`, if it is no other try and no iteration.
     `repeated`: how far it is, of a node that repeats; `tried` and `since` speak of one iteration then, and
     `counted` of what is kept of those that have ended. One that waits for its next iteration has no error.
-    `map`: of a map, from when its items are known.
+    `child`: the execution that it stands for while it is open, and after that the one that it stood for last,
+    if it may go on. `map`: of a map, from when its items are known.
     """
 
     status: StoredNodeStatus = "pending"
@@ -205,6 +215,7 @@ class NodeRecord(
     moment: int | None = None
     waits: Waits | None = None
     repeated: Repeated | None = None
+    child: AwaitedChild | None = None
     map: MapRecord | None = None
 
 
@@ -232,6 +243,11 @@ def attempt_of(record: NodeRecord) -> Attempt:
         record.error,
         0 if record.repeated is None else record.repeated.number,
     )
+
+
+def is_open_map(record: NodeRecord) -> bool:
+    """Whether it is a map whose items run: any other open node stands for a child."""
+    return is_open(record.status) and record.map is not None
 
 
 def is_failure(record: NodeRecord) -> bool:

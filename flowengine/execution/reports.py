@@ -69,6 +69,10 @@ class Again(msgspec.Struct, frozen=True, tag="again", tag_field="outcome", omit_
     exhausted: Exhausted | None = None
 
 
+class Child(msgspec.Struct, frozen=True, tag="child", tag_field="outcome"):
+    """What has to be rendered is: the node is to run as a child execution."""
+
+
 class Expanded(msgspec.Struct, frozen=True, tag="expanded", tag_field="outcome", omit_defaults=True):
     """The items of a map are known; each as JSON. `keys`: theirs, if they have other keys than their indexes.
 
@@ -97,7 +101,9 @@ class ItemsEnded(msgspec.Struct, frozen=True, tag="items_ended", tag_field="outc
     counted: int = 0
 
 
-Outcome: TypeAlias = Completed | Failed | Skipped | Cancelled | Waiting | Again | Expanded | ItemsEnded
+Outcome: TypeAlias = (
+    Completed | Failed | Skipped | Cancelled | Waiting | Again | Child | Expanded | ItemsEnded
+)
 
 WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
     {
@@ -107,6 +113,7 @@ WORDS: Final[Mapping[type[Outcome], str]] = MappingProxyType(
         Cancelled: "cancelled",
         Waiting: "waiting",
         Again: "again",
+        Child: "opened",
         Expanded: "expanded",
         ItemsEnded: "items_ended",
     }
@@ -158,7 +165,13 @@ class ByEvent(msgspec.Struct, frozen=True, array_like=True, tag="time"):
     """The timer of a node that waits."""
 
 
-Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent
+class ByChild(msgspec.Struct, frozen=True, array_like=True, tag="child"):
+    """The child execution that the node stands for, by its end. `started_at`: when the node was opened."""
+
+    started_at: int | None = None
+
+
+Reporter: TypeAlias = ByDelivery | ByDeadline | ByEngine | ByEvent | ByChild
 
 
 def delivery_of(reporter: Reporter) -> int:
@@ -168,7 +181,7 @@ def delivery_of(reporter: Reporter) -> int:
             return number
         case ByEngine(starts=starts):
             return starts
-        case ByDeadline() | ByEvent():
+        case ByDeadline() | ByEvent() | ByChild():
             return 0
 
 
@@ -178,7 +191,7 @@ def may_be_noted(reporter: Reporter) -> bool:
     One that began unnoted leaves nothing. Of another delivery of the same dispatch that was noted, its own
     report, or its timer, removes what it wrote. A node that waits has been reported.
     """
-    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent)
+    return reporter.noted if isinstance(reporter, ByDelivery) else not isinstance(reporter, ByEvent | ByChild)
 
 
 def started_at_of(reporter: Reporter) -> int | None:

@@ -15,8 +15,11 @@ NodeStatus: TypeAlias = Literal[
 StoredNodeStatus: TypeAlias = Literal[
     "pending", "queued", "open", "waiting", "completed", "failed", "skipped", "cancelled"
 ]
-"""`running` is never stored: it is a queued node whose start a worker has noted, or one that is `open`: its
-task has ended, and what the task has asked for runs, such as the items of a map."""
+"""`running` is never stored: it is a queued node whose start a worker has noted, or an open one.
+
+`open`: what the node stands for runs, a child execution or the items of a map. No worker has a task of the
+node itself.
+"""
 
 SkipReason: TypeAlias = Literal["when", "upstream_skipped", "trigger_rule", "ended_early", "operator"]
 """Why a node does not run: its `when` is false, a node that it depends on was skipped, its trigger rule does
@@ -56,12 +59,12 @@ EXECUTION_STATUSES: Final[Mapping[ExecutionStatus, str]] = MappingProxyType(
 NodeStep: TypeAlias = Literal[
     "dispatch",
     "dispatch_again",
-    "open",
     "complete",
     "fail",
     "inherit_failure",
     "settle",
     "skip",
+    "open",
     "wait",
     "try_again",
     "call_again",
@@ -90,17 +93,23 @@ NODE_STEPS: Final[Mapping[StoredNodeStatus, Mapping[NodeStep, StoredNodeStatus]]
         },
         "queued": {
             "dispatch_again": "queued",
-            "open": "open",
             "complete": "completed",
             "fail": "failed",
             "skip": "skipped",
+            "open": "open",
             "wait": "waiting",
             "iterate": "queued",
             "cancel": "cancelled",
             **_BY_HAND,
         },
+        "open": {
+            "complete": "completed",
+            "fail": "failed",
+            "wait": "waiting",
+            "cancel": "cancelled",
+            **_BY_HAND,
+        },
         # `complete` and `fail` by what it has waited for, or by the end of its time; `wait`: once more.
-        "open": {"complete": "completed", "fail": "failed", "cancel": "cancelled", **_BY_HAND},
         "waiting": {
             "try_again": "queued",
             "call_again": "queued",
@@ -216,19 +225,19 @@ def counts_as_success(status: StoredNodeStatus) -> bool:
     return status == "completed"
 
 
-def is_in_flight(status: StoredNodeStatus) -> bool:
-    """Whether a worker has the node's task, or will get it."""
-    return status == "queued"
+def is_open(status: StoredNodeStatus) -> bool:
+    """Whether what the node stands for runs, and will end it."""
+    return status == "open"
 
 
 def shown(status: StoredNodeStatus) -> NodeStatus:
-    """The status that people see of a node whose start nobody has asked about."""
+    """The status under which a node is shown of which no worker has a task."""
     return "running" if status == "open" else status
 
 
-def is_open(status: StoredNodeStatus) -> bool:
-    """Whether what its task has asked for runs."""
-    return status == "open"
+def is_in_flight(status: StoredNodeStatus) -> bool:
+    """Whether a worker has the node's task, or will get it."""
+    return status == "queued"
 
 
 def is_over(status: ExecutionStatus) -> bool:

@@ -163,9 +163,9 @@ class SummaryCountsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution was started by: `api`, a request."""
+    """What an execution was started by: `api`, a request, or `parent`, the node that it stands for."""
 
-    kind: Literal["api"]
+    kind: Literal["api", "parent"]
 
 
 class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,10 +211,26 @@ class ListView(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class ParentView(msgspec.Struct, frozen=True, kw_only=True):
+    """The node that a child execution stands for. `root`: the execution at the top."""
+
+    execution_id: str
+    node: str
+    root: str
+
+
+class ChildrenView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many executions the nodes of an execution have stood for, and where they are listed."""
+
+    count: int
+    link: str
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """One node's state. `skipped` says why it does not run; `tolerated`: it failed, and the execution goes
     on; `waiting_for` says what it waits for; `iteration`: the one that it is at, or has ended with, of a node
-    that repeats; `map`: how far its items are. Each is there only of a node of which it is true."""
+    that repeats; `child`: the execution that it stands for, or stood for last; `map`: how far its items are.
+    Each is there only of a node of which it is true."""
 
     id: str
     handler: str
@@ -229,6 +245,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     tolerated: bool | msgspec.UnsetType = msgspec.UNSET
     waiting_for: WaitingForView | msgspec.UnsetType = msgspec.UNSET
     iteration: int | msgspec.UnsetType = msgspec.UNSET
+    child: str | msgspec.UnsetType = msgspec.UNSET
     map: MapView | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -296,7 +313,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     what it was given, if anything; secret ones are `***`. `error`: why it has failed, or was cancelled.
     `hooks`: the nodes of `on_failure` and `finally`, where the document has some; `hooks_failed`: one of them
     has failed. `outputs`: what it gives, once it has ended with some. `waiting_for`: why it was triggered and
-    has not begun. `version`: of its definition, where it is of one."""
+    has not begun. `version`: of its definition, where it is of one. `parent`: of a child, the node that it
+    stands for. `children`: where the document has groups."""
 
     execution_id: str
     name: str
@@ -316,6 +334,8 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
     waiting_for: TurnView | msgspec.UnsetType = msgspec.UNSET
     version: int | msgspec.UnsetType = msgspec.UNSET
+    parent: ParentView | msgspec.UnsetType = msgspec.UNSET
+    children: ChildrenView | msgspec.UnsetType = msgspec.UNSET
 
 
 class NodeResultsView(msgspec.Struct, frozen=True, kw_only=True):

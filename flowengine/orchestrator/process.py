@@ -48,6 +48,9 @@ POLICIES = {
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
     "line_moved": ActorPolicy(),
+    "tend_child": ActorPolicy(),
+    "tend_children": ActorPolicy(),
+    "keep_children": ActorPolicy(),
     "delivery_attempted": ActorPolicy(),
 }
 

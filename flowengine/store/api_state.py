@@ -45,6 +45,7 @@ from flowengine.store.history.live_reads import LiveReads
 from flowengine.store.history.node_reads import begun_at, read_node, read_readable
 from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
+from flowengine.store.listing_entries import having
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.map_reads import item_states, map_numbers
 from flowengine.store.state import RedisState
@@ -246,6 +247,12 @@ class RedisApiState:
             [("GET", names.document(execution)), ("EXISTS", names.control(execution))]
         )
         return document, bool(there)
+
+    def count_children(self, root: str, parent: str) -> int:
+        """How many children an execution has."""
+        span = having(self._state.keys.children(root), "", "", parent)
+        (count,) = self._state.sessions.retrying_read([("ZLEXCOUNT", span.key, span.low, span.high)])
+        return int(count)
 
     def deliveries(self, execution: str) -> tuple[str | None, list[Delivery], bool]:
         """The `callback_url`, if there is one, the deliveries, and whether the execution is there."""

@@ -20,6 +20,8 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:x:ID:inputs | hash | `values`: its inputs; `secret`: names of those; `vars`; `late`; `outcome` |
 | fe:x:ID:started | hash | NODE:DISPATCH, NODE#ITEM:DISPATCH -> DELIVERY:MILLISECONDS:PLACE |
 | fe:x:ID:events | stream | JSON arrays of events: what was decided (`e`), what workers began (`s`) |
+| fe:x:ID:children | zset | of a root: all executions below it, each behind its parent, scores 0 |
+| fe:nested | zset | child executions that have begun and not ended, by when |
 | fe:x:ID:runs | hash | RUN: how that run has ended; `why:RUN`: why it began; of later runs than the first |
 | fe:x:ID:logs | stream | lines of nodes, in JSON, several an entry (`execution.history.spoken`) |
 | fe:x:ID:logged | hash | how much of `logs` is kept: `w:NODE`, `b` in all; `c:NODE`, `c`: dropped |
@@ -54,7 +56,7 @@ has no name, so its keys have no tag. What spans partitions stands at the end.
 | fe:moved:QUEUE | string | when messages that had waited elsewhere were last moved into the queue |
 
 With a partition P each name begins with `fe:{P}:` instead of `fe:`. Where an execution has queues of its own,
-the names of its timers, of its sweep and of what belongs to a queue end with `@ID`.
+the names of its timers, of its sweep, of its `nested` and of what belongs to a queue end with `@ID`.
 
 | key that spans partitions | type | holds |
 | --- | --- | --- |
@@ -145,6 +147,7 @@ class Keys:
         "delivering",
         "line_index",
         "line_limits",
+        "nested",
         "odd_timers",
         "own_queues",
         "owner",
@@ -170,6 +173,7 @@ class Keys:
         self.line_index = f"{self._prefix}{owned('lines', owner)}"
         self.line_limits = f"{self._prefix}{owned('limits', owner)}"
         self.definitions = f"{self._prefix}definitions"
+        self.nested = f"{self._prefix}{owned('nested', owner)}"
 
     def control(self, execution: str) -> str:
         """Hash: the execution."""
@@ -281,6 +285,10 @@ class Keys:
         )
         return [name(execution) for name in names]
 
+    def children(self, root: str) -> str:
+        """Sorted set: all executions below one at the top, each behind its parent."""
+        return f"{self._executions}{root}:children"
+
     def runs(self, execution: str) -> str:
         """Hash: how its runs have ended, and why they began. Absent while it is in its first one."""
         return f"{self._executions}{execution}:runs"
@@ -360,6 +368,11 @@ class Keys:
 def of(partition: str = "", owner: str = "") -> Keys:
     """The keys of a partition, or those of it that one execution has of its own."""
     return Keys(partition, owner)
+
+
+def child_member(parent: str, child: str) -> str:
+    """The member of an execution in `children` of its root."""
+    return f"{parent}\t{child}"
 
 
 def session_key(token: str) -> str:

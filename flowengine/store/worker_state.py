@@ -114,7 +114,12 @@ class RedisWorkerState:
         return items_left(self._state, task.execution, task.node, total)
 
     def report(
-        self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: Sequence[Said] = ()
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
     ) -> None:
         """Send callbacks and acknowledge their tasks in one transaction, with what their nodes have said.
 
@@ -122,8 +127,11 @@ class RedisWorkerState:
         would run again, and again as long, for nothing. A callback that arrives twice counts once.
         """
         commands = Commands()
+        queue = ORCHESTRATOR_QUEUE
+        if crowd:
+            queue = self._state.lines_beside.line_for(queue, waits=False, crowd=True)
         for callback in callbacks:
-            self._state.post(commands, ORCHESTRATOR_QUEUE, callback, self._keys.partition)
+            self._state.post(commands, queue, callback, self._keys.partition)
         acknowledge(commands)
         ended = len(commands)
         written = self._outputs.commands(said)
@@ -197,7 +205,16 @@ class RedisWorkerState:
 
     def result_reads(self, task: RunNode, command: str) -> list[Command]:
         """The commands that read its inputs, or (HSTRLEN) their sizes."""
-        return [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+        own = [(command, self._keys.node(task.execution, item.node), keys.RESULT) for item in task.reads]
+        return own if not task.outer else [*own, *self._around(task, command, keys.RESULT)]
+
+    def _around(self, task: RunNode, command: str, field: str) -> list[Command]:
+        """What reads a field of the nodes around that the task reads (RESULT) or sees (STATE)."""
+        return [
+            (command, self._keys.node(task.around(item.up), item.node), field)
+            for item in task.outer
+            if (item.is_read if field == keys.RESULT else item.is_seen)
+        ]
 
     def state_reads(self, task: RunNode) -> list[Command]:
         """The commands that read whether it is wanted, whether its execution is being stopped, and how much
@@ -224,17 +241,18 @@ class RedisWorkerState:
 
     def fate_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what became of the nodes that it sees."""
-        return [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+        own = [("HGET", self._keys.node(task.execution, node), keys.STATE) for node in task.sees]
+        return own if not task.outer else [*own, *self._around(task, "HGET", keys.STATE)]
 
     def given_reads(self, task: RunNode) -> list[Command]:
         """The commands that read what its execution is given."""
         commands: list[Command] = []
         if INPUTS in task.given or VARS in task.given:
-            commands.append(("HMGET", self._keys.inputs(task.execution), *_GIVEN_FIELDS))
+            commands.append(("HMGET", self._keys.inputs(task.home), *_GIVEN_FIELDS))
         if EXECUTION in task.given:
-            commands.append(self._state.execution_read(task.execution))
+            commands.append(self._state.execution_read(task.home))
         if OUTCOME in task.given:
-            commands.append(("HGET", self._keys.inputs(task.execution), keys.OUTCOME))
+            commands.append(("HGET", self._keys.inputs(task.home), keys.OUTCOME))
         return commands
 
     @property
@@ -259,7 +277,12 @@ class _Asked:
         self._state = state
         self._task = task
         self._now = begun.at
-        self._many = len(task.reads) > MANY_READS
+        self._read = [
+            *(item.node for item in task.reads),
+            *(item.node for item in task.outer if item.is_read),
+        ]
+        self._sees = [*task.sees, *(item.node for item in task.outer if item.is_seen)]
+        self._many = len(self._read) > MANY_READS
         noted = state.note_commands(task, begun)
         self._ignored = len(noted)
         reads = state.result_reads(task, "HSTRLEN" if self._many else "HGET")
@@ -279,7 +302,7 @@ class _Asked:
         stopping = _is_stopped(parse_control(control))
         has_ended = self._task.item is not None and bool(rest.pop(0))
         given = _given(self._task, [rest.pop(0) for _ in self._state.given_reads(self._task)])
-        sees = self._task.sees
+        sees = self._sees
         fates = {node: decode_record(found) for node, found in zip(sees, rest, strict=False)}
         values = rest[len(sees) :]
         wanted = is_awaited(decode_record(state), self._task.dispatch, self._task.item) and not has_ended
@@ -295,7 +318,7 @@ class _Asked:
             )
         if self._many and wanted:
             values = self._state.read_results(self._task)
-        inputs = {item.node: value for item, value in zip(self._task.reads, values, strict=True) if value}
+        inputs = {node: value for node, value in zip(self._read, values, strict=True) if value}
         inputs |= {node: output for node, output in of_maps.items() if node not in inputs}
         return Start(
             wanted,

@@ -38,8 +38,9 @@ EXECUTION_FIELDS = (
     "correlation_id",
     "labels",
     "version",
+    "group_id",
 )
-"""What `execution` has."""
+"""What `execution` has. `group_id`: the id of the child execution that reads it, null outside of groups."""
 
 OUTCOME_FIELDS = ("status", "error", "failed_nodes", "counts")
 """What it has besides in hooks: how the main nodes have ended."""

@@ -37,9 +37,6 @@ FUTURE_WORKFLOW_FIELDS: Final = (
     "after",
 )
 FUTURE_NODE_FIELDS: Final = (
-    "nodes",
-    "outputs",
-    "on_node_failure",
     "wait_for_callback",
     "concurrency",
     "rate_limit",

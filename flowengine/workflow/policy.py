@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from flowengine.workflow.children.group import Group, Outer
 from flowengine.workflow.limits.declared import Concurrency
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.repeating.repeat import Repeat
@@ -67,8 +68,9 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     may not have completed when it runs. `output_schema` is the JSON Schema of its primary value, as JSON.
     `given`: what its templates read of what the execution is given, such as `inputs`. `ends`: it is an `end`,
     so that its own end stops the execution. `gives_outputs`: it gives the execution's outputs as well.
-    `waits`: what it waits for once it has run. `repeat`: it runs again and again. `map`: it runs once for
-    each item of a list.
+    `waits`: what it waits for once it has run. `repeat`: it runs again and again. `group`: it runs as a child
+    execution. `outer`: what it reads of the executions around its own. `map`: it runs once for each item of a
+    list.
     """
 
     trigger_rule: TriggerRule = "all_success"
@@ -82,6 +84,8 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     gives_outputs: bool = False
     waits: WaitPolicy | None = None
     repeat: Repeat | None = None
+    group: Group | None = None
+    outer: tuple[Outer, ...] = ()
     map: MapPolicy | None = None
 
 

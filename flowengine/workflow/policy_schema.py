@@ -54,7 +54,8 @@ def properties(max_template_chars: int) -> dict[str, Schema]:
 
 
 def conditions() -> list[Schema]:
-    """Rules that ask about dependencies need some. Only nodes that wait may take longer than an hour."""
+    """Rules that ask about dependencies need some. Only nodes that wait, and groups, may take longer
+    than an hour."""
     waiting = {"properties": {"handler": {"enum": list(WAIT_HANDLERS)}}, "required": ["handler"]}
     asking = [rule for rule in TRIGGER_RULES if rule not in RULES_WITHOUT_DEPENDENCIES]
     return [
@@ -65,7 +66,10 @@ def conditions() -> list[Schema]:
         {
             "if": waiting,
             "then": {"properties": {"timeout_seconds": {"default": WAIT_S}}},
-            "else": {"properties": {"timeout_seconds": {"maximum": MAX_TIMEOUT_S}}},
+            "else": {
+                "if": {"required": ["nodes"]},
+                "else": {"properties": {"timeout_seconds": {"maximum": MAX_TIMEOUT_S}}},
+            },
         },
     ]
 

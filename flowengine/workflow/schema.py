@@ -137,7 +137,8 @@ def _template(limits: Limits) -> Schema:
 def _node(work: WorkSchema, limits: Limits) -> Schema:
     return {
         "type": "object",
-        "required": ["id", *work.required],
+        "required": ["id"],
+        "oneOf": work.choices,
         "additionalProperties": False,
         "properties": {
             "id": {

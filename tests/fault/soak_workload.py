@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky"]
+Kind: TypeAlias = Literal["compute", "sum", "nap", "later", "http", "flaky", "loop"]
 """`later` naps as `nap` does, but holds no thread; nor does `http`."""
 
 NAP_S: Final = 0.1
@@ -36,6 +36,7 @@ HANDLERS: Final[Mapping[Kind, str]] = {
     "compute": "compute",
     "http": "call_external_service",
     "later": "soak_later",
+    "loop": "compute",
 }
 
 HOOKS: Final[Mapping[str, Step]] = {
@@ -136,6 +137,10 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
     match step.kind:
         case "compute":
             config = {"operation": "add", "a": reads[0] if reads else 0, "b": step.plus}
+        case "loop":
+            before = _reference(step.parents[0], kinds) if step.parents else "0"
+            terms = f"{{{{ [{step.plus - 3}, 1, 2][iteration - 1] }}}}"
+            config = {"operation": "add", "a": f"{{{{ previous | default({before}) }}}}", "b": terms}
         case "http":
             terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
@@ -143,8 +148,11 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
             config = {"values": reads, "plus": step.plus}
             config |= {"nap_s": NAP_S} if step.kind in ("nap", "later") else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
+    until = "{{ iteration == 3 }}"
+    repeat = {"until": until, "delay_seconds": 0.1 * (step.plus % 2)} if step.kind == "loop" else None
     return {
         "id": step.id,
+        "repeat": repeat,
         "handler": HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
@@ -159,7 +167,7 @@ def _reference(parent: str, kinds: Mapping[str, Kind]) -> str:
 def _chain(rng: random.Random) -> Iterable[Step]:
     yield Step("n0", "compute", (), rng.randrange(100))
     for at in range(1, rng.randint(4, 16)):
-        kind: Kind = rng.choice(("compute", "sum"))
+        kind: Kind = rng.choice(("compute", "sum", "loop"))
         yield Step(f"n{at}", kind, (f"n{at - 1}",), rng.randrange(100))
 
 

@@ -27,7 +27,16 @@ from flowengine.execution.messages import (
     Timer,
     WaitOver,
 )
-from flowengine.execution.reports import Again, Cancelled, Completed, Expanded, ItemsEnded, Skipped, Waiting
+from flowengine.execution.reports import (
+    Again,
+    Cancelled,
+    Child,
+    Completed,
+    Expanded,
+    ItemsEnded,
+    Skipped,
+    Waiting,
+)
 from flowengine.execution.rules.dispatching import Sizes
 from flowengine.execution.rules.steering.overruling import Complete, Fail, Skip, Word
 from flowengine.plugin import Context, HandlerError, Later
@@ -455,6 +464,8 @@ class ExecutionBook(RuleBasedStateMachine):
                 return "later"
             case Waiting():
                 return "completed"
+            case Child():
+                raise AssertionError("the machine's workflows have no groups")
             case failed:
                 ends = failed.error.code == ENDED.code and callback.node in self.model.ends
                 return "ended" if ends else "failed"

@@ -97,6 +97,8 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.SummaryWaitView: "SummaryWait",
     views.TriggerView: "StartedBy",
     views.CountsView: "NodeCounts",
+    views.ParentView: "Parent",
+    views.ChildrenView: "Children",
     views.NodeView: "Node",
     views.NodeDetailView: "NodeDetail",
     views.AttemptView: "NodeAttempt",

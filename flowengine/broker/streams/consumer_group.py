@@ -103,6 +103,18 @@ class ConsumerGroup:
         found = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
         return cast("list[RawEntry]", found)
 
+    def read_lines(self, lines: Sequence[str], count: int, block_ms: int) -> dict[str, list[RawEntry]]:
+        """Up to `count` entries of each of these lines, never delivered before; waits for the first."""
+        keys = {self.stream(line): line for line in lines}
+        # fmt: off
+        reply = self.client.execute_command(
+            b"XREADGROUP", b"GROUP", GROUP, self.consumer, b"COUNT", count, b"BLOCK", block_ms,
+            b"STREAMS", *keys, *(b">" for _ in keys),
+        )
+        # fmt: on
+        pairs = reply.items() if isinstance(reply, dict) else reply or ()
+        return {keys[key.decode()]: cast("list[RawEntry]", entries) for key, entries in pairs}
+
     def sign(self, line: str) -> None:
         """Let the server note that this consumer lives. Makes the consumer if it is not there.
 

@@ -17,6 +17,7 @@ TOPICS = (
     "flow",
     "waits",
     "concurrency",
+    "groups",
     "templates",
     "handlers",
     "secrets",

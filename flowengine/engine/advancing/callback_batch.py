@@ -23,6 +23,7 @@ from flowengine.execution.reports import (
     Again,
     ByDeadline,
     ByEvent,
+    Child,
     Completed,
     Failed,
     Skipped,
@@ -229,5 +230,7 @@ def _log_verdict(callback: Callback, verdict: Verdict) -> None:
         log.info("node.waiting", waits_for=callback.outcome.kind, **fields)
     elif isinstance(callback.outcome, Again):
         log.debug("node.iterated", **fields)
+    elif isinstance(callback.outcome, Child):
+        log.debug("node.opened", **fields)
     else:
         log.info("node.cancelled", **fields)

@@ -37,6 +37,7 @@ from flowengine.execution.rules.maps.reporting import (
 )
 from flowengine.execution.status import is_final, is_open, takes_reports
 from flowengine.execution.work import queue_of
+from flowengine.heuristics import FIRST_OF_MANY
 from flowengine.observability.metrics import counted
 from flowengine.workflow.plan import Plan
 
@@ -345,12 +346,16 @@ class MapStep:
                 break
             wanted = ItemTry(item.index, 1, item.answered, now)
             tasks.append(task_of_item(base, item.stored, wanted, name))
-        return _sending(plan, position, far.sent + len(tasks), tasks)
+        # As many nodes that are ready together do, they step back behind those of other executions.
+        crowd = far.sent >= FIRST_OF_MANY
+        return _sending(plan, position, far.sent + len(tasks), tasks, crowd=crowd)
 
 
-def _sending(plan: Plan, position: int, sent: int | None, tasks: Sequence[RunNode]) -> SendItems:
+def _sending(
+    plan: Plan, position: int, sent: int | None, tasks: Sequence[RunNode], *, crowd: bool = False
+) -> SendItems:
     node = plan.nodes[position]
-    return SendItems(node.id, sent, tuple(tasks), queue_of(node), position in plan.waiting)
+    return SendItems(node.id, sent, tuple(tasks), queue_of(node), position in plan.waiting, crowd)
 
 
 def _is_tried_again(plan: Plan | None, node: str) -> bool:

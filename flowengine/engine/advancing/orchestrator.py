@@ -13,6 +13,7 @@ from typing import Final, assert_never
 import structlog
 
 from flowengine.engine.advancing.callback_batch import CallbackBatch
+from flowengine.engine.advancing.child_step import ChildStep
 from flowengine.engine.advancing.deadline import DeadlineStep
 from flowengine.engine.advancing.delete_step import DeleteStep
 from flowengine.engine.advancing.follow_up import Follow, FollowUp
@@ -35,6 +36,7 @@ from flowengine.execution.messages import (
     DeliveryAttempted,
     DeliveryDue,
     HooksTimeout,
+    KeepChildren,
     LineMoved,
     NextTry,
     NodeOverruled,
@@ -43,6 +45,8 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    TendChild,
+    TendChildren,
     Timer,
     WaitOver,
 )
@@ -86,6 +90,7 @@ class Orchestrator:
         self._deliveries = DeliveryStep(store)
         self._maps = MapStep(store, sizes, report=self.finish, stop=self._go_on_stopping)
         self.lines = LineStep(store)
+        self._children = ChildStep(store, sizes, report=self.finish)
         self._deadlines = DeadlineStep(store, lease_ms=int(lease_s * 1000), report=self.finish)
 
     # -- start_execution
@@ -362,6 +367,41 @@ class Orchestrator:
                 raise
             self._give_up(held, "line.failed_for_good")
 
+    # -- tend_child, tend_children, keep_children
+
+    def tend_child(self, held: Held[TendChild]) -> None:
+        """A node and the child that it stands for are to be brought in line."""
+        try:
+            self._children.tend(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "child.tend_failed_for_good")
+
+    def tend_children(self, held: Held[TendChildren]) -> None:
+        """An execution is held: so are its children."""
+        try:
+            self._children.tend_all(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.tend_failed_for_good")
+
+    def keep_children(self, held: Held[KeepChildren]) -> None:
+        """All below an execution is to be kept as long as it."""
+        try:
+            self._children.keep(held)
+        except FlowEngineError:
+            raise
+        except Exception:
+            if held.delivery < LAST_DELIVERY:
+                raise
+            self._give_up(held, "execution.keep_failed_for_good")
+
     # -- delivery_attempted
 
     def deliver(self, held: Held[DeliveryAttempted]) -> None:
@@ -384,6 +424,9 @@ class Orchestrator:
             | Held[DeleteExecution]
             | Held[NodeOverruled]
             | Held[LineMoved]
+            | Held[TendChild]
+            | Held[TendChildren]
+            | Held[KeepChildren]
             | Held[DeliveryAttempted]
             | Held[Timer]
         ),

@@ -11,12 +11,12 @@ from flowengine.engine.ports import AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import Change
 from flowengine.execution.messages import ResumeExecution
-from flowengine.execution.records import ExecutionRecord, NodeRecord
+from flowengine.execution.records import ExecutionRecord, NodeRecord, is_open_map
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.readiness import decidable, records_of
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.rules.steering.pausing import timers_again
-from flowengine.execution.status import is_final, is_open
+from flowengine.execution.rules.steering.pausing import children_again, timers_again
+from flowengine.execution.status import is_final
 from flowengine.workflow.plan import Plan
 
 TRIES: Final = 50
@@ -47,8 +47,9 @@ class ResumeStep:
         run = Run(message.execution, record.run, record.correlation_id)
         names = plan.names(record.stage)
         stored = self._store.read_nodes(message.execution, names)
-        self._arm(run, timers_again(plan, message.execution, records_of(stored), names))
-        for name in [name for name, found in stored.items() if is_open(found.status)]:
+        again = timers_again(plan, message.execution, records_of(stored), names)
+        self._arm(run, [*again, *children_again(run, records_of(stored), names)])
+        for name in [name for name, found in stored.items() if is_open_map(found)]:
             self._look(run, name)
         follows = self._follows(plan, run, record, stored)
         self._follow_up.carry_out(follows, held.acknowledge, [run])

@@ -18,12 +18,12 @@ from flowengine.engine.ports import Acknowledge, AdvancingStore, Reading
 from flowengine.errors import ConflictError
 from flowengine.execution.changes import ArmTimer, Change
 from flowengine.execution.messages import HooksTimeout, RunTimeout, StopExecution, StopOverdue
-from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause
+from flowengine.execution.records import UNTOUCHED, ExecutionRecord, NodeRecord, Stop, StopCause, is_open_map
 from flowengine.execution.rules.dispatching import Run, Sizes
 from flowengine.execution.rules.readiness import records_of
 from flowengine.execution.rules.starting import opening
 from flowengine.execution.rules.stopping import mark, stop_node, tell, to_stop
-from flowengine.execution.status import is_final, is_in_flight, is_open, is_over
+from flowengine.execution.status import is_final, is_in_flight, is_over
 from flowengine.execution.work import queue_of
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.stages import Stage
@@ -169,7 +169,7 @@ class StopStep:
         )
         reading = Reading(tuple([(execution, name) for name in names]), (execution,), starts=starts)
         settled: set[str] | None = None
-        dispatches = {name: records(name).dispatch for name in names if is_open(records(name).status)}
+        dispatches = {name: records(name).dispatch for name in names if is_open_map(records(name))}
         for _ in range(TRIES):
             unit = self._store.begin(reading)
             control = unit.controls.get(execution)
@@ -187,7 +187,7 @@ class StopStep:
                     record = unit.nodes.get((execution, name), UNTOUCHED)
                     begun = (execution, name, record.dispatch) in unit.begun or name in running
                     waits = begun and (late_ms < 0 or name in (settled or ()))
-                    changes += stop_node(execution, name, record, control.stop, unit.now, begun=waits)
+                    changes += stop_node(stopping.run, name, record, control.stop, unit.now, begun=waits)
             if not changes:
                 unit.abandon()
                 return

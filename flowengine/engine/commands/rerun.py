@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.commands.create import stored_inputs
 from flowengine.engine.limits.turn import place_of_run
 from flowengine.engine.ports import Admitting
@@ -230,6 +231,7 @@ def find(
     possible."""
     if record is None or plan is None:
         raise ExecutionNotFoundError.of(execution)
+    refuse_child(store, execution, "run again")
     if asked.run is not None and record.run != asked.run:
         raise RerunOvertakenError(
             f"execution '{execution}' is in run {record.run}, and run {asked.run} was expected: look at it "

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from flowengine.access.acting import acting_key
+from flowengine.engine.commands.children import refuse_child
 from flowengine.engine.commands.create import beginning
 from flowengine.engine.limits.turn import place_of_run, take_turn
 from flowengine.engine.ports import Acknowledge, Admitting, CommandStore
@@ -80,6 +81,7 @@ def trigger(
     ExecutionNotFoundError, WrongStateError, NewerRunError, TooManyExecutionsError, ConcurrencyLimitError,
     StoreFullError, StoreUnavailableError.
     """
+    refuse_child(store, execution, "trigger")
     token = secrets.token_hex(8)
     for _ in range(TRIES):
         try:

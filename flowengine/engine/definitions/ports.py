@@ -33,7 +33,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class DefinitionSource(Protocol):
-    """Definitions, for whoever starts executions of them."""
+    """Definitions, for those who start executions of them."""
 
     def definition(self, name: str, version: int | None = None) -> Definition | None:
         """The version in force, or this one; None where there is none.

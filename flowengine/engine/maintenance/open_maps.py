@@ -7,7 +7,7 @@ at when these have stood still from one sweep to the next, and all messages of b
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -19,8 +19,10 @@ from flowengine.execution.records import UNTOUCHED, NodeRecord
 from flowengine.execution.rules.dispatching import Run, Sizes, base_of_items
 from flowengine.execution.rules.maps.opening import task_of_item
 from flowengine.execution.work import queue_of
-from flowengine.queues import ORCHESTRATOR_QUEUE
+from flowengine.queues import ORCHESTRATOR_QUEUE, crowd_line
 from flowengine.workflow.plan import Plan
+
+_ORCHESTRATORS: Final = (ORCHESTRATOR_QUEUE, crowd_line(ORCHESTRATOR_QUEUE))
 
 
 class OpenMapStore(AdvancingStore, Protocol):
@@ -33,7 +35,7 @@ class OpenMapStore(AdvancingStore, Protocol):
         """The items that have been sent and have not ended, each with how it stands between its tries."""
 
     def oldest_entries_ms(self, queues: Sequence[str]) -> dict[str, int | None]: ...
-    def async_lines_of(self, queues: Sequence[str]) -> dict[str, str]: ...
+    def streams_of(self, queue: str, *, waits: bool, crowd: bool) -> tuple[str, ...]: ...
     def handlers_waited_for(self, queues: Sequence[str]) -> set[tuple[str, str]]: ...
     def now(self) -> int: ...
 
@@ -67,7 +69,7 @@ class OpenMaps:
         if before is None or (before.dispatch, before.numbers) != (record.dispatch, numbers):
             self._seen[key] = _Seen(record.dispatch, numbers, self._store.now())
             return 0
-        if not self._has_left([ORCHESTRATOR_QUEUE], before.at):
+        if not self._has_left(_ORCHESTRATORS, before.at):
             return 0
         end = self._maps.look(run, node)
         if end is not None:
@@ -76,13 +78,13 @@ class OpenMaps:
         if self._store.map_numbers(run.execution, [node])[node] != numbers:
             return 1
         queue = queue_of(plan.nodes[plan.index[node]])
-        lines = self._store.async_lines_of([queue])
-        if not self._has_left([queue, *lines.values()], before.at):
+        streams = self._store.streams_of(queue, waits=plan.index[node] in plan.waiting, crowd=True)
+        if not self._has_left(streams, before.at):
             return 0
         if any(waited == queue for waited, _ in self._store.handlers_waited_for([queue])):
             return 0
         # A report may have been sent after the first look at its queue.
-        if not self._has_left([ORCHESTRATOR_QUEUE], before.at):
+        if not self._has_left(_ORCHESTRATORS, before.at):
             return 0
         return self._send_again(plan, run, node, record, numbers)
 

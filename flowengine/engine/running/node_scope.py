@@ -32,6 +32,8 @@ def node_scope(task: RunNode, start: Start, secrets: Callable[[str], str], max_c
     primaries = {read.node: read.primary for read in task.reads} if task.reads else {}
     if task.item is not None:
         primaries |= dict.fromkeys(names_of(task.item.name))
+    if task.outer:
+        primaries |= {read.node: read.primary for read in task.outer}
     scope = Scope(
         outputs=_outputs(task, start),
         primaries=primaries,
@@ -105,7 +107,10 @@ def _given(task: RunNode, given: Given) -> dict[str, JsonValue]:
     if VARS in task.given:
         found[VARS] = _object(given.vars)
     if given.execution is not None:
-        fields = execution_fields(task.execution, given.execution, task.run)
+        # In a group the document's execution is meant, and its run.
+        run = given.execution.run if task.chain else task.run
+        fields = execution_fields(task.home, given.execution, run)
+        fields["group_id"] = task.execution if task.chain else None
         found[EXECUTION] = fields | _object(given.outcome)
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Container, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 import structlog
@@ -26,7 +26,16 @@ from flowengine.errors import StoreUnavailableError
 from flowengine.execution import error_codes as codes
 from flowengine.execution.messages import RunNode
 from flowengine.execution.records import COUNTED_RESULT_BYTES, NodeError
-from flowengine.execution.reports import Again, Completed, Expanded, Failed, Outcome, Skipped, Waiting
+from flowengine.execution.reports import (
+    Again,
+    Child,
+    Completed,
+    Expanded,
+    Failed,
+    Outcome,
+    Skipped,
+    Waiting,
+)
 from flowengine.execution.rules.repeating import counted_bytes
 from flowengine.jsonvalue import JsonValue
 from flowengine.plaintext import encodable_text
@@ -35,6 +44,7 @@ from flowengine.plugin.errors import EndedError, Later, ResultTooLargeError
 from flowengine.plugin.waiting import Wait
 from flowengine.settings import Limits
 from flowengine.template import Scope, TemplateError, reads_secret, render
+from flowengine.workflow.children.group import GROUP
 
 log = structlog.stdlib.get_logger()
 
@@ -42,6 +52,18 @@ MOST_ERRORS = 10
 MOST_CALLS = 20
 MOST_CODE_CHARS = 100
 MOST_WAIT_S = 30 * 86_400.0
+
+
+class _Nothing(msgspec.Struct):
+    """A group has no config."""
+
+
+def _open(config: _Nothing, context: Context) -> None:
+    """Nothing: what is to run is a child execution."""
+
+
+_OPENING: Final = Handler(name=GROUP, function=_open, config_type=_Nothing, summary="", is_async=False)
+"""Stands for the handler of a group whose condition is to be rendered."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -79,7 +101,7 @@ class Outcomes:
 
     def handler(self, name: str) -> Handler | None:
         """The handler of this name, if this process knows it."""
-        return self._registry.get(name)
+        return _OPENING if name == GROUP else self._registry.get(name)
 
     def call_of(
         self, task: RunNode, start: Start, delivery: int, deadline: float, hand: TaskInHand | None = None
@@ -130,6 +152,8 @@ class Outcomes:
         """
         if not isinstance(call, Call):
             return call
+        if call.handler is _OPENING:
+            return Child()
         if (time.monotonic() if ended_at is None else ended_at) > call.context.deadline:
             raise HandlerTimeoutError(f"took longer than {task.timeout_ms / 1000:g} s")
         if isinstance(output, Wait):
@@ -191,7 +215,7 @@ class Outcomes:
 
     def _handler(self, task: RunNode, start: Start) -> Handler:
         self._refuse_oversized(start)
-        handler = self._registry.get(task.handler)
+        handler = self.handler(task.handler)
         if handler is None:
             raise HandlerError(
                 codes.UNKNOWN_HANDLER.code,

@@ -118,7 +118,9 @@ class QuickGroups:
             task = _task.decode(payload)
         except UNREADABLE:
             return False
-        return len(task.reads) + len(task.given) <= GROUPED_READS and self._speed.is_quick(task.handler)
+        return len(task.reads) + len(task.outer) + len(task.given) <= GROUPED_READS and self._speed.is_quick(
+            task.handler
+        )
 
     def run(self, held: Sequence[Held[RunNode]]) -> None:
         """Run one delivery of several nodes and report their outcomes. Raises StoreUnavailableError."""

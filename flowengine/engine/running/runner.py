@@ -33,6 +33,7 @@ from flowengine.execution.reports import (
     Again,
     ByDelivery,
     Cancelled,
+    Child,
     Completed,
     Expanded,
     Failed,
@@ -42,10 +43,8 @@ from flowengine.execution.reports import (
 )
 from flowengine.observability.metrics import counted
 from flowengine.observability.node_output import heard_by
-from flowengine.plugin import (
-    HandlerError,
-    Registry,
-)
+from flowengine.plugin import HandlerError, Registry
+from flowengine.queues import is_of_crowd
 from flowengine.settings import Limits
 from flowengine.template import TemplateError
 
@@ -170,10 +169,11 @@ class Runner:
         """
         hands, callbacks = [hand for hand, _ in done], [callback for _, callback in done]
         said = self.outputs.last_of(hands)
+        crowd = bool(hands) and all(is_of_crowd(hand.held.place) for hand in hands)
         until, pause = time.monotonic() + self._patience.in_all_s, self._patience.first_pause_s
         while True:
             try:
-                self._store.report(callbacks, acknowledge, said)
+                self._store.report(callbacks, acknowledge, said, crowd=crowd)
                 self.outputs.is_said(hands)
                 return
             except StoreUnavailableError as error:
@@ -228,6 +228,8 @@ class Runner:
             log.info("node.cancelled", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Waiting):
             log.info("node.waiting", delivery=hand.delivery, waits_for=outcome.kind, **fields)
+        elif isinstance(outcome, Child):
+            log.info("node.opened", delivery=hand.delivery, **fields)
         elif isinstance(outcome, Failed):
             code, message = outcome.error.code, shortened(outcome.error.message, LOGGED_CHARS)
             log.warning("node.failed", code=code, error=message, **fields)

@@ -21,7 +21,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     `reason`: why a node is skipped, why the execution is being stopped, or why an operator ends a node, if it
     was told. `explanation`: of a cancel, why, if its caller told. `stage`: which begins. `status`: how it
     ended. `said`: what an operator said of the node: it is skipped, completed or failed. `waits_for`: what a
-    node waits for that is no other try. `iteration`: which has ended.
+    node waits for that is no other try. `iteration`: which has ended. `child`: the execution that it runs as.
     """
 
     id: str
@@ -40,6 +40,7 @@ class EventView(msgspec.Struct, frozen=True, kw_only=True):
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
     iteration: int | UnsetType = UNSET
+    child: str | UnsetType = UNSET
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +108,7 @@ def event_view(place: Place, event: Event) -> EventView:
     said: str | UnsetType = UNSET
     waits_for: str | UnsetType = UNSET
     iteration: int | UnsetType = UNSET
+    child: str | UnsetType = UNSET
     by: str | UnsetType = event.by or UNSET
     detail = event.detail
     match event.kind:
@@ -123,6 +125,8 @@ def event_view(place: Place, event: Event) -> EventView:
             code = detail or UNSET
         case "node_skipped" | "execution_stopping":
             reason = detail or UNSET
+        case "node_opened":
+            child = detail or UNSET
         case "stage_started":
             stage = detail or UNSET
         case "execution_finished":
@@ -164,4 +168,5 @@ def event_view(place: Place, event: Event) -> EventView:
         said=said,
         waits_for=waits_for,
         iteration=iteration,
+        child=child,
     )

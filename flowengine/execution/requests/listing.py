@@ -11,6 +11,7 @@ from flowengine.access.scope import covers
 from flowengine.execution.error_codes import CANCELLED, EXECUTION_TIMEOUT, OUTPUT_FAILED
 from flowengine.execution.limits.lines import shown_key
 from flowengine.execution.records import UNTOUCHED, ExecutionError, ExecutionRecord, NodeRecord, Stop
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.closing import ended_by_of
 from flowengine.execution.rules.repeating import wait_kind
 from flowengine.execution.status import ExecutionStatus, is_over
@@ -33,8 +34,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     `statuses`: one of them. `labels`: all of them, each with its value. `prefix`: how the id or the name
     begins. `created_after` is the first moment that is wanted, `created_before` the first that is not, both
-    in milliseconds. `version`: of their definition. `parent`: the execution that has started them.
-    `definitions`: one of these patterns fits the name of their definition.
+    in milliseconds. `version`: of their definition. `parent`: the execution of whose nodes they are
+    the children; without it, those that are no children. `definitions`: one of these patterns fits the name
+    of their definition.
     """
 
     statuses: tuple[ExecutionStatus, ...] = ()
@@ -48,16 +50,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     parent: str | None = None
     definitions: tuple[str, ...] = ()
 
-    @property
-    def may_be_met(self) -> bool:
-        """Whether there can be one. Every execution was started by a request: it has no parent."""
-        return self.parent is None
-
     def includes(self, execution: str, record: ExecutionRecord) -> bool:
         """Whether an execution is wanted."""
         return (
-            self.may_be_met
-            and (not self.statuses or record.status in self.statuses)
+            (not self.statuses or record.status in self.statuses)
             and self.name in (None, record.name)
             and self.version in (None, record.version)
             and covers(self.definitions, None if record.version is None else record.name)
@@ -114,7 +110,7 @@ def summary(
         name=record.name,
         version=record.version,
         status=record.status,
-        trigger=TriggerView(kind="api") if record.run else None,
+        trigger=TriggerView(kind="parent" if is_child(execution) else "api") if record.run else None,
         waiting_for=_waiting_for(record, wait, waiting),
         run=record.run,
         counts=_counts(record, numbers),

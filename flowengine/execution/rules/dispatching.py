@@ -12,10 +12,12 @@ from flowengine.execution.changes import Change, Dispatch, ForgetStart, Happened
 from flowengine.execution.events import Event
 from flowengine.execution.messages import Read, RunNode
 from flowengine.execution.records import NodeRecord, first_sent
+from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.repeating import awaits_iteration, sent
 from flowengine.execution.status import NodeStep, after, is_final
 from flowengine.execution.work import primary_of, reads_of
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.maps.policy import MapPolicy
 from flowengine.workflow.plan import Plan, Task
 from flowengine.workflow.policy import PLAIN, Policy
@@ -75,7 +77,8 @@ def iterate(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -
     attempt."""
     first = record.repeated is None or not record.repeated.ended
     attempt = record.attempt if first else record.attempt + 1
-    return _send(plan, position, record, run, now, "iterate", attempt, record.unseen)
+    queued = _queued(plan, position, record, now, "iterate", attempt, record.unseen)
+    return _send_task(plan, position, queued, run, now)
 
 
 def go_on(plan: Plan, position: int, record: NodeRecord, run: Run, now: int) -> tuple[Change, ...]:
@@ -105,11 +108,27 @@ def _send(
     step: NodeStep,
     attempt: int,
     unseen: tuple[int, ...],
-) -> tuple[Dispatch, Happened]:
-    node = plan.nodes[position]
+) -> tuple[Change, ...]:
+    """Put a node in flight: its task is sent, or it is opened, where nothing is to be rendered for that."""
+    policy = plan.policy(position)
+    queued = _queued(plan, position, record, now, step, attempt, unseen)
+    if policy.group is not None and _condition_of(policy, queued) is None:
+        return open_child(run.execution, plan.nodes[position].id, queued, run.correlation_id, now)
+    return _send_task(plan, position, queued, run, now)
+
+
+def _queued(
+    plan: Plan,
+    position: int,
+    record: NodeRecord,
+    now: int,
+    step: NodeStep,
+    attempt: int,
+    unseen: tuple[int, ...],
+) -> NodeRecord:
     policy = plan.policy(position)
     retries = policy.retry is not None
-    queued = NodeRecord(
+    return NodeRecord(
         status=after(record.status, step),
         attempt=attempt,
         dispatch=record.dispatch + 1,
@@ -123,14 +142,23 @@ def _send(
         moment=first_sent(record) if step in _SAME_TRY else record.moment,
         counted=record.counted,
         repeated=None if policy.repeat is None else sent(policy.repeat, record, now),
+        child=record.child,
         map=record.map,
     )
-    event = Event("node_queued", now, node.id, attempt, queued.dispatch)
+
+
+def _send_task(
+    plan: Plan, position: int, queued: NodeRecord, run: Run, now: int
+) -> tuple[Dispatch, Happened]:
+    """Send the task of a node that is queued in `queued`."""
+    node = plan.nodes[position]
+    event = Event("node_queued", now, node.id, queued.attempt, queued.dispatch)
     match node.work:
         case Task() as task:
+            policy = plan.policy(position)
             message = _task(plan, node.id, task, policy, queued, run)
-            waits = position in plan.waiting and policy.map is None
-            return (Dispatch(queued, message, task.queue, waits), Happened(event))
+            waits, crowd = position in plan.waiting and policy.map is None, position in plan.crowd
+            return (Dispatch(queued, message, task.queue, waits, crowd=crowd), Happened(event))
         case _ as never:
             assert_never(never)
 
@@ -174,19 +202,23 @@ def _task(plan: Plan, name: str, task: Task, policy: Policy, queued: NodeRecord,
     )
     if plan.maps and (maps := [nodes[at].id for at in task.reads if at in plan.maps and at not in unseen]):
         core = replace(core, maps=tuple(maps))
-    if policy is PLAIN and not unseen:
+    lineage = plan.lineage
+    if policy is PLAIN and not unseen and lineage is None:
         return core
     full = replace(
         core,
-        when=policy.when if queued.tried <= 1 and queued.when is None else None,
+        when=_condition_of(policy, queued),
         tries_once=policy.retry is not None,
         sees=tuple([nodes[at].id for at in policy.sees if at not in unseen]),
-        unseen=tuple([nodes[at].id for at in unseen]),
+        unseen=(*[nodes[at].id for at in unseen], *(() if lineage is None else lineage.unseen)),
         retry_when=None if policy.retry is None else policy.retry.when,
         output_schema=policy.output_schema,
         given=policy.given,
         repeat=policy.repeat,
         repeated=queued.repeated,
+        chain=() if lineage is None else lineage.chain,
+        outer=policy.outer if lineage is None else _seen(policy.outer, lineage.unseen),
+        opens=policy.group is not None,
     )
     return full if policy.map is None else _expanding(full, policy.map, keeps=queued.map is not None)
 
@@ -207,6 +239,17 @@ def _expanding(task: RunNode, said: MapPolicy, *, keeps: bool) -> RunNode:
         item_name=said.name,
         keeps=keeps,
     )
+
+
+def _condition_of(policy: Policy, queued: NodeRecord) -> str | None:
+    """What a worker renders to know whether the node runs; None where that is known, or was rendered for an
+    earlier try."""
+    return policy.when if queued.tried <= 1 and queued.when is None else None
+
+
+def _seen(outer: tuple[Outer, ...], unseen: tuple[str, ...]) -> tuple[Outer, ...]:
+    """Of what is read around, what had ended when the child was made."""
+    return outer if not unseen else tuple([each for each in outer if each.node not in unseen])
 
 
 def fits(plan: Plan, positions: tuple[int, ...], sizes: Sizes, bytes_left: int) -> bool:

@@ -30,11 +30,14 @@ from flowengine.execution.records import (
     Stop,
     attempt_of,
     first_sent,
+    is_open_map,
 )
 from flowengine.execution.reports import (
     Again,
+    ByChild,
     ByEvent,
     Cancelled,
+    Child,
     Completed,
     Exhausted,
     Expanded,
@@ -47,6 +50,7 @@ from flowengine.execution.reports import (
     started_at_of,
 )
 from flowengine.execution.rules import repeating
+from flowengine.execution.rules.children.opening import open_child
 from flowengine.execution.rules.descent import EVERYTHING, Descent, Grounds
 from flowengine.execution.rules.dispatching import SIZES, Run, Sizes, dispatch_again, fits, iterate
 from flowengine.execution.rules.failing import Pause, is_answered, next_try, tolerates
@@ -119,13 +123,17 @@ def finish(
         return Decision("repeated" if record.delivery == delivery_of(callback.by) else "stale", forget)
     if not (is_final(record.status) or may(record.status, "complete")):
         return Decision("stale", forget)
+    stands_for_child = is_open(record.status) and not is_open_map(record)
+    if stands_for_child != isinstance(callback.by, ByChild) and not is_final(record.status):
+        # Its task has ended by opening it: from then on its child alone ends it.
+        return Decision("repeated" if stands_for_child else "stale", forget)
     if is_final(record.status):
         verdict: Verdict = "repeated" if record.delivery == delivery_of(callback.by) else "stale"
         if plan.policies or callback.run > 1 or not counts_as_success(record.status):
             return Decision(verdict, forget, again=True)
         joins = tuple([plan.nodes[child].id for child in plan.joins_below[position]])
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)
-    if is_open(record.status) and not isinstance(callback.outcome, ItemsEnded):
+    if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):
         # Its task has ended before; its items may not have been sent.
         repeated = record.delivery == delivery_of(callback.by)
         return Decision("repeated" if repeated else "stale", forget, open=True)
@@ -148,9 +156,11 @@ def finish(
         case Again() as again:
             return _iterate(report, again)
         case Expanded() as expanded:
-            return _open(report, expanded)
+            return _open_map(report, expanded)
         case ItemsEnded() as ended:
             return _end_items(report, record, ended)
+        case Child():
+            return _open(report) if control.stop is None else _cancel(report)
         case _ as never:
             assert_never(never)
 
@@ -243,7 +253,7 @@ def _wait(report: _Report, record: NodeRecord, pause: Pause) -> Decision:
     return Decision("accepted", changes, continues=True)
 
 
-def _open(report: _Report, expanded: Expanded) -> Decision:
+def _open_map(report: _Report, expanded: Expanded) -> Decision:
     """The items of a map are known. A map without any has completed with its task."""
     before, node, left = report.before.map, report.callback.node, expanded.left
     if left is not None and before is not None:
@@ -360,6 +370,19 @@ def _skip(report: _Report) -> Decision:
     )
     tally = Tally(unfinished=-1, bytes=-before.counted)
     return _decided(report, Write(report.callback.node, record), "node_skipped", "when", tally)
+
+
+def _open(report: _Report) -> Decision:
+    """What had to be rendered is: it runs as a child execution."""
+    callback = report.callback
+    opened = open_child(
+        callback.execution,
+        callback.node,
+        _ended(report),
+        callback.correlation_id,
+        report.grounds.now,
+    )
+    return Decision("accepted", (*report.forget, *opened), continues=True)
 
 
 def _cancel(

@@ -33,6 +33,7 @@ from flowengine.execution.records import (
     is_failure,
 )
 from flowengine.execution.rules.closing import ended_by_of, error_of
+from flowengine.execution.rules.concluding import keep_children
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.finishing import stop_by
 from flowengine.execution.rules.readiness import Records, counter_of, records_of
@@ -139,7 +140,7 @@ def retry_failed(
 class Again(msgspec.Struct, frozen=True):
     """How an ended execution begins again, and why. `told`: what the events tell of it, besides that it
     begins. `inputs`: what it is given from now on; None: as before. `said`: what an operator says of nodes
-    with whose end it begins, by their ids."""
+    with whose end it begins, by their ids. `run`: its number; None: the next one."""
 
     step: ExecutionStep
     token: str
@@ -148,6 +149,7 @@ class Again(msgspec.Struct, frozen=True):
     told: Event | None = None
     inputs: StoredInputs | None = None
     said: Mapping[str, Overruling] = {}
+    run: int | None = None
 
 
 def begin_again(
@@ -165,7 +167,7 @@ def begin_again(
     Where the events begin anew, they tell of what has ended before, so that they still fold to the stored
     state.
     """
-    run, rerun = record.run + 1, again.rerun
+    run, rerun = again.run or record.run + 1, again.rerun
     reset = rerun.reset
     anew = begins_events_anew(run)
     happened: list[Change] = [Happened(Event("execution_started", now, detail=str(run), by=again.why.by))]
@@ -209,11 +211,14 @@ def begin_again(
         was_stopped=record.stop is not None,
         was_closing=record.closing is not None,
         notifies=record.notifies,
+        nests=plan.nests,
     )
     freeing = [Tally(bytes=-freed)] if freed else []
     timer = _run_timeout(execution, plan, run, now)
     stopped = _stopped_by_hand(execution, plan, begin, record, rerun.said, lookup)
-    return [begin, *writes.values(), *freeing, *happened, *timer, *stopped, _start(execution, record, run)]
+    kept = keep_children(plan, Run(execution, run, record.correlation_id))
+    changes = [begin, *writes.values(), *freeing, *happened, *timer, *stopped, *kept]
+    return [*changes, _start(execution, record, run)]
 
 
 def _stopped_by_hand(
@@ -291,7 +296,8 @@ def _reset(
     keeps: bool = False,
 ) -> Write:
     """The node becomes pending in this run: its numbers and its attempts stay, a result goes. `goes_on`: with
-    the iteration at which it has stopped. `keeps`: it is a map whose items stay.
+    the iteration at which it has stopped, or the child that it stood for. `keeps`: it is a map whose items
+    stay.
 
     What the first trigger has decided about its `when` held for that run: a worker decides it anew.
     """
@@ -305,6 +311,7 @@ def _reset(
         moment=None if completed else before.moment,
         repeated=begun_again(before) if goes_on else None,
         counted=before.counted if goes_on else 0,
+        child=before.child if goes_on else None,
         map=before.map if keeps else None,
     )
     kept = attempt_of(before) if before.finished_at and before.queued_at else None

@@ -25,7 +25,16 @@ from flowengine.execution.delivery.rules import deliver
 from flowengine.execution.events import Event
 from flowengine.execution.limits.lines import InLine
 from flowengine.execution.messages import StopExecution
-from flowengine.execution.records import Control, ExecutionRecord, NodeRecord, Stop, StopCause, first_sent
+from flowengine.execution.records import (
+    Control,
+    ExecutionRecord,
+    NodeRecord,
+    Stop,
+    StopCause,
+    first_sent,
+    is_open_map,
+)
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Descent, Grounds
 from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.limits.queueing import leave_line
@@ -138,14 +147,18 @@ def to_stop(plan: Plan, records: Callable[[str], NodeRecord], stage: Stage = "ma
 
 
 def stop_node(
-    execution: str, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
+    run: Run, node: str, record: NodeRecord, stop: Stop, now: int, *, begun: bool
 ) -> tuple[Change, ...]:
-    """End one node of an execution that is being stopped, if it has not ended.
+    """End one node of an execution that is being stopped, if it has not ended; one that is open ends with its
+    child, which is told.
 
     `begun`: a worker has noted that it runs, and is to say itself that it has stopped.
     """
-    if is_final(record.status) or (begun and (is_in_flight(record.status) or is_open(record.status))):
+    execution = run.execution
+    if is_final(record.status) or (begun and (is_in_flight(record.status) or is_open_map(record))):
         return ()
+    if is_open(record.status) and not is_open_map(record):
+        return tend_open(execution, node, record, run.correlation_id)
     if stop.cause == "end" and record.status == "pending":
         skipped = replace(record, status=after(record.status, "skip"), finished_at=now, skipped="ended_early")
         event = Event("node_skipped", now, node, record.attempt, record.dispatch, "ended_early")

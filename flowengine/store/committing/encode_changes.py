@@ -31,7 +31,9 @@ from flowengine.execution.changes import (
     ForgetIterations,
     ForgetStart,
     Happened,
+    Keep,
     LeaveLine,
+    MakeChild,
     MarkStop,
     OpenMap,
     Relabel,
@@ -55,11 +57,13 @@ from flowengine.execution.history.live import KEPT_CHANGES, ChangedTo, StatusCha
 from flowengine.execution.history.runs import KEPT_RUNS
 from flowengine.execution.messages import HooksTimeout, Payload, RunTimeout, StopOverdue, Timer, kind_of
 from flowengine.execution.records import is_failure
+from flowengine.execution.rules.children.opening import is_child
 from flowengine.execution.rules.readiness import step_of_counter
-from flowengine.execution.status import ExecutionStatus
+from flowengine.execution.status import ExecutionStatus, is_over
 from flowengine.queues import ORCHESTRATOR_QUEUE
 from flowengine.store import keys
 from flowengine.store.codec import encode_record
+from flowengine.store.committing.children import keeping, making
 from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.iteration_commands import KEPT_ATTEMPTS, forgetting, iteration_commands
 from flowengine.store.committing.map_commands import (
@@ -112,7 +116,8 @@ class ChangeEncoder:
     """The commands of one transaction's changes, of several executions in one partition.
 
     `armed` is the time at which the first of the timers armed here is due; None where none is. `nodes` are
-    those whose records are written. `line_for` says where the nodes of async handlers go.
+    those whose records are written. `line_for` says where the tasks go that do not go into their queue
+    itself.
     """
 
     def __init__(
@@ -120,7 +125,7 @@ class ChangeEncoder:
         names: keys.Keys,
         post: Post,
         lifetimes: Lifetimes,
-        line_for: Callable[[str], str] = lambda queue: queue,
+        line_for: Callable[[Dispatch | SendItems], str] = lambda dispatch: dispatch.queue,
     ) -> None:
         self.commands = Commands()
         self.armed: int | None = None
@@ -207,6 +212,10 @@ class ChangeEncoder:
                     last.append(change)
                 case Create():
                     self._create(execution, change)
+                case MakeChild():
+                    self.commands += making(self._keys, execution, change)
+                case Keep(at=at):
+                    self.commands += keeping(self._keys, execution, self._lifetimes, at)
                 case SetCounter(node=node, value=value):
                     self.commands.append(("HSET", self._keys.deps(execution), node, value))
                 case SetCounts(unfinished=unfinished, failed=failed):
@@ -269,7 +278,9 @@ class ChangeEncoder:
             self._add_last(execution, change)
 
     def _changed(self, execution: str, status: ChangedTo, at: int, run: int | None) -> None:
-        """Tell those who watch all executions."""
+        """Tell those who watch all executions, which children are not."""
+        if is_child(execution):
+            return
         data = encode_change(StatusChange(execution, status, at, run))
         self.commands.append(("XADD", self._keys.changes, "MAXLEN", "~", KEPT_CHANGES, "*", "c", data))
 
@@ -323,13 +334,13 @@ class ChangeEncoder:
         else:
             node = change.task.node
             self.commands += iteration_commands(self._keys, execution, node, state, change.iteration)
-        queue = self._line_for(change.queue) if change.waits else change.queue
+        queue = self._line_for(change) if change.waits or change.crowd else change.queue
         self._post(self.commands, queue, change.task, self._keys.partition)
 
     def _send_items(self, execution: str, change: SendItems) -> None:
         if change.sent is not None:
             self.commands.append(("HSET", self._keys.map(execution, change.node), keys.SENT, change.sent))
-        queue = self._line_for(change.queue) if change.waits else change.queue
+        queue = self._line_for(change) if change.waits or change.crowd else change.queue
         for task in change.tasks:
             self._post(self.commands, queue, task, self._keys.partition)
 
@@ -339,6 +350,8 @@ class ChangeEncoder:
 
     def _hold(self, execution: str, status: ExecutionStatus) -> None:
         """Let the lists of those that are paused or cancelling hold it in this status, and in no other."""
+        if is_child(execution):
+            return
         for narrow in NARROW_LISTS:
             name = self._keys.listing(narrow)
             stays = narrow == status
@@ -463,9 +476,7 @@ class ChangeEncoder:
             ("HSET", self._keys.control(execution), *begun, *times, *who),
             *_forgetting(self._keys, execution, change),
             ("HSET", counts, *_numbers(change)),
-            ("ZREM", self._keys.index(change.was), execution),
-            ("ZADD", self._keys.index(change.status), change.at, execution),
-            *self._relisted(execution, change.was, change.status),
+            *self._moved(execution, change.was, change.status, change.at),
             ("DEL", *stale),
         ]
         self._changed(execution, change.status, change.at, change.run)
@@ -497,6 +508,19 @@ class ChangeEncoder:
         ]
         self._changed(execution, change.status, change.created_at, 0)
 
+    def _moved(self, execution: str, was: ExecutionStatus, status: ExecutionStatus, at: int) -> list[Command]:
+        """Commands that take it from the index and the list of one status to those of another. A child is in
+        one index only, while it runs."""
+        if is_child(execution):
+            if is_over(status):
+                return [("ZREM", self._keys.nested, execution)]
+            return [("ZADD", self._keys.nested, at, execution)]
+        return [
+            ("ZREM", self._keys.index(list_of(was)), execution),
+            ("ZADD", self._keys.index(status), at, execution),
+            *self._relisted(execution, was, status),
+        ]
+
     def _relisted(self, execution: str, was: ExecutionStatus, status: ExecutionStatus) -> list[Command]:
         narrow = [("ZREM", self._keys.listing(was), execution)] if was in NARROW_LISTS else []
         return [
@@ -508,6 +532,8 @@ class ChangeEncoder:
     def _persist(self, execution: str, change: Begin) -> None:
         """Take the expiry off every key that has one: of a new execution, off those that `_create` writes."""
         names = [*self._keys.with_control(execution), self._keys.listed(execution)]
+        if change.was == "pending" and is_child(execution):
+            return  # it is made in this transaction, without expiry
         if change.was == "pending":
             names += [self._keys.plan(execution), self._keys.document(execution)]
             if change.had_inputs:
@@ -519,6 +545,8 @@ class ChangeEncoder:
             names += [self._keys.node(execution, node) for node in change.touched]
             names += self._of_maps(execution, self._lifetimes.plan(execution))
             names += self._collected(execution, self._lifetimes.plan(execution))
+            if change.nests:
+                names.append(self._keys.children(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
@@ -527,13 +555,13 @@ class ChangeEncoder:
         plan = self._lifetimes.plan(execution)
         self.commands += [
             ("HSET", self._keys.control(execution), "status", change.status, "finished_at", change.at),
-            ("ZREM", self._keys.index(list_of(change.was)), execution),
-            ("ZADD", self._keys.index(change.status), change.at, execution),
-            *self._relisted(execution, change.was, change.status),
-            *self._expiries(execution, plan, change),
+            *self._moved(execution, change.was, change.status, change.at),
         ]
-        self._changed(execution, change.status, change.at, change.run)
-        self.commands += self._lifetimes.ended.commands(self._keys, change, "" if plan is None else plan.name)
+        if not is_child(execution):  # a child is kept as long as its root, and counts with it
+            name = "" if plan is None else plan.name
+            self.commands += self._expiries(execution, plan, change)
+            self._changed(execution, change.status, change.at, change.run)
+            self.commands += self._lifetimes.ended.commands(self._keys, change, name)
         if plan is not None and plan.overall.timeout_ms:
             self._disarm(RunTimeout(execution=execution, run=change.run))
         if plan is not None and plan.stages.has_hooks:
@@ -564,6 +592,8 @@ class ChangeEncoder:
             names += self._collected(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
+        if plan is not None and plan.nests:
+            names.append(self._keys.children(execution))
         if run > 1:
             names.append(self._keys.runs(execution))
         if change.notifies:

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, ItemKey, MapNumbers, NodeKey, Reading
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart
+from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
@@ -101,7 +101,7 @@ def _maps_of(reading: Reading) -> list[NodeKey]:
     return list(dict.fromkeys([(execution, node) for execution, node, _ in reading.items]))
 
 
-_NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
+_NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer, Keep)
 
 
 class UnwatchedError(AssertionError):

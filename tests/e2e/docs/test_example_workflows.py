@@ -44,6 +44,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         },
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
+    "group": {"send": "HELLO FROM BERN (15)"},
     "parameters": {"over_threshold": ["bergen"]},
     "waiting": {"look_again": "first, then later: True"},
     "one_at_a_time": {"store": "acme: 65"},

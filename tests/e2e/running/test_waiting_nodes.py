@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowengine.queues import WORKER_QUEUE, async_line, stream_key
+from flowengine.queues import WORKER_QUEUE, async_line, crowd_line, stream_key
 from tests.e2e.conftest import ODD_HANDLERS
 from tests.e2e.documents import node, same, workflow
 from tests.support.rigs.stack_processes import START_S, Process, Stack, running_stack
@@ -20,7 +20,7 @@ PARTS = {"early": 100, "away": 200, "late": 700}
 NODES = sum(PARTS.values())
 GRACE_S = 3
 WORKER = ("--threads", "2", "--concurrency", str(NODES), "--grace", str(GRACE_S))
-LINE = stream_key(async_line(WORKER_QUEUE))
+LINES = [stream_key(line) for line in (async_line(WORKER_QUEUE), crowd_line(async_line(WORKER_QUEUE)))]
 SETTINGS = {"FLOWENGINE_HANDLERS": ODD_HANDLERS, "FLOWENGINE_LEASE_SECONDS": "3"}
 WITHIN_S = 60.0
 """A machine that is busy with other tests takes its time."""
@@ -126,10 +126,10 @@ class Story:
         (self.folder / part).touch()
 
     def pending(self) -> list[tuple[str, int]]:
-        """Of each node in the line: who holds it, and how often it was delivered."""
+        """Of each node in the line and the crowd behind it: who holds it, and how often it was delivered."""
         with self.stack.valkey.connect() as server:
-            rows: Any = server.execute_command(b"XPENDING", LINE, "fe", "-", "+", NODES)
-        return [(row[1].decode(), int(row[3])) for row in rows]
+            found: Any = [server.execute_command(b"XPENDING", line, "fe", "-", "+", NODES) for line in LINES]
+        return [(row[1].decode(), int(row[3])) for rows in found for row in rows]
 
     def holders(self) -> dict[int, int]:
         """How many nodes each process holds."""

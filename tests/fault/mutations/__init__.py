@@ -7,6 +7,7 @@ from typing import Final
 from tests.fault.mutations import (
     access,
     broker,
+    children,
     closing,
     deciding,
     definitions,
@@ -59,6 +60,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *access.MUTANTS,
     *history.MUTANTS,
     *deliveries.MUTANTS,
+    *children.MUTANTS,
     *operations.MUTANTS,
     *threadless.MUTANTS,
 )

@@ -20,8 +20,8 @@ MUTANTS: Final = (
     _in(
         "the end of an execution with a callback_url sends its results",
         "execution/rules/concluding",
-        "return deliver(run, now) if control.notifies else ()",
-        "return ()",
+        "*(deliver(run, now) if control.notifies else ())",
+        "",
     ),
     _in(
         "one that is cancelled before its first trigger is delivered too",

@@ -213,7 +213,7 @@ MUTANTS: Final = (
     Mutant(
         "the sweep dispatches nothing whose callback may wait to be applied",
         _in("maintenance/sweep"),
-        "elif self._has_no_callback(dispatched, oldest[ORCHESTRATOR_QUEUE]):",
+        "elif self._has_no_callback(dispatched, oldest_callback):",
         "else:",
     ),
     Mutant(

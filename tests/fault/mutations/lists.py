@@ -135,8 +135,8 @@ MUTANTS: Final = (
     Mutant(
         "an index is no proof of what an execution is",
         "flowengine/execution/requests/listing.py",
-        "            and (not self.statuses or record.status in self.statuses)\n",
-        "",
+        "            (not self.statuses or record.status in self.statuses)\n            and self.name",
+        "            self.name",
         LISTS,
     ),
     Mutant(

@@ -87,7 +87,7 @@ MUTANTS: Final = (
     _in(
         "a report of an open map's own task changes nothing",
         "execution/rules/finishing",
-        "if is_open(record.status) and not isinstance(callback.outcome, ItemsEnded):",
+        "if is_open_map(record) and not isinstance(callback.outcome, ItemsEnded):",
         "if False:",
     ),
     _in(

@@ -11,6 +11,9 @@ WATCHDOG: Final = ("tests/unit/engine/test_watchdog.py",)
 DRAINING: Final = ("tests/unit/engine/test_draining.py",)
 CONNECTIONS: Final = ("tests/integration/store/test_store_connection.py",)
 CHILDREN: Final = ("tests/integration/isolated/test_children.py",)
+TURNS: Final = ("tests/integration/broker/test_broker_turns.py",)
+CROWDS: Final = ("tests/unit/rules/test_crowds.py",)
+LINES: Final = ("tests/integration/store/test_lines_beside.py",)
 
 
 MUTANTS: Final = (
@@ -97,5 +100,40 @@ MUTANTS: Final = (
         "self._secrets.hiding(job.hidden),",
         "self._secrets.hiding(()),",
         tests=CHILDREN,
+    ),
+    Mutant(
+        "one of many steps back, each time that it is sent",
+        "flowengine/execution/rules/dispatching.py",
+        "policy.map is None, position in plan.crowd",
+        "policy.map is None, False",
+        tests=CROWDS,
+    ),
+    Mutant(
+        "the callbacks of a crowd step back as its tasks do",
+        "flowengine/engine/running/runner.py",
+        "crowd=crowd)\n",
+        "crowd=False)\n",
+        tests=("tests/unit/engine/test_runner_reports.py",),
+    ),
+    Mutant(
+        "a crowd that nobody reads is not sent to",
+        "flowengine/store/lines_beside.py",
+        "return crowd_line(line) if crowd and self._is_served(crowd_line(line), line) else line",
+        "return crowd_line(line) if crowd else line",
+        tests=LINES,
+    ),
+    Mutant(
+        "a queue and its crowd take turns",
+        "flowengine/broker/turn_reader.py",
+        "                self._crowd_first = line == self._crowd\n",
+        "",
+        tests=TURNS,
+    ),
+    Mutant(
+        "of async nodes no more are read than there is room for",
+        "flowengine/broker/turn_reader.py",
+        "        elif self._exact or self._both:\n",
+        "        elif self._both:\n",
+        tests=TURNS,
     ),
 )

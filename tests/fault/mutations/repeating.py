@@ -89,8 +89,8 @@ MUTANTS: Final = (
     _engine(
         "only what has failed goes on",
         "execution/rules/steering/rerunning",
-        'if wanted.mode != "failed" or wanted.readers or record.repeated is None:',
-        "if record.repeated is None:",
+        'wanted.mode != "failed" or wanted.readers or (record.repeated',
+        "(record.repeated",
     ),
     _engine(
         "each iteration has an idempotency key of its own",

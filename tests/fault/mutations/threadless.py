@@ -8,7 +8,7 @@ from tests.fault.mutations.mutant import Mutant
 
 NODES: Final = ("tests/unit/engine/test_async_nodes.py",)
 LINE: Final = ("tests/integration/broker/test_broker_async_line.py",)
-DISPATCH: Final = ("tests/integration/store/test_async_lines.py",)
+DISPATCH: Final = ("tests/integration/store/test_lines_beside.py",)
 ENGINE: Final = ("tests/integration/engine/test_engine_async.py",)
 HELD: Final = ("tests/unit/broker/test_broker_held_messages.py",)
 SUSPECTS: Final = ("tests/unit/broker/test_broker_suspects.py",)
@@ -27,15 +27,15 @@ def _broker(rule: str, module: str, old: str, new: str, tests: tuple[str, ...]) 
 
 
 def _dispatch(rule: str, old: str, new: str) -> Mutant:
-    return Mutant(rule, "flowengine/store/async_lines.py", old, new, DISPATCH)
+    return Mutant(rule, "flowengine/store/lines_beside.py", old, new, DISPATCH)
 
 
 MUTANTS: Final = (
     # -- where they stand
     _dispatch(
         "a queue that only workers of a version before serve gets them itself",
-        "return async_line(queue) if self.is_served(queue) else queue",
-        "return async_line(queue)",
+        "async_line(queue) if waits and self._is_served(async_line(queue), queue) else queue",
+        "async_line(queue) if waits else queue",
     ),
     _dispatch(
         "before any worker has come they go to the line",

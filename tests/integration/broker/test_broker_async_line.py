@@ -20,7 +20,7 @@ from flowengine.broker.streams.wire import MESSAGE
 from flowengine.errors import StoreUnavailableError
 from flowengine.execution.messages import Callback
 from flowengine.execution.rules.deadlines import worker_lost
-from flowengine.queues import GROUP, async_line, stream_key
+from flowengine.queues import GROUP, async_line, crowd_line, stream_key
 from tests.support.rigs.broker_rig import LEASE_S, QUEUE, Rig, Seen, encoded
 from tests.support.waiting import wait_until
 
@@ -145,13 +145,15 @@ def test_a_worker_enters_the_line_before_the_queue(rig: Rig, monkeypatch: pytest
     consumer = broker.consume(QUEUE)
     entered: list[str] = []
 
-    def note(self: Any, queue: str, *_: Any) -> list[Any]:
-        entered.extend(each["name"].decode() for each in rig.client.xinfo_consumers(stream_key(LINE), GROUP))
-        return []
+    def note(self: Any, lines: Sequence[str], *_: Any) -> dict[str, Any]:
+        for line in (LINE, crowd_line(QUEUE)):
+            found = rig.client.xinfo_consumers(stream_key(line), GROUP)
+            entered.extend(each["name"].decode() for each in found)
+        return {}
 
-    monkeypatch.setattr("flowengine.broker.streams.consumer_group.ConsumerGroup.read", note)
+    monkeypatch.setattr("flowengine.broker.streams.consumer_group.ConsumerGroup.read_lines", note)
     next(consumer)
-    assert entered == [broker.group.consumer.decode()]
+    assert entered == 2 * [broker.group.consumer.decode()]
 
 
 @pytest.mark.proves("suspects-many")

@@ -17,6 +17,7 @@ import pytest
 
 from flowengine.access.acting import Note, acting
 from flowengine.access.records import Actor
+from flowengine.queues import WORKER_QUEUE
 from flowengine.store.connection.sessions import Command, Session
 from flowengine.workflow.plan import Plan
 from flowengine.workflow.policy import Policy
@@ -255,16 +256,20 @@ def test_a_node_costs_the_same_in_a_graph_of_any_size(harness: Harness, cost: Me
         found.append(cost(harness.workers[0], *harness.tasks()))
         harness.deliver(harness.orchestrators[0], *harness.callbacks())
         harness.client.flushall()
-        for queue in ("fe:q:orchestrator", "fe:q:worker"):
+        for queue in ("fe:q:orchestrator", "fe:q:worker", "fe:q:worker:async"):
             harness.client.xgroup_create(queue, "fe", id="0", mkstream=True)
     assert [one.commands for one in found[:2]] == [one.commands for one in found[2:]]
     assert [one.round_trips for one in found] == [1, 2, 1, 2]
 
 
 def test_a_fan_out_is_dispatched_in_its_parents_own_transaction(harness: Harness, cost: Measure) -> None:
-    """Two commands a child, its record and its task, and no more round trips than for one."""
+    """Two commands a child, its record and its task, and no more round trips than for one.
+
+    Where the most of them go is asked once in two seconds, on a connection of its own.
+    """
     started(harness, unread(fan(100)))
     harness.run_tasks()
+    harness.orchestrators[0].state.lines_beside.line_for(WORKER_QUEUE, waits=False, crowd=True)
     found = cost(harness.orchestrators[0], *harness.callbacks())
     assert found.round_trips == 1
     assert found.commands["hset"] == 1 + 100

@@ -20,6 +20,7 @@ from flowengine.execution.events import INITIAL_DELAY, WAITS_FOR, Event, decode_
 from flowengine.execution.history.spoken import decode_lines, encoded_lines, weight_of
 from flowengine.execution.records import UNTOUCHED, Closing, ItemRecord, NodeRecord, Stop
 from flowengine.execution.rules.maps.progress import WINDOW
+from flowengine.workflow.children.lineage import decode_reference
 from flowengine.workflow.plan import Plan, decode_plan
 from flowengine.workflow.stages import OUTPUTS_NODE, Stage
 from tests.support.checks.definitions import check_definitions
@@ -69,6 +70,8 @@ _TYPES: Final = {
     re.compile(rb"fe:x:[^:]+:(items|todo):.+"): b"list",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document|collected:.+)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
+    re.compile(rb"fe:x:[^:]+:children"): b"zset",
+    re.compile(rb"fe:nested(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",
     re.compile(rb"fe:x:[^:]+:(events|logs|live)"): b"stream",
     re.compile(rb"fe:index:(pending|running|completed|failed|cancelled)"): b"zset",
@@ -76,7 +79,7 @@ _TYPES: Final = {
         rb"fe:timers:((deadline|retry|wait|timeout|stop|hooks|delivery)(@[0-9a-f]{27})?|odd)"
     ): b"zset",
     re.compile(rb"fe:q:[^:@]+(@[0-9a-f]{27})?(:dead|:later)?"): b"stream",
-    re.compile(rb"fe:q:[^:@]+:async(@[0-9a-f]{27})?"): b"stream",
+    re.compile(rb"fe:q:[^:@]+(:async|:crowd|:async:crowd)(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:q:[^:@]+:handler:[^@]+(@[0-9a-f]{27})?"): b"stream",
     re.compile(rb"fe:handlers:[^@]+(@[0-9a-f]{27})?"): b"zset",
     re.compile(rb"fe:own"): b"zset",
@@ -94,7 +97,7 @@ _TYPES: Final = {
     re.compile(rb"fe:(moved:.+|sweep(@[0-9a-f]{27})?|health|format)"): b"string",
     re.compile(rb"fe:ended:\d+"): b"hash",
     re.compile(rb"fe:process:fe\d+-.+"): b"string",
-    re.compile(rb"fe:janitor:[^:@]+(:async)?(@[0-9a-f]{27})?"): b"string",
+    re.compile(rb"fe:janitor:[^:@]+(:async)?(:crowd)?(@[0-9a-f]{27})?"): b"string",
 }
 _CONTROL: Final = re.compile(rb"fe:x:.*:control")
 _TRY: Final = re.compile(rb"fe:x:[^:]+:try:.*")
@@ -102,12 +105,15 @@ _PASSING: Final = re.compile(rb"fe:(sweep|health|moved:|janitor:|process:|sessio
 
 _LEGAL: Final = {
     ("pending", "node_queued"): "queued",
-    ("queued", "node_completed"): "completed",
+    ("pending", "node_opened"): "open",
     ("queued", "node_opened"): "open",
+    ("waiting", "node_opened"): "open",
     ("open", "node_completed"): "completed",
     ("open", "node_failed"): "failed",
     ("open", "node_skipped"): "skipped",
+    ("open", "node_waiting"): "waiting",
     ("open", "node_cancelled"): "cancelled",
+    ("queued", "node_completed"): "completed",
     ("queued", "node_failed"): "failed",
     ("queued", "node_queued"): "queued",
     ("pending", "node_failed"): "failed",
@@ -161,6 +167,8 @@ class Stored(msgspec.Struct, dict=True):
     collected: dict[str, bytes] = {}
     cut: bool = False
     """Whether the oldest events have been dropped."""
+    root_status: str | None = None
+    """Of a child, the status of the execution at the top; empty: it is not there."""
 
     @property
     def status(self) -> str:
@@ -263,13 +271,12 @@ def read(found: Snapshot, execution: str) -> Stored:
             previous[name[5:]] = hashed[b"previous"]
     # How an item stands between its tries expires by itself, whatever becomes of the execution.
     ttls = {name: found.ttl(prefix + name) for name in names if not name.startswith("try:")}
-    plan = found.get(prefix + "plan")
-    assert plan is not None, "the plan is gone"
+    plan = _plan_of(found, execution)
     return Stored(
         id=execution,
         control=_text(found.hgetall(prefix + "control")),
         counts=_text(found.hgetall(prefix + "counts")),
-        plan=decode_plan(plan),
+        plan=plan,
         deps={node: int(count) for node, count in _text(found.hgetall(prefix + "deps")).items()},
         started=_text(found.hgetall(prefix + "started")),
         nodes=nodes,
@@ -290,6 +297,9 @@ def read(found: Snapshot, execution: str) -> Stored:
             for name in names
             if name.startswith("collected:")
         },
+        root_status=None
+        if plan.lineage is None
+        else found.fetch_field(f"fe:x:{plan.lineage.root}:control", "status") or "",
     )
 
 
@@ -302,6 +312,16 @@ def _read_map(found: Snapshot, prefix: str, node: str) -> StoredMap:
     }
     failures = {int(field.removeprefix("f:")) for field in fields}
     return StoredMap(sent, failures, ended, len(found.lrange(f"{prefix}items:{node}")))
+
+
+def _plan_of(found: Snapshot, execution: str) -> Plan:
+    """The plan of an execution: a child has that of a group."""
+    stored = found.fetch(f"fe:x:{execution}:plan")
+    assert stored is not None, f"the plan of {execution} is gone"
+    reference = decode_reference(stored)
+    if reference is None:
+        return decode_plan(stored)
+    return _plan_of(found, reference.lineage.chain[0]).group_at(reference.path).within(reference)
 
 
 def _is_cut(found: Snapshot, stream: str) -> bool:
@@ -333,8 +353,11 @@ def _check(found: Snapshot, execution: str, *, settled: bool = True) -> Stored:
         *_index(found, stored),
         *_lists(found, stored),
         *_blamed(stored),
+        *_children(found, stored),
     ]
-    if stored.status in ENDED and settled:
+    if stored.root_status in OPEN and stored.status in ENDED:
+        pass  # the message of its end may wait for its parent
+    elif stored.status in ENDED and settled:
         breaches += _leftovers(found, stored)
     elif stored.status in OPEN and stored.status != "paused":
         breaches += _stuck(found, stored)
@@ -366,7 +389,7 @@ def _check_drained(found: Snapshot) -> None:
 
 def is_quiet(client: Client) -> bool:
     """Whether every execution that was started has ended, and nothing is left of them to deal with."""
-    if client.zcard("fe:index:running"):
+    if client.zcard("fe:index:running") or client.zcard("fe:nested"):
         return False
     try:
         check_drained(client)
@@ -620,12 +643,12 @@ def _records(stored: Stored) -> Iterable[str]:
         has_items = record.status == "completed" and record.map is not None
         if (node.id in stored.results) != (record.status == "completed") and not gives and not has_items:
             yield f"{node.id} is {record.status}, result: {stored.results.get(node.id)!r}"
-        began = record.status == "queued" or (
+        began = record.status in ("queued", "open") or (
             record.status == "completed" and not stored.was_overruled(node.id)
         )
         if began and not 1 <= record.attempt <= record.dispatch:
             yield f"{node.id} is {record.status}, attempt {record.attempt}, dispatch {record.dispatch}"
-        if record.status in ("pending", "queued") and node.id in stored.nodes and record.run != run:
+        if record.status in ("pending", "queued", "open") and node.id in stored.nodes and record.run != run:
             yield f"{node.id} is {record.status} of run {record.run} in run {run}"
     unknown = set(stored.nodes) - {node.id for node in stored.plan.nodes}
     if unknown:
@@ -689,7 +712,9 @@ def _histories(stored: Stored) -> Iterable[str]:
         same = False
         # Events that began anew first tell where each node stood.
         for event in path[1:] if anew else path:
-            queued = event.kind == "node_queued"
+            # What is opened without a task is sent nowhere, and has a dispatch of its own.
+            opened = event.kind == "node_opened" and status != "queued"
+            queued = event.kind == "node_queued" or opened
             tries = queued and status in ("pending", "waiting") and not same
             same = event.kind == "node_waiting" and event.detail in (f"{WAITS_FOR}later", INITIAL_DELAY)
             expected = (attempt + tries, dispatch + queued)
@@ -742,7 +767,7 @@ def _runs(stored: Stored) -> Iterable[str]:
 
 
 def _lifetimes(stored: Stored, *, settled: bool) -> Iterable[str]:
-    if stored.status in OPEN or stored.waits:
+    if stored.status in OPEN or stored.waits or stored.root_status in OPEN:
         mortal = [name for name, ttl in stored.ttls.items() if ttl >= 0 and name not in SAID]
         mortal += [name for name in SAID if -1 < stored.ttls.get(name, -1) < SAID_FOR_S]
         if mortal:
@@ -791,6 +816,7 @@ def _lists(found: Snapshot, stored: Stored) -> Iterable[str]:
     statuses = ("pending", *OPEN, *ENDED)
     lists = {each for each in statuses if found.zscore(f"fe:list:{each}", stored.id) is not None}
     right = {"running", stored.status} if stored.status in OPEN else {stored.status}
+    right = right if stored.root_status is None else set()
     if lists != right and (stored.listed is not None or lists - right):
         yield f"in the lists {lists}, is {stored.status}"
     missing = {each for each in _entries(stored) if found.zscore("fe:list:by", each) is None}
@@ -817,6 +843,12 @@ def _blamed(stored: Stored) -> Iterable[str]:
 
 
 def _index(found: Snapshot, stored: Stored) -> Iterable[str]:
+    if stored.root_status is not None:
+        indexes = [key for key in found.keys if key.startswith(b"fe:nested")]
+        is_there = any(found.zscore(key, stored.id) is not None for key in indexes)
+        if is_there != (stored.status in OPEN):
+            yield f"a child that is {stored.status}, and its place in fe:nested says otherwise"
+        return
     listed = [
         status
         for status in ("pending", "running", *ENDED)
@@ -838,8 +870,32 @@ def _leftovers(found: Snapshot, stored: Stored) -> Iterable[str]:
                 yield f"left in {queue.decode()}: {fields}"
 
 
+def _children(found: Snapshot, stored: Stored) -> Iterable[str]:
+    """A child is known to its root and not without it; an open node stands for one, and has a message or a
+    child that is at work."""
+    lineage = stored.plan.lineage
+    if lineage is not None:
+        if not stored.root_status:
+            yield f"its root {lineage.root} is not there"
+        if stored.root_status in ENDED and stored.status in OPEN:
+            yield f"it is {stored.status}, and its root {stored.root_status}"
+    for name, record in stored.nodes.items():
+        if record.status == "open" and record.child is None and record.map is None:
+            yield f"{name} is open, and stands for nothing"
+        if record.status == "open" and stored.status in ENDED:
+            yield f"{name} is open in an execution that is {stored.status}"
+
+
+def _is_at_work(found: Snapshot, stored: Stored) -> bool:
+    """Whether a node stands for a child that has not ended, or of whose end a message tells."""
+    children = [r.child.execution for r in stored.nodes.values() if r.status == "open" and r.child]
+    return any(found.fetch_field(f"fe:x:{each}:control", "status") in OPEN for each in children)
+
+
 def _stuck(found: Snapshot, stored: Stored) -> Iterable[str]:
     """A running execution always has a message that moves it on."""
+    if _is_at_work(found, stored):
+        return
     messages = [
         _payload(fields)
         for queue in _queues(found)

@@ -85,6 +85,16 @@ class Snapshot:
         """Whether it is there."""
         return self.type(key) != "none"
 
+    def fetch(self, key: Key) -> bytes | None:
+        """The value of a string, from the server itself: it may belong to another execution."""
+        found: bytes | None = self._client.get(key)
+        return found
+
+    def fetch_field(self, key: Key, field: str) -> str | None:
+        """A field of a hash, from the server itself."""
+        found: bytes | None = self._client.hget(key, field)
+        return None if found is None else found.decode()
+
     def get(self, key: Key) -> bytes | None:
         """The value of a string."""
         found: bytes | None = self._value(key, "string", None)

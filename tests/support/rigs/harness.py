@@ -49,14 +49,23 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.rules.dispatching import SIZES, Sizes
 from flowengine.execution.rules.steering.overruling import Overruling, Word
 from flowengine.execution.views import HealthView
+from flowengine.handlers.builtin.ending import end
+from flowengine.handlers.builtin.set_values import set_values
 from flowengine.jsonvalue import JsonValue
-from flowengine.plugin import Context, Handler, HandlerError, Registry, handler
+from flowengine.plugin import AnyObject, Context, Handler, HandlerError, Registry, handler
 from flowengine.plugin.waiting import Wait
-from flowengine.queues import GROUP, ORCHESTRATOR_QUEUE, WORKER_QUEUE, async_line, is_async_line
+from flowengine.queues import (
+    GROUP,
+    ORCHESTRATOR_QUEUE,
+    WORKER_QUEUE,
+    async_line,
+    crowd_line,
+    is_async_line,
+    is_of_crowd,
+)
 from flowengine.settings import Settings
 from flowengine.store import keys
 from flowengine.store.api_state import AdmittingUnit, CreatingUnit, RedisApiState
-from flowengine.store.async_lines import AsyncLines
 from flowengine.store.bulks import RedisBulks
 from flowengine.store.codec import format_begun, parse_begun
 from flowengine.store.committing.transaction import RedisUnit
@@ -64,6 +73,7 @@ from flowengine.store.connection.clock import milliseconds
 from flowengine.store.definitions.redis_definitions import RedisDefinitions, RedisDefinitionUnit
 from flowengine.store.delivering.delivery_state import RedisSending
 from flowengine.store.limits.limits_list import LimitsList
+from flowengine.store.lines_beside import LinesBeside
 from flowengine.store.maintenance.sweep_reads import RedisSweepState
 from flowengine.store.maintenance.timer_store import RedisTimers
 from flowengine.store.operations.dead_letters import DeadLetters
@@ -149,6 +159,8 @@ class Handlers:
     hold = hold
     name_sum = name_sum
     later_sum = later_sum
+    set_values = set_values
+    end = end
 
 
 def registry() -> Registry:
@@ -247,6 +259,8 @@ class ScriptedInvoker:
         """What the handler returns."""
         self.calls.append(context)
         self.script(context)
+        if handler.config_type is AnyObject:
+            return handler.function(AnyObject(cast(dict[str, Any], config)), context)
         return handler.function(msgspec.convert(config, handler.config_type), context)
 
     def begin(
@@ -315,7 +329,8 @@ class Entry(msgspec.Struct, frozen=True):
     @property
     def place(self) -> str:
         """Where it stands, as a noted start says it."""
-        beside = f"/{self.queue}" if is_async_line(self.queue) else ""
+        is_beside = is_async_line(self.queue) or is_of_crowd(self.queue)
+        beside = f"/{self.queue}" if is_beside else ""
         return f"{self.id.decode()}/{CONSUMER}{beside}"
 
 
@@ -347,11 +362,12 @@ class HeldEntries:
         ]
 
     def acknowledge(self, sink: Sink, entries: Sequence[int]) -> None:
-        """Queue XACK and XDEL."""
+        """Queue XACK and XDEL, for the queue and for its crowd."""
         chosen = [self._entries[index] for index in entries]
-        key, ids = self._names.stream(chosen[0].queue), [entry.id for entry in chosen]
-        sink.execute_command("XACK", key, GROUP, *ids)
-        sink.execute_command("XDEL", key, *ids)
+        for queue in dict.fromkeys(entry.queue for entry in chosen):
+            key, ids = self._names.stream(queue), [entry.id for entry in chosen if entry.queue == queue]
+            sink.execute_command("XACK", key, GROUP, *ids)
+            sink.execute_command("XDEL", key, *ids)
 
     def confirm(self, entries: Sequence[int]) -> None:
         """The transaction has succeeded."""
@@ -488,7 +504,7 @@ class Process:
             ahead_for_s=NO_HURRY_S,
         )
         # Asked once: to ask again is a command, and what is struck must not go by how fast the machine is.
-        self.state.async_lines = AsyncLines(self.state.sessions, names, every_s=NO_HURRY_S)
+        self.state.lines_beside = LinesBeside(self.state.sessions, names, every_s=NO_HURRY_S)
         self.assemble()
 
     def assemble(self) -> None:
@@ -543,6 +559,12 @@ class OrchestratorProcess(Process):
             self.engine.move_line(held[0])
         elif actor == "delivery_attempted":
             self.engine.deliver(held[0])
+        elif actor == "tend_child":
+            self.engine.tend_child(held[0])
+        elif actor == "tend_children":
+            self.engine.tend_children(held[0])
+        elif actor == "keep_children":
+            self.engine.keep_children(held[0])
         elif actor == "timer_fired":
             self.engine.fire(held[0])
         else:
@@ -646,8 +668,11 @@ class Harness:
         self.receiver: Receiver = lambda outgoing: Answered(200, None, 1)
         self.received: list[Outgoing] = []
         self.client: Client = DirectClient.from_url(url, socket_timeout=None, driver_info=None)
-        for queue in (*QUEUES, LINE) if groups else ():
-            self.client.xgroup_create(self.stream(queue), GROUP, id="0", mkstream=True)
+        for line in (*QUEUES, LINE) if groups else ():
+            self.client.xgroup_create(self.stream(line), GROUP, id="0", mkstream=True)
+            crowd = self.stream(crowd_line(line))
+            self.client.xgroup_create(crowd, GROUP, id="0", mkstream=True)
+            self.client.xgroup_createconsumer(crowd, GROUP, CONSUMER)  # it is read, as the queue is
         self.errors: list[Exception] = []
         self.deaths = 0
         self.api = ApiProcess("api", self)
@@ -737,11 +762,15 @@ class Harness:
         return self.keys.stream(queue)
 
     def waiting(self, *queues: str) -> list[Entry]:
-        """What has not been acknowledged, oldest first, each as its next delivery would be."""
+        """What has not been acknowledged, each as its next delivery would be: oldest first, and what is in
+        the crowds behind the queues last."""
+        crowds = [crowd_line(queue) for queue in queues]
+        lengths = self.client.execute_together(*(("XLEN", self.stream(crowd)) for crowd in crowds))
+        lines = [*queues, *(crowd for crowd, length in zip(crowds, lengths, strict=True) if length)]
         replies = self.client.execute_together(
             *(
                 command
-                for key in map(self.stream, queues)
+                for key in map(self.stream, lines)
                 for command in (
                     ("XREADGROUP", "GROUP", GROUP, CONSUMER, "COUNT", 10_000, "STREAMS", key, ">"),
                     ("XPENDING", key, GROUP, "-", "+", 10_000),
@@ -751,7 +780,7 @@ class Harness:
         )
         return [
             entry
-            for queue, pending, entries in zip(queues, replies[1::3], replies[2::3], strict=True)
+            for queue, pending, entries in zip(lines, replies[1::3], replies[2::3], strict=True)
             for entry in self._entries(queue, pending, entries)
         ]
 
@@ -861,6 +890,7 @@ class Harness:
         self.drain()
         check_everything(self.client)
         running = self.client.zrange(self.keys.index("running"), 0, -1)
+        running += self.client.zrange(self.keys.nested, 0, -1)
         assert not running, f"nothing waits, and these have not ended: {running[:3]}"
 
     # -- time

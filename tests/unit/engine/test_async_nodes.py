@@ -62,7 +62,14 @@ class Store:
             raise ValueError("no start")
         return [Start(task.node not in self.unwanted, self.inputs, 1000, 0) for task, _, _ in tasks]
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: Acknowledge, said: object = ()) -> None:
+    def report(
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: Acknowledge,
+        said: object = (),
+        *,
+        crowd: bool = False,
+    ) -> None:
         self.gate.wait(20)
         names = [each.node for each in callbacks]
         for name in names:

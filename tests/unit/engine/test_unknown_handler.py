@@ -31,7 +31,14 @@ class Store:
         self.done.append("started")
         return [Start(True, {}, 1_000_000, 5) for _ in tasks]
 
-    def report(self, callbacks: Sequence[Callback], acknowledge: object, said: Sequence[Said] = ()) -> None:
+    def report(
+        self,
+        callbacks: Sequence[Callback],
+        acknowledge: object,
+        said: Sequence[Said] = (),
+        *,
+        crowd: bool = False,
+    ) -> None:
         """One round trip."""
         self.done.append("reported")
         self.callbacks += callbacks

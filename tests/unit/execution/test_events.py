@@ -80,8 +80,8 @@ def test_every_event_of_a_node_that_is_stored_folds() -> None:
     assert telling == {
         "node_reset",
         "node_queued",
-        "node_waiting",
         "node_opened",
+        "node_waiting",
         "node_iterated",
         "node_completed",
         "node_failed",

@@ -27,6 +27,7 @@ from flowengine.execution.messages import (
     HooksTimeout,
     Item,
     ItemTry,
+    KeepChildren,
     NextTry,
     NodeOverruled,
     Payload,
@@ -38,6 +39,8 @@ from flowengine.execution.messages import (
     StartExecution,
     StopExecution,
     StopOverdue,
+    TendChild,
+    TendChildren,
     WaitOver,
     format_of,
     kind_of,
@@ -45,11 +48,13 @@ from flowengine.execution.messages import (
 from flowengine.execution.records import NodeError, Repeated
 from flowengine.execution.reports import (
     Again,
+    ByChild,
     ByDeadline,
     ByDelivery,
     ByEngine,
     ByEvent,
     Cancelled,
+    Child,
     Completed,
     Expanded,
     Failed,
@@ -65,6 +70,7 @@ from flowengine.plugin.errors import AttemptError
 from flowengine.queues import ORCHESTRATOR_QUEUE, WORKER_QUEUE
 from flowengine.settings import Settings
 from flowengine.worker import actors as worker_actors
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.repeating.repeat import Repeat
 
 TASK: Final = RunNode(
@@ -149,6 +155,15 @@ NEWER: Final[dict[str, Payload]] = {
     "waiting": callback(ByDelivery(2, 5), Waiting("later", after_ms=60_000)),
     "wait over": callback(ByEvent(), COMPLETED),
     "timer of a wait": WaitOver(execution="x", run=2, node="a", dispatch=7, waits="later"),
+    "task of a child": msgspec.structs.replace(
+        TASK, chain=("w", "v"), outer=(Outer(1, "n", "data", True, False),)
+    ),
+    "task that opens": msgspec.structs.replace(TASK, opens=True),
+    "opened": callback(ByDelivery(2, 5), Child()),
+    "ended by its child": callback(ByChild(5), COMPLETED),
+    "tend child": TendChild(execution="x", node="a", child="y", run=2, correlation_id="c"),
+    "tend children": TendChildren(execution="x", run=2, correlation_id="c"),
+    "keep children": KeepChildren(execution="x", run=2, correlation_id="c"),
     "next try": NextTry(execution="x", run=2, node="a", dispatch=7),
     "cancelled": callback(ByDelivery(2, 5), Cancelled()),
     "stop": StopExecution(execution="x", run=2, correlation_id="c"),

@@ -127,7 +127,7 @@ WORKFLOW_LATER = (
     "concurrency", "priority", "schedules", "after",
 )  # fmt: skip
 NODE_LATER = (
-    "nodes", "outputs", "on_node_failure", "wait_for_callback", "concurrency", "rate_limit",
+    "wait_for_callback", "concurrency", "rate_limit",
     "cache",
 )  # fmt: skip
 

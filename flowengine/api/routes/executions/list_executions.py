@@ -75,7 +75,11 @@ PARAMETERS: Final = (
         description="This version of its definition. A posted document has none.",
         schema={"type": "integer", "minimum": 1, "maximum": MAX_VERSION},
     ),
-    _text("HasParent", "parent", "The id of the execution that has started it. Without it: without one."),
+    _text(
+        "HasParent",
+        "parent",
+        "The id of the execution of whose nodes they are the children. Without it: no children.",
+    ),
     _moment("CreatedAfter", "created_after", "Created at this time or later."),
     _moment("CreatedBefore", "created_before", "Created before this time."),
     _text("BeginsWith", "q", "The beginning of its id, or of its name."),

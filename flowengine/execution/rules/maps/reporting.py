@@ -14,6 +14,7 @@ from flowengine.execution.records import COUNTED_RESULT_BYTES, Control, ItemReco
 from flowengine.execution.reports import (
     Again,
     Cancelled,
+    Child,
     Completed,
     Expanded,
     Failed,
@@ -92,7 +93,7 @@ def end_item(
             return ItemDecision("accepted", forget, again=control.stop is None)
         case Waiting():
             return ItemDecision("accepted", (_end(report, _CANNOT_WAIT, _NO_RESULT), *forget))
-        case Skipped() | Expanded() | ItemsEnded() | Again():
+        case Skipped() | Expanded() | ItemsEnded() | Again() | Child():
             return ItemDecision("stale", forget)
         case _ as never:
             assert_never(never)

@@ -35,7 +35,9 @@ from flowengine.execution.records import (
     carried_on,
     first_sent,
 )
+from flowengine.execution.rules.children.opening import tend_open
 from flowengine.execution.rules.descent import Grounds
+from flowengine.execution.rules.dispatching import Run
 from flowengine.execution.rules.failing import tolerates
 from flowengine.execution.rules.finishing import Decision, end_of_node
 from flowengine.execution.rules.readiness import Records, ends_of
@@ -129,7 +131,7 @@ def overrule(
     changes: tuple[Change, ...] = (
         *((Happened(opening), Touch(control.status)) if opening is not None else ()),
         Happened(overruled(node.id, record, said, by, now)),
-        *_let_go(run.execution, node.id, before, now),
+        *_let_go(run, node.id, before, now),
         *(() if record.status == "failed" else forget(plan.policy(position), node.id, before)),
         Happened(event_of(node.id, record, said.word, now)),
     )
@@ -206,8 +208,12 @@ def _others_wait(plan: Plan, position: int, records: Records, ended: NodeRecord)
     return plan.settles[position] if ended.status == "failed" and not ended.tolerated else True
 
 
-def _let_go(execution: str, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
-    """A worker that has the node's task is told, and a timer that would try it again goes."""
+def _let_go(run: Run, node: str, before: NodeRecord, now: int) -> tuple[Change, ...]:
+    """A worker that has the node's task is told, and so is its child; a timer that would try it again
+    goes."""
+    execution = run.execution
+    if is_open(before.status):
+        return tend_open(execution, node, before, run.correlation_id)
     if before.status == "waiting":
         return (DropTimer(waiting_timer(execution, node, before)),)
     if is_in_flight(before.status):

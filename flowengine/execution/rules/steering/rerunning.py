@@ -60,9 +60,9 @@ class NotPossible(msgspec.Struct, frozen=True):
 class Rerun(msgspec.Struct, frozen=True):
     """What a rerun does with each main node, by index. What comes after the main nodes always comes again.
 
-    `goes_on`: those of the nodes that are reset which go on with the iteration at which they have stopped.
-    `keeps`: those maps among them that keep their items, of which those run that have not completed.
-    """
+    `goes_on`: those of the nodes that are reset which go on with the iteration at which they have stopped, or
+    with the child execution that they stood for. `keeps`: those maps among them that keep their items, of
+    which those run that have not completed."""
 
     reset: frozenset[int]
     skipped: frozenset[int] = frozenset()
@@ -145,10 +145,10 @@ def _was_undecided(plan: Plan, position: int, record: NodeRecord) -> bool:
 
 
 def _goes_on(plan: Plan, records: Records, position: int, touched: Container[int], wanted: Wanted) -> bool:
-    """Whether a node that repeats goes on where it has stopped: one that is not asked to begin anew, while
-    all that it has read stays."""
+    """Whether a node that repeats goes on where it has stopped, or a group with its child: one that is not
+    asked to begin anew, while all that it has read stays."""
     record = records(plan.nodes[position].id)
-    if wanted.mode != "failed" or wanted.readers or record.repeated is None:
+    if wanted.mode != "failed" or wanted.readers or (record.repeated is None and record.child is None):
         return False
     above = (*plan.nodes[position].parents, *readable(plan, position))
     return record.status in ("failed", "cancelled") and not any(at in touched for at in above)

@@ -43,10 +43,11 @@ from flowengine.workflow.checking.templates.templated_texts import (
     ruled_texts,
     templates_in,
 )
+from flowengine.workflow.children.group import Outer
 from flowengine.workflow.policy import ERROR
 from flowengine.workflow.problems import Problem, did_you_mean, quoted
 from flowengine.workflow.repeating.repeat import PREVIOUS
-from flowengine.workflow.stages import is_hook
+from flowengine.workflow.stages import Stage, is_hook
 
 _STATUS_CODE: Final = FieldRead(ERROR, is_primary=False, keys=("status_code",))
 MAX_LISTED: Final = 20
@@ -87,12 +88,25 @@ class Reads(msgspec.Struct, frozen=True):
     """What a node's templates read: the indexes of nodes whose output they read, and of those of which they
     read what became of them, or whose output may be missing. Ascending. `given`: what they read of what the
     execution is given; of an execution with secrets, every node reads its `inputs`, to keep these out of what
-    it gives. `previous`: they read what the iteration before has given."""
+    it gives. `previous`: they read what the iteration before has given. `outer`: what they read of nodes
+    outside of their group."""
 
     outputs: tuple[int, ...] = ()
     sees: tuple[int, ...] = ()
     given: tuple[str, ...] = ()
     previous: bool = False
+    outer: tuple[Outer, ...] = ()
+
+
+class Findings:
+    """What the templates of a document are found to read, list by list, and the work that is left to look at
+    more. `secrets`: the names of those that are read, each with the pointer to its first place. `warnings`:
+    what may go wrong."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.warnings: list[Problem] = []
+        self.work = MAX_TEMPLATE_WORK
 
 
 class _TooLongError(TemplateError):
@@ -106,11 +120,12 @@ class _NotReadError(TemplateError):
 
 
 class TemplateCheck:
-    """Checks the templates of one document: each different text is analysed once, up to MAX_TEMPLATE_WORK.
+    """Checks the templates of one list of nodes: each different text is analysed once, up to
+    MAX_TEMPLATE_WORK.
 
     `outputs`: what is known of each node's output. `certain`: for each node, those that have surely completed
-    when it runs; None: all its ancestors. `secrets`: the names of the secrets that are read, each with the
-    pointer to its first place. `warnings`: what may go wrong. `given`: what the execution is given.
+    when it runs; None: all its ancestors. `given`: what the execution is given. `findings`: those of the
+    whole document.
     """
 
     def __init__(
@@ -121,17 +136,17 @@ class TemplateCheck:
         report: Report,
         certain: Mapping[int, int] | None = None,
         given: GivenCheck | None = None,
+        findings: Findings | None = None,
     ) -> None:
         self._given = given or GivenCheck(None)
-        self.secrets: dict[str, str] = {}
-        self.warnings: list[Problem] = []
+        self._findings = findings or Findings()
+        self.secrets, self.warnings = self._findings.secrets, self._findings.warnings
         self._certain = certain
         self._links = links
         self._outputs = outputs
         self._limits = limits
         self._report = report
         self._known: dict[str, _Read | TemplateError] = {}
-        self._work = MAX_TEMPLATE_WORK
         self._hyphenated = {name.split("-", 1)[0]: name for name in reversed(links.nameable) if "-" in name}
 
     def reads(self, node: NodeFields, config: JsonObject, pointer: str, secret_rule: SecretRule) -> Reads:
@@ -143,7 +158,7 @@ class TemplateCheck:
         places: dict[str, Where] = {}
         texts = ruled_texts(node, config, pointer, secret_rule)
         for ruled in (*conditions(node), *map_texts(node), *texts):
-            if self._work < 0:
+            if self._findings.work < 0:
                 break
             places.setdefault(ruled.text, ruled.where)
             rules = ruled.text, ruled.no_secrets, ruled.given, ruled.reads_own
@@ -166,9 +181,24 @@ class TemplateCheck:
                 self._warn_of_missing(read, node, places[text])
         found.discard(node.place)
         sees.update(source for source in found if not self._is_certain(source, node))
-        if not is_hook(node.stage):
+        if not is_hook(self._stage_of(node)):
             given.discard(OUTCOME)
-        return Reads(tuple(sorted(found)), tuple(sorted(sees)), tuple(sorted(given)), previous)
+        own = len(self._links.stages)
+        return Reads(
+            tuple(sorted(place for place in found if place < own)),
+            tuple(sorted(place for place in sees if place < own)),
+            tuple(sorted(given)),
+            previous,
+            tuple(self._outer(place, found, sees) for place in sorted(found | sees) if place >= own),
+        )
+
+    def _outer(self, place: int, found: set[int], sees: set[int]) -> Outer:
+        node = self._links.around.nodes[place - len(self._links.stages)]
+        return Outer(node.up, node.name, node.primary, place in found, place in sees)
+
+    def _stage_of(self, node: NodeFields) -> Stage:
+        """The list of the document that the node stands in, or its group."""
+        return self._links.around.stage or node.stage
 
     def _ancestors(self, node: NodeFields) -> Iterator[int]:
         bits = self._links.readable(node.place)
@@ -221,7 +251,7 @@ class TemplateCheck:
     def look_over(self, config: JsonObject, pointer: str) -> None:
         """Report the templates of a config that no node has which cannot be right anywhere."""
         for where, text in templates_in(config, pointer):
-            if self._work < 0:
+            if self._findings.work < 0:
                 return
             if text not in self._known:
                 found = self._known[text] = self._first_look(text, where)
@@ -275,7 +305,7 @@ class TemplateCheck:
         absent = self._missing_in_own(known, node) if ruled.reads_own else known.missing
         for missing in absent:
             self._refuse_field(missing, where)
-        unreadable = (*known.unreadable, *self._given.unreadable_in(node.stage, known.analysis))
+        unreadable = (*known.unreadable, *self._given.unreadable_in(self._stage_of(node), known.analysis))
         for found in unreadable:
             self._refuse_given(found, where)
         return len(absent) + len(unreadable)
@@ -311,7 +341,7 @@ class TemplateCheck:
             )
         analysis = simple_analysis(text)
         self._pay(text, where, simple=analysis is not None)
-        return self._looked_up(text, analysis) if self._work >= 0 else _NotReadError("")
+        return self._looked_up(text, analysis) if self._findings.work >= 0 else _NotReadError("")
 
     def _looked_up(self, text: str, analysis: Analysis | None = None) -> _Read | TemplateError:
         """What the text reads, or what is wrong with it wherever it stands."""
@@ -351,8 +381,8 @@ class TemplateCheck:
 
     def _pay(self, text: str, where: Where, *, simple: bool) -> None:
         """Take the cost of analysing the text from the work that is left, and report when none is left."""
-        self._work -= cost_of(text, simple=simple)
-        if self._work < 0:
+        self._findings.work -= cost_of(text, simple=simple)
+        if self._findings.work < 0:
             self._refuse(
                 "too_many_templates",
                 where,
@@ -410,6 +440,13 @@ class TemplateCheck:
             elif source == node.place:
                 message = f"the template reads its own node's output, {quoted(name)}"
                 self._refuse("not_an_ancestor", where, message)
+            elif self._links.is_around(source):
+                if not self._is_readable(source, node):
+                    message = (
+                        f"the template reads {quoted(name)}, which may not have run when the group "
+                        f"{quoted(self._links.around.group)} begins: add it to the dependencies of the group"
+                    )
+                    self._refuse("not_an_ancestor", where, message)
             elif self._links.stages[source] != node.stage and not self._is_readable(source, node):
                 message = f"the template reads {quoted(name)}, which runs later: it is a hook"
                 self._refuse("not_an_ancestor", where, message)

@@ -94,7 +94,7 @@ function lineOf(node, now, find) {
 function failedLine(node) {
   const { error } = node;
   if (isConsequence(node) && !error?.caused_by) return "not run";
-  if (error?.caused_by) return `after ${cutToFit(error.caused_by, LINE_CHARS - 6)}`;
+  if (isConsequence(node) && error?.caused_by) return `after ${cutToFit(error.caused_by, LINE_CHARS - 6)}`;
   const tries = node.tolerated ? " · tolerated" : node.attempt > 1 ? ` · ${node.attempt} tries` : "";
   const what = error?.status_code ? `http ${error.status_code}` : error?.code ?? "failed";
   return `${cutToFit(what, LINE_CHARS - tries.length)}${tries}`;

@@ -38,6 +38,9 @@ export function attemptLog() {
     if (event.kind === "node_queued") {
       close(spans, at);
       spans.push({ kind: "queued", attempt, from: at, to: null });
+    } else if (event.kind === "node_opened") {
+      close(spans, at);
+      spans.push({ kind: "run", attempt, from: at, to: null });
     } else if (event.kind === "node_started") {
       started(spans, attempt, at);
     } else if (event.kind in OUTCOMES) {
