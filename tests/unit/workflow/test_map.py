@@ -140,6 +140,16 @@ def test_a_map_neither_repeats_nor_waits() -> None:
     assert codes(waits) == [("not_with_map", "/nodes/0/map")]
 
 
+def test_a_node_of_a_group_does_not_read_a_map_outside_yet() -> None:
+    """A node before the group does, and the group reads that."""
+    inner = reading("i", "{{ n.result }}")
+    document = mapped()
+    nodes = document["nodes"]
+    assert isinstance(nodes, list)
+    nodes.append({"id": "g", "nodes": [inner], "dependencies": ["n"]})
+    assert codes(document) == [("not_supported_yet", "/nodes/2/nodes/0/config/input")]
+
+
 def test_the_node_that_ends_an_execution_is_no_map() -> None:
     """It ends once."""
     document = workflow(
