@@ -19,6 +19,7 @@ from flowengine.execution.history.live import Message
 from flowengine.execution.history.places import LivePlace, Place
 from flowengine.execution.history.runs import EndedRun, Why
 from flowengine.execution.history.spoken import Said
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.messages import Callback, ItemTry, Payload, RunNode
 from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, ItemRecord, NodeRecord
@@ -51,15 +52,17 @@ Candidates: TypeAlias = Callable[[str, int], Batch]
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
-    noted a start. `maps`: nodes of which it WATCHes how many items have been sent, and reads how many have
-    ended. `items`: of these it reads whether they have ended, and of their maps how many have been sent.
-    `tries`: items of which it WATCHes how they stand between their tries."""
+    noted a start. `lines`: of which it reads the starts, and WATCHes them; so many at most of each.
+    `maps`: nodes of which it WATCHes how many items have been sent, and reads how many have ended. `items`:
+    of these it reads whether they have ended, and of their maps how many have been sent. `tries`: items of
+    which it WATCHes how they stand between their tries."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
+    lines: tuple[tuple[str, int], ...] = ()
     maps: tuple[NodeKey, ...] = ()
     items: tuple[ItemKey, ...] = ()
     tries: tuple[ItemKey, ...] = ()
@@ -123,6 +126,10 @@ class Unit(Protocol):
     def sent(self) -> Mapping[NodeKey, int]: ...
     @property
     def tries(self) -> Mapping[ItemKey, NodeRecord]: ...
+    @property
+    def starts_of(self) -> Mapping[str, Starts]:
+        """The newest starts of lines."""
+
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None:

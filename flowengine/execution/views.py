@@ -282,19 +282,22 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval"]
+WaitingKind: TypeAlias = Literal["retry", "repeat", "later", "wait", "signal", "approval", "turn"]
 """`retry`: the next try after a failure; `repeat`: the next iteration; `later`: the next call, for which its
-handler has asked; `wait`: a time; `signal`; `approval`: a person's decision."""
+handler has asked; `wait`: a time; `signal`; `approval`: a person's decision; `turn`: its turn among the nodes
+of a key."""
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):
     """What a waiting node waits for, `until` that time at the longest. `since`: when it began to wait for
-    what is no retry and no iteration. `prompt`: what a person is asked."""
+    what is no retry and no iteration. `prompt`: what a person is asked. `key`: of the limit under which it
+    waits for its turn."""
 
     kind: WaitingKind
     until: Moment | None
     since: Moment | msgspec.UnsetType = msgspec.UNSET
     prompt: str | msgspec.UnsetType = msgspec.UNSET
+    key: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class TurnView(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,8 +38,6 @@ FUTURE_WORKFLOW_FIELDS: Final = (
 )
 FUTURE_NODE_FIELDS: Final = (
     "wait_for_callback",
-    "concurrency",
-    "rate_limit",
     "cache",
 )
 """Fields of the language that are not built yet: refused with a word of their own."""

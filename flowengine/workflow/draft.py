@@ -236,7 +236,9 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     encoded = None if schema is None else schema.encoded.decode()
     mapped = read_map(node, pointer, report)
     if mapped is not None:
-        refuse_beside(mapped, report, repeats=policy.repeat is not None, waits=waits is not None)
+        limited = policy.concurrency is not None or policy.rate_limit is not None
+        repeats = policy.repeat is not None
+        refuse_beside(mapped, report, repeats=repeats, limited=limited, waits=waits is not None)
     fields = NodeFields(
         place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits, mapped
     )

@@ -37,7 +37,7 @@ from flowengine.execution.rules.readiness import (
     records_of,
 )
 from flowengine.execution.rules.starting import opening
-from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, waiting_timer
+from flowengine.execution.rules.waits.waiting_timer import WaitingTimer, has_timer, waiting_timer
 from flowengine.execution.status import is_final, is_in_flight, is_open, is_over, takes_reports
 from flowengine.execution.work import handler_of, queue_of
 from flowengine.observability.metrics import counted
@@ -219,7 +219,7 @@ class Sweep:
         for name in [name for name, found in stored.items() if is_open_map(found)]:
             if repaired := self._maps.check(plan, run, name, stored[name]):
                 self._found(execution, "unmoved_map", repaired)
-        self._check_pauses(run, {n: r for n, r in stored.items() if r.status == "waiting"})
+        self._check_pauses(run, {n: r for n, r in stored.items() if has_timer(r)})
         standing = {n: r for n, r in stored.items() if is_open(r.status) and not is_open_map(r)}
         self._check_children(run, standing)
 

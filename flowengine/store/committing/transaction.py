@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flowengine.engine.ports import Acknowledge, Committed, ItemKey, MapNumbers, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Keep
+from flowengine.execution.limits.starts import Starts
 from flowengine.execution.records import Control, Counts, NodeRecord
 from flowengine.store import keys
 from flowengine.store.codec import (
@@ -17,6 +18,7 @@ from flowengine.store.codec import (
     decode_record,
     parse_control,
     parse_counts,
+    parse_starts,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
 from flowengine.store.connection.sessions import Command, Session, WatchedReads
@@ -52,6 +54,10 @@ class Found:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
+        self.starts_of: dict[str, Starts] = {}
+        if reading.lines:
+            pairs_of = zip(reading.lines, left, strict=False)
+            self.starts_of = {line: parse_starts(pairs) for (line, _), pairs in pairs_of}
         self.maps: dict[NodeKey, MapNumbers] = {}
         for key in reading.maps:
             fields, sent, ended, counted = next(left), next(left), next(left), next(left)
@@ -82,8 +88,12 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
+    names_of_starts = [names.starts(line) for line, _ in reading.lines]
+    if reading.lines:
+        pairs = zip(names_of_starts, reading.lines, strict=True)
+        reads += [("ZRANGE", name, -most, -1, "WITHSCORES") for name, (_, most) in pairs]
     if not (reading.maps or reading.items or reading.tries):
-        return WatchedReads((*nodes, *controls), tuple(reads), reading)
+        return WatchedReads((*nodes, *controls, *names_of_starts), tuple(reads), reading)
     maps = [names.map(execution, node) for execution, node in reading.maps]
     for name, (execution, node) in zip(maps, reading.maps, strict=True):
         # Once more have failed than may, nothing is sent: so what has been sent is read after that.
@@ -132,6 +142,7 @@ class RedisUnit:
         self.sent = found.sent
         self.tries = found.tries
         self._watched_tries = frozenset(reading.tries)
+        self.starts_of = found.starts_of
         self.now = now
         self._session = session
         self._epoch = session.epoch

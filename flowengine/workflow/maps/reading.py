@@ -59,13 +59,15 @@ def read_map(node: JsonObject, pointer: str, report: Report) -> MapFields | None
     return MapFields({field: said[field] for field in RENDERED if said.get(field) is not None}, name, place)
 
 
-def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, waits: bool) -> None:
-    """Refuse what a map cannot be as well: a node that only waits, and, in this version, one that repeats."""
+def refuse_beside(fields: MapFields, report: Report, *, repeats: bool, limited: bool, waits: bool) -> None:
+    """Refuse what a map cannot be as well: a node that only waits, and, in this version, one that repeats or
+    has a limit of its own."""
     if waits:
         message = "a node that waits cannot be a map: its handler is one for the nodes of a group"
         report.add("not_with_map", fields.pointer, f"{message}; take 'map' out")
-    elif repeats:
-        message = "'map' together with 'repeat' is a part of the language that this version does not have yet"
+    elif repeats or limited:
+        other = "'repeat'" if repeats else "'concurrency' or 'rate_limit'"
+        message = f"'map' together with {other} is a part of the language that this version does not have yet"
         report.add("not_supported_yet", fields.pointer, f"{message}: take one of them out")
 
 

@@ -46,8 +46,10 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
     },
     "group": {"send": "HELLO FROM BERN (15)"},
     "parameters": {"over_threshold": ["bergen"]},
-    "waiting": {"look_again": "first, then later: True"},
+    "waiting": {"look_again": "first, then later: true"},
+    "definition": {"invoice": {"sum": 150, "made_by": "invoice-total, version none"}},
     "one_at_a_time": {"store": "acme: 65"},
+    "rate_limited_calls": {"total": 21},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 PAGES = (

@@ -44,17 +44,16 @@ MUTANTS: Final = (
         "now + pause_ms > repeated.since + max_ms",
         "now > repeated.since + max_ms",
     ),
-    _engine(
+    _rule(
         "a condition is decided once a run",
-        "execution/rules/repeating",
         "when=True if policy.when is not None else None,",
         "when=None,",
     ),
     _engine(
         "a paused execution begins no iteration",
         "execution/rules/finishing",
-        "if again.pause_ms or not report.control.lets_dispatch:",
-        "if again.pause_ms:",
+        "if again.pause_ms or limited or not report.control.lets_dispatch:",
+        "if again.pause_ms or limited:",
     ),
     _engine(
         "a report during a stop ends the node",

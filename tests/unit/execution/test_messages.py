@@ -16,6 +16,7 @@ from flowengine.engine.delivering.sender import Sender
 from flowengine.engine.running.quick_group import QuickGroups
 from flowengine.engine.running.runner import Runner
 from flowengine.execution.delivery.records import DeliveryAttempt
+from flowengine.execution.limits.lines import Pace
 from flowengine.execution.messages import (
     MESSAGES,
     Callback,
@@ -28,6 +29,7 @@ from flowengine.execution.messages import (
     Item,
     ItemTry,
     KeepChildren,
+    LineMoved,
     NextTry,
     NodeOverruled,
     Payload,
@@ -37,6 +39,7 @@ from flowengine.execution.messages import (
     RunNode,
     RunTimeout,
     StartExecution,
+    StartsDue,
     StopExecution,
     StopOverdue,
     TendChild,
@@ -170,6 +173,7 @@ NEWER: Final[dict[str, Payload]] = {
     "bulk": RunBulk(bulk="y", step=2, correlation_id="c"),
     "delete": DeleteExecution(execution="x", run=2, correlation_id="c"),
     "overruled": NodeOverruled(execution="x", run=2, node="a", correlation_id="c"),
+    "line": LineMoved(line="s:a", execution="x", run=2, correlation_id="c"),
     "resume": ResumeExecution(execution="x", run=2, correlation_id="c"),
     "run timeout": RunTimeout(execution="x", run=2),
     "stop overdue": StopOverdue(execution="x", run=2),
@@ -184,6 +188,8 @@ NEWER: Final[dict[str, Payload]] = {
         retry_after_ms=5000,
     ),
     "delivery due": DeliveryDue(execution="x", run=2, number=3),
+    "starts due": StartsDue(line="r:api"),
+    "task whose start counts": msgspec.structs.replace(TASK, pace=Pace("r:api", 60, 60_000, 7)),
 }
 """What only processes of format 3 understand."""
 

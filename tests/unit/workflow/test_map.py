@@ -134,6 +134,9 @@ def test_a_map_neither_repeats_nor_waits() -> None:
     assert isinstance(nodes[1], dict)
     nodes[1]["repeat"] = {"until": "{{ true }}"}
     assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
+    del nodes[1]["repeat"]
+    nodes[1]["rate_limit"] = {"key": "k", "limit": 1, "per_seconds": 1}
+    assert codes(document) == [("not_supported_yet", "/nodes/1/map")]
     group = workflow({"id": "g", "nodes": [node("a")], "map": {"items": [1]}})
     assert codes(group) == [("not_supported_yet", "/nodes/0/map")]
     waits = workflow({"id": "w", "handler": "wait", "config": {"seconds": 1}, "map": {"items": [1]}})
