@@ -6,7 +6,7 @@ An execution that was triggered stays `running` until a test says how it ended.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import msgspec
 
@@ -30,6 +30,7 @@ from flowengine.execution.history.places import LIVE_START, LivePlace, Place, pa
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
+from flowengine.execution.map_views import ItemPage, ItemStatus, ItemView
 from flowengine.execution.records import NodeError
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.idempotency import (
@@ -113,6 +114,7 @@ class FakeExecutions:
         self.asked: tuple[Wanted, int, str] | None = None
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
+        self.map_items: list[ItemView] = []
         self.definition_store = FakeDefinitionStore()
         self._lock = threading.Lock()
 
@@ -409,6 +411,23 @@ class FakeExecutions:
             attempts=found.attempts.get(node, ()),
             config=at.work.config,
         )
+
+    def items(
+        self,
+        execution_id: str,
+        node: str,
+        *,
+        statuses: Collection[ItemStatus],
+        limit: int,
+        cursor: str | None,
+    ) -> ItemPage:
+        self._enter()
+        if node not in self._find(execution_id).plan.index:
+            raise NodeNotFoundError(f"the execution has no node '{node}'")
+        if cursor == "bad":
+            raise BadCursorError("the cursor is none that a page of items has given")
+        found = [item for item in self.map_items if not statuses or item.status in statuses]
+        return ItemPage(items=tuple(found[:limit]), next_cursor=None)
 
     def events(self, execution_id: str, *, after: Place, limit: int) -> EventPage:
         self._enter()
