@@ -104,7 +104,7 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
         reads += [("HGET", names.map(*key), keys.SENT) for key in _maps_of(reading)]
     tries = [names.item_try(*item) for item in reading.tries]
     reads += [("HGET", name, keys.STATE) for name in tries]
-    return WatchedReads((*nodes, *controls, *maps, *tries), tuple(reads), reading)
+    return WatchedReads((*nodes, *controls, *maps, *names_of_starts, *tries), tuple(reads), reading)
 
 
 def _maps_of(reading: Reading) -> list[NodeKey]:
