@@ -99,7 +99,7 @@ def test_a_key_counts_over_all_executions(harness: Harness) -> None:
 
 @pytest.mark.proves("turn-not-in-pauses")
 def test_a_place_is_free_in_the_pause_before_another_try(harness: Harness) -> None:
-    """The next one runs; the one that tries again stands at the end of the line."""
+    """The next one runs; the one that tries again stands at the end, once however often it is told."""
     says = {name: Says(limit=1, key="db", tries=2) for name in ("a", "b", "c")}
     execution = begin(harness, limited(says))
 
@@ -112,7 +112,14 @@ def test_a_place_is_free_in_the_pause_before_another_try(harness: Harness) -> No
     assert harness.statuses(execution) == {"a": "waiting", "b": "queued", "c": "waiting", "end": "pending"}
     harness.end_pauses()
     for entry in harness.waiting("orchestrator"):
+        if entry.actor == "timer_fired":
+            stream = harness.stream("orchestrator")
+            harness.client.xadd(stream, {b"a": entry.actor.encode(), b"p2": entry.payload})
+    for entry in harness.waiting("orchestrator"):
         harness.deliver(harness.orchestrators[0], entry)
+    assert harness.statuses(execution)["a"] == "waiting"
+    assert harness.client.llen("fe:line:n:db") == 3
+    check_everything(harness.client)
     finish(harness, "b")
     assert harness.statuses(execution)["c"] == "queued"
     finish(harness, "c")
