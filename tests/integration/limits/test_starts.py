@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from flowengine.execution.limits.starts import EXPECTED_AT
@@ -173,3 +175,16 @@ def test_a_start_of_a_node_that_is_not_in_flight_is_forgotten(harness: Harness) 
     assert in_flight(harness, execution) == []
     let_pass(harness, 2 * MINUTE_MS)
     assert in_flight(harness, execution) == ["a", "b"]
+
+
+@pytest.mark.proves("starts-at-once")
+def test_starts_that_others_have_had_meanwhile_count(harness: Harness) -> None:
+    """Of nodes that this one did not look at: the starts of the key are read anew."""
+    execution = harness.begin(limited())
+    for entry in harness.waiting("orchestrator"):
+        harness.deliver(harness.orchestrators[0], entry)
+    (moved,) = harness.waiting("orchestrator")
+    now = int(time.time() * 1000)
+    harness.orchestrators[0].state.between = lambda: harness.client.zadd(STARTS, {f"{'x' * 27}|1|a|1": now})
+    harness.deliver(harness.orchestrators[0], moved)
+    assert in_flight(harness, execution) == ["a"]
