@@ -37,6 +37,7 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
@@ -167,6 +168,12 @@ class Executions(Protocol):
         """End a node that has not ended, as an operator says.
 
         Raises NodeNotFoundError, WrongStateError, ResultInvalidError.
+        """
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        """Send it what one of its nodes waits for, as JSON.
+
+        Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
         """
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from flowengine.client import calls
+from flowengine.client import answers, calls
 from flowengine.client.call import Call, Page
 
 Parameters = ParamSpec("Parameters")
@@ -124,6 +124,7 @@ class Methods:
     bulk = Method(calls.bulk)
     rerun = Method(calls.rerun)
     preview_rerun = Method(calls.preview_rerun)
+    signal = Method(answers.signal)
     skip = Method(calls.skip)
     complete = Method(calls.complete)
     fail = Method(calls.fail)

@@ -16,6 +16,7 @@ from flowengine.engine.commands.delete import delete
 from flowengine.engine.commands.overrule import overrule_node
 from flowengine.engine.commands.pause import pause, resume
 from flowengine.engine.commands.rerun import RerunAsked, preview, rerun
+from flowengine.engine.commands.send_signal import send_signal
 from flowengine.engine.commands.trigger import Brought, trigger
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.listing import ListingStore, page
@@ -44,6 +45,7 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
@@ -183,6 +185,10 @@ class StoredExecutions:
     def overrule(self, execution_id: str, node: str, said: Overruling) -> OverruledView:
         """End a node that has not ended, as an operator says."""
         return overrule_node(self._store, _checked(execution_id), node, said)
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        """Send it what one of its nodes waits for."""
+        return send_signal(self._store, _checked(execution_id), name, payload)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended."""

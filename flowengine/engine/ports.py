@@ -24,6 +24,7 @@ from flowengine.execution.operation_views import DeadReason
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
 from flowengine.execution.rules.deadlines import TaskState
+from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.jsonvalue import JsonValue
 from flowengine.plugin import Context, Handler
 from flowengine.workflow.plan import Plan
@@ -48,13 +49,15 @@ Candidates: TypeAlias = Callable[[str, int], Batch]
 class Reading(msgspec.Struct, frozen=True):
     """What a transaction reads: nodes and executions' control, which it WATCHes, and counts and other nodes,
     which it does not. `starts`: dispatches (execution, node, number) of which it reads whether a worker has
-    noted a start."""
+    noted a start. `signals`: executions, and the names of the signals kept of them that it WATCHes and
+    reads."""
 
     nodes: tuple[NodeKey, ...]
     controls: tuple[str, ...]
     counts: tuple[str, ...] = ()
     unwatched: tuple[NodeKey, ...] = ()
     starts: tuple[tuple[str, str, int], ...] = ()
+    signals: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -81,7 +84,12 @@ class Unit(Protocol):
     @property
     def begun(self) -> Collection[tuple[str, str, int]]: ...
     @property
+    def signals(self) -> Mapping[str, KeptSignals]: ...
+    @property
     def now(self) -> int: ...
+    def signal(self, execution: str, number: int) -> Sent | None:
+        """What a kept signal carries."""
+
     def extend(self, nodes: Sequence[NodeKey]) -> None:
         """WATCH and read more nodes."""
 
@@ -301,6 +309,8 @@ class DecidingUnit(Protocol):
     def controls(self) -> Mapping[str, Control]: ...
     @property
     def counts(self) -> Mapping[str, Counts]: ...
+    @property
+    def signals(self) -> Mapping[str, KeptSignals]: ...
     @property
     def now(self) -> int: ...
     def extend(self, nodes: Sequence[NodeKey]) -> None: ...

@@ -20,12 +20,14 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunNode,
+    SignalKept,
     StartExecution,
     StopExecution,
     Timer,
 )
 from flowengine.execution.records import Attempt, Closing, NodeRecord, Stop
 from flowengine.execution.requests.idempotency import KeptCreation, KeptTrigger
+from flowengine.execution.signals import KeptSignal
 from flowengine.execution.status import ExecutionStatus
 
 
@@ -241,6 +243,25 @@ class WriteDelivery(msgspec.Struct, frozen=True):
     at: int
 
 
+class KeepSignal(msgspec.Struct, frozen=True):
+    """Keep a signal until a node takes it. `queue`: those of its name, it is the last; `size`: of all that
+    are kept; `data`: what it carries, as it is stored."""
+
+    name: str
+    queue: tuple[KeptSignal, ...]
+    size: int
+    data: bytes
+
+
+class TakeSignal(msgspec.Struct, frozen=True):
+    """A kept signal has been taken. `queue`: those of its name that are left; `size`: of all that are."""
+
+    name: str
+    number: int
+    queue: tuple[KeptSignal, ...]
+    size: int
+
+
 class Send(msgspec.Struct, frozen=True):
     """Send a message to the queue that the table of messages names."""
 
@@ -250,6 +271,7 @@ class Send(msgspec.Struct, frozen=True):
         | ResumeExecution
         | DeleteExecution
         | NodeOverruled
+        | SignalKept
         | Callback
         | DeliverResults
     )
@@ -314,6 +336,8 @@ Change: TypeAlias = (
     | ChangeStatus
     | EnterStage
     | WriteDelivery
+    | KeepSignal
+    | TakeSignal
     | Send
     | Happened
     | Finish

@@ -68,6 +68,14 @@ class NodeOverruled(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class SignalKept(msgspec.Struct, frozen=True, kw_only=True):
+    """A signal was kept, or a node waits for one: bring together what belongs together."""
+
+    execution: str
+    run: int
+    correlation_id: str
+
+
 class Read(msgspec.Struct, frozen=True, array_like=True):
     """An upstream node whose output a node reads, and the field that `X.result` means there."""
 
@@ -216,6 +224,7 @@ Payload: TypeAlias = (
     | ResumeExecution
     | DeleteExecution
     | NodeOverruled
+    | SignalKept
     | RunBulk
     | RunNode
     | Callback
@@ -242,6 +251,7 @@ MESSAGES: Final = (
         DeleteExecution, "delete_execution", ORCHESTRATOR_QUEUE, "the API, and what ends a doomed execution"
     ),
     MessageKind(NodeOverruled, "node_overruled", ORCHESTRATOR_QUEUE, "the API, for an operator"),
+    MessageKind(SignalKept, "signal_kept", ORCHESTRATOR_QUEUE, "the API, and what lets a node wait for one"),
     MessageKind(RunBulk, "run_bulk", ORCHESTRATOR_QUEUE, "the API, and each batch for the next one"),
     MessageKind(RunNode, "run_node", None, "the orchestrator, when it dispatches"),
     MessageKind(Callback, "node_finished", ORCHESTRATOR_QUEUE, "workers, also for a task that kills them"),
@@ -279,7 +289,7 @@ def format_of(payload: Payload) -> int:
             return CORE_FORMAT
         case Callback() | NextTry() | WaitOver() | StopExecution() | ResumeExecution():
             return FORMAT
-        case DeleteExecution() | NodeOverruled():
+        case DeleteExecution() | NodeOverruled() | SignalKept():
             return FORMAT
         case RunTimeout() | StopOverdue() | HooksTimeout() | RunBulk() | DeliveryDue():
             return FORMAT

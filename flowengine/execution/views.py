@@ -131,6 +131,14 @@ class OverruledView(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
 
 
+class SignalledView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a signal that was kept: in which run."""
+
+    execution_id: str
+    signal: str
+    run: int
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 

@@ -22,6 +22,7 @@ from flowengine.execution.messages import (
     NodeOverruled,
     ResumeExecution,
     RunBulk,
+    SignalKept,
     StartExecution,
     StopExecution,
     Timer,
@@ -103,6 +104,12 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         ):
             engine.follow_overruled(held[0])
 
+    def signal_kept(payloads: Sequence[bytes]) -> None:
+        held: list[Held[SignalKept]] = broker.held()
+        message = held[0].payload
+        with bound_contextvars(execution_id=message.execution, correlation_id=message.correlation_id):
+            engine.bring_signals(held[0])
+
     def delivery_attempted(payloads: Sequence[bytes]) -> None:
         held: list[Held[DeliveryAttempted]] = broker.held()
         message = held[0].payload
@@ -116,6 +123,7 @@ def declare(broker: StreamsBroker, engine: Orchestrator, bulks: BulkStep) -> Non
         delete_execution,
         run_bulk,
         node_overruled,
+        signal_kept,
         node_finished,
         timer_fired,
         delivery_attempted,

@@ -46,6 +46,7 @@ POLICIES = {
     "delete_execution": ActorPolicy(),
     "run_bulk": ActorPolicy(),
     "node_overruled": ActorPolicy(),
+    "signal_kept": ActorPolicy(),
     "delivery_attempted": ActorPolicy(),
 }
 

@@ -26,6 +26,7 @@ from flowengine.execution.delivery.records import Delivery
 from flowengine.execution.history.places import Place
 from flowengine.execution.records import Control, Counts, ExecutionRecord, NodeRecord
 from flowengine.execution.requests.idempotency import IdempotentRequest, KeptCreation, KeptTrigger
+from flowengine.execution.signals import KeptSignals
 from flowengine.store import keys
 from flowengine.store.access.audit_log import add_note, was_written
 from flowengine.store.admission import Admission, Asked
@@ -343,6 +344,11 @@ class AuditedUnit:
     def counts(self) -> Mapping[str, Counts]:
         """Their numbers."""
         return self._unit.counts
+
+    @property
+    def signals(self) -> Mapping[str, KeptSignals]:
+        """The signals that are kept."""
+        return self._unit.signals
 
     @property
     def now(self) -> int:

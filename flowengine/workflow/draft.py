@@ -41,7 +41,7 @@ from flowengine.workflow.output_schema import FIELD as OUTPUT_SCHEMA
 from flowengine.workflow.output_schema import OutputSchema, OutputSchemas
 from flowengine.workflow.policy import PLAIN_EXECUTION, ExecutionPolicy
 from flowengine.workflow.stages import DEFAULT_HOOKS_TIMEOUT_MS, HOOKS, Stage, is_hook
-from flowengine.workflow.waits.reading import read_waiting
+from flowengine.workflow.waits.reading import carried_schema, read_waiting
 
 OUTPUTS_TIMEOUT_S: Final = 60
 """How long it may take to compute the outputs."""
@@ -198,7 +198,7 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
         check_hook(pointer, stage, report)
     elif ends:
         check_end(node, pointer, report)
-    waits = read_waiting(node, pointer, report)
+    waits = read_waiting(node, node_id, pointer, report, reading.schemas)
     plain = ends or waits is not None
     timeout_s = float(DEFAULT_TIMEOUT_S)
     if waits is None:
@@ -207,4 +207,4 @@ def _node(node: JsonValue, place: int, pointer: str, reading: _NodeReading) -> D
     schema = reading.schemas.read(node, pointer)
     encoded = None if schema is None else schema.encoded.decode()
     fields = NodeFields(place, pointer, node_id, dependencies, timeout_s, policy, encoded, stage, waits)
-    return DraftNode(fields, work, schema)
+    return DraftNode(fields, work, schema or carried_schema(node, waits))

@@ -36,6 +36,7 @@ from flowengine.workflow.reading.malformed import MAX_DEPTH, MalformedError
 from flowengine.workflow.reading.positions import Positions
 from flowengine.workflow.reading.yaml_parser import parse_yaml
 from flowengine.workflow.stages import MAIN_ONLY, Stages
+from flowengine.workflow.waits.reading import check_signals
 
 Form: TypeAlias = Literal["json", "yaml"]
 
@@ -219,6 +220,7 @@ def _compiled(
     context = DocumentContext(registry, limits, links, templates, report)
     nodes = [compile_node(node.fields, node.work, context) for node in draft.nodes if node.work is not None]
     check_defaults(draft.configs, context)
+    check_signals(fields, report)
     found.secrets.update({**draft.variables.secrets, **templates.secrets})
     found.warnings += [*templates.warnings, *rule_warnings(links.graph, fields)]
     found.labels = draft.labels

@@ -20,6 +20,7 @@ from flowengine.errors import (
     ExecutionNotFoundError,
     NodeNotFoundError,
     RerunOvertakenError,
+    SignalNotFoundError,
     WrongStateError,
 )
 from flowengine.execution.delivery.records import Delivery
@@ -55,6 +56,7 @@ from flowengine.execution.views import (
     RerunPreviewView,
     RerunView,
     ResultsView,
+    SignalledView,
     StartedView,
     SteeredView,
     TriggeredView,
@@ -93,6 +95,7 @@ class _Stored:
         self.is_cut = False
         self.lines: list[LineView] = []
         self.overruled: list[tuple[str, Overruling]] = []
+        self.signals: list[tuple[str, bytes]] = []
 
 
 class FakeExecutions:
@@ -279,6 +282,14 @@ class FakeExecutions:
         found.overruled.append((node, said))
         status = STATUS_OF[type(said.word)]
         return OverruledView(execution_id=execution_id, node=node, status=status, run=found.run, attempt=0)
+
+    def send_signal(self, execution_id: str, name: str, payload: bytes) -> SignalledView:
+        self._enter()
+        found = self._find(execution_id)
+        if name not in found.plan.signal_names:
+            raise SignalNotFoundError(f"no node waits for '{name}'")
+        found.signals.append((name, payload))
+        return SignalledView(execution_id=execution_id, signal=name, run=found.run)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -15,6 +15,7 @@ import structlog
 from litestar.exceptions import HTTPException
 
 from flowengine.api.edge.problem_table import PROBLEM_KINDS
+from flowengine.engine.commands.payload_check import PayloadInvalidError
 from flowengine.engine.commands.rerun import RerunInvalidError, RerunNotPossibleError
 from flowengine.errors import FlowEngineError, TooManyExecutionsError
 from flowengine.workflow.inputs.beginning import VarsInvalidError
@@ -25,6 +26,14 @@ MEDIA_TYPE: Final = "application/problem+json"
 _MAX_INSTANCE_CHARS: Final = 512
 _FROM_FRAMEWORK: Final = {400: "bad_request", 404: "route_not_found", 405: "method_not_allowed"}
 """What Litestar itself refuses, by status: it routes requests and reads their parameters."""
+
+_WITH_PROBLEMS: Final = (
+    InputsInvalidError,
+    VarsInvalidError,
+    RerunInvalidError,
+    RerunNotPossibleError,
+    PayloadInvalidError,
+)
 
 log = structlog.stdlib.get_logger()
 
@@ -74,7 +83,7 @@ def refusal_for(error: Exception) -> RefusalError:
         return error
     if isinstance(error, TooManyExecutionsError):
         return RefusalError(error.code, str(error), headers={"Retry-After": str(error.retry_after_s)})
-    if isinstance(error, InputsInvalidError | VarsInvalidError | RerunInvalidError | RerunNotPossibleError):
+    if isinstance(error, _WITH_PROBLEMS):
         return RefusalError(error.code, str(error), problems=error.problems)
     if isinstance(error, FlowEngineError) and error.code in PROBLEM_KINDS:
         return RefusalError(error.code, str(error))

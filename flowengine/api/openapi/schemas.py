@@ -62,6 +62,9 @@ COMPLETE: Final = "Complete"
 FAIL: Final = "Fail"
 """The names of the schemas of what comes with an operator's word about a node."""
 
+PAYLOAD: Final = "SignalPayload"
+"""The name of the schema of what comes with a signal."""
+
 SIGN_IN: Final = "SignIn"
 """The name of the schema of what a page signs in with."""
 
@@ -77,6 +80,7 @@ NAMES: Final[Mapping[type[msgspec.Struct], str]] = {
     views.RerunPreviewView: "RerunPreview",
     views.NotPossibleView: "NotPossible",
     views.OverruledView: "OverruledNode",
+    views.SignalledView: "SentSignal",
     views.ExecutionView: "Execution",
     views.ListView: "ExecutionList",
     views.SummaryView: "ExecutionSummary",
@@ -193,6 +197,7 @@ def schema_components(answers: Iterable[type[msgspec.Struct]], registry: Registr
         TRIGGER: _object_of(inputs=reference(INPUTS), labels=reference(LABELS)),
         LABELS: labels_schema(),
         SIGN_IN: {**_object_of(key={"type": "string"}), "required": ["key"]},
+        PAYLOAD: {"description": "What a signal carries: any JSON value."},
         CANCEL: _object_of(reason={"type": "string", "maxLength": MAX_REASON_CHARS}),
         BULK: bulk_schema(reference),
         RERUN: _rerun(),

@@ -36,6 +36,7 @@ from flowengine.api.routes.steering import (
     pause_execution,
     rerun_execution,
 )
+from flowengine.api.routes.waits import send_signal
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 
@@ -53,6 +54,7 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     overrule_node.skip_route,
     overrule_node.complete_route,
     overrule_node.fail_route,
+    send_signal.route,
     list_executions.route,
     show_execution.route,
     show_document.route,

@@ -8,11 +8,19 @@ from typing import Literal, TypeAlias, assert_never
 import msgspec
 from msgspec.structs import replace
 
-from flowengine.execution.changes import ArmTimer, Change, ForgetStart, Happened, Tally, Write
+from flowengine.execution.changes import ArmTimer, Change, DropTimer, ForgetStart, Happened, Tally, Write
 from flowengine.execution.error_codes import ENDED, INTERNAL_ERROR
 from flowengine.execution.events import WAITS_FOR, Event, EventKind
 from flowengine.execution.messages import Callback
-from flowengine.execution.records import Control, NodeError, NodeRecord, Stop, attempt_of, first_sent
+from flowengine.execution.records import (
+    Control,
+    NodeError,
+    NodeRecord,
+    Stop,
+    Waits,
+    attempt_of,
+    first_sent,
+)
 from flowengine.execution.reports import (
     ByEvent,
     Cancelled,
@@ -30,6 +38,7 @@ from flowengine.execution.rules.failing import Pause, is_answered, next_try, tol
 from flowengine.execution.rules.readiness import Records
 from flowengine.execution.rules.stopping import cancelled, mark, stop_below
 from flowengine.execution.rules.waits.beginning import waiting_record
+from flowengine.execution.rules.waits.signalling import signals_kept
 from flowengine.execution.rules.waits.waiting_timer import waiting_timer
 from flowengine.execution.status import after, counts_as_success, is_final, may, takes_reports
 from flowengine.workflow.plan import Plan
@@ -70,9 +79,11 @@ def finish(
     sizes: Sizes = SIZES,
     bytes_left: int = SIZES.transaction_bytes,
     read: Container[object] = EVERYTHING,
+    *,
+    dispatches: bool = True,
 ) -> Decision:
     """What a report changes. `bytes_left`: bytes of tasks that this transaction may still send. `read`: the
-    nodes whose records are known.
+    nodes whose records are known. `dispatches`: whether nodes may be put in flight here.
 
     It counts once: only while the record says that this very dispatch is in flight. After that a
     repetition changes nothing, but what follows from it is looked at again (`joins`), since the
@@ -98,8 +109,11 @@ def finish(
         return Decision(verdict, forget, joins, plan.only_children[position], again=True)
     if not takes_reports(control.status):
         return Decision("stale", forget)
+    if record.status == "waiting":
+        forget = (DropTimer(waiting_timer(callback.execution, callback.node, record)),)
     run = Run(callback.execution, callback.run, callback.correlation_id)
-    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, control.lets_dispatch)
+    may_send = dispatches and control.lets_dispatch
+    grounds = Grounds(plan, run, records, read, now, sizes, bytes_left, may_send)
     report = _Report(position, callback, record, control, grounds, forget)
     match callback.outcome:
         case Completed(result=result):
@@ -146,7 +160,7 @@ def children_with_it(plan: Plan, position: int, sizes: Sizes, bytes_left: int) -
 
 def _ended(report: _Report) -> NodeRecord:
     if report.before.status == "waiting":
-        return replace(report.before, finished_at=report.grounds.now, until=None, waits=None)
+        return _waited(report)
     # A worker's idea of the server's clock may be some milliseconds off.
     record, callback, now = report.before, report.callback, report.grounds.now
     queued = record.queued_at or 0
@@ -154,6 +168,15 @@ def _ended(report: _Report) -> NodeRecord:
     started = None if reported is None else min(max(reported, queued), now)
     finished = min(max(callback.finished_at, started or queued), now)
     return replace(record, started_at=started, finished_at=finished, delivery=delivery_of(callback.by))
+
+
+def _waited(report: _Report) -> NodeRecord:
+    """The record of a node that waits no more. What a person has decided is kept with it."""
+    by, waits = report.callback.by, report.before.waits
+    kept: Waits | None = None
+    if isinstance(by, ByEvent) and by.decided is not None and waits is not None:
+        kept = Waits(waits.kind, waits.since, decided=by.decided)
+    return replace(report.before, finished_at=report.grounds.now, until=None, waits=kept)
 
 
 def _complete(report: _Report, result: msgspec.Raw) -> Decision:
@@ -175,7 +198,8 @@ def _fail(report: _Report, failed: Failed) -> Decision:
     again = next_try(policy, before, callback, failed, report.grounds.now) if decides else None
     if isinstance(again, Pause):
         status = after(before.status, "wait")
-        return _wait(report, replace(ended, status=status, error=failed.error, until=again.until), again)
+        tried = replace(ended, status=status, error=failed.error, until=again.until, waits=None)
+        return _wait(report, tried, again)
     error = failed.error if again is None else again
     tolerated = tolerates(policy, error)
     record = replace(ended, status=after(before.status, "fail"), error=error, tolerated=tolerated)
@@ -212,6 +236,7 @@ def _begin_waiting(report: _Report, waiting: Waiting) -> Decision:
         *report.forget,
         ArmTimer(timer, record.until or now),
         _happened(report, record, "node_waiting", WAITS_FOR + waiting.kind),
+        *((signals_kept(report.grounds.run),) if waiting.kind == "signal" else ()),
     )
     return Decision("accepted", changes, continues=True)
 
@@ -274,8 +299,11 @@ def _descent(position: int, written: Write, grounds: Grounds) -> Descent:
 
 
 def _happened(report: _Report, record: NodeRecord, kind: EventKind, detail: str | None) -> Happened:
-    now, node = report.grounds.now, report.callback.node
-    return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
+    now, node, by = report.grounds.now, report.callback.node, report.callback.by
+    if not isinstance(by, ByEvent):
+        return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail))
+    comment = None if by.decided is None else by.decided.comment
+    return Happened(Event(kind, now, node, record.attempt, record.dispatch, detail, by.key, comment))
 
 
 def stop_by(plan: Plan, position: int, record: NodeRecord, now: int) -> Stop | None:

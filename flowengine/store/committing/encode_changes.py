@@ -25,6 +25,7 @@ from flowengine.execution.changes import (
     Finish,
     ForgetStart,
     Happened,
+    KeepSignal,
     MarkStop,
     Relabel,
     Remove,
@@ -32,6 +33,7 @@ from flowengine.execution.changes import (
     SetCounter,
     SetCounts,
     StoredInputs,
+    TakeSignal,
     Tally,
     Touch,
     Write,
@@ -49,6 +51,7 @@ from flowengine.store import keys
 from flowengine.store.codec import encode_record
 from flowengine.store.committing.decisions_counted import count_decided
 from flowengine.store.committing.removal import removing
+from flowengine.store.committing.signal_commands import signal_commands
 from flowengine.store.connection.sessions import Command, Commands
 from flowengine.store.delivering.delivery_commands import delivery_commands
 from flowengine.store.listing_entries import NARROW_LISTS, Listed, encode_listed, list_of
@@ -196,6 +199,8 @@ class ChangeEncoder:
                     self._changed(execution, "deleted", change.at, change.run)
                 case WriteDelivery():
                     self.commands += delivery_commands(self._keys, execution, change)
+                case KeepSignal() | TakeSignal():
+                    self.commands += signal_commands(self._keys, execution, change)
                 case Relabel():
                     self._relabel(execution, change)
                 case Answer(key=key, kept=kept):
@@ -422,9 +427,14 @@ class ChangeEncoder:
             names += [*self._keys.own(execution), *self._keys.said(execution)]
             names += [self._keys.runs(execution)]
             names += [self._keys.node(execution, node) for node in change.touched]
+            names += self._signals(execution, self._lifetimes.plan(execution))
         if change.notifies:
             names += self._keys.sent(execution)
         self.commands += [("PERSIST", name) for name in names]
+
+    def _signals(self, execution: str, plan: Plan | None) -> list[str]:
+        """The key of its signals, if its nodes wait for some."""
+        return [self._keys.signals(execution)] if plan is not None and plan.signal_nodes else []
 
     def _finish(self, execution: str, change: Finish) -> None:
         plan = self._lifetimes.plan(execution)
@@ -451,6 +461,7 @@ class ChangeEncoder:
         names = [*self._keys.own(execution), *self._keys.said(execution)]
         if plan is not None:
             names += [self._keys.node(execution, node.id) for node in plan.nodes]
+            names += self._signals(execution, plan)
             if not plan.joins:
                 names.remove(self._keys.deps(execution))
         if run > 1:

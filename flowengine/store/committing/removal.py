@@ -43,6 +43,7 @@ def rest_of(
     """
     nodes = [] if plan is None else [names.node(execution, node.id) for node in plan.nodes]
     own = [*names.own(execution), *names.said(execution), *names.beside(execution), names.runs(execution)]
+    own.append(names.signals(execution))
     last = (names.plan(execution), names.listed(execution))
     gone = [*nodes, *names.sent(execution), *[name for name in own if name not in last]]
     for first in range(0, len(gone), AT_ONCE):

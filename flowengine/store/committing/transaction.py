@@ -10,6 +10,7 @@ from typing import Any, Final
 from flowengine.engine.ports import Acknowledge, Committed, NodeKey, Reading
 from flowengine.execution.changes import ArmTimer, Change, ForgetStart
 from flowengine.execution.records import Control, Counts, NodeRecord
+from flowengine.execution.signals import KeptSignals, Sent
 from flowengine.store import keys
 from flowengine.store.codec import (
     COUNTS_FIELDS,
@@ -17,6 +18,8 @@ from flowengine.store.codec import (
     decode_record,
     parse_control,
     parse_counts,
+    parse_sent,
+    parse_signals,
 )
 from flowengine.store.committing.encode_changes import ChangeEncoder
 from flowengine.store.connection.sessions import Command, Session, WatchedReads
@@ -52,6 +55,12 @@ class Found:
             self.begun = frozenset(
                 [start for start, found in zip(reading.starts, left, strict=False) if found]
             )
+        self.signals: dict[str, KeptSignals] = {}
+        if reading.signals:
+            self.signals = {
+                execution: parse_signals(names, values)
+                for (execution, names), values in zip(reading.signals, left, strict=False)
+            }
 
 
 def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
@@ -69,7 +78,14 @@ def commands_of(names: keys.Keys, reading: Reading) -> WatchedReads:
             ("HGET", names.started(execution), keys.start_field(node, dispatch))
             for execution, node, dispatch in reading.starts
         ]
-    return WatchedReads((*nodes, *controls), tuple(reads), reading)
+    if not reading.signals:
+        return WatchedReads((*nodes, *controls), tuple(reads), reading)
+    kept = [names.signals(execution) for execution, _ in reading.signals]
+    reads += [
+        ("HMGET", name, *keys.SIGNAL_NUMBERS, *map(keys.signal_queue, wanted))
+        for name, (_, wanted) in zip(kept, reading.signals, strict=True)
+    ]
+    return WatchedReads((*nodes, *controls, *kept), tuple(reads), reading)
 
 
 _NEED_NO_CONTROL: Final = (ForgetStart, ArmTimer)
@@ -98,6 +114,7 @@ class RedisUnit:
         self._watched_controls = frozenset(reading.controls)
         self.counts = found.counts
         self.begun = found.begun
+        self.signals = found.signals
         self.now = now
         self._session = session
         self._epoch = session.epoch
@@ -111,6 +128,11 @@ class RedisUnit:
         self._watched.update(nodes)
         commands = commands_of(self._keys, more)
         self.nodes |= Found(more, self._session.watch_more(commands.names, commands.reads, self._epoch)).nodes
+
+    def signal(self, execution: str, number: int) -> Sent | None:
+        """What a kept signal carries. Raises StoreUnavailableError."""
+        read = ("HGET", self._keys.signals(execution), keys.signal_field(number))
+        return parse_sent(self._session.call([read])[0])
 
     def counters(self, wanted: Sequence[NodeKey]) -> dict[NodeKey, int]:
         """Joins' counters, for those that exist, read without WATCH. Raises StoreUnavailableError."""

@@ -43,7 +43,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
     "parameters": {"over_threshold": ["bergen"]},
-    "waiting": {"look_again": "first, then later: True"},
+    "waiting": {"look_again": "first, then later: true"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }
 FAILS_ON_PURPOSE = "saga"

@@ -231,6 +231,7 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "delete",
             "rerun",
             "bulk",
+            "signal",
             "skip",
             "complete",
             "fail",

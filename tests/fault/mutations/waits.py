@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations.mutant import Mutant
 
+SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
 
 
@@ -67,5 +68,54 @@ MUTANTS: Final = (
         "engine/advancing/wait_over",
         "if waits and not control.lets_dispatch:",
         "if False:",
+    ),
+    Mutant(
+        "a signal that is taken is kept no more",
+        "flowengine/store/committing/signal_commands.py",
+        'return [("HSET", key, size, change.size, *left), ("HDEL", key, *gone)]',
+        'return [("HSET", key, size, change.size, *left)]',
+        SIGNALS,
+    ),
+    Mutant(
+        "of several signals the first that came counts",
+        "flowengine/execution/rules/waits/signalling.py",
+        "number, name = min(heads)",
+        "number, name = heads[0]",
+        SIGNALS,
+    ),
+    Mutant(
+        "the node that has waited longest takes a signal",
+        "flowengine/execution/rules/waits/signalling.py",
+        "in sorted(waiting):",
+        "in waiting:",
+        SIGNALS,
+    ),
+    Mutant(
+        "what lets a node wait looks for a signal that is there already",
+        "flowengine/execution/rules/finishing.py",
+        'if waiting.kind == "signal" else ()',
+        'if waiting.kind == "later" else ()',
+        SIGNALS,
+    ),
+    Mutant(
+        "what is being stopped takes no signals",
+        "flowengine/engine/commands/send_signal.py",
+        "if not control.lets_decide:",
+        'if control.status == "pending":',
+        SIGNALS,
+    ),
+    Mutant(
+        "signals expire with their execution",
+        "flowengine/store/committing/encode_changes.py",
+        "            names += self._signals(execution, plan)\n",
+        "",
+        SIGNALS,
+    ),
+    Mutant(
+        "signals stay while their execution runs again",
+        "flowengine/store/committing/encode_changes.py",
+        "            names += self._signals(execution, self._lifetimes.plan(execution))\n",
+        "",
+        SIGNALS,
     ),
 )

@@ -48,6 +48,7 @@ BESIDES: Final = (
     "execution_resumed",
     "stage_started",
     "execution_rerun",
+    "signal_received",
 )
 """What may happen between the start of a run and its end."""
 OPEN: Final = ("running", "paused", "cancelling")
@@ -59,7 +60,9 @@ LATER: Final = b":later"
 PAYLOADS: Final = (b"p2", b"p3")
 
 _TYPES: Final = {
-    re.compile(rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|node:.+)"): b"hash",
+    re.compile(
+        rb"fe:x:[^:]+:(control|counts|deps|started|inputs|logged|runs|deliveries|signals|node:.+)"
+    ): b"hash",
     re.compile(rb"fe:x:[^:]+:(plan|listed|document)"): b"string",
     re.compile(rb"fe:once:[89a-f][0-9a-f]{15}"): b"string",
     re.compile(rb"fe:list:(pending|running|paused|cancelling|completed|failed|cancelled|by)"): b"zset",

@@ -128,6 +128,15 @@ def test_reruns_say_what_they_are_asked_for() -> None:
     assert stack.asked == ["POST /workflows/x/rerun"]
 
 
+def test_answers_to_nodes_that_wait_are_sent() -> None:
+    """To the node or by the name of the signal."""
+    stack = Stack({"execution_id": "x", "signal": "a b", "run": 1})
+    with client_of(stack) as client:
+        assert client.signal("x", "a b", {"n": 1}).run == 1
+    assert Client.signal("x", "paid").body == b"null"
+    assert stack.asked == ["POST /workflows/x/signals/a%20b"]
+
+
 def test_events_of_all_pages_come_one_after_the_other() -> None:
     """With both clients."""
 
