@@ -21,13 +21,16 @@ from flowengine.execution.operation_views import (
     StatsView,
     WorkersView,
 )
+from flowengine.execution.records import WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView
 from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import Overruling
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.views import (
     CancelledView,
     CreatedView,
+    DecidedView,
     DeletedView,
     ExecutionView,
     HealthView,
@@ -41,6 +44,7 @@ from flowengine.execution.views import (
     StartedView,
     SteeredView,
     TriggeredView,
+    WaitingView,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.observability.metrics.gauges import Reading
@@ -175,6 +179,16 @@ class Executions(Protocol):
 
         Raises SignalNotFoundError, PayloadInvalidError, WrongStateError, SignalsFullError.
         """
+
+    def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
+        """Let a node that asks for an approval end as a person decides.
+
+        Raises NodeNotFoundError, PayloadInvalidError, AlreadyDecidedError, WrongStateError,
+        ResultInvalidError.
+        """
+
+    def waiting(self, kinds: Sequence[WaitKind], *, limit: int, cursor: str = "") -> WaitingView:
+        """The nodes of all executions that wait for a person. Raises BadCursorError."""
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         """Stop an execution that has not ended. Raises WrongStateError."""

@@ -104,8 +104,8 @@ class Iteration(Generic[Parameters, Item]):
 
 
 class Methods:
-    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `audit` give all items from `cursor`
-    on, and ask for pages of `limit`; those that end in `_page` give one page."""
+    """The API's calls. `list`, `runs`, `events`, `logs`, `dead_letters`, `waiting`, `audit` give all items
+    from `cursor` on, and ask for pages of `limit`; those that end in `_page` give one page."""
 
     create = Method(calls.create)
     start = Method(calls.start)
@@ -125,6 +125,9 @@ class Methods:
     rerun = Method(calls.rerun)
     preview_rerun = Method(calls.preview_rerun)
     signal = Method(answers.signal)
+    decide = Method(answers.decide)
+    waiting = Iteration(answers.waiting_page)
+    waiting_page = Method(answers.waiting_page)
     skip = Method(calls.skip)
     complete = Method(calls.complete)
     fail = Method(calls.fail)

@@ -173,6 +173,9 @@ LLM_NO_CONTENT: Final = ErrorCode("llm_no_content", "The model answered without 
 ASSERTION_FAILED: Final = ErrorCode(
     "assertion_failed", "What an `assert` node's `that` says is not true.", permanent=True
 )
+REJECTED: Final = ErrorCode(
+    "rejected", "A person has rejected what an `approval` node asked.", permanent=True
+)
 OPERATOR: Final = ErrorCode("operator", "An operator has failed the node, and named no code.")
 ENDED: Final = ErrorCode("ended", "An `end` node has ended the execution as failed.", permanent=True)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from flowengine.execution.records import ExecutionError, NodeError
+from flowengine.execution.records import Decided, ExecutionError, NodeError
 from flowengine.execution.status import ExecutionStatus, NodeStatus, SkipReason
 from flowengine.workflow.problems import Problem
 
@@ -139,6 +139,62 @@ class SignalledView(msgspec.Struct, frozen=True, kw_only=True):
     run: int
 
 
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person has decided, and when. `by`: the id of their key; null: the API has no keys."""
+
+    approved: bool
+    comment: str | None
+    by: str | None
+    at: Moment
+
+
+def decision_view(decided: Decided) -> DecisionView:
+    """A decision as it is shown."""
+    return DecisionView(
+        approved=decided.approved, comment=decided.comment, by=decided.by, at=moment(decided.at)
+    )
+
+
+class DecidedView(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer to a decision: the status that the node has now."""
+
+    execution_id: str
+    node: str
+    status: NodeStatus
+    run: int
+    attempt: int
+    decision: DecisionView
+
+
+PersonKind: TypeAlias = Literal["approval", "signal"]
+"""What a node may wait for that a person does."""
+
+
+class WaitingItemView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that waits for a person, since when, and until when at the longest. `name`: of the workflow.
+    `prompt`: what is asked; `names`: of the signals that it takes; `schema`: the JSON Schema of what is to
+    come with the answer. Each is there where the node has it."""
+
+    execution_id: str
+    name: str
+    run: int
+    node: str
+    attempt: int
+    kind: PersonKind
+    since: Moment
+    until: Moment
+    prompt: str | msgspec.UnsetType = msgspec.UNSET
+    names: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    schema: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of nodes that wait for a person. `next_cursor` leads to the next one; null: there is none."""
+
+    items: tuple[WaitingItemView, ...]
+    next_cursor: str | None
+
+
 class CountsView(msgspec.Struct, frozen=True, kw_only=True):
     """How many nodes are in each status."""
 
@@ -191,11 +247,16 @@ class TriggerView(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["api"]
 
 
-class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an execution in a list waits for: `retry`, the next try of `node` after a failure, `until` that
-    time."""
+WaitingKind: TypeAlias = Literal["retry", "later", "wait", "signal", "approval"]
+"""`retry`: the next try after a failure; `later`: the next call, for which its handler has asked; `wait`: a
+time; `signal`; `approval`: a person's decision."""
 
-    kind: Literal["retry"]
+
+class SummaryWaitView(msgspec.Struct, frozen=True, kw_only=True):
+    """What `node` of an execution in a list waits for, `until` that time at the longest: `retry`, its next
+    try after a failure, or what else a node may wait for."""
+
+    kind: WaitingKind
     node: str
     until: Moment
 
@@ -280,11 +341,6 @@ class NodeDetailView(NodeView, frozen=True, kw_only=True):
     config: msgspec.Raw
     config_error: str | msgspec.UnsetType = msgspec.UNSET
     config_truncated: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-WaitingKind: TypeAlias = Literal["retry", "later", "wait", "signal", "approval"]
-"""`retry`: the next try after a failure; `later`: the next call, for which its handler has asked; `wait`: a
-time; `signal`; `approval`: a person's decision."""
 
 
 class WaitingForView(msgspec.Struct, frozen=True, kw_only=True):

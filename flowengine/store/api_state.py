@@ -45,6 +45,7 @@ from flowengine.store.history.stream_pages import RedisHistory
 from flowengine.store.listing import RedisListing
 from flowengine.store.maintenance.format_check import FormatCheck
 from flowengine.store.state import RedisState
+from flowengine.store.waiting_timers import RedisWaiting
 from flowengine.workflow.plan import Plan, UnknownFormatError
 
 
@@ -70,6 +71,7 @@ class RedisApiState:
         self._check = check or FormatCheck(state)
         self._history = RedisHistory(state)
         self._listing = RedisListing(state)
+        self._waits = RedisWaiting(state)
         self._live = LiveReads(state)
 
     def ensure_fit(self) -> None:
@@ -192,6 +194,12 @@ class RedisApiState:
         """What lists are read from. Raises UnfitServerError, StoreUnavailableError."""
         self.ensure_fit()
         return self._listing
+
+    @property
+    def waits(self) -> RedisWaiting:
+        """The nodes that wait. Raises UnfitServerError, StoreUnavailableError."""
+        self.ensure_fit()
+        return self._waits
 
     def node_states(self, execution: str, nodes: Sequence[str]) -> tuple[list[NodeState], bytes | None]:
         """The records of nodes, and when those in flight began; and the execution's inputs."""

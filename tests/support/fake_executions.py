@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from flowengine.engine.commands.decide import AlreadyDecidedError
 from flowengine.engine.commands.rerun import RerunAsked
 from flowengine.engine.drawn_graphs import DrawnGraph, DrawnGraphs
 from flowengine.engine.ports import Cursor, Seen
@@ -30,7 +31,7 @@ from flowengine.execution.history.places import LIVE_START, LivePlace, Place, pa
 from flowengine.execution.history.places import NOW as FROM_NOW_ON
 from flowengine.execution.history.runs import RunPage, Why, view_of_last
 from flowengine.execution.history.views import EventPage, EventView, LinePage, LineView
-from flowengine.execution.records import NodeError
+from flowengine.execution.records import Decided, NodeError, WaitKind
 from flowengine.execution.requests.bulk import Bulk, BulkView, Progress, bulk_view
 from flowengine.execution.requests.idempotency import (
     AlreadyAnsweredError,
@@ -39,6 +40,7 @@ from flowengine.execution.requests.idempotency import (
 )
 from flowengine.execution.requests.listing import Wanted
 from flowengine.execution.rules.steering.overruling import STATUS_OF, Overruling
+from flowengine.execution.rules.waits.deciding import Answer
 from flowengine.execution.status import ExecutionStatus
 from flowengine.execution.views import (
     NULL,
@@ -46,6 +48,7 @@ from flowengine.execution.views import (
     CancelledView,
     CountsView,
     CreatedView,
+    DecidedView,
     DeletedView,
     ExecutionView,
     HealthView,
@@ -60,6 +63,8 @@ from flowengine.execution.views import (
     StartedView,
     SteeredView,
     TriggeredView,
+    WaitingView,
+    decision_view,
 )
 from flowengine.jsonvalue import JsonValue
 from flowengine.workflow.inputs.beginning import begin
@@ -96,6 +101,8 @@ class _Stored:
         self.lines: list[LineView] = []
         self.overruled: list[tuple[str, Overruling]] = []
         self.signals: list[tuple[str, bytes]] = []
+        self.decisions: dict[str, Decided] = {}
+        self.answers: list[tuple[str, Answer]] = []
 
 
 class FakeExecutions:
@@ -114,6 +121,7 @@ class FakeExecutions:
         self.asked: tuple[Wanted, int, str] | None = None
         self.answers: dict[str, tuple[str, CreatedView | StartedView | TriggeredView]] = {}
         self.reruns: list[RerunAsked] = []
+        self.asked_waiting: list[tuple[tuple[str, ...], int, str]] = []
         self._lock = threading.Lock()
 
     @property
@@ -290,6 +298,28 @@ class FakeExecutions:
             raise SignalNotFoundError(f"no node waits for '{name}'")
         found.signals.append((name, payload))
         return SignalledView(execution_id=execution_id, signal=name, run=found.run)
+
+    def decide(self, execution_id: str, node: str, answer: Answer) -> DecidedView:
+        self._enter()
+        found = self._find(execution_id)
+        first = found.decisions.get(node)
+        if first is not None:
+            raise AlreadyDecidedError(node, first)
+        found.decisions[node] = Decided(answer.approved, 1_795_525_433_000, "ada", answer.comment)
+        found.answers.append((node, answer))
+        return DecidedView(
+            execution_id=execution_id,
+            node=node,
+            status="completed",
+            run=found.run,
+            attempt=1,
+            decision=decision_view(found.decisions[node]),
+        )
+
+    def waiting(self, kinds: Sequence[WaitKind], *, limit: int, cursor: str = "") -> WaitingView:
+        self._enter()
+        self.asked_waiting.append((tuple(kinds), limit, cursor))
+        return WaitingView(items=(), next_cursor=None)
 
     def cancel(self, execution_id: str, *, reason: str | None = None) -> CancelledView:
         self._enter()

@@ -105,6 +105,11 @@ PROBLEM_KINDS: Final[Mapping[str, ProblemKind]] = {
         "execution '19b7ca98f2ef2c4d1b3a9e87f60' is completed; only one that is pending, failed or cancelled "
         "can be triggered",
     ),
+    "already_decided": ProblemKind(
+        409,
+        "Somebody has decided before",
+        "node 'release' was approved by 'ada' at 2025-11-28T13:03:56.000Z: a decision counts once",
+    ),
     "idempotency_conflict": ProblemKind(
         409,
         "The Idempotency-Key came with another request before",

@@ -36,7 +36,7 @@ from flowengine.api.routes.steering import (
     pause_execution,
     rerun_execution,
 )
-from flowengine.api.routes.waits import send_signal
+from flowengine.api.routes.waits import decide_node, list_waiting, send_signal
 
 MakeRoute: TypeAlias = Callable[[Backend], HTTPRouteHandler]
 
@@ -55,6 +55,8 @@ ROUTES: Final[tuple[MakeRoute, ...]] = (
     overrule_node.complete_route,
     overrule_node.fail_route,
     send_signal.route,
+    decide_node.route,
+    list_waiting.route,
     list_executions.route,
     show_execution.route,
     show_document.route,

@@ -16,6 +16,7 @@ from flowengine.execution.views import (
     SummaryView,
     SummaryWaitView,
     TriggerView,
+    WaitingKind,
     moment,
     moment_or_none,
 )
@@ -85,11 +86,13 @@ def node_to_blame(record: ExecutionRecord, numbers: Numbers) -> str | None:
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A node that waits for its next try, in this run, until a time in milliseconds since the epoch."""
+    """A node that waits, in this run, until a time in milliseconds since the epoch: for its next try, or for
+    what else `kind` says."""
 
     run: int
     node: str
     until: int
+    kind: WaitingKind = "retry"
 
 
 def summary(
@@ -128,7 +131,7 @@ def _waiting_for(record: ExecutionRecord, waits: Sequence[Wait]) -> SummaryWaitV
     first = next((wait for wait in waits if wait.run == record.run), None)
     if first is None or not may_wait(record):
         return None
-    return SummaryWaitView(kind="retry", node=first.node, until=moment(first.until))
+    return SummaryWaitView(kind=first.kind, node=first.node, until=moment(first.until))
 
 
 def _counts(record: ExecutionRecord, numbers: Numbers) -> SummaryCountsView:

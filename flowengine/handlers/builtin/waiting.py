@@ -116,3 +116,42 @@ class SignalResult(msgspec.Struct, frozen=True):
 def signal(config: SignalConfig, context: Context) -> Wait:
     """Waits for a signal, up to 30 days, and gives what it carries."""
     return Wait(kind="signal", prompt=config.prompt or None)
+
+
+class ApprovalConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person is asked."""
+
+    prompt: Annotated[str, msgspec.Meta(description="What is asked.", max_length=MAX_PROMPT_CHARS)] = ""
+    schema: Annotated[
+        dict[str, Any] | None, msgspec.Meta(description="The JSON Schema of the data of an approval.")
+    ] = None
+    on_reject: Annotated[
+        Choice, msgspec.Meta(description="Whether the node fails when a person rejects.")
+    ] = "fail"
+    on_timeout: Annotated[
+        Choice, msgspec.Meta(description="Whether the node fails when nobody has decided in time.")
+    ] = "fail"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a person has decided. With `on_timeout: continue` it may be `timed_out` alone."""
+
+    approved: bool
+    comment: str | None
+    data: Any
+    by: str | None
+    at: str
+    timed_out: bool
+
+
+class ApprovalResult(msgspec.Struct, frozen=True):
+    """The output: `result` is what a person has decided."""
+
+    result: Decision
+    timed_out: bool
+
+
+@handler("approval", primary="result", secrets=False, output=ApprovalResult)
+def approval(config: ApprovalConfig, context: Context) -> Wait:
+    """Waits for a person to approve or reject, up to 30 days; a timeout never approves."""
+    return Wait(kind="approval", prompt=config.prompt or None)

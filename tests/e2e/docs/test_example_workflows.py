@@ -43,6 +43,7 @@ LAST_RESULTS: dict[str, dict[str, Any]] = {
         "message": "2 of 3 orders are paid; write to ada@example.com",
     },
     "parameters": {"over_threshold": ["bergen"]},
+    "approval": {"publish": "nobody has decided"},
     "waiting": {"look_again": "first, then later: true"},
     "stopping": {"nothing_to_do": {"reminded": 0}},
 }

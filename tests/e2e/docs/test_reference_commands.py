@@ -232,6 +232,8 @@ def test_named_commands_and_options_exist(shell: Shell) -> None:
             "rerun",
             "bulk",
             "signal",
+            "approve",
+            "reject",
             "skip",
             "complete",
             "fail",

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.fault.mutations.mutant import Mutant
 
+APPROVALS: Final = ("tests/integration/waits/test_engine_approvals.py",)
 SIGNALS: Final = ("tests/integration/waits/test_engine_signals.py",)
 WAITS: Final = ("tests/integration/waits/test_engine_waits.py",)
 
@@ -117,5 +118,40 @@ MUTANTS: Final = (
         "            names += self._signals(execution, self._lifetimes.plan(execution))\n",
         "",
         SIGNALS,
+    ),
+    Mutant(
+        "a decision counts once",
+        "flowengine/engine/commands/decide.py",
+        "if first is not None and before.run == control.run:",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "a rejection is no approval",
+        "flowengine/execution/rules/waits/deciding.py",
+        "completes = answer.approved or",
+        "completes = True or",
+        APPROVALS,
+    ),
+    Mutant(
+        "a decision is meant for its attempt",
+        "flowengine/execution/rules/waits/deciding.py",
+        "if answer.attempt not in (None, record.attempt):",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "what is being stopped takes no decision",
+        "flowengine/execution/rules/waits/deciding.py",
+        "if control.stop is not None:",
+        "if False:",
+        APPROVALS,
+    ),
+    Mutant(
+        "what waits no more is not listed",
+        "flowengine/engine/waiting_nodes.py",
+        "if stored is None or not _waits(waiter, *stored):",
+        "if stored is None:",
+        APPROVALS,
     ),
 )

@@ -77,6 +77,8 @@ def test_routes_that_are_there_need_these_roles() -> None:
         ("POST", "/workflows/x1/nodes/x1/complete"): "operate",
         ("POST", "/workflows/x1/nodes/x1/fail"): "operate",
         ("POST", "/workflows/x1/signals/x1"): "decide",
+        ("POST", "/workflows/x1/nodes/x1/decision"): "decide",
+        ("GET", "/waiting"): "read",
         ("GET", "/workflows/x1"): "read",
         ("GET", "/workflows/x1/results"): "read",
         ("GET", "/workflows/x1/document"): "read",

@@ -62,7 +62,8 @@ def test_help_lists_every_command() -> None:
     listed = [line.split()[0] for line in result.output.split("Commands:\n")[1].splitlines()]
     assert listed == [
         "run", "dev", "validate", "graph", "submit", "trigger", "list", "show", "results", "logs", "events",
-        "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "skip", "complete", "fail",
+        "cancel", "pause", "resume", "delete", "rerun", "bulk", "signal", "approve", "reject",
+        "skip", "complete", "fail",
         "dead-letters", "queues", "workers", "stats", "api", "orchestrator", "worker", "handlers", "schema",
         "key", "completion", "help",
     ]  # fmt: skip
@@ -137,8 +138,8 @@ def test_handlers_are_listed_with_their_schemas() -> None:
     """--json has name, summary and the schema of the config."""
     listed = json.loads(run("handlers", "--json").stdout)
     assert [item["name"] for item in listed] == [
-        "aggregate", "assert", "call_external_service", "compute", "end", "http_request", "llm_service",
-        "set", "signal", "transform", "wait",
+        "aggregate", "approval", "assert", "call_external_service", "compute", "end", "http_request",
+        "llm_service", "set", "signal", "transform", "wait",
     ]  # fmt: skip
     assert all(item["summary"] and item["config"] for item in listed)
 

@@ -20,7 +20,7 @@ from flowengine.execution.requests.idempotency import IdempotentRequest
 from flowengine.settings import Limits, Settings
 from flowengine.workflow.labels import Labels
 from flowengine.workflow.plan import Plan
-from flowengine.workflow.posting.answers import PostedPayload
+from flowengine.workflow.posting.answers import PostedDecision, PostedPayload
 from flowengine.workflow.posting.posted import (
     JudgeCallback,
     PostedCancel,
@@ -34,7 +34,9 @@ from flowengine.workflow.requests.rerun import PostedRerun
 from flowengine.workflow.validation import Form
 
 T = TypeVar("T")
-PostedT = TypeVar("PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling, PostedPayload)
+PostedT = TypeVar(
+    "PostedT", PostedTrigger, PostedCancel, PostedRerun, PostedOverruling, PostedPayload, PostedDecision
+)
 
 ARITHMETIC: Final[JsonObject] = {
     "name": "Add and shout",
