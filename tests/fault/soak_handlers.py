@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import msgspec
 
-from flowengine.plugin import Context, HandlerError, handler
+from flowengine.plugin import Context, HandlerError, Later, handler
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """What to add up, how long to take (seconds), and in how many first runs to fail."""
+    """What to add up, how long to take (seconds), in how many first runs to fail, and for how long after a
+    time to put the call off."""
 
     values: list[int | str]
     plus: int
     nap_s: float = 0.0
     failing_runs: int = 0
+    later_s: float = 0.0
+    since: str = ""
 
 
 @handler("soak_sum")
 def soak_sum(config: Sum, context: Context) -> dict[str, int]:
     """The sum of the values and `plus`, after a nap; fails in the first `failing_runs` runs."""
     time.sleep(config.nap_s)
+    if config.since and time.time() < datetime.fromisoformat(config.since).timestamp() + config.later_s:
+        raise Later(config.later_s)
     if context.run <= config.failing_runs:
         raise HandlerError("planned", f"fails in run {context.run}, as planned")
     return {"result": sum(int(value) for value in config.values) + config.plus}

@@ -2,8 +2,8 @@
 
 Every node's value is the sum of its parents' values and a number of its own, whatever handler
 computes it; so one function knows all right answers. Shapes: chains, fan-outs, diamonds, naps of
-about 100 ms, HTTP calls, and branches that fail in the first run and are triggered again. Some have outputs
-and hooks.
+about 100 ms, HTTP calls, nodes that put off their calls and wait for signals, and branches that fail in
+the first run and are triggered again. Some have outputs and hooks.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky"]
+Kind: TypeAlias = Literal["compute", "sum", "nap", "http", "flaky", "later", "signal"]
 
 NAP_S: Final = 0.1
+LATER_S: Final = 0.5
 TIMEOUT_S: Final = 30
+SIGNAL_TIMEOUT_S: Final = 3600
 PATH: Final = "/soak"
 HOOKED_OF_TEN: Final = 3
 
@@ -123,6 +125,13 @@ def _value(step: Step, results: Mapping[str, Any]) -> object:
         return results.get(step.id)
 
 
+_HANDLERS: Final[Mapping[str, str]] = {
+    "compute": "compute",
+    "http": "call_external_service",
+    "signal": "signal",
+}
+
+
 def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
     reads = [f"{{{{ {_reference(parent, kinds)} }}}}" for parent in step.parents]
     config: dict[str, Any]
@@ -132,16 +141,19 @@ def _node(step: Step, kinds: Mapping[str, Kind], url: str) -> dict[str, Any]:
         case "http":
             terms = " + ".join([*(_reference(parent, kinds) for parent in step.parents), str(step.plus)])
             config = {"url": f"{url}?n={{{{ {terms} }}}}"}
-        case "sum" | "nap" | "flaky":
+        case "signal":
+            config = {"prompt": "soaked"}
+        case "sum" | "nap" | "flaky" | "later":
             config = {"values": reads, "plus": step.plus}
             config |= {"nap_s": NAP_S} if step.kind == "nap" else {}
             config |= {"failing_runs": 1} if step.kind == "flaky" else {}
+            config |= {"later_s": LATER_S, "since": "{{ now() }}"} if step.kind == "later" else {}
     return {
         "id": step.id,
-        "handler": {"compute": "compute", "http": "call_external_service"}.get(step.kind, "soak_sum"),
+        "handler": _HANDLERS.get(step.kind, "soak_sum"),
         "config": config,
         "dependencies": list(step.parents),
-        "timeout_seconds": TIMEOUT_S,
+        "timeout_seconds": SIGNAL_TIMEOUT_S if step.kind == "signal" else TIMEOUT_S,
     }
 
 
@@ -200,6 +212,14 @@ def _failing(rng: random.Random) -> Iterable[Step]:
     yield Step("end", "sum", ("side", "below0"), 1)
 
 
+def _waits(rng: random.Random) -> Iterable[Step]:
+    yield Step("start", "compute", (), rng.randrange(100))
+    for lane in range(rng.randint(1, 3)):
+        yield Step(f"later{lane}", "later", ("start",), rng.randrange(100))
+        yield Step(f"hears{lane}", "signal", (f"later{lane}",), rng.randrange(100))
+    yield Step("join", "sum", tuple(f"hears{at}" for at in range(lane + 1)), 1)
+
+
 SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "chain": _chain,
     "fan-out": _fan_out,
@@ -207,6 +227,7 @@ SHAPES: Final[Mapping[str, Callable[[random.Random], Iterable[Step]]]] = {
     "naps": _naps,
     "calls": _calls,
     "failing": _failing,
+    "waits": _waits,
 }
 
 

@@ -82,6 +82,6 @@ def sayings(draw: st.DrawFn, graph: Graph) -> dict[str, Says]:
                 tolerates=draw(st.booleans()),
                 tries=draw(st.sampled_from([1, 1, 2])),
                 again=draw(st.sampled_from([None, None, True, False])),
-                waits=draw(st.sampled_from([False, False, False, True])),
+                waits=draw(st.sampled_from(["", "", "", "", "wait", "signal", "approval"])),
             )
     return said

@@ -86,13 +86,15 @@ class SignalStep:
                 unit.abandon()
                 return False
             changes: tuple[Change, ...] = (take(kept, found),)
+            # Another process may have taken it since; the transaction is refused then.
             sent = unit.signal(execution, found.number)
+            if sent is not None:
+                changes = (*changes, *self._decide(plan, run, unit, reading, found, sent).changes)
+            if unit.commit({execution: changes}) is None:
+                continue
             if sent is None:
                 log.error("signal.vanished", execution_id=execution, signal=found.name, number=found.number)
-            else:
-                changes = (*changes, *self._decide(plan, run, unit, reading, found, sent).changes)
-            if unit.commit({execution: changes}) is not None:
-                return True
+            return True
         raise ConflictError(f"what waits for signals in '{execution}' keeps changing")
 
     def _decide(

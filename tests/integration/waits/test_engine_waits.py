@@ -22,7 +22,7 @@ from tests.support.checks.reference_model import Graph, Says
 from tests.support.rigs.harness import HOLD_S, Harness, plan_of
 
 LINE: Graph = {"hold": (), "after": ("hold",)}
-HOLDS = {"hold": Says(waits=True)}
+HOLDS = {"hold": Says(waits="wait")}
 DAY_S = 86_400.0
 
 

@@ -172,7 +172,11 @@ def plan_of(
     many of the last nodes are outputs and hooks. `waits`: what nodes wait for, once they have run.
     """
     missing = "" if says is None else " | default(0)"
-    waiting = {node: WaitPolicy("wait") for node, said in (says or {}).items() if said.waits}
+    waiting = {
+        node: WaitPolicy(said.waits, names=(node,) if said.waits == "signal" else ())
+        for node, said in (says or {}).items()
+        if said.waits
+    }
     waiting |= waits or {}
     index = {node: position for position, node in enumerate(graph)}
     nodes = []
